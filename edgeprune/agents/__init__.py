@@ -1,0 +1,1 @@
+"""The host's half of the agents: building them, fetching their runtime, talking to them."""

@@ -1,0 +1,331 @@
+"""What one stage hands to the next: frozen, plain, and with the unit in the name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+Array = NDArray[Any]
+
+Flavour = Literal["keras", "tf_keras"]
+QuantizeMode = Literal["none", "fp16", "int8", "int8-weights"]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The file that the user handed in.
+
+    Attributes:
+        path: File, or folder for a SavedModel.
+        sha256: Hex digest of the file, or of all files of the folder in sorted order.
+        format: ``keras2-h5``, ``keras3-h5``, ``keras3-keras``, ``saved-model`` or ``tflite``.
+    """
+
+    path: Path
+    sha256: str
+    format: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory: either a Keras model or the bytes of a ``.tflite`` file.
+
+    Attributes:
+        source: Where it came from.
+        keras: The Keras model (``keras.Model`` or ``tf_keras.Model``), or None.
+        flavour: Which Keras ``keras`` belongs to, or None.
+        tflite: The file's bytes, or None.
+        notes: What the user should know about the loading, one line each.
+    """
+
+    source: ModelFile
+    keras: Any = None
+    flavour: Flavour | None = None
+    tflite: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Arrays to train on and to score with.
+
+    Attributes:
+        x_train: Shape ``(n, *input_shape)`` or None.
+        y_train: Shape ``(n,)`` integer labels, or ``(n, ...)`` regression targets, or None.
+        x_test: Shape ``(m, *input_shape)``.
+        y_test: Like ``y_train``, or None.
+        source: Path or dotted name as the user gave it.
+    """
+
+    x_train: Array | None
+    y_train: Array | None
+    x_test: Array
+    y_test: Array | None
+    source: str
+
+
+@dataclass(frozen=True)
+class PrunedTensor:
+    """One weight tensor that was pruned.
+
+    Attributes:
+        name: Layer path and weight name, as ``block1/conv/kernel``.
+        weights: Number of weights in the tensor.
+        zeros: How many of them are zero.
+    """
+
+    name: str
+    weights: int
+    zeros: int
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A model after the prune stage.
+
+    Attributes:
+        model: The pruned model; the stage never changes the one that it was given.
+        masks: Name to boolean mask, True where a weight is kept; same shape as the weight.
+        tensors: What was pruned, in model order.
+        fine_tuned: Whether weights were trained after pruning.
+        profiling_only: True if weights were zeroed without any data: fit to measure, not to use.
+        control: The dense model trained exactly as long, on the same batches; None if not trained.
+        notes: Lines for the report.
+    """
+
+    model: Loaded
+    masks: Mapping[str, BoolArray]
+    tensors: tuple[PrunedTensor, ...]
+    fine_tuned: bool
+    profiling_only: bool
+    control: Loaded | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A TFLite file after the quantize stage.
+
+    Attributes:
+        tflite: The file's bytes.
+        mode: What was done.
+        profiling_only: True if activations were calibrated on random inputs.
+    """
+
+    tflite: bytes
+    mode: QuantizeMode
+    profiling_only: bool
+
+
+@dataclass(frozen=True)
+class EncodedTensor:
+    """What the sparsify stage decided for one weight tensor.
+
+    Attributes:
+        name: Tensor name in the file.
+        op: The operator that reads it, as ``CONV_2D``.
+        shape: The tensor's shape in the file.
+        weights: Number of elements.
+        zeros: How many of them are zero.
+        dense_bytes: Size of the dense buffer.
+        stored_bytes: Size as stored now, index arrays included.
+        encoded: Whether it is stored sparse.
+        reason: Why, in one line.
+    """
+
+    name: str
+    op: str
+    shape: tuple[int, ...]
+    weights: int
+    zeros: int
+    dense_bytes: int
+    stored_bytes: int
+    encoded: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sparsified:
+    """A TFLite file after the sparsify stage.
+
+    Attributes:
+        tflite: The file's bytes.
+        tensors: One decision per weight tensor, in graph order.
+        expected: Names of the operators' outputs that should run a sparse kernel on the board.
+        reasons: Lines that say why operators do not run sparse.
+    """
+
+    tflite: bytes
+    tensors: tuple[EncodedTensor, ...]
+    expected: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What the agent says about the device that it runs on.
+
+    Attributes:
+        id: The device's name in the bench, or the host's name.
+        cpu: Model name and architecture.
+        os: Kernel name, release and machine.
+        agent_version: Version of our agent.
+        runtime_version: Version of the inference runtime, with the library's SHA-256.
+        cores: Online CPU cores.
+        features: CPU features that the kernel reports.
+    """
+
+    id: str
+    cpu: str
+    os: str
+    agent_version: str
+    runtime_version: str
+    cores: int | None = None
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerTiming:
+    """One kernel run by the runtime, from a profiling pass of its own.
+
+    Attributes:
+        name: The model's layer (name of the operator's output tensor), or the kernel's own name
+            where the runtime does not let the two be matched.
+        op: TFLite operator, or ``UNKNOWN``.
+        kernel: The name that the runtime gave.
+        sparse: Whether that name is a sparse kernel's.
+        latency_us: Mean time in microseconds, or None on an emulated device.
+        instructions: Instructions, or None where they were not counted per layer.
+    """
+
+    name: str
+    op: str
+    kernel: str
+    sparse: bool
+    latency_us: float | None
+    instructions: int | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model file to be run on the device.
+
+    Attributes:
+        name: ``dense`` or ``deployed``, or a further one.
+        file: The ``.tflite`` file on the host.
+        reference: The same network stored dense, for the host's reference kernels.
+        sparsity: Share of zeros over all weights of convolution and dense kernels.
+        profiling_only: Not fit for use: weights or ranges were not made with data.
+        expected: Outputs of operators that are expected to run sparse.
+        measured: False for a variant that is only scored, not run for time.
+    """
+
+    name: str
+    file: Path
+    reference: bytes
+    sparsity: float
+    profiling_only: bool
+    expected: tuple[str, ...] = ()
+    measured: bool = True
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Score of a variant, computed on the host with the file that is deployed.
+
+    Attributes:
+        metric: ``top1`` (share of right labels) or ``mse`` (mean squared error).
+        value: The score.
+        samples: Test samples used.
+    """
+
+    metric: str
+    value: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Outputs on the board beside those of the reference kernels on the host.
+
+    Attributes:
+        reference: What the outputs were compared with.
+        max_abs_diff: Largest absolute difference over all outputs and samples.
+        argmax_agreement: Share of samples whose largest output is the same; None without classes.
+        samples: Inputs compared.
+        where: Device and runtime that made the outputs.
+        limit: The largest ``max_abs_diff`` that passes.
+        passed: Whether the board's outputs are right.
+    """
+
+    reference: str
+    max_abs_diff: float
+    argmax_agreement: float | None
+    samples: int
+    where: str
+    limit: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Session:
+    """One fresh agent process that timed one variant.
+
+    Attributes:
+        latency_ns: One entry per timed inference, in order.
+        first_ns: The very first inference, before the warm-up.
+        load_ns: From the start of loading to a compiled model.
+        peak_memory_bytes: VmHWM of the process, or None.
+    """
+
+    latency_ns: tuple[int, ...]
+    first_ns: int
+    load_ns: int
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that one variant's runs on one device brought back.
+
+    Attributes:
+        variant: Name of the variant.
+        sessions: Fresh processes, in the order in which they ran; empty on an emulated device.
+        instructions: Instructions per inference, or None where they cannot be counted.
+        instructions_source: How they were counted, or None.
+        layers: Kernels of one inference in execution order.
+        parity: Comparison with the reference.
+        peak_memory_bytes: Largest over the sessions, or None.
+    """
+
+    variant: str
+    sessions: tuple[Session, ...]
+    instructions: int | None
+    instructions_source: str | None
+    layers: tuple[LayerTiming, ...]
+    parity: Parity | None
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run of all variants on one device.
+
+    Attributes:
+        device: What ran it.
+        emulated: True where time means nothing and instructions were counted instead.
+        measured: One entry per measured variant, ``dense`` first.
+        reasons: What makes the figures less than valid; empty if nothing does.
+    """
+
+    device: DeviceFacts
+    emulated: bool
+    measured: tuple[Measured, ...]
+    reasons: tuple[str, ...] = field(default=())
