@@ -193,4 +193,4 @@ def board_names() -> list[str]:
 def _folders() -> list[Path]:
     """Where board files live; the first hit wins: the user's own folder, then the shipped one."""
     own = os.environ.get("EDGEPRUNE_BOARDS")
-    return [Path(own)] * bool(own) + [paths.shipped("boards")]
+    return [*([Path(own)] if own else []), paths.shipped("boards")]
