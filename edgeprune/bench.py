@@ -87,6 +87,6 @@ def choose_device(bench: Bench, board: Board, host: str | None) -> Device:
         raise ConfigError(f"several devices are a {board.name}: name one with --host: {names}")
     raise ConfigError(
         f"no device on this desk is a {board.name}: give --host ADDRESS, or add to "
-        f"{paths.config_folder() / 'bench.toml'}: [devices.NAME] board = \"{board.name}\" "
+        f'{paths.config_folder() / "bench.toml"}: [devices.NAME] board = "{board.name}" '
         'host = "ADDRESS"'
     )

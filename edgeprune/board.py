@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +136,22 @@ class Board:
     recipe: Recipe
     source: dict[str, str]
     memory: Memory | None = None
+
+
+def resolved_cpu(cpu: Cpu) -> Cpu:
+    """``cpu`` itself, or this machine's where the board file says ``host``.
+
+    Features are the kernel's words in ``/proc/cpuinfo``; empty where there is no such file.
+    """
+    if cpu.isa != "host":
+        return cpu
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    words = next((ln for ln in lines if ln.lower().startswith(("flags", "features"))), ":")
+    isa = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine(), platform.machine())
+    return Cpu("host", isa, tuple(words.partition(":")[2].split()), os.cpu_count())
 
 
 def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:

@@ -43,9 +43,9 @@ def read_table(kind: type[Table], raw: dict[str, object], where: str) -> Table:
     >>> @dataclasses.dataclass(frozen=True)
     ... class Toy:
     ...     size: int
-    >>> read_table(Toy, {"siez": 1}, "toy.toml")
+    >>> read_table(Toy, {"size": True}, "toy.toml")
     Traceback (most recent call last):
-    edgeprune.errors.ConfigError: toy.toml: unknown key 'siez' (did you mean 'size'?); missing 'size'
+    edgeprune.errors.ConfigError: toy.toml: size must be int, got True
     """
     wrong: list[str] = []
     value = _dataclass(kind, raw, "", wrong)

@@ -1,0 +1,178 @@
+"""TFLite files as objects: reading, writing, and the few questions every graph pass asks.
+
+Objects are those of the official schema (``ModelT``, ``SubGraphT``, ``TensorT``, ``OperatorT``).
+Source: LiteRT ``tflite/converter/schema/schema.fbs``, shipped in the ``ai-edge-litert`` wheel.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections import Counter, defaultdict
+from typing import Any, TypeAlias
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
+
+from edgeprune.artifacts import Array
+from edgeprune.errors import ModelError
+
+Model: TypeAlias = Any
+Subgraph: TypeAlias = Any
+Tensor: TypeAlias = Any
+Operator: TypeAlias = Any
+
+_NAMES = {
+    value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
+}
+_DTYPES: dict[int, np.dtype[Any]] = {
+    schema.TensorType.FLOAT32: np.dtype(np.float32),
+    schema.TensorType.FLOAT16: np.dtype(np.float16),
+    schema.TensorType.FLOAT64: np.dtype(np.float64),
+    schema.TensorType.INT8: np.dtype(np.int8),
+    schema.TensorType.UINT8: np.dtype(np.uint8),
+    schema.TensorType.INT16: np.dtype(np.int16),
+    schema.TensorType.INT32: np.dtype(np.int32),
+    schema.TensorType.INT64: np.dtype(np.int64),
+    schema.TensorType.BOOL: np.dtype(np.bool_),
+}
+
+FILTER_OPERANDS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1}
+"""Operators with a weight tensor, and which operand it is."""
+
+
+def read(tflite: bytes) -> Model:
+    """Parses a ``.tflite`` file.
+
+    Raises:
+        ModelError: It is not a whole TFLite file.
+    """
+    if len(tflite) < 8 or tflite[4:8] != b"TFL3":
+        raise ModelError("not a TFLite file: it lacks the identifier TFL3")
+    try:
+        model = flatbuffer_utils.read_model_from_bytearray(bytearray(tflite))
+    except (struct.error, IndexError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        raise ModelError(f"damaged TFLite file: {error}") from error
+    if not model.subgraphs or not model.subgraphs[0].operators:
+        raise ModelError("TFLite file without operators")
+    return model
+
+
+def write(model: Model) -> bytes:
+    """Serialises ``model``, emptying buffers that nothing refers to any more.
+
+    Raises:
+        ModelError: The file would be larger than 2 GB, which TFLite's offsets cannot address.
+    """
+    uses = buffer_uses(model)
+    for index, buffer in enumerate(model.buffers):
+        if not uses[index]:
+            buffer.data = None
+    try:
+        return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    except flatbuffers.builder.BuilderSizeError as error:
+        raise ModelError("the model is larger than 2 GB, TFLite's limit") from error
+
+
+def op_name(model: Model, op: Operator) -> str:
+    """The operator's name in the schema, as ``CONV_2D``."""
+    code = model.operatorCodes[op.opcodeIndex]
+    return str(_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)])
+
+
+def tensor_name(tensor: Tensor) -> str:
+    """The tensor's name as text."""
+    name = tensor.name or b""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def shape_of(tensor: Tensor) -> tuple[int, ...]:
+    """The tensor's shape; empty for a scalar."""
+    return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
+
+
+def dtype_of(tensor: Tensor) -> np.dtype[Any] | None:
+    """NumPy's type of the tensor's elements, or None for one that NumPy lacks."""
+    return _DTYPES.get(tensor.type)
+
+
+def stored_values(model: Model, tensor: Tensor) -> Array:
+    """A tensor's buffer as a flat array; empty for what is not a constant.
+
+    Raises:
+        ModelError: NumPy lacks the tensor's type, or the buffer is not a whole number of elements.
+    """
+    dtype = dtype_of(tensor)
+    data = model.buffers[tensor.buffer].data
+    raw = np.zeros(0, np.uint8) if data is None else np.asarray(data, np.uint8)
+    if dtype is None or raw.size % dtype.itemsize:
+        raise ModelError(f"{tensor_name(tensor)}: constant of an unknown type or odd size")
+    return raw.view(dtype)
+
+
+def constant(model: Model, tensor: Tensor) -> Array | None:
+    """A dense constant's data, shaped; None for what is not a dense constant."""
+    if tensor.sparsity is not None or dtype_of(tensor) is None:
+        return None
+    values = stored_values(model, tensor)
+    shape = shape_of(tensor)
+    return values.reshape(shape) if values.size == math.prod(shape) and values.size else None
+
+
+def add_buffer(model: Model, data: bytes) -> int:
+    """Appends a buffer; returns its index."""
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(data, np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
+
+
+def opcode_index(model: Model, name: str, version: int) -> int:
+    """Index of the operator code ``name`` in ``version``, which is added where it is missing."""
+    value = getattr(schema.BuiltinOperator, name)
+    for index, code in enumerate(model.operatorCodes):
+        if max(code.builtinCode, code.deprecatedBuiltinCode) == value and code.version == version:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode = value
+    code.deprecatedBuiltinCode = min(value, 127)  # 127 is the schema's "look at builtinCode"
+    code.version = version
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def producers(subgraph: Subgraph) -> dict[int, Operator]:
+    """Tensor index to the operator that makes it."""
+    return {int(out): op for op in subgraph.operators for out in op.outputs if out >= 0}
+
+
+def consumers(subgraph: Subgraph) -> dict[int, list[tuple[Operator, int]]]:
+    """Tensor index to its readers, each with the number of the operand."""
+    readers: dict[int, list[tuple[Operator, int]]] = defaultdict(list)
+    for op in subgraph.operators:
+        for operand, index in enumerate(op.inputs if op.inputs is not None else ()):
+            if index >= 0:
+                readers[int(index)].append((op, operand))
+    return readers
+
+
+def buffer_uses(model: Model) -> Counter[int]:
+    """Buffer index to the number of tensors and metadata entries that refer to it."""
+    uses = Counter(int(t.buffer) for subgraph in model.subgraphs for t in subgraph.tensors)
+    uses.update(int(entry.buffer) for entry in model.metadata or ())
+    return uses
+
+
+def is_pointwise(model: Model, subgraph: Subgraph, op: Operator) -> bool:
+    """Whether ``op`` is a 1x1 convolution of stride 1, which XNNPACK can run as SPMM."""
+    if op_name(model, op) != "CONV_2D":
+        return False
+    shape = shape_of(subgraph.tensors[op.inputs[1]])
+    options = op.builtinOptions
+    return (
+        shape[1:3] == (1, 1)
+        and (options.strideH, options.strideW) == (1, 1)
+        and shape[3] == shape_of(subgraph.tensors[op.inputs[0]])[3]
+    )
