@@ -176,3 +176,44 @@ def is_pointwise(model: Model, subgraph: Subgraph, op: Operator) -> bool:
         and (options.strideH, options.strideW) == (1, 1)
         and shape[3] == shape_of(subgraph.tensors[op.inputs[0]])[3]
     )
+
+
+def signature_tensors(model: Model) -> tuple[list[int], list[int]]:
+    """Tensor indices of the model's inputs and outputs in the order that the runtime takes them.
+
+    That is the order of the first signature, or of the first subgraph in a file without one.
+    """
+    subgraph = model.subgraphs[0]
+    for signature in model.signatureDefs or ():
+        if (signature.subgraphIndex or 0) == 0:
+            return (
+                [int(entry.tensorIndex) for entry in signature.inputs],
+                [int(entry.tensorIndex) for entry in signature.outputs],
+            )
+    return [int(i) for i in subgraph.inputs], [int(i) for i in subgraph.outputs]
+
+
+def weight_sparsity(tflite: bytes) -> float:
+    """Share of zeros over all weights of convolutions, depthwise and dense layers, in [0, 1].
+
+    Returns:
+        0.0 for a model without such weights.
+    """
+    model = read(tflite)
+    total = zeros = 0
+    for subgraph in model.subgraphs:
+        makers = producers(subgraph)
+        for op in subgraph.operators:
+            operand = FILTER_OPERANDS.get(op_name(model, op))
+            if operand is None:
+                continue
+            index = int(op.inputs[operand])
+            while (maker := makers.get(index)) is not None and len(maker.inputs) == 1:
+                index = int(maker.inputs[0])
+            tensor = subgraph.tensors[index]
+            values = stored_values(model, tensor)
+            if values.size:
+                size = math.prod(shape_of(tensor))
+                total += size
+                zeros += size - int(np.count_nonzero(values))
+    return zeros / total if total else 0.0

@@ -19,7 +19,8 @@ from edgeprune import graph
 from edgeprune.artifacts import Array, EncodedTensor, Sparsified
 from edgeprune.board import Cpu
 from edgeprune.explain import explain
-from edgeprune.sparsify.encode import OVERHEAD_BYTES, Encoding, decode, encode, smallest_encoding
+from edgeprune.sparsify import encode as encoding_of
+from edgeprune.sparsify.encode import OVERHEAD_BYTES, Encoding, decode, smallest_encoding
 
 ANY_ARM = Cpu(core="any", isa="aarch64", features=())
 """A file travels: it must be right wherever XNNPACK has sparse kernels, not on one board only."""
@@ -39,17 +40,21 @@ class _Weight:
     reason: str
 
 
-def sparsify(tflite: bytes, cpu: Cpu) -> Sparsified:
+def sparsify(tflite: bytes, cpu: Cpu, *, encode: bool = True) -> Sparsified:
     """Encodes the weights of a model.
 
     Args:
         tflite: A file in any of the storage types that the quantize stage writes. Sparse tensors
             that it brings are decoded first, so that one writer decides on all of them.
         cpu: The board's cores, to plan which layers will run sparse there.
+        encode: False leaves the file as it is, and only plans.
 
     Raises:
         ModelError: The file is damaged.
     """
+    if not encode:
+        plan = explain(tflite, cpu)
+        return Sparsified(tflite, (), plan.sparse, plan.reasons())
     model = graph.read(tflite)
     made_dense = densify(model)
     weights = [w for subgraph in model.subgraphs for w in _weights(model, subgraph)]
@@ -64,6 +69,16 @@ def sparsify(tflite: bytes, cpu: Cpu) -> Sparsified:
     plan = explain(after, cpu)
     decisions = tuple(_decision(w, sizes.get(id(w))) for w in weights)
     return Sparsified(after, decisions, plan.sparse, plan.reasons())
+
+
+def stored_dense(tflite: bytes) -> bytes:
+    """The same model with every weight stored dense; ``tflite`` itself if they are already.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    model = graph.read(tflite)
+    return graph.write(model) if densify(model) else tflite
 
 
 def densify(model: graph.Model) -> bool:
@@ -164,7 +179,7 @@ def _bias_type(
 def _store(model: graph.Model, weight: _Weight, encoding: Encoding) -> int:
     """Rewrites one tensor as a sparse constant with a DENSIFY behind it; returns its bytes."""
     subgraph = weight.subgraph
-    values, sparsity = encode(weight.data, encoding)
+    values, sparsity = encoding_of.encode(weight.data, encoding)
     dense = copy.copy(weight.tensor)
     dense.buffer = 0
     dense.name = (weight.tensor.name or b"") + b"/dense"

@@ -1,0 +1,105 @@
+#include "profile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "frame.h"
+
+enum { TAGS_LIMIT = 4096 };
+
+struct tags {
+    char *names[TAGS_LIMIT];
+    size_t count;
+};
+
+/* Number of the tag, which is entered if it is new; TAGS_LIMIT if there is no room. */
+static size_t tag_index(struct tags *tags, const char *name)
+{
+    for (size_t i = 0; i < tags->count; i++) {
+        if (strcmp(tags->names[i], name) == 0) {
+            return i;
+        }
+    }
+    if (tags->count == TAGS_LIMIT) {
+        return TAGS_LIMIT;
+    }
+    tags->names[tags->count] = strdup(name);
+    if (tags->names[tags->count] == NULL) {
+        die("no memory for the profile");
+    }
+    return tags->count++;
+}
+
+/* Appends `[[tag, source, elapsed_us], ...]`. */
+static bool append_events(const struct litert_event *events, int count, struct tags *tags,
+                          struct text *answer, struct failure *failure)
+{
+    text_raw(answer, "[");
+    for (int i = 0; i < count; i++) {
+        size_t tag = tag_index(tags, events[i].tag != NULL ? events[i].tag : "");
+        if (tag == TAGS_LIMIT) {
+            return fail(failure, "the profile names more than %d kernels", TAGS_LIMIT);
+        }
+        text_raw(answer, i > 0 ? ", [" : "[");
+        text_integer(answer, (int64_t)tag);
+        text_raw(answer, ", ");
+        text_integer(answer, events[i].source);
+        text_raw(answer, ", ");
+        text_integer(answer, (int64_t)events[i].elapsed_us);
+        text_raw(answer, "]");
+    }
+    text_raw(answer, "]");
+    return true;
+}
+
+static bool profile_once(struct model *model, struct tags *tags, struct text *answer,
+                         struct failure *failure)
+{
+    const struct litert_api *api = &model->api;
+    int count = 0;
+    if (!check(api->ResetProfiler(model->profiler), "LiteRtResetProfiler", failure) ||
+        !check(api->StartProfiler(model->profiler), "LiteRtStartProfiler", failure) ||
+        !model_run(model, failure) ||
+        !check(api->StopProfiler(model->profiler), "LiteRtStopProfiler", failure) ||
+        !check(api->GetNumProfilerEvents(model->profiler, &count), "LiteRtGetNumProfilerEvents",
+               failure)) {
+        return false;
+    }
+    if (count <= 0) {
+        return fail(failure, "the profiler of the runtime saw nothing");
+    }
+    struct litert_event *events = calloc((size_t)count, sizeof *events);
+    if (events == NULL) {
+        die("no memory for the profile");
+    }
+    bool good = check(api->GetProfilerEvents(model->profiler, count, events),
+                      "LiteRtGetProfilerEvents", failure) &&
+                append_events(events, count, tags, answer, failure);
+    free(events);
+    return good;
+}
+
+bool profile_runs(struct model *model, size_t runs, struct text *answer, struct failure *failure)
+{
+    static struct tags tags;
+    struct text events = {0};
+    bool good = true;
+    for (size_t i = 0; i < runs && good; i++) {
+        text_raw(&events, i > 0 ? ", " : "");
+        good = profile_once(model, &tags, &events, failure);
+    }
+    if (good && events.bytes < FRAME_JSON_LIMIT / 2) {
+        text_raw(answer, ", \"tags\": [");
+        for (size_t i = 0; i < tags.count; i++) {
+            text_raw(answer, i > 0 ? ", " : "");
+            text_string(answer, tags.names[i]);
+        }
+        text_raw(answer, "], \"events\": [");
+        text_append(answer, &events);
+        text_raw(answer, "]");
+    } else if (good) {
+        good = fail(failure, "the profile of %zu runs is too long: ask for fewer", runs);
+    }
+    text_free(&events);
+    return good;
+}

@@ -1,0 +1,28 @@
+/* A growing piece of JSON text, and UTF-8. */
+#ifndef EDGEPRUNE_TEXT_H
+#define EDGEPRUNE_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    char *data; /* not zero-terminated */
+    size_t bytes;
+    size_t room;
+};
+
+/* Says `why` on standard error and ends the process with status 3. */
+_Noreturn void die(const char *why);
+
+/* Length of the UTF-8 sequence at `at`, 1 to 4; 0 if the `left` bytes begin with none.
+ * Source: RFC 3629, section 4 (no overlong forms, no surrogates, at most U+10FFFF). */
+size_t utf8_length(const unsigned char *at, size_t left);
+
+void text_raw(struct text *text, const char *raw);
+void text_append(struct text *text, const struct text *more);
+void text_integer(struct text *text, int64_t value);
+/* A JSON string with its quotes; bytes that are not UTF-8 become '?'. */
+void text_string(struct text *text, const char *string);
+void text_free(struct text *text);
+
+#endif

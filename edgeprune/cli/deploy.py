@@ -1,0 +1,61 @@
+"""``edgeprune deploy``: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeprune.cli.options import (
+    device_options,
+    json_option,
+    model_argument,
+    print_json,
+    recipe_of,
+    recipe_options,
+)
+from edgeprune.errors import ConfigError
+
+
+@click.command(epilog="Example: edgeprune deploy --board rpi4-emulated --data digits.npz digits.h5")
+@model_argument
+@click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
+@click.option("--data", help=".npz file, folder of images by class, or package.module:function.")
+@recipe_options
+@click.option("--max-accuracy-drop", type=float, help="Fail if accuracy falls by more than this.")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
+@click.option("--allow-code", is_flag=True, help="Load files that carry code, such as Lambda.")
+@device_options
+@json_option
+def deploy(
+    model: Path,
+    as_json: bool,
+    recipe_name: str | None,
+    sparsity: float | None,
+    pattern: str | None,
+    quantize: str | None,
+    **rest: Any,
+) -> int:
+    """Prune, quantize, push and measure MODEL on a board, beside the unpruned model.
+
+    Writes the files, the recipe in force and result.json into the output folder.
+    """
+    from edgeprune.pipeline import Request, deploy
+    from edgeprune.progress import Progress
+    from edgeprune.report.terminal import print_report
+
+    drop = rest["max_accuracy_drop"]
+    if drop is not None and rest["data"] is None:
+        raise ConfigError("--max-accuracy-drop needs --data: without it accuracy is not measured")
+    recipe = recipe_of(recipe_name or "auto", sparsity, pattern, quantize)
+    with Progress() as progress:
+        outcome = deploy(Request(model=model, recipe=recipe, **rest), progress)
+    if as_json:
+        print_json(outcome.result)
+    else:
+        print_report(outcome.result, notes=outcome.notes)
+        click.echo(f"written to {outcome.folder}")
+    if outcome.failure:
+        click.echo(f"edgeprune: {outcome.failure}", err=True)
+    return 1 if outcome.failure else 0

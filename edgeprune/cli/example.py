@@ -1,0 +1,28 @@
+"""``edgeprune example``: a model with its data, to try things on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeprune.cli.options import json_option, print_json
+from edgeprune.example import NAMES
+
+
+@click.command(epilog="Example: edgeprune example digits --output .")
+@click.argument("name", type=click.Choice(NAMES))
+@click.option("--output", type=click.Path(path_type=Path), default=Path(), help="Folder to write.")
+@json_option
+def example(name: str, output: Path, as_json: bool) -> None:
+    """Train the example model NAME and write it with its data into a folder."""
+    from edgeprune.example import write_digits
+    from edgeprune.progress import Progress
+
+    with Progress() as progress, progress.stage(f"train {name}"):
+        model, data, score = write_digits(output)
+    if as_json:
+        print_json({"model": str(model), "data": str(data), "top1": score})
+    else:
+        click.echo(f"{model}: top-1 accuracy {score:.3f} on the test images of {data}")
+        click.echo(f"next: edgeprune deploy --board rpi4-emulated --data {data} {model}")

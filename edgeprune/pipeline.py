@@ -1,0 +1,404 @@
+"""The whole of edgeprune on one page: each stage, in order.
+
+load -> prune -> convert -> quantize -> sparsify -> verify -> push -> run -> report
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeprune import graph, recipe, verify
+from edgeprune.agents import build, runtime
+from edgeprune.artifacts import (
+    Accuracy,
+    Dataset,
+    Loaded,
+    Pruned,
+    Quantized,
+    RunResult,
+    Sparsified,
+    Variant,
+)
+from edgeprune.bench import choose_device, load_bench
+from edgeprune.board import Cpu, load_board, resolved_cpu
+from edgeprune.data import load_data
+from edgeprune.errors import ConfigError, VerifyError
+from edgeprune.explain import has_sparse_kernels
+from edgeprune.progress import Progress
+from edgeprune.recipe import Recipe
+from edgeprune.transports.base import TRANSPORTS
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        model: Model file, or folder of a SavedModel.
+        board: Name of the board.
+        recipe: What to do, checked.
+        data: The user's ``--data``, or None.
+        output: Folder to write, or None for one named after model and board.
+        bench: Bench file, or None for the user's own.
+        host: Device name or address, or None.
+        allow_code: Load files that carry code.
+        max_accuracy_drop: Largest accepted difference of accuracy, dense minus deployed.
+    """
+
+    model: Path
+    board: str
+    recipe: Recipe
+    data: str | None = None
+    output: Path | None = None
+    bench: Path | None = None
+    host: str | None = None
+    allow_code: bool = False
+    max_accuracy_drop: float | None = None
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """The host half's work.
+
+    Attributes:
+        recipe: The recipe in force.
+        loaded: The user's model.
+        dense: It, as float TFLite.
+        control: The dense model trained as long as the pruned one, as float TFLite, or None.
+        pruned: After the prune stage.
+        quantized: After the quantize stage.
+        quantized_dense: The same with every weight stored dense: the reference for parity.
+        sparsified: After the sparsify stage.
+        data: The user's data, or None.
+    """
+
+    recipe: Recipe
+    loaded: Loaded
+    dense: bytes
+    control: bytes | None
+    pruned: Pruned
+    quantized: Quantized
+    quantized_dense: bytes
+    sparsified: Sparsified
+    data: Dataset | None
+
+    @property
+    def profiling_only(self) -> bool:
+        """Whether the deployed file is fit to be measured but not to be used."""
+        return self.pruned.profiling_only or self.quantized.profiling_only
+
+
+def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
+    """The host half: from the user's file to a ``.tflite`` file for one kind of core.
+
+    Raises:
+        ModelError: The model or the data cannot be treated as asked.
+        VerifyError: The converted model does not compute what the Keras model does.
+    """
+    # Stages are imported here because they bring TensorFlow, which boards and tables do not need.
+    from edgeprune.convert import convert, keras_outputs
+    from edgeprune.load import is_quantized, load
+    from edgeprune.prune import prune
+    from edgeprune.quantize import quantize
+    from edgeprune.sparsify import sparsify, stored_dense
+
+    with progress.stage("load"):
+        loaded = load(request.model, allow_code=request.allow_code)
+        in_force = recipe.choose(
+            request.recipe,
+            cpu,
+            is_quantized=loaded.tflite is not None and is_quantized(loaded.tflite),
+            has_sparse_kernels=has_sparse_kernels(cpu),
+        )
+    with progress.stage("convert"):
+        dense = convert(loaded)
+        data = None if request.data is None else load_data(request.data, dense)
+    with progress.stage("prune"):
+        pruned = prune(loaded, in_force.prune, data, progress.say)
+    with progress.stage("convert pruned"):
+        is_changed = bool(pruned.masks)
+        lean = convert(pruned.model) if is_changed else dense
+        control = None if pruned.control is None else convert(pruned.control)
+        if pruned.model.keras is not None:
+            samples = verify.sample_inputs(lean, data, count=4)
+            verify.check_conversion(lean, samples, keras_outputs(pruned.model, samples))
+    with progress.stage("quantize"):
+        calibration = None
+        if data is not None:
+            source = data.x_test if data.x_train is None else data.x_train
+            count = in_force.quantize.calibration_samples
+            calibration = [[source[i : i + 1]] for i in range(min(count, len(source)))]
+        quantized = quantize(lean, in_force.quantize.mode, calibration, seed=in_force.prune.seed)
+    with progress.stage("sparsify"):
+        sparsified = sparsify(quantized.tflite, cpu, encode=in_force.sparsify.encode)
+    return Compressed(
+        recipe=in_force,
+        loaded=loaded,
+        dense=stored_dense(dense),
+        control=control,
+        pruned=pruned,
+        quantized=quantized,
+        quantized_dense=stored_dense(quantized.tflite),
+        sparsified=sparsified,
+        data=data,
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What ``deploy`` did.
+
+    Attributes:
+        result: As in ``result.json``.
+        folder: Where everything was written.
+        notes: Lines that the tables do not say.
+        failure: What a limit of the user's was missed by, or empty.
+    """
+
+    result: dict[str, Any]
+    folder: Path
+    notes: tuple[str, ...]
+    failure: str = ""
+
+
+def deploy(request: Request, progress: Progress) -> Outcome:
+    """The main job: compress, push, run, and report.
+
+    Raises:
+        EdgepruneError: See :mod:`edgeprune.errors`; nothing is left behind.
+    """
+    from edgeprune.push import push
+    from edgeprune.report import history, result
+    from edgeprune.run import Pushed, run
+
+    board = load_board(request.board)
+    device = choose_device(load_bench(request.bench), board, request.host)
+    with output_folder(request) as (folder, target):
+        done = compress(request, resolved_cpu(board.cpu), progress)
+        variants = _write_variants(done, folder)
+        measured = [variant for variant in variants if variant.measured]
+        with progress.stage("verify"):
+            count = done.recipe.verify.samples
+            samples = {
+                v.name: verify.sample_inputs(v.reference, done.data, count) for v in measured
+            }
+            expected = {
+                v.name: verify.reference_outputs(v.reference, samples[v.name]) for v in measured
+            }
+            scores = _scores(variants, done.data)
+        with progress.stage("agent"):
+            agent = build.agent(board.agent.target)
+            library = runtime.library(board.cpu.isa, board.runtime.version)
+        with TRANSPORTS.get(board.transport.use)(board, device) as transport:
+            with progress.stage("push"):
+                files = [agent, library.path, *(v.file for v in measured)]
+                paths = [str(item.path) for item in push(transport, files)]
+            with progress.stage("run"):
+                names = [v.name for v in measured]
+                pushed = Pushed(
+                    agent=paths[0],
+                    runtime=paths[1],
+                    runtime_version=library.version,
+                    models=dict(zip(names, paths[2:], strict=True)),
+                    cpus=device.cpus,
+                )
+                originals = {v.name: v.file.read_bytes() for v in measured}
+                found, outputs = run(
+                    transport, pushed, done.recipe.run, samples, originals, progress.say
+                )
+        where = f"{found.device.id}: {library.version}"
+        found = _with_parity(found, measured, expected, outputs, where)
+        with progress.stage("report"):
+            document = result.build_result(
+                done.loaded.source,
+                board.name,
+                dataclasses.asdict(done.recipe),
+                found,
+                variants,
+                scores,
+                folder,
+            )
+            result.write_result(document, folder)
+            recipe.write_recipe(done.recipe, folder / "recipe.toml")
+            history.record(document)
+    return Outcome(document, target, _notes(done, request), _missed_limit(request, scores))
+
+
+def compress_to_file(request: Request, progress: Progress) -> Compressed:
+    """The host half alone: writes ``request.output``, a ``.tflite`` file, in one step.
+
+    Raises:
+        ConfigError: The file exists or cannot be written.
+        ModelError: The model or the data cannot be treated as asked.
+    """
+    target = request.output
+    if target is None or target.exists():
+        raise ConfigError(f"{target}: exists already; choose another name")
+    if not target.parent.is_dir():
+        raise ConfigError(f"{target.parent}: no such folder")
+    cpu = resolved_cpu(load_board(request.board).cpu)
+    done = compress(request, cpu, progress)
+    partial = target.with_name(target.name + ".part")
+    try:
+        partial.write_bytes(done.sparsified.tflite)
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
+    return done
+
+
+def float_tflite(path: Path, allow_code: bool) -> bytes:
+    """A model as TFLite: a ``.tflite`` file as it is, another one converted.
+
+    Raises:
+        ModelError: It cannot be loaded or converted.
+    """
+    from edgeprune.convert import convert
+    from edgeprune.load import load
+
+    return convert(load(path, allow_code=allow_code))
+
+
+@contextmanager
+def output_folder(request: Request) -> Iterator[tuple[Path, Path]]:
+    """A folder that comes into being whole or not at all.
+
+    Yields:
+        The folder to write into, and the path at which it will lie afterwards.
+
+    Raises:
+        ConfigError: The folder exists and is not empty, or cannot be made.
+    """
+    target = request.output or _free_name(f"{request.model.stem}-{request.board}")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target}: exists already; choose another --output or remove it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
+    try:
+        yield folder, target
+        folder.chmod(0o755)
+        if target.is_dir():
+            target.rmdir()  # it was empty when we came
+        folder.rename(target)
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_name(stem: str) -> Path:
+    names = itertools.chain([stem], (f"{stem}-{k}" for k in itertools.count(2)))
+    return next(Path(name) for name in names if not Path(name).exists())
+
+
+def _write_variants(done: Compressed, folder: Path) -> list[Variant]:
+    """Writes each variant's file; ``dense`` first, unless it is what is deployed anyway."""
+
+    def variant(name: str, tflite: bytes, reference: bytes, **rest: Any) -> Variant:
+        file = folder / f"{name}.tflite"
+        file.write_bytes(tflite)
+        sparsity = graph.weight_sparsity(tflite)
+        return Variant(name, file, reference, sparsity, **rest)
+
+    deployed = variant(
+        "deployed",
+        done.sparsified.tflite,
+        done.quantized_dense,
+        profiling_only=done.profiling_only,
+        expected=done.sparsified.expected,
+    )
+    if done.dense == done.sparsified.tflite:
+        return [deployed]
+    variants = [variant("dense", done.dense, done.dense, profiling_only=False), deployed]
+    if done.control is not None:
+        variants.append(
+            variant(
+                "dense-fine-tuned",
+                done.control,
+                done.control,
+                profiling_only=False,
+                measured=False,
+            )
+        )
+    return variants
+
+
+def _scores(variants: list[Variant], data: Dataset | None) -> dict[str, Accuracy]:
+    if data is None:
+        return {}
+    scores = {v.name: verify.accuracy(v.file.read_bytes(), data) for v in variants}
+    return {name: score for name, score in scores.items() if score is not None}
+
+
+def _with_parity(
+    found: RunResult,
+    variants: list[Variant],
+    expected: dict[str, verify.Samples],
+    outputs: dict[str, verify.Samples],
+    where: str,
+) -> RunResult:
+    """Adds each variant's parity.
+
+    Raises:
+        VerifyError: A variant's outputs are wrong on the device.
+    """
+    measured = []
+    for item in found.measured:
+        variant = next(v for v in variants if v.name == item.variant)
+        checked = verify.parity(
+            variant.reference, expected[variant.name], outputs[variant.name], where
+        )
+        if not checked.passed:
+            raise VerifyError(
+                f"{variant.name}: outputs on {where} differ from the reference by "
+                f"{checked.max_abs_diff:.3g}, more than {checked.limit:.3g}; nothing was written"
+            )
+        measured.append(dataclasses.replace(item, parity=checked))
+    return dataclasses.replace(found, measured=tuple(measured))
+
+
+def _notes(done: Compressed, request: Request) -> tuple[str, ...]:
+    notes = [f"recipe {done.recipe.name}: {done.recipe.why}"] if done.recipe.why else []
+    notes += [*done.loaded.notes, *done.pruned.notes]
+    if request.data is None:
+        notes.append("accuracy was not measured: no --data was given")
+    if done.profiling_only:
+        notes.append("profiling only: the deployed file is fit to be measured, not to be used")
+    pruned = done.pruned.tensors
+    if pruned:
+        zeros, weights = sum(t.zeros for t in pruned), sum(t.weights for t in pruned)
+        notes.append(
+            f"pruned: {zeros:,} of {weights:,} weights ({zeros / weights:.1%}) "
+            f"in {len(pruned)} of the model's layers"
+        )
+    count = len(done.sparsified.expected)
+    notes.append(f"{count} layers are expected to run sparse on a {request.board}")
+    notes += [f"dense: {reason}" for reason in done.sparsified.reasons]
+    return tuple(notes)
+
+
+def _missed_limit(request: Request, scores: dict[str, Accuracy]) -> str:
+    """One line if the accuracy fell by more than the user accepts, else nothing."""
+    limit = request.max_accuracy_drop
+    if limit is None:
+        return ""
+    dense, deployed = scores.get("dense"), scores.get("deployed")
+    if dense is None or deployed is None:
+        return "the accuracy could not be measured, so --max-accuracy-drop could not be checked"
+    sign = 1 if dense.metric == "top1" else -1
+    drop = sign * (dense.value - deployed.value)
+    if drop <= limit:
+        return ""
+    return f"accuracy fell by {drop:.4f} ({dense.metric}), more than the limit of {limit:g}"

@@ -1,0 +1,204 @@
+"""Programs on this machine, talked to through pipes, with a deadline on every wait."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+
+from edgeprune.errors import DeviceError, DeviceTimeout
+
+_LAST_WORDS_BYTES = 16 << 10
+_CHUNK_BYTES = 1 << 20
+
+
+class Child:
+    """A running program with its standard input, output and error as pipes.
+
+    It leads a process group of its own, which is killed as a whole. Standard error is read along
+    the way, so that a talkative program never blocks on it, and its end is kept.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        """Starts ``argv`` with ``env`` beside this process's own environment.
+
+        Raises:
+            DeviceError: It cannot be started.
+        """
+        self._name = os.path.basename(argv[0])
+        self._words = bytearray()
+        try:
+            self._process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **env},
+                bufsize=0,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise DeviceError(f"{argv[0]} cannot be started: {error}") from error
+        assert_pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        self._stdin, self._stdout, self._stderr = (
+            pipe.fileno() for pipe in assert_pipes if pipe is not None
+        )
+        for pipe in (self._stdin, self._stdout, self._stderr):
+            os.set_blocking(pipe, False)
+        self._open = {self._stdin, self._stdout, self._stderr}
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """Sends all of ``data``.
+
+        Raises:
+            DeviceTimeout: Not all bytes were taken within ``timeout_s`` seconds.
+            DeviceError: The program has ended.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        left = memoryview(data)
+        while left:
+            self._wait(self._stdin, selectors.EVENT_WRITE, deadline_s, "took no more input")
+            try:
+                left = left[os.write(self._stdin, left[:_CHUNK_BYTES]) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError as error:
+                raise self._ended() from error
+
+    def read(self, size: int, timeout_s: float) -> bytes:
+        """Receives exactly ``size`` bytes.
+
+        Raises:
+            DeviceTimeout: Fewer arrived within ``timeout_s`` seconds.
+            DeviceError: The program ended first.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        data = bytearray()
+        while len(data) < size:
+            self._wait(self._stdout, selectors.EVENT_READ, deadline_s, "sent nothing")
+            part = self._take(self._stdout, min(size - len(data), _CHUNK_BYTES))
+            if part == b"":
+                raise self._ended()
+            data += part or b""
+        return bytes(data)
+
+    def close(self, timeout_s: float) -> int:
+        """Closes the program's input, waits for its end, and kills it after ``timeout_s`` seconds.
+
+        Returns:
+            Its exit status, negative if a signal ended it.
+        """
+        self._shut(self._stdin)
+        deadline_s = time.monotonic() + timeout_s
+        while self._process.poll() is None and time.monotonic() < deadline_s:
+            self._drain(until_s=min(deadline_s, time.monotonic() + 0.02))
+        if self._process.poll() is None:
+            self.kill()
+        for pipe in (self._stdout, self._stderr):
+            self._shut(pipe)
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """Kills the program and all that it started."""
+        if self._process.poll() is None:  # else the group's number may belong to others by now
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def last_words(self) -> str:
+        """The end of what the program printed on standard error."""
+        while self._stderr in self._open and self._take_words():
+            pass
+        return self._words.decode(errors="replace").strip()
+
+    def _wait(self, pipe: int, event: int, deadline_s: float, what: str) -> None:
+        """Waits until ``pipe`` is ready, reading standard error meanwhile."""
+        if pipe not in self._open:
+            raise self._ended()
+        while True:
+            with selectors.PollSelector() as selector:
+                selector.register(pipe, event)
+                if self._stderr in self._open:
+                    selector.register(self._stderr, selectors.EVENT_READ)
+                ready = {key.fd for key, _ in selector.select(max(0, deadline_s - time.monotonic()))}
+            if self._stderr in ready:
+                self._take_words()
+            if pipe in ready:
+                return
+            if time.monotonic() >= deadline_s:
+                words = self._words.decode(errors="replace").strip()[-300:]
+                raise DeviceTimeout(f"{self._name} {what} in time" + (f": {words}" if words else ""))
+
+    def _drain(self, until_s: float) -> None:
+        """Throws away output, so that a program that still writes can come to its end."""
+        time.sleep(max(0, until_s - time.monotonic()))
+        while self._stdout in self._open and self._take(self._stdout, _CHUNK_BYTES):
+            pass
+        self.last_words()
+
+    def _take(self, pipe: int, size: int) -> bytes | None:
+        """Up to ``size`` bytes; None if there are none now, empty if there will be none."""
+        try:
+            return os.read(pipe, size)
+        except BlockingIOError:
+            return None
+
+    def _take_words(self) -> bool:
+        part = self._take(self._stderr, 1 << 16)
+        if part == b"":
+            self._open.discard(self._stderr)
+        self._words += part or b""
+        del self._words[:-_LAST_WORDS_BYTES]
+        return bool(part)
+
+    def _shut(self, pipe: int) -> None:
+        self._open.discard(pipe)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None and not stream.closed and stream.fileno() == pipe:
+                stream.close()
+
+    def _ended(self) -> DeviceError:
+        try:
+            code: int | None = self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            code = None
+        how = "closed its output" if code is None else f"ended with status {code}"
+        words = self.last_words()[-1000:] or "it printed nothing on standard error"
+        return DeviceError(f"{self._name} {how}: {words}")
+
+
+def run_to_end(
+    argv: Sequence[str], timeout_s: float, env: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Runs a program to its end.
+
+    Returns:
+        Exit status, standard output, standard error.
+
+    Raises:
+        DeviceTimeout: It ran longer than ``timeout_s`` seconds; it was killed with its children.
+        DeviceError: It cannot be started.
+    """
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise DeviceError(f"{argv[0]} cannot be started: {error}") from error
+    with process:
+        try:
+            output, errors = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise DeviceTimeout(f"{argv[0]} ran longer than {timeout_s:g} s: killed") from error
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, output.decode(errors="replace"), errors.decode(errors="replace")

@@ -1,0 +1,202 @@
+"""Recipes: what to do at each stage, one TOML table a stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgeprune.board import Cpu
+from edgeprune.errors import ConfigError
+from edgeprune.tables import read_table, read_toml
+
+PATTERNS = ("unstructured",)
+LAYERS = ("paying", "all")
+MODES = ("none", "fp16", "int8", "int8-weights")
+
+_SHIPPED = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class PruneTable:
+    """Table ``[prune]``.
+
+    Attributes:
+        sparsity: Share of zeros in each pruned tensor, in [0, 1); 0 prunes nothing.
+        pattern: Shape of what is left, one of :data:`PATTERNS`.
+        layers: ``paying``: pointwise convolutions and dense layers, whose sparse kernels exist;
+            ``all``: every convolution as well, which makes the file smaller but nothing faster.
+        epochs: Passes over the training data while and after pruning.
+        batch_size: Samples in a training step.
+        learning_rate: Adam's, at the start.
+        seed: Of shuffling and random inputs.
+        control: Train the dense model exactly as long, so that accuracies can be compared.
+    """
+
+    sparsity: float = 0.8
+    pattern: str = "unstructured"
+    layers: str = "paying"
+    epochs: int = 4
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    seed: int = 0
+    control: bool = True
+
+
+@dataclass(frozen=True)
+class QuantizeTable:
+    """Table ``[quantize]``.
+
+    Attributes:
+        mode: One of :data:`MODES`.
+        calibration_samples: Samples that int8 ranges are taken from.
+    """
+
+    mode: str = "none"
+    calibration_samples: int = 128
+
+
+@dataclass(frozen=True)
+class SparsifyTable:
+    """Table ``[sparsify]``.
+
+    Attributes:
+        encode: Store weights sparse where that is smaller and right.
+    """
+
+    encode: bool = True
+
+
+@dataclass(frozen=True)
+class VerifyTable:
+    """Table ``[verify]``.
+
+    Attributes:
+        samples: Inputs whose outputs are compared on the board.
+    """
+
+    samples: int = 16
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """Table ``[run]``.
+
+    Attributes:
+        sessions: Fresh agent processes per variant, interleaved; the unit of all statistics.
+        runs: Timed inferences in each.
+        warmup: Inferences before them, not counted.
+        threads: Threads of the runtime.
+        max_s: A session stops timing after this many seconds, with the runs it has.
+    """
+
+    sessions: int = 10
+    runs: int = 70
+    warmup: int = 10
+    threads: int = 1
+    max_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to do at each stage.
+
+    Attributes:
+        name: Name of a shipped recipe, or path of the user's.
+        why: Why this recipe, in one line.
+    """
+
+    name: str = "auto"
+    why: str = ""
+    prune: PruneTable = field(default_factory=PruneTable)
+    quantize: QuantizeTable = field(default_factory=QuantizeTable)
+    sparsify: SparsifyTable = field(default_factory=SparsifyTable)
+    verify: VerifyTable = field(default_factory=VerifyTable)
+    run: RunTable = field(default_factory=RunTable)
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes, ``auto`` included."""
+    return sorted({path.stem for path in _SHIPPED.glob("*.toml")} | {"auto"})
+
+
+def load_recipe(name: str) -> Recipe:
+    """Reads a shipped recipe, or a file where ``name`` ends in ``.toml``.
+
+    Raises:
+        ConfigError: There is no such recipe, or it is wrong; the message names file and key.
+    """
+    if name == "auto":
+        return Recipe()
+    path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
+    if not path.is_file():
+        raise ConfigError(f"no recipe is called {name!r}; there are: {', '.join(recipe_names())}")
+    return checked(dataclasses.replace(read_table(Recipe, read_toml(path), str(path)), name=name))
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """``recipe`` itself, if every value lies in its range.
+
+    Raises:
+        ConfigError: One does not; all faults are in one message.
+    """
+    prune, run = recipe.prune, recipe.run
+    wrong = []
+    if not 0 <= prune.sparsity < 1:
+        wrong.append(f"sparsity must be in [0, 1), got {prune.sparsity:g}")
+    if prune.pattern not in PATTERNS:
+        wrong.append(f"pattern {prune.pattern!r} must be one of {', '.join(PATTERNS)}")
+    if prune.layers not in LAYERS:
+        wrong.append(f"layers {prune.layers!r} must be one of {', '.join(LAYERS)}")
+    if recipe.quantize.mode not in MODES:
+        wrong.append(f"quantize {recipe.quantize.mode!r} must be one of {', '.join(MODES)}")
+    at_least = {
+        "prune.epochs": (prune.epochs, 1),
+        "prune.batch_size": (prune.batch_size, 1),
+        "quantize.calibration_samples": (recipe.quantize.calibration_samples, 1),
+        "verify.samples": (recipe.verify.samples, 1),
+        "run.sessions": (run.sessions, 1),
+        "run.runs": (run.runs, 1),
+        "run.warmup": (run.warmup, 0),
+        "run.threads": (run.threads, 1),
+    }
+    wrong += [
+        f"{key} must be >= {low}, got {got}" for key, (got, low) in at_least.items() if got < low
+    ]
+    if not prune.learning_rate > 0:
+        wrong.append(f"prune.learning_rate must be > 0, got {prune.learning_rate:g}")
+    if not run.max_s > 0:
+        wrong.append(f"run.max_s must be > 0, got {run.max_s:g}")
+    if wrong:
+        raise ConfigError(f"recipe {recipe.name}: " + "; ".join(wrong))
+    return recipe
+
+
+def choose(recipe: Recipe, cpu: Cpu, *, is_quantized: bool, has_sparse_kernels: bool) -> Recipe:
+    """Completes the recipe ``auto`` for one board and one model; others stay as they are."""
+    if recipe.name != "auto":
+        return recipe
+    if is_quantized:
+        table = dataclasses.replace(recipe.prune, sparsity=0.0)
+        why = "the file is quantized already: its weights are left as they are"
+        return dataclasses.replace(recipe, prune=table, why=why)
+    if has_sparse_kernels:
+        why = f"{cpu.core} has sparse fp32 kernels, which pay from two thirds of zeros on"
+    else:
+        why = (
+            f"the runtime has no sparse kernels for {cpu.isa} with AVX: pruning makes the file "
+            "smaller here, not faster"
+        )
+    return dataclasses.replace(recipe, why=why)
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Writes a recipe as the TOML that :func:`load_recipe` reads back."""
+    lines = [f"why = {json.dumps(recipe.why)}"]
+    for name, table in dataclasses.asdict(recipe).items():
+        if isinstance(table, dict):
+            lines += ["", f"[{name}]"]
+            # JSON's numbers, booleans and strings are TOML's.
+            lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

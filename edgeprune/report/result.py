@@ -1,0 +1,273 @@
+"""``result.json``: what a run left behind, in the shape that ``result.schema.json`` fixes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeprune.artifacts import Accuracy, Measured, ModelFile, Parity, RunResult, Variant
+from edgeprune.errors import ConfigError
+from edgeprune.report import statistics
+
+SCHEMA_VERSION = 1
+FILE_NAME = "result.json"
+
+
+def build_result(
+    model: ModelFile,
+    board: str,
+    recipe: Mapping[str, Any],
+    run: RunResult,
+    variants: Sequence[Variant],
+    accuracy: Mapping[str, Accuracy],
+    folder: Path,
+) -> dict[str, Any]:
+    """Gathers what was measured into the object that is written as ``result.json``.
+
+    Args:
+        model: The user's model; its path is kept as given.
+        board: The board's name.
+        recipe: The recipe in force, as plain tables.
+        run: What the device brought back.
+        variants: All variants, measured or only scored; ``dense`` first, then ``deployed``.
+        accuracy: Scores by variant's name; a variant without one gets null.
+        folder: Where the result goes; variants' files are named relative to it.
+
+    Returns:
+        A valid result: see :func:`validate`.
+
+    Raises:
+        ConfigError: A variant's file is missing, or a value does not fit the schema.
+        DeviceError: A timing or a count is impossible, as a run that took no time.
+    """
+    measured = {item.variant: item for item in run.measured}
+    compared = _compare(run.emulated, measured.get("dense"), measured.get("deployed"))
+    result = {
+        "schema": SCHEMA_VERSION,
+        "model": {"path": str(model.path), "sha256": model.sha256, "format": model.format},
+        "board": board,
+        "device": {
+            key: getattr(run.device, key)
+            for key in ("id", "cpu", "os", "agent_version", "runtime_version")
+        },
+        "recipe": recipe,
+        "variants": [
+            _variant(item, measured.get(item.name), accuracy.get(item.name), run.emulated, folder)
+            for item in variants
+        ],
+        "comparison": compared,
+        "validity": _validity(run),
+    }
+    plain: dict[str, Any] = _plain(result)
+    validate(plain)
+    return plain
+
+
+def validate(result: Mapping[str, Any]) -> None:
+    """Checks a result against the schema, and every number for being finite.
+
+    Raises:
+        ConfigError: A key is missing, unknown or null where a value is due, a value has the wrong
+            type or range, or a number is NaN or infinite; the message has the fault's path.
+    """
+    import jsonschema  # slow to import, and only needed once a result exists
+
+    for path, value in _numbers(result, "$"):
+        if not math.isfinite(value):
+            raise ConfigError(f"{FILE_NAME}: {path}: {value} is not a finite number")
+    schema = json.loads(Path(__file__).with_name("result.schema.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    error = jsonschema.exceptions.best_match(validator.iter_errors(result))
+    if error is not None:
+        raise ConfigError(f"{FILE_NAME}: {error.json_path}: {error.message[:300]}")
+
+
+def write_result(result: Mapping[str, Any], folder: Path) -> Path:
+    """Writes a valid result to ``folder/result.json``, whole or not at all.
+
+    Args:
+        result: What :func:`build_result` returned.
+        folder: Made if it does not exist.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: The result is not valid, or the folder cannot be written to.
+    """
+    validate(result)
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    target = folder / FILE_NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=folder, prefix=f".{FILE_NAME}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            with _removed_on_error(temporary):
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+                temporary.chmod(0o644)  # the temporary file is its owner's alone
+                temporary.replace(target)
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be written: {error}; name another --output") from error
+    return target
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Reads and checks a ``result.json``, or the one in the folder ``path``.
+
+    Raises:
+        ConfigError: The file is missing, not JSON, or not a valid result.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{file}: not JSON: {error}") from error
+    try:
+        validate(result)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: not a result of edgeprune: {error}") from error
+    return dict(result)
+
+
+@contextlib.contextmanager
+def _removed_on_error(path: Path) -> Iterator[None]:
+    """Removes ``path`` if the block ends with an error, whichever it is."""
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        if not done:
+            path.unlink(missing_ok=True)
+
+
+def _variant(
+    variant: Variant,
+    measured: Measured | None,
+    accuracy: Accuracy | None,
+    emulated: bool,
+    folder: Path,
+) -> dict[str, Any]:
+    """One entry of ``variants``; ``measured`` is None for a variant that was only scored."""
+    layers = measured.layers if measured else ()
+    sessions = measured.sessions if measured and not emulated else ()
+    return {
+        "name": variant.name,
+        "file": _relative(variant.file, folder),
+        "bytes": _size(variant.file),
+        "sparsity": variant.sparsity,
+        "profiling_only": variant.profiling_only,
+        "accuracy": accuracy,
+        "parity": _parity(measured.parity if measured else None),
+        "latency_us": statistics.latency_summary(sessions),
+        "instructions": _instructions(measured),
+        "energy_uj": None,
+        "peak_memory_bytes": measured.peak_memory_bytes if measured else None,
+        "layers": layers,
+        "sparse_layers_expected": len(variant.expected),
+        "sparse_layers_run": sum(layer.sparse for layer in layers),
+    }
+
+
+def _instructions(measured: Measured | None) -> dict[str, Any] | None:
+    if measured is None or measured.instructions is None:
+        return None
+    return {"per_inference": measured.instructions, "source": measured.instructions_source}
+
+
+def _parity(parity: Parity | None) -> dict[str, Any] | None:
+    """The published part of a comparison; limit and outcome are in the validity."""
+    if parity is None:
+        return None
+    keys = ("reference", "max_abs_diff", "argmax_agreement", "samples", "where")
+    return {key: getattr(parity, key) for key in keys}
+
+
+def _compare(
+    emulated: bool, dense: Measured | None, deployed: Measured | None
+) -> statistics.Comparison:
+    """Compares by time on a real device, by instructions on an emulated one."""
+    if emulated:
+        return statistics.compare_instructions(
+            dense.instructions if dense else None, deployed.instructions if deployed else None
+        )
+    return statistics.compare_latency(
+        dense.sessions if dense else (), deployed.sessions if deployed else ()
+    )
+
+
+def _validity(run: RunResult) -> dict[str, Any]:
+    """Wrong outputs outweigh noise, and noise outweighs too few sessions; all reasons are kept."""
+    wrong = [
+        f"{item.variant}: outputs on the board differ from {item.parity.reference} by "
+        f"{item.parity.max_abs_diff:.3g}, limit {item.parity.limit:.3g}"
+        for item in run.measured
+        if item.parity is not None and not item.parity.passed
+    ]
+    few = [
+        f"{item.variant}: {len(item.sessions)} sessions, a confidence interval needs "
+        f"{statistics.MIN_SESSIONS}"
+        for item in run.measured
+        if not run.emulated and len(item.sessions) < statistics.MIN_SESSIONS
+    ]
+    few += [
+        f"{item.variant}: instructions were not counted"
+        for item in run.measured
+        if run.emulated and item.instructions is None
+    ]
+    if not run.measured:
+        few.append("nothing was measured")
+    graded = (("invalid", wrong), ("noisy", list(run.reasons)), ("insufficient", few))
+    verdict = next((grade for grade, reasons in graded if reasons), "valid")
+    return {"verdict": verdict, "reasons": [line for _, lines in graded for line in lines]}
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError as error:
+        raise ConfigError(f"{file}: the variant's file cannot be read: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses to objects, tuples to lists, paths and NumPy's scalars to JSON's types."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(
+            {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        )
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if hasattr(value, "item") else value
+
+
+def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    """Every floating-point number below ``value`` with its path."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _numbers(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _numbers(item, f"{path}[{index}]")
+    elif isinstance(value, float):
+        yield path, value

@@ -1,0 +1,200 @@
+"""Stage ``run``: measures variants on a device and brings back times, kernels and outputs.
+
+Variants are timed in fresh agent processes, interleaved, so that a drift of the device's speed
+meets all of them alike. Kernel names and outputs come from passes of their own, because profiling
+costs time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from edgeprune.agents.session import AgentSession, Hello, start_agent
+from edgeprune.artifacts import (
+    DeviceFacts,
+    LayerTiming,
+    Measured,
+    RunResult,
+    Session,
+)
+from edgeprune.errors import DeviceError
+from edgeprune.recipe import RunTable
+from edgeprune.run.layers import layer_timings
+from edgeprune.transports.base import Transport
+from edgeprune.verify import Samples
+
+PROFILED_RUNS = 5
+"""Inferences in the profiling pass; each kernel's time is their mean."""
+
+COUNTED_RUNS = (1, 4)
+"""Timed inferences of the two processes whose instruction counts are subtracted."""
+
+COUNT_SOURCE = "QEMU user-mode plugin: difference of two run lengths, one thread"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What lies on the device, and how it is to be run.
+
+    Attributes:
+        agent: Path of the agent.
+        runtime: Path of ``libLiteRt.so``.
+        runtime_version: Its version and digest, for the report.
+        models: Path of each variant's file, ``dense`` first.
+        cpus: Cores to pin to; empty leaves the agent free.
+    """
+
+    agent: str
+    runtime: str
+    runtime_version: str
+    models: Mapping[str, str]
+    cpus: tuple[int, ...] = ()
+
+
+def run(
+    transport: Transport,
+    pushed: Pushed,
+    table: RunTable,
+    samples: Mapping[str, Samples],
+    originals: Mapping[str, bytes],
+    say: Callable[[str], None],
+) -> tuple[RunResult, dict[str, Samples]]:
+    """Measures every variant.
+
+    Args:
+        transport: The open way to the device.
+        pushed: What lies there.
+        table: How often and how long.
+        samples: Inputs by variant, whose outputs are brought back.
+        originals: Each variant's file, to name layers by.
+        say: Takes a line of progress.
+
+    Returns:
+        What was measured, without parity, and the outputs by variant.
+
+    Raises:
+        DeviceError: The device or the way to it failed.
+    """
+    bench = _Bench(transport, pushed, table)
+    say("hello")
+    facts = bench.facts()
+    sessions: dict[str, list[Session]] = {name: [] for name in pushed.models}
+    instructions: dict[str, int | None] = dict.fromkeys(pushed.models)
+    if transport.emulated:
+        for name in pushed.models:
+            say(f"{name}: counting instructions")
+            instructions[name] = bench.count(name)
+    else:
+        for k in range(table.sessions):
+            order = list(pushed.models) if k % 2 == 0 else list(reversed(pushed.models))
+            for name in order:
+                say(f"{name}: process {k + 1} of {table.sessions}")
+                sessions[name].append(bench.time(name))
+    measured, outputs = [], {}
+    for name in pushed.models:
+        say(f"{name}: kernels and outputs")
+        layers = bench.profile(name, originals[name])
+        outputs[name] = bench.infer(name, samples[name])
+        peaks = [s.peak_memory_bytes for s in sessions[name] if s.peak_memory_bytes is not None]
+        measured.append(
+            Measured(
+                variant=name,
+                sessions=tuple(sessions[name]),
+                instructions=instructions[name],
+                instructions_source=COUNT_SOURCE if transport.emulated else None,
+                layers=layers,
+                parity=None,
+                peak_memory_bytes=max(peaks, default=None),
+            )
+        )
+    return RunResult(facts, transport.emulated, tuple(measured)), outputs
+
+
+class _Bench:
+    """Starts one agent process after another on one device."""
+
+    def __init__(self, transport: Transport, pushed: Pushed, table: RunTable) -> None:
+        self.transport = transport
+        self.pushed = pushed
+        self.table = table
+        # An emulated core runs some 50 times slower than this machine's.
+        self.timeout_s = 600.0 if transport.emulated else 120.0
+
+    def _agent(self, *, count_instructions: bool = False) -> AgentSession:
+        return start_agent(self.transport, self.pushed.agent, count_instructions=count_instructions)
+
+    def _load(self, agent: AgentSession, name: str, *, profile: bool = False) -> int:
+        loaded = agent.load(
+            self.pushed.runtime,
+            self.pushed.models[name],
+            threads=1 if self.transport.emulated else self.table.threads,
+            cpus=self.pushed.cpus,
+            profile=profile,
+            timeout_s=self.timeout_s,
+        )
+        return loaded.load_ns
+
+    def facts(self) -> DeviceFacts:
+        """What the agent says about its device."""
+        with self._agent() as agent:
+            hello: Hello = agent.hello()
+        return DeviceFacts(
+            id=self.transport.device.name,
+            cpu=hello.cpu,
+            os=hello.os,
+            agent_version=hello.agent_version,
+            runtime_version=self.pushed.runtime_version,
+            cores=hello.cores,
+            features=hello.features,
+        )
+
+    def time(self, name: str) -> Session:
+        """One fresh process that times one variant."""
+        with self._agent() as agent:
+            load_ns = self._load(agent, name)
+            timing = agent.time(
+                warmup=self.table.warmup,
+                runs=self.table.runs,
+                max_s=self.table.max_s,
+                timeout_s=self.timeout_s + self.table.max_s,
+            )
+        return Session(timing.latency_ns, timing.first_ns, load_ns, timing.peak_memory_bytes)
+
+    def count(self, name: str) -> int:
+        """Instructions per inference: the difference of two run lengths.
+
+        Raises:
+            DeviceError: A count is missing, or the longer run did not take more.
+        """
+        totals = []
+        for runs in COUNTED_RUNS:
+            agent = self._agent(count_instructions=True)
+            with agent:
+                self._load(agent, name)
+                agent.time(warmup=1, runs=runs, max_s=0.0, timeout_s=self.timeout_s)
+                total = agent.close()
+            if total is None:
+                raise DeviceError("the emulator brought back no instruction count")
+            totals.append(total)
+        more = totals[1] - totals[0]
+        if more <= 0:
+            raise DeviceError(f"instruction counts {totals} do not grow with the runs")
+        return round(more / (COUNTED_RUNS[1] - COUNTED_RUNS[0]))
+
+    def profile(self, name: str, tflite: bytes) -> tuple[LayerTiming, ...]:
+        """Kernels of one inference, in a process of its own."""
+        with self._agent() as agent:
+            self._load(agent, name, profile=True)
+            runs = 1 if self.transport.emulated else PROFILED_RUNS
+            found = agent.profile(runs, timeout_s=self.timeout_s)
+        return layer_timings(found, tflite, emulated=self.transport.emulated)
+
+    def infer(self, name: str, samples: Samples) -> Samples:
+        """Outputs for the samples, in a process of its own."""
+        with self._agent() as agent:
+            self._load(agent, name)
+            return agent.infer(samples, timeout_s=self.timeout_s)
+
+
+__all__: Sequence[str] = ["Pushed", "run"]

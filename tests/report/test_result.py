@@ -1,0 +1,343 @@
+import copy
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from edgeprune.artifacts import (
+    Accuracy,
+    DeviceFacts,
+    LayerTiming,
+    Measured,
+    ModelFile,
+    Parity,
+    RunResult,
+    Session,
+    Variant,
+)
+from edgeprune.errors import ConfigError
+from edgeprune.report.result import build_result, read_result, validate, write_result
+
+DEVICE = DeviceFacts("desk-pi", "Cortex-A72 aarch64", "Linux 6.6 aarch64", "1.0", "2.3.0 (ab12)")
+PARITY = Parity("host reference kernels", 3e-7, 0.99, 16, "desk-pi", limit=1e-4, passed=True)
+LAYER = LayerTiming("conv1", "CONV_2D", "Convolution (NCHW, F32) SPMM", True, 12.5)
+
+
+def measured(name, sessions=6, runs=120, median_us=100, parity=PARITY, instructions=None):
+    timings = tuple(
+        Session((median_us * 1000 + number,) * runs, 10**6, 10**6, 5_000_000)
+        for number in range(sessions)
+    )
+    source = "QEMU plugin" if instructions else None
+    memory = 5_000_000 if sessions else None
+    return Measured(name, timings, instructions, source, (LAYER,), parity, memory)
+
+
+def build(folder: Path, run: RunResult, names=("dense", "deployed")):
+    folder.mkdir(exist_ok=True)
+    variants = []
+    for name in names:
+        file = folder / f"{name}.tflite"
+        file.write_bytes(b"12345678")
+        variants.append(Variant(name, file, b"", 0.9, False, expected=("conv1", "conv2")))
+    model = ModelFile(Path("models/net.h5"), "a" * 64, "keras2-h5")
+    accuracy = {"dense": Accuracy("top1", 0.91, 500)}
+    recipe = {"prune": {"sparsity": 0.9, "pattern": "1x2"}, "shape": (1, 2)}
+    return build_result(model, "rpi4", recipe, run, variants, accuracy, folder)
+
+
+def on_a_board(**deployed):
+    runs = (measured("dense", median_us=300), measured("deployed", **deployed))
+    return RunResult(DEVICE, False, runs)
+
+
+def emulated(dense=300, deployed=100):
+    return RunResult(
+        DEVICE,
+        True,
+        (
+            measured("dense", sessions=0, instructions=dense),
+            measured("deployed", sessions=0, instructions=deployed),
+        ),
+    )
+
+
+@pytest.fixture
+def result(tmp_path):
+    return build(tmp_path / "out", on_a_board())
+
+
+def test_a_result_has_the_promised_shape(result):
+    assert list(result) == [
+        "schema", "model", "board", "device", "recipe", "variants", "comparison", "validity",
+    ]  # fmt: skip
+    assert result["schema"] == 1
+    assert result["model"] == {
+        "path": "models/net.h5", "sha256": "a" * 64, "format": "keras2-h5",
+    }  # fmt: skip
+    assert result["recipe"] == {"prune": {"sparsity": 0.9, "pattern": "1x2"}, "shape": [1, 2]}
+    dense, deployed = result["variants"]
+    assert (dense["name"], deployed["name"]) == ("dense", "deployed")
+    assert dense["file"] == "dense.tflite"
+    assert dense["bytes"] == 8
+    assert dense["accuracy"] == {"metric": "top1", "value": 0.91, "samples": 500}
+    assert deployed["accuracy"] is None
+    assert deployed["latency_us"]["runs"] == 720
+    assert deployed["latency_us"]["median"] == pytest.approx(100, rel=1e-3)
+    assert deployed["latency_us"]["p99"] is not None
+    assert (deployed["sparse_layers_expected"], deployed["sparse_layers_run"]) == (2, 1)
+    assert "limit" not in deployed["parity"]
+    assert result["comparison"]["verdict"] == "faster"
+    assert result["comparison"]["speedup"] == pytest.approx(3, rel=1e-3)
+    assert result["validity"] == {"verdict": "valid", "reasons": []}
+
+
+def test_an_emulated_board_has_instructions_and_no_time(tmp_path):
+    result = build(tmp_path, emulated())
+    assert result["variants"][1]["latency_us"] is None
+    assert result["variants"][1]["peak_memory_bytes"] is None
+    assert result["variants"][1]["instructions"] == {"per_inference": 100, "source": "QEMU plugin"}
+    assert result["comparison"] == {
+        "metric": "instructions", "speedup": 3.0, "ci95": None, "verdict": "faster",
+    }  # fmt: skip
+    assert result["validity"]["verdict"] == "valid"
+
+
+def test_times_of_an_emulated_board_never_get_out(tmp_path):
+    runs = (measured("dense", instructions=3), measured("deployed", instructions=1))
+    result = build(tmp_path, RunResult(DEVICE, True, runs))
+    assert [variant["latency_us"] for variant in result["variants"]] == [None, None]
+
+
+def test_few_runs_leave_percentiles_and_interval_null(tmp_path):
+    result = build(tmp_path, on_a_board(sessions=4, runs=15))
+    latency = result["variants"][1]["latency_us"]
+    assert (latency["p90"], latency["p99"], latency["ci95"]) == (None, None, None)
+    assert result["comparison"]["verdict"] == "not measurable"
+    assert result["validity"]["verdict"] == "insufficient"
+    assert "4 sessions" in result["validity"]["reasons"][0]
+
+
+def test_an_uncounted_emulated_run_is_insufficient(tmp_path):
+    result = build(tmp_path, emulated(deployed=None))
+    assert result["variants"][1]["instructions"] is None
+    assert result["comparison"]["verdict"] == "not measurable"
+    assert result["validity"]["verdict"] == "insufficient"
+
+
+def test_noise_outweighs_few_sessions_and_keeps_both_reasons(tmp_path):
+    runs = (measured("dense"), measured("deployed", sessions=2))
+    result = build(tmp_path, RunResult(DEVICE, False, runs, reasons=("clock fell to 600 MHz",)))
+    assert result["validity"]["verdict"] == "noisy"
+    assert len(result["validity"]["reasons"]) == 2
+
+
+def test_wrong_outputs_make_a_result_invalid(tmp_path):
+    wrong = Parity("host reference kernels", 0.5, 0.1, 16, "desk-pi", limit=1e-4, passed=False)
+    result = build(tmp_path, on_a_board(parity=wrong))
+    assert result["validity"]["verdict"] == "invalid"
+    assert "differ from host reference kernels by 0.5" in result["validity"]["reasons"][0]
+
+
+def test_a_variant_that_was_only_scored_has_no_figures(tmp_path):
+    result = build(tmp_path, on_a_board(), names=("dense", "deployed", "control"))
+    control = result["variants"][2]
+    assert (control["latency_us"], control["instructions"], control["parity"]) == (None,) * 3
+    assert control["layers"] == []
+
+
+def test_a_single_variant_is_a_result_without_a_comparison(tmp_path):
+    run = RunResult(DEVICE, False, (measured("deployed"),))
+    result = build(tmp_path, run, names=("deployed",))
+    assert result["comparison"]["verdict"] == "not measurable"
+    assert result["comparison"]["speedup"] is None
+
+
+def test_variants_in_the_wrong_order_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"variants\[\d\]\.name"):
+        build(tmp_path, on_a_board(), names=("deployed", "dense"))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    variant = Variant("dense", tmp_path / "gone.tflite", b"", 0, False)
+    model = ModelFile(Path("net.h5"), "a" * 64, "keras2-h5")
+    with pytest.raises(ConfigError, match=r"gone\.tflite"):
+        build_result(model, "rpi4", {}, on_a_board(), [variant], {}, tmp_path)
+
+
+def places(value, path=()):
+    """The path of every value below ``value``, itself included."""
+    yield path
+    keys = value if isinstance(value, dict) else range(len(value) if type(value) is list else 0)
+    for key in keys:
+        yield from places(value[key], (*path, key))
+
+
+def at(result, path):
+    for key in path:
+        result = result[key]
+    return result
+
+
+def spelt(path) -> str:
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+
+
+def fixed_places(result):
+    """Everything but what lies in the recipe, which is free."""
+    return [path for path in places(result) if path[:1] != ("recipe",) or len(path) == 1]
+
+
+@pytest.fixture(params=["board", "emulated"])
+def good(request, tmp_path):
+    result = build(tmp_path, on_a_board() if request.param == "board" else emulated())
+    if request.param == "board":
+        result["variants"][0]["energy_uj"] = {
+            "per_inference": 12.5, "idle_subtracted": True, "source": "INA226",
+        }  # fmt: skip
+        result["variants"][0]["layers"][0]["instructions"] = 40
+    validate(result)
+    return result
+
+
+def test_every_single_key_is_required(good):
+    checked = 0
+    for path in fixed_places(good):
+        if path and isinstance(path[-1], str):
+            mutant = copy.deepcopy(good)
+            del at(mutant, path[:-1])[path[-1]]
+            with pytest.raises(ConfigError) as caught:
+                validate(mutant)
+            assert repr(path[-1]) in str(caught.value), path
+            checked += 1
+    assert checked > 60
+
+
+def test_every_object_refuses_a_further_key(good):
+    checked = 0
+    for path in fixed_places(good):
+        if isinstance(at(good, path), dict) and path != ("recipe",):
+            mutant = copy.deepcopy(good)
+            at(mutant, path)["extra"] = 1
+            with pytest.raises(ConfigError, match="extra"):
+                validate(mutant)
+            checked += 1
+    assert checked >= 10
+
+
+def test_every_value_refuses_other_types(good):
+    """Each value in turn becomes a value of each other JSON type; null is kept for its own test."""
+    samples = {dict: {"a": 1}, list: ["a", {}, None], str: "", bool: True, float: -1.5}
+    for path in fixed_places(good):
+        if not path:
+            continue
+        old = at(good, path)
+        for kind, sample in samples.items():
+            if isinstance(old, kind) and kind in (dict, list, bool):
+                continue
+            mutant = copy.deepcopy(good)
+            at(mutant, path[:-1])[path[-1]] = sample
+            with pytest.raises(ConfigError) as caught:
+                validate(mutant)
+            assert "result.json: $" in str(caught.value)
+
+
+NULLABLE = {
+    "accuracy", "parity", "latency_us", "instructions", "energy_uj", "peak_memory_bytes",
+    "argmax_agreement",
+}  # fmt: skip
+
+
+def test_null_is_allowed_exactly_where_a_figure_may_be_missing(good):
+    for path in fixed_places(good):
+        if not path:
+            continue
+        mutant = copy.deepcopy(good)
+        at(mutant, path[:-1])[path[-1]] = None
+        was_null = at(good, path) is None
+        if path[-1] in NULLABLE or was_null:
+            validate(mutant)
+        else:
+            with pytest.raises(ConfigError) as caught:
+                validate(mutant)
+            assert spelt(path) in str(caught.value), path
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
+def test_no_number_anywhere_may_be_nan_or_infinite(good, poison):
+    for path in places(good):  # the recipe's numbers too
+        old = at(good, path)
+        if isinstance(old, int | float) and not isinstance(old, bool):
+            mutant = copy.deepcopy(good)
+            at(mutant, path[:-1])[path[-1]] = poison
+            with pytest.raises(ConfigError) as caught:
+                validate(mutant)
+            assert spelt(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("schema",), 2),
+        (("variants",), []),
+        (("variants", 0, "file"), "/etc/passwd"),
+        (("variants", 0, "bytes"), 0),
+        (("variants", 0, "bytes"), 1.5),
+        (("variants", 0, "sparsity"), 1.01),
+        (("variants", 0, "accuracy", "value"), 1.01),
+        (("variants", 0, "accuracy", "metric"), "f1"),
+        (("variants", 0, "peak_memory_bytes"), 0),
+        (("variants", 0, "latency_us", "runs"), 63),  # p90 is given
+        (("variants", 0, "latency_us", "runs"), 661),  # p99 is given
+        (("variants", 0, "latency_us", "sessions"), 4),  # ci95 is given
+        (("variants", 0, "latency_us", "ci95"), [1.0]),
+        (("variants", 0, "latency_us", "ci95"), [1.0, 2.0, 3.0]),
+        (("variants", 0, "latency_us", "median"), 0),
+        (("comparison", "verdict"), "not measurable"),  # ci95 is given
+        (("comparison", "metric"), "instructions"),  # ci95 is given
+        (("comparison", "verdict"), "better"),
+        (("validity", "verdict"), "noisy"),  # without a reason
+        (("validity", "reasons"), ["valid with a reason"]),
+        (("model", "sha256"), "A" * 64),
+        (("model", "format"), "onnx"),
+    ],
+)
+def test_an_impossible_value_is_refused_and_its_path_named(result, path, value):
+    at(result, path[:-1])[path[-1]] = value
+    with pytest.raises(ConfigError) as caught:
+        validate(result)
+    assert spelt(path[:-1]) in str(caught.value)
+
+
+def test_a_result_is_written_whole_and_read_back(result, tmp_path):
+    target = write_result(result, tmp_path / "deep" / "folder")
+    assert target.name == "result.json"
+    assert read_result(target) == read_result(target.parent) == result
+    assert [path.name for path in target.parent.iterdir()] == ["result.json"]
+    assert json.loads(target.read_text())["schema"] == 1
+
+
+def test_a_refused_result_leaves_the_old_file_alone(result, tmp_path):
+    write_result(result, tmp_path)
+    before = (tmp_path / "result.json").read_bytes()
+    result["board"] = None
+    with pytest.raises(ConfigError):
+        write_result(result, tmp_path)
+    assert (tmp_path / "result.json").read_bytes() == before
+
+
+def test_a_failed_write_leaves_nothing_half_written(result, tmp_path):
+    (tmp_path / "result.json").mkdir()  # nothing can be put in its place
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_result(result, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["out", "result.json"]
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "\xff", '{"schema": 1}'])
+def test_a_file_that_is_no_result_is_one_line_that_names_it(tmp_path, text):
+    file = tmp_path / "result.json"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"result\.json") as caught:
+        read_result(file)
+    assert "\n" not in str(caught.value)
