@@ -1,0 +1,92 @@
+"""The runtime's kernel events as the model's layers.
+
+The runtime names kernels, not layers: ``Convolution (NCHW, F32) SPMM``. Kernels run in graph order,
+so the k-th kernel of a family belongs to the k-th operator of that family; where the two counts
+differ, nothing is guessed and the kernel's own name stands for the layer.
+
+Source: XNNPACK ``src/xnnpack/operator-type-defs.inc`` and ``microkernel-type-defs.inc``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from edgeprune import graph
+from edgeprune.agents.session import Profile
+from edgeprune.artifacts import LayerTiming
+from edgeprune.explain.nodes import Reader
+
+SPARSE_KERNEL = "SPMM"
+
+_FRAMES = ("LiteRT::", "Invoke", "invoke", "AllocateTensors", "ModifyGraphWithDelegate")
+
+# Start of the kernel's name, and the family of operators that it may belong to.
+_FAMILIES = (
+    ("Convolution (", "weights"),
+    ("Fully Connected", "weights"),
+    ("CONV_2D", "weights"),
+    ("DEPTHWISE_CONV_2D", "weights"),
+    ("FULLY_CONNECTED", "weights"),
+    ("Average Pooling", "AVERAGE_POOL_2D"),
+    ("Max Pooling", "MAX_POOL_2D"),
+    ("Mean", "MEAN"),
+    ("Global Average Pooling", "MEAN"),
+    ("Softmax", "SOFTMAX"),
+    ("Add", "ADD"),
+    ("Multiply", "MUL"),
+)
+_WEIGHT_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[LayerTiming, ...]:
+    """Kernels of one inference in execution order, with their layers' names.
+
+    Args:
+        profile: One or more profiled inferences; times are their means.
+        tflite: The file that ran.
+        emulated: Times mean nothing and are left out.
+    """
+    runs = [[e for e in run if not e.tag.startswith(_FRAMES)] for run in profile.events]
+    if not runs:
+        return ()
+    tags = [event.tag for event in runs[0]]
+    is_steady = all([event.tag for event in run] == tags for run in runs)
+    names = _names(tags, tflite)
+    layers = []
+    for i, tag in enumerate(tags):
+        mean_us = sum(run[i].elapsed_us for run in runs) / len(runs) if is_steady else None
+        name, op = names.get(i, (tag, "UNKNOWN"))
+        layers.append(
+            LayerTiming(
+                name=name,
+                op=op,
+                kernel=tag,
+                sparse=tag.split()[-1] == SPARSE_KERNEL,
+                latency_us=None if emulated else mean_us,
+            )
+        )
+    return tuple(layers)
+
+
+def _names(tags: list[str], tflite: bytes) -> dict[int, tuple[str, str]]:
+    """Position of a kernel to its layer's name and operator, where the two can be matched."""
+    model = graph.read(tflite)
+    reader = Reader(model, model.subgraphs[0])
+    kernels: dict[str, list[int]] = defaultdict(list)
+    for i, tag in enumerate(tags):
+        for start, family in _FAMILIES:
+            if tag.startswith(start):
+                kernels[family].append(i)
+                break
+    ops: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for op in model.subgraphs[0].operators:
+        op_name = graph.op_name(model, op)
+        if not reader.is_static(int(op.outputs[0])):
+            family = "weights" if op_name in _WEIGHT_OPS else op_name
+            ops[family].append((reader.name(int(op.outputs[0])), op_name))
+    return {
+        i: layer
+        for family, found in kernels.items()
+        if len(found) == len(ops[family])
+        for i, layer in zip(found, ops[family], strict=True)
+    }
