@@ -72,7 +72,11 @@ static void last_error(char *log, char *line, size_t room)
             continue;
         }
         char *end_of_place = strstr(text, "] ");
-        text = end_of_place != NULL ? end_of_place + 2 : text;
+        if (end_of_place != NULL) {
+            text = end_of_place + 2;
+        } else if (strncmp(text, "ERROR: ", 7) == 0) {
+            text += 7;
+        }
         size_t bytes = strnlen(text, room - 1);
         memcpy(line, text, bytes);
         line[bytes] = '\0';

@@ -4,38 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture.h"
 #include "device_facts.h"
-#include "json.h"
 #include "profile.h"
 #include "runtime.h"
 #include "text.h"
 
 #define AGENT_VERSION "1"
-enum { KEYS_LIMIT = 5, THREADS_LIMIT = 256 };
-enum { RUNS_LIMIT = 1000000, PROFILE_RUNS_LIMIT = 1000 };
-
-struct call {
-    const struct json_object *arguments;
-    const struct frame *request;
-    struct text *answer; /* open object: a handler appends `, "key": value` */
-    unsigned char *blob;
-    size_t blob_bytes;
-    struct failure failure;
-};
-
-struct key {
-    const char *name; /* NULL after the last */
-    enum json_kind kind;
-};
-
-struct command {
-    const char *name;
-    bool takes_blob;
-    bool needs_model;
-    bool (*handle)(struct call *call);
-    struct key keys[KEYS_LIMIT + 1];
-};
+enum { THREADS_LIMIT = 256, RUNS_LIMIT = 1000000, PROFILE_RUNS_LIMIT = 1000 };
 
 static struct model model;
 static enum { NOT_LOADED, LOADED, LOAD_FAILED } state;
@@ -204,7 +179,7 @@ static bool profile(struct call *call)
 
 static bool quit(struct call *call)
 {
-    (void)call;
+    call->ends = true;
     return true;
 }
 
@@ -220,7 +195,12 @@ static const struct command COMMANDS[] = {
     {"quit", false, false, quit, {{0}}},
 };
 
-static const struct command *find_command(const char *name)
+bool model_is_loaded(void)
+{
+    return state == LOADED;
+}
+
+const struct command *find_command(const char *name)
 {
     for (size_t i = 0; i < sizeof COMMANDS / sizeof COMMANDS[0]; i++) {
         if (strcmp(COMMANDS[i].name, name) == 0) {
@@ -228,86 +208,4 @@ static const struct command *find_command(const char *name)
         }
     }
     return NULL;
-}
-
-/* Each key of the command is there with its type, and no other key is. */
-static bool check_keys(struct call *call, const struct command *command)
-{
-    static const char *const KINDS[] = {"an integer", "a boolean", "a string",
-                                        "a list of integers"};
-    size_t known = 2; /* id and cmd */
-    for (const struct key *key = command->keys; key->name != NULL; key++, known++) {
-        const struct json_member *member = json_find(call->arguments, key->name);
-        if (member == NULL || member->kind != key->kind) {
-            return fail(&call->failure, "%s needs the key %s, %s", command->name, key->name,
-                        KINDS[key->kind]);
-        }
-    }
-    return call->arguments->member_count == known ||
-           fail(&call->failure, "%s got a key that it does not know", command->name);
-}
-
-static bool dispatch(struct call *call, const struct command **command)
-{
-    const struct json_member *name = json_find(call->arguments, "cmd");
-    if (name == NULL || name->kind != JSON_STRING) {
-        return fail(&call->failure, "the request has no cmd");
-    }
-    *command = find_command(name->string);
-    if (*command == NULL) {
-        return fail(&call->failure, "no command is called %s", name->string);
-    }
-    if (!check_keys(call, *command)) {
-        return false;
-    }
-    if (call->request->blob_bytes > 0 && !(*command)->takes_blob) {
-        return fail(&call->failure, "%s takes no blob", (*command)->name);
-    }
-    if ((*command)->needs_model && state != LOADED) {
-        return fail(&call->failure, "no model is loaded");
-    }
-    return (*command)->handle(call);
-}
-
-static bool parse_and_dispatch(struct call *call, struct json_object *arguments,
-                               struct frame *request, const struct command **command)
-{
-    const char *wrong = json_parse(request->json, request->json_bytes, arguments);
-    const struct json_member *id = json_find(arguments, "id");
-    text_raw(call->answer, "{\"id\": ");
-    if (id != NULL && id->kind == JSON_INTEGER) {
-        text_integer(call->answer, id->integer);
-    } else {
-        text_raw(call->answer, "null");
-        wrong = wrong != NULL ? wrong : "the request has no integer id";
-    }
-    return wrong == NULL ? dispatch(call, command) : fail(&call->failure, "%s", wrong);
-}
-
-bool serve(struct frame *request, int output)
-{
-    static struct json_object arguments;
-    struct text answer = {0};
-    struct call call = {.arguments = &arguments, .request = request, .answer = &answer};
-    const struct command *command = NULL;
-    char reason[512];
-    capture_begin();
-    bool good = parse_and_dispatch(&call, &arguments, request, &command);
-    capture_end(reason, sizeof reason);
-    if (good) {
-        text_raw(&answer, ", \"ok\": true}");
-    } else {
-        size_t used = strlen(call.failure.text);
-        if (reason[0] != '\0') {
-            snprintf(call.failure.text + used, sizeof call.failure.text - used, ": %s", reason);
-        }
-        text_raw(&answer, ", \"ok\": false, \"error\": ");
-        text_string(&answer, call.failure.text);
-        text_raw(&answer, "}");
-    }
-    bool written = frame_write(output, answer.data, answer.bytes, good ? call.blob : NULL,
-                               good ? call.blob_bytes : 0);
-    text_free(&answer);
-    free(call.blob);
-    return written && !(good && command->handle == quit);
 }

@@ -40,6 +40,14 @@ enum {
     LITERT_INT8 = 9
 };
 
+/* Bits of an event's type, from litert_profiler_event.h. */
+enum {
+    LITERT_EVENT_OPERATOR = 1 << 1,
+    LITERT_EVENT_DELEGATE = 1 << 2,
+    LITERT_EVENT_DELEGATE_KERNEL = 1 << 3,
+    LITERT_EVENT_TELEMETRY = 1 << 5 /* and all above: elapsed_us is no time there */
+};
+
 struct litert_layout {
     unsigned int rank : 7;
     unsigned int has_strides : 1;
@@ -67,7 +75,7 @@ struct litert_event {
     struct litert_memory_usage memory_after;
     uint64_t metadata1;
     uint64_t metadata2;
-    int32_t source; /* 0 LiteRT, 1 interpreter, 2 delegate */
+    int32_t source; /* release 2.3.0 says 0 for every kernel, so the agent goes by event_type */
 };
 
 /* X(name without "LiteRt", parameters); all return a status, 0 for success. */

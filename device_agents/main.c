@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "capture.h"
-#include "commands.h"
 #include "frame.h"
+#include "serve.h"
 #include "text.h"
 
 enum { HANGUP_POLL_MS = 20 };

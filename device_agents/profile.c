@@ -30,20 +30,34 @@ static size_t tag_index(struct tags *tags, const char *name)
     return tags->count++;
 }
 
-/* Appends `[[tag, source, elapsed_us], ...]`. */
+/* 0 the runtime itself, 1 an operator of the interpreter, 2 a delegate or one of its kernels. */
+static int64_t source_of(const struct litert_event *event)
+{
+    if ((event->event_type & (LITERT_EVENT_DELEGATE | LITERT_EVENT_DELEGATE_KERNEL)) != 0) {
+        return 2;
+    }
+    return (event->event_type & LITERT_EVENT_OPERATOR) != 0 ? 1 : 0;
+}
+
+/* Appends `[[tag, source, elapsed_us], ...]`, without telemetry, which is no part of a run. */
 static bool append_events(const struct litert_event *events, int count, struct tags *tags,
                           struct text *answer, struct failure *failure)
 {
+    const char *comma = "[";
     text_raw(answer, "[");
     for (int i = 0; i < count; i++) {
+        if (events[i].event_type >= LITERT_EVENT_TELEMETRY) {
+            continue;
+        }
         size_t tag = tag_index(tags, events[i].tag != NULL ? events[i].tag : "");
         if (tag == TAGS_LIMIT) {
             return fail(failure, "the profile names more than %d kernels", TAGS_LIMIT);
         }
-        text_raw(answer, i > 0 ? ", [" : "[");
+        text_raw(answer, comma);
+        comma = ", [";
         text_integer(answer, (int64_t)tag);
         text_raw(answer, ", ");
-        text_integer(answer, events[i].source);
+        text_integer(answer, source_of(&events[i]));
         text_raw(answer, ", ");
         text_integer(answer, (int64_t)events[i].elapsed_us);
         text_raw(answer, "]");
@@ -83,7 +97,8 @@ bool profile_runs(struct model *model, size_t runs, struct text *answer, struct 
 {
     static struct tags tags;
     struct text events = {0};
-    bool good = true;
+    /* The first inference of a process does work that no later one does. */
+    bool good = model->first_ns != 0 || model_run(model, failure);
     for (size_t i = 0; i < runs && good; i++) {
         text_raw(&events, i > 0 ? ", " : "");
         good = profile_once(model, &tags, &events, failure);

@@ -63,8 +63,10 @@ static void append(struct text *text, const char *data, size_t bytes)
         text->data = larger;
         text->room = room;
     }
-    memcpy(text->data + text->bytes, data, bytes);
-    text->bytes += bytes;
+    if (bytes > 0) { /* an empty text has no data to copy */
+        memcpy(text->data + text->bytes, data, bytes);
+        text->bytes += bytes;
+    }
 }
 
 void text_raw(struct text *text, const char *raw)

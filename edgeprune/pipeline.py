@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from edgeprune import graph, recipe, verify
 from edgeprune.agents import build, runtime
 from edgeprune.artifacts import (
@@ -160,12 +162,14 @@ class Outcome:
         result: As in ``result.json``.
         folder: Where everything was written.
         notes: Lines that the tables do not say.
+        reasons: Why layers do not run sparse.
         failure: What a limit of the user's was missed by, or empty.
     """
 
     result: dict[str, Any]
     folder: Path
     notes: tuple[str, ...]
+    reasons: tuple[str, ...]
     failure: str = ""
 
 
@@ -226,10 +230,26 @@ def deploy(request: Request, progress: Progress) -> Outcome:
                 scores,
                 folder,
             )
+            outcome = Outcome(
+                document,
+                target,
+                _notes(done, request),
+                done.sparsified.reasons,
+                _missed_limit(request, scores),
+            )
             result.write_result(document, folder)
             recipe.write_recipe(done.recipe, folder / "recipe.toml")
-            history.record(document)
-    return Outcome(document, target, _notes(done, request), _missed_limit(request, scores))
+            with (folder / "report.txt").open("w", encoding="utf-8") as text:
+                print_outcome(outcome, Console(file=text, width=100))
+    history.record(document)
+    return outcome
+
+
+def print_outcome(outcome: Outcome, console: Console | None = None) -> None:
+    """Prints the tables of an outcome with its notes; on standard output if ``console`` is None."""
+    from edgeprune.report.terminal import print_report
+
+    print_report(outcome.result, console, reasons=outcome.reasons, notes=outcome.notes)
 
 
 def compress_to_file(request: Request, progress: Progress) -> Compressed:
@@ -385,7 +405,6 @@ def _notes(done: Compressed, request: Request) -> tuple[str, ...]:
         )
     count = len(done.sparsified.expected)
     notes.append(f"{count} layers are expected to run sparse on a {request.board}")
-    notes += [f"dense: {reason}" for reason in done.sparsified.reasons]
     return tuple(notes)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from edgeprune.errors import DeviceError, DeviceTimeout
+from edgeprune.errors import DeviceError, DeviceTimeout, DiskFull
 
 _LAST_WORDS_BYTES = 16 << 10
 _CHUNK_BYTES = 1 << 20
@@ -42,10 +45,8 @@ class Child:
             )
         except (OSError, ValueError) as error:
             raise DeviceError(f"{argv[0]} cannot be started: {error}") from error
-        assert_pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
-        self._stdin, self._stdout, self._stderr = (
-            pipe.fileno() for pipe in assert_pipes if pipe is not None
-        )
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        self._stdin, self._stdout, self._stderr = (p.fileno() for p in pipes if p is not None)
         for pipe in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(pipe, False)
         self._open = {self._stdin, self._stdout, self._stderr}
@@ -122,14 +123,18 @@ class Child:
                 selector.register(pipe, event)
                 if self._stderr in self._open:
                     selector.register(self._stderr, selectors.EVENT_READ)
-                ready = {key.fd for key, _ in selector.select(max(0, deadline_s - time.monotonic()))}
+                ready = {
+                    key.fd for key, _ in selector.select(max(0, deadline_s - time.monotonic()))
+                }
             if self._stderr in ready:
                 self._take_words()
             if pipe in ready:
                 return
             if time.monotonic() >= deadline_s:
                 words = self._words.decode(errors="replace").strip()[-300:]
-                raise DeviceTimeout(f"{self._name} {what} in time" + (f": {words}" if words else ""))
+                raise DeviceTimeout(
+                    f"{self._name} {what} in time" + (f": {words}" if words else "")
+                )
 
     def _drain(self, until_s: float) -> None:
         """Throws away output, so that a program that still writes can come to its end."""
@@ -165,8 +170,27 @@ class Child:
         except subprocess.TimeoutExpired:
             code = None
         how = "closed its output" if code is None else f"ended with status {code}"
+        if code is not None and code < 0:
+            how = f"was ended by {signal.Signals(-code).name}"
         words = self.last_words()[-1000:] or "it printed nothing on standard error"
         return DeviceError(f"{self._name} {how}: {words}")
+
+
+def append_file(source: Path, target: Path, offset: int) -> None:
+    """Appends ``source`` from byte ``offset`` on to ``target``, which is made if it is missing.
+
+    Raises:
+        DiskFull: The file system has no room.
+        DeviceError: A file cannot be read or written.
+    """
+    try:
+        with source.open("rb") as reader, target.open("ab") as writer:
+            reader.seek(offset)
+            shutil.copyfileobj(reader, writer)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"no room for {target}: {error.strerror}") from error
+        raise DeviceError(f"{source} cannot be copied to {target}: {error}") from error
 
 
 def run_to_end(

@@ -34,10 +34,10 @@ class Frame:
 
 
 def pack(frame: Frame) -> bytes:
-    """The bytes of a frame.
+    r"""The bytes of a frame.
 
     >>> pack(Frame({"id": 1}, b"xy"))
-    b'EPF1\\x08\\x00\\x00\\x00\\x02\\x00\\x00\\x00{"id":1}xy'
+    b'EPF1\x08\x00\x00\x00\x02\x00\x00\x00{"id":1}xy'
 
     Raises:
         DeviceError: The frame is longer than the protocol allows.

@@ -54,9 +54,9 @@ def compress(
                 "bytes": len(done.sparsified.tflite),
                 "profiling_only": done.profiling_only,
                 "sparse_layers_expected": len(done.sparsified.expected),
-                "notes": list(done.notes),
+                "notes": list(done.sparsified.reasons),
                 "tensors": tensors,
             }
         )
     else:
-        print_tensors(tensors, done.notes)
+        print_tensors(tensors, done.sparsified.reasons)

@@ -41,9 +41,8 @@ def deploy(
 
     Writes the files, the recipe in force and result.json into the output folder.
     """
-    from edgeprune.pipeline import Request, deploy
+    from edgeprune.pipeline import Request, deploy, print_outcome
     from edgeprune.progress import Progress
-    from edgeprune.report.terminal import print_report
 
     drop = rest["max_accuracy_drop"]
     if drop is not None and rest["data"] is None:
@@ -54,7 +53,7 @@ def deploy(
     if as_json:
         print_json(outcome.result)
     else:
-        print_report(outcome.result, notes=outcome.notes)
+        print_outcome(outcome)
         click.echo(f"written to {outcome.folder}")
     if outcome.failure:
         click.echo(f"edgeprune: {outcome.failure}", err=True)

@@ -19,9 +19,9 @@ from edgeprune.cli.options import device_options, json_option, model_argument, p
 @json_option
 def run(model: Path, as_json: bool, **rest: Any) -> int:
     """Measure the .tflite file MODEL on a board as it is, and print which kernel ran each layer."""
-    from edgeprune.pipeline import Request, deploy
+    from edgeprune.pipeline import Request, deploy, print_outcome
     from edgeprune.progress import Progress
-    from edgeprune.report.terminal import print_layers, print_report
+    from edgeprune.report.terminal import print_layers
 
     recipe = recipe_of("as-is", None, None, None)
     with Progress() as progress:
@@ -29,7 +29,7 @@ def run(model: Path, as_json: bool, **rest: Any) -> int:
     if as_json:
         print_json(outcome.result)
     else:
-        print_report(outcome.result, notes=outcome.notes)
+        print_outcome(outcome)
         print_layers(outcome.result)
         click.echo(f"written to {outcome.folder}")
     if outcome.failure:

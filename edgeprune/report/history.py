@@ -168,8 +168,8 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _run(row: tuple[Any, ...]) -> Run:
-    *plain, text = row
+    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     try:
-        return Run(*plain, json.loads(text))
+        return Run(**values | {"result": json.loads(values["result"])})
     except json.JSONDecodeError as error:
-        raise ConfigError(f"{_file()}: run {row[0]} is damaged: {error}") from error
+        raise ConfigError(f"{_file()}: run {values['id']} is damaged: {error}") from error

@@ -1,0 +1,93 @@
+#include "serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture.h"
+#include "commands.h"
+
+/* Each key of the command is there with its type, and no other key is. */
+static bool check_keys(struct call *call, const struct command *command)
+{
+    static const char *const KINDS[] = {"an integer", "a boolean", "a string",
+                                        "a list of integers"};
+    size_t known = 2; /* id and cmd */
+    for (const struct key *key = command->keys; key->name != NULL; key++, known++) {
+        const struct json_member *member = json_find(call->arguments, key->name);
+        if (member == NULL || member->kind != key->kind) {
+            return fail(&call->failure, "%s needs the key %s, %s", command->name, key->name,
+                        KINDS[key->kind]);
+        }
+    }
+    return call->arguments->member_count == known ||
+           fail(&call->failure, "%s got a key that it does not know", command->name);
+}
+
+static bool dispatch(struct call *call)
+{
+    const struct json_member *name = json_find(call->arguments, "cmd");
+    const struct command *command = NULL;
+    if (name == NULL || name->kind != JSON_STRING) {
+        return fail(&call->failure, "the request has no cmd");
+    }
+    command = find_command(name->string);
+    if (command == NULL) {
+        return fail(&call->failure, "no command is called %s", name->string);
+    }
+    if (!check_keys(call, command)) {
+        return false;
+    }
+    if (call->request->blob_bytes > 0 && !command->takes_blob) {
+        return fail(&call->failure, "%s takes no blob", command->name);
+    }
+    if (command->needs_model && !model_is_loaded()) {
+        return fail(&call->failure, "no model is loaded");
+    }
+    return command->handle(call);
+}
+
+static bool parse_and_dispatch(struct call *call, struct json_object *arguments,
+                               struct frame *request)
+{
+    const char *wrong = json_parse(request->json, request->json_bytes, arguments);
+    const struct json_member *id = json_find(arguments, "id");
+    text_raw(call->answer, "{\"id\": ");
+    if (id != NULL && id->kind == JSON_INTEGER) {
+        text_integer(call->answer, id->integer);
+    } else {
+        text_raw(call->answer, "null");
+        wrong = wrong != NULL ? wrong : "the request has no integer id";
+    }
+    return wrong == NULL ? dispatch(call) : fail(&call->failure, "%s", wrong);
+}
+
+bool serve(struct frame *request, int output)
+{
+    static struct json_object arguments;
+    struct text answer = {0};
+    struct call call = {.arguments = &arguments, .request = request, .answer = &answer};
+    char reason[512];
+    capture_begin();
+    bool good = parse_and_dispatch(&call, &arguments, request);
+    capture_end(reason, sizeof reason);
+    if (good) {
+        text_raw(&answer, ", \"ok\": true}");
+    } else {
+        size_t used = strlen(call.failure.text);
+        if (reason[0] != '\0') {
+            snprintf(call.failure.text + used, sizeof call.failure.text - used, ": %s", reason);
+        }
+        for (char *at = call.failure.text; *at != '\0'; at++) {
+            *at = (unsigned char)*at < 0x20 ? ' ' : *at; /* the error is one line */
+        }
+        text_raw(&answer, ", \"ok\": false, \"error\": ");
+        text_string(&answer, call.failure.text);
+        text_raw(&answer, "}");
+    }
+    bool written = frame_write(output, answer.data, answer.bytes, good ? call.blob : NULL,
+                               good ? call.blob_bytes : 0);
+    text_free(&answer);
+    free(call.blob);
+    return written && !call.ends;
+}

@@ -1,0 +1,376 @@
+"""A conversation with one agent process: what ``device_agents/PROTOCOL.md`` calls requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import Array
+from edgeprune.cpuinfo import readable_cpu
+from edgeprune.errors import DeviceError
+from edgeprune.transports.base import Channel, Transport
+from edgeprune.wire import GREETING_LIMIT_BYTES, Frame, pack, read_frame
+
+PROTOCOL = 1
+_INFER_BATCH_BYTES = 32 << 20
+_ANSWER_SLACK_S = 60.0
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What the agent says about itself and its device.
+
+    Attributes:
+        agent_version: Version of the agent.
+        os: Kernel name and release.
+        machine: The kernel's name of the architecture.
+        cpu: Model name; Arm cores by their names.
+        cores: Cores that are online.
+        features: CPU features that the kernel reports.
+        pid: The agent's process on the device.
+    """
+
+    agent_version: str
+    os: str
+    machine: str
+    cpu: str
+    cores: int
+    features: tuple[str, ...]
+    pid: int
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output of the loaded model.
+
+    Attributes:
+        name: Name of the tensor in the model's graph.
+        dtype: As numpy spells it.
+        shape: With unknown dimensions set to 1.
+        bytes: Size in the frame's blob.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What the agent says about the model that it loaded.
+
+    Attributes:
+        load_ns: From the start of loading to a compiled model.
+        inputs: In the order of the model's graph.
+        outputs: In the order of the model's graph.
+    """
+
+    load_ns: int
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of one process's inferences.
+
+    Attributes:
+        first_ns: The first inference of the process, before the warm-up.
+        latency_ns: One entry per timed inference.
+        peak_memory_bytes: VmHWM of the process, or None where the kernel does not say.
+    """
+
+    first_ns: int
+    latency_ns: tuple[int, ...]
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class ProfileEvent:
+    """One thing that the runtime's profiler saw.
+
+    Attributes:
+        tag: The runtime's name of it: a kernel's, for a delegate's event.
+        source: 0 LiteRT, 1 interpreter, 2 delegate.
+        elapsed_us: Its duration; means nothing on an emulated device.
+    """
+
+    tag: str
+    source: int
+    elapsed_us: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the runtime's profiler saw.
+
+    Attributes:
+        tags: Every name that occurs, once each, by first appearance.
+        events: One tuple of events per inference, in the runtime's order.
+    """
+
+    tags: tuple[str, ...]
+    events: tuple[tuple[ProfileEvent, ...], ...]
+
+
+class AgentSession:
+    """Talks to one agent process over a channel; a context manager that ends the agent.
+
+    An agent loads one model. Every method but :meth:`close` raises DeviceTimeout if the answer does
+    not come in time, and DeviceError if the agent ends or answers with an error.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._next_id = 1
+        self._model: LoadedModel | None = None
+
+    def __enter__(self) -> AgentSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # An agent that left a request open would only be waited for in vain.
+        self.close(timeout_s=5.0 if error is None else 0.5)
+
+    def hello(self, timeout_s: float = 30.0) -> Hello:
+        """Asks who is there.
+
+        Raises:
+            DeviceError: The agent speaks another version of the protocol.
+        """
+        answer = self._ask("hello", {}, timeout_s).message
+        if answer.get("protocol") != PROTOCOL:
+            raise DeviceError(
+                f"the agent speaks protocol {answer.get('protocol')}, not {PROTOCOL}: push it anew"
+            )
+        with _complete(answer, "hello"):
+            return Hello(
+                agent_version=str(answer["agent_version"]),
+                os=str(answer["os"]),
+                machine=str(answer["machine"]),
+                cpu=readable_cpu(str(answer["cpu"])),
+                cores=int(answer["cores"]),
+                features=tuple(answer["features"]),
+                pid=int(answer["pid"]),
+            )
+
+    def load(
+        self,
+        runtime: str,
+        model: str,
+        *,
+        threads: int = 1,
+        cpus: Sequence[int] = (),
+        profile: bool = False,
+        timeout_s: float = 120.0,
+    ) -> LoadedModel:
+        """Loads the runtime library and a model; both paths are the device's.
+
+        Args:
+            runtime: Path of ``libLiteRt.so``.
+            model: Path of the ``.tflite`` file.
+            threads: Threads of XNNPACK.
+            cpus: Cores to pin the process to; empty leaves it free.
+            profile: Load for :meth:`profile` instead of :meth:`time`.
+            timeout_s: How long loading may take.
+        """
+        request = {
+            "runtime": runtime,
+            "model": model,
+            "threads": threads,
+            "cpus": list(cpus),
+            "profile": profile,
+        }
+        answer = self._ask("load", request, timeout_s).message
+        with _complete(answer, "load"):
+            self._model = LoadedModel(
+                load_ns=int(answer["load_ns"]),
+                inputs=tuple(_tensor(entry) for entry in answer["inputs"]),
+                outputs=tuple(_tensor(entry) for entry in answer["outputs"]),
+            )
+        return self._model
+
+    def infer(
+        self, samples: Sequence[Sequence[Array]], timeout_s: float = 600.0
+    ) -> list[list[Array]]:
+        """Runs the model on samples and brings its outputs back.
+
+        Args:
+            samples: Per sample one array per input, of the model's dtype and number of elements.
+            timeout_s: Bounds each batch of samples, not the whole.
+
+        Returns:
+            Per sample one array per output, in the model's shapes.
+
+        Raises:
+            DeviceError: A sample does not fit the model.
+        """
+        model = self._loaded()
+        blobs = [_input_blob(sample, model.inputs) for sample in samples]
+        sample_bytes = sum(t.bytes for t in model.inputs) + sum(t.bytes for t in model.outputs)
+        batch = max(1, _INFER_BATCH_BYTES // max(1, sample_bytes))
+        outputs: list[list[Array]] = []
+        for start in range(0, len(blobs), batch):
+            part = blobs[start : start + batch]
+            answer = self._ask("infer", {"samples": len(part)}, timeout_s, b"".join(part))
+            outputs += _output_arrays(answer.blob, len(part), model.outputs)
+        return outputs
+
+    def time(self, warmup: int, runs: int, max_s: float, timeout_s: float | None = None) -> Timing:
+        """Times inferences, on the inputs of the last :meth:`infer` or on a fixed pattern.
+
+        Args:
+            warmup: Inferences before the timed ones, after the first.
+            runs: Timed inferences.
+            max_s: Stop after this many seconds of timed inferences; 0 sets no limit.
+            timeout_s: How long the answer may take; None allows ``max_s`` and a minute.
+        """
+        if timeout_s is None and max_s <= 0:
+            raise DeviceError("timing without max_s needs a timeout_s")
+        request = {"warmup": warmup, "runs": runs, "max_ns": round(max_s * 1e9)}
+        answer = self._ask("time", request, timeout_s or max_s + _ANSWER_SLACK_S).message
+        with _complete(answer, "time"):
+            peak = answer["peak_memory_bytes"]
+            return Timing(
+                first_ns=int(answer["first_ns"]),
+                latency_ns=tuple(int(value) for value in answer["latency_ns"]),
+                peak_memory_bytes=None if peak is None else int(peak),
+            )
+
+    def profile(self, runs: int = 1, timeout_s: float = 300.0) -> Profile:
+        """Runs the model under the runtime's profiler; it must have been loaded for that."""
+        answer = self._ask("profile", {"runs": runs}, timeout_s).message
+        with _complete(answer, "profile"):
+            tags = tuple(str(tag) for tag in answer["tags"])
+            events = tuple(
+                tuple(ProfileEvent(tags[tag], int(source), int(us)) for tag, source, us in run)
+                for run in answer["events"]
+            )
+        return Profile(tags, events)
+
+    def close(self, timeout_s: float = 5.0) -> int | None:
+        """Ends the agent by closing its input; may be called twice.
+
+        Returns:
+            Instructions that the process executed, or None where they were not counted.
+        """
+        return self._channel.close(timeout_s)
+
+    def _loaded(self) -> LoadedModel:
+        if self._model is None:
+            raise DeviceError("no model is loaded")
+        return self._model
+
+    def _ask(
+        self, command: str, arguments: Mapping[str, Any], timeout_s: float, blob: bytes = b""
+    ) -> Frame:
+        number = self._next_id
+        self._next_id += 1
+        request = {"id": number, "cmd": command, **arguments}
+        self._channel.write(pack(Frame(request, blob)), timeout_s)
+        greeting_limit_bytes = GREETING_LIMIT_BYTES if number == 1 else 0
+        answer = read_frame(lambda size: self._channel.read(size, timeout_s), greeting_limit_bytes)
+        if answer.message.get("id") not in (number, None):
+            raise DeviceError(f"the agent answered request {answer.message['id']}, not {number}")
+        if answer.message.get("ok") is not True:
+            raise DeviceError(f"{command}: {answer.message.get('error', 'refused without reason')}")
+        return answer
+
+
+def start_agent(
+    transport: Transport,
+    agent_path: str,
+    *,
+    loader: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    count_instructions: bool = False,
+) -> AgentSession:
+    """Starts the agent on a device.
+
+    Args:
+        transport: An open transport.
+        agent_path: The agent's path on the device.
+        loader: Program and arguments to start it through, where the device has no glibc.
+        env: Variables to set for it.
+        count_instructions: Count instructions, where the transport can.
+
+    Raises:
+        DeviceError: It could not be started.
+    """
+    argv = [*loader, agent_path]
+    return AgentSession(transport.start(argv, env or {}, count_instructions=count_instructions))
+
+
+class _complete:
+    """Turns a missing or mistyped key of an answer into a DeviceError."""
+
+    def __init__(self, answer: Mapping[str, Any], command: str) -> None:
+        self._answer = answer
+        self._command = command
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, (KeyError, TypeError, ValueError, IndexError)):
+            keys = ", ".join(self._answer)
+            raise DeviceError(
+                f"{self._command}: the agent's answer is malformed ({error!r}); it has {keys}"
+            ) from error
+
+
+def _tensor(entry: Mapping[str, Any]) -> TensorInfo:
+    shape = tuple(int(size) for size in entry["shape"])
+    return TensorInfo(str(entry["name"]), str(entry["type"]), shape, int(entry["bytes"]))
+
+
+def _dtype(tensor: TensorInfo) -> np.dtype[Any]:
+    try:
+        return np.dtype(tensor.dtype)
+    except TypeError as error:
+        raise DeviceError(
+            f"tensor {tensor.name} holds {tensor.dtype}, which numpy does not know"
+        ) from error
+
+
+def _input_blob(sample: Sequence[Array], inputs: tuple[TensorInfo, ...]) -> bytes:
+    """One sample's bytes, checked against the model's inputs."""
+    if len(sample) != len(inputs):
+        raise DeviceError(f"a sample has {len(sample)} arrays, the model {len(inputs)} inputs")
+    for array, tensor in zip(sample, inputs, strict=True):
+        if array.dtype != _dtype(tensor) or array.nbytes != tensor.bytes:
+            raise DeviceError(
+                f"input {tensor.name} is {tensor.dtype}{list(tensor.shape)}, the sample has "
+                f"{array.dtype}{list(array.shape)}"
+            )
+    return b"".join(np.ascontiguousarray(array).tobytes() for array in sample)
+
+
+def _output_arrays(blob: bytes, samples: int, outputs: tuple[TensorInfo, ...]) -> list[list[Array]]:
+    if len(blob) != samples * sum(tensor.bytes for tensor in outputs):
+        raise DeviceError(f"the agent sent {len(blob)} bytes of outputs for {samples} samples")
+    position = 0
+    arrays: list[list[Array]] = []
+    for _ in range(samples):
+        row: list[Array] = []
+        for tensor in outputs:
+            data = np.frombuffer(blob[position : position + tensor.bytes], _dtype(tensor))
+            row.append(data.reshape(tensor.shape))
+            position += tensor.bytes
+        arrays.append(row)
+    return arrays

@@ -1,0 +1,69 @@
+"""What one check is, and how a failure becomes its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from edgeprune.errors import EdgepruneError
+
+State = Literal["ok", "missing", "broken"]
+Scope = Literal["local", "emulated", "ssh", "keras", "quantize", "example"]
+
+NEEDED_FOR: dict[Scope, str] = {
+    "local": "every board",
+    "emulated": "emulated boards",
+    "ssh": "boards reached by ssh",
+    "keras": "Keras and SavedModel files",
+    "quantize": "--quantize",
+    "example": "edgeprune example",
+}
+
+#: What a broken installation, file or tool raises; anything else is a mistake of ours.
+FAULTS = (EdgepruneError, OSError, ImportError, ValueError, AttributeError, KeyError)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        state: ``ok``, ``missing`` or ``broken``.
+        found: What was found, or what is wrong.
+        scope: What cannot be used without it; a key of :data:`NEEDED_FOR`.
+        fix: The command or the change that mends it; None if it is ok.
+    """
+
+    name: str
+    state: State
+    found: str
+    scope: Scope
+    fix: str | None = None
+
+
+def checked(name: str, scope: Scope, look: Callable[[], str], fix: str) -> Check:
+    """Runs one check; what it raises becomes its state.
+
+    Args:
+        name: What is looked at.
+        scope: What cannot be used without it.
+        look: Returns what was found; a file or module that is not there counts as missing.
+        fix: The command or the change that mends it.
+    """
+    try:
+        return Check(name, "ok", look(), scope)
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        return Check(name, "missing", one_line(error), scope, fix)
+    except FAULTS as error:
+        return Check(name, "broken", one_line(error), scope, fix)
+
+
+def one_line(error: BaseException) -> str:
+    r"""An error in one line, without losing an empty one's kind.
+
+    >>> one_line(ValueError("two\nlines")), one_line(KeyError())
+    ('two lines', 'KeyError')
+    """
+    return " ".join(str(error).split()) or type(error).__name__

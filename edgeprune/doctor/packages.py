@@ -1,0 +1,84 @@
+"""Python and the packages that edgeprune and its extras ask for, by their metadata alone."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from edgeprune.doctor.check import FAULTS, Check, Scope, one_line
+
+CHECKOUT = Path(__file__).parents[2]
+_SSH_PACKAGES = ("paramiko",)
+
+
+def package_checks() -> Iterator[Check]:
+    """Python itself, and every package that edgeprune or one of its extras asks for."""
+    try:
+        python, requirements = _wanted(CHECKOUT)
+    except FAULTS as error:
+        fix = "pip install --force-reinstall edgeprune"
+        yield Check("edgeprune", "broken", f"its own metadata: {one_line(error)}", "local", fix)
+        return
+    version = platform.python_version()
+    if python.contains(version, prereleases=True):
+        yield Check("python", "ok", version, "local")
+    else:
+        yield Check(
+            "python", "broken", f"{version}, wanted {python}", "local", "install Python 3.11"
+        )
+    for requirement, scope in requirements:
+        yield _package(requirement, scope)
+
+
+def _package(requirement: Requirement, scope: Scope) -> Check:
+    """One package, by its metadata: nothing is imported, so a heavy one costs no time."""
+    name, wanted = requirement.name, requirement.specifier
+    fix = f"pip install '{name}{wanted}'"
+    try:
+        version = importlib.metadata.version(name)
+        if version is None:  # a half-removed package has metadata without a version
+            raise ValueError("its metadata names no version")
+        if name == "tensorflow" and importlib.util.find_spec("tensorflow") is None:
+            raise ValueError("its metadata is there, the package is not")
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, "missing", f"not installed, wanted {wanted}", scope, fix)
+    except FAULTS as error:
+        return Check(name, "broken", one_line(error), scope, f"{fix} --force-reinstall")
+    if wanted.contains(version, prereleases=True):
+        return Check(name, "ok", version, scope)
+    return Check(name, "broken", f"{version}, wanted {wanted}", scope, fix)
+
+
+def _wanted(checkout: Path) -> tuple[SpecifierSet, list[tuple[Requirement, Scope]]]:
+    """Python versions and packages that edgeprune asks for, each with what it is needed for.
+
+    Raises:
+        ImportError: edgeprune is neither installed nor run from a checkout.
+    """
+    extras: tuple[Scope, ...] = ("keras", "quantize", "example")
+    own = checkout / "pyproject.toml"
+    if own.is_file():
+        project = tomllib.loads(own.read_text(encoding="utf-8"))["project"]
+        python = project["requires-python"]
+        tables = project["optional-dependencies"]
+        groups = [("local", project["dependencies"]), *((name, tables[name]) for name in extras)]
+    else:
+        metadata = importlib.metadata.metadata("edgeprune")
+        python = metadata["Requires-Python"]
+        lines = metadata.get_all("Requires-Dist") or []
+        groups = [("local", [line for line in lines if "extra ==" not in line])]
+        groups += [
+            (name, [line for line in lines if f"extra == '{name}'" in line.replace('"', "'")])
+            for name in extras
+        ]
+    wanted = [(Requirement(line), scope) for scope, lines in groups for line in lines]
+    return SpecifierSet(python), [
+        (item, "ssh" if item.name in _SSH_PACKAGES else scope) for item, scope in wanted
+    ]

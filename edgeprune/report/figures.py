@@ -1,0 +1,151 @@
+"""The figures of a result as text, each with its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Figure = tuple[str, list[str]]
+"""A heading, and one text per variant in the result's order."""
+
+NOT_MEASURED = "not measured"
+
+_Variant = Mapping[str, Any]
+
+
+def figures(result: Mapping[str, Any]) -> tuple[list[Figure], list[str]]:
+    """Every figure that at least one variant has, and the headings of the others.
+
+    Args:
+        result: A valid result.
+
+    Returns:
+        Figures to show, and headings of figures that no variant has. Times are in neither on an
+        emulated board: there they mean nothing.
+    """
+    is_emulated = result["comparison"]["metric"] == "instructions"
+    cells: dict[str, Callable[[_Variant], str]] = {
+        "file size": lambda variant: bytes_text(variant["bytes"]),
+        "sparsity": lambda variant: f"{variant['sparsity']:.1%}",
+        "accuracy": _accuracy,
+    }
+    if is_emulated:
+        cells["instructions per inference (emulated)"] = _instructions
+    else:
+        cells["latency, median"] = _latency
+        cells["  95 % interval"] = _interval
+        cells["latency, p90"] = lambda variant: _percentile(variant, "p90")
+        cells["latency, p99"] = lambda variant: _percentile(variant, "p99")
+        cells["energy per inference"] = _energy
+        cells["peak memory"] = lambda variant: bytes_text(variant["peak_memory_bytes"])
+    cells["sparse layers"] = _sparse_layers
+    cells["largest difference"] = _difference
+    cells["same top class"] = _agreement
+    shown: list[Figure] = []
+    missing: list[str] = []
+    for heading, cell in cells.items():
+        texts = [cell(variant) for variant in result["variants"]]
+        if any(text != NOT_MEASURED for text in texts):
+            shown.append((heading, texts))
+        else:
+            missing.append(heading.strip())
+    return shown, missing
+
+
+def bytes_text(value: int | None) -> str:
+    """A size in decimal units, four digits.
+
+    >>> bytes_text(999), bytes_text(16_900_000), bytes_text(None)
+    ('999 B', '16.90 MB', 'not measured')
+    """
+    if value is None:
+        return NOT_MEASURED
+    if value < 1000:
+        return f"{value} B"
+    return _scaled(value / 1000, ("kB", "MB", "GB", "TB"))
+
+
+def time_text(value_us: float | None) -> str:
+    """A time given in microseconds, in the unit that suits it, four digits.
+
+    >>> time_text(0.25), time_text(812.3), time_text(12_345.0), time_text(None)
+    ('0.250 us', '812.3 us', '12.35 ms', 'not measured')
+    """
+    return NOT_MEASURED if value_us is None else _scaled(value_us, ("us", "ms", "s"))
+
+
+def _scaled(value: float, units: tuple[str, ...]) -> str:
+    """Four digits, in the first unit that leaves fewer than four before the point."""
+    for unit in units[:-1]:
+        if value < 999.95:
+            return f"{_four_digits(value)} {unit}"
+        value /= 1000
+    return f"{_four_digits(value)} {units[-1]}"
+
+
+def _four_digits(value: float) -> str:
+    """``value`` with four digits, or three decimals below 1."""
+    for limit, decimals in ((9.9995, 3), (99.995, 2)):
+        if value < limit:
+            return f"{value:.{decimals}f}"
+    return f"{value:.1f}"
+
+
+def _accuracy(variant: _Variant) -> str:
+    accuracy = variant["accuracy"]
+    if accuracy is None:
+        return NOT_MEASURED
+    value = (
+        f"{accuracy['value']:.2%}" if accuracy["metric"] == "top1" else f"{accuracy['value']:.4g}"
+    )
+    return f"{accuracy['metric']} {value} of {accuracy['samples']}"
+
+
+def _latency(variant: _Variant) -> str:
+    latency = variant["latency_us"]
+    return NOT_MEASURED if latency is None else time_text(latency["median"])
+
+
+def _interval(variant: _Variant) -> str:
+    latency = variant["latency_us"]
+    if latency is None or latency["ci95"] is None:
+        return NOT_MEASURED
+    return " to ".join(time_text(end) for end in latency["ci95"])
+
+
+def _percentile(variant: _Variant, key: str) -> str:
+    latency = variant["latency_us"]
+    return NOT_MEASURED if latency is None else time_text(latency[key])
+
+
+def _instructions(variant: _Variant) -> str:
+    instructions = variant["instructions"]
+    if instructions is None:
+        return NOT_MEASURED
+    count = instructions["per_inference"]
+    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f} M"
+
+
+def _energy(variant: _Variant) -> str:
+    energy = variant["energy_uj"]
+    if energy is None:
+        return NOT_MEASURED
+    return _scaled(energy["per_inference"], ("uJ", "mJ", "J"))
+
+
+def _sparse_layers(variant: _Variant) -> str:
+    if not variant["layers"]:  # not profiled: a 0 here would claim that it was
+        return NOT_MEASURED
+    return f"{variant['sparse_layers_run']} of {variant['sparse_layers_expected']} expected"
+
+
+def _difference(variant: _Variant) -> str:
+    parity = variant["parity"]
+    return NOT_MEASURED if parity is None else f"{parity['max_abs_diff']:.2g}"
+
+
+def _agreement(variant: _Variant) -> str:
+    parity = variant["parity"]
+    if parity is None or parity["argmax_agreement"] is None:
+        return NOT_MEASURED
+    return f"{parity['argmax_agreement']:.1%} of {parity['samples']}"

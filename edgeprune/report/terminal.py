@@ -1,0 +1,179 @@
+"""A result as tables for people. What was not measured says so, and is never shown as 0."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgeprune.report.figures import Figure, bytes_text, figures, time_text
+from edgeprune.report.verdict import remarks, verdict_line
+
+Result = Mapping[str, Any]
+
+
+def print_report(
+    result: Result,
+    console: Console | None = None,
+    *,
+    reasons: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> None:
+    """Prints what ran, the figures of every variant, the verdict and what to know about it.
+
+    Args:
+        result: A valid result.
+        console: Where to print; standard output if None.
+        reasons: Why layers did not run sparse, one line each.
+        notes: Further lines from the stages.
+    """
+    console = console or stdout()
+    _heading(result, console)
+    shown, missing = figures(result)
+    names = [str(variant["name"]) for variant in result["variants"]]
+    console.print(_side_by_side(names, shown))
+    if missing:
+        console.print(Text("not measured: " + ", ".join(missing)))
+    console.print(Text(verdict_line(result), style="bold"))
+    _print_list(remarks(result, notes), console)
+    if reasons:
+        console.print(Text("layers that do not run sparse, and why:"))
+        _print_list(reasons, console)
+
+
+def print_layers(result: Result, console: Console | None = None) -> None:
+    """Prints, for every measured variant, which kernel ran each layer.
+
+    Args:
+        result: A valid result.
+        console: Where to print; standard output if None.
+    """
+    console = console or stdout()
+    for variant in result["variants"]:
+        layers = variant["layers"]
+        if not layers:
+            console.print(Text(f"{printable(variant['name'])}: kernels were not measured"))
+            continue
+        is_timed = any(layer["latency_us"] is not None for layer in layers)
+        is_counted = any(layer["instructions"] is not None for layer in layers)
+        table = _table(f"{printable(variant['name'])}: kernels in the order in which they ran")
+        for heading in ("layer", "op", "kernel"):
+            table.add_column(heading, overflow="fold")
+        table.add_column("sparse")
+        if is_timed:
+            table.add_column("time", justify="right", no_wrap=True)
+        if is_counted:
+            table.add_column("instructions", justify="right", no_wrap=True)
+        for layer in layers:
+            cells = [layer["name"], layer["op"], layer["kernel"], "yes" if layer["sparse"] else "-"]
+            cells += [time_text(layer["latency_us"])] if is_timed else []
+            cells += [_count(layer["instructions"])] if is_counted else []
+            table.add_row(*(Text(printable(cell)) for cell in cells))
+        console.print(table)
+        run, expected = variant["sparse_layers_run"], variant["sparse_layers_expected"]
+        console.print(Text(f"layers that ran sparse: {run}; expected: {expected}"))
+
+
+def print_tensors(
+    tensors: Sequence[Mapping[str, Any]], notes: Sequence[str] = (), console: Console | None = None
+) -> None:
+    """Prints how each weight tensor is stored, and why.
+
+    Args:
+        tensors: :class:`edgeprune.artifacts.EncodedTensor` as mappings, in graph order.
+        notes: Lines from the stages.
+        console: Where to print; standard output if None.
+    """
+    console = console or stdout()
+    table = _table("weights as stored")
+    table.add_column("tensor", overflow="fold")
+    table.add_column("op")
+    for heading in ("zeros", "dense", "stored"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("as")
+    table.add_column("why", overflow="fold")
+    for tensor in tensors:
+        share = tensor["zeros"] / tensor["weights"] if tensor["weights"] else 0.0
+        cells = (
+            tensor["name"],
+            tensor["op"],
+            f"{share:.0%}",
+            bytes_text(tensor["dense_bytes"]),
+            bytes_text(tensor["stored_bytes"]),
+            "sparse" if tensor["encoded"] else "dense",
+            tensor["reason"],
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    console.print(table)
+    _print_list(notes, console)
+
+
+def stdout() -> Console:
+    """Standard output, with nothing coloured or replaced by guesswork."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def printable(text: object) -> str:
+    """``text`` on one line, with control characters made visible.
+
+    Names come from model files and devices, and an escape sequence in one could rewrite the screen.
+
+    >>> printable("conv" + chr(27) + "[2J")
+    'conv?[2J'
+    """
+    return "".join(mark if mark.isprintable() else "?" for mark in str(text))
+
+
+def _heading(result: Result, console: Console) -> None:
+    model, device = result["model"], result["device"]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in (
+        ("model", f"{model['path']} ({model['format']}, sha256 {model['sha256'][:12]})"),
+        ("board", result["board"]),
+        ("device", f"{device['id']}: {device['cpu']}, {device['os']}"),
+        ("runtime", f"{device['runtime_version']}, agent {device['agent_version']}"),
+    ):
+        grid.add_row(Text(name), Text(printable(value), style="bold"))
+    console.print(grid)
+
+
+def _side_by_side(names: Sequence[str], shown: Sequence[Figure]) -> Table:
+    """A column per variant: ten figures in a row would not fit 80 characters, nor 120."""
+    table = _table()
+    table.add_column("")
+    for name in names:
+        table.add_column(Text(printable(name)), justify="right")
+    for heading, cells in shown:
+        table.add_row(Text(heading), *(Text(printable(cell)) for cell in cells))
+    return table
+
+
+def _table(title: str | None = None) -> Table:
+    return Table(
+        title=None if title is None else Text(title), title_justify="left", box=box.SIMPLE_HEAD
+    )
+
+
+def _print_list(lines: Sequence[str], console: Console) -> None:
+    """Prints each line after a dash, with what does not fit indented below it."""
+    for line in lines:
+        text = textwrap.fill(
+            printable(line),
+            console.width,
+            initial_indent="- ",
+            subsequent_indent="  ",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        console.print(Text(text), soft_wrap=True)
+
+
+def _count(value: int | None) -> str:
+    return "not measured" if value is None else f"{value:,}"

@@ -1,0 +1,97 @@
+"""What a result's figures come to, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgeprune.report.statistics import MIN_SESSIONS
+
+_NO_ACCURACY = "accuracy was not measured"
+
+
+def verdict_line(result: Mapping[str, Any]) -> str:
+    """One line on whether the deployed variant is faster than the dense one.
+
+    Args:
+        result: A valid result.
+
+    >>> counts = {"metric": "instructions", "speedup": 3.456, "ci95": None, "verdict": "faster"}
+    >>> verdict_line({"comparison": counts})
+    'deployed executes 3.46x fewer instructions than dense'
+    """
+    comparison = result["comparison"]
+    speedup, verdict = comparison["speedup"], comparison["verdict"]
+    is_counted = comparison["metric"] == "instructions"
+    if speedup is None:
+        return "not measurable: there is no figure for both dense and deployed"
+    if verdict == "not measurable":
+        return (
+            f"not measurable: dense took {speedup:.2f}x the time of deployed, but fewer than "
+            f"{MIN_SESSIONS} sessions give no confidence interval"
+        )
+    if verdict == "no difference shown":
+        what = "dense executes" if is_counted else "dense takes"
+        of = "the instructions" if is_counted else "the time"
+        return f"no difference shown: {what} {speedup:.3f}x {of} of deployed{_interval(comparison)}"
+    factor = speedup if verdict == "faster" else 1 / speedup
+    if is_counted:
+        amount = "fewer" if verdict == "faster" else "more"
+        return f"deployed executes {factor:.2f}x {amount} instructions than dense"
+    return f"deployed is {factor:.2f}x {verdict} than dense{_interval(comparison)}"
+
+
+def remarks(result: Mapping[str, Any], notes: Sequence[str] = ()) -> list[str]:
+    """What a reader must know before believing the figures, and then ``notes``; each line once.
+
+    Args:
+        result: A valid result.
+        notes: Lines from the stages.
+    """
+    lines = []
+    validity = result["validity"]
+    if validity["verdict"] != "valid":
+        lines.append(f"these figures are {validity['verdict']}: " + "; ".join(validity["reasons"]))
+    if result["comparison"]["metric"] == "instructions":
+        sources = {
+            variant["instructions"]["source"]
+            for variant in result["variants"]
+            if variant["instructions"] is not None
+        }
+        lines += [f"emulated: instructions are no times; counted by {source}" for source in sources]
+    for variant in result["variants"]:
+        lines += _variant_remarks(variant)
+    is_scored = any(variant["accuracy"] is not None for variant in result["variants"])
+    if not is_scored and not any(note.startswith(_NO_ACCURACY) for note in notes):
+        lines.append(f"{_NO_ACCURACY}: it needs --data with labels")
+    return list(dict.fromkeys([*lines, *notes]))
+
+
+def _variant_remarks(variant: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if variant["profiling_only"]:
+        lines.append(
+            f"{variant['name']} is profiling_only: made without data, fit to be measured and not "
+            "to be used"
+        )
+    run, expected = variant["sparse_layers_run"], variant["sparse_layers_expected"]
+    if variant["layers"] and run < expected:
+        lines.append(
+            f"{variant['name']}: only {run} of {expected} layers that were expected to run sparse "
+            "did; `edgeprune report --layers` names the kernels"
+        )
+    latency = variant["latency_us"]
+    if latency is not None and latency["p99"] is None:
+        least = "a p99 needs 662 runs" + ("" if latency["p90"] else " and a p90 64")
+        lines.append(f"{variant['name']}: {latency['runs']} runs in all; {least}")
+    return lines
+
+
+def _interval(comparison: Mapping[str, Any]) -> str:
+    if comparison["ci95"] is None:
+        return ""
+    # The interval of a slowdown is the speedup's, inverted.
+    ends = comparison["ci95"]
+    if comparison["verdict"] == "slower":
+        ends = [1 / end for end in reversed(ends)]
+    return f" (95 % confidence: {ends[0]:.2f}x to {ends[1]:.2f}x)"

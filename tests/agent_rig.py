@@ -1,0 +1,121 @@
+"""Models, and agents compiled in two ways, for the tests that talk to a real agent."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from nets import TYPES, Net
+
+from edgeprune.agents import build, runtime
+from edgeprune.agents.session import AgentSession
+from edgeprune.pipes import Child
+from edgeprune.transports.local import LocalChannel
+
+VERSION = "2.3.0"
+SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
+C11 = ("-std=c11", "-D_POSIX_C_SOURCE=200809L")
+
+
+def sanitized_agent(folder):
+    """The agent with address and undefined-behaviour checks, which end it with status 99."""
+    agent = folder / "edgeprune-agent"
+    sources = [str(path) for path in build.agent_sources()]
+    argv = ["gcc", *C11, *WARNINGS, *SANITIZERS, "-o", str(agent), *sources, "-ldl", "-lpthread"]
+    subprocess.run(argv, check=True, timeout=120)
+    return agent
+
+
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "exitcode=99:detect_leaks=0",  # the agent ends by _exit, leaks or not
+    "UBSAN_OPTIONS": "exitcode=99:print_stacktrace=1",
+}
+
+
+def start(agent, env=None):
+    """An agent on this machine, as the child process itself."""
+    return Child([str(agent)], env or SANITIZER_ENV)
+
+
+@contextlib.contextmanager
+def session(agent):
+    """A conversation with an agent on this machine that must end well."""
+    child = start(agent)
+    try:
+        yield AgentSession(LocalChannel(child))
+    finally:
+        code = child.close(5.0)
+    assert code == 0, child.last_words()
+
+
+def library():
+    return str(runtime.library("host", VERSION).path)
+
+
+def add_input(net, shape, dtype="float32", scale=None, name=None):
+    index = net.tensor(shape, dtype, scale=scale)
+    net.graph.inputs.append(index)
+    if name:
+        net.graph.tensors[index].name = name.encode()
+    return index
+
+
+def tensor_map(name, index):
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name.encode(), index
+    return entry
+
+
+def two_inputs(with_signature):
+    """Outputs relu(second), relu(first); a signature lists everything the other way round."""
+    net = Net()
+    first = add_input(net, (1, 4), name="first")
+    second = add_input(net, (1, 2, 3), name="second")
+    outputs = [net.relu(second), net.relu(first)]
+    if with_signature:
+        signature = schema.SignatureDefT()
+        signature.signatureKey = b"serving_default"
+        signature.subgraphIndex = 0
+        signature.inputs = [tensor_map("a", second), tensor_map("b", first)]
+        signature.outputs = [tensor_map("x", outputs[1]), tensor_map("y", outputs[0])]
+        net.model.signatureDefs = [signature]
+    return net.build(*outputs)
+
+
+def unknown_batch():
+    """relu on a tensor of shape (-1, 4)."""
+    net = Net()
+    x = add_input(net, (1, 4))
+    y = net.relu(x)
+    for index in (x, y):
+        net.graph.tensors[index].shapeSignature = np.array([-1, 4], np.int32)
+    return net.build(y)
+
+
+def typed_relu(dtype):
+    """relu on int8 numbers of scale 0.5, or on another type without a scale."""
+    net = Net()
+    scale = 0.5 if dtype == "int8" else None
+    x = add_input(net, (1, 8), dtype, scale)
+    y = net.relu(x)
+    net.graph.tensors[y].type = TYPES[dtype]
+    if scale:
+        net.graph.tensors[y].quantization = net.graph.tensors[x].quantization
+    return net.build(y)
+
+
+def heavy():
+    """One inference of some 77 billion operations: seconds, on one core."""
+    net = Net()
+    return net.build(net.conv(add_input(net, (1, 128, 128, 512)), 512, kernel=3))
+
+
+def small_net():
+    """A convolution, a depthwise one and a dense head: three kinds of kernel."""
+    net = Net()
+    x = net.conv(net.input(1, 16, 16, 3), 8, kernel=3)
+    x = net.depthwise(x)
+    return net.build(net.dense(net.mean(net.conv(x, 16)), 10))

@@ -1,0 +1,88 @@
+import multiprocessing
+import shutil
+import subprocess
+
+import pytest
+
+from edgeprune import paths, zig
+from edgeprune.agents import build
+from edgeprune.errors import DeviceError
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """A small C program in a folder of its own, and the usual zig cache with a fresh agents one."""
+    monkeypatch.setattr(
+        zig,
+        "_environment",
+        lambda cache=str(paths.cache_folder() / "zig"): {
+            "ZIG_GLOBAL_CACHE_DIR": cache,
+            "ZIG_LOCAL_CACHE_DIR": cache,
+        },
+    )
+    monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "main.c").write_text("int main(void) { return 7; }\n")
+    return [tmp_path / "main.c"]
+
+
+def test_a_program_for_the_host_runs_here(sources):
+    built = zig.compile_c("seven", sources, (), "host")
+    assert subprocess.run([built], check=False).returncode == 7
+    assert [path.name for path in built.parent.iterdir()] == ["seven"]
+
+
+def test_it_is_compiled_once_and_anew_when_a_source_or_header_changes(sources):
+    built = zig.compile_c("seven", sources, (), "host")
+    first = built.stat().st_mtime_ns
+    assert zig.compile_c("seven", sources, (), "host") == built
+    assert built.stat().st_mtime_ns == first
+    (sources[0].parent / "new.h").write_text("#define X 1\n")
+    assert zig.compile_c("seven", sources, (), "host") != built
+
+
+def test_the_agent_is_built_for_both_architectures():
+    for target, machine in (("aarch64-linux-gnu", 183), ("x86_64-linux-gnu", 62)):
+        head = build.agent(target).read_bytes()[:20]
+        assert head[:4] == b"\x7fELF" and head[18] == machine  # e_machine, ELF specification
+
+
+def test_code_that_does_not_compile_is_one_line_and_leaves_nothing(sources):
+    sources[0].write_text("int main(void) { return nothing; }\n")
+    with pytest.raises(DeviceError, match=r"cannot be compiled for .*nothing") as caught:
+        zig.compile_c("seven", sources, (), "host")
+    assert "\n" not in str(caught.value)
+    assert not [path for path in paths.cache_folder().rglob("*") if path.is_file()]
+
+
+def test_an_unknown_target_is_a_device_error(sources):
+    with pytest.raises(DeviceError, match="cannot be compiled for abacus-linux-gnu"):
+        zig.compile_c("seven", sources, (), "abacus-linux-gnu")
+
+
+def test_without_ziglang_the_message_says_what_to_install(sources, monkeypatch):
+    monkeypatch.setattr(zig.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DeviceError, match="pip install ziglang"):
+        zig.compile_c("seven", sources, (), "host")
+
+
+def test_missing_sources_are_a_device_error(tmp_path):
+    with pytest.raises(DeviceError, match="reinstall edgeprune"):
+        zig.compile_c("seven", [tmp_path / "gone.c"], (), "host")
+
+
+def _compile(sources):
+    return str(zig.compile_c("seven", sources, (), "host"))
+
+
+def test_two_processes_at_once_both_get_a_whole_program(sources):
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        one, two = pool.map(_compile, [sources, sources])
+    assert one == two and subprocess.run([one], check=False).returncode == 7
+
+
+def test_gcc_accepts_the_agent_without_a_warning(tmp_path):
+    """A second compiler's eye; zig's is clang."""
+    assert shutil.which("gcc"), "gcc is needed to test the agent"
+    for source in build.agent_sources():
+        argv = ["gcc", *zig._FLAGS, "-D_POSIX_C_SOURCE=200809L", "-c", str(source), "-o"]
+        subprocess.run([*argv, str(tmp_path / "out.o")], check=True, timeout=60)

@@ -1,0 +1,236 @@
+"""The agent as a program: what it does with bytes, under address and undefined checks."""
+
+import io
+import json
+import struct
+import time
+from pathlib import Path
+
+import agent_rig
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeprune.agents import build
+from edgeprune.wire import Frame, pack, read_frame
+
+TRANSCRIPT = Path(__file__).with_name("transcript.jsonl")
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory):
+    return agent_rig.sanitized_agent(tmp_path_factory.mktemp("agent"))
+
+
+@pytest.fixture(scope="module")
+def talker(agent):
+    """One agent for many requests, which must live through all of them."""
+    child = agent_rig.start(agent)
+    yield child
+    child.write(pack(Frame({"id": 0, "cmd": "quit"})), 5)
+    assert read_frame(lambda size: child.read(size, 5)).message == {"id": 0, "ok": True}
+    assert child.close(5) == 0, child.last_words()
+
+
+def ask(child, text, blob=b""):
+    """Sends JSON text as it is, and returns the answer's message."""
+    child.write(b"EPF1" + struct.pack("<II", len(text), len(blob)) + text + blob, 10)
+    return receive(child).message
+
+
+def receive(child):
+    return read_frame(lambda size: child.read(size, 10))
+
+
+def load_request(path):
+    return {
+        "id": 1,
+        "cmd": "load",
+        "runtime": agent_rig.library(),
+        "model": str(path),
+        "threads": 1,
+        "cpus": [],
+        "profile": False,
+    }
+
+
+def transcript():
+    return [json.loads(line) for line in TRANSCRIPT.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("entry", transcript(), ids=lambda entry: entry["shows"])
+def test_the_transcript_holds_on_both_ends(agent, entry):
+    request = pack(Frame(entry["request"], bytes.fromhex(entry["request_blob"])))
+    assert request.hex() == entry["request_frame"]
+    answer = bytes.fromhex(entry["answer_frame"])
+    assert read_frame(io.BytesIO(answer).read) == Frame(entry["answer"])
+    child = agent_rig.start(agent)
+    child.write(request, 5)
+    assert child.read(len(answer), 5) == answer
+    assert child.close(5) == 0, child.last_words()
+
+
+def test_the_agent_ends_in_the_middle_of_an_inference_once_its_input_closes(tmp_path):
+    """One inference of the model takes longer than the two seconds that the protocol allows."""
+    (tmp_path / "heavy.tflite").write_bytes(agent_rig.heavy())
+    child = agent_rig.start(build.agent("host"))
+    child.write(pack(Frame(load_request(tmp_path / "heavy.tflite"))), 10)
+    assert read_frame(lambda size: child.read(size, 60)).message["ok"] is True
+    run = {"id": 2, "cmd": "time", "warmup": 1000, "runs": 1000, "max_ns": 0}
+    child.write(pack(Frame(run)), 10)
+    time.sleep(0.5)
+    start = time.monotonic()
+    assert child.close(10) == 0  # by itself: not killed
+    assert time.monotonic() - start < 2
+
+
+def test_input_that_closes_behind_requests_sent_ahead_still_ends_the_agent(tmp_path):
+    (tmp_path / "heavy.tflite").write_bytes(agent_rig.small_net())
+    child = agent_rig.start(build.agent("host"))
+    run = {"id": 2, "cmd": "time", "warmup": 1_000_000, "runs": 1_000_000, "max_ns": 0}
+    child.write(pack(Frame(load_request(tmp_path / "heavy.tflite"))) + pack(Frame(run)) * 5, 10)
+    time.sleep(0.5)
+    start = time.monotonic()
+    assert child.close(10) == 0
+    assert time.monotonic() - start < 2
+
+
+BAD_REQUESTS = {
+    b"": "not a JSON object",
+    b"[]": "not a JSON object",
+    b"null": "not a JSON object",
+    b"{": "a key is not a string",
+    b'{"id"}': "colon",
+    b'{"id":1': "does not end with }",
+    b'{"id":1}x': "something follows",
+    b'{"id":1,"id":1}': "a key stands twice",
+    b'{"id":1.5,"cmd":"hello"}': "not an integer",
+    b'{"id":1e5,"cmd":"hello"}': "not an integer",
+    b'{"id":01,"cmd":"hello"}': "begins with 0",
+    b'{"id":99999999999999999999,"cmd":"hello"}': "too large",
+    b'{"id":-,"cmd":"hello"}': "neither an integer",
+    b'{"id":{"a":1}}': "neither an integer",
+    b'{"id":[[1]]}': "neither an integer",
+    b'{"id":null,"cmd":"hello"}': "neither an integer",
+    b'{"cmd":"hello"}': "no integer id",
+    b'{"id":"1","cmd":"hello"}': "no integer id",
+    b'{"id":1}': "no cmd",
+    b'{"id":1,"cmd":2}': "no cmd",
+    b'{"id":1,"cmd":"dance"}': "no command is called dance",
+    b'{"id":1,"cmd":"hello","x":1}': "key that it does not know",
+    b'{"id":1,"cmd":"infer"}': "needs the key samples",
+    b'{"id":1,"cmd":"infer","samples":true}': "samples, an integer",
+    b'{"id":1,"cmd":"infer","samples":1}': "no model is loaded",
+    b'{"id":1,"cmd":"profile","runs":1}': "no model is loaded",
+    b'{"id":1,"cmd":"hello\\u0000"}': "bad escape",
+    b'{"id":1,"cmd":"\\ud800"}': "bad escape",
+    b'{"id":1,"cmd":"\\x"}': "bad escape",
+    b'{"id":1,"cmd":"\\u12"}': "bad escape",
+    b'{"id":1,"cmd":"\xff"}': "not UTF-8",
+    b'{"id":1,"cmd":"\xed\xa0\x80"}': "not UTF-8",
+    b'{"id":1,"cmd":"\n"}': "control character",
+    b'{"id":1,"cmd":"hello': "does not end",
+    b'{"id":1,"cmd":"hello\\': "bad escape",
+    b'{"id":1,"cpus":[1,2': "does not end with ]",
+    b'{"id":1,"cpus":[' + b"1," * 2000 + b"1]}": "too many items",
+    b"{" + b",".join(b'"k%d":1' % k for k in range(40)) + b"}": "too many keys",
+    b"[" * 100_000: "not a JSON object",
+}
+
+
+@pytest.mark.parametrize("text", BAD_REQUESTS, ids=lambda text: repr(text[:30]))
+def test_a_bad_request_is_refused_with_its_reason(talker, text):
+    answer = ask(talker, text)
+    assert answer["ok"] is False and BAD_REQUESTS[text] in answer["error"]
+
+
+def test_a_blob_where_none_belongs_is_refused(talker):
+    assert "takes no blob" in ask(talker, b'{"id":1,"cmd":"hello"}', b"x" * 100_000)["error"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "blob", "words"),
+    [
+        (1, bytes(15), "blob has 15 bytes, must have 1 samples of 16 bytes"),
+        (1, bytes(17), "blob has 17 bytes"),
+        (2, bytes(16), "must have 2 samples"),
+        (0, b"", "samples is 0, must be 1 to"),
+        (-1, bytes(16), "samples is -1"),
+        (2**58, bytes(16), "must be 1 to"),
+        (2**26 - 1, bytes(16), "blob has 16 bytes"),
+    ],
+)
+def test_a_blob_that_does_not_hold_the_samples_is_refused(agent, tmp_path, samples, blob, words):
+    (tmp_path / "model.tflite").write_bytes(agent_rig.unknown_batch())
+    child = agent_rig.start(agent)
+    assert ask(child, json.dumps(load_request(tmp_path / "model.tflite")).encode())["ok"]
+    request = json.dumps({"id": 2, "cmd": "infer", "samples": samples}).encode()
+    assert words in ask(child, request, blob)["error"]
+    child.write(pack(Frame({"id": 3, "cmd": "infer", "samples": 1}, bytes(16))), 5)
+    assert receive(child) == Frame({"id": 3, "ok": True}, bytes(16))
+    assert child.close(5) == 0
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=150))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_decoded_as_python_encodes_it(talker, text):
+    for is_ascii in (True, False):
+        request = json.dumps({"id": 5, "cmd": "~" + text}, ensure_ascii=is_ascii).encode()
+        error = ask(talker, request)["error"]
+        shown = "".join(" " if symbol < " " else symbol for symbol in text)
+        assert error == f"no command is called ~{shown}"
+
+
+@given(st.integers(-(2**58), 2**58))
+@settings(max_examples=50, deadline=None)
+def test_the_answer_carries_the_requests_number(talker, number):
+    assert ask(talker, json.dumps({"id": number, "cmd": "?"}).encode())["id"] == number
+
+
+JUNK_TEXT = st.binary(max_size=300) | st.lists(
+    st.sampled_from(
+        [b"{", b"}", b"[", b"]", b'"id"', b'"cmd"', b":", b",", b"1", b"-", b'"', b"\\u", b"d8"]
+        + [b"true", b'"time"', b'"load"', b" ", b"\xe2", b"\x80", b"0", b"."]
+    ),
+    max_size=40,
+).map(b"".join)
+
+
+@given(JUNK_TEXT, st.binary(max_size=50))
+@settings(max_examples=300, deadline=None)
+def test_any_json_bytes_in_a_good_frame_get_an_answer(talker, text, blob):
+    answer = ask(talker, text, blob)
+    assert answer["ok"] is False and answer["error"] and "\n" not in answer["error"]
+
+
+VALID = pack(Frame({"id": 1, "cmd": "hello"}))
+
+
+@given(st.binary(min_size=4, max_size=60), st.integers(0, len(VALID)))
+@settings(max_examples=40, deadline=None)
+def test_junk_ends_the_agent_cleanly(agent, junk, keep):
+    """Whatever follows part of a good frame: an answer or an end, never a crash."""
+    child = agent_rig.start(agent)
+    child.write(VALID[:keep] + junk, 5)
+    time.sleep(0.03)
+    assert child.close(5) in (0, 2), child.last_words()
+    assert "Sanitizer" not in child.last_words()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"GET / HTTP/1.1\r\n", "does not begin with EPF1"),
+        (b"EPF1" + struct.pack("<II", (16 << 20) + 1, 0), "longer than"),
+        (b"EPF1" + struct.pack("<II", 2, (1 << 30) + 1), "longer than"),
+        (b"EPF1" + struct.pack("<II", 0xFFFFFFFF, 0xFFFFFFFF), "longer than"),
+    ],
+)
+def test_bytes_that_are_no_frame_end_the_agent_with_a_message(agent, data, words):
+    child = agent_rig.start(agent)
+    child.write(data, 5)
+    deadline = time.monotonic() + 5
+    while words not in child.last_words() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert words in child.last_words()
+    assert child.close(5) == 2

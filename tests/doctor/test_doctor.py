@@ -1,0 +1,213 @@
+import importlib.metadata
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from edgeprune import paths
+from edgeprune.doctor import diagnose, probes
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """An empty home; the cache stays, so that agents are not compiled again for each test."""
+    monkeypatch.setenv("EDGEPRUNE_CACHE", str(paths.cache_folder()))
+    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def check_of(diagnosis, name):
+    return next(check for check in diagnosis.checks if check.name == name)
+
+
+def needs_of(diagnosis, board):
+    return next(found.needs for found in diagnosis.boards if found.board == board)
+
+
+def only_on_path(folder: Path, monkeypatch, *programs: str) -> Path:
+    """A PATH of one folder that holds nothing but ``programs``."""
+    folder.mkdir()
+    for program in programs:
+        found = shutil.which(program)
+        assert found is not None
+        (folder / program).symlink_to(found)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def test_this_machine_is_ready_and_ssh_boards_need_a_device(home):
+    diagnosis = diagnose()
+    assert diagnosis.is_ok
+    assert needs_of(diagnosis, "local") == ()
+    assert needs_of(diagnosis, "rpi4-emulated") == ()
+    assert check_of(diagnosis, "agent").found.endswith("answers")
+    assert check_of(diagnosis, "instruction counting").found.startswith("works: ")
+    (home / "home").mkdir(exist_ok=True)
+    (home / "home" / "bench.toml").write_text(
+        '[devices.desk]\nboard = "rpi4"\nhost = "198.51.100.7"\n'
+    )
+    with_device = diagnose()
+    assert check_of(with_device, "bench.toml").found == "desk"
+    for board in ("rpi4", "rpi5"):
+        assert any("bench.toml, or --host ADDRESS" in need for need in needs_of(diagnosis, board))
+    assert needs_of(with_device, "rpi4") == ()
+    assert needs_of(with_device, "rpi5") != ()
+
+
+def test_without_qemu_only_emulated_boards_need_something(home, monkeypatch):
+    only_on_path(home / "bin", monkeypatch)
+    diagnosis = diagnose()
+    assert diagnosis.is_ok
+    assert needs_of(diagnosis, "local") == ()
+    assert [check_of(diagnosis, name).state for name in ("qemu-aarch64", "arm64 libraries")] == [
+        "missing",
+        "missing",
+    ]
+    assert needs_of(diagnosis, "rpi4-emulated") == (
+        "apt-get install qemu-user libc6-arm64-cross libstdc++6-arm64-cross",
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "version", "counting"),
+    [
+        ("echo qemu-aarch64 version 10; exit 0", "ok", "takes no plug-ins"),
+        ("echo cannot run >&2; exit 1", "broken", "takes no plug-ins"),
+    ],
+)
+def test_a_qemu_that_does_not_count_is_broken_and_named(
+    home, monkeypatch, script, version, counting
+):
+    folder = only_on_path(home / "bin", monkeypatch, "sh")
+    fake = folder / "qemu-aarch64"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    diagnosis = diagnose()
+    assert check_of(diagnosis, "qemu-aarch64").state == version
+    check = check_of(diagnosis, "instruction counting")
+    assert check.state == "broken"
+    assert counting in check.found
+    assert needs_of(diagnosis, "rpi4-emulated") != ()
+
+
+def test_a_home_that_takes_no_files_is_broken_and_stops_every_board(home):
+    (home / "home").write_text("a file, where a folder is wanted")
+    diagnosis = diagnose()
+    assert check_of(diagnosis, "data folder").state == "broken"
+    assert not diagnosis.is_ok
+    assert needs_of(diagnosis, "local") != ()
+    assert needs_of(diagnosis, "rpi4-emulated") != ()
+
+
+def test_a_full_disk_is_broken(monkeypatch):
+    usage = shutil.disk_usage(os.sep)._replace(free=10_000_000)
+    monkeypatch.setattr(probes.shutil, "disk_usage", lambda folder: usage)
+    check = check_of(diagnose(), "data folder")
+    assert check.state == "broken"
+    assert "10 MB free, wanted 500" in check.found
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[devices.desk]\nbord = 'rpi4'\n", "did you mean 'devices.desk.board'"),
+        ("[devices", "not TOML"),
+        ("[devices.desk]\nboard = 'rpi44'\n", "no board is 'rpi44'"),
+    ],
+)
+def test_a_wrong_bench_file_is_broken_and_harms_only_ssh_boards(home, text, fault):
+    (home / "bench.toml").write_text(text)
+    diagnosis = diagnose(home / "bench.toml")
+    check = check_of(diagnosis, "bench.toml")
+    assert check.state == "broken"
+    assert fault in check.found
+    assert str(home / "bench.toml") in check.found
+    assert diagnosis.is_ok
+    assert needs_of(diagnosis, "local") == ()
+
+
+def test_a_wrong_board_file_of_the_users_own_harms_only_that_board(home, monkeypatch):
+    own = home / "own"
+    own.mkdir()
+    (own / "mine.toml").write_text("schema = 1\n")
+    monkeypatch.setenv("EDGEPRUNE_BOARDS", str(own))
+    diagnosis = diagnose()
+    assert "missing 'name'" in needs_of(diagnosis, "mine")[0]
+    assert diagnosis.is_ok
+
+
+def test_a_board_with_an_unknown_transport_names_those_that_exist(home, monkeypatch):
+    own = home / "own"
+    own.mkdir()
+    text = (paths.shipped("boards") / "rpi4.toml").read_text()
+    (own / "mine.toml").write_text(text.replace('"rpi4"', '"mine"').replace('"ssh"', '"telnet"'))
+    monkeypatch.setenv("EDGEPRUNE_BOARDS", str(own))
+    (need,) = needs_of(diagnose(), "mine")
+    assert need.startswith("transport.use 'telnet', none of local, qemu")
+
+
+@pytest.mark.parametrize("make", [lambda file: file.mkdir(), lambda file: file.write_text('"')])
+def test_an_ssh_config_that_cannot_be_read_is_broken(home, make):
+    (home / ".ssh").mkdir()
+    make(home / ".ssh" / "config")
+    check = check_of(diagnose(), "ssh config")
+    assert check.state == "broken"
+    assert check.scope == "ssh"
+
+
+def test_an_ssh_config_tells_its_hosts(home):
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "config").write_text("Host pi pi5\n  User me\nHost *\n  Port 22\n")
+    assert check_of(diagnose(), "ssh config").found.endswith("config, 2 hosts")
+
+
+def test_a_missing_core_package_is_no_crash_and_exits_not_ok(monkeypatch):
+    real = importlib.metadata.version
+
+    def version(name):
+        if name in ("ziglang", "tensorflow"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    diagnosis = diagnose()
+    assert not diagnosis.is_ok
+    assert check_of(diagnosis, "tensorflow").state == "missing"
+    assert "pip install 'ziglang" in needs_of(diagnosis, "local")[0]
+
+
+def test_a_missing_extra_leaves_everything_else_ready(monkeypatch):
+    real = importlib.metadata.version
+
+    def version(name):
+        if name == "tensorflow":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    diagnosis = diagnose()
+    assert diagnosis.is_ok
+    assert needs_of(diagnosis, "local") == ()
+
+
+def test_an_agent_that_cannot_be_compiled_is_broken_and_says_why(home, monkeypatch):
+    monkeypatch.setenv("EDGEPRUNE_CACHE", str(home / "empty cache"))
+    monkeypatch.setattr("edgeprune.zig.importlib.util.find_spec", lambda name: None)
+    diagnosis = diagnose()
+    check = check_of(diagnosis, "agent")
+    assert check.state == "broken"
+    assert "pip install ziglang" in check.found
+
+
+@pytest.mark.parametrize(("flags", "is_noted"), [("avx avx2 sse2", True), ("sse2", False)])
+def test_only_a_cpu_with_avx_is_told_that_sparse_kernels_never_run(monkeypatch, flags, is_noted):
+    import edgeprune.doctor
+    from edgeprune.board import Cpu
+
+    cpu = Cpu("host", "x86_64", tuple(flags.split()))
+    monkeypatch.setattr(edgeprune.doctor, "resolved_cpu", lambda declared: cpu)
+    notes = " ".join(diagnose().notes)
+    assert ("sparse kernels never run on this CPU (AVX)" in notes) == is_noted

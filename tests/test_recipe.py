@@ -1,0 +1,75 @@
+import dataclasses
+
+import pytest
+
+from edgeprune.board import Cpu
+from edgeprune.errors import ConfigError
+from edgeprune.recipe import (
+    PruneTable,
+    Recipe,
+    RunTable,
+    checked,
+    choose,
+    load_recipe,
+    recipe_names,
+    write_recipe,
+)
+
+A72 = Cpu("cortex-a72", "aarch64", ())
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_loads_and_keeps_its_name(name):
+    assert load_recipe(name).name == name
+
+
+def test_an_unknown_recipe_lists_those_that_exist():
+    with pytest.raises(ConfigError, match="no recipe is called 'fast'; there are: as-is, auto"):
+        load_recipe("fast")
+
+
+@pytest.mark.parametrize("sparsity", [1.0, 1.5, -0.1, float("nan")])
+def test_a_sparsity_outside_its_range_is_refused(sparsity):
+    with pytest.raises(ConfigError, match=r"sparsity must be in \[0, 1\), got"):
+        checked(Recipe(prune=PruneTable(sparsity=sparsity)))
+
+
+def test_all_faults_are_named_at_once():
+    recipe = Recipe(prune=PruneTable(layers="none"), run=RunTable(sessions=0, max_s=0.0))
+    with pytest.raises(ConfigError, match=r"layers 'none'.*run\.sessions.*run\.max_s"):
+        checked(recipe)
+
+
+def test_a_misspelt_key_is_named_with_a_suggestion(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[prune]\nsparcity = 0.5\n")
+    with pytest.raises(ConfigError, match=r"mine\.toml: unknown key 'prune\.sparcity'.*sparsity"):
+        load_recipe(str(file))
+
+
+def test_the_recipe_in_force_reads_back_as_it_was(tmp_path):
+    recipe = Recipe(name="auto", why='a "quoted" reason', prune=PruneTable(sparsity=0.9, epochs=7))
+    write_recipe(recipe, tmp_path / "recipe.toml")
+    found = load_recipe(str(tmp_path / "recipe.toml"))
+    assert dataclasses.replace(found, name="auto") == recipe
+
+
+def test_auto_prunes_where_sparse_kernels_exist_and_says_why():
+    found = choose(Recipe(), A72, is_quantized=False, has_sparse_kernels=True)
+    assert found.prune.sparsity == 0.8 and "cortex-a72" in found.why
+
+
+def test_auto_says_that_pruning_is_not_faster_where_no_sparse_kernels_exist():
+    cpu = Cpu("host", "x86_64", ("avx",))
+    found = choose(Recipe(), cpu, is_quantized=False, has_sparse_kernels=False)
+    assert "not faster" in found.why
+
+
+def test_auto_leaves_a_quantized_file_alone():
+    found = choose(Recipe(), A72, is_quantized=True, has_sparse_kernels=True)
+    assert found.prune.sparsity == 0
+
+
+def test_a_named_recipe_is_not_changed():
+    recipe = load_recipe("fp16")
+    assert choose(recipe, A72, is_quantized=True, has_sparse_kernels=True) is recipe
