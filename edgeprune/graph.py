@@ -178,18 +178,12 @@ def is_pointwise(model: Model, subgraph: Subgraph, op: Operator) -> bool:
     )
 
 
-def signature_tensors(model: Model) -> tuple[list[int], list[int]]:
-    """Tensor indices of the model's inputs and outputs in the order that the runtime takes them.
+def io_tensors(model: Model) -> tuple[list[int], list[int]]:
+    """Tensor indices of inputs and outputs in the first subgraph's order.
 
-    That is the order of the first signature, or of the first subgraph in a file without one.
+    That is the order in which the runtime takes them, whatever a signature says.
     """
     subgraph = model.subgraphs[0]
-    for signature in model.signatureDefs or ():
-        if (signature.subgraphIndex or 0) == 0:
-            return (
-                [int(entry.tensorIndex) for entry in signature.inputs],
-                [int(entry.tensorIndex) for entry in signature.outputs],
-            )
     return [int(i) for i in subgraph.inputs], [int(i) for i in subgraph.outputs]
 
 
@@ -217,3 +211,37 @@ def weight_sparsity(tflite: bytes) -> float:
                 total += size
                 zeros += size - int(np.count_nonzero(values))
     return zeros / total if total else 0.0
+
+
+def add_signature(model: Model, inputs: list[str], outputs: list[str]) -> None:
+    """Gives the first subgraph the one signature ``serving_default``, replacing any other.
+
+    Args:
+        model: Changed in place.
+        inputs: One name per input of the subgraph, in its order.
+        outputs: One name per output, likewise.
+    """
+    subgraph = model.subgraphs[0]
+    signature = schema.SignatureDefT()
+    signature.signatureKey = b"serving_default"
+    signature.subgraphIndex = 0
+    signature.inputs = _tensor_maps(inputs, subgraph.inputs)
+    signature.outputs = _tensor_maps(outputs, subgraph.outputs)
+    model.signatureDefs = [signature]
+
+
+def _tensor_maps(names: list[str], tensors: Any) -> list[Any]:
+    entries = []
+    for name, index in zip(names, tensors, strict=True):
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name.encode(), int(index)
+        entries.append(entry)
+    return entries
+
+
+def stored_source(subgraph: Subgraph, index: int) -> Tensor:
+    """The tensor that is stored behind a weight operand, across DENSIFY and DEQUANTIZE."""
+    makers = producers(subgraph)
+    while (maker := makers.get(int(index))) is not None and len(maker.inputs) == 1:
+        index = int(maker.inputs[0])
+    return subgraph.tensors[index]

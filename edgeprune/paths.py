@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+
+from edgeprune.errors import DeviceError
 
 _PACKAGE = Path(__file__).parent
 
@@ -28,6 +33,26 @@ def cache_folder() -> Path:
     if home:
         return Path(home) / "cache"
     return Path(platformdirs.user_cache_dir("edgeprune", appauthor=False))
+
+
+@contextmanager
+def aside(folder: Path) -> Iterator[Path]:
+    """A passing folder inside ``folder`` of the cache, from which a finished file is renamed.
+
+    So two processes may make the same file at once, and nobody ever sees half of one.
+
+    Raises:
+        DeviceError: The cache cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            yield Path(temporary)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DeviceError(
+            f"{folder} cannot be written ({reason}): set EDGEPRUNE_CACHE to a folder that can be"
+        ) from error
 
 
 def config_folder() -> Path:

@@ -6,11 +6,6 @@ load -> prune -> convert -> quantize -> sparsify -> verify -> push -> run -> rep
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,14 +20,13 @@ from edgeprune.artifacts import (
     Loaded,
     Pruned,
     Quantized,
-    RunResult,
     Sparsified,
     Variant,
 )
 from edgeprune.bench import choose_device, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.data import load_data
-from edgeprune.errors import ConfigError, VerifyError
+from edgeprune.errors import ConfigError
 from edgeprune.explain import has_sparse_kernels
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
@@ -181,11 +175,14 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     """
     from edgeprune.push import push
     from edgeprune.report import history, result
+    from edgeprune.report.folder import output_folder
+    from edgeprune.report.notes import missed_limit, notes
     from edgeprune.run import Pushed, run
 
     board = load_board(request.board)
     device = choose_device(load_bench(request.bench), board, request.host)
-    with output_folder(request) as (folder, target):
+    stem = f"{request.model.stem}-{request.board}"
+    with output_folder(request.output, stem) as (folder, target):
         done = compress(request, resolved_cpu(board.cpu), progress)
         variants = _write_variants(done, folder)
         measured = [variant for variant in variants if variant.measured]
@@ -210,7 +207,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
                 pushed = Pushed(
                     agent=paths[0],
                     runtime=paths[1],
-                    runtime_version=library.version,
+                    runtime_version=f"LiteRT {library.version} (sha256 {library.sha256[:12]})",
                     models=dict(zip(names, paths[2:], strict=True)),
                     cpus=device.cpus,
                 )
@@ -218,8 +215,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
                 found, outputs = run(
                     transport, pushed, done.recipe.run, samples, originals, progress.say
                 )
-        where = f"{found.device.id}: {library.version}"
-        found = _with_parity(found, measured, expected, outputs, where)
+        found = verify.with_parity(found, measured, expected, outputs)
         with progress.stage("report"):
             document = result.build_result(
                 done.loaded.source,
@@ -233,9 +229,15 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             outcome = Outcome(
                 document,
                 target,
-                _notes(done, request),
+                notes(
+                    done.recipe,
+                    done.loaded,
+                    done.pruned,
+                    done.quantized,
+                    has_data=done.data is not None,
+                ),
                 done.sparsified.reasons,
-                _missed_limit(request, scores),
+                missed_limit(scores, request.max_accuracy_drop),
             )
             result.write_result(document, folder)
             recipe.write_recipe(done.recipe, folder / "recipe.toml")
@@ -288,41 +290,6 @@ def float_tflite(path: Path, allow_code: bool) -> bytes:
     return convert(load(path, allow_code=allow_code))
 
 
-@contextmanager
-def output_folder(request: Request) -> Iterator[tuple[Path, Path]]:
-    """A folder that comes into being whole or not at all.
-
-    Yields:
-        The folder to write into, and the path at which it will lie afterwards.
-
-    Raises:
-        ConfigError: The folder exists and is not empty, or cannot be made.
-    """
-    target = request.output or _free_name(f"{request.model.stem}-{request.board}")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"{target}: exists already; choose another --output or remove it")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
-    try:
-        yield folder, target
-        folder.chmod(0o755)
-        if target.is_dir():
-            target.rmdir()  # it was empty when we came
-        folder.rename(target)
-    except OSError as error:
-        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_name(stem: str) -> Path:
-    names = itertools.chain([stem], (f"{stem}-{k}" for k in itertools.count(2)))
-    return next(Path(name) for name in names if not Path(name).exists())
-
-
 def _write_variants(done: Compressed, folder: Path) -> list[Variant]:
     """Writes each variant's file; ``dense`` first, unless it is what is deployed anyway."""
 
@@ -360,64 +327,3 @@ def _scores(variants: list[Variant], data: Dataset | None) -> dict[str, Accuracy
         return {}
     scores = {v.name: verify.accuracy(v.file.read_bytes(), data) for v in variants}
     return {name: score for name, score in scores.items() if score is not None}
-
-
-def _with_parity(
-    found: RunResult,
-    variants: list[Variant],
-    expected: dict[str, verify.Samples],
-    outputs: dict[str, verify.Samples],
-    where: str,
-) -> RunResult:
-    """Adds each variant's parity.
-
-    Raises:
-        VerifyError: A variant's outputs are wrong on the device.
-    """
-    measured = []
-    for item in found.measured:
-        variant = next(v for v in variants if v.name == item.variant)
-        checked = verify.parity(
-            variant.reference, expected[variant.name], outputs[variant.name], where
-        )
-        if not checked.passed:
-            raise VerifyError(
-                f"{variant.name}: outputs on {where} differ from the reference by "
-                f"{checked.max_abs_diff:.3g}, more than {checked.limit:.3g}; nothing was written"
-            )
-        measured.append(dataclasses.replace(item, parity=checked))
-    return dataclasses.replace(found, measured=tuple(measured))
-
-
-def _notes(done: Compressed, request: Request) -> tuple[str, ...]:
-    notes = [f"recipe {done.recipe.name}: {done.recipe.why}"] if done.recipe.why else []
-    notes += [*done.loaded.notes, *done.pruned.notes]
-    if request.data is None:
-        notes.append("accuracy was not measured: no --data was given")
-    if done.profiling_only:
-        notes.append("profiling only: the deployed file is fit to be measured, not to be used")
-    pruned = done.pruned.tensors
-    if pruned:
-        zeros, weights = sum(t.zeros for t in pruned), sum(t.weights for t in pruned)
-        notes.append(
-            f"pruned: {zeros:,} of {weights:,} weights ({zeros / weights:.1%}) "
-            f"in {len(pruned)} of the model's layers"
-        )
-    count = len(done.sparsified.expected)
-    notes.append(f"{count} layers are expected to run sparse on a {request.board}")
-    return tuple(notes)
-
-
-def _missed_limit(request: Request, scores: dict[str, Accuracy]) -> str:
-    """One line if the accuracy fell by more than the user accepts, else nothing."""
-    limit = request.max_accuracy_drop
-    if limit is None:
-        return ""
-    dense, deployed = scores.get("dense"), scores.get("deployed")
-    if dense is None or deployed is None:
-        return "the accuracy could not be measured, so --max-accuracy-drop could not be checked"
-    sign = 1 if dense.metric == "top1" else -1
-    drop = sign * (dense.value - deployed.value)
-    if drop <= limit:
-        return ""
-    return f"accuracy fell by {drop:.4f} ({dense.metric}), more than the limit of {limit:g}"

@@ -7,13 +7,14 @@ cost is the accuracy's business.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from edgeprune import graph
-from edgeprune.artifacts import Accuracy, Array, Dataset, Parity
+from edgeprune.artifacts import Accuracy, Array, Dataset, Parity, RunResult, Samples, Variant
 from edgeprune.errors import ModelError, VerifyError
 
 REFERENCE = "LiteRT built-in kernels on the host, same weights stored dense"
@@ -32,9 +33,6 @@ Source: ours. XNNPACK and the built-in kernels round a requantized sum different
 step a layer, of which few add up.
 """
 
-Samples = list[list[Array]]
-"""One entry a sample; in it one array per model input (or output), in the signature's order."""
-
 
 def sample_inputs(tflite: bytes, data: Dataset | None, count: int, seed: int = 0) -> Samples:
     """Inputs to compare outputs on: the first test samples, or seeded random ones.
@@ -45,7 +43,7 @@ def sample_inputs(tflite: bytes, data: Dataset | None, count: int, seed: int = 0
         ModelError: An input has a type that cannot be made, or the data has too few inputs.
     """
     model = graph.read(tflite)
-    tensors = [model.subgraphs[0].tensors[i] for i in graph.signature_tensors(model)[0]]
+    tensors = [model.subgraphs[0].tensors[i] for i in graph.io_tensors(model)[0]]
     if data is not None and len(tensors) == 1:
         count = min(count, len(data.x_test))
         return [[as_input(data.x_test[i : i + 1], tensors[0])] for i in range(count)]
@@ -112,12 +110,12 @@ class HostModel:
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"LiteRT on the host cannot run the model: {_line(error)}") from error
         model = graph.read(tflite)
-        self._inputs, self._outputs = graph.signature_tensors(model)
+        self._inputs, self._outputs = graph.io_tensors(model)
         self.output_tensors = [model.subgraphs[0].tensors[i] for i in self._outputs]
         self.input_tensors = [model.subgraphs[0].tensors[i] for i in self._inputs]
 
     def __call__(self, sample: Sequence[Array]) -> list[Array]:
-        """Outputs of one inference, in the signature's order.
+        """Outputs of one inference, in the graph's order.
 
         Raises:
             ModelError: The runtime refused.
@@ -172,7 +170,7 @@ def parity(tflite: bytes, expected: Samples, found: Samples, where: str) -> Pari
         where: What made ``found``.
     """
     model = graph.read(tflite)
-    tensors = [model.subgraphs[0].tensors[i] for i in graph.signature_tensors(model)[1]]
+    tensors = [model.subgraphs[0].tensors[i] for i in graph.io_tensors(model)[1]]
     worst, limit, passed = 0.0, 0.0, True
     for k, tensor in enumerate(tensors):
         reference = np.stack([_real(sample[k], tensor) for sample in expected])
@@ -186,6 +184,38 @@ def parity(tflite: bytes, expected: Samples, found: Samples, where: str) -> Pari
     return Parity(
         REFERENCE, worst, _argmax_agreement(expected, found), len(found), where, limit, passed
     )
+
+
+def with_parity(
+    found: RunResult,
+    variants: Sequence[Variant],
+    expected: Mapping[str, Samples],
+    outputs: Mapping[str, Samples],
+) -> RunResult:
+    """Adds each variant's parity to what a device brought back.
+
+    Args:
+        found: The run.
+        variants: Those that ran.
+        expected: The reference's outputs by variant.
+        outputs: The device's outputs by variant.
+
+    Raises:
+        VerifyError: A variant's outputs are wrong on the device.
+    """
+    where = f"{found.device.id}, {found.device.runtime_version}"
+    references = {variant.name: variant.reference for variant in variants}
+    measured = []
+    for item in found.measured:
+        name = item.variant
+        checked = parity(references[name], expected[name], outputs[name], where)
+        if not checked.passed:
+            raise VerifyError(
+                f"{name}: outputs on {where} differ from the reference by "
+                f"{checked.max_abs_diff:.3g}, more than {checked.limit:.3g}; nothing was written"
+            )
+        measured.append(dataclasses.replace(item, parity=checked))
+    return dataclasses.replace(found, measured=tuple(measured))
 
 
 def _real(values: Array, tensor: graph.Tensor) -> Array:

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,10 +52,8 @@ def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: 
         return built
     if importlib.util.find_spec("ziglang") is None:
         raise DeviceError(f"{name} cannot be compiled: pip install ziglang")
-    built.parent.mkdir(parents=True, exist_ok=True)
-    # Two processes may build the same file: each does so aside, and the rename is atomic.
-    with tempfile.TemporaryDirectory(dir=built.parent) as aside:
-        result = Path(aside) / name
+    with paths.aside(built.parent) as aside:
+        result = aside / name
         code = [str(source) for source in sources]
         argv = [sys.executable, "-m", "ziglang", "cc", "-target", triple, "-o", str(result)]
         status, _, errors = run_to_end([*argv, *code, *flags], _TIMEOUT_S, _environment())

@@ -10,6 +10,7 @@ number: two test sessions do not meet, and what a killed one left behind is swep
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import re
@@ -21,6 +22,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from edgeprune.bench import Device
+from edgeprune.board import load_board
+from edgeprune.host_keys import HostKey, trust_host_key
 
 PASSWORD = "correct horse"  # of root on the device; the namespace ends with the test session
 TOOLS = {"sshd": "openssh-server", "sftp": "openssh-client", "ip": "iproute2", "tc": "iproute2"}
@@ -128,6 +134,11 @@ class Sshd:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
 
+    def host_key(self) -> HostKey:
+        """What its sshd shows."""
+        kind, text = (self.folder / "host_key.pub").read_text(encoding="utf-8").split()[:2]
+        return HostKey(kind, base64.b64decode(text))
+
     def nsenter(self, *argv: str | Path, check: bool = True) -> str:
         """Runs a command with the device's view of the file system."""
         assert self.process is not None
@@ -144,6 +155,25 @@ class Rig:
     link: str
     key: Path
 
+    @property
+    def octets(self) -> str:
+        """First three octets of every address here."""
+        return self.inner_address.rpartition(".")[0]
+
+    def ssh(self, name: str = "pi", *, trusted: bool = True, **changes: Any) -> Any:
+        """A transport to the device, not open yet, whose host key is trusted unless told."""
+        from edgeprune.transports.ssh import Ssh
+
+        if trusted:
+            trust_host_key(name, self.device.host_key())
+        given = {
+            "host": self.device.address,
+            "user": "root",
+            "key": str(self.key),
+            "folder": "~/ep",
+        }
+        return Ssh(load_board("rpi4"), Device(board="rpi4", name=name, **(given | changes)))
+
     def marked(self, marker: str) -> list[str]:
         """Processes on the device whose arguments contain ``marker``."""
         numbers = sh("ip", "netns", "pids", self.device.space).split()
@@ -151,6 +181,15 @@ class Rig:
             return []
         lines = sh("ps", "-o", "args=", "-p", ",".join(numbers), check=False).splitlines()
         return [line for line in lines if marker in line]
+
+    def gone(self, marker: str, timeout_s: float = 10.0) -> bool:
+        """Whether no marked process is left on the device within ``timeout_s`` seconds."""
+        end = time.monotonic() + timeout_s
+        while self.marked(marker):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
 
     def cut(self) -> None:
         """Pulls the cable between this host and the device."""

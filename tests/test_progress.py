@@ -43,7 +43,7 @@ def test_a_stage_that_fails_says_so_and_lets_the_error_through():
     assert "push" in progress.seconds
 
 
-def test_a_short_stage_shows_no_spinner(capsys):
+def test_a_short_stage_shows_no_spinner():
     terminal = console(is_terminal=True)
     with Progress(terminal) as progress, progress.stage("load"):
         progress.say("quick")
@@ -60,6 +60,14 @@ def test_a_long_stage_shows_its_seconds_and_what_it_does(monkeypatch):
     text = terminal.file.getvalue()
     assert "0 s  dense: process 3 of 10" in text
     assert "\x1b[?25h" in text  # the cursor is shown again
+
+
+def test_what_a_stage_prints_stays_on_standard_output(capsys):
+    terminal = console(is_terminal=True)
+    with Progress(terminal) as progress, progress.stage("run"):
+        print('{"json": 1}')
+    assert capsys.readouterr().out == '{"json": 1}\n'
+    assert "json" not in terminal.file.getvalue()
 
 
 def test_stages_may_be_nested():

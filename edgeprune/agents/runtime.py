@@ -8,7 +8,6 @@ import importlib.util
 import os
 import shutil
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,12 +72,11 @@ def _installed(isa: str, version: str) -> Path | None:
 
 def _fetch(isa: str, version: str, path: Path) -> None:
     platform = f"manylinux_{GLIBC.replace('.', '_')}_{isa}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+    with paths.aside(path.parent) as aside:
         argv = [
             *(sys.executable, "-m", "pip", "download", f"{_PACKAGE}=={version}", "--no-deps"),
             *("--platform", platform, "--only-binary", ":all:", "--python-version", _PYTHON),
-            *("--dest", aside, "--disable-pip-version-check", "--quiet", "--no-input"),
+            *("--dest", str(aside), "--disable-pip-version-check", "--quiet", "--no-input"),
         ]
         where = f"the runtime {_PACKAGE} {version} for {platform} cannot be fetched"
         try:
@@ -89,7 +87,7 @@ def _fetch(isa: str, version: str, path: Path) -> None:
             lines = [line for line in errors.splitlines() if line.startswith("ERROR")]
             reason = lines[-1] if lines else errors.strip()[-300:]
             raise DeviceError(f"{where}: {reason}")
-        os.replace(_extract(Path(aside), where), path)
+        os.replace(_extract(aside, where), path)
 
 
 def _extract(folder: Path, where: str) -> Path:

@@ -3,119 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
+from edgeprune.agents.answers import (
+    Hello,
+    LoadedModel,
+    Profile,
+    ProfileEvent,
+    TensorInfo,
+    Timing,
+    complete,
+    input_blob,
+    output_arrays,
+    tensor_info,
+)
 from edgeprune.artifacts import Array
 from edgeprune.cpuinfo import readable_cpu
 from edgeprune.errors import DeviceError
 from edgeprune.transports.base import Channel, Transport
 from edgeprune.wire import GREETING_LIMIT_BYTES, Frame, pack, read_frame
 
+__all__ = [
+    "AgentSession",
+    "Hello",
+    "LoadedModel",
+    "Profile",
+    "ProfileEvent",
+    "TensorInfo",
+    "Timing",
+    "start_agent",
+]
+
 PROTOCOL = 1
 _INFER_BATCH_BYTES = 32 << 20
 _ANSWER_SLACK_S = 60.0
-
-
-@dataclass(frozen=True)
-class Hello:
-    """What the agent says about itself and its device.
-
-    Attributes:
-        agent_version: Version of the agent.
-        os: Kernel name and release.
-        machine: The kernel's name of the architecture.
-        cpu: Model name; Arm cores by their names.
-        cores: Cores that are online.
-        features: CPU features that the kernel reports.
-        pid: The agent's process on the device.
-    """
-
-    agent_version: str
-    os: str
-    machine: str
-    cpu: str
-    cores: int
-    features: tuple[str, ...]
-    pid: int
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One input or output of the loaded model.
-
-    Attributes:
-        name: Name of the tensor in the model's graph.
-        dtype: As numpy spells it.
-        shape: With unknown dimensions set to 1.
-        bytes: Size in the frame's blob.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    bytes: int
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """What the agent says about the model that it loaded.
-
-    Attributes:
-        load_ns: From the start of loading to a compiled model.
-        inputs: In the order of the model's graph.
-        outputs: In the order of the model's graph.
-    """
-
-    load_ns: int
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Times of one process's inferences.
-
-    Attributes:
-        first_ns: The first inference of the process, before the warm-up.
-        latency_ns: One entry per timed inference.
-        peak_memory_bytes: VmHWM of the process, or None where the kernel does not say.
-    """
-
-    first_ns: int
-    latency_ns: tuple[int, ...]
-    peak_memory_bytes: int | None
-
-
-@dataclass(frozen=True)
-class ProfileEvent:
-    """One thing that the runtime's profiler saw.
-
-    Attributes:
-        tag: The runtime's name of it: a kernel's, for a delegate's event.
-        source: 0 LiteRT, 1 interpreter, 2 delegate.
-        elapsed_us: Its duration; means nothing on an emulated device.
-    """
-
-    tag: str
-    source: int
-    elapsed_us: int
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What the runtime's profiler saw.
-
-    Attributes:
-        tags: Every name that occurs, once each, by first appearance.
-        events: One tuple of events per inference, in the runtime's order.
-    """
-
-    tags: tuple[str, ...]
-    events: tuple[tuple[ProfileEvent, ...], ...]
 
 
 class AgentSession:
@@ -153,7 +75,7 @@ class AgentSession:
             raise DeviceError(
                 f"the agent speaks protocol {answer.get('protocol')}, not {PROTOCOL}: push it anew"
             )
-        with _complete(answer, "hello"):
+        with complete(answer, "hello"):
             return Hello(
                 agent_version=str(answer["agent_version"]),
                 os=str(answer["os"]),
@@ -192,11 +114,11 @@ class AgentSession:
             "profile": profile,
         }
         answer = self._ask("load", request, timeout_s).message
-        with _complete(answer, "load"):
+        with complete(answer, "load"):
             self._model = LoadedModel(
                 load_ns=int(answer["load_ns"]),
-                inputs=tuple(_tensor(entry) for entry in answer["inputs"]),
-                outputs=tuple(_tensor(entry) for entry in answer["outputs"]),
+                inputs=tuple(tensor_info(entry) for entry in answer["inputs"]),
+                outputs=tuple(tensor_info(entry) for entry in answer["outputs"]),
             )
         return self._model
 
@@ -216,14 +138,14 @@ class AgentSession:
             DeviceError: A sample does not fit the model.
         """
         model = self._loaded()
-        blobs = [_input_blob(sample, model.inputs) for sample in samples]
+        blobs = [input_blob(sample, model.inputs) for sample in samples]
         sample_bytes = sum(t.bytes for t in model.inputs) + sum(t.bytes for t in model.outputs)
         batch = max(1, _INFER_BATCH_BYTES // max(1, sample_bytes))
         outputs: list[list[Array]] = []
         for start in range(0, len(blobs), batch):
             part = blobs[start : start + batch]
             answer = self._ask("infer", {"samples": len(part)}, timeout_s, b"".join(part))
-            outputs += _output_arrays(answer.blob, len(part), model.outputs)
+            outputs += output_arrays(answer.blob, len(part), model.outputs)
         return outputs
 
     def time(self, warmup: int, runs: int, max_s: float, timeout_s: float | None = None) -> Timing:
@@ -239,7 +161,7 @@ class AgentSession:
             raise DeviceError("timing without max_s needs a timeout_s")
         request = {"warmup": warmup, "runs": runs, "max_ns": round(max_s * 1e9)}
         answer = self._ask("time", request, timeout_s or max_s + _ANSWER_SLACK_S).message
-        with _complete(answer, "time"):
+        with complete(answer, "time"):
             peak = answer["peak_memory_bytes"]
             return Timing(
                 first_ns=int(answer["first_ns"]),
@@ -250,7 +172,7 @@ class AgentSession:
     def profile(self, runs: int = 1, timeout_s: float = 300.0) -> Profile:
         """Runs the model under the runtime's profiler; it must have been loaded for that."""
         answer = self._ask("profile", {"runs": runs}, timeout_s).message
-        with _complete(answer, "profile"):
+        with complete(answer, "profile"):
             tags = tuple(str(tag) for tag in answer["tags"])
             events = tuple(
                 tuple(ProfileEvent(tags[tag], int(source), int(us)) for tag, source, us in run)
@@ -309,68 +231,3 @@ def start_agent(
     """
     argv = [*loader, agent_path]
     return AgentSession(transport.start(argv, env or {}, count_instructions=count_instructions))
-
-
-class _complete:
-    """Turns a missing or mistyped key of an answer into a DeviceError."""
-
-    def __init__(self, answer: Mapping[str, Any], command: str) -> None:
-        self._answer = answer
-        self._command = command
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, (KeyError, TypeError, ValueError, IndexError)):
-            keys = ", ".join(self._answer)
-            raise DeviceError(
-                f"{self._command}: the agent's answer is malformed ({error!r}); it has {keys}"
-            ) from error
-
-
-def _tensor(entry: Mapping[str, Any]) -> TensorInfo:
-    shape = tuple(int(size) for size in entry["shape"])
-    return TensorInfo(str(entry["name"]), str(entry["type"]), shape, int(entry["bytes"]))
-
-
-def _dtype(tensor: TensorInfo) -> np.dtype[Any]:
-    try:
-        return np.dtype(tensor.dtype)
-    except TypeError as error:
-        raise DeviceError(
-            f"tensor {tensor.name} holds {tensor.dtype}, which numpy does not know"
-        ) from error
-
-
-def _input_blob(sample: Sequence[Array], inputs: tuple[TensorInfo, ...]) -> bytes:
-    """One sample's bytes, checked against the model's inputs."""
-    if len(sample) != len(inputs):
-        raise DeviceError(f"a sample has {len(sample)} arrays, the model {len(inputs)} inputs")
-    for array, tensor in zip(sample, inputs, strict=True):
-        if array.dtype != _dtype(tensor) or array.nbytes != tensor.bytes:
-            raise DeviceError(
-                f"input {tensor.name} is {tensor.dtype}{list(tensor.shape)}, the sample has "
-                f"{array.dtype}{list(array.shape)}"
-            )
-    return b"".join(np.ascontiguousarray(array).tobytes() for array in sample)
-
-
-def _output_arrays(blob: bytes, samples: int, outputs: tuple[TensorInfo, ...]) -> list[list[Array]]:
-    if len(blob) != samples * sum(tensor.bytes for tensor in outputs):
-        raise DeviceError(f"the agent sent {len(blob)} bytes of outputs for {samples} samples")
-    position = 0
-    arrays: list[list[Array]] = []
-    for _ in range(samples):
-        row: list[Array] = []
-        for tensor in outputs:
-            data = np.frombuffer(blob[position : position + tensor.bytes], _dtype(tensor))
-            row.append(data.reshape(tensor.shape))
-            position += tensor.bytes
-        arrays.append(row)
-    return arrays

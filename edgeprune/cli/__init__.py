@@ -7,8 +7,10 @@ transport trouble, 130 interrupted.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -61,11 +63,17 @@ def edgeprune() -> None:
     """Prune and quantize Keras models for a board, run them there, and prove what ran."""
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A farm's kill ends like Ctrl-C: open folders and devices are cleaned up."""
+    raise KeyboardInterrupt
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits.
 
     Every error that edgeprune raises on purpose becomes one line on stderr and an exit code.
     """
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = edgeprune.main(args=argv, standalone_mode=False)
     except EdgepruneError as error:
@@ -79,4 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:  # a full disk, say: nothing that a traceback would make clearer
+        click.echo(f"edgeprune: {error}", err=True)
+        sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

@@ -1,1 +1,77 @@
-"""Stage ``load``."""
+"""Stage ``load``: a user's file becomes a model in memory, and no code in it runs.
+
+What a file is, is told from what is inside it, never from its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from edgeprune import graph
+from edgeprune.artifacts import Loaded
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import import_keras
+from edgeprune.load import keras_file, saved_model, tflite_file
+from edgeprune.load.sniff import Kind, sniff
+
+__all__ = ["import_keras", "is_quantized", "load"]
+
+_CHUNK_BYTES = 1 << 20
+
+
+def load(path: Path, allow_code: bool = False) -> Loaded:
+    """Reads a trained model.
+
+    Args:
+        path: ``.h5`` of Keras 2 or 3, ``.keras``, ``.tflite``, or the folder of a SavedModel.
+        allow_code: Also load a file that carries code, as Lambda layers do, and let it run.
+
+    Returns:
+        Keras models as such; a SavedModel without Keras layers converted to float TFLite.
+
+    Raises:
+        CodeRefused: The file carries code and ``allow_code`` is False.
+        ModelError: The file is missing, damaged, no model, has no weights, or has weights that
+            are not finite.
+    """
+    kind = sniff(path)
+    try:
+        digest = _sha256(path)
+        if kind is Kind.TFLITE:
+            return tflite_file.load(path, digest)
+        if kind is Kind.SAVED_MODEL:
+            return saved_model.load(path, digest, allow_code)
+        return keras_file.load(path, kind, digest, allow_code)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise ModelError(f"{path}: does not fit into this machine's memory") from error
+
+
+def is_quantized(tflite: bytes) -> bool:
+    """Whether any convolution or dense layer of a TFLite file stores integer weights.
+
+    Raises:
+        ModelError: Not a TFLite file.
+    """
+    model = graph.read(tflite)
+    for subgraph in model.subgraphs:
+        for op in subgraph.operators:
+            operand = graph.FILTER_OPERANDS.get(graph.op_name(model, op))
+            if operand is not None:
+                dtype = graph.dtype_of(graph.stored_source(subgraph, op.inputs[operand]))
+                if dtype is None or dtype.kind in "iu":
+                    return True
+    return False
+
+
+def _sha256(path: Path) -> str:
+    """Of a file, or of all files of a folder one after the other, in sorted order."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()

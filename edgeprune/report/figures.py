@@ -134,7 +134,7 @@ def _energy(variant: _Variant) -> str:
 
 
 def _sparse_layers(variant: _Variant) -> str:
-    if not variant["layers"]:  # not profiled: a 0 here would claim that it was
+    if variant["sparse_layers_run"] is None:
         return NOT_MEASURED
     return f"{variant['sparse_layers_run']} of {variant['sparse_layers_expected']} expected"
 

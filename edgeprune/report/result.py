@@ -178,7 +178,7 @@ def _variant(
         "peak_memory_bytes": measured.peak_memory_bytes if measured else None,
         "layers": layers,
         "sparse_layers_expected": len(variant.expected),
-        "sparse_layers_run": sum(layer.sparse for layer in layers),
+        "sparse_layers_run": sum(layer.sparse for layer in layers) if layers else None,
     }
 
 

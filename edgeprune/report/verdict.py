@@ -75,7 +75,7 @@ def _variant_remarks(variant: Mapping[str, Any]) -> list[str]:
             "to be used"
         )
     run, expected = variant["sparse_layers_run"], variant["sparse_layers_expected"]
-    if variant["layers"] and run < expected:
+    if run is not None and run < expected:
         lines.append(
             f"{variant['name']}: only {run} of {expected} layers that were expected to run sparse "
             "did; `edgeprune report --layers` names the kernels"

@@ -16,13 +16,13 @@ from edgeprune.artifacts import (
     LayerTiming,
     Measured,
     RunResult,
+    Samples,
     Session,
 )
 from edgeprune.errors import DeviceError
 from edgeprune.recipe import RunTable
 from edgeprune.run.layers import layer_timings
 from edgeprune.transports.base import Transport
-from edgeprune.verify import Samples
 
 PROFILED_RUNS = 5
 """Inferences in the profiling pass; each kernel's time is their mean."""

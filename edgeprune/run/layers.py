@@ -55,6 +55,8 @@ def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[L
     layers = []
     for i, tag in enumerate(tags):
         mean_us = sum(run[i].elapsed_us for run in runs) / len(runs) if is_steady else None
+        if not mean_us:  # below the profiler's clock, which ticks in microseconds
+            mean_us = None
         name, op = names.get(i, (tag, "UNKNOWN"))
         layers.append(
             LayerTiming(

@@ -6,7 +6,6 @@ Times mean nothing there; executed instructions are counted instead, by a plug-i
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -142,13 +141,14 @@ def _make_root(core: str, features: Sequence[str]) -> Path:
     root = paths.cache_folder() / "qemu" / f"{core}-{digest}"
     if root.is_dir():
         return root
-    root.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=root.parent))
-    (aside / "proc").mkdir()
-    (aside / "proc" / "cpuinfo").write_text(text)
-    (aside / "lib").symlink_to(_LIBRARIES)
-    try:
-        os.replace(aside, root)
-    except OSError:  # another process was faster, and made the same
-        shutil.rmtree(aside)
+    with paths.aside(root.parent) as aside:
+        made = aside / "root"
+        (made / "proc").mkdir(parents=True)
+        (made / "proc" / "cpuinfo").write_text(text)
+        (made / "lib").symlink_to(_LIBRARIES)
+        try:
+            made.rename(root)
+        except OSError:
+            if not root.is_dir():  # else another process was faster, and made the same
+                raise
     return root

@@ -12,14 +12,9 @@ from edgeprune.errors import DeviceError
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
     """A small C program in a folder of its own, and the usual zig cache with a fresh agents one."""
-    monkeypatch.setattr(
-        zig,
-        "_environment",
-        lambda cache=str(paths.cache_folder() / "zig"): {
-            "ZIG_GLOBAL_CACHE_DIR": cache,
-            "ZIG_LOCAL_CACHE_DIR": cache,
-        },
-    )
+    compiler_cache = str(paths.cache_folder() / "zig")
+    variables = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
+    monkeypatch.setattr(zig, "_environment", lambda: dict.fromkeys(variables, compiler_cache))
     monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "main.c").write_text("int main(void) { return 7; }\n")
     return [tmp_path / "main.c"]
@@ -86,3 +81,10 @@ def test_gcc_accepts_the_agent_without_a_warning(tmp_path):
     for source in build.agent_sources():
         argv = ["gcc", *zig._FLAGS, "-D_POSIX_C_SOURCE=200809L", "-c", str(source), "-o"]
         subprocess.run([*argv, str(tmp_path / "out.o")], check=True, timeout=60)
+
+
+def test_a_cache_that_cannot_be_written_is_named(sources, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DeviceError, match=r"cannot be written \(.*\): set EDGEPRUNE_CACHE"):
+        zig.compile_c("seven", sources, (), "host")

@@ -61,6 +61,8 @@ def test_a_whole_rank_is_not_rounded_up():
     # 0.9 * 70 is 63 exactly: the 63rd of 70, not the 64th.
     assert statistics.percentile(range(1, 71), 0.9) == 63
     assert statistics.percentile(range(1, 1001), 0.99) == 990
+    # 0.55 * 100 is 55.00000000000001 in floating point.
+    assert statistics.percentile(range(1, 101), 0.55) == 55
 
 
 def test_nothing_timed_is_none_and_not_zero():
@@ -147,6 +149,17 @@ def test_the_speedup_is_dense_over_deployed_and_its_interval_holds_it():
     assert result.ci95 is not None
     assert result.ci95[0] < result.speedup < result.ci95[1]
     assert result.metric == "latency_us"
+
+
+def test_sessions_of_the_two_variants_are_drawn_independently():
+    # Drawn in step, equal spreads would cancel and the interval would shrink to a point.
+    levels = (10, 11, 12, 13, 14)
+    dense = [session(3000 * level) for level in levels]
+    deployed = [session(1000 * level) for level in levels]
+    interval = statistics.compare_latency(dense, deployed).ci95
+    assert interval is not None
+    assert interval[0] < 2.7
+    assert interval[1] > 3.3
 
 
 def test_four_sessions_give_a_speedup_but_neither_interval_nor_verdict():

@@ -15,7 +15,7 @@ def variant(name, **figures):
         "name": name, "file": f"{name}.tflite", "bytes": 16_900_000, "sparsity": 0.9,
         "profiling_only": False, "accuracy": None, "parity": None, "latency_us": None,
         "instructions": None, "energy_uj": None, "peak_memory_bytes": None, "layers": [],
-        "sparse_layers_expected": 0, "sparse_layers_run": 0,
+        "sparse_layers_expected": 0, "sparse_layers_run": None,
     } | figures  # fmt: skip
 
 

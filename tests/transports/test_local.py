@@ -10,6 +10,7 @@ from edgeprune.bench import Device
 from edgeprune.board import load_board
 from edgeprune.errors import DeviceError, DeviceTimeout
 from edgeprune.transports.base import TRANSPORTS
+from edgeprune.wire import Frame, pack
 
 
 @pytest.fixture
@@ -62,3 +63,20 @@ def test_a_login_shells_greeting_is_skipped(local):
     script = f'echo "Welcome!"; exec {build.agent("host")}'
     with start_agent(local, "agent", loader=["/bin/sh", "-c", script]) as agent:
         assert agent.hello().agent_version
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"id": 1, "ok": True, "protocol": 1, "os": "x"}, "hello: the agent's answer is malformed"),
+        ({"id": 1, "ok": True, "protocol": 2}, "speaks protocol 2, not 1"),
+        ({"id": 9, "ok": True}, "answered request 9, not 1"),
+        ({"id": 1}, "refused without reason"),
+    ],
+)
+def test_a_program_that_answers_nonsense_is_a_device_error(local, answer, words):
+    code = f"import sys; sys.stdout.buffer.write({pack(Frame(answer))!r}); sys.stdout.flush()"
+    loader = [sys.executable, "-c", code]
+    with start_agent(local, "agent", loader=loader) as agent:
+        with pytest.raises(DeviceError, match=words):
+            agent.hello()

@@ -4,6 +4,8 @@ import dataclasses
 import os
 import shutil
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import agent_rig
 import numpy as np
@@ -147,3 +149,18 @@ def test_a_core_that_cannot_be_emulated_is_refused(board):
     odd = dataclasses.replace(board, cpu=dataclasses.replace(board.cpu, core="cortex-z9"))
     with pytest.raises(ConfigError, match=r"'cortex-z9' cannot be emulated; known cores: .*a72"):
         transport(odd).open()
+
+
+def test_openings_at_once_share_one_root(board, monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path))
+    start = threading.Barrier(8)
+
+    def opened(_):
+        start.wait(10)
+        transport(board).open()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(opened, range(8)))
+    (root,) = (tmp_path / "qemu").iterdir()
+    assert (root / "lib" / "libc.so.6").exists()
+    assert "0xd08" in (root / "proc" / "cpuinfo").read_text()

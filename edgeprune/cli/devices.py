@@ -1,0 +1,127 @@
+"""``edgeprune devices``: what is on this desk, and whose host keys are trusted."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from edgeprune.bench import Device, load_bench
+from edgeprune.cli.options import json_option, print_json
+from edgeprune.errors import ConfigError, HostKeyError
+from edgeprune.host_keys import HostKey, check_host_key, trust_host_key, trusted_key
+
+_bench_option = click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use.")
+
+
+@click.group(epilog="Example: edgeprune devices list")
+def devices() -> None:
+    """List the devices on this desk, and trust their host keys."""
+
+
+@devices.command("list", epilog="Example: edgeprune devices list --json")
+@_bench_option
+@json_option
+def list_devices(bench: Path | None, as_json: bool) -> None:
+    """List the devices of bench.toml, with the host key that is trusted for each.
+
+    Connects to none of them.
+    """
+    found = load_bench(bench).devices.values()
+    if as_json:
+        print_json([_entry(device) for device in found])
+        return
+    if not found:
+        click.echo("no devices: bench.toml is missing or names none", err=True)
+    for device in found:
+        key = trusted_key(device.name) if device.host else None
+        shown = f"{key.type} {key.fingerprint}" if key else "no host key trusted yet"
+        click.echo(
+            f"{device.name:<16}{device.board:<16}{device.host or 'this machine':<24}", nl=False
+        )
+        click.echo(shown if device.host else "")
+
+
+@devices.command(epilog="Example: edgeprune devices trust desk-pi --fingerprint SHA256:2fQe...")
+@click.argument("name")
+@_bench_option
+@click.option("--host", help="Address or OpenSSH alias; needed for a device outside bench.toml.")
+@click.option("--fingerprint", "fingerprints", multiple=True, metavar="SHA256:...")
+@click.option("--yes", is_flag=True, help="Trust what is shown without asking.")
+@click.option("--replace", is_flag=True, help="Accept a key in place of a trusted one.")
+@json_option
+def trust(
+    name: str,
+    bench: Path | None,
+    host: str | None,
+    fingerprints: tuple[str, ...],
+    yes: bool,
+    replace: bool,
+    as_json: bool,
+) -> None:
+    """Show the host key of device NAME, and of the jump hosts before it, and trust them.
+
+    Compare the fingerprint with the one that the device itself shows:
+    ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. With --fingerprint (several if there are
+    jump hosts) exactly these are accepted, and nothing is asked.
+    """
+    from edgeprune.ssh_config import Hop, route_to
+    from edgeprune.ssh_login import connect, disconnect
+
+    device = load_bench(bench).devices.get(name) or Device(board="", name=name, host=host or name)
+    device = dataclasses.replace(device, host=host or device.host)
+    decide = _decision(fingerprints, yes)
+    seen: list[dict[str, str]] = []
+
+    def check(hop: Hop, key: HostKey) -> None:
+        address = f"{hop.host}:{hop.port}"
+        known = trusted_key(hop.name)
+        click.echo(f"{hop.name} ({address}): {key.type} {key.fingerprint}", err=as_json)
+        if known is not None and known != key:
+            click.echo(f"{hop.name}: trusted was: {known.type} {known.fingerprint}", err=as_json)
+            if not replace:
+                check_host_key(hop.name, address, key, name)
+        if known != key:
+            decide(hop.name, key)
+            trust_host_key(hop.name, key)
+        click.echo(f"{hop.name}: {'already ' if known == key else ''}trusted", err=as_json)
+        seen.append({"name": hop.name, "address": address} | _key_entry(key))
+
+    disconnect(connect(route_to(device), check, log_in_last=False))
+    if as_json:
+        print_json(seen)
+
+
+def _decision(fingerprints: tuple[str, ...], yes: bool) -> Callable[[str, HostKey], None]:
+    """What is asked before a key is trusted; raises where the answer is no."""
+
+    def decide(name: str, key: HostKey) -> None:
+        if fingerprints:
+            if key.fingerprint not in fingerprints:
+                raise HostKeyError(
+                    f"{name}: shows {key.fingerprint}, and --fingerprint says "
+                    f"{' or '.join(fingerprints)}: not trusted"
+                )
+        elif not yes:
+            if not sys.stdin.isatty():
+                raise ConfigError(
+                    f"{name}: there is no terminal to ask on: give --fingerprint "
+                    f"{key.fingerprint} if that is what the device itself shows, or --yes"
+                )
+            if not click.confirm(f"{name}: is this the key that the device shows?", err=True):
+                raise HostKeyError(f"{name}: not trusted, as you said")
+
+    return decide
+
+
+def _entry(device: Device) -> dict[str, object]:
+    key = trusted_key(device.name) if device.host else None
+    entry: dict[str, object] = dataclasses.asdict(device)
+    return entry | {"host_key": _key_entry(key) if key else None}
+
+
+def _key_entry(key: HostKey) -> dict[str, str]:
+    return {"type": key.type, "fingerprint": key.fingerprint}

@@ -1,0 +1,126 @@
+"""Stage ``convert``: a Keras model as a float TFLite file for one input at a time."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from edgeprune import graph
+from edgeprune.artifacts import Array, Loaded
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import (
+    InputSpec,
+    call,
+    flat_outputs,
+    import_tensorflow,
+    input_specs,
+    library_errors,
+    one_line,
+    quiet,
+)
+from edgeprune.tf_function import to_tflite
+
+
+def convert(model: Loaded) -> bytes:
+    """The model as TFLite with batch dimension 1.
+
+    A ``.tflite`` file passes through; only a batch dimension that it leaves open becomes 1.
+    Inputs and outputs of the file's signature are in the order of the Keras model's own.
+
+    Raises:
+        ModelError: An input's shape is not fixed, or TFLite lacks an operator.
+    """
+    if model.tflite is not None:
+        return _with_batch_1(model.tflite)
+    tf = import_tensorflow()
+    specs = []
+    for spec, name in zip(input_specs(model.keras), _input_names(model.keras), strict=True):
+        specs.append(tf.TensorSpec(_fixed_shape(spec), spec.dtype, name=name))
+
+    def infer(*inputs: Any) -> Any:
+        return call(model.keras, list(inputs), training=False)
+
+    names = [_plain(name) for name in getattr(model.keras, "output_names", None) or ()]
+    return to_tflite(infer, specs, names)
+
+
+def keras_outputs(model: Loaded, inputs: list[list[Array]]) -> list[list[Array]]:
+    """What the Keras model itself answers.
+
+    Args:
+        model: Holds a Keras model.
+        inputs: One entry a sample, of one array per input of shape ``(1, ...)``.
+
+    Returns:
+        One entry a sample, of one array per output.
+
+    Raises:
+        ModelError: There is no Keras model, or it cannot be called on these inputs.
+    """
+    if model.keras is None:
+        raise ModelError(f"{model.source.path}: not a Keras model")
+    tf = import_tensorflow()
+    run = tf.function(lambda *x: flat_outputs(call(model.keras, list(x), training=False)))
+    try:
+        with quiet():
+            return [
+                [np.asarray(out.numpy()) for out in run(*map(tf.constant, sample))]
+                for sample in inputs
+            ]
+    except library_errors() as error:
+        raise ModelError(f"the Keras model cannot be run: {one_line(error)}") from error
+
+
+def _fixed_shape(spec: InputSpec) -> list[int]:
+    """The input's shape with batch 1.
+
+    Raises:
+        ModelError: Another dimension is unknown.
+    """
+    sizes = spec.shape[1:]
+    if any(size is None for size in sizes):
+        shown = ", ".join("?" if size is None else str(size) for size in sizes)
+        raise ModelError(
+            f"input {spec.name!r} has the open shape ({shown}): save the model with a fixed one"
+        )
+    return [1, *(size for size in sizes if size is not None)]
+
+
+def _input_names(model: Any) -> list[str]:
+    """Names that TensorFlow accepts, each once."""
+    names: list[str] = []
+    for spec in input_specs(model):
+        name = _plain(spec.name)
+        names.append(name if name not in names else f"{name}_{len(names)}")
+    return names
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_./]", "_", name).lstrip("_/") or "tensor"
+
+
+def _with_batch_1(tflite: bytes) -> bytes:
+    """``tflite`` itself where its shapes are fixed already.
+
+    Raises:
+        ModelError: An input leaves open another dimension than the batch.
+    """
+    model = graph.read(tflite)
+    tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
+    open_ones = [t for t in tensors if t.shapeSignature is not None and -1 in t.shapeSignature]
+    if not open_ones:
+        return tflite
+    inputs = {int(index) for index in model.subgraphs[0].inputs}
+    for index in inputs:
+        tensor = model.subgraphs[0].tensors[index]
+        signature = tensor.shapeSignature
+        if signature is not None and -1 in signature[1:]:
+            raise ModelError(
+                f"input {graph.tensor_name(tensor)!r} has the open shape "
+                f"{tuple(int(size) for size in signature[1:])}: convert it with a fixed one"
+            )
+    for tensor in open_ones:
+        tensor.shapeSignature = None  # ``shape`` holds 1 where the signature is open
+    return graph.write(model)

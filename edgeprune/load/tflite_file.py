@@ -1,0 +1,47 @@
+"""``.tflite`` files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgeprune import graph
+from edgeprune.artifacts import Array, Loaded, ModelFile
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import one_line
+from edgeprune.load.checks import check_weights
+
+_LIMIT_BYTES = 1 << 31
+
+
+def load(path: Path, sha256: str) -> Loaded:
+    """Reads and checks a TFLite file, float or quantized.
+
+    Raises:
+        ModelError: It is damaged, larger than 2 GB, or has no weights or no finite ones.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    if path.stat().st_size >= _LIMIT_BYTES:
+        raise ModelError(f"{path}: larger than 2 GB, TFLite's limit")
+    tflite = path.read_bytes()
+    try:
+        Interpreter(model_content=tflite)  # runs LiteRT's own verifier over all offsets
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: damaged TFLite file: {one_line(error)}") from error
+    try:
+        check_weights(path, _constants(graph.read(tflite)))
+    except ModelError as error:
+        line = str(error)
+        raise ModelError(line if line.startswith(str(path)) else f"{path}: {line}") from error
+    return Loaded(ModelFile(path, sha256, "tflite"), tflite=tflite)
+
+
+def _constants(model: graph.Model) -> Iterator[tuple[str, Array]]:
+    """Name and values of everything stored that an operator could multiply with."""
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            dtype = graph.dtype_of(tensor)
+            if dtype is not None and model.buffers[tensor.buffer].data is not None:
+                if dtype.kind == "f" or dtype.itemsize == 1:
+                    yield graph.tensor_name(tensor), graph.stored_values(model, tensor)

@@ -1,0 +1,178 @@
+"""Trains a Keras model while its weights are pruned bit by bit.
+
+The loop is our own, so that it is the same for both Kerases, for subclassed models and for models
+whose own ``fit`` does something else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import Array, BoolArray, Flavour
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import (
+    call,
+    flat_outputs,
+    import_keras,
+    import_tensorflow,
+    library_errors,
+    one_line,
+    quiet,
+)
+from edgeprune.prune.keras_model import Weight
+from edgeprune.prune.loss import loss_for
+from edgeprune.prune.magnitude import magnitude_mask
+from edgeprune.prune.schedule import cubic_sparsity, ramp_steps, update_steps
+from edgeprune.prune.spec import PruneSpec
+
+_PROBE_SAMPLES = 64
+
+
+def fine_tune(
+    model: Any,
+    flavour: Flavour,
+    weights: list[Weight],
+    spec: PruneSpec,
+    data: tuple[Array, Array],
+    progress: Callable[[str], None],
+) -> dict[str, BoolArray]:
+    """Trains ``model`` in place; weights whose mask is False are zero after every step.
+
+    Batches depend on the seed, the sample count and ``spec`` alone, so that a dense model can be
+    trained on the very same ones.
+
+    Args:
+        model: One input, one output.
+        flavour: Which Keras it belongs to.
+        weights: What to prune; empty trains the model as it is.
+        spec: Sparsity, epochs, batch size, learning rate and seed.
+        data: Inputs ``(n, ...)`` and targets ``(n, ...)``.
+        progress: Told a line per epoch.
+
+    Returns:
+        The final masks by name, each with exactly the spec's share of False.
+
+    Raises:
+        ModelError: Data and model do not fit together, or the loss is no longer finite.
+    """
+    x, y = data
+    batch = _batch_size(model, spec.batch_size, len(x))
+    per_epoch = len(x) // batch if _fixed_batch(model) else math.ceil(len(x) / batch)
+    total = per_epoch * spec.epochs
+    updates = set(update_steps(total))
+    rng = np.random.default_rng(spec.seed)
+    masks = {weight.name: np.ones(weight.variable.shape, np.bool_) for weight in weights}
+    step = 0
+    try:
+        with quiet():
+            trainer = _Trainer(model, flavour, weights, spec.learning_rate, total, x, y)
+        for epoch in range(spec.epochs):
+            order = rng.permutation(len(x))
+            losses = []
+            for k in range(per_epoch):
+                if weights and step in updates:
+                    now = cubic_sparsity(step, ramp_steps(total), spec.sparsity)
+                    masks = {w.name: magnitude_mask(w.value(), now) for w in weights}
+                    trainer.set_masks(masks)
+                chosen = np.sort(order[k * batch : (k + 1) * batch])
+                losses.append(trainer.step(x[chosen], y[chosen]))
+                step += 1
+            mean = float(np.mean(losses))
+            if not math.isfinite(mean):
+                raise ModelError(
+                    f"training diverged in epoch {epoch + 1}: the {trainer.loss_name} is {mean}; "
+                    "lower learning_rate, or scale the data as the model expects it"
+                )
+            zeros = f", sparsity {_share(masks):.1%}" if weights else ""
+            progress(f"epoch {epoch + 1}/{spec.epochs}: {trainer.loss_name} {mean:.4f}{zeros}")
+    except library_errors() as error:
+        raise ModelError(f"the model cannot be trained: {one_line(error)}") from error
+    return masks
+
+
+def _share(masks: Mapping[str, BoolArray]) -> float:
+    total = sum(mask.size for mask in masks.values())
+    return sum(mask.size - int(mask.sum()) for mask in masks.values()) / total
+
+
+def _fixed_batch(model: Any) -> int | None:
+    """The batch size that the model insists on, or None."""
+    inputs = getattr(model, "inputs", None)
+    size = inputs[0].shape[0] if inputs else None
+    return None if size is None else int(size)
+
+
+def _batch_size(model: Any, wanted: int, samples: int) -> int:
+    fixed = _fixed_batch(model)
+    if fixed is not None and fixed > samples:
+        raise ModelError(f"the model wants batches of {fixed}, and there are {samples} samples")
+    return fixed or wanted
+
+
+class _Trainer:
+    """Adam with a cosine learning rate, and masks applied after every step."""
+
+    def __init__(
+        self,
+        model: Any,
+        flavour: Flavour,
+        weights: list[Weight],
+        learning_rate: float,
+        total_steps: int,
+        x: Array,
+        y: Array,
+    ) -> None:
+        tf = import_tensorflow()
+        keras = import_keras(flavour)
+        batch = _fixed_batch(model) or _PROBE_SAMPLES
+        outputs = flat_outputs(call(model, [tf.constant(x[:batch])], training=False))
+        if len(outputs) != 1:
+            raise ModelError(
+                f"cannot fine-tune a model with {len(outputs)} outputs: leave out data"
+            )
+        self.loss_name, self._loss = loss_for(outputs[0].numpy(), y)
+        self._model = model
+        self._weights = weights
+        self._masks = {w.name: tf.Variable(tf.ones(w.variable.shape)) for w in weights}
+        self._variables = list(model.trainable_variables)
+        if not self._variables:
+            raise ModelError("every layer of the model is frozen: nothing can be fine-tuned")
+        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
+        self._optimizer = keras.optimizers.Adam(schedule)
+        self._optimizer.build(self._variables)
+        specs = [
+            tf.TensorSpec([_fixed_batch(model), *array.shape[1:]], array.dtype) for array in (x, y)
+        ]
+        self._step = tf.function(self._traced_step, input_signature=specs, autograph=False)
+        self._tf = tf
+
+    def set_masks(self, masks: Mapping[str, BoolArray]) -> None:
+        """Replaces the masks and applies them."""
+        for weight in self._weights:
+            mask = masks[weight.name]
+            self._masks[weight.name].assign(mask.astype(np.float32))
+            weight.variable.assign(weight.value() * mask)
+
+    def step(self, x: Array, y: Array) -> float:
+        """One step; returns the loss before it."""
+        return float(self._step(self._tf.constant(x), self._tf.constant(y)))
+
+    def _traced_step(self, x: Any, y: Any) -> Any:
+        tf = self._tf
+        with tf.GradientTape() as tape:
+            output = flat_outputs(call(self._model, [x], training=True))[0]
+            loss = self._loss(y, output)
+            if self._model.losses:
+                loss += tf.add_n(self._model.losses)
+        # Keras 3 wraps TensorFlow's variables, which the tape watches.
+        inner = [getattr(v, "value", v) for v in self._variables]
+        inner = [v if not callable(v) else w for v, w in zip(inner, self._variables, strict=True)]
+        pairs = zip(tape.gradient(loss, inner), self._variables, strict=True)
+        self._optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+        for weight in self._weights:
+            weight.variable.assign(weight.variable * self._masks[weight.name])
+        return loss

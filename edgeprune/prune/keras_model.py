@@ -1,0 +1,167 @@
+"""Finds the weights to prune in a Keras model, and copies models.
+
+Layers are walked, never wrapped: masks stay outside, so subclassed and nested models of either
+Keras are treated like any other.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import FloatArray, Loaded
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import (
+    call,
+    import_keras,
+    import_tensorflow,
+    input_specs,
+    library_errors,
+    one_line,
+    quiet,
+)
+
+_CONVOLUTIONS = {
+    *(f"Conv{n}D" for n in (1, 2, 3)),
+    *(f"Conv{n}DTranspose" for n in (1, 2, 3)),
+}
+_DENSE = {"Dense", "EinsumDense"}
+_SEPARABLE = {"SeparableConv1D", "SeparableConv2D"}
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One weight tensor of a Keras model.
+
+    Attributes:
+        name: Layer path and weight name, as ``block1/conv/kernel``.
+        variable: The Keras variable.
+    """
+
+    name: str
+    variable: Any
+
+    def value(self) -> FloatArray:
+        """The weights as they are now."""
+        return np.asarray(self.variable.numpy())
+
+
+def prunable_weights(model: Any, layers: str) -> list[Weight]:
+    """The tensors that may be pruned, in model order; a shared layer's once.
+
+    Args:
+        model: A Keras model of either Keras.
+        layers: ``paying``: kernels of dense layers and of convolutions of size and stride 1,
+            which XNNPACK has sparse kernels for; ``all``: of every convolution that is not
+            depthwise. Of a separable convolution it is the pointwise kernel in both cases.
+    """
+    found: dict[int, Weight] = {}
+    names: set[str] = set()
+    for path, layer in _walk(model, "", set()):
+        attribute = _kernel_of(layer, layers)
+        variable = getattr(layer, attribute, None) if attribute else None
+        if variable is None or id(variable) in found:
+            continue
+        name = f"{path}/{attribute}"
+        while name in names:  # two layers of one name in a subclassed model
+            name += "_"
+        names.add(name)
+        found[id(variable)] = Weight(name, variable)
+    return list(found.values())
+
+
+def _walk(layer: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Every layer below ``layer`` with its path, each once."""
+    for child in layer._flatten_layers(recursive=False, include_self=False):
+        if id(child) not in seen:
+            seen.add(id(child))
+            inner = f"{path}/{child.name}" if path else str(child.name)
+            yield inner, child
+            yield from _walk(child, inner, seen)
+
+
+def _kernel_of(layer: Any, layers: str) -> str:
+    """Name of the attribute that holds the layer's prunable kernel, or nothing."""
+    kinds = {kind.__name__ for kind in type(layer).__mro__}
+    if kinds & _SEPARABLE:
+        return "pointwise_kernel"
+    if any("Depthwise" in kind for kind in kinds):
+        return ""
+    if layers == "all":
+        return "kernel" if kinds & (_CONVOLUTIONS | _DENSE) else ""
+    if "Dense" in kinds:
+        return "kernel"
+    is_pointwise = (
+        kinds & {"Conv1D", "Conv2D"}
+        and not any("Transpose" in kind for kind in kinds)
+        and set(layer.kernel_size) == {1}
+        and set(layer.strides) == {1}
+        and layer.groups == 1
+    )
+    return "kernel" if is_pointwise else ""
+
+
+def clone(loaded: Loaded) -> Any:
+    """A copy of the Keras model with the same layer names and weights.
+
+    Sequential and functional models are made again from their configuration. So are subclassed
+    ones whose ``get_config`` gives what their constructor takes. The rest, if it is of Keras 2,
+    goes through a SavedModel in a temporary folder.
+
+    Raises:
+        ModelError: The model cannot be copied.
+    """
+    model = loaded.keras
+    reasons = []
+    for copy in (_from_config, _through_saved_model):
+        try:
+            with quiet():
+                copied = copy(loaded)
+                copied.set_weights(model.get_weights())
+            return copied
+        except library_errors() as error:
+            reasons.append(one_line(error))
+    raise ModelError(
+        f"model {model.name!r} of class {type(model).__name__} cannot be copied "
+        f"({reasons[0]}): give it a get_config() that returns its constructor's arguments"
+    )
+
+
+def _from_config(loaded: Loaded) -> Any:
+    model = loaded.keras
+    kind: Any = type(model)
+    keras = import_keras(loaded.flavour or "keras")
+    # The layers are in memory already: nothing comes from a file here.
+    unsafe = getattr(keras.src.saving.serialization_lib, "SafeModeScope")(safe_mode=False)
+    with unsafe:
+        if not getattr(model, "inputs", None):
+            copied = kind.from_config(model.get_config())
+            copied._name = model.name
+            call(copied, _zeros(model), training=False)
+        else:
+            copied = kind.from_config(model.get_config())
+    if [tuple(w.shape) for w in copied.weights] != [tuple(w.shape) for w in model.weights]:
+        raise ValueError("its configuration gives other weights")
+    copied.trainable = model.trainable
+    return copied
+
+
+def _zeros(model: Any) -> list[Any]:
+    tf = import_tensorflow()
+    return [
+        tf.zeros([1, *(size or 1 for size in spec.shape[1:])], spec.dtype)
+        for spec in input_specs(model)
+    ]
+
+
+def _through_saved_model(loaded: Loaded) -> Any:
+    if loaded.flavour != "tf_keras":
+        raise TypeError("Keras 3 has no other way to copy a model")
+    keras = import_keras("tf_keras")
+    with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
+        loaded.keras.save(folder, save_format="tf", include_optimizer=False)
+        return keras.models.load_model(folder, compile=False)

@@ -1,0 +1,74 @@
+"""Picks the loss that fits a model's outputs and the data's targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import Array
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import import_tensorflow
+
+Loss = Callable[[Any, Any], Any]
+
+_SUM_TOLERANCE = 1e-3
+
+
+def loss_for(outputs: Array, targets: Array) -> tuple[str, Loss]:
+    """The loss to fine-tune with.
+
+    Whether outputs are probabilities is told from their values, because subclassed models do not
+    name their last activation: they lie in [0, 1], and several of them sum to 1.
+
+    Args:
+        outputs: What the model answers to some samples, of shape ``(n, ...)``.
+        targets: Targets of all samples: integer labels of shape ``(n,)`` or ``(n, 1)``, else
+            values of the outputs' shape.
+
+    Returns:
+        Name, and a function of targets and outputs that gives the batch's mean.
+
+    Raises:
+        ModelError: Targets and outputs do not belong together.
+    """
+    tf = import_tensorflow()
+    if targets.dtype.kind not in "iub":
+        if targets[0].size != outputs[0].size:
+            raise ModelError(
+                f"targets of shape {targets.shape[1:]} for outputs of shape {outputs.shape[1:]}"
+            )
+        return "mse", lambda y, out: tf.reduce_mean(
+            tf.square(tf.reshape(out, [tf.shape(out)[0], -1]) - _flat(tf, y))
+        )
+    if outputs.ndim != 2 or targets[0].size != 1:
+        raise ModelError(
+            f"labels of shape {targets.shape[1:]} for outputs of shape {outputs.shape[1:]}: "
+            "expected one label and one vector of classes per sample"
+        )
+    within = bool((outputs >= 0).all() and (outputs <= 1 + _SUM_TOLERANCE).all())
+    if outputs.shape[1] == 1:
+        losses = tf.keras.backend.binary_crossentropy
+        return "binary crossentropy", lambda y, out: tf.reduce_mean(
+            losses(_flat(tf, y), out, from_logits=not within)
+        )
+    sums = outputs.sum(axis=1)
+    is_softmax = within and bool((np.abs(sums - 1) < _SUM_TOLERANCE).all())
+    return "sparse categorical crossentropy", _sparse_crossentropy(tf, is_softmax)
+
+
+def _flat(tf: Any, targets: Any) -> Any:
+    return tf.cast(tf.reshape(targets, [tf.shape(targets)[0], -1]), tf.float32)
+
+
+def _sparse_crossentropy(tf: Any, is_softmax: bool) -> Loss:
+    def loss(labels: Any, outputs: Any) -> Any:
+        # The logarithm of a softmax is a valid set of logits for the same classes.
+        logits = tf.math.log(tf.maximum(outputs, 1e-7)) if is_softmax else outputs
+        flat = tf.reshape(tf.cast(labels, tf.int32), [-1])
+        return tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=flat, logits=logits)
+        )
+
+    return loss

@@ -1,0 +1,29 @@
+"""How to prune: the recipe's table, checked."""
+
+from __future__ import annotations
+
+from edgeprune.errors import ModelError
+from edgeprune.recipe import LAYERS, PATTERNS, PruneTable
+
+PruneSpec = PruneTable
+"""Fields and defaults are those of the recipe's table ``[prune]``."""
+
+
+def check(spec: PruneSpec) -> None:
+    """Checks a spec that no recipe checked before.
+
+    Raises:
+        ModelError: A value lies outside its range.
+    """
+    if not 0 <= spec.sparsity < 1:  # also false for NaN
+        raise ModelError(f"sparsity must be in [0, 1), got {spec.sparsity:g}")
+    if spec.pattern not in PATTERNS:
+        raise ModelError(f"pattern must be one of {', '.join(PATTERNS)}, got {spec.pattern!r}")
+    if spec.layers not in LAYERS:
+        raise ModelError(f"layers must be one of {', '.join(LAYERS)}, got {spec.layers!r}")
+    if spec.epochs < 1 or spec.batch_size < 1:
+        raise ModelError(
+            f"epochs and batch_size must be >= 1, got {spec.epochs} and {spec.batch_size}"
+        )
+    if not 0 < spec.learning_rate < float("inf"):
+        raise ModelError(f"learning_rate must be > 0 and finite, got {spec.learning_rate:g}")

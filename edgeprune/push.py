@@ -1,0 +1,211 @@
+"""Files onto the device: checked by content, resumed where they broke off, never half there.
+
+A file lands in ``<folder>/<first 16 digits of its SHA-256>/<its own name>``: what is there already
+is not sent again, and a library keeps the name that other files look for. The device needs a
+POSIX shell and sha256sum, head, df, mv and mkdir; busybox will do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.transports.base import Completed, Transport
+
+_SLOWEST_BYTES_S = 2_000_000  # a slow card hashes and stores at least this much a second
+_HEX = "[0-9a-f]" * 16
+
+# One line each: no device is sent a newline. What a script needs comes as $1, $2, ...
+_PREPARE = (
+    'LC_ALL=C; export LC_ALL; for tool in sha256sum head df mv mkdir wc; do command -v "$tool" '
+    '>/dev/null || { echo "lacks $tool" >&2; exit 3; }; done; '
+    'case $1 in /*) ;; *) cd || exit;; esac; mkdir -p "$1" && cd "$1" && pwd -P || exit; '
+    f"find . -path './{_HEX}/*.part' ! -path './*/*/*' -type f -mtime +0 "
+    "-exec rm -f {} ';' 2>/dev/null || :"
+)
+_LOOK = (
+    'if [ -f "$1" ] && [ "$(wc -c < "$1")" -eq "$2" ]; then echo final "$(sha256sum < "$1")"; '
+    '[ -z "$3" ] || [ -x "$1" ] || chmod 755 "$1"; fi; '
+    'if [ -f "$1.part" ]; then echo part "$(wc -c < "$1.part")"; fi'
+)
+_MAKE_ROOM = (
+    'LC_ALL=C; export LC_ALL; mkdir -p "$1" || exit; '
+    'if [ "$3" -eq 0 ]; then rm -f "$2" && : > "$2" || exit; '
+    'else echo prefix "$(head -c "$3" "$2" | sha256sum)"; fi; df -Pk "$1"'
+)
+_FINISH = (
+    'sum=$(sha256sum < "$1") || exit; if [ "${sum%% *}" != "$3" ]; then rm -f "$1"; '
+    'echo "arrived as ${sum%% *}" >&2; exit 4; fi; [ -z "$4" ] || chmod 755 "$1" || exit; '
+    'if [ -d "$2" ]; then echo "$2 is a folder" >&2; exit 5; fi; '
+    'sync "$1" 2>/dev/null || sync; mv -f "$1" "$2" || exit; '
+    'sync "${2%/*}" 2>/dev/null || sync'
+)
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A file that is on the device.
+
+    Attributes:
+        path: Its absolute path there.
+        sha256: Its content, as 64 hex digits.
+        moved_bytes: How much of it had to be sent: 0 if it was there.
+    """
+
+    path: str
+    sha256: str
+    moved_bytes: int
+
+
+def push(transport: Transport, files: Sequence[Path], timeout_s: float = 60.0) -> list[Pushed]:
+    """Brings files to the device, unless they are there.
+
+    Args:
+        transport: Open.
+        files: Files of the host; their names are kept, and whether they are executable.
+        timeout_s: Bounds each stretch without progress, and each command on the device beside
+            the time that a slow card needs for the file.
+
+    Returns:
+        One entry for each of ``files``, in order.
+
+    Raises:
+        ConfigError: A file cannot be read, or its name is one that no device is sent.
+        DiskFull: The device has no room.
+        DeviceTimeout: No progress within ``timeout_s`` seconds. What arrived is resumed next time.
+        DeviceError: The device cannot store the file, or got another content.
+    """
+    hashes = [_sha256(file) for file in files]
+    if transport.shares_files:
+        return [
+            Pushed(str(file.resolve()), digest, 0)
+            for file, digest in zip(files, hashes, strict=True)
+        ]
+    folder = _prepare(transport, timeout_s)
+    return [
+        _push_one(transport, folder, file, digest, timeout_s)
+        for file, digest in zip(files, hashes, strict=True)
+    ]
+
+
+def _prepare(transport: Transport, timeout_s: float) -> str:
+    """Makes the folder, clears it of our leftovers of more than a day, and says where it is."""
+    folder = transport.device.folder or transport.board.transport.folder
+    if not folder:
+        raise ConfigError(f"board {transport.board.name!r} has no transport.folder to push to")
+    relative = re.sub(r"^~(/+|$)", "", folder) if folder.startswith("~") else folder
+    if relative.startswith("~"):
+        raise ConfigError(f"folder {folder!r}: of ~ names, only ~/ is understood")
+    target = relative if relative.startswith("/") else f"./{relative}"
+    done = _script(transport, _PREPARE, [target], timeout_s)
+    if done.code == 3 and "lacks" in done.stderr:
+        tool = done.stderr.rpartition("lacks")[2].strip()
+        raise DeviceError(f"{_name(transport)} lacks {tool}, which pushing needs: install it")
+    if done.code or not done.stdout.startswith("/"):
+        raise _failed(transport, f"cannot make its folder {folder}", done)
+    return done.stdout.splitlines()[0]
+
+
+def _push_one(
+    transport: Transport, folder: str, file: Path, digest: str, timeout_s: float
+) -> Pushed:
+    size = file.stat().st_size
+    executable = "x" if os.access(file, os.X_OK) else ""
+    place = f"{folder}/{digest[:16]}"
+    final, part = f"{place}/{file.name}", f"{place}/{file.name}.part"
+    patience_s = timeout_s + size / _SLOWEST_BYTES_S
+    there = _script(transport, _LOOK, [final, str(size), executable], patience_s)
+    if there.code:
+        raise _failed(transport, f"cannot read {final}", there)
+    if f"final {digest}" in there.stdout:
+        return Pushed(final, digest, 0)
+    found = re.search(r"^part +(\d+)", there.stdout, re.MULTILINE)
+    offset = int(found[1]) if found else 0
+    if offset > size:
+        offset = 0
+    room = _make_room(transport, place, part, offset, patience_s)
+    if offset and f"prefix {_sha256(file, offset)}" not in room.stdout:
+        offset = 0
+        room = _make_room(transport, place, part, 0, patience_s)
+    _check_room(transport, place, room.stdout, size - offset)
+    try:
+        transport.upload(file, part, offset, timeout_s)
+    except DiskFull:
+        _script(transport, 'rm -f "$1"', [part], timeout_s)  # a full disk wants every byte back
+        raise
+    done = _script(transport, _FINISH, [part, final, digest, executable], 2 * patience_s)
+    if done.code == 4:
+        raise DeviceError(
+            f"{_name(transport)}: {file.name} {done.stderr.strip()}, not {digest}: removed there; "
+            "was it changed meanwhile, or is the device's storage failing?"
+        )
+    if done.code:
+        raise _failed(transport, f"cannot store {final}", done)
+    return Pushed(final, digest, size - offset)
+
+
+def _make_room(
+    transport: Transport, place: str, part: str, offset: int, timeout_s: float
+) -> Completed:
+    """An empty part, or the hash of the one to resume; then the file system's state."""
+    done = _script(transport, _MAKE_ROOM, [place, part, str(offset)], timeout_s)
+    if done.code:
+        raise _failed(transport, f"cannot write to {place}", done)
+    return done
+
+
+def _check_room(transport: Transport, place: str, report: str, needed: int) -> None:
+    """Compares with the fourth column of ``df -Pk``: what is free, in KiB.
+
+    Source: POSIX.1-2017, df, -P.
+    """
+    columns = re.search(r"\s(\d+)\s+(\d+)\s+(-?\d+)\s+(?:\d+%|-)\s+/", report)
+    if columns is None:
+        raise DeviceError(f"{_name(transport)}: `df -Pk {place}` says nothing usable: {report!r}")
+    free = max(0, int(columns[3])) * 1024
+    if free < needed:
+        raise DiskFull(
+            f"{_name(transport)}: {place} has {free:,} bytes free, and {needed:,} are needed: "
+            "free some, or name another `folder` in bench.toml"
+        )
+
+
+def _script(
+    transport: Transport, script: str, arguments: Sequence[str], timeout_s: float
+) -> Completed:
+    return transport.run(["sh", "-c", script, "sh", *arguments], timeout_s)
+
+
+def _failed(transport: Transport, what: str, done: Completed) -> DeviceError:
+    words = " ".join(done.stderr.split()) or f"exit status {done.code}"
+    return DeviceError(
+        f"{_name(transport)}: {what}: {words}; if that is no place to write, name another "
+        "`folder` in bench.toml"
+    )
+
+
+def _name(transport: Transport) -> str:
+    return transport.device.name or transport.device.host or transport.board.name
+
+
+def _sha256(file: Path, size: int | None = None) -> str:
+    """SHA-256 of a file, or of its first ``size`` bytes, as hex digits.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    left = size
+    try:
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20 if left is None else min(left, 1 << 20)):
+                digest.update(chunk)
+                left = None if left is None else left - len(chunk)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    return digest.hexdigest()

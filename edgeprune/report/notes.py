@@ -1,0 +1,47 @@
+"""What the tables do not say: lines about how the files were made, and missed limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgeprune.artifacts import Accuracy, Loaded, Pruned, Quantized
+from edgeprune.recipe import Recipe
+
+
+def notes(
+    recipe: Recipe, loaded: Loaded, pruned: Pruned, quantized: Quantized, *, has_data: bool
+) -> tuple[str, ...]:
+    """Lines on recipe, loading, pruning and fitness for use, in that order."""
+    lines = [f"recipe {recipe.name}: {recipe.why}"] if recipe.why else []
+    lines += [*loaded.notes, *pruned.notes]
+    if pruned.tensors:
+        zeros = sum(tensor.zeros for tensor in pruned.tensors)
+        weights = sum(tensor.weights for tensor in pruned.tensors)
+        lines.append(
+            f"pruned: {zeros:,} of {weights:,} weights ({zeros / weights:.2%}) "
+            f"in {len(pruned.tensors)} tensors"
+        )
+    if not has_data:
+        lines.append("accuracy was not measured: no --data was given")
+    if quantized.profiling_only:
+        lines.append("int8 ranges were calibrated on random inputs: fit to be measured, not used")
+    return tuple(lines)
+
+
+def missed_limit(scores: Mapping[str, Accuracy], limit: float | None) -> str:
+    """One line if the accuracy fell by more than the user accepts, else nothing.
+
+    Args:
+        scores: By variant.
+        limit: Largest accepted drop, dense minus deployed, or None.
+    """
+    if limit is None:
+        return ""
+    dense, deployed = scores.get("dense"), scores.get("deployed")
+    if dense is None or deployed is None:
+        return "the accuracy could not be measured, so --max-accuracy-drop could not be checked"
+    sign = 1 if dense.metric == "top1" else -1
+    drop = sign * (dense.value - deployed.value)
+    if drop <= limit:
+        return ""
+    return f"accuracy fell by {drop:.4f} ({dense.metric}), more than the limit of {limit:g}"

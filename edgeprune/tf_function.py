@@ -1,0 +1,88 @@
+"""From a TensorFlow function to a float TFLite file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from edgeprune import graph
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import (
+    flat_outputs,
+    import_tensorflow,
+    library_errors,
+    one_line,
+    quiet,
+)
+
+
+def to_tflite(
+    function: Callable[..., Any], specs: Sequence[Any], output_names: Sequence[str] = ()
+) -> bytes:
+    """Traces ``function``, freezes its variables and converts it.
+
+    Args:
+        function: Takes one tensor per spec; returns tensors, nested as it likes.
+        specs: ``tf.TensorSpec`` with a name and a known shape each.
+        output_names: Names for the output tensors; empty calls them ``output_0`` and so on.
+
+    Returns:
+        A float model whose only signature lists inputs and outputs in the function's order.
+
+    Raises:
+        ModelError: It cannot be converted, or needs operators outside TFLite's own.
+    """
+    tf = import_tensorflow()
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2 as freeze,
+    )
+
+    def flat(*inputs: Any) -> list[Any]:
+        # A copy of each, so that a tensor returned twice, or an input, is an output of its own.
+        return [tf.identity(tensor) for tensor in flat_outputs(function(*inputs))]
+
+    try:
+        with quiet():
+            # Frozen here because the converter leaves Keras 3's variables as resource variables.
+            frozen = freeze(tf.function(flat, autograph=False).get_concrete_function(*specs))
+            tflite = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
+    except library_errors() as error:
+        raise ModelError(_refusal(error)) from error
+    return _named(tflite, [spec.name for spec in specs], list(output_names))
+
+
+def _refusal(error: Exception) -> str:
+    found = re.findall(r"(?:TF Select|Custom) ops: ([\w, ]+)", str(error))
+    if found:
+        return f"TFLite has no operator for {', '.join(found)}: replace those layers"
+    return f"cannot be converted to TFLite: {one_line(error)}"
+
+
+def _named(tflite: bytes, input_names: list[str], output_names: list[str]) -> bytes:
+    """Checks the converter's operators and names inputs and outputs.
+
+    Raises:
+        ModelError: An operator is not TFLite's own, or an input is used by nothing.
+    """
+    model = graph.read(tflite)
+    subgraph = model.subgraphs[0]
+    custom = {
+        (model.operatorCodes[op.opcodeIndex].customCode or b"?").decode("utf-8", "replace")
+        for op in subgraph.operators
+        if graph.op_name(model, op) == "CUSTOM"
+    }
+    if custom:
+        names = ", ".join(sorted(custom))
+        raise ModelError(f"TFLite has no operator for {names}: replace those layers")
+    if len(subgraph.inputs) != len(input_names):
+        raise ModelError(f"the model uses {len(subgraph.inputs)} of its {len(input_names)} inputs")
+    if len(output_names) != len(subgraph.outputs):
+        output_names = [f"output_{k}" for k in range(len(subgraph.outputs))]
+    taken = {graph.tensor_name(tensor) for tensor in subgraph.tensors}
+    for index, name in zip(subgraph.outputs, output_names, strict=True):
+        tensor = subgraph.tensors[index]
+        if re.fullmatch(r"Identity(_\d+)?", graph.tensor_name(tensor)) and name not in taken:
+            tensor.name = name.encode()
+    graph.add_signature(model, input_names, output_names)
+    return graph.write(model)

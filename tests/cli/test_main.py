@@ -1,0 +1,81 @@
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from edgeprune import cli
+
+
+def command(*argv, **rest):
+    return subprocess.run(
+        [sys.executable, "-m", "edgeprune", *argv],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **rest,
+    )
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys\n"
+        "from edgeprune import cli\n"
+        "cli.edgeprune.main(['--help'], standalone_mode=False)\n"
+        "heavy = {'numpy', 'rich', 'tensorflow', 'paramiko', 'ai_edge_litert'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    for name in cli.COMMANDS:
+        assert f"  {name} " in done.stdout
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help_with_an_example(name):
+    found = CliRunner().invoke(cli.edgeprune, [name, "--help"])
+    assert found.exit_code == 0
+    assert f"edgeprune {name}" in " ".join(found.output.split())
+    assert "Example:" in found.output
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_prints_json(name):
+    found = CliRunner().invoke(cli.edgeprune, [name, "--help"])
+    if name == "devices":
+        found = CliRunner().invoke(cli.edgeprune, [name, "list", "--help"])
+    assert "--json" in found.output
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["deplyo"], "No such command 'deplyo'"),
+        (["deploy"], "Missing argument 'MODEL'"),
+        (["deploy", "x.h5"], "Missing option '--board'"),
+        (["deploy", "x.h5", "--board", "rpi9"], "no board is called 'rpi9'"),
+        (["deploy", "x.h5", "--board", "local", "--recipe", "fast"], "no recipe is called 'fast'"),
+        (["deploy", "x.h5", "--board", "local", "--sparsity", "1.0"], "sparsity must be in [0, 1)"),
+        (
+            ["deploy", "x.h5", "--board", "local", "--sparsity", "-0.1"],
+            "sparsity must be in [0, 1)",
+        ),
+        (["deploy", "x.h5", "--board", "local", "--quantize", "int7"], "'int7' is not one of"),
+        (["deploy", "x.h5", "--board", "local"], "x.h5"),
+        (["deploy", "x.h5", "--board", "rpi4"], "no device on this desk is a rpi4"),
+        (["deploy", "x.h5", "--board", "local", "--bench", "no.toml"], "no.toml"),
+        (["deploy", "x.h5", "--board", "local", "--max-accuracy-drop", "0.1"], "needs --data"),
+        (["report", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2_and_leaves_nothing(argv, message, tmp_path):
+    done = command(*argv, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    last = [line for line in done.stderr.splitlines() if line.startswith(("edgeprune:", "Error:"))]
+    assert len(last) == 1
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
