@@ -88,7 +88,7 @@ def write_digits(folder: Path, seed: int = 0) -> tuple[Path, Path, float]:
     Raises:
         ConfigError: The folder cannot be written, or a library is missing.
     """
-    from edgeprune.load import import_keras
+    from edgeprune.keras_flavours import import_keras
 
     data = digits_data(seed)
     keras = import_keras("keras")

@@ -168,11 +168,15 @@ class _Trainer:
             loss = self._loss(y, output)
             if self._model.losses:
                 loss += tf.add_n(self._model.losses)
-        # Keras 3 wraps TensorFlow's variables, which the tape watches.
-        inner = [getattr(v, "value", v) for v in self._variables]
-        inner = [v if not callable(v) else w for v, w in zip(inner, self._variables, strict=True)]
-        pairs = zip(tape.gradient(loss, inner), self._variables, strict=True)
+        gradients = tape.gradient(loss, [_watched(v) for v in self._variables])
+        pairs = zip(gradients, self._variables, strict=True)
         self._optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
         for weight in self._weights:
             weight.variable.assign(weight.variable * self._masks[weight.name])
         return loss
+
+
+def _watched(variable: Any) -> Any:
+    """The TensorFlow variable, which the tape watches; Keras 3 wraps it, Keras 2 does not."""
+    value = getattr(variable, "value", None)
+    return variable if value is None or callable(value) else value

@@ -136,14 +136,12 @@ def _from_config(loaded: Loaded) -> Any:
     kind: Any = type(model)
     keras = import_keras(loaded.flavour or "keras")
     # The layers are in memory already: nothing comes from a file here.
-    unsafe = getattr(keras.src.saving.serialization_lib, "SafeModeScope")(safe_mode=False)
+    unsafe = keras.src.saving.serialization_lib.SafeModeScope(safe_mode=False)
     with unsafe:
+        copied = kind.from_config(model.get_config())
         if not getattr(model, "inputs", None):
-            copied = kind.from_config(model.get_config())
             copied._name = model.name
-            call(copied, _zeros(model), training=False)
-        else:
-            copied = kind.from_config(model.get_config())
+            call(copied, _zeros(model), training=False)  # makes the weights
     if [tuple(w.shape) for w in copied.weights] != [tuple(w.shape) for w in model.weights]:
         raise ValueError("its configuration gives other weights")
     copied.trainable = model.trainable

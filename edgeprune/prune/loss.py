@@ -49,10 +49,7 @@ def loss_for(outputs: Array, targets: Array) -> tuple[str, Loss]:
         )
     within = bool((outputs >= 0).all() and (outputs <= 1 + _SUM_TOLERANCE).all())
     if outputs.shape[1] == 1:
-        losses = tf.keras.backend.binary_crossentropy
-        return "binary crossentropy", lambda y, out: tf.reduce_mean(
-            losses(_flat(tf, y), out, from_logits=not within)
-        )
+        return "binary crossentropy", _binary_crossentropy(tf, within)
     sums = outputs.sum(axis=1)
     is_softmax = within and bool((np.abs(sums - 1) < _SUM_TOLERANCE).all())
     return "sparse categorical crossentropy", _sparse_crossentropy(tf, is_softmax)
@@ -60,6 +57,18 @@ def loss_for(outputs: Array, targets: Array) -> tuple[str, Loss]:
 
 def _flat(tf: Any, targets: Any) -> Any:
     return tf.cast(tf.reshape(targets, [tf.shape(targets)[0], -1]), tf.float32)
+
+
+def _binary_crossentropy(tf: Any, is_sigmoid: bool) -> Loss:
+    def loss(labels: Any, outputs: Any) -> Any:
+        if is_sigmoid:
+            inside = tf.clip_by_value(outputs, 1e-7, 1 - 1e-7)
+            outputs = tf.math.log(inside) - tf.math.log1p(-inside)
+        return tf.reduce_mean(
+            tf.nn.sigmoid_cross_entropy_with_logits(labels=_flat(tf, labels), logits=outputs)
+        )
+
+    return loss
 
 
 def _sparse_crossentropy(tf: Any, is_softmax: bool) -> Loss:
