@@ -2,8 +2,13 @@
  *
  * A thread of its own reads all the time, so that the process ends as soon as its input closes,
  * even in the middle of an inference. It dies by that and not by PR_SET_PDEATHSIG, which follows
- * the thread that started it rather than the host's process. */
-#define _GNU_SOURCE /* POLLRDHUP */
+ * the thread that started it rather than the host's process.
+ *
+ * The threads share nothing but two pipes: frames go one way, permits to send the next one go the
+ * other. A lock would do, but what it costs depends on who comes first, and instructions are
+ * counted: through a pipe they are the same however the threads run. */
+#define _GNU_SOURCE /* POLLRDHUP and pipe2 */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -17,31 +22,43 @@
 #include "serve.h"
 #include "text.h"
 
-enum { HANGUP_POLL_MS = 20 };
+enum { READ_END, WRITE_END };
 
-/* One frame on its way from the reader to the main thread. */
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t filled;
-    bool full;
-    struct frame frame;
-} slot = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, {0}};
+static int frames[2];  /* whole struct frames, which POSIX writes in one piece */
+static int permits[2]; /* one byte each */
 
-/* Waits until the slot is free. Requests sent ahead must not hide that the input has closed. */
-static void wait_for_slot(void)
+static void put(const int *pipe_ends, const void *item, size_t bytes)
 {
-    for (;;) {
-        pthread_mutex_lock(&slot.lock);
-        bool full = slot.full;
-        pthread_mutex_unlock(&slot.lock);
-        if (!full) {
-            return;
-        }
-        struct pollfd input = {STDIN_FILENO, POLLRDHUP, 0};
-        if (poll(&input, 1, HANGUP_POLL_MS) > 0 && (input.revents & (POLLHUP | POLLRDHUP)) != 0) {
-            _exit(0);
+    if (write(pipe_ends[WRITE_END], item, bytes) != (ssize_t)bytes) {
+        die("a pipe between the agent's threads is broken");
+    }
+}
+
+static void get(const int *pipe_ends, void *item, size_t bytes)
+{
+    ssize_t got = 0;
+    do {
+        got = read(pipe_ends[READ_END], item, bytes);
+    } while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)bytes) {
+        die("a pipe between the agent's threads is broken");
+    }
+}
+
+/* Waits for a permit. Requests sent ahead must not hide that the input has closed. */
+static void wait_for_permit(void)
+{
+    char permit = 0;
+    struct pollfd ready[2] = {{permits[READ_END], POLLIN, 0}, {STDIN_FILENO, POLLRDHUP, 0}};
+    while (poll(ready, 2, -1) < 0) {
+        if (errno != EINTR) {
+            die("the agent's input cannot be watched");
         }
     }
+    if ((ready[1].revents & (POLLHUP | POLLRDHUP)) != 0) {
+        _exit(0);
+    }
+    get(permits, &permit, sizeof permit);
 }
 
 static void *read_frames(void *unused)
@@ -58,26 +75,10 @@ static void *read_frames(void *unused)
         if (result == FRAME_END) {
             _exit(0);
         }
-        wait_for_slot();
-        pthread_mutex_lock(&slot.lock);
-        slot.frame = frame;
-        slot.full = true;
-        pthread_cond_signal(&slot.filled);
-        pthread_mutex_unlock(&slot.lock);
+        wait_for_permit();
+        put(frames, &frame, sizeof frame);
     }
     return NULL;
-}
-
-static struct frame next_frame(void)
-{
-    pthread_mutex_lock(&slot.lock);
-    while (!slot.full) {
-        pthread_cond_wait(&slot.filled, &slot.lock);
-    }
-    struct frame frame = slot.frame;
-    slot.full = false;
-    pthread_mutex_unlock(&slot.lock);
-    return frame;
 }
 
 int main(void)
@@ -88,6 +89,9 @@ int main(void)
     if (output < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
         die("standard output or standard error is closed");
     }
+    if (pipe2(frames, O_CLOEXEC) != 0 || pipe2(permits, O_CLOEXEC) != 0) {
+        die("no pipe could be made");
+    }
     signal(SIGPIPE, SIG_IGN); /* a write then fails, and serve() says so */
     capture_prepare();
     if (pthread_create(&reader, NULL, read_frames, NULL) != 0) {
@@ -95,7 +99,9 @@ int main(void)
     }
     bool more = true;
     while (more) {
-        struct frame frame = next_frame();
+        struct frame frame;
+        put(permits, "p", 1);
+        get(frames, &frame, sizeof frame);
         more = serve(&frame, output);
         frame_free(&frame);
     }

@@ -187,6 +187,18 @@ def io_tensors(model: Model) -> tuple[list[int], list[int]]:
     return [int(i) for i in subgraph.inputs], [int(i) for i in subgraph.outputs]
 
 
+def computes_on_integers(model: Model) -> bool:
+    """Whether a layer multiplies integers: full integer models, and dynamic-range ones."""
+    for subgraph in model.subgraphs:
+        for op in subgraph.operators:
+            operand = FILTER_OPERANDS.get(op_name(model, op))
+            if operand is not None:
+                dtype = dtype_of(subgraph.tensors[op.inputs[operand]])
+                if dtype is None or dtype.kind != "f":
+                    return True
+    return False
+
+
 def weight_sparsity(tflite: bytes) -> float:
     """Share of zeros over all weights of convolutions, depthwise and dense layers, in [0, 1].
 

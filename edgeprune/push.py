@@ -126,8 +126,6 @@ def _push_one(
         return Pushed(final, digest, 0)
     found = re.search(r"^part +(\d+)", there.stdout, re.MULTILINE)
     offset = int(found[1]) if found else 0
-    if offset > size:
-        offset = 0
     room = _make_room(transport, place, part, offset, patience_s)
     if offset and f"prefix {_sha256(file, offset)}" not in room.stdout:
         offset = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,12 +20,17 @@ RANDOM_SAMPLES = 16
 """Calibration inputs made where the user gave none."""
 
 _CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
-_MODES = ("none", "fp16", "int8", "int8-weights")
+_MODES: dict[str, QuantizeMode] = {
+    "none": "none",
+    "fp16": "fp16",
+    "int8": "int8",
+    "int8-weights": "int8-weights",
+}
 
 
 def quantize(
     tflite: bytes,
-    mode: QuantizeMode,
+    mode: str,
     calibration: Sequence[Sequence[Array]] | None,
     seed: int = 0,
 ) -> Quantized:
@@ -35,7 +42,7 @@ def quantize(
             float32. ``int8-weights`` stores weights in 8 bits, symmetric and per output channel,
             and computes in float32. ``int8`` computes in 8-bit integers, inputs and outputs
             included.
-        calibration: Samples, each one array of shape ``(1, ...)`` per input in the signature's
+        calibration: Samples, each one array of shape ``(1, ...)`` per input in the file's
             order; only ``int8`` uses them, to find the activations' ranges. None makes
             :data:`RANDOM_SAMPLES` uniform ones in [0, 1).
         seed: Of the random samples.
@@ -48,17 +55,18 @@ def quantize(
             into 16 bits, or the calibration samples do not fit the model.
         ConfigError: ``int8`` without ``litert-quantizer`` installed.
     """
-    if mode not in _MODES:
+    known = _MODES.get(mode)
+    if known is None:
         raise ModelError(f"quantize must be one of {', '.join(_MODES)}, got {mode!r}")
-    if mode == "none":
-        return Quantized(tflite, mode, profiling_only=False)
+    if known == "none":
+        return Quantized(tflite, known, profiling_only=False)
     model = graph.read(tflite)
     _check_float(model)
-    if mode == "int8":
+    if known == "int8":
         samples = calibration or _random_samples(model, seed)
-        return Quantized(_full_integer(model, samples), mode, profiling_only=not calibration)
-    _store(model, _as_float16 if mode == "fp16" else _as_int8)
-    return Quantized(graph.write(model), mode, profiling_only=False)
+        return Quantized(_full_integer(model, samples), known, profiling_only=not calibration)
+    _store(model, _as_float16 if known == "fp16" else _as_int8)
+    return Quantized(graph.write(model), known, profiling_only=False)
 
 
 def _weights(model: graph.Model) -> Iterator[tuple[graph.Subgraph, graph.Operator, int, str]]:
@@ -111,36 +119,32 @@ def _store(
     model: graph.Model, stored_as: Callable[[FloatArray, int, int, str], Stored | None]
 ) -> None:
     """Replaces weights by a narrower constant and a DEQUANTIZE that feeds their readers."""
-    done: dict[tuple[int, int], int] = {}
+    done: set[tuple[int, int]] = set()
     for subgraph, op, operand, name in _weights(model):
         index = int(op.inputs[operand])
-        key = (id(subgraph), index)
-        if key not in done:
-            tensor = subgraph.tensors[index]
-            values = graph.constant(model, tensor)
-            if values is None:
-                continue  # computed at run time
-            stored = stored_as(values, operand, _CHANNEL_AXIS[name], graph.tensor_name(tensor))
-            if stored is None:
-                continue
-            done[key] = _dequantized(model, subgraph, tensor, stored, _CHANNEL_AXIS[name])
-        op.inputs = np.array(op.inputs, np.int32)
-        op.inputs[operand] = done[key]
+        tensor = subgraph.tensors[index]
+        values = graph.constant(model, tensor)
+        if values is None or (id(subgraph), index) in done:
+            continue  # computed at run time, or shared with an operator before
+        axis = _CHANNEL_AXIS[name]
+        stored = stored_as(values, operand, axis, graph.tensor_name(tensor))
+        if stored is not None:
+            done.add((id(subgraph), index))
+            _dequantize(model, subgraph, index, stored, axis)
 
 
-def _dequantized(
-    model: graph.Model, subgraph: graph.Subgraph, tensor: graph.Tensor, stored: Stored, axis: int
-) -> int:
-    """Adds the narrow constant and its DEQUANTIZE; returns the index of the float tensor."""
+def _dequantize(
+    model: graph.Model, subgraph: graph.Subgraph, index: int, stored: Stored, axis: int
+) -> None:
+    """Turns the constant into the output of a DEQUANTIZE of a new, narrow constant."""
     values, scale = stored
-    narrow, wide = schema.TensorT(), schema.TensorT()
-    for new, suffix in ((narrow, "/stored"), (wide, "")):
-        new.shape = np.array(tensor.shape, np.int32)
-        new.name = (graph.tensor_name(tensor) + suffix).encode()
-        new.buffer = 0
-        new.hasRank = tensor.hasRank
+    wide = subgraph.tensors[index]
+    narrow = schema.TensorT()
+    narrow.shape = np.array(wide.shape, np.int32)
+    narrow.hasRank = wide.hasRank
+    narrow.name = f"{graph.tensor_name(wide)}/stored".encode()
     narrow.buffer = graph.add_buffer(model, np.ascontiguousarray(values).tobytes())
-    wide.type = schema.TensorType.FLOAT32
+    wide.buffer = 0  # by convention the empty one
     if scale is None:
         narrow.type, version = schema.TensorType.FLOAT16, 3
     else:
@@ -150,15 +154,14 @@ def _dequantized(
         narrow.quantization.scale = scale.astype(np.float32)
         narrow.quantization.zeroPoint = np.zeros(scale.size, np.int64)
         narrow.quantization.quantizedDimension = axis
-    subgraph.tensors += [narrow, wide]
+    subgraph.tensors.append(narrow)
     op = schema.OperatorT()
     op.opcodeIndex = graph.opcode_index(model, "DEQUANTIZE", version)
-    op.inputs = np.array([len(subgraph.tensors) - 2], np.int32)
-    op.outputs = np.array([len(subgraph.tensors) - 1], np.int32)
+    op.inputs = np.array([len(subgraph.tensors) - 1], np.int32)
+    op.outputs = np.array([index], np.int32)
     op.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
     op.builtinOptions = schema.DequantizeOptionsT()
     subgraph.operators.insert(0, op)
-    return len(subgraph.tensors) - 1
 
 
 def _inputs(model: graph.Model) -> list[graph.Tensor]:
@@ -178,15 +181,17 @@ def _full_integer(model: graph.Model, samples: Sequence[Sequence[Array]]) -> byt
         ModelError: The samples do not fit, or the quantizer refuses the model.
         ConfigError: ``litert-quantizer`` is not installed.
     """
+    subgraph = model.subgraphs[0]
     if not model.signatureDefs:  # the quantizer calls a model by its signature
-        subgraph = model.subgraphs[0]
         names = [f"input_{k}" for k in range(len(subgraph.inputs))]
         graph.add_signature(model, names, [f"output_{k}" for k in range(len(subgraph.outputs))])
     signature = model.signatureDefs[0]
-    names = [entry.name.decode() for entry in signature.inputs]
+    by_tensor = {int(entry.tensorIndex): entry.name.decode() for entry in signature.inputs}
+    names = [by_tensor[index] for index in graph.io_tensors(model)[0]]
     feeds = [dict(zip(names, _fitted(sample, _inputs(model)), strict=True)) for sample in samples]
     try:
-        with quiet():
+        # The quantizer draws a progress bar through Python, which ``quiet`` lets pass.
+        with quiet(), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             return _by_quantizer(graph.write(model), signature.signatureKey.decode(), feeds)
     except ModuleNotFoundError as error:
         raise ConfigError(

@@ -24,8 +24,8 @@ _MARK = re.compile(rb"edgeprune:(\d+)\n")
 def shell_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
     r"""The command line that makes any login shell run exactly ``argv``.
 
-    It prints ``edgeprune:<process group>`` before the program starts: what a login shell greets
-    with ends there, and the group is what a kill needs. The shell stays as the program's parent,
+    It prints ``edgeprune:<its process number>`` before the program starts: what a login shell greets
+    with ends there, and the number is what a kill needs. The shell stays as the program's parent,
     so that a program ended by signal n is seen as exit status 128 + n.
 
     Raises:
@@ -52,6 +52,26 @@ def shell_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str
     return "exec sh -c " + shlex.quote(f"echo edgeprune:$$; {exports}{words}; exit $?")
 
 
+def kill_line(shell: int) -> str:
+    """The command line that kills a shell and all that it started.
+
+    OpenSSH makes every session a process group. Dropbear does not: there the tree is walked, each
+    parent stopped first, so that it starts nothing more while its children are looked for.
+
+    Args:
+        shell: The number that :func:`shell_line` printed.
+    """
+    # /proc/PID/stat is "pid (any name) state ppid ...". Source: proc(5).
+    tree = (
+        'tree() { kill -STOP "$1"; for stat in /proc/[0-9]*/stat; do '
+        '{ read -r line < "$stat"; } 2>/dev/null || continue; '
+        "rest=${line##*) }; rest=${rest#? }; "
+        '[ "${rest%% *}" != "$1" ] || tree "${line%% *}"; done; kill -9 "$1"; }'
+    )
+    script = f"kill -9 -{shell} 2>/dev/null || {{ {tree}; tree {shell}; }}"
+    return "exec sh -c " + shlex.quote(script)
+
+
 class Program:
     """A running program with its standard input, output and error.
 
@@ -69,7 +89,7 @@ class Program:
         self._link = link
         self._words = bytearray()
         self._ahead = bytearray()
-        self._group = 0
+        self._shell = 0
         deadline_s = time.monotonic() + timeout_s
         with link.watched(timeout_s, "did not start a program"):
             self._session = link.session(timeout_s)
@@ -82,7 +102,7 @@ class Program:
                 words = self._ahead.decode(errors="replace").strip() or self._last_words()
                 raise DeviceError(f"{link.where}: its login shell starts no program: {words}")
             self._ahead += part
-        self._group = int(mark[1])
+        self._shell = int(mark[1])
         del self._ahead[: mark.end()]
 
     def write(self, data: bytes, timeout_s: float) -> None:
@@ -179,14 +199,14 @@ class Program:
 
     def kill(self) -> None:
         """Kills the program and all that it started, over a session of its own."""
-        if self._session.status_event.is_set() or not self._group:
+        if self._session.status_event.is_set() or not self._shell:
             return
         with (
             contextlib.suppress(DeviceError),
             self._link.watched(_KILL_TIMEOUT_S, "did not kill a program"),
         ):
             session = self._link.session(_KILL_TIMEOUT_S)
-            session.exec_command(f"kill -9 -{self._group} 2>/dev/null || kill -9 {self._group}")
+            session.exec_command(kill_line(self._shell))
             session.recv_exit_status()
             session.close()
             self._session.close()

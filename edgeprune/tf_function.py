@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from edgeprune import graph
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import (
@@ -28,7 +30,8 @@ def to_tflite(
         output_names: Names for the output tensors; empty calls them ``output_0`` and so on.
 
     Returns:
-        A float model whose only signature lists inputs and outputs in the function's order.
+        A float model whose inputs and outputs, and those of its only signature, are in the
+        function's order.
 
     Raises:
         ModelError: It cannot be converted, or needs operators outside TFLite's own.
@@ -79,6 +82,7 @@ def _named(tflite: bytes, input_names: list[str], output_names: list[str]) -> by
         raise ModelError(f"the model uses {len(subgraph.inputs)} of its {len(input_names)} inputs")
     if len(output_names) != len(subgraph.outputs):
         output_names = [f"output_{k}" for k in range(len(subgraph.outputs))]
+    _put_in_order(subgraph, input_names)
     taken = {graph.tensor_name(tensor) for tensor in subgraph.tensors}
     for index, name in zip(subgraph.outputs, output_names, strict=True):
         tensor = subgraph.tensors[index]
@@ -86,3 +90,16 @@ def _named(tflite: bytes, input_names: list[str], output_names: list[str]) -> by
             tensor.name = name.encode()
     graph.add_signature(model, input_names, output_names)
     return graph.write(model)
+
+
+def _put_in_order(subgraph: graph.Subgraph, input_names: list[str]) -> None:
+    """Sorts inputs by ``input_names`` and outputs by the numbers that TensorFlow gave them."""
+
+    def output_number(index: int) -> int:
+        found = re.fullmatch(r"Identity(?:_(\d+))?", graph.tensor_name(subgraph.tensors[index]))
+        return int(found.group(1) or 0) if found else 0
+
+    by_name = {graph.tensor_name(subgraph.tensors[i]): int(i) for i in subgraph.inputs}
+    if set(by_name) == set(input_names):
+        subgraph.inputs = np.array([by_name[name] for name in input_names], np.int32)
+    subgraph.outputs = np.array(sorted(subgraph.outputs, key=output_number), np.int32)

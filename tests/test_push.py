@@ -64,6 +64,8 @@ def test_files_arrive_under_their_names_and_are_not_sent_twice(lab, tmp_path):
     agent.chmod(0o755)
     with lab.ssh() as ssh:
         first = push(ssh, [model, agent, empty])
+        assert place(lab, agent).stat().st_mode & stat.S_IXUSR
+        place(lab, agent).chmod(0o644)
         again = push(ssh, [model, agent, empty])
     assert [item.moved_bytes for item in first] == [MIB, 999, 0]
     assert [item.moved_bytes for item in again] == [0, 0, 0]

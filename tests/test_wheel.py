@@ -47,7 +47,11 @@ def test_the_wheel_deploys_away_from_the_checkout(wheel, tmp_path):
         ],
         cwd=tmp_path,
         env=os.environ
-        | {"PYTHONPATH": str(tmp_path / "site"), "EDGEPRUNE_HOME": str(tmp_path / "home")},
+        | {
+            "PYTHONPATH": str(tmp_path / "site"),
+            "EDGEPRUNE_HOME": str(tmp_path / "home"),
+            "EDGEPRUNE_CACHE": str(tmp_path / "home" / "cache"),
+        },
         capture_output=True,
         text=True,
         timeout=300,

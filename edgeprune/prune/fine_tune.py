@@ -23,6 +23,7 @@ from edgeprune.keras_flavours import (
     one_line,
     quiet,
 )
+from edgeprune.prune.batch_norm import measure_again
 from edgeprune.prune.keras_model import Weight
 from edgeprune.prune.loss import loss_for
 from edgeprune.prune.magnitude import magnitude_mask
@@ -65,38 +66,34 @@ def fine_tune(
     total = per_epoch * spec.epochs
     updates = set(update_steps(total))
     rng = np.random.default_rng(spec.seed)
-    masks = {weight.name: np.ones(weight.variable.shape, np.bool_) for weight in weights}
-    step = 0
     try:
         with quiet():
             trainer = _Trainer(model, flavour, weights, spec.learning_rate, total, x, y)
         for epoch in range(spec.epochs):
             order = rng.permutation(len(x))
-            losses = []
+            loss = 0.0
             for k in range(per_epoch):
-                if weights and step in updates:
-                    now = cubic_sparsity(step, ramp_steps(total), spec.sparsity)
-                    masks = {w.name: magnitude_mask(w.value(), now) for w in weights}
-                    trainer.set_masks(masks)
+                step = epoch * per_epoch + k
+                if step in updates:
+                    trainer.prune(cubic_sparsity(step, ramp_steps(total), spec.sparsity))
                 chosen = np.sort(order[k * batch : (k + 1) * batch])
-                losses.append(trainer.step(x[chosen], y[chosen]))
-                step += 1
-            mean = float(np.mean(losses))
-            if not math.isfinite(mean):
-                raise ModelError(
-                    f"training diverged in epoch {epoch + 1}: the {trainer.loss_name} is {mean}; "
-                    "lower learning_rate, or scale the data as the model expects it"
-                )
-            zeros = f", sparsity {_share(masks):.1%}" if weights else ""
-            progress(f"epoch {epoch + 1}/{spec.epochs}: {trainer.loss_name} {mean:.4f}{zeros}")
+                loss += trainer.step(x[chosen], y[chosen]) / per_epoch
+                if not math.isfinite(loss):
+                    raise ModelError(
+                        f"training diverged in epoch {epoch + 1}: the {trainer.loss_name} is "
+                        f"{loss}; lower learning_rate, or scale the data as the model expects it"
+                    )
+            zeros = f", sparsity {_share(trainer.masks):.1%}" if weights else ""
+            progress(f"epoch {epoch + 1}/{spec.epochs}: {trainer.loss_name} {loss:.4f}{zeros}")
+        measure_again(model, x, order, batch)
     except library_errors() as error:
         raise ModelError(f"the model cannot be trained: {one_line(error)}") from error
-    return masks
+    return trainer.masks
 
 
 def _share(masks: Mapping[str, BoolArray]) -> float:
     total = sum(mask.size for mask in masks.values())
-    return sum(mask.size - int(mask.sum()) for mask in masks.values()) / total
+    return sum(mask.size - int(mask.sum()) for mask in masks.values()) / max(total, 1)
 
 
 def _fixed_batch(model: Any) -> int | None:
@@ -137,7 +134,8 @@ class _Trainer:
         self.loss_name, self._loss = loss_for(outputs[0].numpy(), y)
         self._model = model
         self._weights = weights
-        self._masks = {w.name: tf.Variable(tf.ones(w.variable.shape)) for w in weights}
+        self.masks: dict[str, BoolArray] = {}
+        self._factors = {w.name: tf.Variable(tf.ones(w.variable.shape)) for w in weights}
         self._variables = list(model.trainable_variables)
         if not self._variables:
             raise ModelError("every layer of the model is frozen: nothing can be fine-tuned")
@@ -150,12 +148,14 @@ class _Trainer:
         self._step = tf.function(self._traced_step, input_signature=specs, autograph=False)
         self._tf = tf
 
-    def set_masks(self, masks: Mapping[str, BoolArray]) -> None:
-        """Replaces the masks and applies them."""
+    def prune(self, sparsity: float) -> None:
+        """Makes the masks anew from the weights as they are, and applies them."""
         for weight in self._weights:
-            mask = masks[weight.name]
-            self._masks[weight.name].assign(mask.astype(np.float32))
-            weight.variable.assign(weight.value() * mask)
+            value = weight.value()
+            mask = magnitude_mask(value, sparsity)
+            self.masks[weight.name] = mask
+            self._factors[weight.name].assign(mask.astype(np.float32))
+            weight.variable.assign(value * mask)
 
     def step(self, x: Array, y: Array) -> float:
         """One step; returns the loss before it."""
@@ -172,7 +172,7 @@ class _Trainer:
         pairs = zip(gradients, self._variables, strict=True)
         self._optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
         for weight in self._weights:
-            weight.variable.assign(weight.variable * self._masks[weight.name])
+            weight.variable.assign(weight.variable * self._factors[weight.name])
         return loss
 
 

@@ -61,7 +61,7 @@ def prunable_weights(model: Any, layers: str) -> list[Weight]:
     """
     found: dict[int, Weight] = {}
     names: set[str] = set()
-    for path, layer in _walk(model, "", set()):
+    for path, layer in walk(model):
         attribute = _kernel_of(layer, layers)
         variable = getattr(layer, attribute, None) if attribute else None
         if variable is None or id(variable) in found:
@@ -74,14 +74,18 @@ def prunable_weights(model: Any, layers: str) -> list[Weight]:
     return list(found.values())
 
 
-def _walk(layer: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Every layer below ``layer`` with its path, each once."""
+def walk(model: Any) -> Iterator[tuple[str, Any]]:
+    """Every layer below ``model`` with its path, each once, in model order."""
+    return _below(model, "", set())
+
+
+def _below(layer: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     for child in layer._flatten_layers(recursive=False, include_self=False):
         if id(child) not in seen:
             seen.add(id(child))
             inner = f"{path}/{child.name}" if path else str(child.name)
             yield inner, child
-            yield from _walk(child, inner, seen)
+            yield from _below(child, inner, seen)
 
 
 def _kernel_of(layer: Any, layers: str) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.report.figures import Figure, bytes_text, figures, time_text
+from edgeprune.report.figures import Figure, bytes_text, figures, short_name, time_text
 from edgeprune.report.verdict import remarks, verdict_line
 
 Result = Mapping[str, Any]
@@ -70,7 +70,12 @@ def print_layers(result: Result, console: Console | None = None) -> None:
         if is_counted:
             table.add_column("instructions", justify="right", no_wrap=True)
         for layer in layers:
-            cells = [layer["name"], layer["op"], layer["kernel"], "yes" if layer["sparse"] else "-"]
+            cells = [
+                short_name(layer["name"]),
+                layer["op"],
+                layer["kernel"],
+                "yes" if layer["sparse"] else "-",
+            ]
             cells += [time_text(layer["latency_us"])] if is_timed else []
             cells += [_count(layer["instructions"])] if is_counted else []
             table.add_row(*(Text(printable(cell)) for cell in cells))
@@ -100,7 +105,7 @@ def print_tensors(
     for tensor in tensors:
         share = tensor["zeros"] / tensor["weights"] if tensor["weights"] else 0.0
         cells = (
-            tensor["name"],
+            short_name(tensor["name"]),
             tensor["op"],
             f"{share:.0%}",
             bytes_text(tensor["dense_bytes"]),

@@ -15,7 +15,7 @@ from edgeprune.cli.devices import devices
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, HostKeyError
 from edgeprune.host_keys import known_keys_file, trust_host_key, trusted_key
 from edgeprune.ssh_config import route_to
-from edgeprune.ssh_program import shell_line
+from edgeprune.ssh_program import kill_line, shell_line
 
 pytestmark = pytest.mark.device
 NASTY = [
@@ -95,6 +95,8 @@ def test_exit_codes_are_the_programs_own(lab):
         assert (done.code, done.stdout, done.stderr) == (3, "out\n", "err\n")
         assert ssh.run(["sh", "-c", "kill -9 $$"], 5).code == 128 + 9
         assert ssh.run(["IF=no-such-program"], 5).code == 127
+        assert ssh.run(["echo; touch /root/pwned"], 5).code == 127
+    assert not (lab.device.home / "pwned").exists()
 
 
 def test_a_login_shells_greeting_is_not_the_programs_output(lab):
@@ -115,6 +117,17 @@ def test_a_command_that_runs_too_long_is_killed_with_its_children(lab):
         assert time.monotonic() - started_s < 3
         assert lab.gone("45671", 1)
         assert ssh.run(["echo", "still connected"], 5).code == 0
+
+
+def test_a_kill_reaches_grandchildren_where_the_shell_leads_no_group():
+    """As under dropbear."""
+    inner = "sh -c 'sleep 45674 & sleep 45674; :' & sleep 45674; :"
+    with subprocess.Popen(["sh", "-c", inner]) as shell:
+        while sh("ps", "-eo", "args=").splitlines().count("sleep 45674") < 3:
+            time.sleep(0.01)
+        subprocess.run(["sh", "-c", kill_line(shell.pid)], check=True, timeout=10)
+        assert shell.wait(5) == -9
+    assert "sleep 45674" not in sh("ps", "-eo", "args=").splitlines()
 
 
 def test_megabytes_of_complaints_do_not_block_the_output(lab):

@@ -1,0 +1,84 @@
+"""Small Keras models of every kind, for the tests of whatever touches Keras."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from edgeprune.artifacts import Loaded, ModelFile
+from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
+
+FLAVOURS = ("tf_keras", "keras")
+KINDS = ("sequential", "functional", "nested", "subclassed")
+SHAPE = (6, 6, 3)
+
+
+def loaded(model, flavour):
+    return Loaded(ModelFile(Path("memory"), "", "test"), keras=model, flavour=flavour)
+
+
+@functools.cache
+def subclassed(flavour):
+    """A class with a list of layers, the second of which is shared with an attribute."""
+    keras = import_keras(flavour)
+    tf = import_tensorflow()
+
+    class Small(keras.Model):
+        def __init__(self, width=8, **rest):
+            super().__init__(**rest)
+            self.width = width
+            self.blocks = [keras.layers.Conv2D(width, 1, name=f"mix{k}") for k in range(2)]
+            self.last_block = self.blocks[1]
+            self.norm = keras.layers.BatchNormalization()
+            self.head = keras.layers.Dense(4, name="head")
+
+        def call(self, inputs, training=False):
+            for block in self.blocks:
+                inputs = block(inputs)
+            return self.head(tf.reduce_mean(self.norm(inputs, training=training), [1, 2]))
+
+        def get_config(self):
+            return {"width": self.width, "name": self.name}
+
+    return Small
+
+
+def build(flavour, kind, seed=0):
+    """A classifier of 4 classes on (6, 6, 3), built and with seeded weights."""
+    keras = import_keras(flavour)
+    layers = keras.layers
+    keras.utils.set_random_seed(seed)
+    with quiet():
+        if kind == "subclassed":
+            model = subclassed(flavour)(name="small")
+            model(import_tensorflow().zeros((1, *SHAPE)))
+            return model
+        if kind == "sequential":
+            return keras.Sequential(
+                [
+                    layers.Input(SHAPE),
+                    layers.Conv2D(6, 3, name="stem"),
+                    layers.DepthwiseConv2D(3, name="depthwise"),
+                    layers.Conv2D(10, 1, activation="relu", name="mix"),
+                    layers.Flatten(),
+                    layers.Dense(4, activation="softmax", name="head"),
+                ],
+                name="line",
+            )
+        inputs = layers.Input(SHAPE, name="image")
+        x = layers.SeparableConv2D(8, 3, name="separable")(inputs)
+        x = layers.BatchNormalization(name="norm")(x)
+        mix = layers.Conv2D(8, 1, name="mix")
+        x = mix(mix(x))  # shared
+        if kind == "nested":
+            inner_in = layers.Input((4, 4, 8))
+            inner_out = layers.Conv2D(12, 1, name="mix")(inner_in)
+            x = keras.Model(inner_in, inner_out, name="inner")(x)
+        x = layers.Dense(4, activation="softmax", name="head")(layers.GlobalAveragePooling2D()(x))
+        return keras.Model(inputs, x, name="graph")
+
+
+def save(model, path, **rest):
+    with quiet():
+        model.save(path, **rest)
+    return path
