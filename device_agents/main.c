@@ -103,7 +103,6 @@ int main(void)
         put(permits, "p", 1);
         get(frames, &frame, sizeof frame);
         more = serve(&frame, output);
-        frame_free(&frame);
     }
     _exit(0); /* not exit(): the reader still runs, and may not see the runtime torn down */
 }

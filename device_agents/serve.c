@@ -62,32 +62,43 @@ static bool parse_and_dispatch(struct call *call, struct json_object *arguments,
     return wrong == NULL ? dispatch(call) : fail(&call->failure, "%s", wrong);
 }
 
-bool serve(struct frame *request, int output)
+/* Ends the answer with what went wrong and the runtime's own `reason`, if any, on one line. */
+static void refuse(struct call *call, const char *reason)
+{
+    char *text = call->failure.text;
+    size_t used = strlen(text);
+    if (reason[0] != '\0') {
+        snprintf(text + used, sizeof call->failure.text - used, ": %s", reason);
+    }
+    for (char *at = text; *at != '\0'; at++) {
+        *at = (unsigned char)*at < 0x20 ? ' ' : *at;
+    }
+    text_raw(call->answer, ", \"ok\": false, \"error\": ");
+    text_string(call->answer, text);
+    text_raw(call->answer, "}");
+}
+
+bool serve(const struct frame *frame, int output)
 {
     static struct json_object arguments;
-    struct text answer = {0};
-    struct call call = {.arguments = &arguments, .request = request, .answer = &answer};
+    static struct frame request;
+    static struct text answer;
+    static struct call call;
     char reason[512];
+    frame_free(&request);
+    free(call.blob);
+    request = *frame;
+    answer.bytes = 0;
+    call = (struct call){.arguments = &arguments, .request = &request, .answer = &answer};
     capture_begin();
-    bool good = parse_and_dispatch(&call, &arguments, request);
+    bool good = parse_and_dispatch(&call, &arguments, &request);
     capture_end(reason, sizeof reason);
     if (good) {
         text_raw(&answer, ", \"ok\": true}");
     } else {
-        size_t used = strlen(call.failure.text);
-        if (reason[0] != '\0') {
-            snprintf(call.failure.text + used, sizeof call.failure.text - used, ": %s", reason);
-        }
-        for (char *at = call.failure.text; *at != '\0'; at++) {
-            *at = (unsigned char)*at < 0x20 ? ' ' : *at; /* the error is one line */
-        }
-        text_raw(&answer, ", \"ok\": false, \"error\": ");
-        text_string(&answer, call.failure.text);
-        text_raw(&answer, "}");
+        refuse(&call, reason);
     }
     bool written = frame_write(output, answer.data, answer.bytes, good ? call.blob : NULL,
                                good ? call.blob_bytes : 0);
-    text_free(&answer);
-    free(call.blob);
     return written && !call.ends;
 }

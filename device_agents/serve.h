@@ -7,7 +7,11 @@
 #include "frame.h"
 
 /* Carries out one request and writes its answer to `output`. False if the process should end:
- * after `quit`, or because nobody reads any more. Changes the frame's JSON. */
-bool serve(struct frame *request, int output);
+ * after `quit`, or because nobody reads any more. Takes the frame over.
+ *
+ * Memory of one request is freed when the next one is served: the host may end the process once it
+ * has an answer, and how far the agent got behind that answer should not show in a count of
+ * instructions. */
+bool serve(const struct frame *frame, int output);
 
 #endif

@@ -88,24 +88,31 @@ def write_digits(folder: Path, seed: int = 0) -> tuple[Path, Path, float]:
     Raises:
         ConfigError: The folder cannot be written, or a library is missing.
     """
-    from edgeprune.keras_flavours import import_keras
+    from edgeprune.keras_flavours import import_keras, quiet
 
     data = digits_data(seed)
-    keras = import_keras("keras")
-    keras.utils.set_random_seed(seed)
-    model = digits_model(keras)
-    model.compile(
-        optimizer=keras.optimizers.Adam(3e-3),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    model.fit(data["x_train"], data["y_train"], batch_size=64, epochs=_EPOCHS, verbose=0)
-    score = model.evaluate(data["x_test"], data["y_test"], verbose=0)[1]
     model_path, data_path = folder / "digits.h5", folder / "digits.npz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        model.save(model_path)
-        np.savez_compressed(data_path, **data)
+        np.savez_compressed(
+            data_path,
+            x_train=data["x_train"],
+            y_train=data["y_train"],
+            x_test=data["x_test"],
+            y_test=data["y_test"],
+        )
+        keras = import_keras("keras")
+        keras.utils.set_random_seed(seed)
+        model = digits_model(keras)
+        model.compile(
+            optimizer=keras.optimizers.Adam(3e-3),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+        with quiet():
+            model.fit(data["x_train"], data["y_train"], batch_size=64, epochs=_EPOCHS, verbose=0)
+            score = model.evaluate(data["x_test"], data["y_test"], verbose=0)[1]
+            model.save(model_path)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error}") from error
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return model_path, data_path, float(score)

@@ -24,8 +24,8 @@ _MARK = re.compile(rb"edgeprune:(\d+)\n")
 def shell_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
     r"""The command line that makes any login shell run exactly ``argv``.
 
-    It prints ``edgeprune:<its process number>`` before the program starts: what a login shell greets
-    with ends there, and the number is what a kill needs. The shell stays as the program's parent,
+    It prints ``edgeprune:<its process number>`` before the program starts: what a login shell
+    greets with ends there, and the number is what a kill needs. It stays the program's parent,
     so that a program ended by signal n is seen as exit status 128 + n.
 
     Raises:

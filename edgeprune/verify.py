@@ -87,7 +87,8 @@ def as_input(values: Array, tensor: graph.Tensor) -> Array:
     if dtype is not None and dtype.kind in "iu" and has_scale and len(quantization.scale):
         steps = np.rint(values / quantization.scale[0]) + quantization.zeroPoint[0]
         limits = np.iinfo(dtype)
-        return np.clip(steps, limits.min, limits.max).astype(dtype)
+        quantized: Array = np.clip(steps, limits.min, limits.max).astype(dtype)
+        return quantized
     return values.astype(dtype)
 
 

@@ -61,12 +61,14 @@ def recipe_of(
         ConfigError: There is no such recipe, or a value lies outside its range.
     """
     recipe = load_recipe(name)
-    prune = {"sparsity": sparsity, "pattern": pattern}
-    given = {key: value for key, value in prune.items() if value is not None}
-    recipe = dataclasses.replace(recipe, prune=dataclasses.replace(recipe.prune, **given))
+    prune, table = recipe.prune, recipe.quantize
+    if sparsity is not None:
+        prune = dataclasses.replace(prune, sparsity=sparsity)
+    if pattern is not None:
+        prune = dataclasses.replace(prune, pattern=pattern)
     if quantize is not None:
-        table = dataclasses.replace(recipe.quantize, mode=quantize)
-        recipe = dataclasses.replace(recipe, quantize=table)
+        table = dataclasses.replace(table, mode=quantize)
+    recipe = dataclasses.replace(recipe, prune=prune, quantize=table)
     return checked(recipe)
 
 

@@ -13,7 +13,7 @@ from edgeprune.keras_flavours import call, import_tensorflow
 from edgeprune.prune.keras_model import walk
 
 BATCHES = 64
-"""Most batches to measure on. Source: ours; the accuracies of the tests no longer move at 32."""
+"""Most batches to measure on: 4096 samples at the default batch size. Source: ours."""
 
 
 def measure_again(model: Any, x: Array, order: Array, batch_size: int) -> None:

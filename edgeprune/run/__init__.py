@@ -87,8 +87,8 @@ def run(
             instructions[name] = bench.count(name)
     else:
         for k in range(table.sessions):
-            order = list(pushed.models) if k % 2 == 0 else list(reversed(pushed.models))
-            for name in order:
+            names = list(pushed.models)
+            for name in names if k % 2 == 0 else names[::-1]:
                 say(f"{name}: process {k + 1} of {table.sessions}")
                 sessions[name].append(bench.time(name))
     measured, outputs = [], {}

@@ -46,7 +46,8 @@ def test_every_kind_of_model_is_pruned_and_fine_tuned_exactly(flavour, kind):
     assert all((~done.masks[t.name]).sum() == t.zeros for t in done.tensors)
     assert done.fine_tuned and not done.profiling_only
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
-    moved = [not np.array_equal(a, b) for a, b in zip(before, done.model.keras.get_weights())]
+    after = done.model.keras.get_weights()
+    moved = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert all(moved)
     assert len([line for line in lines if line.startswith("epoch")]) == 2
     assert len([line for line in lines if line.startswith("dense: epoch")]) == 2

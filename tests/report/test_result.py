@@ -244,8 +244,8 @@ def test_every_value_refuses_other_types(good):
 
 
 NULLABLE = {
-    "accuracy", "parity", "latency_us", "instructions", "energy_uj", "peak_memory_bytes", "sparse_layers_run",
-    "argmax_agreement",
+    "accuracy", "parity", "latency_us", "instructions", "energy_uj", "peak_memory_bytes",
+    "sparse_layers_run", "argmax_agreement",
 }  # fmt: skip
 
 

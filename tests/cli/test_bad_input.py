@@ -1,0 +1,269 @@
+"""Whatever a user hands in: one clear line, the right exit code, nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import nets
+import numpy as np
+import pytest
+
+from edgeprune import cli
+from edgeprune.keras_flavours import import_keras, quiet
+
+FAST = "[run]\nsessions = 1\nruns = 2\nwarmup = 0\n[verify]\nsamples = 1\n[prune]\nepochs = 1\n"
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return import_keras("keras")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "home"))
+    (tmp_path / "fast.toml").write_text(FAST)
+    return tmp_path
+
+
+def deploy(capsys, *argv):
+    """Exit code and what stood on stdout and stderr."""
+    with pytest.raises(SystemExit) as done:
+        cli.main(["deploy", "--board", "local", "--recipe", "fast.toml", *map(str, argv)])
+    out, err = capsys.readouterr()
+    return done.value.code, out, err
+
+
+def refused(capsys, folder, *argv, says):
+    before = sorted(folder.rglob("*"))
+    code, out, err = deploy(capsys, *argv)
+    lines = [line for line in err.splitlines() if line.startswith("edgeprune:")]
+    assert code == 2, err
+    assert len(lines) == 1 and out == "" and "Traceback" not in err
+    assert says in lines[0]
+    assert sorted(folder.rglob("*")) == before
+    return lines[0]
+
+
+def save(model, path):
+    with quiet():  # Keras 3.15 warns about NumPy 2.4 on saving
+        model.save(path)
+    return path
+
+
+def small(keras, inputs=(8,), outputs=3):
+    return keras.Sequential([keras.layers.Input(inputs), keras.layers.Dense(outputs)])
+
+
+def test_a_missing_file(capsys, folder):
+    refused(capsys, folder, "nowhere.h5", says="nowhere.h5")
+
+
+@pytest.mark.parametrize("name", ["m.h5", "m.keras", "m.tflite"])
+@pytest.mark.parametrize("content", [b"", b"hello, I am a text\n", bytes(1000), b"PK\x03\x04junk"])
+def test_an_empty_file_a_text_and_junk(capsys, folder, name, content):
+    (folder / name).write_bytes(content)
+    refused(capsys, folder, name, says=name)
+
+
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_truncated_keras_file(capsys, folder, keras, ending, share):
+    path = save(small(keras), folder / f"m.{ending}")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    refused(capsys, folder, path, says=path.name)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_truncated_tflite_file(capsys, folder, share):
+    path = folder / "m.tflite"
+    whole = nets.eligible()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    refused(capsys, folder, path, says="m.tflite")
+
+
+def test_a_zip_bomb(capsys, folder):
+    with zipfile.ZipFile(folder / "m.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.0.0"}))
+        archive.writestr("config.json", b"[" * (200 << 20))
+        archive.writestr("model.weights.h5", bytes(1000))
+    refused(capsys, folder, "m.keras", says="m.keras")
+
+
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+def test_a_wrong_extension_is_fine_because_the_content_decides(capsys, folder, keras, ending):
+    path = save(small(keras), folder / f"m.{ending}")
+    path.rename(folder / "m.dat")
+    code, _, err = deploy(capsys, "m.dat", "--output", "out")
+    assert code == 0, err
+
+
+def test_a_lambda_layer_unless_code_is_allowed(capsys, folder, keras):
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((8,)), layers.Dense(4), layers.Lambda(lambda x: x * 2.0, output_shape=(4,))]
+    )
+    path = save(model, folder / "m.keras")
+    refused(capsys, folder, path, says="--allow-code")
+    code, _, err = deploy(capsys, path, "--allow-code", "--output", "out")
+    assert code == 0, err
+
+
+def test_a_custom_layer_is_named(capsys, folder, keras):
+    class Doubled(keras.layers.Layer):
+        def call(self, x):
+            return x * 2.0
+
+    model = keras.Sequential([keras.layers.Input((8,)), Doubled(), keras.layers.Dense(2)])
+    refused(capsys, folder, save(model, folder / "m.keras"), says="Doubled")
+
+
+def test_two_inputs_deploy(capsys, folder, keras):
+    layers = keras.layers
+    one, two = layers.Input((3,), name="one"), layers.Input((5,), name="two")
+    outputs = layers.Dense(2)(layers.Concatenate()([layers.Dense(4)(one), two]))
+    path = save(keras.Model([two, one], outputs), folder / "m.keras")
+    code, _, err = deploy(capsys, path, "--output", "out")
+    assert code == 0, err
+    np.savez(folder / "d.npz", x_test=np.zeros((4, 3)), y_test=np.zeros(4, int))
+    refused(capsys, folder, path, "--data", "d.npz", says="input")
+
+
+def test_a_model_without_weights(capsys, folder, keras):
+    model = keras.Sequential([keras.layers.Input((8,)), keras.layers.ReLU()])
+    refused(capsys, folder, save(model, folder / "m.keras"), says="weights")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_numbers(capsys, folder, keras, bad):
+    model = small(keras)
+    kernel, bias = model.get_weights()
+    kernel[1, 1] = bad
+    model.set_weights([kernel, bias])
+    refused(capsys, folder, save(model, folder / "m.keras"), says="kernel")
+
+
+@pytest.mark.parametrize("sparsity", ["1.0", "1.5", "-0.1", "nan"])
+def test_a_sparsity_outside_its_range(capsys, folder, keras, sparsity):
+    path = save(small(keras), folder / "m.keras")
+    refused(capsys, folder, path, "--sparsity", sparsity, says="sparsity must be in [0, 1)")
+
+
+def test_a_sparsity_of_0_prunes_nothing(capsys, folder, keras):
+    path = save(small(keras), folder / "m.keras")
+    code, out, err = deploy(capsys, path, "--sparsity", "0", "--output", "out", "--json")
+    assert code == 0, err
+    assert [v["sparsity"] for v in json.loads(out)["variants"]] == [0]
+
+
+def test_a_misspelt_board_key(capsys, folder, keras, monkeypatch):
+    from edgeprune import paths
+
+    text = (paths.shipped("boards") / "local.toml").read_text()
+    (folder / "mine.toml").write_text(
+        text.replace('name   = "local"', 'name = "mine"').replace("vendor", "vender")
+    )
+    monkeypatch.setenv("EDGEPRUNE_BOARDS", str(folder))
+    path = save(small(keras), folder / "m.keras")
+    line = refused(capsys, folder, path, "--board", "mine", says="unknown key 'vender'")
+    assert "mine.toml" in line
+
+
+def data(folder, **arrays):
+    np.savez(folder / "d.npz", **arrays)
+    return "--data", "d.npz"
+
+
+X, Y = np.zeros((6, 8), np.float32), np.arange(6) % 3
+
+
+@pytest.mark.parametrize(
+    "arrays, says",
+    [
+        ({"x_test": np.zeros((6, 9)), "y_test": Y}, "(9,)"),
+        ({"x_test": X, "y_test": Y + 1}, "label"),
+        ({"x_test": X, "y_test": -Y}, "label"),
+        ({"x_test": X}, "y_test"),
+        ({"x_test": X, "y_test": Y[:5]}, "5"),
+        ({"x_test": X * np.nan, "y_test": Y}, "d.npz"),
+        ({"x_test": X[:0], "y_test": Y[:0]}, "d.npz"),
+        ({"x_train": X, "y_train": Y}, "x_test"),
+        ({"x_test": np.array([{}] * 6, object), "y_test": Y}, "d.npz"),
+    ],
+)
+def test_data_that_does_not_fit(capsys, folder, keras, arrays, says):
+    path = save(small(keras), folder / "m.keras")
+    refused(capsys, folder, path, *data(folder, **arrays), says=says)
+
+
+def test_data_that_is_no_data(capsys, folder, keras):
+    path = save(small(keras), folder / "m.keras")
+    (folder / "d.npz").write_text("text")
+    refused(capsys, folder, path, "--data", "d.npz", says="d.npz")
+    refused(capsys, folder, path, "--data", "nowhere.npz", says="nowhere.npz")
+    refused(capsys, folder, path, "--data", "no_module:nothing", says="no_module")
+
+
+def test_an_output_folder_that_exists(capsys, folder, keras):
+    path = save(small(keras), folder / "m.keras")
+    (folder / "out").mkdir()
+    (folder / "out" / "precious").write_text("mine")
+    refused(capsys, folder, path, "--output", "out", says="out: exists already")
+    (folder / "out" / "precious").unlink()
+    code, _, err = deploy(capsys, path, "--output", "out")
+    assert code == 0, err
+
+
+def test_an_output_folder_that_cannot_be_written(capsys, folder, keras):
+    path = save(small(keras), folder / "m.keras")
+    refused(capsys, folder, path, "--output", "/proc/edgeprune", says="cannot be written")
+    refused(capsys, folder, path, "--output", f"{path}/out", says="cannot be written")
+
+
+STAGES = ["load", "convert", "prune", "quantize", "sparsify", "verify", "push", "run"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_ctrl_c_in_every_stage_leaves_nothing(folder, stage):
+    (folder / "m.tflite").write_bytes(nets.eligible())
+    (folder / "long.toml").write_text("[run]\nsessions = 500\nruns = 1000\n")
+    # A stage that says its name and then takes its time, as on a large model or a slow board.
+    program = (
+        "import sys, time\n"
+        "from edgeprune import cli, progress\n"
+        "stage = progress.Progress.stage\n"
+        "def slow(self, name):\n"
+        "    entered = stage(self, name)\n"
+        f"    if name == {stage!r}:\n"
+        "        print('NOW', file=sys.stderr, flush=True)\n"
+        "        time.sleep(0 if name == 'run' else 30)\n"
+        "    return entered\n"
+        "progress.Progress.stage = slow\n"
+        "cli.main(['deploy', 'm.tflite', '--board', 'local', '--recipe', 'long.toml'])\n"
+    )
+    before = {p for p in folder.rglob("*") if "home" not in p.parts}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=folder, stderr=subprocess.PIPE, text=True
+    )
+    while "NOW" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(1.0 if stage == "run" else 0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "edgeprune: interrupted; nothing was left behind"
+    assert "Traceback" not in err
+    assert {p for p in folder.rglob("*") if "home" not in p.parts} == before
+    marker = f"{folder}/".encode()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            try:
+                with open(f"/proc/{entry}/environ", "rb") as environ:
+                    assert marker not in environ.read().replace(b"HOME", b""), "a stray process"
+            except OSError:
+                continue
