@@ -8,6 +8,7 @@ sparse kernel (1x1 convolutions and dense layers), ``all`` every convolution as 
 """
 
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def decoded(source: Path, target: Path) -> None:
         jpegs, offsets = packed[f"jpeg_{part}"], packed[f"offset_{part}"]
         images = [
             np.asarray(Image.open(io.BytesIO(jpegs[a:b].tobytes())))
-            for a, b in zip(offsets[:-1], offsets[1:], strict=True)
+            for a, b in itertools.pairwise(offsets)
         ]
         arrays[f"x_{part}"], arrays[f"y_{part}"] = np.stack(images), packed[f"y_{part}"]
     np.savez(target, **arrays)

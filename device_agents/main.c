@@ -98,10 +98,11 @@ int main(void)
         die("no thread could be made to read requests");
     }
     bool more = true;
+    put(permits, "p", 1);
     while (more) {
         struct frame frame;
-        put(permits, "p", 1);
         get(frames, &frame, sizeof frame);
+        put(permits, "p", 1);
         more = serve(&frame, output);
     }
     _exit(0); /* not exit(): the reader still runs, and may not see the runtime torn down */

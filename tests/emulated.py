@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from edgeprune import verify
+from edgeprune import paths, verify
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
 from edgeprune.bench import Device
 from edgeprune.board import load_board
 from edgeprune.run.layers import layer_timings
 from edgeprune.transports.base import TRANSPORTS
+
+SHIPPED = paths.shipped("boards")
 
 
 @contextmanager

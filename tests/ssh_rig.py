@@ -96,7 +96,20 @@ class Sshd:
             "mount -t tmpfs tmpfs /run && mkdir /run/sshd && mount --bind $1/home /root && "
             "mount --bind $1/shadow /etc/shadow && exec /usr/sbin/sshd -D -e -f $1/sshd_config"
         )
-        argv = ["/usr/sbin/ip", "netns", "exec", self.space, "sh", "-c", script, "sh"]
+        # The signal ends sshd even where this process is killed and cleans nothing up.
+        argv = [
+            "setpriv",
+            "--pdeathsig",
+            "TERM",
+            "/usr/sbin/ip",
+            "netns",
+            "exec",
+            self.space,
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*argv, str(self.folder)],
@@ -119,9 +132,7 @@ class Sshd:
             self.process.terminate()
             self.process.wait(10)
             self.process = None
-        for number in sh("ip", "netns", "pids", self.space, check=False).split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(number), signal.SIGKILL)
+        _end_all(self.space)
 
     def sessions(self) -> list[int]:
         """Process numbers of the sshd that serve one connection each."""
@@ -207,11 +218,19 @@ class Rig:
             sh("tc", "qdisc", "add", "dev", self.link, "root", *shaping)
 
 
+def _end_all(space: str) -> None:
+    """Ends every process in a namespace."""
+    for number in sh("ip", "netns", "pids", space, check=False).split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(number), signal.SIGKILL)
+
+
 def _sweep() -> None:
-    """Removes namespaces of rigs whose process is gone."""
+    """Removes what rigs left behind whose process is gone; the links go with the namespaces."""
     for space in sh("ip", "netns", "list").split():
         match = re.fullmatch(r"ep(\d+)[dj]", space)
         if match and not Path("/proc", match[1]).exists():
+            _end_all(space)
             sh("ip", "netns", "del", space, check=False)
 
 

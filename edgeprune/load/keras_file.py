@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ from edgeprune.load.guard import check_config
 from edgeprune.load.sniff import Kind
 
 _CONFIG_LIMIT_BYTES = 64 << 20
+_CUSTOM = re.compile(r"(?:Unknown layer|Could not locate class|Unknown object):? '([^']+)'")
 _NAMES = {"tf_keras": "Keras 2", "keras": "Keras 3"}
 
 
@@ -43,7 +45,13 @@ def load(path: Path, kind: Kind, sha256: str, allow_code: bool) -> Loaded:
         try:
             model = _load_with(flavour, path, kind, allow_code)
         except library_errors() as error:
-            reasons[_NAMES[flavour]] = one_line(error)
+            unknown = _CUSTOM.search(str(error))
+            if unknown:
+                raise ModelError(
+                    f"{path}: layer class {unknown[1]!r} is not part of Keras, and its code is "
+                    "not in the file: save the model as a Keras 2 SavedModel or as .tflite"
+                ) from error
+            reasons[_NAMES[flavour]] = one_line(error, 160)
             continue
         check_weights(path, model_weights(model))
         notes = [

@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections import defaultdict
 
 from edgeprune import graph
-from edgeprune.agents.session import Profile
+from edgeprune.agents.session import Profile, ProfileEvent
 from edgeprune.artifacts import LayerTiming
 from edgeprune.explain.nodes import Reader
 
 SPARSE_KERNEL = "SPMM"
 
-_FRAMES = ("LiteRT::", "Invoke", "invoke", "AllocateTensors", "ModifyGraphWithDelegate")
+_KERNELS = 2  # the event source of a delegate's kernels, after device_agents/PROTOCOL.md
+_BUILT_IN = 1  # of the interpreter's: its own kernels, and frames around them
+_FRAMES = ("Invoke", "AllocateTensors", "ModifyGraphWithDelegate")
 
 # Start of the kernel's name, and the family of operators that it may belong to.
 _FAMILIES = (
@@ -46,7 +48,7 @@ def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[L
         tflite: The file that ran.
         emulated: Times mean nothing and are left out.
     """
-    runs = [[e for e in run if not e.tag.startswith(_FRAMES)] for run in profile.events]
+    runs = [[event for event in run if _is_kernel(event)] for run in profile.events]
     if not runs:
         return ()
     tags = [event.tag for event in runs[0]]
@@ -68,6 +70,12 @@ def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[L
             )
         )
     return tuple(layers)
+
+
+def _is_kernel(event: ProfileEvent) -> bool:
+    return event.source == _KERNELS or (
+        event.source == _BUILT_IN and not event.tag.startswith(_FRAMES)
+    )
 
 
 def _names(tags: list[str], tflite: bytes) -> dict[int, tuple[str, str]]:

@@ -15,7 +15,7 @@ from edgeprune.ssh_login import connect
 from edgeprune.ssh_program import CHUNK_BYTES, Program, shell_line
 from edgeprune.transports.base import TRANSPORTS, Channel, Completed, Transport
 
-_START_TIMEOUT_S = 15.0
+_START_TIMEOUT_S = 10.0
 _APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
 
 

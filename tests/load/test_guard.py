@@ -60,7 +60,7 @@ def test_what_comes_with_keras_passes(layer):
 
 @pytest.mark.parametrize("config", ["", "{", "[" * 100_000])
 def test_a_description_that_is_no_json_is_an_error(config):
-    with pytest.raises(ModelError, match="m.h5: its description is not readable JSON"):
+    with pytest.raises(ModelError, match="its description is not readable JSON"):
         check_config(config, "m.h5")
 
 

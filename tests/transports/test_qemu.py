@@ -85,8 +85,8 @@ def test_instructions_per_inference_repeat_to_a_thousandth(emulated, agent, libr
     counts = []
     for _ in range(2):
         few = instructions(emulated, agent, library, path, 1)
-        many = instructions(emulated, agent, library, path, 4)
-        counts.append((many - few) / 3)
+        many = instructions(emulated, agent, library, path, 12)
+        counts.append((many - few) / 11)
     assert abs(counts[0] - counts[1]) <= 0.001 * counts[0]
     multiplications = 16 * 16 * (8 * 27 + 8 * 9 + 16 * 8) + 160
     assert multiplications / 16 < counts[0] < multiplications * 4

@@ -1,0 +1,103 @@
+"""The mode ``int8``: the whole model in 8-bit integers, by ``litert-quantizer``."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeprune import graph
+from edgeprune.artifacts import Array
+from edgeprune.errors import ConfigError, ModelError
+from edgeprune.keras_flavours import one_line, quiet
+from edgeprune.quantize.zero_channels import mend_biases
+
+RANDOM_SAMPLES = 16
+"""Calibration inputs made where the user gave none."""
+
+
+def full_integer(model: graph.Model, samples: Sequence[Sequence[Array]]) -> bytes:
+    """The model in 8-bit integers throughout, by ``litert-quantizer``.
+
+    Raises:
+        ModelError: The samples do not fit, or the quantizer refuses the model.
+        ConfigError: ``litert-quantizer`` is not installed.
+    """
+    subgraph = model.subgraphs[0]
+    if not model.signatureDefs:  # the quantizer calls a model by its signature
+        names = [f"input_{k}" for k in range(len(subgraph.inputs))]
+        graph.add_signature(model, names, [f"output_{k}" for k in range(len(subgraph.outputs))])
+    signature = model.signatureDefs[0]
+    by_tensor = {int(entry.tensorIndex): entry.name.decode() for entry in signature.inputs}
+    names = [by_tensor[index] for index in graph.io_tensors(model)[0]]
+    feeds = [
+        dict(zip(names, _fitted(sample, input_tensors(model)), strict=True)) for sample in samples
+    ]
+    try:
+        # The quantizer draws a progress bar through Python, which ``quiet`` lets pass.
+        with quiet(), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+            key = signature.signatureKey.decode()
+            return mend_biases(_by_quantizer(graph.write(model), key, feeds), model)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"--quantize int8 needs {error.name}: pip install 'edgeprune[quantize]'"
+        ) from error
+    except (RuntimeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+        raise ModelError(f"cannot be quantized to int8: {one_line(error)}") from error
+
+
+def _fitted(sample: Sequence[Array], tensors: list[graph.Tensor]) -> list[Array]:
+    """The sample's arrays in the inputs' types and shapes.
+
+    Raises:
+        ModelError: They are too few, too many, or of another size.
+    """
+    if len(sample) != len(tensors):
+        raise ModelError(f"calibration gives {len(sample)} inputs, the model has {len(tensors)}")
+    fitted = []
+    for values, tensor in zip(sample, tensors, strict=True):
+        shape = graph.shape_of(tensor)
+        if values.size != math.prod(shape):
+            raise ModelError(f"calibration data of shape {values.shape} for an input of {shape}")
+        fitted.append(values.reshape(shape).astype(graph.dtype_of(tensor)))
+    return fitted
+
+
+def _by_quantizer(tflite: bytes, signature: str, feeds: list[dict[str, Any]]) -> bytes:
+    from litert_quantizer import quantizer, recipe
+
+    worker = quantizer.Quantizer(tflite, recipe.static_wi8_ai8())
+    ranges: dict[str, dict[str, Any]] = {}
+    # One sample at a time: over several the quantizer averages with 0.95 for what came before,
+    # so the first sample would nearly decide, and whatever lies outside its range be cut off.
+    for feed in feeds:
+        for name, seen in worker.calibrate({signature: [feed]}, num_threads=2).items():
+            ranges[name] = _widened(ranges.get(name), seen)
+    result = worker.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)
+    return bytes(result.quantized_model)
+
+
+def _widened(known: dict[str, Any] | None, seen: dict[str, Any]) -> dict[str, Any]:
+    """The range that holds both; a tensor that is not measured has none."""
+    if not known or not seen:
+        return seen or known or {}
+    return {
+        "min": np.minimum(known["min"], seen["min"]),
+        "max": np.maximum(known["max"], seen["max"]),
+    }
+
+
+def input_tensors(model: graph.Model) -> list[graph.Tensor]:
+    """The model's inputs, in the file's order."""
+    return [model.subgraphs[0].tensors[index] for index in graph.io_tensors(model)[0]]
+
+
+def random_samples(model: graph.Model, seed: int) -> list[list[Array]]:
+    """Uniform inputs in [0, 1), :data:`RANDOM_SAMPLES` of them."""
+    rng = np.random.default_rng(seed)
+    shapes = [graph.shape_of(tensor) for tensor in input_tensors(model)]
+    return [[rng.random(s, np.float32) for s in shapes] for _ in range(RANDOM_SAMPLES)]

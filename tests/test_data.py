@@ -1,0 +1,213 @@
+import io
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from nets import Net
+from PIL import Image
+
+from edgeprune.data import load_data
+from edgeprune.errors import ModelError
+
+
+def model(shape=(8, 6, 3), outputs=4):
+    net = Net()
+    x = net.input(1, *shape)
+    if len(shape) == 3:
+        x = net.mean(net.conv(x, 8))
+    return net.build(net.dense(x, outputs))
+
+
+def arrays(n=20, m=10, shape=(8, 6, 3), **changed):
+    rng = np.random.default_rng(0)
+    made = {
+        "x_train": rng.integers(0, 256, (n, *shape), np.uint8),
+        "y_train": rng.integers(0, 4, n),
+        "x_test": rng.integers(0, 256, (m, *shape), np.uint8),
+        "y_test": rng.integers(0, 4, (m, 1)).astype(np.uint8),
+        **changed,
+    }
+    return {key: value for key, value in made.items() if value is not None}
+
+
+def npz(folder, **changed):
+    np.savez(folder / "d.npz", **arrays(**changed))
+    return str(folder / "d.npz")
+
+
+def fails(spec, line, tflite=None):
+    with pytest.raises(ModelError, match=line) as caught:
+        load_data(spec, tflite or model())
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(spec)
+
+
+def test_pixels_become_float32_unscaled_and_labels_int64(tmp_path):
+    data = load_data(npz(tmp_path), model())
+    assert (data.x_train.dtype, data.y_test.dtype) == (np.float32, np.int64)
+    assert (data.x_train.shape, data.y_test.shape) == ((20, 8, 6, 3), (10,))
+    assert data.x_train.max() > 200
+    assert np.array_equal(data.x_test, arrays()["x_test"])
+
+
+def test_training_data_is_optional(tmp_path):
+    data = load_data(npz(tmp_path, x_train=None, y_train=None), model())
+    assert data.x_train is None and data.y_train is None
+
+
+def test_gray_images_are_given_a_channel(tmp_path):
+    spec = npz(tmp_path, shape=(8, 6))
+    assert load_data(spec, model((8, 6, 1))).x_test.shape == (10, 8, 6, 1)
+
+
+def test_an_autoencoder_needs_no_targets(tmp_path):
+    spec = npz(tmp_path, shape=(7,), y_train=None, y_test=None)
+    data = load_data(spec, model((7,), 7))
+    assert data.y_test is None and data.x_train.shape == (20, 7)
+
+
+def test_a_single_output_tells_two_classes_apart(tmp_path):
+    binary = {"y_train": np.arange(20) % 2, "y_test": np.arange(10) % 2}
+    assert load_data(npz(tmp_path, **binary), model(outputs=1)).y_test.max() == 1
+    fails(npz(tmp_path), "the model tells classes 0 to 1 apart", model(outputs=1))
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"shape": (6, 8, 3)}, r"x_test has samples of shape \(6, 8, 3\), the model takes \(8, 6"),
+        ({"y_test": np.full(10, 4)}, "y_test has labels from 4 to 4, the model tells classes 0 to"),
+        ({"y_train": np.full(20, -1)}, "y_train has labels from -1 to -1"),
+        ({"y_test": None}, "has no y_test"),
+        ({"x_test": None}, "has no x_test to score with"),
+        ({"x_train": None}, "has y_train but no x_train"),
+        ({"y_test": np.zeros(9, int)}, "x_test has 10 samples, y_test has 9"),
+        ({"y_test": np.zeros((10, 3))}, "y_test has 3 values a sample, the model gives 4"),
+        ({"y_test": np.zeros((10, 4), int)}, "y_test has 4 labels a sample, expected one"),
+        ({"x_train": np.full((20, 8, 6, 3), np.nan)}, "x_train holds NaN or infinity in sample 0"),
+        ({"y_test": np.full((10, 4), np.inf)}, "y_test holds NaN or infinity in sample 0"),
+        ({"x_test": np.full((10, 8, 6, 3), "a")}, "x_test holds <U1, expected numbers"),
+        ({"x_test": np.zeros((0, 8, 6, 3))}, "x_test holds no samples"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(tmp_path, changed, line):
+    fails(npz(tmp_path, **changed), line)
+
+
+def test_pickled_objects_are_not_loaded(tmp_path):
+    fails(npz(tmp_path, x_test=np.array([{"a": 1}], object)), "cannot be read as an .npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04..."])
+def test_what_is_no_npz_is_refused(tmp_path, content):
+    (tmp_path / "d.npz").write_bytes(content)
+    fails(str(tmp_path / "d.npz"), "cannot be read as an .npz")
+
+
+def test_damaged_and_single_arrays_are_refused(tmp_path):
+    whole = io.BytesIO()
+    np.savez(whole, **arrays())
+    (tmp_path / "half.npz").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    fails(str(tmp_path / "half.npz"), "cannot be read as an .npz")
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    fails(str(tmp_path / "one.npy"), "cannot be read as an .npz")
+    with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    fails(str(tmp_path / "other.npz"), "has no x_test")
+
+
+def test_what_does_not_exist_is_refused():
+    fails("nowhere.npz", "no such file; expected an .npz file, a folder")
+
+
+def test_a_model_with_two_inputs_takes_no_data(tmp_path):
+    net = Net()
+    tflite = net.build(net.add(net.dense(net.input(1, 4), 3), net.dense(net.input(1, 6), 3)))
+    with pytest.raises(ModelError, match="needs a model with one input, this one has 2"):
+        load_data(npz(tmp_path), tflite)
+
+
+def pictures(folder, classes=("cat", "dog"), count=5, mode="RGB"):
+    for k, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            value = 50 * (k + 1) if mode == "L" else (50 * (k + 1), 0, i)
+            Image.new(mode, (12, 16), value).save(folder / name / f"{i}.png")
+
+
+def test_a_folder_of_classes_is_split_by_the_seed(tmp_path):
+    pictures(tmp_path / "d")
+    data = load_data(str(tmp_path / "d"), model())
+    assert (data.x_train.shape, data.x_test.shape) == ((8, 8, 6, 3), (2, 8, 6, 3))
+    both = np.concatenate([data.x_train, data.x_test])[:, 0, 0, 0]
+    labels = np.concatenate([data.y_train, data.y_test])
+    assert np.array_equal(both, 50.0 * (labels + 1))
+    again = load_data(str(tmp_path / "d"), model())
+    assert np.array_equal(again.x_test, data.x_test)
+    assert not np.array_equal(load_data(str(tmp_path / "d"), model(), seed=3).x_test, data.x_test)
+
+
+def test_train_and_test_folders_are_kept_apart(tmp_path):
+    pictures(tmp_path / "d" / "train", count=3)
+    pictures(tmp_path / "d" / "test", count=1)
+    data = load_data(str(tmp_path / "d"), model())
+    assert (data.y_train.tolist(), data.y_test.tolist()) == ([0, 0, 0, 1, 1, 1], [0, 1])
+
+
+def test_colours_become_gray_for_a_gray_model(tmp_path):
+    pictures(tmp_path / "d", mode="L")
+    assert load_data(str(tmp_path / "d"), model((8, 6, 1))).x_test.shape == (2, 8, 6, 1)
+
+
+def test_folders_that_do_not_fit_are_refused(tmp_path):
+    spec = str(tmp_path / "d")
+    (tmp_path / "d").mkdir()
+    fails(spec, "holds no folders: expected one per class")
+    (tmp_path / "d" / "cat").mkdir()
+    fails(spec, "holds no images")
+    (tmp_path / "d" / "cat" / "1.png").write_bytes(b"no picture")
+    fails(spec, "1.png: not a readable image")
+    fails(spec, r"images do not fit an input of shape \(7,\)", model((7,)))
+    pictures(tmp_path / "e" / "train", classes=("a", "b"))
+    pictures(tmp_path / "e" / "test", classes=("a", "c"))
+    fails(str(tmp_path / "e"), "train and test have different classes")
+    pictures(tmp_path / "f", classes=("a", "b", "c", "d", "e"))
+    fails(str(tmp_path / "f"), "the model tells classes 0 to 3 apart")
+
+
+MODULE = """
+import numpy as np
+import tensorflow as tf
+x = np.ones((10, 8, 6, 3), np.float32)
+y = np.arange(10) % 4
+def pair():
+    made = tf.data.Dataset.from_tensor_slices((x, y))
+    return made.batch(4), made
+def table():
+    return {"test": tf.data.Dataset.from_tensor_slices((x, y))}
+def nothing():
+    return 3
+def odd():
+    return None, [1, 2]
+value = 3
+"""
+
+
+def test_a_function_of_the_users_own_gives_the_data(tmp_path, monkeypatch):
+    (tmp_path / "own_data.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    path = list(sys.path)
+    data = load_data("own_data:pair", model())
+    assert (data.x_train.shape, data.y_train.tolist()) == (
+        (10, 8, 6, 3),
+        [k % 4 for k in range(10)],
+    )
+    assert np.array_equal(data.x_train, data.x_test)
+    assert load_data("own_data:table", model()).x_train is None
+    fails("own_data:nothing", "expected .train, test. or")
+    fails("own_data:odd", "test gives no .input, label. pairs|x_test")
+    fails("own_data:value", "is no function")
+    fails("own_data:missing", "has no attribute 'missing'")
+    fails("no_such_module:f", "No module named 'no_such_module'")
+    assert sys.path == path

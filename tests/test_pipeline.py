@@ -1,0 +1,190 @@
+"""The whole line, on real parts: files in, a result out."""
+
+import json
+import threading
+
+import emulated
+import nets
+import numpy as np
+import pytest
+from ssh_rig import rig
+
+from edgeprune import cli, verify
+from edgeprune.errors import VerifyError
+from edgeprune.host_keys import trust_host_key
+from edgeprune.pipeline import Request, deploy
+from edgeprune.progress import Progress
+from edgeprune.recipe import RunTable, load_recipe
+from edgeprune.report.history import runs
+from edgeprune.report.result import validate
+
+FAST = "[run]\nsessions = 2\nruns = 4\nwarmup = 1\n[verify]\nsamples = 2\n"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (tmp_path / "net.tflite").write_bytes(nets.eligible())
+    (tmp_path / "fast.toml").write_text(FAST)
+    return tmp_path
+
+
+def request(folder, board, **rest):
+    recipe = load_recipe(str(folder / "fast.toml"))
+    return Request(folder / "net.tflite", board, recipe, **rest)
+
+
+@pytest.mark.device
+def test_the_emulated_board_gives_a_valid_result_in_the_folder_and_in_the_history(folder, capsys):
+    with pytest.raises(SystemExit) as done:
+        cli.main(["deploy", "net.tflite", "--board", "rpi4-emulated", "--json", "--output", "out"])
+    assert done.value.code == 0
+    result = json.loads(capsys.readouterr().out)
+    validate(result)
+    assert result == json.loads((folder / "out" / "result.json").read_text())
+    assert runs()[0].result == result
+    dense, deployed = result["variants"]
+    assert (deployed["sparse_layers_expected"], deployed["sparse_layers_run"]) == (2, 2)
+    assert deployed["instructions"]["per_inference"] < dense["instructions"]["per_inference"]
+    assert dense["latency_us"] is None and result["comparison"]["metric"] == "instructions"
+    assert deployed["profiling_only"] and not dense["profiling_only"]
+    for variant in (dense, deployed):
+        assert (folder / "out" / variant["file"]).stat().st_size == variant["bytes"]
+    again = load_recipe(str(folder / "out" / "recipe.toml"))
+    assert again.prune.sparsity == 0.8
+
+
+@pytest.mark.device
+def test_wrong_outputs_on_the_board_end_in_exit_code_1_with_nothing_written(
+    folder, monkeypatch, capsys
+):
+    import edgeprune.sparsify as stage
+    from edgeprune.explain import explain
+
+    (folder / "net.tflite").write_bytes(nets.wrong_on_arm())
+    good = nets.eligible()
+    monkeypatch.setattr(stage, "explain", lambda model, cpu, **_: explain(good, cpu))
+    before = {p for p in folder.rglob("*") if "home" not in p.parts}
+    with pytest.raises(SystemExit) as done:
+        cli.main(["deploy", "net.tflite", "--board", "rpi4-emulated"])
+    assert done.value.code == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("edgeprune: deployed: outputs on rpi4-emulated")
+    assert {p for p in folder.rglob("*") if "home" not in p.parts} == before
+
+
+def test_parity_that_fails_names_variant_and_difference(folder, monkeypatch):
+    def off_by_some(tflite, samples):
+        return [[o + np.float32(0.01) for o in row] for row in expected(tflite, samples)]
+
+    expected = verify.reference_outputs
+    monkeypatch.setattr(verify, "reference_outputs", off_by_some)
+    with pytest.raises(VerifyError, match=r"dense: outputs on local.* differ .* by 0\.01"):
+        deploy(request(folder, "local"), Progress())
+
+
+def test_a_file_that_nothing_changes_is_one_variant(folder):
+    outcome = deploy(
+        Request(folder / "net.tflite", "local", load_recipe("as-is"), output=folder / "out"),
+        Progress(),
+    )
+    assert [v["name"] for v in outcome.result["variants"]] == ["deployed"]
+    assert (folder / "out" / "deployed.tflite").read_bytes() == nets.eligible()
+
+
+def test_an_accuracy_that_falls_too_far_is_exit_code_1_and_still_reported(folder, capsys):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 16)).astype(np.float32)
+    net = nets.Net()
+    tflite = net.build(net.dense(net.input(1, 16), 8))
+    (folder / "net.tflite").write_bytes(tflite)
+    host = verify.HostModel(tflite, reference=True)
+    labels = np.array([host([row[None]])[0].argmax() for row in x])
+    np.savez(folder / "d.npz", x_test=x, y_test=labels)
+    argv = ["deploy", "net.tflite", "--board", "local", "--recipe", "fast.toml"]
+    argv += ["--data", "d.npz", "--sparsity", "0.98", "--max-accuracy-drop", "0.0"]
+    with pytest.raises(SystemExit) as done:
+        cli.main([*argv, "--output", "out"])
+    assert done.value.code == 1
+    assert "accuracy fell by" in capsys.readouterr().err
+    accuracy = [
+        v["accuracy"] for v in json.loads((folder / "out/result.json").read_text())["variants"]
+    ]
+    assert accuracy[0] == {"metric": "top1", "value": 1.0, "samples": 30}
+    assert accuracy[1]["value"] < 1.0
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    with rig(tmp_path_factory.mktemp("rig")) as built:
+        yield built
+
+
+@pytest.fixture
+def over_ssh(folder, lab, monkeypatch):
+    """A board like this machine that is reached over SSH, and a bench with one of them."""
+    from edgeprune.board import load_board, resolved_cpu
+    from edgeprune.zig import host_isa
+
+    text = (emulated.SHIPPED / "local.toml").read_text()
+    text = text.replace('"local"', '"box"', 1).replace(
+        'use = "local"', 'use = "ssh"\nfolder = "ep"'
+    )
+    text = text.replace('isa      = "host"', f'isa = "{host_isa()}"')
+    (folder / "boards").mkdir()
+    (folder / "boards" / "box.toml").write_text(text)
+    monkeypatch.setenv("EDGEPRUNE_BOARDS", str(folder / "boards"))
+    assert resolved_cpu(load_board("box").cpu).isa == host_isa()
+    (folder / "bench.toml").write_text(
+        f'[devices.box-1]\nboard = "box"\nhost = "{lab.device.address}"\nuser = "root"\n'
+        f'key = "{lab.key}"\n'
+    )
+    trust_host_key("box-1", lab.device.host_key())
+    return folder
+
+
+@pytest.mark.device
+def test_a_device_behind_a_real_sshd_is_measured_and_left_clean(over_ssh, lab):
+    folder = over_ssh
+    bench = folder / "bench.toml"
+    outcome = deploy(request(folder, "box", bench=bench, output=folder / "out"), Progress())
+    assert outcome.result["device"]["id"] == "box-1"
+    dense, deployed = outcome.result["variants"]
+    for variant in (dense, deployed):
+        assert variant["latency_us"]["runs"] == 8
+        assert variant["parity"]["where"].startswith("box-1")
+    assert lab.gone("edgeprune-agent")
+    names = {path.name for path in (lab.device.home / "ep").rglob("*") if path.is_file()}
+    assert names == {"edgeprune-agent", "libLiteRt.so", "dense.tflite", "deployed.tflite"}
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("after_s", [0.2, 0.6, 1.2])
+def test_a_connection_lost_on_the_way_is_exit_code_3_and_the_next_run_succeeds(
+    over_ssh, lab, after_s, capsys
+):
+    folder = over_ssh
+    (folder / "long.toml").write_text("[run]\nsessions = 50\nruns = 1000\n")
+    argv = ["deploy", "net.tflite", "--board", "box", "--bench", "bench.toml", "--output", "out"]
+    strike = threading.Timer(after_s, lab.device.kill_sessions)
+    strike.start()
+    with pytest.raises(SystemExit) as done:
+        cli.main([*argv, "--recipe", "long.toml"])
+    strike.join()
+    assert done.value.code == 3, capsys.readouterr().err
+    assert not (folder / "out").exists()
+    assert lab.gone("edgeprune-agent")
+    with pytest.raises(SystemExit) as done:
+        cli.main([*argv, "--recipe", "fast.toml"])
+    assert done.value.code == 0
+
+
+def test_sessions_and_runs_are_those_of_the_recipe(folder):
+    outcome = deploy(request(folder, "local", output=folder / "out"), Progress())
+    latency = outcome.result["variants"][0]["latency_us"]
+    assert (latency["sessions"], latency["runs"]) == (2, 8)
+    assert latency["p90"] is None and latency["p99"] is None
+    assert RunTable().sessions * RunTable().runs >= 662, "the default shows a p99"
