@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "capture.h"
@@ -23,6 +24,10 @@
 #include "text.h"
 
 enum { READ_END, WRITE_END };
+
+/* Seconds without a request after which the agent ends: a pulled cable closes no input for as long
+ * as the device's sshd does not notice, which by default is hours. */
+enum { IDLE_S = 300 };
 
 static int frames[2];  /* whole struct frames, which POSIX writes in one piece */
 static int permits[2]; /* one byte each */
@@ -81,8 +86,30 @@ static void *read_frames(void *unused)
     return NULL;
 }
 
-int main(void)
+/* Waits for the next request, or ends the agent after `idle_s` seconds without one. */
+static struct frame next_frame(int idle_s)
 {
+    struct frame frame;
+    struct pollfd ready = {frames[READ_END], POLLIN, 0};
+    int found = 0;
+    do {
+        found = poll(&ready, 1, idle_s * 1000);
+    } while (found < 0 && errno == EINTR);
+    if (found == 0) {
+        fprintf(stderr, "edgeprune-agent: no request for %d s\n", idle_s);
+        _exit(0);
+    }
+    get(frames, &frame, sizeof frame);
+    return frame;
+}
+
+/* Its one argument, which may be left out, is another number of seconds for IDLE_S. */
+int main(int argc, char **argv)
+{
+    int idle_s = argc > 1 ? atoi(argv[1]) : IDLE_S;
+    if (idle_s <= 0 || idle_s > 86400) {
+        die("the argument is no number of seconds up to a day");
+    }
     pthread_t reader;
     /* Frames get a descriptor of their own; what the runtime prints goes to standard error. */
     int output = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
@@ -100,8 +127,7 @@ int main(void)
     bool more = true;
     put(permits, "p", 1);
     while (more) {
-        struct frame frame;
-        get(frames, &frame, sizeof frame);
+        struct frame frame = next_frame(idle_s);
         put(permits, "p", 1);
         more = serve(&frame, output);
     }

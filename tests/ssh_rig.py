@@ -26,7 +26,7 @@ from typing import Any
 
 from edgeprune.bench import Device
 from edgeprune.board import load_board
-from edgeprune.host_keys import HostKey, trust_host_key
+from edgeprune.ssh.host_keys import HostKey, trust_host_key
 
 PASSWORD = "correct horse"  # of root on the device; the namespace ends with the test session
 TOOLS = {"sshd": "openssh-server", "sftp": "openssh-client", "ip": "iproute2", "tc": "iproute2"}

@@ -11,12 +11,12 @@ from ssh_rig import rig
 
 from edgeprune import cli, verify
 from edgeprune.errors import VerifyError
-from edgeprune.host_keys import trust_host_key
 from edgeprune.pipeline import Request, deploy
 from edgeprune.progress import Progress
 from edgeprune.recipe import RunTable, load_recipe
 from edgeprune.report.history import runs
 from edgeprune.report.result import validate
+from edgeprune.ssh.host_keys import trust_host_key
 
 FAST = "[run]\nsessions = 2\nruns = 4\nwarmup = 1\n[verify]\nsamples = 2\n"
 

@@ -21,7 +21,7 @@ def read_npz(path: Path) -> dict[str, Array]:
         ModelError: It is damaged, no ``.npz``, or holds pickled objects, which could run code.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in KEYS if key in archive.files}
     except (
         AttributeError,  # a plain .npy: an array, with nothing to close or list

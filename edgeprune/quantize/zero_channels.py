@@ -10,7 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from edgeprune import graph
+from edgeprune.artifacts import Array
 from edgeprune.quantize.storage import CHANNEL_AXIS
+
+_SMALLEST_SCALE = 1e-5
+"""For a tensor of zeros alone: integer kernels take no ratio of scales near 0. Source: ours."""
 
 _STEPS = 1 << 30
 """Most steps that a bias may take: half of what 32 bits hold, so that sums have room."""
@@ -27,49 +31,58 @@ def mend_biases(tflite: bytes, original: graph.Model) -> bytes:
         The int8 model, with scales, weights and biases of such channels stored anew.
     """
     model = graph.read(tflite)
-    floats = {graph.tensor_name(t): t for t in original.subgraphs[0].tensors}
+    floats = {
+        graph.tensor_name(tensor): graph.constant(original, tensor)
+        for tensor in original.subgraphs[0].tensors
+    }
     mended = False
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
             name = graph.op_name(model, op)
-            if name not in graph.FILTER_OPERANDS or len(op.inputs) < 3 or op.inputs[2] < 0:
-                continue
-            x, weights, bias = (subgraph.tensors[index] for index in op.inputs[:3])
-            pair = [floats.get(graph.tensor_name(tensor)) for tensor in (weights, bias)]
-            if graph.dtype_of(bias) == np.int32 and all(t is not None for t in pair):
-                mended |= _mend(model, (x, weights, bias), original, pair, CHANNEL_AXIS[name])
+            if name in graph.FILTER_OPERANDS:
+                tensors = [subgraph.tensors[index] for index in op.inputs if index >= 0]
+                values = [floats.get(graph.tensor_name(tensor)) for tensor in tensors[1:]]
+                if graph.dtype_of(tensors[1]) == np.int8 and values[0] is not None:
+                    mended |= _mend(model, tensors, values, CHANNEL_AXIS[name])
     return graph.write(model) if mended else tflite
 
 
 def _mend(
-    model: graph.Model,
-    stored: tuple[graph.Tensor, graph.Tensor, graph.Tensor],
-    original: graph.Model,
-    pair: list[graph.Tensor],
-    axis: int,
+    model: graph.Model, tensors: list[graph.Tensor], values: list[Array | None], axis: int
 ) -> bool:
-    """Mends one operator; returns whether it needed to."""
-    x, weights, bias = stored
-    values, biases = (graph.constant(original, tensor) for tensor in pair)
-    step = float(x.quantization.scale[0])
-    scale = np.asarray(weights.quantization.scale, np.float64)
-    if values is None or biases is None or scale.size not in (1, biases.size):
+    """Mends one operator; returns whether it needed to.
+
+    Args:
+        model: Changed in place.
+        tensors: Input, filter and, if there is one, bias.
+        values: Float values of the latter two.
+        axis: Of the output channels in the filter.
+    """
+    step = float(tensors[0].quantization.scale[0])
+    scale = np.asarray(tensors[1].quantization.scale, np.float64)
+    weights, bias = values[0], values[1] if len(values) > 1 else None
+    if weights is None or scale.size not in (1, weights.shape[axis]):
         return False
-    needed = np.abs(biases.astype(np.float64)) / (step * _STEPS)
+    by_channel = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
     if scale.size == 1:
-        needed = needed.max(keepdims=True)
-    short = scale < needed
-    if not short.any():
+        by_channel = by_channel.reshape(1, -1)
+    # Any scale suits a channel of zeros.
+    least = np.where(by_channel.any(axis=1), 0.0, max(scale.max(), _SMALLEST_SCALE))
+    if bias is not None:
+        needed = np.abs(bias.astype(np.float64)) / (step * _STEPS)
+        least = np.maximum(least, needed if scale.size > 1 else needed.max())
+    if (scale >= least).all():
         return False
-    # Any scale suits a channel of zeros; that of the others keeps its bias as exact as theirs.
-    scale = np.where(short, np.maximum(needed, scale.max()), scale)
-    shape = [1] * values.ndim
-    if scale.size > 1:
-        shape[axis] = -1
-    weights.quantization.scale = scale.astype(np.float32)
-    bias.quantization.scale = (step * scale).astype(np.float32)
-    steps = np.clip(np.rint(values / scale.reshape(shape)), -127, 127).astype(np.int8)
-    model.buffers[weights.buffer].data = np.frombuffer(steps.tobytes(), np.uint8)
-    rounded = np.rint(biases / (step * scale)).astype(np.int32)
-    model.buffers[bias.buffer].data = np.frombuffer(rounded.tobytes(), np.uint8)
+    scale = np.maximum(scale, least)
+    shape = [1] * weights.ndim
+    shape[axis] = scale.size
+    steps = np.clip(np.rint(weights / scale.reshape(shape)), -127, 127)
+    _store(model, tensors[1], steps.astype(np.int8), scale)
+    if bias is not None:
+        _store(model, tensors[2], np.rint(bias / (step * scale)).astype(np.int32), step * scale)
     return True
+
+
+def _store(model: graph.Model, tensor: graph.Tensor, steps: Array, scale: Array) -> None:
+    tensor.quantization.scale = scale.astype(np.float32)
+    model.buffers[tensor.buffer].data = np.frombuffer(steps.tobytes(), np.uint8)

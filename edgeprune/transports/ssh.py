@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
-from edgeprune.host_keys import HostKey, check_host_key
-from edgeprune.ssh_config import Hop, route_to
-from edgeprune.ssh_link import Link
-from edgeprune.ssh_login import connect
-from edgeprune.ssh_program import CHUNK_BYTES, Program, shell_line
+from edgeprune.ssh.config import Hop, route_to
+from edgeprune.ssh.host_keys import HostKey, check_host_key
+from edgeprune.ssh.link import Link
+from edgeprune.ssh.login import connect
+from edgeprune.ssh.program import CHUNK_BYTES, Program, shell_line
 from edgeprune.transports.base import TRANSPORTS, Channel, Completed, Transport
 
 _START_TIMEOUT_S = 10.0

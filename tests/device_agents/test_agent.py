@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeprune.agents import build
+from edgeprune.errors import DeviceError
+from edgeprune.pipes import Child
 from edgeprune.wire import Frame, pack, read_frame
 
 TRANSCRIPT = Path(__file__).with_name("transcript.jsonl")
@@ -93,6 +95,17 @@ def test_input_that_closes_behind_requests_sent_ahead_still_ends_the_agent(tmp_p
     start = time.monotonic()
     assert child.close(10) == 0
     assert time.monotonic() - start < 2
+
+
+def test_an_agent_that_nobody_asks_anything_ends_though_its_input_stays_open():
+    child = Child([str(build.agent("host")), "1"], {})
+    child.write(pack(Frame({"id": 1, "cmd": "hello"})), 5)
+    assert read_frame(lambda size: child.read(size, 5)).message["ok"] is True
+    start = time.monotonic()
+    with pytest.raises(DeviceError, match="no request for 1 s"):
+        child.read(1, 5)
+    assert 0.5 < time.monotonic() - start < 4
+    child.close(1)
 
 
 BAD_REQUESTS = {

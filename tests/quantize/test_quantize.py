@@ -118,6 +118,26 @@ def test_int8_without_data_is_for_profiling_only_and_repeatable():
     assert not quantize(tflite, "int8", samples(tflite)).profiling_only
 
 
+@pytest.mark.parametrize("reference", [True, False])
+def test_int8_keeps_the_bias_of_a_channel_that_was_pruned_away(reference):
+    net = Net()
+    x = net.conv(net.input(1, 4, 4, 8), 8, act=None)
+    op = net.graph.operators[0]
+    weights, bias = (net.model.buffers[net.graph.tensors[i].buffer] for i in op.inputs[1:])
+    values = np.array(weights.data).view(np.float32).reshape(8, 8)
+    values[2], values[5] = 0, 1e-9
+    weights.data = values.reshape(-1).view(np.uint8)
+    biases = np.array(bias.data).view(np.float32)
+    biases[2], biases[5] = 0.7, -0.4
+    bias.data = biases.view(np.uint8)
+    tflite = net.build(x)
+    inputs = samples(tflite)
+    found = answers(quantize(tflite, "int8", inputs).tflite, inputs, reference)
+    assert np.abs(found[..., 2] - 0.7).max() < 0.02
+    assert np.abs(found[..., 5] + 0.4).max() < 0.02
+    assert np.abs(found - answers(tflite, inputs)).max() < 0.05
+
+
 def test_none_changes_nothing():
     assert quantize(classifier(), "none", None).tflite == classifier()
 

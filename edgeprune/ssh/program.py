@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout
-from edgeprune.ssh_link import Link
-from edgeprune.ssh_login import BROKEN
+from edgeprune.ssh.link import Link
+from edgeprune.ssh.login import BROKEN
 
 CHUNK_BYTES = 1 << 18  # measured best of 32 KiB to 1 MiB; paramiko cuts it into packets
 _KILL_TIMEOUT_S = 5.0

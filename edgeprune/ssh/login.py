@@ -18,8 +18,8 @@ import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout
-from edgeprune.host_keys import HostKey, trusted_key
-from edgeprune.ssh_config import Hop
+from edgeprune.ssh.config import Hop
+from edgeprune.ssh.host_keys import HostKey, trusted_key
 
 KEEPALIVE_S = 15
 BROKEN = (OSError, EOFError, paramiko.SSHException)

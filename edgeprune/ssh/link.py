@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from edgeprune.errors import DeviceError, DeviceTimeout
-from edgeprune.ssh_login import BROKEN, disconnect
+from edgeprune.ssh.login import BROKEN, disconnect
 
 
 class Watch:
