@@ -2,7 +2,8 @@
 
 ``eligible`` is MobileNetV1 with every stride-2 convolution as ZeroPadding2D(1) and VALID, ReLU6,
 global pooling and Dense(1000): XNNPACK can run it sparse as it is. ``stock`` is
-``keras.applications.MobileNet`` as it comes. Weights are random: cost does not depend on them.
+``keras.applications.MobileNet`` as it comes. Weights are random, since cost does not
+depend on them, but scaled so that a signal reaches the end.
 
     python benchmarks/sparse_for_real.py [FOLDER]
 """
@@ -54,8 +55,13 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
-    eligible(keras).save(folder / "eligible.keras")
-    keras.applications.MobileNet(weights=None).save(folder / "stock.keras")
+    for name, model in (
+        ("eligible", eligible(keras)),
+        ("stock", keras.applications.MobileNet(weights=None)),
+    ):
+        for layer in model.layers:  # so large that the outputs depend on the inputs
+            layer.set_weights([8 * w if w.ndim == 4 else w for w in layer.get_weights()])
+        model.save(folder / f"{name}.keras")
     rows = []
     for name, quantize in (
         ("eligible", "none"),

@@ -325,7 +325,7 @@ class RunResult:
         device: What ran it.
         emulated: True where time means nothing and instructions were counted instead.
         measured: One entry per measured variant, ``dense`` first.
-        reasons: What makes the figures less than valid; empty if nothing does.
+        reasons: What the figures lack to be valid; empty if nothing.
     """
 
     device: DeviceFacts

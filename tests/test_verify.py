@@ -135,3 +135,10 @@ def test_a_file_that_the_runtime_refuses_is_one_line():
     out = net.op("FULLY_CONNECTED", [x, x, -1], (1, 4), "FullyConnectedOptions", version=99)
     with pytest.raises(ModelError, match=r"^LiteRT on the host cannot run the model: [^\n]+$"):
         verify.HostModel(net.build(out), reference=True)
+
+
+def test_outputs_that_do_not_depend_on_the_input_are_flat():
+    tflite = dense_net()
+    assert verify.is_flat(tflite, samples_of([1, 2, 3], [1, 2, 3.001]))
+    assert not verify.is_flat(tflite, samples_of([1, 2, 3], [1, 2, 3.1]))
+    assert not verify.is_flat(tflite, samples_of([1, 2, 3]))

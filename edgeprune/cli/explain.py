@@ -22,18 +22,29 @@ def explain(model: Path, board: str, allow_code: bool, as_json: bool) -> None:
     """
     from edgeprune.board import load_board, resolved_cpu
     from edgeprune.explain import explain as plan_of
+    from edgeprune.names import short_name
     from edgeprune.pipeline import float_tflite
 
     cpu = resolved_cpu(load_board(board).cpu)
-    plan = plan_of(float_tflite(model, allow_code), cpu)
+    tflite = float_tflite(model, allow_code)
+    plan = plan_of(tflite, cpu)
+    is_armed = any(layer.sparse for layer in plan.layers) or bool(plan.wrong)
+    if not is_armed:
+        plan = plan_of(tflite, cpu, assume_armed=True)
     if as_json:
-        print_json(dataclasses.asdict(plan) | {"board": board})
+        print_json(
+            dataclasses.asdict(plan) | {"board": board, "assume_sparse_storage": not is_armed}
+        )
         return
     for layer in plan.layers:
         share = layer.zeros / layer.weights if layer.weights else 0.0
-        click.echo(f"{'sparse' if layer.sparse else 'dense ':6}  {share:4.0%} zeros  {layer.name}")
+        verdict = "sparse" if layer.sparse else "dense "
+        click.echo(f"{verdict}  {share:4.0%} zeros  {short_name(layer.name)}")
         if not layer.sparse:
             click.echo(f"        {layer.reason}")
     for name in plan.wrong:
-        click.echo(f"WRONG OUTPUTS: the runtime would compute {name!r} wrong")
-    click.echo(f"{len(plan.sparse)} of {len(plan.layers)} layers will run sparse on {board}")
+        click.echo(
+            f"WRONG OUTPUTS: stored sparse, the runtime would compute {short_name(name)} wrong"
+        )
+    whose = "will" if is_armed else "would, stored sparse,"
+    click.echo(f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse on {board}")

@@ -30,7 +30,7 @@ def run(model: Path, as_json: bool, **rest: Any) -> int:
         print_json(outcome.result)
     else:
         print_outcome(outcome)
-        print_layers(outcome.result)
+        print_layers(outcome.result, only="deployed")
         click.echo(f"written to {outcome.folder}")
     if outcome.failure:
         click.echo(f"edgeprune: {outcome.failure}", err=True)

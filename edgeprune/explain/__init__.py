@@ -14,6 +14,7 @@ from edgeprune.board import Cpu
 from edgeprune.explain.clusters import Decision, decide
 from edgeprune.explain.nodes import Node, Reader, fused_pad, node_of
 from edgeprune.explain.partitions import external_values, partitions
+from edgeprune.names import short_name
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,6 @@ def _spoiler(position: int, nodes: list[Node]) -> str:
     if position < 0:
         return "its cluster reaches the graph's border without an entry convolution"
     node = nodes[position]
-    return f"its cluster is spoilt by {node.op} {node.name!r}, which " + (
+    return f"its cluster is spoilt by {node.op} {short_name(node.name)}, which " + (
         node.refusal or "is part of a spoilt cluster"
     )

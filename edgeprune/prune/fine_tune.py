@@ -65,6 +65,7 @@ def fine_tune(
     per_epoch = len(x) // batch if _fixed_batch(model) else math.ceil(len(x) / batch)
     total = per_epoch * spec.epochs
     updates = set(update_steps(total))
+    checks = updates | set(range(per_epoch, total + 1, per_epoch))
     rng = np.random.default_rng(spec.seed)
     try:
         with quiet():
@@ -78,7 +79,8 @@ def fine_tune(
                     trainer.prune(cubic_sparsity(step, ramp_steps(total), spec.sparsity))
                 chosen = np.sort(order[k * batch : (k + 1) * batch])
                 loss += trainer.step(x[chosen], y[chosen]) / per_epoch
-                if not math.isfinite(loss):
+                is_due = step + 1 in checks
+                if not math.isfinite(loss) or (is_due and trainer.is_lost()):
                     raise ModelError(
                         f"training diverged in epoch {epoch + 1}: the {trainer.loss_name} is "
                         f"{loss}; lower learning_rate, or scale the data as the model expects it"
@@ -156,6 +158,10 @@ class _Trainer:
             self.masks[weight.name] = mask
             self._factors[weight.name].assign(mask.astype(np.float32))
             weight.variable.assign(value * mask)
+
+    def is_lost(self) -> bool:
+        """Whether a trained weight is no finite number any more."""
+        return not all(np.isfinite(np.asarray(v.numpy())).all() for v in self._variables)
 
     def step(self, x: Array, y: Array) -> float:
         """One step; returns the loss before it."""

@@ -62,7 +62,8 @@ def _flat(tf: Any, targets: Any) -> Any:
 def _binary_crossentropy(tf: Any, is_sigmoid: bool) -> Loss:
     def loss(labels: Any, outputs: Any) -> Any:
         if is_sigmoid:
-            inside = tf.clip_by_value(outputs, 1e-7, 1 - 1e-7)
+            # Arithmetic, not clipping, which would turn NaN into a number.
+            inside = outputs * (1 - 2e-7) + 1e-7
             outputs = tf.math.log(inside) - tf.math.log1p(-inside)
         return tf.reduce_mean(
             tf.nn.sigmoid_cross_entropy_with_logits(labels=_flat(tf, labels), logits=outputs)
@@ -74,7 +75,7 @@ def _binary_crossentropy(tf: Any, is_sigmoid: bool) -> Loss:
 def _sparse_crossentropy(tf: Any, is_softmax: bool) -> Loss:
     def loss(labels: Any, outputs: Any) -> Any:
         # The logarithm of a softmax is a valid set of logits for the same classes.
-        logits = tf.math.log(tf.maximum(outputs, 1e-7)) if is_softmax else outputs
+        logits = tf.math.log(outputs + 1e-7) if is_softmax else outputs
         flat = tf.reshape(tf.cast(labels, tf.int32), [-1])
         return tf.reduce_mean(
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels=flat, logits=logits)

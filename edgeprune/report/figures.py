@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -73,16 +72,6 @@ def time_text(value_us: float | None) -> str:
     ('0.250 us', '812.3 us', '12.35 ms', 'not measured')
     """
     return NOT_MEASURED if value_us is None else _scaled(value_us, ("us", "ms", "s"))
-
-
-def short_name(name: str) -> str:
-    """The part of a fused tensor's name that says most: the convolution's or the matrix product's.
-
-    >>> short_name("m/re_lu_1/Relu6;m/bn_1/add;m/conv_1/convolution")
-    'm/conv_1/convolution'
-    """
-    parts = name.split(";")
-    return next((p for p in parts if re.search(r"conv|depthwise|MatMul", p)), parts[0])
 
 
 def _scaled(value: float, units: tuple[str, ...]) -> str:

@@ -210,14 +210,15 @@ def _compare(
 
 
 def _validity(run: RunResult) -> dict[str, Any]:
-    """Wrong outputs outweigh noise, and noise outweighs too few sessions; all reasons are kept."""
+    """Wrong outputs outweigh what is missing; all reasons are kept."""
     wrong = [
         f"{item.variant}: outputs on the board differ from {item.parity.reference} by "
         f"{item.parity.max_abs_diff:.3g}, limit {item.parity.limit:.3g}"
         for item in run.measured
         if item.parity is not None and not item.parity.passed
     ]
-    few = [
+    few = list(run.reasons)
+    few += [
         f"{item.variant}: {len(item.sessions)} sessions, a confidence interval needs "
         f"{statistics.MIN_SESSIONS}"
         for item in run.measured
@@ -230,7 +231,7 @@ def _validity(run: RunResult) -> dict[str, Any]:
     ]
     if not run.measured:
         few.append("nothing was measured")
-    graded = (("invalid", wrong), ("noisy", list(run.reasons)), ("insufficient", few))
+    graded = (("invalid", wrong), ("insufficient", few))
     verdict = next((grade for grade, reasons in graded if reasons), "valid")
     return {"verdict": verdict, "reasons": [line for _, lines in graded for line in lines]}
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.report.figures import Figure, bytes_text, figures, short_name, time_text
+from edgeprune.names import short_name
+from edgeprune.report.figures import Figure, bytes_text, figures, time_text
 from edgeprune.report.verdict import remarks, verdict_line
 
 Result = Mapping[str, Any]
@@ -46,15 +47,20 @@ def print_report(
         _print_list(reasons, console)
 
 
-def print_layers(result: Result, console: Console | None = None) -> None:
+def print_layers(
+    result: Result, console: Console | None = None, *, only: str | None = None
+) -> None:
     """Prints, for every measured variant, which kernel ran each layer.
 
     Args:
         result: A valid result.
+        only: Name of the one variant to print; all of them if None.
         console: Where to print; standard output if None.
     """
     console = console or stdout()
     for variant in result["variants"]:
+        if only not in (None, variant["name"]):
+            continue
         layers = variant["layers"]
         if not layers:
             console.print(Text(f"{printable(variant['name'])}: kernels were not measured"))

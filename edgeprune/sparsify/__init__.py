@@ -19,6 +19,7 @@ from edgeprune import graph
 from edgeprune.artifacts import Array, EncodedTensor, Sparsified
 from edgeprune.board import Cpu
 from edgeprune.explain import explain
+from edgeprune.names import short_name
 from edgeprune.sparsify import encode as encoding_of
 from edgeprune.sparsify.encode import OVERHEAD_BYTES, Encoding, decode, smallest_encoding
 
@@ -60,10 +61,11 @@ def sparsify(tflite: bytes, cpu: Cpu, *, encode: bool = True) -> Sparsified:
     weights = [w for subgraph in model.subgraphs for w in _weights(model, subgraph)]
     if any(w.encoding for w in weights):
         if wrong := explain(model, ANY_ARM, assume_armed=True).wrong:
+            victim = short_name(wrong[0])
             for weight in weights:
                 if weight.encoding:
                     weight.encoding = None
-                    weight.reason = f"sparse, the runtime would compute {wrong[0]!r} wrong"
+                    weight.reason = f"sparse, the runtime would compute {victim} wrong"
     sizes = {id(w): _store(model, w, w.encoding) for w in weights if w.encoding}
     after = graph.write(model) if sizes or made_dense else tflite
     plan = explain(after, cpu)
