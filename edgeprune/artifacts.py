@@ -28,7 +28,8 @@ class ModelFile:
     Attributes:
         path: File, or folder for a SavedModel.
         sha256: Hex digest of the file, or of all files of the folder in sorted order.
-        format: ``keras2-h5``, ``keras3-h5``, ``keras3-keras``, ``saved-model`` or ``tflite``.
+        format: ``keras2-h5``, ``keras2-keras``, ``keras3-h5``, ``keras3-keras``, ``saved-model`` or
+            ``tflite``.
     """
 
     path: Path

@@ -60,7 +60,7 @@ def load(path: Path, kind: Kind, sha256: str, allow_code: bool) -> Loaded:
             for name, reason in reasons.items()
         ]
         if kind is Kind.ZIP:
-            written = "keras3-keras"  # the format's own name, whichever Keras wrote it
+            written = "keras2-keras" if first == "tf_keras" else "keras3-keras"
         else:
             written = "keras2-h5" if first == "tf_keras" else "keras3-h5"
         source = ModelFile(path, sha256, written)
