@@ -8,13 +8,8 @@ from typing import Any
 
 import click
 
-from edgeprune.cli.options import (
-    json_option,
-    model_argument,
-    print_json,
-    recipe_of,
-    recipe_options,
-)
+from edgeprune.cli.options import json_option, model_argument, print_json, recipe_options
+from edgeprune.recipe import Recipe
 
 
 @click.command(
@@ -29,21 +24,12 @@ from edgeprune.cli.options import (
 @recipe_options
 @click.option("--allow-code", is_flag=True, help="Load files that carry code, such as Lambda.")
 @json_option
-def compress(
-    model: Path,
-    as_json: bool,
-    recipe_name: str | None,
-    sparsity: float | None,
-    pattern: str | None,
-    quantize: str | None,
-    **rest: Any,
-) -> None:
+def compress(model: Path, as_json: bool, recipe: Recipe, **rest: Any) -> None:
     """Turn MODEL into a .tflite file for a board, without a device."""
     from edgeprune.pipeline import Request, compress_to_file
     from edgeprune.progress import Progress
     from edgeprune.report.terminal import print_tensors
 
-    recipe = recipe_of(recipe_name or "auto", sparsity, pattern, quantize)
     with Progress() as progress:
         done = compress_to_file(Request(model=model, recipe=recipe, **rest), progress)
     tensors = [dataclasses.asdict(tensor) for tensor in done.sparsified.tensors]

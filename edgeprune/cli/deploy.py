@@ -9,13 +9,13 @@ import click
 
 from edgeprune.cli.options import (
     device_options,
+    finish,
     json_option,
     model_argument,
-    print_json,
-    recipe_of,
     recipe_options,
 )
 from edgeprune.errors import ConfigError
+from edgeprune.recipe import Recipe
 
 
 @click.command(epilog="Example: edgeprune deploy --board rpi4-emulated --data digits.npz digits.h5")
@@ -28,33 +28,16 @@ from edgeprune.errors import ConfigError
 @click.option("--allow-code", is_flag=True, help="Load files that carry code, such as Lambda.")
 @device_options
 @json_option
-def deploy(
-    model: Path,
-    as_json: bool,
-    recipe_name: str | None,
-    sparsity: float | None,
-    pattern: str | None,
-    quantize: str | None,
-    **rest: Any,
-) -> int:
+def deploy(model: Path, as_json: bool, recipe: Recipe, **rest: Any) -> int:
     """Prune, quantize, push and measure MODEL on a board, beside the unpruned model.
 
     Writes the files, the recipe in force and result.json into the output folder.
     """
-    from edgeprune.pipeline import Request, deploy, print_outcome
+    from edgeprune.pipeline import Request, deploy
     from edgeprune.progress import Progress
 
-    drop = rest["max_accuracy_drop"]
-    if drop is not None and rest["data"] is None:
+    if rest["max_accuracy_drop"] is not None and rest["data"] is None:
         raise ConfigError("--max-accuracy-drop needs --data: without it accuracy is not measured")
-    recipe = recipe_of(recipe_name or "auto", sparsity, pattern, quantize)
     with Progress() as progress:
         outcome = deploy(Request(model=model, recipe=recipe, **rest), progress)
-    if as_json:
-        print_json(outcome.result)
-    else:
-        print_outcome(outcome)
-        click.echo(f"written to {outcome.folder}")
-    if outcome.failure:
-        click.echo(f"edgeprune: {outcome.failure}", err=True)
-    return 1 if outcome.failure else 0
+    return finish(outcome, as_json=as_json)

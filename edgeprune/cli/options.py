@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from edgeprune.board import load_board
 from edgeprune.recipe import MODES, PATTERNS, Recipe, checked, load_recipe
+
+if TYPE_CHECKING:
+    from edgeprune.pipeline import Outcome
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def recipe_options(function: Function) -> Function:
-    """``--recipe`` and the options that override single values of it."""
+    """``--recipe`` and the options that override single values of it, handed on as ``recipe``.
+
+    For commands with ``--board``.
+    """
+
+    @functools.wraps(function)
+    def with_recipe(
+        recipe: str | None,
+        sparsity: float | None,
+        pattern: str | None,
+        quantize: str | None,
+        **rest: Any,
+    ) -> Any:
+        name = recipe or load_board(rest["board"]).recipe.default
+        return function(recipe=recipe_of(name, sparsity, pattern, quantize), **rest)
+
+    command: Any = with_recipe
     for option in (
-        click.option("--recipe", "recipe_name", default=None, help="Name or .toml file.  [auto]"),
-        click.option(
-            "--sparsity", type=float, help="Share of zeros in each pruned tensor, 0 to 1."
-        ),
+        click.option("--recipe", help="Name or .toml file; the board's own if not given."),
+        click.option("--sparsity", type=float, help="Share of zeros in each pruned tensor."),
         click.option("--pattern", type=click.Choice(PATTERNS), help="Shape of what is left."),
         click.option("--quantize", type=click.Choice(MODES), help="Storage and arithmetic."),
     ):
-        function = option(function)
-    return function
+        command = option(command)
+    return cast(Function, command)
 
 
 def device_options(function: Function) -> Function:
@@ -76,3 +95,20 @@ def print_json(value: Any) -> None:
     """Writes one JSON document to stdout."""
     json.dump(value, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def finish(outcome: Outcome, *, as_json: bool, with_layers: bool = False) -> int:
+    """Prints what a deployment brought and returns the command's exit code."""
+    from edgeprune.pipeline import print_outcome
+    from edgeprune.report.terminal import print_layers
+
+    if as_json:
+        print_json(outcome.result)
+    else:
+        print_outcome(outcome)
+        if with_layers:
+            print_layers(outcome.result, only="deployed")
+        click.echo(f"written to {outcome.folder}")
+    if outcome.failure:
+        click.echo(f"edgeprune: {outcome.failure}", err=True)
+    return 1 if outcome.failure else 0

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from edgeprune.cli.options import device_options, json_option, model_argument, print_json, recipe_of
+from edgeprune.cli.options import device_options, finish, json_option, model_argument
+from edgeprune.recipe import load_recipe
 
 
 @click.command(epilog="Example: edgeprune run model.tflite --board rpi4-emulated")
@@ -19,19 +20,9 @@ from edgeprune.cli.options import device_options, json_option, model_argument, p
 @json_option
 def run(model: Path, as_json: bool, **rest: Any) -> int:
     """Measure the .tflite file MODEL on a board as it is, and print which kernel ran each layer."""
-    from edgeprune.pipeline import Request, deploy, print_outcome
+    from edgeprune.pipeline import Request, deploy
     from edgeprune.progress import Progress
-    from edgeprune.report.terminal import print_layers
 
-    recipe = recipe_of("as-is", None, None, None)
     with Progress() as progress:
-        outcome = deploy(Request(model=model, recipe=recipe, **rest), progress)
-    if as_json:
-        print_json(outcome.result)
-    else:
-        print_outcome(outcome)
-        print_layers(outcome.result, only="deployed")
-        click.echo(f"written to {outcome.folder}")
-    if outcome.failure:
-        click.echo(f"edgeprune: {outcome.failure}", err=True)
-    return 1 if outcome.failure else 0
+        outcome = deploy(Request(model=model, recipe=load_recipe("as-is"), **rest), progress)
+    return finish(outcome, as_json=as_json, with_layers=True)

@@ -79,3 +79,19 @@ def test_wrong_usage_is_one_line_and_exit_code_2_and_leaves_nothing(argv, messag
     assert len(last) == 1
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_board_names_the_recipe_that_is_used_without_one(tmp_path, monkeypatch):
+    import json
+
+    import nets
+
+    from edgeprune import paths
+
+    text = (paths.shipped("boards") / "local.toml").read_text()
+    text = text.replace('name   = "local"', 'name = "mine"').replace('"auto"', '"as-is"')
+    (tmp_path / "mine.toml").write_text(text)
+    (tmp_path / "net.tflite").write_bytes(nets.eligible(0.0))
+    monkeypatch.setenv("EDGEPRUNE_BOARDS", str(tmp_path))
+    done = command("deploy", "net.tflite", "--board", "mine", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["recipe"]["name"] == "as-is"
