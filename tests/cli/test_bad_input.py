@@ -248,7 +248,13 @@ def test_ctrl_c_in_every_stage_leaves_nothing(folder, stage):
     )
     before = {p for p in folder.rglob("*") if "home" not in p.parts}
     process = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=folder, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # A shell's background job, as CI may be one, hands down an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while "NOW" not in process.stderr.readline():
         assert process.poll() is None

@@ -117,14 +117,23 @@ def test_two_copies_of_one_model_differ_in_about_one_of_twenty_comparisons(monke
     monkeypatch.setattr(statistics, "RESAMPLES", 2000)
     rng = np.random.default_rng(20)
     experiments = 600
-    wrong = sum(
-        statistics.compare_latency(
-            noisy_sessions(rng, 10, 1000), noisy_sessions(rng, 10, 1000)
-        ).verdict
-        != "no difference shown"
+    found = [
+        statistics.compare_latency(noisy_sessions(rng, 10, 1000), noisy_sessions(rng, 10, 1000))
         for _ in range(experiments)
-    )
-    assert 0.01 < wrong / experiments < 0.07
+    ]
+    outside = sum(not one.ci95[0] <= 1 <= one.ci95[1] for one in found)
+    assert 0.01 < outside / experiments < 0.07
+    wrong = sum(one.verdict != "no difference shown" for one in found)
+    assert wrong <= outside
+
+
+@pytest.mark.parametrize("share, verdict", [(1.02, "no difference shown"), (1.04, "faster")])
+def test_a_difference_below_the_least_effect_is_not_called_one_however_sure(share, verdict):
+    dense = [session(*[round(1_000_000 * share)] * 5)] * 10
+    deployed = [session(*[1_000_000] * 5)] * 10
+    assert statistics.compare_latency(dense, deployed).verdict == verdict
+    reverse = statistics.compare_latency(deployed, dense).verdict
+    assert reverse == ("slower" if verdict == "faster" else verdict)
 
 
 def test_a_model_that_is_slower_by_a_twentieth_is_found_both_ways_round(monkeypatch):
