@@ -108,6 +108,8 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
 
     with progress.stage("load"):
         loaded = load(request.model, allow_code=request.allow_code)
+        if loaded.tflite is not None and request.recipe.sparsify.encode:
+            loaded = dataclasses.replace(loaded, tflite=stored_dense(loaded.tflite))
         in_force = recipe.choose(
             request.recipe,
             cpu,

@@ -159,6 +159,8 @@ def _obstacle(
         is_direct = subgraph.tensors[op.inputs[1]] is tensor
         if is_direct and activation == np.float32:
             return "sparse dynamic-range weights are read as dense ones by the runtime"
+        if is_direct and graph.op_name(model, op) != "CONV_2D":
+            return "XNNPACK fails to compile integer layers but CONV_2D with unpacked weights"
         zero_points = tensor.quantization.zeroPoint if tensor.quantization else None
         if zero_points is None or np.any(np.asarray(zero_points) != 0):
             return "its zero point is not 0, which sparse storage assumes"

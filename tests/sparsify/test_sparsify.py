@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 from nets import Net
 
+import edgeprune.sparsify as stage
 from edgeprune import graph, verify
 from edgeprune.board import Cpu
+from edgeprune.errors import ModelError
 from edgeprune.sparsify import sparsify, stored_dense
 
 A72 = Cpu("cortex-a72", "aarch64", ())
@@ -115,6 +117,31 @@ def test_a_dense_layer_with_blocks_of_1x4_stays_with_xnnpack():
     model = graph.read(found.tflite)
     reader = model.subgraphs[0].operators[1]
     assert model.subgraphs[0].tensors[reader.inputs[1]].sparsity is None
+
+
+def integer_dense_layer():
+    net = Net()
+    x = net.tensor((1, 64), "int8", scale=0.1)
+    net.graph.inputs.append(x)
+    values = np.rint(net.weights((32, 64), 0.95) * 300).astype(np.int8)
+    kept = net.const(values, scale=np.full(32, 0.01))
+    out = net.op("FULLY_CONNECTED", [x, kept, -1], (1, 32), "FullyConnectedOptions", version=4)
+    net.graph.tensors[out].type = net.graph.tensors[x].type
+    net.graph.tensors[out].quantization = net.graph.tensors[x].quantization
+    return net.build(out)
+
+
+def test_an_integer_dense_layer_stays_dense_because_the_runtime_fails_to_compile_it_otherwise(
+    monkeypatch,
+):
+    dense = integer_dense_layer()
+    assert sparsify(dense, A72).tflite == dense
+    verify.HostModel(dense, reference=False)
+    monkeypatch.setattr(stage, "_obstacle", lambda *_: "")
+    unguarded = sparsify(dense, A72).tflite
+    assert unguarded != dense
+    with pytest.raises(ModelError, match="failed to delegate FULLY_CONNECTED"):
+        verify.HostModel(unguarded, reference=False)
 
 
 def test_weights_that_another_operator_reads_stay_dense():
