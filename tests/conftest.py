@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from ssh_rig import rig
 
 from edgeprune import paths
 
@@ -15,3 +16,20 @@ def own_home(tmp_path_factory):
         patch.setenv("EDGEPRUNE_CACHE", os.environ.get("EDGEPRUNE_CACHE", str(cache)))
         patch.setenv("EDGEPRUNE_HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A real sshd in a network namespace, with a jump host beside it."""
+    with rig(tmp_path_factory.mktemp("rig")) as built:
+        yield built
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    """A home with an empty ``.ssh`` and without an ssh-agent, for one test."""
+    (tmp_path / ".ssh").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "edgeprune"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return tmp_path

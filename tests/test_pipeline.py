@@ -7,7 +7,6 @@ import emulated
 import nets
 import numpy as np
 import pytest
-from ssh_rig import rig
 
 from edgeprune import cli, verify
 from edgeprune.errors import VerifyError
@@ -22,11 +21,8 @@ FAST = "[run]\nsessions = 2\nruns = 4\nwarmup = 1\n[verify]\nsamples = 2\n"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(home, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     (tmp_path / "net.tflite").write_bytes(nets.eligible())
     (tmp_path / "fast.toml").write_text(FAST)
     return tmp_path
@@ -67,13 +63,13 @@ def test_wrong_outputs_on_the_board_end_in_exit_code_1_with_nothing_written(
     (folder / "net.tflite").write_bytes(nets.wrong_on_arm())
     good = nets.eligible()
     monkeypatch.setattr(stage, "explain", lambda model, cpu, **_: explain(good, cpu))
-    before = {p for p in folder.rglob("*") if "home" not in p.parts}
+    before = {p for p in folder.rglob("*") if "edgeprune" not in p.parts}
     with pytest.raises(SystemExit) as done:
         cli.main(["deploy", "net.tflite", "--board", "rpi4-emulated"])
     assert done.value.code == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("edgeprune: deployed: outputs on rpi4-emulated")
-    assert {p for p in folder.rglob("*") if "home" not in p.parts} == before
+    assert {p for p in folder.rglob("*") if "edgeprune" not in p.parts} == before
 
 
 def test_parity_that_fails_names_variant_and_difference(folder, monkeypatch):
@@ -115,12 +111,6 @@ def test_an_accuracy_that_falls_too_far_is_exit_code_1_and_still_reported(folder
     ]
     assert accuracy[0] == {"metric": "top1", "value": 1.0, "samples": 30}
     assert accuracy[1]["value"] < 1.0
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    with rig(tmp_path_factory.mktemp("rig")) as built:
-        yield built
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import time
 
 import pytest
 from lossy_link import lossy_link
-from ssh_rig import rig
 
 from edgeprune.bench import Device
 from edgeprune.board import load_board
@@ -15,21 +14,8 @@ from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, DiskFull
 from edgeprune.push import Pushed, push
 from edgeprune.transports.local import Local
 
-pytestmark = pytest.mark.device
+pytestmark = [pytest.mark.device, pytest.mark.usefixtures("home")]
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    with rig(tmp_path_factory.mktemp("rig")) as built:
-        yield built
-
-
-@pytest.fixture(autouse=True)
-def home(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "edgeprune"))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
 @pytest.fixture

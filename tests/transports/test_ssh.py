@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ssh_rig import PASSWORD, make_key, rig, sh
+from ssh_rig import PASSWORD, make_key, sh
 
 from edgeprune.cli.devices import devices
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, HostKeyError
@@ -18,7 +18,7 @@ from edgeprune.ssh.config import route_to
 from edgeprune.ssh.host_keys import known_keys_file, trust_host_key, trusted_key
 from edgeprune.ssh.program import kill_line, shell_line
 
-pytestmark = pytest.mark.device
+pytestmark = [pytest.mark.device, pytest.mark.usefixtures("home")]
 NASTY = [
     "$(touch /root/pwned)",
     "`touch /root/pwned`",
@@ -35,21 +35,6 @@ NASTY = [
     "A=b",
     "!!",
 ]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    with rig(tmp_path_factory.mktemp("rig")) as built:
-        yield built
-
-
-@pytest.fixture(autouse=True)
-def home(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "edgeprune"))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    (tmp_path / ".ssh").mkdir()
-    return tmp_path
 
 
 def configure(home, text):
@@ -330,7 +315,10 @@ def test_bench_overrides_the_configuration_and_jumps_chain(lab, home):
     configure(
         home, "Host a\n  ProxyJump b\n  Port 77\nHost pi\n  User u\n  Port 5\n  ProxyJump z\n"
     )
-    names = lambda **given: [hop.name for hop in route_to(lab.ssh(**given).device)]  # noqa: E731
+
+    def names(**given):
+        return [hop.name for hop in route_to(lab.ssh(**given).device)]
+
     assert names(host="pi", jump="a,c:24") == ["b", "a", "c:24", "pi"]
     assert names(host="pi", jump="none") == ["pi"]
     hop = route_to(lab.ssh(host="pi", jump="none", user="me", port=9).device)[-1]
