@@ -20,6 +20,7 @@ from edgeprune.artifacts import (
     Loaded,
     Pruned,
     Quantized,
+    RunResult,
     Sparsified,
     Variant,
 )
@@ -30,7 +31,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.explain import has_sparse_kernels
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
-from edgeprune.transports.base import TRANSPORTS
+from edgeprune.transports.base import TRANSPORTS, Transport
 
 
 @dataclass(frozen=True)
@@ -175,77 +176,106 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     Raises:
         EdgepruneError: See :mod:`edgeprune.errors`; nothing is left behind.
     """
-    from edgeprune.push import push
-    from edgeprune.report import history, result
+    from edgeprune.load.sniff import sniff
+    from edgeprune.report import history
     from edgeprune.report.folder import output_folder
-    from edgeprune.report.notes import missed_limit, notes
-    from edgeprune.run import Pushed, run
 
     board = load_board(request.board)
     device = choose_device(load_bench(request.bench), board, request.host)
+    sniff(request.model)
     stem = f"{request.model.stem}-{request.board}"
     with output_folder(request.output, stem) as (folder, target):
-        done = compress(request, resolved_cpu(board.cpu), progress)
-        variants = _write_variants(done, folder)
-        measured = [variant for variant in variants if variant.measured]
-        with progress.stage("verify"):
-            count = done.recipe.verify.samples
-            samples = {
-                v.name: verify.sample_inputs(v.reference, done.data, count) for v in measured
-            }
-            expected = {
-                v.name: verify.reference_outputs(v.reference, samples[v.name]) for v in measured
-            }
-            scores = _scores(variants, done.data)
-        with progress.stage("agent"):
+        # What may fail for lack of a device, a network or a compiler fails before any training.
+        with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device):
             agent = build.agent(board.agent.target)
             library = runtime.library(board.cpu.isa, board.runtime.version)
+        done = compress(request, resolved_cpu(board.cpu), progress)
+        variants = _write_variants(done, folder)
         with TRANSPORTS.get(board.transport.use)(board, device) as transport:
-            with progress.stage("push"):
-                files = [agent, library.path, *(v.file for v in measured)]
-                paths = [str(item.path) for item in push(transport, files)]
-            with progress.stage("run"):
-                names = [v.name for v in measured]
-                pushed = Pushed(
-                    agent=paths[0],
-                    runtime=paths[1],
-                    runtime_version=f"LiteRT {library.version} (sha256 {library.sha256[:12]})",
-                    models=dict(zip(names, paths[2:], strict=True)),
-                    cpus=device.cpus,
-                )
-                originals = {v.name: v.file.read_bytes() for v in measured}
-                found, outputs = run(
-                    transport, pushed, done.recipe.run, samples, originals, progress.say
-                )
-        found = verify.with_parity(found, measured, expected, outputs)
+            found = _measure(transport, agent, library, done, variants, progress)
         with progress.stage("report"):
-            document = result.build_result(
-                done.loaded.source,
-                board.name,
-                dataclasses.asdict(done.recipe),
-                found,
-                variants,
-                scores,
-                folder,
-            )
-            outcome = Outcome(
-                document,
-                target,
-                notes(
-                    done.recipe,
-                    done.loaded,
-                    done.pruned,
-                    done.quantized,
-                    has_data=done.data is not None,
-                ),
-                done.sparsified.reasons,
-                missed_limit(scores, request.max_accuracy_drop),
-            )
-            result.write_result(document, folder)
-            recipe.write_recipe(done.recipe, folder / "recipe.toml")
-            with (folder / "report.txt").open("w", encoding="utf-8") as text:
-                print_outcome(outcome, Console(file=text, width=100))
-    history.record(document)
+            outcome = _report(request, done, variants, found, folder)
+    history.record(outcome.result)
+    return dataclasses.replace(outcome, folder=target)
+
+
+def _measure(
+    transport: Transport,
+    agent: Path,
+    library: runtime.RuntimeLibrary,
+    done: Compressed,
+    variants: list[Variant],
+    progress: Progress,
+) -> RunResult:
+    """The device half: verify, push, run.
+
+    Raises:
+        DeviceError: The device or the way to it failed.
+        VerifyError: A variant's outputs are wrong on the device.
+    """
+    from edgeprune.push import push
+    from edgeprune.run import Pushed, run
+
+    measured = {variant.name: variant for variant in variants if variant.measured}
+    with progress.stage("verify"):
+        count = done.recipe.verify.samples
+        samples = {
+            name: verify.sample_inputs(variant.reference, done.data, count)
+            for name, variant in measured.items()
+        }
+        expected = {
+            name: verify.reference_outputs(variant.reference, samples[name])
+            for name, variant in measured.items()
+        }
+    with progress.stage("push"):
+        files = [agent, library.path, *(variant.file for variant in measured.values())]
+        paths = [str(item.path) for item in push(transport, files)]
+    with progress.stage("run"):
+        pushed = Pushed(
+            agent=paths[0],
+            runtime=paths[1],
+            runtime_version=f"LiteRT {library.version} (sha256 {library.sha256[:12]})",
+            models=dict(zip(measured, paths[2:], strict=True)),
+            cpus=transport.device.cpus,
+        )
+        originals = {name: variant.file.read_bytes() for name, variant in measured.items()}
+        found, outputs = run(transport, pushed, done.recipe.run, samples, originals, progress.say)
+    return verify.with_parity(found, list(measured.values()), expected, outputs)
+
+
+def _report(
+    request: Request,
+    done: Compressed,
+    variants: list[Variant],
+    found: RunResult,
+    folder: Path,
+) -> Outcome:
+    """Scores the variants and writes result, recipe and tables into ``folder``."""
+    from edgeprune.report import result
+    from edgeprune.report.notes import missed_limit, notes
+
+    scores = _scores(variants, done.data)
+    document = result.build_result(
+        done.loaded.source,
+        request.board,
+        dataclasses.asdict(done.recipe),
+        found,
+        variants,
+        scores,
+        folder,
+    )
+    has_data = done.data is not None
+    outcome = Outcome(
+        document,
+        folder,
+        notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data),
+        done.sparsified.reasons,
+        missed_limit(scores, request.max_accuracy_drop),
+    )
+    result.write_result(document, folder)
+    recipe.write_recipe(done.recipe, folder / "recipe.toml")
+    with (folder / "report.txt").open("w", encoding="utf-8") as text:
+        print_outcome(outcome, Console(file=text, width=100))
     return outcome
 
 

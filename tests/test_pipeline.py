@@ -152,6 +152,19 @@ def test_a_device_behind_a_real_sshd_is_measured_and_left_clean(over_ssh, lab):
 
 
 @pytest.mark.device
+def test_a_device_that_does_not_answer_is_told_before_anything_is_compressed(over_ssh, lab, capsys):
+    lab.cut()
+    try:
+        with pytest.raises(SystemExit) as done:
+            cli.main(["deploy", "net.tflite", "--board", "box", "--bench", "bench.toml"])
+    finally:
+        lab.mend()
+    assert done.value.code == 3
+    log = capsys.readouterr().err
+    assert "connect" in log and "convert" not in log
+
+
+@pytest.mark.device
 @pytest.mark.parametrize("after_s", [0.2, 0.6, 1.2])
 def test_a_connection_lost_on_the_way_is_exit_code_3_and_the_next_run_succeeds(
     over_ssh, lab, after_s, capsys

@@ -57,7 +57,7 @@ class Plan:
 
     def reasons(self) -> tuple[str, ...]:
         """Each reason against sparse kernels once, the most frequent first, with its count."""
-        counts = Counter(layer.reason for layer in self.layers if not layer.sparse)
+        counts = Counter(f"{layer.op}: {layer.reason}" for layer in self.layers if not layer.sparse)
         return tuple(f"{count} x {reason}" for reason, count in counts.most_common())
 
 
