@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import shutil
 import tempfile
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgeprune.errors import ConfigError
+
+_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @contextmanager
@@ -38,10 +41,12 @@ def output_folder(wanted: Path | None, stem: str) -> Iterator[tuple[Path, Path]]
     try:
         yield folder, target
         _rename(folder, target)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         for parent in made:
             parent.rmdir()
+        if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
+            raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
         raise
 
 

@@ -225,6 +225,19 @@ def test_an_output_folder_that_cannot_be_written(capsys, folder, keras):
     refused(capsys, folder, path, "--output", f"{path}/out", says="cannot be written")
 
 
+@pytest.mark.device
+def test_a_disk_that_fills_up(capsys, folder):
+    (folder / "m.tflite").write_bytes(nets.eligible())
+    (folder / "disk").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=20k", "tmpfs", folder / "disk"]
+    subprocess.run(mount, check=True, timeout=10)
+    try:
+        says = "disk/out: cannot be written: No space left on device"
+        refused(capsys, folder, "m.tflite", "--output", "disk/out", says=says)
+    finally:
+        subprocess.run(["umount", folder / "disk"], check=True, timeout=10)
+
+
 STAGES = ["load", "convert", "prune", "quantize", "sparsify", "verify", "push", "run"]
 
 
