@@ -23,7 +23,9 @@ from edgeprune.recipe import Recipe
 @click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
 @click.option("--data", help=".npz file, folder of images by class, or package.module:function.")
 @recipe_options
-@click.option("--max-accuracy-drop", type=float, help="Fail if accuracy falls by more than this.")
+@click.option(
+    "--max-accuracy-drop", type=float, help="Fail if accuracy falls by more; 0.02 is 2 points."
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
 @click.option("--allow-code", is_flag=True, help="Load files that carry code, such as Lambda.")
 @device_options

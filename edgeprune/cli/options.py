@@ -39,11 +39,11 @@ def recipe_options(function: Function) -> Function:
         return function(recipe=recipe_of(name, sparsity, pattern, quantize), **rest)
 
     command: Any = with_recipe
-    for option in (
-        click.option("--recipe", help="Name or .toml file; the board's own if not given."),
-        click.option("--sparsity", type=float, help="Share of zeros in each pruned tensor."),
-        click.option("--pattern", type=click.Choice(PATTERNS), help="Shape of what is left."),
+    for option in (  # decorators: the last one stands first in the help
         click.option("--quantize", type=click.Choice(MODES), help="Storage and arithmetic."),
+        click.option("--pattern", type=click.Choice(PATTERNS), help="Shape of what is left."),
+        click.option("--sparsity", type=float, help="Share of zeros in each pruned tensor."),
+        click.option("--recipe", help="Name or .toml file; the board's own if not given."),
     ):
         command = option(command)
     return cast(Function, command)
@@ -52,8 +52,8 @@ def recipe_options(function: Function) -> Function:
 def device_options(function: Function) -> Function:
     """``--bench`` and ``--host``."""
     for option in (
-        click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use."),
         click.option("--host", help="Device name in the bench, address, or OpenSSH alias."),
+        click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use."),
     ):
         function = option(function)
     return function
