@@ -138,11 +138,18 @@ def _weights(model: graph.Model, subgraph: graph.Subgraph) -> list[_Weight]:
         encoding = None
         if not reason:
             encoding = smallest_encoding(data)
-            if encoding.bytes + OVERHEAD_BYTES >= data.nbytes:
+            if encoding.bytes + _overhead_bytes(tensor) >= data.nbytes:
                 encoding, reason = None, "dense is smaller"
         output = graph.tensor_name(subgraph.tensors[op.outputs[0]])
         found[index] = _Weight(subgraph, tensor, index, name, output, data, encoding, reason)
     return list(found.values())
+
+
+def _overhead_bytes(tensor: graph.Tensor) -> int:
+    """What storing a tensor sparse costs beside its arrays; 12 bytes a scale with zero point."""
+    scales = tensor.quantization.scale if tensor.quantization else None
+    repeated = len(tensor.name or b"") + 12 * (0 if scales is None else len(scales))
+    return OVERHEAD_BYTES + repeated
 
 
 def _obstacle(
