@@ -1,7 +1,8 @@
 /* The part of LiteRT's C interface that the agent calls.
  *
  * Declared here so that building the agent needs no headers of LiteRT; the functions are looked up
- * in libLiteRt.so at run time. Every struct passed by pointer has the layout of release 2.3.0.
+ * in libLiteRt.so at run time. Every struct passed by pointer has the layout of releases 2.1.0 to
+ * 2.3.0, which is the same.
  *
  * Source: google-ai-edge/LiteRT, litert/c/{litert_common, litert_environment, litert_model,
  * litert_model_types, litert_layout, litert_options, litert_opaque_options, litert_compiled_model,
@@ -18,6 +19,8 @@ typedef struct litert_environment *litert_environment;
 typedef struct litert_model *litert_model;
 typedef struct litert_options *litert_options;
 typedef struct litert_opaque_options *litert_opaque_options;
+typedef struct litert_cpu_options *litert_cpu_options;
+typedef struct litert_runtime_options *litert_runtime_options;
 typedef struct litert_compiled_model *litert_compiled_model;
 typedef struct litert_signature *litert_signature;
 typedef struct litert_subgraph *litert_subgraph;
@@ -78,7 +81,8 @@ struct litert_event {
     int32_t source; /* release 2.3.0 says 0 for every kernel, so the agent goes by event_type */
 };
 
-/* X(name without "LiteRt", parameters); all return a status, 0 for success. */
+/* X(name without "LiteRt", parameters); all return a status, 0 for success. CreateModelFromFile is
+ * that of release 2.1.6 and later. */
 #define LITERT_FUNCTIONS(X)                                                                        \
     X(CreateEnvironment, (int, const void *, litert_environment *))                                \
     X(CreateModelFromFile, (litert_environment, const char *, litert_model *))                     \
@@ -123,10 +127,34 @@ struct litert_event {
     X(GetNumProfilerEvents, (litert_profiler, int *))                                              \
     X(GetProfilerEvents, (litert_profiler, int, struct litert_event *))
 
+/* X(name without "LiteRt", handle); these return nothing. */
+#define LITERT_DESTRUCTORS(X)                                                                      \
+    X(DestroyTensorBuffer, litert_buffer)                                                          \
+    X(DestroyCompiledModel, litert_compiled_model)                                                 \
+    X(DestroyOptions, litert_options)                                                              \
+    X(DestroyModel, litert_model)
+
+/* X(name without "LiteRt", parameters): options of releases 2.1.0 to 2.1.2. Later ones lack all of
+ * these and take text instead. */
+#define LITERT_OLD_OPTIONS(X)                                                                      \
+    X(CreateCpuOptions, (litert_opaque_options *))                                                 \
+    X(FindCpuOptions, (litert_opaque_options, litert_cpu_options *))                               \
+    X(SetCpuOptionsNumThread, (litert_cpu_options, int))                                           \
+    X(CreateRuntimeOptions, (litert_opaque_options *))                                             \
+    X(FindRuntimeOptions, (litert_opaque_options, litert_runtime_options *))                       \
+    X(SetRuntimeOptionsEnableProfiling, (litert_runtime_options, bool))
+
 struct litert_api {
 #define LITERT_MEMBER(name, parameters) int(*name) parameters;
     LITERT_FUNCTIONS(LITERT_MEMBER)
+    LITERT_OLD_OPTIONS(LITERT_MEMBER)
 #undef LITERT_MEMBER
+#define LITERT_MEMBER(name, handle) void (*name)(handle);
+    LITERT_DESTRUCTORS(LITERT_MEMBER)
+#undef LITERT_MEMBER
+    /* CreateModelFromFile as releases 2.1.0 to 2.1.5 have it, NULL in later ones. These export
+     * LiteRtCreateModelFromFd, which came together with the environment as an argument. */
+    int (*CreateModelFromFileAlone)(const char *, litert_model *);
 };
 
 #endif

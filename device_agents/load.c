@@ -1,5 +1,4 @@
-/* Loading a model: the runtime's library, its options, and the model's tensors. */
-#include <dlfcn.h>
+/* Loading a model: its options and its tensors. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,33 +27,42 @@ static const char *type_name(int element_type)
     return element_type >= 0 && (size_t)element_type < count ? NAMES[element_type] : "unknown";
 }
 
-static bool find_symbol(void *library, const char *name, void *function, struct failure *failure)
+static void free_list(struct model *model, struct tensor_list *list)
 {
-    void *symbol = dlsym(library, name);
-    if (symbol == NULL) {
-        return fail(failure, "the runtime library has no %s: another version?", name);
+    for (size_t i = 0; list->buffers != NULL && i < list->count; i++) {
+        if (list->buffers[i] != NULL) {
+            model->api.DestroyTensorBuffer(list->buffers[i]);
+        }
     }
-    memcpy(function, &symbol, sizeof symbol); /* ISO C knows no cast from data to function */
-    return true;
+    free(list->tensors);
+    free(list->buffers);
+    *list = (struct tensor_list){0};
 }
 
-static bool open_library(struct litert_api *api, const char *path, struct failure *failure)
+/* Frees what a load made, complete or not; the runtime and its environment stay. */
+static void free_model(struct model *model)
 {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL) {
-        return fail(failure, "runtime library: %s", dlerror());
+    free_list(model, &model->inputs);
+    free_list(model, &model->outputs);
+    if (model->compiled != NULL) {
+        model->api.DestroyCompiledModel(model->compiled);
     }
-#define FIND(name, parameters)                                                                     \
-    if (!find_symbol(library, "LiteRt" #name, &api->name, failure)) {                              \
-        return false;                                                                              \
+    if (model->options != NULL) {
+        model->api.DestroyOptions(model->options);
     }
-    LITERT_FUNCTIONS(FIND)
-#undef FIND
-    return true;
+    if (model->file != NULL) {
+        model->api.DestroyModel(model->file);
+    }
+    model->compiled = NULL;
+    model->options = NULL;
+    model->file = NULL;
+    model->profiler = NULL; /* belongs to the compiled model */
+    model->first_ns = 0;
+    model->inputs_set = false;
 }
 
-static bool add_option(struct model *model, litert_options options, const char *identifier,
-                       const char *toml, struct failure *failure)
+static bool add_option(struct model *model, const char *identifier, const char *toml,
+                       struct failure *failure)
 {
     litert_opaque_options opaque = NULL;
     char *payload = strdup(toml);
@@ -62,26 +70,49 @@ static bool add_option(struct model *model, litert_options options, const char *
         die("no memory for an option");
     }
     TRY(CreateOpaqueOptions, identifier, payload, free, &opaque);
-    TRY(AddOpaqueOptions, options, opaque);
+    TRY(AddOpaqueOptions, model->options, opaque);
     return true;
 }
 
-static bool compile(struct model *model, litert_model file, const struct load_options *load,
-                    struct failure *failure)
+/* Options of releases 2.1.0 to 2.1.2, which are objects instead of text. */
+static bool add_old_options(struct model *model, const struct load_options *load,
+                            struct failure *failure)
 {
-    litert_options options = NULL;
+    litert_opaque_options opaque = NULL;
+    litert_cpu_options cpu = NULL;
+    litert_runtime_options runtime = NULL;
+    TRY(CreateCpuOptions, &opaque);
+    TRY(FindCpuOptions, opaque, &cpu);
+    TRY(SetCpuOptionsNumThread, cpu, load->threads);
+    TRY(AddOpaqueOptions, model->options, opaque);
+    TRY(CreateRuntimeOptions, &opaque);
+    TRY(FindRuntimeOptions, opaque, &runtime);
+    TRY(SetRuntimeOptionsEnableProfiling, runtime, load->profile);
+    TRY(AddOpaqueOptions, model->options, opaque);
+    return true;
+}
+
+static bool add_options(struct model *model, const struct load_options *load,
+                        struct failure *failure)
+{
     char threads[40];
     snprintf(threads, sizeof threads, "num_threads = %d\n", load->threads);
-    TRY(CreateOptions, &options);
-    TRY(SetOptionsHardwareAccelerators, options, LITERT_ACCELERATOR_CPU);
-    if (!add_option(model, options, "xnnpack", threads, failure)) {
+    if (model->api.CreateCpuOptions != NULL) {
+        return add_old_options(model, load, failure);
+    }
+    return add_option(model, "xnnpack", threads, failure) &&
+           (!load->profile || add_option(model, "runtime_options_string",
+                                         "enable_profiling = true\n", failure));
+}
+
+static bool compile(struct model *model, const struct load_options *load, struct failure *failure)
+{
+    TRY(CreateOptions, &model->options);
+    TRY(SetOptionsHardwareAccelerators, model->options, LITERT_ACCELERATOR_CPU);
+    if (!add_options(model, load, failure)) {
         return false;
     }
-    if (load->profile && !add_option(model, options, "runtime_options_string",
-                                     "enable_profiling = true\n", failure)) {
-        return false;
-    }
-    TRY(CreateCompiledModel, model->environment, file, options, &model->compiled);
+    TRY(CreateCompiledModel, model->environment, model->file, model->options, &model->compiled);
     if (load->profile) {
         TRY(CompiledModelGetProfiler, model->compiled, &model->profiler);
     }
@@ -212,24 +243,33 @@ static bool read_outputs(struct model *model, litert_signature signature, litert
     return known;
 }
 
+static bool read_file(struct model *model, const char *path, struct failure *failure)
+{
+    if (model->api.CreateModelFromFileAlone != NULL) {
+        TRY(CreateModelFromFileAlone, path, &model->file);
+    } else {
+        TRY(CreateModelFromFile, model->environment, path, &model->file);
+    }
+    return true;
+}
+
 bool model_load(struct model *model, const struct load_options *load, struct failure *failure)
 {
-    litert_model file = NULL;
     litert_signature signature = NULL;
     litert_subgraph graph = NULL;
     bool resized = false;
     if (access(load->path, R_OK) != 0) {
         return fail(failure, "model %s cannot be read", load->path);
     }
-    if (!open_library(&model->api, load->runtime, failure)) {
+    if (!runtime_open(model, load->runtime, failure)) {
         return false;
     }
-    TRY(CreateEnvironment, 0, NULL, &model->environment);
-    TRY(CreateModelFromFile, model->environment, load->path, &file);
-    if (!compile(model, file, load, failure)) {
+    free_model(model);
+    if (!read_file(model, load->path, failure) || !compile(model, load, failure)) {
         return false;
     }
-    TRY(GetModelSignature, file, 0, &signature); /* the runtime makes one up if the file has none */
+    /* The runtime makes a signature up if the file has none. */
+    TRY(GetModelSignature, model->file, 0, &signature);
     TRY(GetSignatureSubgraph, signature, &graph);
     return read_inputs(model, signature, graph, &resized, failure) &&
            read_outputs(model, signature, graph, resized, failure);

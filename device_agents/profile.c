@@ -30,6 +30,13 @@ static size_t tag_index(struct tags *tags, const char *name)
     return tags->count++;
 }
 
+static void forget(struct tags *tags)
+{
+    while (tags->count > 0) {
+        free(tags->names[--tags->count]);
+    }
+}
+
 /* 0 the runtime itself, 1 an operator of the interpreter, 2 a delegate or one of its kernels. */
 static int64_t source_of(const struct litert_event *event)
 {
@@ -97,7 +104,8 @@ bool profile_runs(struct model *model, size_t runs, struct text *answer, struct 
 {
     static struct tags tags;
     struct text events = {0};
-    /* The first inference of a process does work that no later one does. */
+    forget(&tags);
+    /* The first inference of a model does work that no later one does. */
     bool good = model->first_ns != 0 || model_run(model, failure);
     for (size_t i = 0; i < runs && good; i++) {
         text_raw(&events, i > 0 ? ", " : "");

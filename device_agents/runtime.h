@@ -30,14 +30,18 @@ struct tensor_list {
     size_t bytes; /* of all tensors together */
 };
 
+/* All zero before the first load. */
 struct model {
+    char *runtime; /* path of the library that is open, NULL before there is one */
     struct litert_api api;
-    litert_environment environment;
+    litert_environment environment; /* stays when another model is loaded */
+    litert_model file;
+    litert_options options;
     litert_compiled_model compiled;
     litert_profiler profiler; /* NULL unless loaded to be profiled */
     struct tensor_list inputs;
     struct tensor_list outputs;
-    int64_t first_ns; /* duration of the process's first inference, 0 before it */
+    int64_t first_ns; /* duration of the model's first inference, 0 before it */
     bool inputs_set;
 };
 
@@ -48,6 +52,11 @@ struct load_options {
     bool profile;
 };
 
+/* Opens the library and makes an environment, once in the life of the process: two libraries would
+ * share global state. Another path is refused. */
+bool runtime_open(struct model *model, const char *path, struct failure *failure);
+
+/* Frees the former model, if any, and loads another one with the same runtime library. */
 bool model_load(struct model *model, const struct load_options *options, struct failure *failure);
 
 /* Copies inputs->bytes bytes in, or outputs->bytes bytes out, tensor after tensor. */

@@ -73,7 +73,7 @@ class Timing:
     """Times of one process's inferences.
 
     Attributes:
-        first_ns: The first inference of the process, before the warm-up.
+        first_ns: The first inference since the load, before the warm-up.
         latency_ns: One entry per timed inference.
         peak_memory_bytes: VmHWM of the process, or None where the kernel does not say.
     """

@@ -43,8 +43,8 @@ _ANSWER_SLACK_S = 60.0
 class AgentSession:
     """Talks to one agent process over a channel; a context manager that ends the agent.
 
-    An agent loads one model. Every method but :meth:`close` raises DeviceTimeout if the answer does
-    not come in time, and DeviceError if the agent ends or answers with an error.
+    An agent holds one model at a time. Every method but :meth:`close` raises DeviceTimeout if the
+    answer does not come in time, and DeviceError if the agent ends or answers with an error.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -96,7 +96,9 @@ class AgentSession:
         profile: bool = False,
         timeout_s: float = 120.0,
     ) -> LoadedModel:
-        """Loads the runtime library and a model; both paths are the device's.
+        """Loads the runtime library and a model in place of the former one.
+
+        Both paths are the device's. The first load decides on the runtime of the process.
 
         Args:
             runtime: Path of ``libLiteRt.so``.
@@ -113,6 +115,7 @@ class AgentSession:
             "cpus": list(cpus),
             "profile": profile,
         }
+        self._model = None  # the agent frees it, also where the load fails
         answer = self._ask("load", request, timeout_s).message
         with complete(answer, "load"):
             self._model = LoadedModel(

@@ -170,13 +170,37 @@ def test_a_library_that_is_no_runtime_is_refused(agent, model):
         talk.load("libm.so.6", model(agent_rig.small_net()))
 
 
-def test_a_second_model_is_refused_and_the_first_still_runs(agent, model):
+def test_one_process_runs_one_model_after_another(agent, model):
+    batch, small = agent_rig.unknown_batch(), agent_rig.small_net()
+    with session(agent) as talk:
+        for profile in (False, True, False):
+            talk.load(library(), model(batch))
+            assert talk.infer([[np.ones((1, 4), np.float32)]])[0][0].sum() == 4
+            talk.load(library(), model(small), profile=profile)
+            assert talk.infer([[np.ones((1, 16, 16, 3), np.float32)]])[0][0].shape == (1, 10)
+            if profile:
+                first = talk.profile().tags
+                assert first == talk.profile().tags
+
+
+def test_a_load_that_fails_leaves_no_model_and_the_next_one_works(agent, model):
     path = model(agent_rig.unknown_batch())
     with session(agent) as talk:
         talk.load(library(), path)
-        with pytest.raises(DeviceError, match="one process loads one model"):
-            talk.load(library(), path)
+        with pytest.raises(DeviceError, match="load:"):
+            talk.load(library(), model(b"junk\n"))
+        with pytest.raises(DeviceError, match="no model is loaded"):
+            talk.infer([[np.ones((1, 4), np.float32)]])
+        talk.load(library(), model(agent_rig.unknown_batch()))
         assert talk.infer([[np.ones((1, 4), np.float32)]])[0][0].sum() == 4
+
+
+def test_another_runtime_in_the_same_process_is_refused(agent, model):
+    path = model(agent_rig.unknown_batch())
+    with session(agent) as talk:
+        talk.load(library(), path)
+        with pytest.raises(DeviceError, match="cannot change to another runtime"):
+            talk.load("libm.so.6", path)
 
 
 def test_a_sample_of_the_wrong_shape_or_type_is_refused_before_it_is_sent(agent, model):
