@@ -1,50 +1,138 @@
-"""``edgeprune explain``: which layers will run sparse on a board, and why not."""
+"""``edgeprune explain``: which layers will run sparse on a board, what they cost, and why not."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeprune.cli.options import json_option, model_argument, print_json
+from edgeprune.cli.options import json_option, model_argument, print_json, recipe_options
+
+if TYPE_CHECKING:
+    from edgeprune.board import Cpu
+    from edgeprune.explain import Forecast, Plan
+    from edgeprune.recipe import Recipe
+
+WHAT_IF_SPARSITIES = (0.7, 0.8, 0.9)
+WHAT_IF_PATTERNS = ("unstructured", "2x1", "4x1")
 
 
 @click.command(epilog="Example: edgeprune explain model.tflite --board rpi4")
 @model_argument
 @click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
+@click.option("--release", help="Release of the runtime, as 2.1; the board's own if not given.")
+@click.option("--what-if", is_flag=True, help="Predict other sparsities and patterns as well.")
+@recipe_options
 @click.option("--allow-code", is_flag=True, help="Load files that carry code, such as Lambda.")
 @json_option
-def explain(model: Path, board: str, allow_code: bool, as_json: bool) -> None:
+def explain(
+    model: Path,
+    board: str,
+    release: str | None,
+    what_if: bool,
+    recipe: Recipe,
+    allow_code: bool,
+    as_json: bool,
+) -> None:
     """Say for each layer of MODEL whether it will run sparse on a board, and if not, why.
 
+    Predicts what it costs, and what `edgeprune compress` with the same recipe would make of it.
     Works from the file alone. Reads .tflite files as they are; others are converted first.
     """
     from edgeprune.board import load_board, resolved_cpu
     from edgeprune.explain import explain as plan_of
-    from edgeprune.names import short_name
     from edgeprune.pipeline import float_tflite
+    from edgeprune.report.forecast import print_forecast, print_grid
+    from edgeprune.report.plan import print_plan
+    from edgeprune.report.terminal import stdout
 
-    cpu = resolved_cpu(load_board(board).cpu)
+    kind = load_board(board)
+    cpu = resolved_cpu(kind.cpu)
+    release = release or kind.runtime.version
     tflite = float_tflite(model, allow_code)
-    plan = plan_of(tflite, cpu)
-    is_armed = any(layer.sparse for layer in plan.layers) or bool(plan.wrong)
-    if not is_armed:
-        plan = plan_of(tflite, cpu, assume_armed=True)
+    stored = plan_of(tflite, cpu, release=release)
+    is_armed = bool(stored.sparse or stored.wrong)
+    plan = stored if is_armed else plan_of(tflite, cpu, assume_armed=True, release=release)
     if as_json:
-        print_json(
-            dataclasses.asdict(plan) | {"board": board, "assume_sparse_storage": not is_armed}
-        )
+        in_force, after = _compressed(tflite, recipe, cpu)
+        cells = _cells(tflite, cpu) if what_if and after else []
+        head = {"board": board, "release": release, "assume_sparse_storage": not is_armed}
+        print_json(head | _plan_json(plan, stored) | _forecast_json(in_force, after, cells))
         return
-    for layer in plan.layers:
-        share = layer.zeros / layer.weights if layer.weights else 0.0
-        verdict = "sparse" if layer.sparse else "dense "
-        click.echo(f"{verdict}  {share:4.0%} zeros  {short_name(layer.name)}")
-        if not layer.sparse:
-            click.echo(f"        {layer.reason}")
-    for name in plan.wrong:
-        click.echo(
-            f"WRONG OUTPUTS: stored sparse, the runtime would compute {short_name(name)} wrong"
-        )
+    console = stdout()
+    print_plan(plan, console)
     whose = "will" if is_armed else "would, stored sparse,"
-    click.echo(f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse on {board}")
+    found = f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse on {board}"
+    console.print(found, style="bold")
+    click.echo("predicting what `edgeprune compress` would make of it", err=True)
+    in_force, after = _compressed(tflite, recipe, cpu)
+    print_forecast(stored, in_force, after, console)
+    if what_if and after:
+        print_grid(_cells(tflite, cpu), console)
+
+
+def _cells(tflite: bytes, cpu: Cpu) -> list[Forecast]:
+    from edgeprune.forecast import grid
+
+    return grid(tflite, WHAT_IF_SPARSITIES, WHAT_IF_PATTERNS, cpu)
+
+
+def _compressed(tflite: bytes, recipe: Recipe, cpu: Cpu) -> tuple[Recipe, Forecast | None]:
+    """The recipe that ``compress`` would follow, and what it would make of the model.
+
+    None in place of a forecast for integer arithmetic, whose cost nobody has measured.
+    """
+    from edgeprune.auto import choose
+    from edgeprune.forecast import forecast
+    from edgeprune.load import is_quantized
+    from edgeprune.quantize import INTEGER_MODES
+    from edgeprune.sparsify import stored_dense
+
+    tflite = stored_dense(tflite)
+    quantized = is_quantized(tflite)
+    in_force = choose(recipe, cpu, tflite, is_quantized=quantized, has_data=True)
+    if quantized or in_force.quantize.mode in INTEGER_MODES:
+        return in_force, None
+    return in_force, forecast(tflite, in_force.prune, cpu)
+
+
+def _plan_json(plan: Plan, stored: Plan) -> dict[str, Any]:
+    layers = [dataclasses.asdict(layer) for layer in plan.layers]
+    predicted = {
+        "dense": stored.dense_instructions,
+        "as_stored": stored.instructions,
+        "measured_core": stored.cost_core or None,
+        "rough": list(stored.rough),
+    }
+    raw = dataclasses.asdict(plan)
+    return {
+        "predicted_instructions": predicted,
+        "layers": layers,
+        "operators": raw["operators"],
+        "clusters": raw["clusters"],
+        "wrong": raw["wrong"],
+    }
+
+
+def _forecast_json(
+    in_force: Recipe, after: Forecast | None, cells: list[Forecast]
+) -> dict[str, Any]:
+    def summary(found: Forecast) -> dict[str, Any]:
+        return {
+            "sparsity": found.sparsity,
+            "pattern": found.pattern,
+            "instructions": found.plan.instructions,
+            "sparse_layers": len(found.plan.sparse),
+            "layers": len(found.plan.layers),
+            "summary": found.summary,
+            "steps": list(found.steps),
+            "refused": list(found.refused),
+        }
+
+    return {
+        "recipe": {"name": in_force.name, "why": in_force.why},
+        "compress": summary(after) if after else None,
+        "what_if": [summary(cell) for cell in cells],
+    }

@@ -1,153 +1,101 @@
 """Which layers will run a sparse kernel on a board, and if not, why.
 
 The analysis needs no device: it repeats the decision that LiteRT's XNNPACK delegate takes when it
-compiles the model (:mod:`partitions`, :mod:`nodes`, :mod:`clusters`).
+compiles the model (:mod:`partitions`, :mod:`nodes`, :mod:`clusters`, :mod:`spmm`), and says it in
+words (:mod:`regions`, :mod:`texts`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+import dataclasses
 
 from edgeprune import graph
 from edgeprune.board import Cpu
-from edgeprune.explain.clusters import Decision, decide
-from edgeprune.explain.nodes import Node, Reader, fused_pad, node_of
-from edgeprune.explain.partitions import external_values, partitions
-from edgeprune.names import short_name
+from edgeprune.explain.compiled import Partition, is_gone, outside
+from edgeprune.explain.cost import cost_table, operator_cost
+from edgeprune.explain.nodes import Reader
+from edgeprune.explain.partitions import misread, partitions
+from edgeprune.explain.plan import ClusterPlan, Forecast, LayerPlan, Plan
+from edgeprune.explain.releases import LATEST
+from edgeprune.explain.spmm import has_sparse_kernels
+
+__all__ = ["ClusterPlan", "Forecast", "LayerPlan", "Plan", "explain", "has_sparse_kernels"]
 
 
-@dataclass(frozen=True)
-class LayerPlan:
-    """What will happen to one layer that has a sparse kernel: pointwise or fully connected.
-
-    Attributes:
-        name: Name of the operator's output tensor.
-        op: TFLite operator.
-        sparse: Whether it will run sparse.
-        reason: Why, or why not.
-        weights: Weights of the layer.
-        zeros: How many of them are zero.
-    """
-
-    name: str
-    op: str
-    sparse: bool
-    reason: str
-    weights: int
-    zeros: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the runtime will do with a model on a board.
-
-    Attributes:
-        layers: Pointwise and fully connected layers in execution order.
-        wrong: Names of layers whose outputs the runtime would get wrong.
-    """
-
-    layers: tuple[LayerPlan, ...]
-    wrong: tuple[str, ...]
-
-    @property
-    def sparse(self) -> tuple[str, ...]:
-        """Names of the layers that will run sparse."""
-        return tuple(layer.name for layer in self.layers if layer.sparse)
-
-    def reasons(self) -> tuple[str, ...]:
-        """Each reason against sparse kernels once, the most frequent first, with its count."""
-        counts = Counter(f"{layer.op}: {layer.reason}" for layer in self.layers if not layer.sparse)
-        return tuple(f"{count} x {reason}" for reason, count in counts.most_common())
-
-
-def has_sparse_kernels(cpu: Cpu) -> bool:
-    """Whether XNNPACK has sparse kernels for this core at all.
-
-    Source: XNNPACK ``src/xnnpack/hardware-config.h``: on x86 with AVX dense is taken as faster.
-    """
-    return cpu.isa == "aarch64" or (cpu.isa == "x86_64" and "avx" not in cpu.features)
-
-
-def explain(tflite: bytes | graph.Model, cpu: Cpu, *, assume_armed: bool = False) -> Plan:
-    """Plans every layer of a model's first subgraph.
+def explain(
+    tflite: bytes | graph.Model, cpu: Cpu, *, assume_armed: bool = False, release: str = LATEST
+) -> Plan:
+    """Plans every operator of a model's first subgraph; ``wrong`` is about all of them.
 
     Args:
         tflite: A file's bytes, or the parsed model.
         cpu: The board's cores.
         assume_armed: Plan as if each partition held a sparse weight, so that a caller learns
             what encoding one would do.
+        release: The runtime's release, a key of :data:`releases.RELEASES` or a version.
 
     Raises:
         ModelError: The file is damaged.
+        ConfigError: The release is not known.
     """
     model = graph.read(tflite) if isinstance(tflite, bytes) else tflite
-    reader = Reader(model, model.subgraphs[0])
-    plans: list[LayerPlan] = []
-    wrong: list[str] = []
+    reader = Reader(model, model.subgraphs[0], release)
+    layers: dict[int, LayerPlan] = {}
+    clusters: list[ClusterPlan] = []
+    wrong = misread(reader, assume_armed=assume_armed)
+    switched: set[int] = set()
     for ops in partitions(reader):
-        nodes = _nodes(reader, ops)
-        external = external_values(reader, ops)
-        armed = assume_armed or any(node.armed for node in nodes)
-        decision = decide(nodes, external)
-        for n, node in enumerate(nodes):
-            if armed and has_sparse_kernels(cpu) and n in decision.wrong:
-                wrong.append(node.name)
-            if node.is_candidate:
-                plans.append(_plan(node, n, nodes, decision, armed, cpu))
-    return Plan(tuple(plans), tuple(wrong))
+        part = Partition(reader, ops, cpu, armed=assume_armed)
+        layers |= part.layers(first_cluster=len(clusters) + 1)
+        clusters += part.clusters(first=len(clusters) + 1)
+        wrong += part.wrong()
+        switched |= part.switched()
+    for subgraph in model.subgraphs[1:]:
+        wrong += _wrong(Reader(model, subgraph, release), cpu, assume_armed)
+    operators = [
+        op for op in reader.subgraph.operators if len(op.outputs) and not is_gone(reader, op)
+    ]
+    found = [layers.get(id(op)) or outside(reader, op) for op in operators]
+    plan = Plan(tuple(found), tuple(clusters), tuple(wrong))
+    return _with_costs(plan, reader, operators, switched, cpu)
 
 
-def _stays(reader: Reader, op: graph.Operator) -> bool:
-    """False for a PAD that vanishes into the convolution behind it."""
-    return fused_pad(reader, int(op.outputs[0])) is not op
+def _wrong(reader: Reader, cpu: Cpu, assume_armed: bool) -> list[str]:
+    """Names of the layers of one subgraph that the runtime gets wrong."""
+    found = misread(reader, assume_armed=assume_armed)
+    for ops in partitions(reader):
+        found += Partition(reader, ops, cpu, armed=assume_armed).wrong()
+    return found
 
 
-def _nodes(reader: Reader, ops: list[graph.Operator]) -> list[Node]:
-    """Nodes after fusion: a fused PAD's input becomes its convolution's input."""
-    nodes = []
-    for op in ops:
-        if not _stays(reader, op):
-            continue
-        node = node_of(reader, op)
-        pads = [fused_pad(reader, value) for value in node.inputs]
-        node.inputs = tuple(
-            int(pad.inputs[0]) if pad is not None else value
-            for pad, value in zip(pads, node.inputs, strict=True)
-        )
-        nodes.append(node)
-    return nodes
+def _with_costs(
+    plan: Plan, reader: Reader, operators: list[graph.Operator], switched: set[int], cpu: Cpu
+) -> Plan:
+    """The plan with predicted instructions, where there is a table: for fp32 on aarch64.
 
-
-def _plan(
-    node: Node, n: int, nodes: list[Node], decision: Decision, armed: bool, cpu: Cpu
-) -> LayerPlan:
-    is_sparse = armed and has_sparse_kernels(cpu) and n in decision.sparse
-    if is_sparse:
-        reason = "runs sparse"
-    elif not has_sparse_kernels(cpu):
-        reason = "the runtime has no sparse kernels for this CPU" + (
-            " (x86 with AVX)" if cpu.isa == "x86_64" else ""
-        )
-    elif node.refusal:
-        reason = f"it {node.refusal}"
-    elif n in decision.poisoned:
-        reason = _spoiler(decision.poisoned[n], nodes)
-    elif n in decision.thin:
-        reason = f"{decision.thin[n]:.0%} zeros in its cluster; more than two thirds are needed"
-    elif not armed:
-        reason = "no weight of the graph is stored sparse"
-    elif n in decision.wrong:
-        reason = "the runtime would compute it wrong: its cluster has no end"
-    else:
-        reason = "its cluster does not end in a global mean or DEPTH_TO_SPACE"
-    return LayerPlan(node.name, node.op, is_sparse, reason, node.weights, node.zeros)
-
-
-def _spoiler(position: int, nodes: list[Node]) -> str:
-    if position < 0:
-        return "its cluster reaches the graph's border without an entry convolution"
-    node = nodes[position]
-    return f"its cluster is spoilt by {node.op} {short_name(node.name)}, which " + (
-        node.refusal or "is part of a spoilt cluster"
+    Args:
+        plan: Has one entry per operator.
+        reader: The subgraph.
+        operators: What runs at each inference.
+        switched: Tensors that operators in a sparse cluster write.
+        cpu: The board's cores.
+    """
+    table = cost_table(cpu)
+    if table is None or graph.computes_on_integers(reader.model):
+        return plan
+    dense = [operator_cost(table, reader, op) for op in operators]
+    costs = [
+        operator_cost(table, reader, op, nchw=True) if int(op.outputs[0]) in switched else cost
+        for op, cost in zip(operators, dense, strict=True)
+    ]
+    return dataclasses.replace(
+        plan,
+        operators=tuple(
+            dataclasses.replace(operator, instructions=cost.instructions)
+            for operator, cost in zip(plan.operators, costs, strict=True)
+        ),
+        instructions=table.overhead(reader) + sum(cost.instructions for cost in costs),
+        dense_instructions=table.overhead(reader) + sum(cost.instructions for cost in dense),
+        cost_core=table.core,
+        rough=tuple(dict.fromkeys(cost.op for cost in costs if cost.rough)),
     )

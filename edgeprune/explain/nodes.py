@@ -7,125 +7,58 @@ XNNPACK (``xnn_check_nchw_compatibility`` and ``xnn_subgraph_fusion`` in ``src/s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Flag, auto
 
 import numpy as np
 
 from edgeprune import graph
-from edgeprune.artifacts import Array
+from edgeprune.explain.delegation import BINARY, UNARY, is_delegated
+from edgeprune.explain.node import Clamp, Layout, Node
+from edgeprune.explain.padding import explicit_pads, fused_pad
+from edgeprune.explain.reader import Reader
+
+__all__ = ["Clamp", "Layout", "Node", "Reader", "explicit_pads", "fused_pad", "node_of"]
 
 
-class Layout(Flag):
-    """What a node can do in a sparse (NCHW) cluster."""
-
-    NONE = 0
-    NCHW = auto()  # may stand inside
-    ENTRY = auto()  # reads NHWC, writes NCHW
-    EXIT = auto()  # reads NCHW, writes NHWC
-
-
-@dataclass
-class Node:
-    """One XNNPACK node.
-
-    Attributes:
-        name: Name of the TFLite operator's output.
-        op: TFLite operator.
-        inputs: Tensor indices of non-constant inputs.
-        output: Tensor index of the output.
-        layout: What it can do in a sparse cluster.
-        refusal: Why it cannot stand in one; empty if it can.
-        is_candidate: Whether it is a 1x1 convolution or a fully connected layer of any type.
-        is_spmm: Whether XNNPACK takes it for one whose zeros count.
-        weights: Weights of such a layer.
-        zeros: How many of them are zero.
-        armed: Whether its weights come from a DENSIFY.
-    """
-
-    name: str
-    op: str
-    inputs: tuple[int, ...]
-    output: int
-    layout: Layout
-    refusal: str = ""
-    is_candidate: bool = False
-    is_spmm: bool = False
-    weights: int = 0
-    zeros: int = 0
-    armed: bool = False
-
-
-_UNARY = frozenset(
-    "ABS CEIL COS ELU EXP FLOOR GELU HARD_SWISH LEAKY_RELU LOG LOGISTIC NEG RELU RELU6 "
-    "RELU_N1_TO_1 RELU_0_TO_1 ROUND RSQRT SIGN SIN SQRT SQUARE TANH".split()
-)
-_OTHER_DELEGATED = frozenset(
-    "AVERAGE_POOL_2D BATCH_MATMUL CONCATENATION DEQUANTIZE DENSIFY DIV EXPAND_DIMS MAX_POOL_2D "
-    "MAXIMUM MINIMUM PAD PRELU QUANTIZE RESHAPE SLICE SOFTMAX SPACE_TO_DEPTH SPLIT "
-    "SQUARED_DIFFERENCE STRIDED_SLICE SUB TRANSPOSE TRANSPOSE_CONV SQUEEZE PACK".split()
-)
-_STATIC = ("DENSIFY", "DEQUANTIZE")  # on constants: unpacked when the model is compiled
+_CLAMPS = ("RELU", "RELU6", "RELU_N1_TO_1")
+_TAKES_CLAMP = (*graph.FILTER_OPERANDS, "AVERAGE_POOL_2D", "MAX_POOL_2D", "TRANSPOSE_CONV")
 _PADS = {3: 1, 5: 2}  # kernel size to the padding that the NCHW kernels are written for
-
-
-class Reader:
-    """Looks things up in one subgraph."""
-
-    def __init__(self, model: graph.Model, subgraph: graph.Subgraph) -> None:
-        self.model = model
-        self.subgraph = subgraph
-        self.producers = graph.producers(subgraph)
-        self.consumers = graph.consumers(subgraph)
-
-    def is_static(self, tensor: int) -> bool:
-        """Whether a tensor is known before the first inference."""
-        producer = self.producers.get(tensor)
-        if producer is not None:
-            return graph.op_name(self.model, producer) in _STATIC and self.is_static(
-                int(producer.inputs[0])
-            )
-        data = self.model.buffers[self.subgraph.tensors[tensor].buffer].data
-        return data is not None and len(data) > 0
-
-    def static_root(self, tensor: int) -> tuple[graph.Tensor, bool]:
-        """The stored constant behind a static tensor, and whether a DENSIFY lies between."""
-        armed = False
-        while (producer := self.producers.get(tensor)) is not None:
-            armed |= graph.op_name(self.model, producer) == "DENSIFY"
-            tensor = int(producer.inputs[0])
-        return self.subgraph.tensors[tensor], armed
-
-    def shape(self, tensor: int) -> tuple[int, ...]:
-        """Shape of a tensor."""
-        return graph.shape_of(self.subgraph.tensors[tensor])
-
-    def values(self, tensor: int) -> Array | None:
-        """Data of a constant that is stored dense."""
-        return graph.constant(self.model, self.subgraph.tensors[tensor])
-
-    def name(self, tensor: int) -> str:
-        """Name of a tensor."""
-        return graph.tensor_name(self.subgraph.tensors[tensor])
 
 
 def node_of(reader: Reader, op: graph.Operator) -> Node:
     """The XNNPACK node for one TFLite operator that is not itself static."""
     name = graph.op_name(reader.model, op)
     inputs = tuple(int(i) for i in op.inputs if i >= 0 and not reader.is_static(int(i)))
-    node = Node(reader.name(int(op.outputs[0])), name, inputs, int(op.outputs[0]), Layout.NONE)
+    outputs = [int(i) for i in op.outputs]
+    node = Node(reader.name(outputs[0]), name, inputs, outputs[0], Layout.NONE)
+    node.others = tuple(outputs[1:])
+    node.alike = frozenset(i for i in inputs if _is_alike(reader.shape(i)))
+    shape = reader.shape(outputs[0])
+    node.is_map, node.is_alike = len(shape) == 4, _is_alike(shape)
+    node.is_elementwise = name in UNARY
+    if name in _CLAMPS:
+        node.clamp = Clamp.IS
+    elif name in _TAKES_CLAMP:
+        node.clamp = Clamp.TAKES
+    elif name in BINARY and _acts(op):
+        node.clamp = Clamp.ADDS
+    node.armed = any(reader.static_root(int(i))[1] for i in op.inputs if i >= 0)
     node.is_candidate = name == "FULLY_CONNECTED" or graph.is_pointwise(
         reader.model, reader.subgraph, op
     )
-    if not all(_is_float(reader, int(i)) for i in (*inputs, *op.outputs)):
+    weights = [int(i) for i in op.inputs[1:2] if name in graph.FILTER_OPERANDS]
+    if not all(_is_float(reader, i) for i in (*inputs, *outputs, *weights)):
         node.refusal = "computes on integers, for which there are no sparse kernels"
     elif name in _RULES:
         _RULES[name](reader, op, node)
-    elif name in _UNARY:
+    elif name in UNARY:
         _four_dimensional(reader, op, node)
     else:
         node.refusal = "has no NCHW kernel"
     return node
+
+
+def _is_alike(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and (shape[3] == 1 or shape[1:3] == (1, 1))
 
 
 def _is_float(reader: Reader, tensor: int) -> bool:
@@ -135,15 +68,21 @@ def _is_float(reader: Reader, tensor: int) -> bool:
 
 def _count_zeros(reader: Reader, op: graph.Operator, node: Node) -> None:
     """Counts a filter's zeros in the data that XNNPACK will see."""
-    root, node.armed = reader.static_root(int(op.inputs[1]))
+    root, _ = reader.static_root(int(op.inputs[1]))
     if root.sparsity is None:
         data = graph.constant(reader.model, root)
         node.weights = 0 if data is None else int(data.size)
-        node.zeros = 0 if data is None else node.weights - int(np.count_nonzero(data))
+        node.zeros = 0 if data is None else int(np.count_nonzero(data == _zero_point(root)))
     else:
         kept = np.count_nonzero(graph.stored_values(reader.model, root))
         node.weights = int(np.prod(graph.shape_of(root)))
         node.zeros = node.weights - int(kept)
+
+
+def _zero_point(tensor: graph.Tensor) -> int:
+    """The number that stands for 0."""
+    points = tensor.quantization.zeroPoint if tensor.quantization else None
+    return 0 if points is None or not len(points) else int(points[0])
 
 
 def _convolution(reader: Reader, op: graph.Operator, node: Node) -> None:
@@ -196,49 +135,6 @@ def _depthwise(reader: Reader, op: graph.Operator, node: Node) -> None:
         node.layout = Layout.NCHW
 
 
-def explicit_pads(
-    reader: Reader, op: graph.Operator, kernel: tuple[int, int]
-) -> tuple[int, int, int, int] | None:
-    """Top, right, bottom and left padding as XNNPACK sees it.
-
-    A PAD in front is fused; SAME with stride 1 becomes explicit. None for SAME with a stride,
-    which XNNPACK keeps as a flag and refuses.
-    """
-    options = op.builtinOptions
-    if options.padding == 0:  # SAME
-        if (options.strideH, options.strideW) != (1, 1):
-            return None
-        top, left = (kernel[0] - 1) // 2, (kernel[1] - 1) // 2
-        return (top, kernel[1] - 1 - left, kernel[0] - 1 - top, left)
-    pad = fused_pad(reader, int(op.inputs[0]))
-    if pad is None:
-        return (0, 0, 0, 0)
-    amounts = reader.values(int(pad.inputs[1]))
-    if amounts is None:
-        return (0, 0, 0, 0)
-    (top, bottom), (left, right) = amounts[1].tolist(), amounts[2].tolist()
-    return (top, right, bottom, left)
-
-
-def fused_pad(reader: Reader, tensor: int) -> graph.Operator | None:
-    """The PAD that makes ``tensor``, if XNNPACK fuses it into the tensor's only reader."""
-    pad = reader.producers.get(tensor)
-    if pad is None or graph.op_name(reader.model, pad) != "PAD":
-        return None
-    if len(reader.consumers[tensor]) != 1 or tensor in reader.subgraph.outputs:
-        return None
-    reading, operand = reader.consumers[tensor][0]
-    if operand != 0 or graph.op_name(reader.model, reading) not in (
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-    ):
-        return None
-    amounts = reader.values(int(pad.inputs[1]))
-    if amounts is None or amounts.shape != (4, 2) or amounts[[0, 3]].any():
-        return None
-    return pad if reading.builtinOptions.padding == 1 else None  # 1 is VALID
-
-
 def _pad_refusal(pads: tuple[int, int, int, int] | None, wanted: int) -> str:
     found = "SAME with a stride" if pads is None else "padding " + ",".join(map(str, pads))
     return f"has {found}; the sparse path wants {','.join([str(wanted)] * 4)} before a VALID"
@@ -256,6 +152,10 @@ def _fully_connected(reader: Reader, op: graph.Operator, node: Node) -> None:
 
 def _binary(reader: Reader, op: graph.Operator, node: Node) -> None:
     first, second = (int(i) for i in op.inputs)
+    if node.op == "MUL" and first == second:
+        node.inputs = (first,)  # XNNPACK makes a SQUARE of it
+        _four_dimensional(reader, op, node)
+        return
     if len(reader.shape(first)) != 4 or len(reader.shape(second)) != 4:
         node.refusal = "has an operand that is not 4-D"
         return
@@ -267,6 +167,28 @@ def _binary(reader: Reader, op: graph.Operator, node: Node) -> None:
     node.layout = Layout.NCHW
 
 
+def _limit(reader: Reader, op: graph.Operator, node: Node) -> None:
+    """MAXIMUM and MINIMUM with a constant scalar, of which XNNPACK makes a clamp."""
+    operands = [int(i) for i in op.inputs]
+    scalars = [i for i in operands if reader.is_static(i) and np.prod(reader.shape(i)) == 1]
+    others = [i for i in operands if i not in scalars]
+    if len(others) != 1 or len(reader.shape(others[0])) < len(reader.shape(scalars[0])):
+        node.refusal = "has no NCHW kernel"
+    elif len(reader.shape(others[0])) == 4:
+        node.layout, node.clamp, node.is_elementwise = Layout.NCHW, Clamp.IS, True
+    else:
+        node.refusal = "has an input that is not 4-D"
+
+
+def _pool(reader: Reader, op: graph.Operator, node: Node) -> None:
+    """Pooling of single pixels, of which the delegate makes a clamp."""
+    if (op.builtinOptions.filterHeight, op.builtinOptions.filterWidth) == (1, 1):
+        node.clamp, node.is_elementwise = Clamp.IS, True
+        _four_dimensional(reader, op, node)
+    else:
+        node.refusal = "has no NCHW kernel"
+
+
 def _four_dimensional(reader: Reader, op: graph.Operator, node: Node) -> None:
     if len(reader.shape(int(op.inputs[0]))) == 4:
         node.layout = Layout.NCHW
@@ -274,10 +196,47 @@ def _four_dimensional(reader: Reader, op: graph.Operator, node: Node) -> None:
         node.refusal = "has an input that is not 4-D"
 
 
+def _squared(reader: Reader, tensor: int) -> int | None:
+    """The tensor whose square ``tensor`` is, if it is one that XNNPACK makes."""
+    maker = reader.producers.get(tensor)
+    if maker is None or not is_delegated(reader, maker):
+        return None
+    name = graph.op_name(reader.model, maker)
+    operands = [int(i) for i in maker.inputs]
+    if name == "SQUARE" or (name == "MUL" and operands[0] == operands[1] and not _acts(maker)):
+        return None if reader.is_static(operands[0]) else operands[0]
+    return None
+
+
+def _acts(op: graph.Operator) -> bool:
+    """Whether an activation is fused."""
+    return bool(getattr(op.builtinOptions, "fusedActivationFunction", 0))
+
+
 def _reduction(reader: Reader, op: graph.Operator, node: Node) -> None:
     _four_dimensional(reader, op, node)
-    if node.layout:
-        node.layout |= Layout.EXIT
+    if not node.layout:
+        return
+    node.layout |= Layout.EXIT
+    value = int(op.inputs[0])
+    square = _squared(reader, value)
+    if square is not None:  # XNNPACK has one operator for the mean of squares
+        node.inputs = (square,)
+    _, height, _, channels = reader.shape(value)
+    axes = reader.values(int(op.inputs[1]))
+    gone = set() if axes is None else {int(axis) % 4 for axis in axes.reshape(-1)} - {0}
+    keeps = bool(op.builtinOptions.keepDims)
+    if gone == {1, 2}:
+        # Inside, the channels of the output's shape become the input's height; outside, its height
+        # becomes the channels.
+        node.garbles_inside = not keeps or height != channels
+        node.garbles_outside = keeps and channels != 1
+    elif gone == {3}:
+        node.garbles_inside = node.garbles_outside = True
+    elif gone == {1, 2, 3}:
+        node.garbles_inside = not keeps
+    else:
+        node.hazard = "reduces over axes that XNNPACK mistakes in NCHW"
 
 
 def _resize(reader: Reader, op: graph.Operator, node: Node) -> None:
@@ -298,8 +257,10 @@ _RULES: dict[str, Callable[[Reader, graph.Operator, Node], None]] = {
     "MUL": _binary,
     "MEAN": _reduction,
     "SUM": _reduction,
+    "MAXIMUM": _limit,
+    "MINIMUM": _limit,
+    "AVERAGE_POOL_2D": _pool,
+    "MAX_POOL_2D": _pool,
     "RESIZE_BILINEAR": _resize,
     "DEPTH_TO_SPACE": _depth_to_space,
 }
-DELEGATED = frozenset(_RULES) | _UNARY | _OTHER_DELEGATED
-"""Operators that the delegate takes; any other one splits the graph into partitions."""

@@ -1,9 +1,16 @@
 import nets
+import numpy as np
 import pytest
 from nets import Net
+from random_nets import all_sparse
+from random_ops import Ops
 
+from edgeprune import graph
 from edgeprune.board import Cpu
-from edgeprune.explain import explain
+from edgeprune.errors import ConfigError
+from edgeprune.explain import explain, releases
+from edgeprune.explain.nodes import Reader, explicit_pads, fused_pad
+from edgeprune.sparsify import sparsify
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 
@@ -111,3 +118,98 @@ def test_a_dense_layer_after_the_mean_does_not_count():
     found = explain(net.build(net.dense(net.mean(x), 500)), A72, assume_armed=True)
     assert found.sparse == (found.layers[0].name,)
     assert "keep_num_dims" in found.layers[1].reason
+
+
+def test_operators_without_inputs_or_outputs_are_no_trouble():
+    net = Ops()
+    handle = net.op("VAR_HANDLE", [], (1,), "VarHandleOptions")
+    net.op("ASSIGN_VARIABLE", [handle, net.input(1, 8)], (1,))
+    net.graph.operators[-1].outputs = np.array([], np.int32)
+    read = net.op("READ_VARIABLE", [handle], (1, 8))
+    found = explain(net.build(net.fully_connected(read, 4, 0.5, "float32", keep=False)), A72)
+    assert [layer.op for layer in found.layers] == ["FULLY_CONNECTED"] and not found.wrong
+
+
+def test_a_pointwise_layer_takes_no_pad_but_a_strided_one_does():
+    net = Net()
+    x = net.input(1, 8, 8, 4)
+    plain = net.pad(x)
+    net.conv(plain, 8, padding="VALID")
+    strided = net.pad(x)
+    net.conv(strided, 8, padding="VALID", stride=2)
+    model = graph.read(net.build(*(int(op.outputs[0]) for op in net.graph.operators[1::2])))
+    reader = Reader(model, model.subgraphs[0])
+    assert fused_pad(reader, plain) is None
+    assert fused_pad(reader, strided) is not None
+
+
+def test_padding_in_front_of_same_padding_adds_up():
+    net = Net()
+    x = net.pad(net.input(1, 8, 8, 4), 1, 0)
+    out = net.depthwise(x, padding="SAME")
+    model = graph.read(net.build(out))
+    reader = Reader(model, model.subgraphs[0])
+    assert explicit_pads(reader, model.subgraphs[0].operators[-1], (3, 3)) == (2, 1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [("2.1", "2.1"), ("2.1.3", "2.1"), ("2.1.6", "2.1.6"), ("2.3.0", "2.3"), ("2.2", "2.2")],
+)
+def test_a_version_belongs_to_a_release(name, release):
+    assert releases.release(name) is releases.RELEASES[release]
+
+
+@pytest.mark.parametrize("name", ["1.4", "2.4.0", "", "latest"])
+def test_an_unknown_release_is_refused_by_name(name):
+    with pytest.raises(ConfigError, match=r"known: 2\.1"):
+        explain(nets.eligible(), A72, release=name)
+
+
+def test_a_logarithm_parts_the_graph_in_2_1_alone():
+    net = Net()
+    x = net.conv(stem(net), 64, sparsity=0.9)
+    x = net.op("LOG", [x], net.shape(x))
+    tflite = net.build(net.mean(net.conv(x, 64, sparsity=0.9)))
+    count = {
+        r: len(explain(tflite, A72, assume_armed=True, release=r).sparse) for r in ("2.1", "2.3")
+    }
+    assert count == {"2.1": 0, "2.3": 2}
+
+
+def test_a_sparse_constant_that_nothing_unpacks_is_wrong_on_any_cpu():
+    net = Net()
+    out = net.dense(net.input(1, 64), 32, sparsity=0.9, version=12)
+    model = graph.read(sparsify(net.build(out), A72).tflite)
+    dense, layer = model.subgraphs[0].operators
+    layer.inputs[1] = dense.inputs[0]
+    model.subgraphs[0].operators = [layer]
+    avx = Cpu("host", "x86_64", ("avx",))
+    assert explain(graph.write(model), avx).wrong
+    layer.opcodeIndex = graph.opcode_index(model, "FULLY_CONNECTED", 8)
+    assert not explain(graph.write(model), avx).wrong
+
+
+def test_integer_weights_that_xnnpack_cannot_unpack_are_wrong():
+    net = Ops()
+    x = net.input(1, 64)
+    values = net.weights((32, 64), 0.9)
+    kept = net.const(np.rint(values * 100).astype(np.int8), scale=0.01)
+    out = net.op("FULLY_CONNECTED", [x, kept, -1], (1, 32), "FullyConnectedOptions", version=12)
+    assert explain(all_sparse(net.build(out)), A72).wrong
+
+
+def test_layers_of_every_subgraph_are_checked():
+    good, bad = graph.read(nets.eligible()), graph.read(nets.wrong_on_arm())
+    offset = len(good.buffers)
+    good.buffers += bad.buffers
+    other = bad.subgraphs[0]
+    for tensor in other.tensors:
+        tensor.buffer += offset
+    for op in other.operators:
+        code = bad.operatorCodes[op.opcodeIndex]
+        op.opcodeIndex = graph.opcode_index(good, graph.op_name(bad, op), code.version)
+    good.subgraphs.append(other)
+    assert explain(good, A72, assume_armed=True).wrong
+    good.subgraphs.pop()
+    assert not explain(good, A72, assume_armed=True).wrong

@@ -1,0 +1,254 @@
+"""Predicted cost of a layer: instructions per inference on one core, one thread, in float32.
+
+A layer runs kernels (:mod:`edgeprune.explain.cost_calls`), a kernel runs loops
+(:mod:`edgeprune.explain.cost_terms`), and a table per core says how many instructions each loop's
+body has. Tables are fitted to exact counts of many small layers on the emulated core by
+``benchmarks/calibrate_costs.py``; no whole model takes part in the fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from edgeprune import graph
+from edgeprune.board import Cpu
+from edgeprune.explain import cost_kernels
+from edgeprune.explain.cost_calls import Place, kernel_calls
+from edgeprune.explain.cost_kernels import Call
+from edgeprune.explain.cost_terms import TERMS
+from edgeprune.explain.reader import Reader
+from edgeprune.tables import read_table, read_toml
+
+_FOLDER = Path(__file__).parent / "costs"
+
+SIMILAR = {"cortex-a77": "cortex-a72"}
+"""Cores without a table whose dense kernels take as many rows as those of one with a table.
+
+Source: XNNPACK ``src/configs/gemm-config.c``, ``init_f32_gemm_config_impl``.
+"""
+
+NEAREST = "cortex-a76"
+"""The table for any other aarch64 core: most take six rows or seven, as this one does."""
+
+ROUGH_NODE = 1000.0
+ROUGH_ELEMENT = 8.0
+"""Guess for an operator that nobody measured: instructions, and for each element in or out."""
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """Instructions of each kernel's loops on one core.
+
+    Attributes:
+        core: The core that was measured.
+        runtime: Release of LiteRT that was measured.
+        command: What made the table.
+        row_tiles: Rows for which the core has a GEMM kernel, ascending.
+        inference: Instructions of one inference as such.
+        border: Instructions of each input and output of the graph.
+        kernels: Kernel to loop to the instructions of the loop's body.
+    """
+
+    core: str
+    runtime: str
+    command: str
+    row_tiles: tuple[int, ...]
+    inference: float
+    border: float
+    kernels: dict[str, dict[str, float]]
+
+    def overhead(self, reader: Reader) -> float:
+        """Instructions of an inference beside those of its operators."""
+        borders = len(reader.subgraph.inputs) + len(reader.subgraph.outputs)
+        return self.inference + self.border * borders
+
+    def instructions(self, call: Call) -> float:
+        """Instructions of one kernel call.
+
+        Raises:
+            KeyError: The table lacks the kernel.
+        """
+        terms = TERMS[call.kernel.split(".")[0]](*call.arguments)
+        bodies = self.kernels[call.kernel]
+        return sum(count * bodies[loop] for loop, count in terms.items())
+
+
+@dataclass(frozen=True)
+class OperatorCost:
+    """Predicted cost of one operator.
+
+    Attributes:
+        name: Name of its output.
+        op: TFLite operator.
+        instructions: Per inference.
+        rough: Whether that is a guess, because nobody measured such an operator.
+    """
+
+    name: str
+    op: str
+    instructions: float
+    rough: bool
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """Predicted cost of a model's first subgraph.
+
+    Attributes:
+        instructions: Per inference, all in all.
+        operators: Operators in execution order; static ones are left out.
+    """
+
+    instructions: float
+    operators: tuple[OperatorCost, ...]
+
+    @property
+    def rough(self) -> tuple[str, ...]:
+        """Operators whose cost is a guess, each kind once."""
+        return tuple(dict.fromkeys(cost.op for cost in self.operators if cost.rough))
+
+
+def cost_table(cpu: Cpu) -> CostTable | None:
+    """The table of a core, or of the most similar one that has a table.
+
+    Returns:
+        A table, whose ``core`` says which one was measured; None for a CPU that is no aarch64.
+
+    Raises:
+        ConfigError: The table is damaged.
+    """
+    if cpu.isa != "aarch64":
+        return None
+    own = (_FOLDER / f"{cpu.core}.toml").is_file()
+    return _load(cpu.core if own else SIMILAR.get(cpu.core, NEAREST))
+
+
+@cache
+def _load(core: str) -> CostTable:
+    path = _FOLDER / f"{core}.toml"
+    return read_table(CostTable, read_toml(path), str(path))
+
+
+def op_instructions(
+    table: CostTable, reader: Reader, op: graph.Operator, *, nchw: bool = False
+) -> float:
+    """Predicted instructions of one operator.
+
+    Args:
+        table: The core's.
+        reader: The operator's subgraph.
+        op: An operator; a static one costs nothing.
+        nchw: Whether it runs inside a sparse cluster, its entry and exit included.
+    """
+    return operator_cost(table, reader, op, nchw=nchw).instructions
+
+
+def operator_cost(
+    table: CostTable, reader: Reader, op: graph.Operator, *, nchw: bool = False
+) -> OperatorCost:
+    """Predicted cost of one operator, and whether it is a guess; arguments as above."""
+    output = int(op.outputs[0])
+    name, kind = reader.name(output), graph.op_name(reader.model, op)
+    if reader.is_static(output):
+        return OperatorCost(name, kind, 0.0, False)
+    calls = kernel_calls(Place(reader, table.row_tiles, nchw), op)
+    if calls is None or not all(call.kernel in table.kernels for call in calls):
+        return OperatorCost(name, kind, _guess(reader, op), True)
+    return OperatorCost(name, kind, sum(map(table.instructions, calls)), False)
+
+
+def _guess(reader: Reader, op: graph.Operator) -> float:
+    """A number for an operator that nobody measured, by the elements that it moves."""
+    moved = {int(i) for i in (*op.inputs, *op.outputs) if i >= 0}
+    elements = sum(math.prod(reader.shape(i)) for i in moved if not reader.is_static(i))
+    return ROUGH_NODE + ROUGH_ELEMENT * elements
+
+
+def model_instructions(table: CostTable, reader: Reader, nchw: Container[int]) -> ModelCost:
+    """Predicted cost of a whole subgraph.
+
+    Args:
+        table: The core's.
+        reader: The subgraph.
+        nchw: Output tensors of the operators that run inside a sparse cluster.
+    """
+    costs = tuple(
+        operator_cost(table, reader, op, nchw=int(op.outputs[0]) in nchw)
+        for op in reader.subgraph.operators
+        if not reader.is_static(int(op.outputs[0]))
+    )
+    return ModelCost(table.overhead(reader) + sum(cost.instructions for cost in costs), costs)
+
+
+def entry_convolution(
+    table: CostTable, out_height: int, out_width: int, out_channels: int
+) -> float:
+    """The 3x3 stride-2 convolution of three channels that begins a cluster."""
+    return table.instructions(Call("hwc2chw", (out_height, out_width, out_channels)))
+
+
+def spmm(table: CostTable, pixels: int, out_blocks: int, nonzero_blocks: int, block: int) -> float:
+    """A sparse pointwise layer; ``block`` is 1, 2 or 4 output channels."""
+    return table.instructions(Call(f"spmm.{block}", (pixels, out_blocks, nonzero_blocks)))
+
+
+def gemm(table: CostTable, rows: int, depth: int, columns: int) -> float:
+    """A dense pointwise or fully connected layer."""
+    return table.instructions(cost_kernels.gemm(rows, depth, columns, table.row_tiles))
+
+
+def depthwise(
+    table: CostTable,
+    out_height: int,
+    out_width: int,
+    channels: int,
+    kernel: int,
+    stride: int,
+    *,
+    nchw: bool,
+) -> float:
+    """A depthwise convolution of a square kernel: 3 or 5, in NHWC any up to 5."""
+    if nchw:
+        call = cost_kernels.depthwise_chw(out_height, out_width, channels, kernel, stride)
+    else:
+        call = cost_kernels.depthwise(out_height, out_width, channels, kernel * kernel)
+    return table.instructions(call)
+
+
+def add(table: CostTable, elements: int) -> float:
+    """A sum of two tensors of one shape; a product costs the same."""
+    return table.instructions(Call("binary.plain", (1, elements)))
+
+
+def depth_to_space(table: CostTable, elements: int, *, nchw: bool) -> float:
+    """A DEPTH_TO_SPACE of block 2; ``nchw`` at the end of a cluster.
+
+    The cost depends a little on the shape; a square map of 64 channels stands for any.
+    """
+    side = max(1, math.isqrt(elements // 64))
+    pixels = max(1, elements // (64 * side))
+    call = (
+        Call("transpose.depth_to_space", (side * 4, 16, pixels))
+        if nchw
+        else Call("copy.depth_to_space", (side * pixels * 2, 32))
+    )
+    return table.instructions(call)
+
+
+def space_to_depth(table: CostTable, elements: int) -> float:
+    """A SPACE_TO_DEPTH of block 2, of a map of 16 channels."""
+    return table.instructions(Call("copy.space_to_depth", (max(1, elements // 32), 32)))
+
+
+def strided_slice(table: CostTable, elements: int, row: int) -> float:
+    """A slice of ``elements`` elements that lie in runs of ``row`` adjacent ones."""
+    return table.instructions(Call("copy.slice", (elements // row, row)))
+
+
+def reverse(table: CostTable, elements: int, row: int) -> float:
+    """A REVERSE_V2 of height and width; ``row`` is the number of channels."""
+    return table.instructions(Call("builtin.reverse", (elements // row, row)))

@@ -1,0 +1,74 @@
+"""What a model costs, and what ``compress`` would make of it, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgeprune.explain import Forecast, Plan
+from edgeprune.recipe import Recipe
+from edgeprune.report.plan import millions, print_text
+from edgeprune.report.terminal import printable
+
+
+def print_forecast(stored: Plan, recipe: Recipe, after: Forecast | None, console: Console) -> None:
+    """Prints what an inference costs today, and what ``compress`` would make of it.
+
+    Args:
+        stored: The model as it is stored.
+        recipe: The recipe in force.
+        after: After pruning and rewriting; None if that was not predicted.
+        console: Where to print.
+    """
+    if stored.dense_instructions is None:
+        console.print(Text("no prediction of instructions: only float32 on aarch64 was measured"))
+    else:
+        head = "million instructions per inference, estimated from kernels measured on "
+        console.print(Text(f"{head}{stored.cost_core}:"))
+        _print_cost("dense", stored.dense_instructions, "", console)
+        _print_cost("as stored", stored.instructions, "", console)
+        if after is not None:
+            _print_cost("compressed", after.plan.instructions, _made(after, stored), console)
+            for line in after.refused:
+                print_text(" " * 10, f"not done: {line}", console)
+        if stored.rough:
+            print_text("", f"roughly guessed: {', '.join(stored.rough)}", console)
+    if recipe.why:
+        print_text(f"recipe {printable(recipe.name)}: ", recipe.why, console)
+
+
+def _print_cost(name: str, instructions: float | None, detail: str, console: Console) -> None:
+    print_text(f"{name:>12} {millions(instructions):>8}  ", detail, console)
+
+
+def _made(after: Forecast, stored: Plan) -> str:
+    """What ``compress`` would do, in one line."""
+    plan = after.plan
+    pruned = "unpruned"
+    if after.sparsity:
+        pruned = f"{after.sparsity:.0%} zeros, pattern {after.pattern}"
+    split = " (gates split some)" if len(plan.layers) != len(stored.layers) else ""
+    ran = f"{len(plan.sparse)} of {len(plan.layers)} layers sparse{split}"
+    steps = ", ".join(after.steps) or ("" if plan.sparse else after.summary)
+    return "; ".join(part for part in (pruned, ran, steps) if part)
+
+
+def print_grid(cells: Sequence[Forecast], console: Console) -> None:
+    """Prints predicted instructions by sparsity and pattern."""
+    console.print(Text("what pruning would pay: million instructions (layers that run sparse)"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    patterns = list(dict.fromkeys(cell.pattern for cell in cells))
+    table.add_column("zeros", justify="right")
+    for pattern in patterns:
+        table.add_column(pattern, justify="right", no_wrap=True)
+    for sparsity in dict.fromkeys(cell.sparsity for cell in cells):
+        row = [cell for cell in cells if cell.sparsity == sparsity]
+        table.add_row(
+            f"{sparsity:.0%}",
+            *(f"{millions(c.plan.instructions)} ({len(c.plan.sparse)})" for c in row),
+        )
+    console.print(table)
