@@ -39,6 +39,9 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.BOOL: np.dtype(np.bool_),
 }
 
+PAYING_STRIDES = (1, 2)
+"""Strides of 1x1 convolutions that can run sparse, 2 behind a selection of every second pixel."""
+
 FILTER_OPERANDS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1}
 """Operators with a weight tensor, and which operand it is."""
 
@@ -165,15 +168,22 @@ def buffer_uses(model: Model) -> Counter[int]:
     return uses
 
 
-def is_pointwise(model: Model, subgraph: Subgraph, op: Operator) -> bool:
-    """Whether ``op`` is a 1x1 convolution of stride 1, which XNNPACK can run as SPMM."""
+def is_pointwise(
+    model: Model, subgraph: Subgraph, op: Operator, strides: tuple[int, ...] = (1,)
+) -> bool:
+    """Whether ``op`` is a 1x1 convolution of one of these strides.
+
+    XNNPACK can run one of stride 1 as SPMM; :data:`PAYING_STRIDES` are those that the rewrite stage
+    turns into such.
+    """
     if op_name(model, op) != "CONV_2D":
         return False
     shape = shape_of(subgraph.tensors[op.inputs[1]])
     options = op.builtinOptions
     return (
         shape[1:3] == (1, 1)
-        and (options.strideH, options.strideW) == (1, 1)
+        and options.strideH == options.strideW
+        and options.strideH in strides
         and shape[3] == shape_of(subgraph.tensors[op.inputs[0]])[3]
     )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from edgeprune.artifacts import Loaded, ModelFile
+import numpy as np
+
+from edgeprune.artifacts import Dataset, Loaded, ModelFile
 from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
 
 FLAVOURS = ("tf_keras", "keras")
@@ -76,6 +78,14 @@ def build(flavour, kind, seed=0):
             x = keras.Model(inner_in, inner_out, name="inner")(x)
         x = layers.Dense(4, activation="softmax", name="head")(layers.GlobalAveragePooling2D()(x))
         return keras.Model(inputs, x, name="graph")
+
+
+def dataset(n=96, seed=0):
+    """Images whose mean tells their class."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 4, n)
+    x = rng.normal(size=(n, *SHAPE)).astype(np.float32) + y[:, None, None, None]
+    return Dataset(x.astype(np.float32), y, x[:8].astype(np.float32), y[:8], "made up")
 
 
 def save(model, path, **rest):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from edgeprune import graph
 from edgeprune.artifacts import Array, BoolArray, Dataset, Loaded, Pruned, PrunedTensor
+from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.fine_tune import fine_tune
-from edgeprune.prune.flatbuffer import prune_tflite
-from edgeprune.prune.keras_model import Weight, clone, prunable_weights
-from edgeprune.prune.magnitude import magnitude_mask
+from edgeprune.prune.flatbuffer import filters, prune_filters
+from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
+from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
 from edgeprune.prune.spec import PruneSpec, check
 
 __all__ = ["PruneSpec", "prune"]
@@ -24,6 +27,8 @@ def prune(
     spec: PruneSpec,
     data: Dataset | None,
     progress: Callable[[str], None] | None = None,
+    cpu: Cpu | None = None,
+    dense: bytes | None = None,
 ) -> Pruned:
     """Prunes a copy of the model.
 
@@ -35,6 +40,9 @@ def prune(
         spec: What to prune and how to train; a sparsity of 0 prunes nothing.
         data: To fine-tune with, or None.
         progress: Told a line per epoch, or None.
+        cpu: The board's cores; only the pattern ``kernel``, which chooses for them, needs it.
+        dense: A Keras model as float TFLite, from which ``kernel`` reads its layers' sizes;
+            without it they count as unknown.
 
     Returns:
         The pruned model, with masks and counts per tensor. ``control`` is the dense model trained
@@ -48,53 +56,74 @@ def prune(
     if spec.sparsity == 0:
         return _unpruned(model, "sparsity 0: nothing was pruned")
     if model.tflite is not None:
-        return _prune_tflite(model, model.tflite, spec, has_data=data is not None)
-    return _prune_keras(model, spec, data, progress or (lambda line: None))
+        return _prune_tflite(model, model.tflite, spec, cpu, has_data=data is not None)
+    keras = import_keras(model.flavour or "keras")
+    keras.utils.set_random_seed(spec.seed)
+    copied = clone(model)
+    weights = prunable_weights(copied, spec.layers)
+    if not weights:
+        return _unpruned(model, _nothing(spec))
+    layers = layers_of(weights, dense if spec.pattern == "kernel" else None)
+    choice = _choice(layers, spec, cpu)
+    weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
+    done = _prune_keras(model, copied, weights, spec, data, progress or (lambda line: None))
+    return dataclasses.replace(done, notes=(*done.notes, *choice.notes))
 
 
 def _unpruned(model: Loaded, note: str) -> Pruned:
     return Pruned(model, {}, (), fine_tuned=False, profiling_only=False, notes=(note,))
 
 
-def _prune_tflite(model: Loaded, tflite: bytes, spec: PruneSpec, has_data: bool) -> Pruned:
-    pruned, masks, tensors = prune_tflite(tflite, spec)
-    if not tensors:
-        return _unpruned(model, _nothing(spec))
-    notes = ["weights were zeroed at once: a .tflite file cannot be fine-tuned"]
-    if not has_data:
-        notes = ["weights were zeroed at once, without data"]
+def _choice(layers: Sequence[Layer], spec: PruneSpec, cpu: Cpu | None) -> Choice:
+    if spec.pattern != "kernel":
+        return Choice({layer.name: spec.pattern for layer in layers}, ())
+    if cpu is None:
+        raise ModelError("the pattern kernel chooses for a board's cores, and none were named")
+    return choose_patterns(layers, spec.sparsity, cpu)
+
+
+def _prune_tflite(
+    loaded: Loaded, tflite: bytes, spec: PruneSpec, cpu: Cpu | None, has_data: bool
+) -> Pruned:
+    model = graph.read(tflite)
+    found = filters(model, spec.layers)
+    if not found:
+        return _unpruned(loaded, _nothing(spec))
+    choice = _choice([one.layer for one in found], spec, cpu)
+    masks, tensors = prune_filters(model, found, choice.patterns, spec.sparsity)
+    note = "weights were zeroed at once" + (
+        ": a .tflite file cannot be fine-tuned" if has_data else ", without data"
+    )
     return Pruned(
-        dataclasses.replace(model, tflite=pruned),
+        dataclasses.replace(loaded, tflite=graph.write(model)),
         masks,
         tuple(tensors),
         fine_tuned=False,
         profiling_only=True,
-        notes=tuple(notes),
+        notes=(note, *choice.notes),
     )
 
 
 def _prune_keras(
-    model: Loaded, spec: PruneSpec, data: Dataset | None, progress: Callable[[str], None]
+    model: Loaded,
+    copied: Any,
+    weights: list[Weight],
+    spec: PruneSpec,
+    data: Dataset | None,
+    progress: Callable[[str], None],
 ) -> Pruned:
+    """Prunes ``copied``, a copy of the Keras model, in place."""
     flavour = model.flavour or "keras"
-    keras = import_keras(flavour)
-    keras.utils.set_random_seed(spec.seed)
-    copied = clone(model)
-    weights = prunable_weights(copied, spec.layers)
-    if not weights:
-        return _unpruned(model, _nothing(spec))
     training = _training_data(data)
     control = None
     notes: tuple[str, ...] = ("weights were zeroed at once, without training data",)
     if training is None:
-        masks = {weight.name: magnitude_mask(weight.value(), spec.sparsity) for weight in weights}
-        for weight in weights:
-            weight.variable.assign(weight.value() * masks[weight.name])
+        masks = {weight.name: weight.prune(spec.sparsity) for weight in weights}
     else:
         masks = fine_tune(copied, flavour, weights, spec, training, progress)
         notes = (f"fine-tuned for {spec.epochs} epochs on {len(training[0])} samples",)
         if spec.control:
-            keras.utils.set_random_seed(spec.seed)
+            import_keras(flavour).utils.set_random_seed(spec.seed)
             dense = clone(model)
             fine_tune(dense, flavour, [], spec, training, lambda line: progress(f"dense: {line}"))
             control = dataclasses.replace(model, keras=dense)

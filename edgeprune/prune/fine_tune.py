@@ -26,7 +26,6 @@ from edgeprune.keras_flavours import (
 from edgeprune.prune.batch_norm import measure_again
 from edgeprune.prune.keras_model import Weight
 from edgeprune.prune.loss import loss_for
-from edgeprune.prune.magnitude import magnitude_mask
 from edgeprune.prune.schedule import cubic_sparsity, ramp_steps, update_steps
 from edgeprune.prune.spec import PruneSpec
 
@@ -49,7 +48,7 @@ def fine_tune(
     Args:
         model: One input, one output.
         flavour: Which Keras it belongs to.
-        weights: What to prune; empty trains the model as it is.
+        weights: What to prune, each in its own pattern; empty trains the model as it is.
         spec: Sparsity, epochs, batch size, learning rate and seed.
         data: Inputs ``(n, ...)`` and targets ``(n, ...)``.
         progress: Told a line per epoch.
@@ -153,11 +152,9 @@ class _Trainer:
     def prune(self, sparsity: float) -> None:
         """Makes the masks anew from the weights as they are, and applies them."""
         for weight in self._weights:
-            value = weight.value()
-            mask = magnitude_mask(value, sparsity)
+            mask = weight.prune(sparsity)
             self.masks[weight.name] = mask
             self._factors[weight.name].assign(mask.astype(np.float32))
-            weight.variable.assign(value * mask)
 
     def is_lost(self) -> bool:
         """Whether a trained weight is no finite number any more."""

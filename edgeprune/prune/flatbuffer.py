@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
 from edgeprune import graph
 from edgeprune.artifacts import Array, BoolArray, FloatArray, PrunedTensor
 from edgeprune.errors import ModelError
-from edgeprune.prune.magnitude import magnitude_mask
-from edgeprune.prune.spec import PruneSpec
+from edgeprune.prune.kernel_pattern import Layer
+from edgeprune.prune.layer_sizes import pixels_of
+from edgeprune.prune.patterns.base import PATTERNS
 
 
-def prune_tflite(
-    tflite: bytes, spec: PruneSpec
-) -> tuple[bytes, dict[str, BoolArray], list[PrunedTensor]]:
-    """Zeroes the smallest weights of each tensor.
+@dataclass(frozen=True)
+class Filter:
+    """A weight tensor to prune.
+
+    Attributes:
+        name: The tensor's, made unique.
+        buffer: Index of its buffer.
+        weights: Shape ``(out_channels, ..., in_channels)``.
+        pixels: As :func:`pixels_of` says.
+    """
+
+    name: str
+    buffer: int
+    weights: FloatArray
+    pixels: int
+
+    @property
+    def matrix(self) -> FloatArray:
+        """The weights as ``(out_channels, in_channels)``."""
+        return self.weights.reshape(self.weights.shape[0], -1)
+
+    @property
+    def layer(self) -> Layer:
+        """What the choice of a pattern needs to know."""
+        out_channels, in_channels = self.matrix.shape
+        return Layer(self.name, out_channels, in_channels, self.pixels)
+
+
+def filters(model: graph.Model, layers: str) -> list[Filter]:
+    """The weights to prune in graph order, each once.
 
     Args:
-        tflite: A float32 model.
-        spec: ``layers`` ``paying`` takes 1x1 convolutions of stride 1 and dense layers, ``all``
-            every convolution that is not depthwise.
-
-    Returns:
-        The new file, masks by tensor name, and what was pruned in graph order.
+        model: A float32 model.
+        layers: ``paying`` takes 1x1 convolutions of stride 1 or 2 and dense layers, ``all`` every
+            convolution that is not depthwise.
 
     Raises:
         ModelError: A tensor to prune is not stored as dense float32.
     """
-    model = graph.read(tflite)
-    masks: dict[str, BoolArray] = {}
-    tensors: list[PrunedTensor] = []
-    done: set[int] = set()
+    found: dict[int, Filter] = {}
+    names: set[str] = set()
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
-            if not _is_prunable(model, subgraph, op, spec.layers):
+            if not _is_prunable(model, subgraph, op, layers):
                 continue
             tensor = graph.stored_source(subgraph, op.inputs[1])
-            if int(tensor.buffer) in done or model.buffers[tensor.buffer].data is None:
+            buffer = int(tensor.buffer)
+            if buffer in found or model.buffers[buffer].data is None:
                 continue  # shared with an operator before, or computed at run time
-            done.add(int(tensor.buffer))
             name = graph.tensor_name(tensor)
             weights = graph.constant(model, tensor)
             if weights is None or weights.dtype != "float32":
@@ -46,13 +71,35 @@ def prune_tflite(
                     f"weights of {name!r} are already quantized or sparse, expected float32: "
                     "use --sparsity 0"
                 )
-            mask = magnitude_mask(weights, spec.sparsity)
-            model.buffers[tensor.buffer].data = _bytes_of(weights * mask)
-            name = name if name not in masks else f"{name}#{tensor.buffer}"
-            masks[name] = mask
-            zeros = weights.size - int((weights * mask != 0).sum())
-            tensors.append(PrunedTensor(name, weights.size, zeros))
-    return graph.write(model), masks, tensors
+            name = name if name not in names else f"{name}#{buffer}"
+            names.add(name)
+            found[buffer] = Filter(name, buffer, weights, pixels_of(model, subgraph, op))
+    return list(found.values())
+
+
+def prune_filters(
+    model: graph.Model, found: list[Filter], patterns: Mapping[str, str], sparsity: float
+) -> tuple[dict[str, BoolArray], list[PrunedTensor]]:
+    """Zeroes the least important weights of each tensor in place.
+
+    Args:
+        model: Is changed.
+        found: Its filters.
+        patterns: Name of a filter to the pattern that prunes it.
+        sparsity: Share of zeros, in [0, 1).
+
+    Returns:
+        Masks by name in the filters' shapes, and what was pruned.
+    """
+    masks: dict[str, BoolArray] = {}
+    tensors: list[PrunedTensor] = []
+    for one in found:
+        done = PATTERNS.get(patterns[one.name])(one.matrix, sparsity)
+        model.buffers[one.buffer].data = _bytes_of(done.values)
+        masks[one.name] = done.mask.reshape(one.weights.shape)
+        zeros = done.values.size - int(np.count_nonzero(done.values))
+        tensors.append(PrunedTensor(one.name, done.values.size, zeros))
+    return masks, tensors
 
 
 def _is_prunable(
@@ -60,9 +107,10 @@ def _is_prunable(
 ) -> bool:
     name = graph.op_name(model, op)
     if name == "CONV_2D":
-        return layers == "all" or graph.is_pointwise(model, subgraph, op)
+        is_paying = graph.is_pointwise(model, subgraph, op, graph.PAYING_STRIDES)
+        return layers == "all" or is_paying
     return name == "FULLY_CONNECTED"
 
 
 def _bytes_of(values: FloatArray) -> Array:
-    return np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8)

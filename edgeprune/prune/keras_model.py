@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import FloatArray, Loaded
+from edgeprune.artifacts import BoolArray, FloatArray, Loaded
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import (
     call,
@@ -24,6 +24,9 @@ from edgeprune.keras_flavours import (
     one_line,
     quiet,
 )
+from edgeprune.prune.kernel_pattern import Layer
+from edgeprune.prune.layer_sizes import sizes
+from edgeprune.prune.patterns.base import PATTERNS
 
 _CONVOLUTIONS = {
     *(f"Conv{n}D" for n in (1, 2, 3)),
@@ -39,15 +42,29 @@ class Weight:
 
     Attributes:
         name: Layer path and weight name, as ``block1/conv/kernel``.
-        variable: The Keras variable.
+        variable: The Keras variable; its last axis is that of the output channels.
+        pattern: Name of the pattern that prunes it.
     """
 
     name: str
     variable: Any
+    pattern: str = "unstructured"
 
     def value(self) -> FloatArray:
         """The weights as they are now."""
         return np.asarray(self.variable.numpy())
+
+    def matrix(self) -> FloatArray:
+        """The weights as they are now, ``(out_channels, in_channels)``."""
+        value = self.value()
+        return value.reshape(-1, value.shape[-1]).T
+
+    def prune(self, sparsity: float) -> BoolArray:
+        """Zeroes the share ``sparsity`` of the weights; the mask is True where one is kept."""
+        done = PATTERNS.get(self.pattern)(self.matrix(), sparsity)
+        shape = tuple(self.variable.shape)
+        self.variable.assign(done.values.T.reshape(shape))
+        return np.ascontiguousarray(done.mask.T).reshape(shape)
 
 
 def prunable_weights(model: Any, layers: str) -> list[Weight]:
@@ -55,7 +72,7 @@ def prunable_weights(model: Any, layers: str) -> list[Weight]:
 
     Args:
         model: A Keras model of either Keras.
-        layers: ``paying``: kernels of dense layers and of convolutions of size and stride 1,
+        layers: ``paying``: kernels of dense layers and of convolutions of size 1 and stride 1 or 2,
             which XNNPACK has sparse kernels for; ``all``: of every convolution that is not
             depthwise. Of a separable convolution it is the pointwise kernel in both cases.
     """
@@ -72,6 +89,21 @@ def prunable_weights(model: Any, layers: str) -> list[Weight]:
         names.add(name)
         found[id(variable)] = Weight(name, variable)
     return list(found.values())
+
+
+def layers_of(weights: list[Weight], dense: bytes | None) -> list[Layer]:
+    """What the choice of a pattern needs to know of each kernel.
+
+    Args:
+        weights: Kernels of the unpruned model.
+        dense: The same model as float TFLite; None leaves the sizes unknown.
+    """
+    matrices = [weight.matrix() for weight in weights]
+    pixels = [None] * len(weights) if dense is None else sizes(dense, matrices)
+    return [
+        Layer(weight.name, matrix.shape[0], matrix.shape[1], size)
+        for weight, matrix, size in zip(weights, matrices, pixels, strict=True)
+    ]
 
 
 def walk(model: Any) -> Iterator[tuple[str, Any]]:
@@ -103,7 +135,7 @@ def _kernel_of(layer: Any, layers: str) -> str:
         kinds & {"Conv1D", "Conv2D"}
         and not any("Transpose" in kind for kind in kinds)
         and set(layer.kernel_size) == {1}
-        and set(layer.strides) == {1}
+        and set(layer.strides) in ({1}, {2})
         and layer.groups == 1
     )
     return "kernel" if is_pointwise else ""

@@ -8,12 +8,12 @@ from edgeprune.errors import ModelError
 from edgeprune.prune import PruneSpec, prune
 
 
-def small(storage="float32"):
+def small(storage="float32", stride=3):
     net = Net()
     x = net.input(1, 8, 8, 3)
     x = net.conv(x, 8, kernel=3, stride=2)
     x = net.conv(x, 12, storage=storage)
-    x = net.conv(x, 12, stride=2)
+    x = net.conv(x, 12, stride=stride)
     return net.build(x)
 
 
@@ -31,7 +31,7 @@ def zeros_by_shape(tflite):
     return found
 
 
-def test_only_pointwise_convolutions_of_stride_1_are_pruned():
+def test_only_pointwise_convolutions_of_stride_1_or_2_are_pruned():
     done = prune(loaded(small()), PruneSpec(sparsity=0.75), None)
     assert zeros_by_shape(done.model.tflite) == {
         (8, 3, 3, 3): 0,
@@ -40,6 +40,8 @@ def test_only_pointwise_convolutions_of_stride_1_are_pruned():
     }
     assert [(t.weights, t.zeros) for t in done.tensors] == [(96, 72)]
     assert done.profiling_only
+    strided = prune(loaded(small(stride=2)), PruneSpec(sparsity=0.75), None)
+    assert zeros_by_shape(strided.model.tflite)[12, 1, 1, 12] == 108
 
 
 def test_all_takes_every_convolution():
