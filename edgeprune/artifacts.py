@@ -333,3 +333,35 @@ class RunResult:
     emulated: bool
     measured: tuple[Measured, ...]
     reasons: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class RewriteNote:
+    """What one pass of the rewrite stage did, or refused to do, at one place.
+
+    Attributes:
+        rewrite: Name of the pass, its file's.
+        layer: Name of the output tensor of the operator concerned.
+        done: Whether the graph was changed.
+        detail: What was done, or why not, in words.
+    """
+
+    rewrite: str
+    layer: str
+    done: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """Output of the rewrite stage.
+
+    Attributes:
+        tflite: The model; the input itself where nothing was won.
+        notes: What each pass did or refused.
+        summary: What is won, or why nothing is, in one line.
+    """
+
+    tflite: bytes
+    notes: tuple[RewriteNote, ...]
+    summary: str

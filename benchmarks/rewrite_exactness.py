@@ -1,0 +1,99 @@
+"""Does a rewritten model compute the same? Trained models, 1,000 inputs, host's built-in kernels.
+
+MLPerf Tiny's ResNet-8 (CIFAR-10 test images) and keyword net (random inputs of the strength of its
+features). Each as it was trained, and with 90 % of its pointwise and dense weights zero. Passes are
+applied whether or not they pay: with dense kernels priced a hundredfold, every cluster that can be
+made is made.
+
+    python benchmarks/rewrite_exactness.py [INPUTS]
+"""
+
+import dataclasses
+import io
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edgeprune import graph
+from edgeprune.artifacts import Samples
+from edgeprune.board import load_board
+from edgeprune.explain import explain
+from edgeprune.explain.cost import CostTable, cost_table
+from edgeprune.load import load
+from edgeprune.pipeline import float_tflite
+from edgeprune.prune import PruneSpec, prune
+from edgeprune.rewrite import apply_passes
+from edgeprune.verify import reference_outputs
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def priced(table: CostTable) -> CostTable:
+    """The table with dense matrix products at a hundred times their cost."""
+    dear = {
+        kernel: {loop: 100 * count for loop, count in loops.items()}
+        if kernel.split(".")[0] in ("gemm", "igemm")
+        else loops
+        for kernel, loops in table.kernels.items()
+    }
+    return dataclasses.replace(table, kernels=dear)
+
+
+def images(count: int) -> Samples:
+    """CIFAR-10's test images as float32 in [0, 255]."""
+    packed = np.load(SHARED / "data" / "cifar10.npz")
+    jpegs, offsets = packed["jpeg_test"], packed["offset_test"][: count + 1]
+    pairs = itertools.pairwise(offsets)
+    decoded = [Image.open(io.BytesIO(jpegs[a:b].tobytes())) for a, b in pairs]
+    return [[np.asarray(image, np.float32)[None]] for image in decoded]
+
+
+def features(count: int) -> Samples:
+    """Random inputs of shape (1, 49, 10, 1)."""
+    rng = np.random.default_rng(0)
+    return [[rng.normal(0, 3, (1, 49, 10, 1)).astype(np.float32)] for _ in range(count)]
+
+
+def gap(before: bytes, after: bytes, samples: Samples) -> float:
+    """Largest difference as a share of the largest output."""
+    theirs = np.stack([row[0] for row in reference_outputs(before, samples)])
+    ours = np.stack([row[0] for row in reference_outputs(after, samples)])
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def main() -> None:
+    """Prints a line a model."""
+    if not SHARED.is_dir():
+        sys.exit("the trained models are not at hand: nothing measured")
+    count = int(sys.argv[1]) if sys.argv[1:] else 1000
+    cpu = load_board("rpi4").cpu
+    table = cost_table(cpu)
+    if table is None:
+        sys.exit("there is no cost table for the core")
+    for name, make in (("pretrainedResnet.h5", images), ("kws_ref_model", features)):
+        samples = make(count)
+        path = SHARED / "models" / name
+        loaded = load(path, allow_code=False)
+        loaded = dataclasses.replace(
+            loaded, keras=None, flavour=None, tflite=float_tflite(path, False)
+        )
+        for sparsity in (0.0, 0.9):
+            spec = PruneSpec(sparsity=sparsity, pattern="unstructured")
+            before = prune(loaded, spec, None).model.tflite or b""
+            model = graph.read(before)
+            notes = apply_passes(model, cpu, priced(table))
+            after = graph.write(model)
+            sparse = len(explain(after, cpu, assume_armed=True).sparse)
+            passes = sorted({note.rewrite for note in notes if note.done})
+            print(
+                f"{name:20} {sparsity:4.0%} zeros: {gap(before, after, samples):.1e} of the largest "
+                f"output on {len(samples)} inputs, {sparse} sparse layers, {', '.join(passes)}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Stage ``rewrite``: exact changes to a float TFLite graph, so that its layers run sparse.
+
+Small passes bring operators into a form that XNNPACK's sparse path accepts; the turn gives strided
+convolutions the padding it wants; gates let its clusters begin and end where a prediction of the
+cost says that it pays. A model that would not get faster is left as it came.
+"""
+
+from __future__ import annotations
+
+from edgeprune import graph, graph_edit
+from edgeprune.artifacts import RewriteNote, Rewritten
+from edgeprune.board import Cpu
+from edgeprune.explain import explain, has_sparse_kernels
+from edgeprune.explain.cost import CostTable, cost_table
+from edgeprune.explain.reader import Reader
+from edgeprune.rewrite import (
+    average_pool,
+    constant_operands,
+    dense_to_pointwise,
+    gates,
+    hard_swish,
+    prelu,
+    scalar_folding,
+    stem_channels,
+    strided_pointwise,
+    swish,
+    turn,
+)
+from edgeprune.rewrite.dense_head import join_where_cheaper
+from edgeprune.rewrite.placement import place
+
+__all__ = ["apply_passes", "rewrite"]
+
+LEAST_GAIN = 0.01
+"""Share of the predicted instructions that a rewrite must save to be taken."""
+
+
+def rewrite(tflite: bytes, cpu: Cpu) -> Rewritten:
+    """Rewrites a model for the sparse kernels of a core, where that is predicted to pay.
+
+    Args:
+        tflite: A float model whose weights have their final zeros.
+        cpu: The board's cores.
+
+    Returns:
+        The new file, or ``tflite`` itself where nothing is won.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    table = cost_table(cpu)
+    if table is None or not has_sparse_kernels(cpu):
+        return Rewritten(tflite, (), f"the runtime has no sparse kernels for {cpu.core}")
+    model = graph.read(tflite)
+    if graph.computes_on_integers(model):
+        return Rewritten(tflite, (), "the model computes on integers, which never run sparse")
+    plan = explain(model, cpu, assume_armed=True)
+    before = plan.dense_instructions if plan.wrong else plan.instructions
+    notes = apply_passes(model, cpu, table)
+    plan = explain(model, cpu, assume_armed=True)
+    if plan.wrong:
+        why = f"the runtime would compute {plan.wrong[0]} wrong"
+        return Rewritten(tflite, (), why)
+    after = plan.instructions
+    if not plan.sparse or before is None or after is None or after > before * (1 - LEAST_GAIN):
+        return Rewritten(tflite, (), "no layer would get faster by running sparse")
+    gain = f"{before / 1e6:.2f} M to {after / 1e6:.2f} M instructions per inference predicted"
+    graph_edit.compact(model)
+    return Rewritten(graph.write(model), tuple(notes), gain)
+
+
+def apply_passes(model: graph.Model, cpu: Cpu, table: CostTable) -> list[RewriteNote]:
+    """Every pass, in the order in which one prepares the next."""
+    notes = average_pool.apply(model)
+    notes += dense_to_pointwise.apply(model)
+    notes += hard_swish.apply(model)
+    notes += swish.apply(model)
+    notes += scalar_folding.apply(model)
+    notes += prelu.apply(model)
+    notes += constant_operands.apply(model)
+    axes = turn.best_axes(model)
+    notes += strided_pointwise.apply(model, explicit=not axes)
+    notes += turn.apply(model, axes)
+    notes += stem_channels.apply(model)
+    notes += join_where_cheaper(model, table)
+    placement = place(Reader(model, model.subgraphs[0]), cpu, table)
+    return notes + gates.apply(model, placement)
