@@ -207,6 +207,24 @@ def board_names() -> list[str]:
     return sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")})
 
 
+def twin(board: Board) -> Board | None:
+    """The emulated board with the same core and instruction set, or None.
+
+    Boards that cannot be read are passed over: they are another command's business.
+    """
+    for name in board_names():
+        try:
+            other = load_board(name)
+        except ConfigError:
+            continue
+        if other.transport.use == "qemu" and (other.cpu.core, other.cpu.isa) == (
+            board.cpu.core,
+            board.cpu.isa,
+        ):
+            return other
+    return None
+
+
 def _folders() -> list[Path]:
     """Where board files live; the first hit wins: the user's own folder, then the shipped one."""
     own = os.environ.get("EDGEPRUNE_BOARDS")

@@ -1,0 +1,98 @@
+"""The host's own interpreter: the reference that a board's outputs are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeprune import graph
+from edgeprune.artifacts import Array, Samples
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import quiet
+
+
+class HostModel:
+    """A model in the host's own interpreter.
+
+    Args:
+        tflite: The file's bytes.
+        reference: Use the built-in kernels instead of XNNPACK.
+    """
+
+    def __init__(self, tflite: bytes, *, reference: bool) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        resolver = (
+            OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if reference else OpResolverType.AUTO
+        )
+        try:
+            with quiet():  # the runtime greets on stderr
+                self._interpreter: Any = Interpreter(
+                    model_content=tflite, experimental_op_resolver_type=resolver, num_threads=2
+                )
+                self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"LiteRT on the host cannot run the model: {_line(error)}") from error
+        model = graph.read(tflite)
+        self._inputs, self._outputs = graph.io_tensors(model)
+        self.output_tensors = [model.subgraphs[0].tensors[i] for i in self._outputs]
+        self.input_tensors = [model.subgraphs[0].tensors[i] for i in self._inputs]
+
+    def __call__(self, sample: Sequence[Array]) -> list[Array]:
+        """Outputs of one inference, in the graph's order.
+
+        Raises:
+            ModelError: The runtime refused.
+        """
+        try:
+            for index, value in zip(self._inputs, sample, strict=True):
+                self._interpreter.set_tensor(index, value)
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"LiteRT on the host failed: {_line(error)}") from error
+        return [np.array(self._interpreter.get_tensor(index)) for index in self._outputs]
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def reference_outputs(tflite: bytes, samples: Samples) -> Samples:
+    """Outputs of the host's trusted kernels for ``samples``; ``tflite`` must be stored dense.
+
+    Raises:
+        ModelError: The host cannot run the model.
+    """
+    model = HostModel(tflite, reference=not graph.computes_on_integers(graph.read(tflite)))
+    return [model(sample) for sample in samples]
+
+
+def rounding_of(tflite: bytes, samples: Samples) -> list[float]:
+    """How far right kernels differ on a network, because they sum in another order.
+
+    Args:
+        tflite: A model that is stored dense, so that neither of the two runs a sparse kernel.
+        samples: Inputs.
+
+    Returns:
+        One number an output: the largest difference between the host's built-in kernels and
+        XNNPACK's. 0.0 for integer networks, where built-in kernels are no second opinion, and
+        where the two differ by what is no number.
+
+    Raises:
+        ModelError: The host cannot run the model.
+    """
+    model = graph.read(tflite)
+    count = len(graph.io_tensors(model)[1])
+    if graph.computes_on_integers(model):
+        return [0.0] * count
+    built_in = HostModel(tflite, reference=True)
+    fast = HostModel(tflite, reference=False)
+    worst = np.zeros(count)
+    for sample in samples:
+        for k, (ours, theirs) in enumerate(zip(built_in(sample), fast(sample), strict=True)):
+            gap = np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(initial=0.0)
+            worst[k] = max(worst[k], gap)
+    return [float(gap) if np.isfinite(gap) else 0.0 for gap in worst]

@@ -1,0 +1,72 @@
+"""Inputs to compare outputs on, and data as a tensor stores it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeprune import graph
+from edgeprune.artifacts import Array, Dataset, Samples
+from edgeprune.errors import ModelError
+
+
+def sample_inputs(tflite: bytes, data: Dataset | None, count: int, seed: int = 0) -> Samples:
+    """Inputs to compare outputs on: the first test samples, and seeded random ones to fill up.
+
+    Random floats are uniform in [0, c), where c is drawn from [0, 1) for each input, because noise
+    of one strength looks alike to a network with a global mean; random integers span their type.
+
+    Args:
+        tflite: The model.
+        data: The user's data, or None.
+        count: How many inputs.
+        seed: Of the random ones.
+
+    Raises:
+        ModelError: An input has a type that cannot be made.
+    """
+    model = graph.read(tflite)
+    tensors = [model.subgraphs[0].tensors[i] for i in graph.io_tensors(model)[0]]
+    samples: Samples = []
+    if data is not None and len(tensors) == 1:
+        samples = [[as_input(row[None], tensors[0])] for row in data.x_test[:count]]
+    rng = np.random.default_rng(seed)
+    missing = count - len(samples)
+    return samples + [[_random(rng, tensor) for tensor in tensors] for _ in range(missing)]
+
+
+def _random(rng: np.random.Generator, tensor: graph.Tensor) -> Array:
+    dtype, shape = graph.dtype_of(tensor), _fixed_shape(tensor)
+    if dtype is None:
+        raise ModelError(f"input {graph.tensor_name(tensor)!r} has a type edgeprune cannot make")
+    if dtype.kind == "f":
+        return (rng.random(shape, np.float32) * np.float32(rng.random())).astype(dtype)
+    if dtype.kind == "b":
+        return rng.integers(0, 2, shape).astype(dtype)
+    limits = np.iinfo(dtype)
+    if dtype.itemsize > 2:  # indices, most likely: small ones are valid everywhere
+        return rng.integers(0, 2, shape).astype(dtype)
+    return rng.integers(limits.min, limits.max + 1, shape).astype(dtype)
+
+
+def _fixed_shape(tensor: graph.Tensor) -> tuple[int, ...]:
+    return tuple(max(size, 1) for size in graph.shape_of(tensor))
+
+
+def as_input(values: Array, tensor: graph.Tensor) -> Array:
+    """Values in the units of the data, as the tensor stores them: quantized where it is integer.
+
+    Raises:
+        ModelError: The values do not fit the tensor's shape.
+    """
+    dtype, shape = graph.dtype_of(tensor), _fixed_shape(tensor)
+    if values.size != np.prod(shape):
+        raise ModelError(f"data of shape {values.shape[1:]} for an input of shape {shape[1:]}")
+    values = values.reshape(shape)
+    quantization = tensor.quantization
+    has_scale = quantization is not None and quantization.scale is not None
+    if dtype is not None and dtype.kind in "iu" and has_scale and len(quantization.scale):
+        steps = np.rint(values / quantization.scale[0]) + quantization.zeroPoint[0]
+        limits = np.iinfo(dtype)
+        quantized: Array = np.clip(steps, limits.min, limits.max).astype(dtype)
+        return quantized
+    return values.astype(dtype)

@@ -1,0 +1,114 @@
+"""Outputs of a board, and the verdict on them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from edgeprune.agents.session import start_agent
+from edgeprune.artifacts import Parity, RunResult, Samples
+from edgeprune.errors import VerifyError
+from edgeprune.transports.base import Transport
+from edgeprune.verify.locate import Infer, locate
+from edgeprune.verify.parity import Comparison
+
+LOAD_S = 600.0
+"""How long loading a model may take; emulated, packing 100 M weights is slow."""
+
+INFERENCE_S = 600.0
+"""How long one inference may take, emulated ones included."""
+
+
+def board_outputs(
+    transport: Transport,
+    agent: str,
+    runtime: str,
+    model: str,
+    samples: Samples,
+    processes: int = 1,
+) -> Samples:
+    """Outputs of a file on a device.
+
+    Args:
+        transport: The open way to it.
+        agent: Path of the agent there.
+        runtime: Path of ``libLiteRt.so`` there.
+        model: Path of the file there.
+        samples: Inputs.
+        processes: Agents that share the samples, where the device is this machine.
+
+    Raises:
+        DeviceError: The device or the way to it failed.
+    """
+
+    def part(first: int) -> Samples:
+        with start_agent(transport, agent) as session:
+            session.load(runtime, model, timeout_s=LOAD_S)
+            return [
+                session.infer([sample], timeout_s=INFERENCE_S)[0]
+                for sample in samples[first::processes]
+            ]
+
+    processes = max(1, min(processes, len(samples)))
+    with ThreadPoolExecutor(processes) as pool:
+        parts = list(pool.map(part, range(processes)))
+    return [parts[k % processes][k // processes] for k in range(len(samples))]
+
+
+def checked(comparison: Comparison, found: Samples, where: str, infer: Infer) -> Parity:
+    """The parity of outputs that are right.
+
+    Args:
+        comparison: What they must be.
+        found: The board's outputs.
+        where: What made them.
+        infer: Runs another file on that board, to find the layer that is wrong.
+
+    Raises:
+        VerifyError: They are wrong; the message names the layer where they first differ.
+    """
+    name = comparison.name
+    if not all(np.isfinite(value).all() for row in comparison.expected for value in row):
+        raise VerifyError(
+            f"{name}: the reference on the host computes outputs that are no numbers (NaN or "
+            "infinity), so that nothing can be compared: mend the model; nothing was written"
+        )
+    result = comparison.parity(found, where)
+    if result.passed:
+        return result
+    raise VerifyError(
+        f"{name}: outputs on {where} differ from the reference by {result.max_abs_diff:.3g}, more "
+        f"than {result.limit:.3g}; {locate(comparison, found, infer)}; nothing was written"
+    )
+
+
+def with_parity(
+    found: RunResult,
+    comparisons: Sequence[Comparison],
+    outputs: dict[str, Samples],
+    infer: Callable[[bytes, Samples], Samples],
+) -> RunResult:
+    """Adds each variant's parity to what a device brought back.
+
+    Args:
+        found: The run.
+        comparisons: What each variant's outputs must be.
+        outputs: The device's outputs by variant.
+        infer: Runs another file on that device.
+
+    Raises:
+        VerifyError: A variant's outputs are wrong on the device.
+    """
+    where = f"{found.device.id}, {found.device.runtime_version}"
+    wanted = {comparison.name: comparison for comparison in comparisons}
+    measured, reasons = [], list(found.reasons)
+    for item in found.measured:
+        comparison = wanted[item.variant]
+        if weakness := comparison.weakness():
+            reasons.append(f"{item.variant}: {weakness}")
+        result = checked(comparison, outputs[item.variant], where, infer)
+        measured.append(dataclasses.replace(item, parity=result))
+    return dataclasses.replace(found, measured=tuple(measured), reasons=tuple(reasons))
