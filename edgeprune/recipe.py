@@ -7,11 +7,13 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeprune.board import Cpu
 from edgeprune.errors import ConfigError
 from edgeprune.tables import read_table, read_toml
 
-PATTERNS = ("unstructured",)
+PATTERNS = ("unstructured", "2x1", "4x1", "kernel")
+"""Of weights written ``(out_channels, in_channels)``: ``2x1`` removes two output channels' weights
+for one input channel at once. ``kernel`` chooses for each layer, by the board's core."""
+
 LAYERS = ("paying", "all")
 MODES = ("none", "fp16", "int8", "int8-weights")
 
@@ -55,6 +57,18 @@ class QuantizeTable:
 
     mode: str = "none"
     calibration_samples: int = 128
+
+
+@dataclass(frozen=True)
+class RewriteTable:
+    """Table ``[rewrite]``.
+
+    Attributes:
+        enabled: Change the graph exactly, where its layers then run sparse and that is predicted to
+            pay.
+    """
+
+    enabled: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,11 +119,15 @@ class Recipe:
     Attributes:
         name: Name of a shipped recipe, or path of the user's.
         why: Why this recipe, in one line.
+        fixed: What the user set beside a named recipe, of ``sparsity``, ``pattern`` and
+            ``quantize``; the recipe ``auto`` leaves it as it is.
     """
 
     name: str = "auto"
     why: str = ""
+    fixed: tuple[str, ...] = ()
     prune: PruneTable = field(default_factory=PruneTable)
+    rewrite: RewriteTable = field(default_factory=RewriteTable)
     quantize: QuantizeTable = field(default_factory=QuantizeTable)
     sparsify: SparsifyTable = field(default_factory=SparsifyTable)
     verify: VerifyTable = field(default_factory=VerifyTable)
@@ -171,24 +189,6 @@ def checked(recipe: Recipe) -> Recipe:
     if wrong:
         raise ConfigError(f"recipe {recipe.name}: " + "; ".join(wrong))
     return recipe
-
-
-def choose(recipe: Recipe, cpu: Cpu, *, is_quantized: bool, has_sparse_kernels: bool) -> Recipe:
-    """Completes the recipe ``auto`` for one board and one model; others stay as they are."""
-    if recipe.name != "auto":
-        return recipe
-    if is_quantized:
-        table = dataclasses.replace(recipe.prune, sparsity=0.0)
-        why = "the file is quantized already: its weights are left as they are"
-        return dataclasses.replace(recipe, prune=table, why=why)
-    if has_sparse_kernels:
-        why = f"{cpu.core} has sparse fp32 kernels, which pay from two thirds of zeros on"
-    else:
-        why = (
-            f"the runtime has no sparse kernels for {cpu.isa} with AVX: pruning makes the file "
-            "smaller here, not faster"
-        )
-    return dataclasses.replace(recipe, why=why)
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:

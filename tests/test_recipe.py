@@ -2,20 +2,16 @@ import dataclasses
 
 import pytest
 
-from edgeprune.board import Cpu
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import (
     PruneTable,
     Recipe,
     RunTable,
     checked,
-    choose,
     load_recipe,
     recipe_names,
     write_recipe,
 )
-
-A72 = Cpu("cortex-a72", "aarch64", ())
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -52,24 +48,3 @@ def test_the_recipe_in_force_reads_back_as_it_was(tmp_path):
     write_recipe(recipe, tmp_path / "recipe.toml")
     found = load_recipe(str(tmp_path / "recipe.toml"))
     assert dataclasses.replace(found, name="auto") == recipe
-
-
-def test_auto_prunes_where_sparse_kernels_exist_and_says_why():
-    found = choose(Recipe(), A72, is_quantized=False, has_sparse_kernels=True)
-    assert found.prune.sparsity == 0.8 and "cortex-a72" in found.why
-
-
-def test_auto_says_that_pruning_is_not_faster_where_no_sparse_kernels_exist():
-    cpu = Cpu("host", "x86_64", ("avx",))
-    found = choose(Recipe(), cpu, is_quantized=False, has_sparse_kernels=False)
-    assert "not faster" in found.why
-
-
-def test_auto_leaves_a_quantized_file_alone():
-    found = choose(Recipe(), A72, is_quantized=True, has_sparse_kernels=True)
-    assert found.prune.sparsity == 0
-
-
-def test_a_named_recipe_is_not_changed():
-    recipe = load_recipe("fp16")
-    assert choose(recipe, A72, is_quantized=True, has_sparse_kernels=True) is recipe

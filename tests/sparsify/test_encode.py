@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from nets import Net
 
 from edgeprune.errors import ModelError
+from edgeprune.sparse_tensor import decode
 from edgeprune.sparsify import encode as writer
 from edgeprune.verify import HostModel
 
@@ -49,7 +50,7 @@ def test_every_encoding_decodes_to_what_was_encoded(values):
     for encoding in all_encodings(values):
         data, sparsity = writer.encode(values, encoding)
         stored = np.frombuffer(data, values.dtype)
-        assert np.array_equal(writer.decode(stored, sparsity, values.shape), values)
+        assert np.array_equal(decode(stored, sparsity, values.shape), values)
 
 
 @given(sparse_arrays())
@@ -83,7 +84,7 @@ def test_segments_use_the_narrowest_type_at_its_limits(count, itemsize):
     values = np.ones((1, count), np.float32)
     _, sparsity = writer.encode(values, writer.Encoding(1, None, 1, 0))
     assert sparsity.dimMetadata[1].arraySegments.values.itemsize == itemsize
-    found = writer.decode(values.reshape(-1), sparsity, values.shape)
+    found = decode(values.reshape(-1), sparsity, values.shape)
     assert np.array_equal(found, values)
 
 
@@ -133,7 +134,7 @@ def test_the_runtime_crashes_on_a_csr_block_level_so_none_is_written_and_none_is
     )
     assert done.stdout.strip() != str(dense.tolist()), "LiteRT reads it right: drop the guard"
     with pytest.raises(ModelError, match="CSR block level"):
-        writer.decode(np.array([1, 2, 3, 4], np.float32), sparsity, (2, 4))
+        decode(np.array([1, 2, 3, 4], np.float32), sparsity, (2, 4))
 
 
 @given(sparse_arrays(), st.data())
@@ -145,7 +146,7 @@ def test_damaged_parameters_are_refused_or_decode_to_the_same_shape(values, data
         at = data.draw(st.integers(0, vector.values.size - 1))
         vector.values[at] = data.draw(st.integers(0, 255))
     try:
-        found = writer.decode(np.frombuffer(stored, values.dtype), sparsity, values.shape)
+        found = decode(np.frombuffer(stored, values.dtype), sparsity, values.shape)
     except ModelError:
         return
     assert found.shape == values.shape

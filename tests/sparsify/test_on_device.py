@@ -8,12 +8,13 @@ import emulated
 import nets
 import numpy as np
 import pytest
+from arming_nets import tiny, two_partitions
 
-import edgeprune.sparsify as stage
 from edgeprune import verify
 from edgeprune.board import Cpu
 from edgeprune.explain import explain
-from edgeprune.sparsify import sparsify
+from edgeprune.sparsify import arming, sparsify
+from edgeprune.sparsify import weights as stage
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 
@@ -29,10 +30,20 @@ def test_eligible_layers_run_the_sparse_kernel_and_are_right(storage, tmp_path):
 
 
 @pytest.mark.device
+@pytest.mark.parametrize("build", [tiny, two_partitions])
+def test_each_partition_is_armed_even_where_dense_is_smaller(build, tmp_path):
+    found = sparsify(build(), A72)
+    layers = emulated.kernels(found.tflite, tmp_path)
+    assert sorted(layer.name for layer in layers if layer.sparse) == sorted(found.expected)
+    assert len(found.expected) == (2 if build is tiny else 4)
+    assert emulated.relative_error(found.tflite, tmp_path) < 1e-5
+
+
+@pytest.mark.device
 def test_a_cluster_without_an_end_is_wrong_on_arm_and_ours_is_right(tmp_path, monkeypatch):
     dense = nets.wrong_on_arm()
     assert emulated.relative_error(sparsify(dense, A72).tflite, tmp_path) < 1e-5
-    monkeypatch.setattr(stage, "explain", lambda model, cpu, **_: explain(nets.eligible(), cpu))
+    monkeypatch.setattr(arming, "explain", lambda model, cpu, **_: explain(nets.eligible(), cpu))
     unguarded = sparsify(dense, A72)
     assert any(t.encoded for t in unguarded.tensors)
     assert emulated.relative_error(unguarded.tflite, tmp_path) > 0.01
@@ -83,7 +94,7 @@ def test_fp16_weights_with_an_fp32_bias_are_wrong_in_an_older_release_and_ours_a
     ours = sparsify(nets.eligible(storage="float16"), A72)
     assert any(t.encoded for t in ours.tensors)
     refused = sparsify(nets.eligible(storage="float16", bias="float32"), A72)
-    monkeypatch.setattr(stage, "_obstacle", lambda *_: "")
+    monkeypatch.setattr(stage, "obstacle", lambda *_: "")
     unguarded = sparsify(nets.eligible(storage="float16", bias="float32"), A72)
     files = []
     for name, found in (("ours", ours), ("refused", refused), ("unguarded", unguarded)):

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
 
-import edgeprune.sparsify as stage
 from edgeprune import graph, verify
 from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
-from edgeprune.sparsify import sparsify, stored_dense
+from edgeprune.sparsify import _store, sparsify, stored_dense
+from edgeprune.sparsify import weights as stage
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 AVX = Cpu("host", "x86_64", ("avx", "avx2"))
@@ -141,7 +141,7 @@ def test_an_integer_dense_layer_stays_dense_because_the_runtime_fails_to_compile
     dense = integer_dense_layer()
     assert sparsify(dense, A72).tflite == dense
     verify.HostModel(dense, reference=False)
-    monkeypatch.setattr(stage, "_obstacle", lambda *_: "")
+    monkeypatch.setattr(stage, "obstacle", lambda *_: "")
     unguarded = sparsify(dense, A72).tflite
     assert unguarded != dense
     with pytest.raises(ModelError, match="failed to delegate FULLY_CONNECTED"):
@@ -198,16 +198,35 @@ def test_a_weight_shared_by_two_layers_is_stored_once():
 @given(
     st.sampled_from(["float32", "float16", "int8"]),
     st.floats(0.3, 0.99),
-    st.integers(1, 64).map(lambda n: 2 * n),
+    st.integers(1, 32),
+    st.sampled_from([1, 2, 4]),
     st.integers(1, 3),
     st.sampled_from([3, 200]),
+    st.booleans(),
 )
-def test_the_file_never_grows(storage, sparsity, units, layers, name_length):
+def test_the_file_never_grows_and_never_by_more_than_planned(
+    storage, sparsity, rows, block, layers, name_length, pointwise
+):
     net = Net()
-    x = net.input(1, 64)
+    units = rows * block
+    x = net.input(1, 2, 2, units) if pointwise else net.input(1, units)
     for _ in range(layers):
-        x = net.dense(x, units, sparsity, storage)
+        values = np.repeat(net.weights((rows, units), sparsity), block, axis=0)
+        shape = (units, 1, 1, units) if pointwise else (units, units)
+        x = net.op(
+            "CONV_2D" if pointwise else "FULLY_CONNECTED",
+            [x, net.stored(values.reshape(shape), storage), -1],
+            net.shape(x),
+            "Conv2DOptions" if pointwise else "FullyConnectedOptions",
+            **({"strideH": 1, "strideW": 1} if pointwise else {}),
+        )
     for k, tensor in enumerate(net.graph.tensors):
         tensor.name = str(k).rjust(name_length, "n").encode()
     dense = net.build(x)
     assert len(sparsify(dense, A72).tflite) <= len(dense)
+    model = graph.read(dense)
+    weights = stage.weights_of(model, model.subgraphs[0])
+    for weight in weights:
+        _store(model, weight, weight.smallest)
+    grown = len(graph.write(model)) - len(dense)
+    assert grown <= sum(weight.growth for weight in weights)

@@ -1,0 +1,187 @@
+"""The recipe ``auto``: what to do with one model for one core, chosen by predicted cost.
+
+Costs are instructions per inference. They come from :func:`explain` for float32 layers, dense and
+sparse, after the rewrite that ``compress`` would do; integer layers have no cost table, so a share
+of the dense model's stands for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from dataclasses import dataclass
+
+from edgeprune.board import Cpu
+from edgeprune.explain import explain, has_sparse_kernels
+from edgeprune.forecast import forecast
+from edgeprune.recipe import PruneTable, Recipe
+
+DOT_PRODUCT = "asimddp"
+"""Linux's name for the instructions that make integer arithmetic cheap on Arm, as SDOT."""
+
+INT8_SHARE = {True: 0.33, False: 0.83}
+"""Instructions of full-integer inference, as a share of dense float32's; True with dot product.
+
+Source: medians over MobileNet, MobileNetV2, MobileNetV3 large, EfficientNetB0, ResNet50,
+DenseNet121 and Xception at 64 or 96 pixels on LiteRT 2.3.0, emulated Cortex-A76 (0.25 to 0.46) and
+Cortex-A72 (0.65 to 0.89): ``python benchmarks/int8_instructions.py``.
+"""
+
+HANDICAP = 0.9
+"""Share of int8's cost that sparse kernels must stay below, unless the user wished for sparsity.
+
+Pruning costs more accuracy than int8 does, and needs more training. Source: ours.
+"""
+
+AVX_TIMES = "0.3 to 1.1 of float32's time, 0.4 in the median, on seven networks"
+"""What full-integer inference takes on x86 with AVX.
+
+Source: the same benchmark and networks, on an x86-64 with AVX-512, one thread.
+"""
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """Predicted instructions per inference: dense float32, sparse float32, and full integer."""
+
+    dense: float
+    sparse: float
+    int8: float
+    layers: int  # how many would run a sparse kernel
+
+
+def choose(recipe: Recipe, cpu: Cpu, dense: bytes, *, is_quantized: bool, has_data: bool) -> Recipe:
+    """Completes the recipe ``auto`` for one core and one model; others stay as they are.
+
+    What the user fixed (``recipe.fixed``) is never changed.
+
+    Args:
+        recipe: The recipe as asked for.
+        cpu: The board's cores.
+        dense: The model as float TFLite, or a file that is quantized already.
+        is_quantized: Whether it is.
+        has_data: Whether there is data to train on and to calibrate with.
+
+    Returns:
+        The recipe in force; ``why`` says in one line what was chosen and why.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    if recipe.name != "auto":
+        return recipe
+    if is_quantized:
+        why = "the file is quantized already: its weights are left as they are"
+        return _completed(recipe, why, sparsity=0.0, mode="none")
+    if not has_sparse_kernels(cpu):
+        done = _without_sparse_kernels(recipe, cpu)
+    else:
+        wished = _completed(recipe, "", pattern="kernel")
+        done = _cheapest(wished, cpu, _costs(dense, cpu, wished.prune))
+    if has_data or (done.quantize.mode != "int8" and not done.prune.sparsity):
+        return done
+    return dataclasses.replace(done, why=f"{done.why}; a file fit for use needs --data")
+
+
+def _costs(dense: bytes, cpu: Cpu, table: PruneTable) -> _Costs | None:
+    """Predictions for a float model that is pruned as ``table`` says; None without a cost table."""
+    before = explain(dense, cpu).dense_instructions
+    plan = forecast(dense, table, cpu).plan
+    if before is None or plan.instructions is None:
+        return None
+    layers = 0 if plan.wrong else len(plan.sparse)
+    return _Costs(
+        before, plan.instructions, before * INT8_SHARE[DOT_PRODUCT in cpu.features], layers
+    )
+
+
+def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
+    """The recipe, wished sparse, as what takes the fewest instructions: sparse, int8 or dense."""
+    if costs is None:
+        why = f"sparse kernels exist for {cpu.isa}; what they cost on {cpu.core} is not known"
+        return _completed(recipe, why, mode="int8-weights")
+    best = _best(costs, recipe)
+    if best == "sparse":
+        why = (
+            f"{recipe.prune.sparsity:.0%} sparse, pattern {recipe.prune.pattern}: "
+            f"{_millions(costs.dense)} to {_millions(costs.sparse)} instructions on {cpu.core} "
+            f"(estimated) with {costs.layers} sparse kernels; int8 would take some "
+            f"{_millions(costs.int8)}"
+        )
+        return _completed(recipe, why, mode="int8-weights")
+    rival = _rival(costs, recipe.prune.sparsity)
+    if best == "int8":
+        cause = " with dot product" if DOT_PRODUCT in cpu.features else ""
+        why = (
+            f"int8: {_millions(costs.dense)} to some {_millions(costs.int8)} instructions on "
+            f"{cpu.core}{cause} (estimated); {rival}"
+        )
+        return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="int8")
+    why = f"nothing to gain on {cpu.core} without integer arithmetic: {rival}"
+    return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="none")
+
+
+def _best(costs: _Costs, recipe: Recipe) -> str:
+    """``sparse``, ``int8`` or ``dense``: the cheapest of those that the user's storage allows."""
+    mode = _fixed_mode(recipe)
+    if mode == "int8":
+        return "int8"
+    allowed = {"dense": costs.dense}
+    if costs.layers:
+        allowed["sparse"] = costs.sparse
+    if not mode and has_quantizer():
+        is_wished = "sparsity" in recipe.fixed and recipe.prune.sparsity > 0
+        allowed["int8"] = costs.int8 * (1 if is_wished else HANDICAP)
+    return min(allowed, key=allowed.__getitem__)
+
+
+def _rival(costs: _Costs, sparsity: float) -> str:
+    """Why the choice is not to run sparse."""
+    if not sparsity:
+        return "sparsity 0 leaves nothing to run sparse"
+    if not costs.layers:
+        return f"at {sparsity:.0%} sparsity no layer would run sparse"
+    return f"{sparsity:.0%} sparse would take {_millions(costs.sparse)}, and cost accuracy"
+
+
+def _without_sparse_kernels(recipe: Recipe, cpu: Cpu) -> Recipe:
+    why = f"the runtime has no sparse kernels for {cpu.isa} with AVX: pruning would not be faster"
+    if _fixed_mode(recipe):
+        return _completed(recipe, why, sparsity=0.0)
+    if not has_quantizer():
+        why += "; int8 would be, with edgeprune[quantize] installed; this file is smaller only"
+        return _completed(recipe, why, sparsity=0.0, mode="int8-weights")
+    return _completed(recipe, f"{why}; int8 takes {AVX_TIMES}", sparsity=0.0, mode="int8")
+
+
+def has_quantizer() -> bool:
+    """Whether the optional package that makes full-integer models is installed."""
+    return importlib.util.find_spec("litert_quantizer") is not None
+
+
+def _fixed_mode(recipe: Recipe) -> str:
+    """The storage that the user asked for, or nothing."""
+    return recipe.quantize.mode if "quantize" in recipe.fixed else ""
+
+
+def _completed(
+    recipe: Recipe,
+    why: str,
+    *,
+    sparsity: float | None = None,
+    pattern: str | None = None,
+    mode: str | None = None,
+) -> Recipe:
+    """The recipe with new values where the user fixed none."""
+    table, quantize = recipe.prune, recipe.quantize
+    if sparsity is not None and "sparsity" not in recipe.fixed:
+        table = dataclasses.replace(table, sparsity=sparsity)
+    if pattern is not None and "pattern" not in recipe.fixed:
+        table = dataclasses.replace(table, pattern=pattern)
+    if mode is not None and "quantize" not in recipe.fixed:
+        quantize = dataclasses.replace(quantize, mode=mode)
+    return dataclasses.replace(recipe, prune=table, quantize=quantize, why=why)
+
+
+def _millions(instructions: float) -> str:
+    return f"{instructions / 1e6:.1f} M"

@@ -1,0 +1,83 @@
+"""Makes sure that storing weights sparse does what it should to the kernels that run.
+
+XNNPACK looks for sparse clusters only in a partition of the graph that holds at least one weight
+stored sparse: that one *arms* the runtime. So it may pay to store a tensor sparse though that is
+larger; and where sparse kernels would go wrong or be slower, none may be stored sparse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeprune import graph
+from edgeprune.board import Cpu
+from edgeprune.explain import Plan, explain, has_sparse_kernels
+from edgeprune.explain.nodes import Reader
+from edgeprune.explain.partitions import partitions
+from edgeprune.names import short_name
+from edgeprune.sparsify.weights import Weight
+
+ANY_ARM = Cpu(core="any", isa="aarch64", features=())
+"""A file travels: it must be right wherever XNNPACK has sparse kernels, not on one board only."""
+
+
+def arm(model: graph.Model, weights: Sequence[Weight], cpu: Cpu) -> None:
+    """Revises which weights are stored sparse, by what the runtime would then run.
+
+    None is where an output would be wrong on any Arm core, or where the board's core would take
+    more instructions. Where layers would run sparse if only the runtime were armed, the tensor
+    that costs the fewest bytes in their partition arms it.
+
+    Args:
+        model: Every weight is stored dense.
+        weights: Of the model; ``is_sparse`` and ``reason`` are changed.
+        cpu: The board's cores.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    is_useful = has_sparse_kernels(cpu)
+    if not is_useful and not any(weight.is_sparse for weight in weights):
+        return
+    plan = explain(model, cpu if is_useful else ANY_ARM, assume_armed=True)
+    if plan.wrong:
+        _store_dense(
+            weights, f"sparse, the runtime would compute {short_name(plan.wrong[0])} wrong"
+        )
+    elif is_useful and _is_slower(plan):
+        _store_dense(weights, "sparse, the model would take more instructions (estimated)")
+    elif is_useful and plan.sparse:
+        _arm_partitions(Reader(model, model.subgraphs[0]), weights, plan)
+
+
+def _store_dense(weights: Sequence[Weight], reason: str) -> None:
+    for weight in weights:
+        if weight.is_sparse:
+            weight.keep_dense(reason)
+
+
+def _is_slower(plan: Plan) -> bool:
+    """Whether the model's sparse kernels would take more instructions than its dense ones."""
+    if plan.instructions is None or plan.dense_instructions is None or not plan.sparse:
+        return False
+    return plan.instructions > plan.dense_instructions
+
+
+def _arm_partitions(reader: Reader, weights: Sequence[Weight], plan: Plan) -> None:
+    by_tensor = {id(weight.tensor): weight for weight in weights}
+    sparse = set(plan.sparse)
+    for ops in partitions(reader):
+        read: list[Weight] = []
+        eligible: list[Weight] = []
+        for op in ops:
+            if graph.op_name(reader.model, op) not in graph.FILTER_OPERANDS:
+                continue
+            weight = by_tensor.get(id(reader.static_root(int(op.inputs[1]))[0]))
+            if weight is not None and weight.smallest is not None:
+                read.append(weight)
+                if reader.name(int(op.outputs[0])) in sparse:
+                    eligible.append(weight)
+        if eligible and not any(weight.is_sparse for weight in read):
+            cheapest = min(eligible, key=lambda weight: weight.growth)
+            cheapest.is_sparse = True
+            cheapest.reason = "dense is smaller, but one sparse tensor lets its clusters run sparse"

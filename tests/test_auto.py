@@ -1,0 +1,140 @@
+import dataclasses
+
+import nets
+import pytest
+
+from edgeprune import auto
+from edgeprune.auto import choose
+from edgeprune.board import Cpu, load_board
+from edgeprune.cli.options import recipe_of
+from edgeprune.recipe import Recipe, load_recipe
+
+A72 = load_board("rpi4").cpu
+A76 = load_board("rpi5").cpu
+AVX = Cpu("host", "x86_64", ("avx", "avx2"))
+
+
+def chosen(cpu, recipe=None, *, is_quantized=False, has_data=True):
+    recipe = recipe or Recipe()
+    return choose(recipe, cpu, nets.eligible(), is_quantized=is_quantized, has_data=has_data)
+
+
+def asked(**flags):
+    given = {"sparsity": None, "pattern": None, "quantize": None, **flags}
+    return recipe_of("auto", **given)
+
+
+def summary(recipe):
+    return (recipe.prune.sparsity, recipe.prune.pattern, recipe.quantize.mode)
+
+
+@pytest.fixture
+def predicted(monkeypatch):
+    """Sets the predictions, in millions of instructions."""
+
+    def predict(dense, sparse, int8, layers=13):
+        costs = auto._Costs(dense * 1e6, sparse * 1e6, int8 * 1e6, layers)
+        monkeypatch.setattr(auto, "_costs", lambda *_: costs)
+
+    return predict
+
+
+def test_a_core_without_dot_product_runs_sparse_and_the_reason_names_every_rival(predicted):
+    predicted(210.4, 73.4, 174.8)
+    found = chosen(A72)
+    assert summary(found) == (0.8, "kernel", "int8-weights")
+    assert found.why == (
+        "80% sparse, pattern kernel: 210.4 M to 73.4 M instructions on cortex-a72 (estimated) with "
+        "13 sparse kernels; int8 would take some 174.8 M"
+    )
+
+
+def test_a_core_with_dot_product_computes_on_integers_where_that_is_cheaper(predicted):
+    predicted(202.3, 73.4, 64.2)
+    found = chosen(A76)
+    assert summary(found) == (0.0, "unstructured", "int8")
+    assert "with dot product" in found.why and "80% sparse would take 73.4 M" in found.why
+    predicted(202.3, 47.3, 64.2)
+    assert summary(chosen(A76, asked(sparsity=0.9))) == (0.9, "kernel", "int8-weights")
+
+
+def test_sparse_must_win_clearly_unless_the_user_wishes_for_sparsity(predicted):
+    predicted(100, 80, 83)
+    assert chosen(A72).quantize.mode == "int8"
+    assert chosen(A72, asked(sparsity=0.8)).quantize.mode == "int8-weights"
+    predicted(100, 74, 83)
+    assert chosen(A72).quantize.mode == "int8-weights"
+
+
+def test_where_no_layer_would_run_sparse_int8_is_taken(predicted):
+    predicted(100, 90, 83, layers=0)
+    found = chosen(A72)
+    assert summary(found) == (0.0, "unstructured", "int8")
+    assert "no layer would run sparse" in found.why
+
+
+def test_with_nothing_to_gain_the_model_stays_as_it_is_and_one_line_says_so(predicted):
+    predicted(100, 110, 83)
+    found = chosen(A72, asked(quantize="none"))
+    assert summary(found) == (0.0, "unstructured", "none")
+    assert found.why.startswith("nothing to gain on cortex-a72") and "\n" not in found.why
+
+
+@pytest.mark.parametrize("cpu", [A72, A76, AVX])
+@pytest.mark.parametrize("costs", [(100, 50, 83), (100, 80, 33), (100, 120, 110)])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"sparsity": 0.7},
+        {"sparsity": 0.0},
+        {"pattern": "4x1"},
+        {"quantize": "fp16"},
+        {"quantize": "int8"},
+        {"sparsity": 0.9, "pattern": "unstructured", "quantize": "none"},
+    ],
+)
+def test_what_the_user_asks_for_always_wins(predicted, cpu, costs, flags):
+    predicted(*costs)
+    found = chosen(cpu, asked(**flags))
+    sparsity, pattern, mode = summary(found)
+    assert sparsity == flags.get("sparsity", sparsity)
+    assert pattern == flags.get("pattern", pattern)
+    assert mode == flags.get("quantize", mode)
+    assert found.why
+
+
+def test_on_x86_with_avx_pruning_is_said_not_to_pay_and_int8_is_taken(monkeypatch):
+    found = chosen(AVX)
+    assert summary(found)[::2] == (0.0, "int8")
+    assert "pruning would not be faster; int8 takes" in found.why
+    monkeypatch.setattr(auto, "has_quantizer", lambda: False)
+    found = chosen(AVX)
+    assert summary(found)[::2] == (0.0, "int8-weights")
+    assert "edgeprune[quantize]" in found.why
+
+
+def test_without_data_it_says_that_the_file_is_not_fit_for_use():
+    assert chosen(AVX, has_data=False).why.endswith("a file fit for use needs --data")
+    kept = chosen(AVX, asked(quantize="none"), has_data=False)
+    assert "needs --data" not in kept.why
+
+
+def test_a_quantized_file_is_left_alone():
+    found = chosen(A72, is_quantized=True)
+    assert summary(found) == (0.0, "unstructured", "none")
+
+
+@pytest.mark.parametrize("name", ["fp16", "int8", "as-is"])
+def test_a_named_recipe_is_not_changed(name):
+    recipe = load_recipe(name)
+    assert chosen(A72, recipe) is recipe
+
+
+@pytest.mark.parametrize("cpu", [A72, A76])
+def test_predictions_come_from_the_graph_that_would_run(cpu):
+    found = auto._costs(nets.eligible(sparsity=0.0, size=32), cpu, asked(sparsity=0.9).prune)
+    assert found.layers == 2
+    assert found.sparse < found.dense
+    assert found.int8 == pytest.approx(found.dense * (0.33 if cpu is A76 else 0.83))
+    thin = auto._costs(nets.eligible(sparsity=0.0, size=32), cpu, asked(sparsity=0.5).prune)
+    assert thin.layers == 0 and dataclasses.astuple(thin)[0] == found.dense
