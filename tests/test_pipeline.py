@@ -4,6 +4,7 @@ import json
 import threading
 
 import emulated
+import forced
 import nets
 import numpy as np
 import pytest
@@ -54,18 +55,11 @@ def test_the_emulated_board_gives_a_valid_result_in_the_folder_and_in_the_histor
 
 
 @pytest.mark.device
-def test_wrong_outputs_on_the_board_end_in_exit_code_1_with_nothing_written(
-    folder, monkeypatch, capsys
-):
-    import edgeprune.sparsify as stage
-    from edgeprune.explain import explain
-
-    (folder / "net.tflite").write_bytes(nets.wrong_on_arm())
-    good = nets.eligible()
-    monkeypatch.setattr(stage, "explain", lambda model, cpu, **_: explain(good, cpu))
+def test_wrong_outputs_on_the_board_end_in_exit_code_1_with_nothing_written(folder, capsys):
+    (folder / "net.tflite").write_bytes(forced.encoded(nets.wrong_on_arm()))
     before = {p for p in folder.rglob("*") if "edgeprune" not in p.parts}
     with pytest.raises(SystemExit) as done:
-        cli.main(["deploy", "net.tflite", "--board", "rpi4-emulated"])
+        cli.main(["deploy", "net.tflite", "--board", "rpi4-emulated", "--recipe", "as-is"])
     assert done.value.code == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("edgeprune: deployed: outputs on rpi4-emulated")
@@ -149,6 +143,31 @@ def test_a_device_behind_a_real_sshd_is_measured_and_left_clean(over_ssh, lab):
     assert lab.gone("edgeprune-agent")
     names = {path.name for path in (lab.device.home / "ep").rglob("*") if path.is_file()}
     assert names == {"edgeprune-agent", "libLiteRt.so", "dense.tflite", "deployed.tflite"}
+
+
+@pytest.mark.device
+def test_a_file_that_is_run_to_find_a_fault_is_gone_from_the_device_afterwards(over_ssh, lab):
+    from edgeprune.agents import build, runtime
+    from edgeprune.bench import choose_device, load_bench
+    from edgeprune.board import load_board
+    from edgeprune.pipeline import device_half
+    from edgeprune.push import push
+    from edgeprune.transports.base import TRANSPORTS
+
+    board = load_board("box")
+    device = choose_device(load_bench(over_ssh / "bench.toml"), board, None)
+    tflite = nets.eligible()
+    samples = verify.sample_inputs(tflite, None, 3)
+    library = runtime.library(board.cpu.isa, board.runtime.version)
+    with TRANSPORTS.get("ssh")(board, device) as transport:
+        pushed = push(transport, [build.agent(board.agent.target), library.path])
+        agent, runtime_path = (item.path for item in pushed)
+        found = device_half.infer_once(transport, agent, runtime_path, tflite, samples)
+    expected = verify.reference_outputs(tflite, samples)
+    assert verify.parity(tflite, expected, found, "box").passed
+    left = list((lab.device.home / "ep").rglob("*"))
+    assert all(path.name != "probe.tflite" for path in left)
+    assert all(any(path.iterdir()) for path in left if path.is_dir())
 
 
 @pytest.mark.device

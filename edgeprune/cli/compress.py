@@ -22,27 +22,49 @@ from edgeprune.recipe import Recipe
 @click.option("--board", default="rpi4", show_default=True, help="Kind of board to build for.")
 @click.option("--data", help=".npz file, folder of images by class, or package.module:function.")
 @recipe_options
+@click.option("--no-verify", is_flag=True, help="Do not compare outputs on the board's kernels.")
 @click.option("--allow-code", is_flag=True, help="Load files that carry code, such as Lambda.")
 @json_option
-def compress(model: Path, as_json: bool, recipe: Recipe, **rest: Any) -> None:
-    """Turn MODEL into a .tflite file for a board, without a device."""
+def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest: Any) -> None:
+    """Turn MODEL into a .tflite file for a board, without a device.
+
+    Its outputs are compared on the emulated board of the same core, where there is one.
+    """
     from edgeprune.pipeline import Request, compress_to_file
     from edgeprune.progress import Progress
+    from edgeprune.report.notes import rewrite_notes
     from edgeprune.report.terminal import print_tensors
 
     with Progress() as progress:
-        done = compress_to_file(Request(model=model, recipe=recipe, **rest), progress)
-    tensors = [dataclasses.asdict(tensor) for tensor in done.sparsified.tensors]
+        request = Request(model=model, recipe=recipe, **rest)
+        written = compress_to_file(request, progress, compare=not no_verify)
+    sparsified, parity = written.done.sparsified, written.parity
+    tensors = [dataclasses.asdict(tensor) for tensor in sparsified.tensors]
     if as_json:
         print_json(
             {
                 "file": str(rest["output"]),
-                "bytes": len(done.sparsified.tflite),
-                "profiling_only": done.profiling_only,
-                "sparse_layers_expected": len(done.sparsified.expected),
-                "notes": list(done.sparsified.reasons),
+                "bytes": len(sparsified.tflite),
+                "recipe": dataclasses.asdict(written.done.recipe),
+                "profiling_only": written.done.profiling_only,
+                "sparse_layers_expected": len(sparsified.expected),
+                "parity": None if parity is None else dataclasses.asdict(parity),
+                "parity_remark": written.remark,
+                "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],
+                "notes": list(sparsified.reasons),
                 "tensors": tensors,
             }
         )
-    else:
-        print_tensors(tensors, done.sparsified.reasons)
+        return
+    print_tensors(tensors, sparsified.reasons)
+    in_force = written.done.recipe
+    lines = (f"recipe {in_force.name}: {in_force.why}", *written.done.pruned.notes)
+    for line in (*lines, *rewrite_notes(written.done.rewritten)):
+        click.echo(line)
+    if parity is not None:
+        click.echo(
+            f"verified: {parity.samples} inputs on {parity.where}: outputs differ from the "
+            f"reference by {parity.max_abs_diff:.2g} at most, and {parity.limit:.2g} passes"
+        )
+    if written.remark:
+        click.echo(written.remark)

@@ -41,7 +41,11 @@ def recipe_options(function: Function) -> Function:
     command: Any = with_recipe
     for option in (  # decorators: the last one stands first in the help
         click.option("--quantize", type=click.Choice(MODES), help="Storage and arithmetic."),
-        click.option("--pattern", type=click.Choice(PATTERNS), help="Shape of what is left."),
+        click.option(
+            "--pattern",
+            type=click.Choice(PATTERNS),
+            help="Shape of what is left; kernel chooses for each layer.",
+        ),
         click.option("--sparsity", type=float, help="Share of zeros in each pruned tensor."),
         click.option("--recipe", help="Name or .toml file; the board's own if not given."),
     ):
@@ -80,6 +84,7 @@ def recipe_of(
         ConfigError: There is no such recipe, or a value lies outside its range.
     """
     recipe = load_recipe(name)
+    given = {"sparsity": sparsity, "pattern": pattern, "quantize": quantize}
     prune, table = recipe.prune, recipe.quantize
     if sparsity is not None:
         prune = dataclasses.replace(prune, sparsity=sparsity)
@@ -87,8 +92,8 @@ def recipe_of(
         prune = dataclasses.replace(prune, pattern=pattern)
     if quantize is not None:
         table = dataclasses.replace(table, mode=quantize)
-    recipe = dataclasses.replace(recipe, prune=prune, quantize=table)
-    return checked(recipe)
+    fixed = tuple(name for name, value in given.items() if value is not None)
+    return checked(dataclasses.replace(recipe, prune=prune, quantize=table, fixed=fixed))
 
 
 def print_json(value: Any) -> None:

@@ -12,7 +12,10 @@ from edgeprune.errors import ModelError
 from edgeprune.quantize.full_integer import RANDOM_SAMPLES, full_integer, random_samples
 from edgeprune.quantize.storage import as_float16, as_int8, store, weights_of
 
-__all__ = ["RANDOM_SAMPLES", "quantize"]
+__all__ = ["INTEGER_MODES", "RANDOM_SAMPLES", "quantize"]
+
+INTEGER_MODES = ("int8",)
+"""Modes whose layers compute on integers; the others only store weights in fewer bits."""
 
 _MODES: dict[str, QuantizeMode] = {
     "none": "none",

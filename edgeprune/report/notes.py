@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgeprune.artifacts import Accuracy, Loaded, Pruned, Quantized
+from edgeprune.artifacts import Accuracy, Loaded, Pruned, Quantized, Rewritten
+from edgeprune.names import short_name
 from edgeprune.recipe import Recipe
 
 
@@ -25,6 +26,21 @@ def notes(
         lines.append("accuracy was not measured: no --data was given")
     if quantized.profiling_only:
         lines.append("int8 ranges were calibrated on random inputs: fit to be measured, not used")
+    return tuple(lines)
+
+
+def rewrite_notes(rewritten: Rewritten) -> tuple[str, ...]:
+    """Lines on what the rewrite stage won, and on each pass: what it did, and what it refused."""
+    if not rewritten.summary:
+        return ()
+    lines = [f"rewrite: {rewritten.summary}"]
+    kinds: dict[tuple[str, bool, str], list[str]] = {}
+    for note in rewritten.notes:
+        key = (note.rewrite, note.done, note.detail)
+        kinds.setdefault(key, []).append(short_name(note.layer))
+    for (name, is_done, detail), layers in kinds.items():
+        where = layers[0] if len(layers) == 1 else f"{len(layers)} places, first {layers[0]}"
+        lines.append(f"{name}{'' if is_done else ' refused'}: {detail} ({where})")
     return tuple(lines)
 
 

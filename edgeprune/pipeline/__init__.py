@@ -1,0 +1,232 @@
+"""The whole of edgeprune on one page: each stage, in order.
+
+load -> prune -> convert -> rewrite -> quantize -> sparsify -> verify -> push -> run -> report
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from edgeprune import graph, recipe, verify
+from edgeprune.agents import build, runtime
+from edgeprune.artifacts import Accuracy, Dataset, Parity, RunResult, Variant
+from edgeprune.bench import choose_device, load_bench
+from edgeprune.board import load_board, resolved_cpu
+from edgeprune.errors import ConfigError
+from edgeprune.pipeline.device_half import comparison_of, measure
+from edgeprune.pipeline.host_half import Compressed, Request, compress
+from edgeprune.progress import Progress
+from edgeprune.transports.base import TRANSPORTS
+
+__all__ = [
+    "Compressed",
+    "Outcome",
+    "Request",
+    "Written",
+    "compress",
+    "compress_to_file",
+    "deploy",
+    "float_tflite",
+    "print_outcome",
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What ``deploy`` did.
+
+    Attributes:
+        result: As in ``result.json``.
+        folder: Where everything was written.
+        notes: Lines that the tables do not say.
+        reasons: Why layers do not run sparse.
+        failure: What a limit of the user's was missed by, or empty.
+    """
+
+    result: dict[str, Any]
+    folder: Path
+    notes: tuple[str, ...]
+    reasons: tuple[str, ...]
+    failure: str = ""
+
+
+def deploy(request: Request, progress: Progress) -> Outcome:
+    """The main job: compress, push, run, and report.
+
+    Raises:
+        EdgepruneError: See :mod:`edgeprune.errors`; nothing is left behind.
+    """
+    from edgeprune.load.sniff import sniff
+    from edgeprune.report import history
+    from edgeprune.report.folder import output_folder
+
+    board = load_board(request.board)
+    device = choose_device(load_bench(request.bench), board, request.host)
+    sniff(request.model)
+    stem = f"{request.model.stem}-{request.board}"
+    with output_folder(request.output, stem) as (folder, target):
+        # What may fail for lack of a device, a network or a compiler fails before any training.
+        with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device):
+            agent = build.agent(board.agent.target)
+            library = runtime.library(board.cpu.isa, board.runtime.version)
+        done = compress(request, resolved_cpu(board.cpu), progress)
+        variants = _write_variants(done, folder)
+        with TRANSPORTS.get(board.transport.use)(board, device) as transport:
+            found = measure(transport, agent, library, done, variants, progress)
+        with progress.stage("report"):
+            outcome = _report(request, done, variants, found, folder)
+    history.record(outcome.result)
+    return dataclasses.replace(outcome, folder=target)
+
+
+def _report(
+    request: Request,
+    done: Compressed,
+    variants: list[Variant],
+    found: RunResult,
+    folder: Path,
+) -> Outcome:
+    """Scores the variants and writes result, recipe and tables into ``folder``."""
+    from edgeprune.report import result
+    from edgeprune.report.notes import missed_limit, notes, rewrite_notes
+
+    scores = _scores(variants, done.data)
+    document = result.build_result(
+        done.loaded.source,
+        request.board,
+        dataclasses.asdict(done.recipe),
+        found,
+        variants,
+        scores,
+        folder,
+    )
+    has_data = done.data is not None
+    outcome = Outcome(
+        document,
+        folder,
+        notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data)
+        + rewrite_notes(done.rewritten),
+        done.sparsified.reasons,
+        missed_limit(scores, request.max_accuracy_drop),
+    )
+    result.write_result(document, folder)
+    recipe.write_recipe(done.recipe, folder / "recipe.toml")
+    with (folder / "report.txt").open("w", encoding="utf-8") as text:
+        print_outcome(outcome, Console(file=text, width=100))
+    return outcome
+
+
+def print_outcome(outcome: Outcome, console: Console | None = None) -> None:
+    """Prints the tables of an outcome with its notes; on standard output if ``console`` is None."""
+    from edgeprune.report.terminal import print_report
+
+    print_report(outcome.result, console, reasons=outcome.reasons, notes=outcome.notes)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What ``compress`` did.
+
+    Attributes:
+        done: The host half's work.
+        parity: The comparison on what stood in for the board, or None.
+        remark: Why there is no parity, or what it does not show; empty if there is nothing to say.
+    """
+
+    done: Compressed
+    parity: Parity | None
+    remark: str
+
+
+def compress_to_file(request: Request, progress: Progress, *, compare: bool = True) -> Written:
+    """The host half alone: writes ``request.output``, a ``.tflite`` file, in one step.
+
+    Args:
+        request: What the user asked for.
+        progress: Shows what is going on.
+        compare: Compare the outputs on what may stand in for the board.
+
+    Raises:
+        ConfigError: The file exists or cannot be written.
+        ModelError: The model or the data cannot be treated as asked.
+        VerifyError: The outputs are wrong on the board's kernels; nothing is written.
+    """
+    target = request.output
+    if target is None or target.exists():
+        raise ConfigError(f"{target}: exists already; choose another name")
+    if not target.parent.is_dir():
+        raise ConfigError(f"{target.parent}: no such folder")
+    board = load_board(request.board)
+    done = compress(request, resolved_cpu(board.cpu), progress)
+    tflite, parity, remark = done.sparsified.tflite, None, "outputs were not compared: --no-verify"
+    if compare:
+        with progress.stage("verify"):
+
+            def comparison() -> verify.Comparison:
+                return comparison_of(target.name, tflite, done.quantized_dense, done)
+
+            parity, remark = verify.verify_off_board(comparison, tflite, board, progress.say)
+    partial = target.with_name(target.name + ".part")
+    try:
+        partial.write_bytes(tflite)
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
+    return Written(done, parity, remark)
+
+
+def float_tflite(path: Path, allow_code: bool) -> bytes:
+    """A model as TFLite: a ``.tflite`` file as it is, another one converted.
+
+    Raises:
+        ModelError: It cannot be loaded or converted.
+    """
+    from edgeprune.convert import convert
+    from edgeprune.load import load
+
+    return convert(load(path, allow_code=allow_code))
+
+
+def _write_variants(done: Compressed, folder: Path) -> list[Variant]:
+    """Writes each variant's file; ``dense`` first, unless it is what is deployed anyway."""
+
+    def variant(name: str, tflite: bytes, reference: bytes, **rest: Any) -> Variant:
+        file = folder / f"{name}.tflite"
+        file.write_bytes(tflite)
+        sparsity = graph.weight_sparsity(tflite)
+        return Variant(name, file, reference, sparsity, **rest)
+
+    deployed = variant(
+        "deployed",
+        done.sparsified.tflite,
+        done.quantized_dense,
+        profiling_only=done.profiling_only,
+        expected=done.sparsified.expected,
+    )
+    if done.dense == done.sparsified.tflite:
+        return [deployed]
+    variants = [variant("dense", done.dense, done.dense, profiling_only=False), deployed]
+    if done.control is not None:
+        variants.append(
+            variant(
+                "dense-fine-tuned",
+                done.control,
+                done.control,
+                profiling_only=False,
+                measured=False,
+            )
+        )
+    return variants
+
+
+def _scores(variants: list[Variant], data: Dataset | None) -> dict[str, Accuracy]:
+    if data is None:
+        return {}
+    scores = {v.name: verify.accuracy(v.file.read_bytes(), data) for v in variants}
+    return {name: score for name, score in scores.items() if score is not None}

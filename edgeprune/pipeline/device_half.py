@@ -1,0 +1,86 @@
+"""The device half of edgeprune: verify -> push -> run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from edgeprune import verify
+from edgeprune.agents import runtime
+from edgeprune.artifacts import RunResult, Samples, Variant
+from edgeprune.pipeline.host_half import Compressed
+from edgeprune.progress import Progress
+from edgeprune.transports.base import Transport
+
+
+def measure(
+    transport: Transport,
+    agent: Path,
+    library: runtime.RuntimeLibrary,
+    done: Compressed,
+    variants: list[Variant],
+    progress: Progress,
+) -> RunResult:
+    """The device half: verify, push, run.
+
+    Raises:
+        DeviceError: The device or the way to it failed.
+        VerifyError: A variant's outputs are wrong on the device.
+    """
+    from edgeprune.push import push
+    from edgeprune.run import Pushed, run
+
+    measured = {variant.name: variant for variant in variants if variant.measured}
+    with progress.stage("verify"):
+        wanted = {
+            name: comparison_of(name, variant.file.read_bytes(), variant.reference, done)
+            for name, variant in measured.items()
+        }
+    with progress.stage("push"):
+        files = [agent, library.path, *(variant.file for variant in measured.values())]
+        paths = [str(item.path) for item in push(transport, files)]
+    with progress.stage("run"):
+        pushed = Pushed(
+            agent=paths[0],
+            runtime=paths[1],
+            runtime_version=f"LiteRT {library.version} (sha256 {library.sha256[:12]})",
+            models=dict(zip(measured, paths[2:], strict=True)),
+            cpus=transport.device.cpus,
+        )
+        samples = {name: comparison.samples for name, comparison in wanted.items()}
+        originals = {name: comparison.file for name, comparison in wanted.items()}
+        found, outputs = run(transport, pushed, done.recipe.run, samples, originals, progress.say)
+
+    def infer(tflite: bytes, inputs: Samples) -> Samples:
+        return infer_once(transport, pushed.agent, pushed.runtime, tflite, inputs)
+
+    with progress.stage("verify"):
+        return verify.with_parity(found, list(wanted.values()), outputs, infer)
+
+
+def comparison_of(
+    name: str, tflite: bytes, reference: bytes, done: Compressed
+) -> verify.Comparison:
+    """What a variant's outputs must be."""
+    samples = verify.sample_inputs(reference, done.data, done.recipe.verify.samples)
+    expected = verify.reference_outputs(reference, samples)
+    rounding = verify.rounding_of(reference, samples)
+    return verify.Comparison(name, tflite, reference, samples, expected, rounding)
+
+
+def infer_once(
+    transport: Transport, agent: str, library: str, tflite: bytes, inputs: Samples
+) -> Samples:
+    """Outputs of a file that is on the device for this alone."""
+    from edgeprune.push import push
+
+    with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
+        file = Path(folder) / "probe.tflite"
+        file.write_bytes(tflite)
+        path = push(transport, [file])[0].path
+        try:
+            return verify.board_outputs(transport, agent, library, path, inputs)
+        finally:
+            if not transport.shares_files:  # else it lies in the folder that goes
+                remove = 'rm -f "$1"; rmdir "${1%/*}"'
+                transport.run(["sh", "-c", remove, "sh", path], timeout_s=30.0)

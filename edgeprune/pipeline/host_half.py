@@ -1,0 +1,160 @@
+"""The host half of edgeprune: from the user's file to a ``.tflite`` file for one kind of core.
+
+load -> prune -> convert -> rewrite -> quantize -> sparsify
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeprune import verify
+from edgeprune.artifacts import (
+    Array,
+    Dataset,
+    Loaded,
+    Pruned,
+    Quantized,
+    Rewritten,
+    Sparsified,
+)
+from edgeprune.board import Cpu
+from edgeprune.data import load_data
+from edgeprune.progress import Progress
+from edgeprune.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        model: Model file, or folder of a SavedModel.
+        board: Name of the board.
+        recipe: What to do, checked.
+        data: The user's ``--data``, or None.
+        output: Folder to write, or None for one named after model and board.
+        bench: Bench file, or None for the user's own.
+        host: Device name or address, or None.
+        allow_code: Load files that carry code.
+        max_accuracy_drop: Largest accepted difference of accuracy, dense minus deployed.
+    """
+
+    model: Path
+    board: str
+    recipe: Recipe
+    data: str | None = None
+    output: Path | None = None
+    bench: Path | None = None
+    host: str | None = None
+    allow_code: bool = False
+    max_accuracy_drop: float | None = None
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """The host half's work.
+
+    Attributes:
+        recipe: The recipe in force.
+        loaded: The user's model.
+        dense: It, as float TFLite.
+        control: The dense model trained as long as the pruned one, as float TFLite, or None.
+        pruned: After the prune stage.
+        rewritten: After the rewrite stage.
+        quantized: After the quantize stage.
+        quantized_dense: The same with every weight stored dense: the reference for parity.
+        sparsified: After the sparsify stage.
+        data: The user's data, or None.
+    """
+
+    recipe: Recipe
+    loaded: Loaded
+    dense: bytes
+    control: bytes | None
+    pruned: Pruned
+    rewritten: Rewritten
+    quantized: Quantized
+    quantized_dense: bytes
+    sparsified: Sparsified
+    data: Dataset | None
+
+    @property
+    def profiling_only(self) -> bool:
+        """Whether the deployed file is fit to be measured but not to be used."""
+        return self.pruned.profiling_only or self.quantized.profiling_only
+
+
+def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
+    """The host half: from the user's file to a ``.tflite`` file for one kind of core.
+
+    Raises:
+        ModelError: The model or the data cannot be treated as asked.
+        VerifyError: The converted model does not compute what the Keras model does.
+    """
+    # Stages are imported here because they bring TensorFlow, which boards and tables do not need.
+    from edgeprune.auto import choose
+    from edgeprune.convert import convert, keras_outputs
+    from edgeprune.load import is_quantized, load
+    from edgeprune.prune import prune
+    from edgeprune.quantize import INTEGER_MODES, quantize
+    from edgeprune.rewrite import rewrite
+    from edgeprune.sparsify import sparsify, stored_dense
+
+    with progress.stage("load"):
+        loaded = load(request.model, allow_code=request.allow_code)
+        if loaded.tflite is not None and request.recipe.sparsify.encode:
+            loaded = dataclasses.replace(loaded, tflite=stored_dense(loaded.tflite))
+    with progress.stage("convert"):
+        dense = convert(loaded)
+        data = None if request.data is None else load_data(request.data, dense)
+        in_force = choose(
+            request.recipe,
+            cpu,
+            dense,
+            is_quantized=loaded.tflite is not None and is_quantized(loaded.tflite),
+            has_data=data is not None,
+        )
+    with progress.stage("prune"):
+        pruned = prune(loaded, in_force.prune, data, progress.say, cpu, dense)
+    with progress.stage("convert pruned"):
+        is_changed = bool(pruned.masks)
+        lean = convert(pruned.model) if is_changed else dense
+        control = None if pruned.control is None else convert(pruned.control)
+        if pruned.model.keras is not None:
+            samples = verify.sample_inputs(lean, data, count=4)
+            verify.check_conversion(lean, samples, keras_outputs(pruned.model, samples))
+    with progress.stage("rewrite"):
+        rewritten = Rewritten(lean, (), "")
+        if in_force.rewrite.enabled and in_force.quantize.mode not in INTEGER_MODES:
+            rewritten = rewrite(lean, cpu)
+        if rewritten.notes:
+            samples = verify.sample_inputs(lean, data, in_force.verify.samples)
+            verify.check_rewrite(lean, rewritten.tflite, samples)
+    with progress.stage("quantize"):
+        calibration = _calibration(data, in_force.quantize.calibration_samples)
+        mode, seed = in_force.quantize.mode, in_force.prune.seed
+        quantized = quantize(rewritten.tflite, mode, calibration, seed=seed)
+    with progress.stage("sparsify"):
+        sparsified = sparsify(quantized.tflite, cpu, encode=in_force.sparsify.encode)
+    return Compressed(
+        recipe=in_force,
+        loaded=loaded,
+        dense=stored_dense(dense),
+        control=control,
+        pruned=pruned,
+        rewritten=rewritten,
+        quantized=quantized,
+        quantized_dense=stored_dense(quantized.tflite),
+        sparsified=sparsified,
+        data=data,
+    )
+
+
+def _calibration(data: Dataset | None, count: int) -> list[list[Array]] | None:
+    """The first training samples, or test samples where there are no others."""
+    if data is None:
+        return None
+    source = data.x_test if data.x_train is None else data.x_train
+    return [[source[i : i + 1]] for i in range(min(count, len(source)))]

@@ -1,0 +1,85 @@
+"""``edgeprune compress`` compares before it writes."""
+
+import json
+
+import forced
+import nets
+import pytest
+from click.testing import CliRunner
+
+from edgeprune import cli
+
+
+@pytest.fixture
+def folder(home, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.tflite").write_bytes(forced.encoded(nets.eligible()))
+    return tmp_path
+
+
+def compress(capsys, *argv):
+    """Exit code and what stood on stdout and stderr."""
+    with pytest.raises(SystemExit) as done:
+        cli.main(["compress", "net.tflite", "-o", "out.tflite", "--recipe", "as-is", *argv])
+    return done.value.code, *capsys.readouterr()
+
+
+@pytest.mark.device
+def test_a_file_for_a_board_that_is_away_is_compared_on_its_emulated_twin(folder, capsys):
+    code, out, err = compress(capsys, "--board", "rpi4", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["parity"]["passed"] and found["parity"]["samples"] == 16
+    assert found["parity"]["where"].startswith("rpi4-emulated, LiteRT")
+    assert found["parity_remark"] == ""
+    assert (folder / "out.tflite").stat().st_size == found["bytes"]
+
+
+@pytest.mark.device
+def test_a_person_reads_what_was_compared(folder, capsys):
+    code, out, err = compress(capsys, "--board", "rpi4")
+    assert code == 0, err
+    assert "verified: 16 inputs on rpi4-emulated" in " ".join(out.split())
+
+
+@pytest.mark.device
+def test_wrong_outputs_on_the_twin_are_exit_code_1_with_the_layer_and_nothing_written(
+    folder, capsys
+):
+    (folder / "net.tflite").write_bytes(forced.encoded(nets.wrong_on_arm()))
+    before = {p for p in folder.rglob("*") if "edgeprune" not in p.parts}
+    code, out, err = compress(capsys, "--board", "rpi4", "--json")
+    assert code == 1 and out == ""
+    last = err.splitlines()[-1]
+    assert last.startswith("edgeprune: out.tflite: outputs on rpi4-emulated, LiteRT")
+    assert "first differ at t8 (CONV_2D)" in last and last.endswith("nothing was written")
+    assert {p for p in folder.rglob("*") if "edgeprune" not in p.parts} == before
+
+
+def test_no_verify_compares_nothing_and_says_so(folder, capsys, monkeypatch):
+    monkeypatch.setattr("edgeprune.verify.verify_off_board", None)
+    code, out, err = compress(capsys, "--board", "rpi4", "--no-verify", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["parity"] is None
+    assert found["parity_remark"] == "outputs were not compared: --no-verify"
+
+
+def test_a_dense_file_is_written_without_a_comparison_and_that_is_said(folder, capsys):
+    (folder / "net.tflite").write_bytes(nets.eligible())
+    code, out, err = compress(capsys, "--board", "rpi4")
+    assert code == 0, err
+    assert "not compared on the board's kernels: no weight is stored sparse" in " ".join(
+        out.split()
+    )
+
+
+def test_this_machine_is_compared_on_itself(folder, capsys):
+    code, out, err = compress(capsys, "--board", "local", "--json")
+    assert code == 0, err
+    assert json.loads(out)["parity"]["where"].startswith("local, LiteRT")
+
+
+def test_help_says_what_is_compared():
+    found = CliRunner().invoke(cli.edgeprune, ["compress", "--help"])
+    assert "emulated board of the same core" in " ".join(found.output.split())
