@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+import numpy as np
+
 from edgeprune import paths, verify
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
@@ -13,21 +15,34 @@ from edgeprune.run.layers import layer_timings
 from edgeprune.transports.base import TRANSPORTS
 
 SHIPPED = paths.shipped("boards")
+BOARD = "rpi4-emulated"
+
+
+def library(version=None):
+    """Path of the board's runtime; another release's with ``version``."""
+    board = load_board(BOARD)
+    return str(runtime.library(board.cpu.isa, version or board.runtime.version).path)
+
+
+@contextmanager
+def agent(*, count_instructions=False):
+    """An agent on the emulated board, without a model."""
+    board = load_board(BOARD)
+    program = build.agent(board.agent.target)
+    with (
+        TRANSPORTS.get("qemu")(board, Device(board.name, board.name)) as transport,
+        start_agent(transport, str(program), count_instructions=count_instructions) as session,
+    ):
+        yield session
 
 
 @contextmanager
 def loaded(tflite, folder, *, profile=False, count_instructions=False):
     """An agent on the emulated board with ``tflite`` loaded."""
-    board = load_board("rpi4-emulated")
-    agent = build.agent(board.agent.target)
-    library = runtime.library(board.cpu.isa, board.runtime.version)
     file = folder / "model.tflite"
     file.write_bytes(tflite)
-    with (
-        TRANSPORTS.get("qemu")(board, Device(board.name, board.name)) as transport,
-        start_agent(transport, str(agent), count_instructions=count_instructions) as session,
-    ):
-        session.load(str(library.path), str(file), profile=profile)
+    with agent(count_instructions=count_instructions) as session:
+        session.load(library(), str(file), profile=profile)
         yield session
 
 
@@ -47,8 +62,19 @@ def relative_error(tflite, folder, count=4):
     """Largest difference to the host's reference kernels, as a share of the largest output."""
     samples = verify.sample_inputs(tflite, None, count)
     expected = verify.reference_outputs(tflite, samples)
-    found = outputs(tflite, folder, samples)
-    largest = max(abs(e[0]).max() for e in expected)
-    return float(
-        max(abs(f[0] - e[0]).max() for f, e in zip(found, expected, strict=True)) / largest
-    )
+    return difference(outputs(tflite, folder, samples), expected)
+
+
+def difference(found, expected):
+    """Largest difference over all outputs, each as a share of its own largest value.
+
+    Not finite where ``found`` is not.
+    """
+    worst = 0.0
+    for k in range(len(expected[0])):
+        right = np.stack([np.asarray(sample[k], np.float64) for sample in expected])
+        ours = np.stack([np.asarray(sample[k], np.float64) for sample in found])
+        gap = np.abs(ours - right).max(initial=0.0)
+        largest = np.abs(right).max(initial=0.0)
+        worst = max(worst, float(gap / max(largest, 1e-30))) if np.isfinite(gap) else np.inf
+    return worst

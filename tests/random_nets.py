@@ -1,0 +1,434 @@
+"""Random graphs out of the operators that real nets use, tiny, with sparse weights.
+
+A graph is decided by a ``random.Random`` alone: a seeded one makes the same graph again, and
+hypothesis' own one (:func:`graphs`) shrinks it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from random_ops import NO_ACTIVATION, RELU, RELU6, TANH, Ops
+
+from edgeprune import graph
+from edgeprune.sparsify.encode import encode, smallest_encoding
+
+UNARY = (
+    "ABS ELU GELU HARD_SWISH LEAKY_RELU LOGISTIC NEG RELU RELU6 RELU_N1_TO_1 SQUARE TANH "
+    "FLOOR SIN EXP"
+).split()
+AXES = ([1, 2], [2, 1], [1], [2], [3], [1, 3], [2, 3], [1, 2, 3], [-3, -2], [0], [0, 1, 2])
+LARGEST = 24  # pixels and channels of an inner map's side stay below
+
+
+FRIENDLY = (
+    ["pointwise"] * 30
+    + ["depthwise"] * 18
+    + ["residual", "unary"] * 9
+    + ["squeeze_and_excite", "swish"] * 5
+    + ["hard_sigmoid", "keep_dense", "resized"] * 3
+    + ["with_constant", "odd_reduction", "concat"]
+)
+HOSTILE = (
+    "dense_convolution prelu pooled gathered cut moved upsampled spread concat with_constant "
+    "depthwise residual odd_reduction"
+).split()
+
+
+class Builder:
+    """Draws one graph.
+
+    Sparse kernels need a whole cluster of operators that suit them, so most graphs are made mostly
+    of those: ``hostility`` is how often any other may come.
+    """
+
+    def __init__(self, random):
+        self.random = random
+        self.net = Ops(random.randrange(1 << 30))
+        self.storage = random.choice(["float32"] * 4 + ["float16", "int8"])
+        self.bias = "float16" if self.storage == "float16" else "float32"
+        if self.storage == "float16" and random.random() < 0.2:
+            self.bias = "float32"
+        self.sparsity = random.choice([0.95, 0.9, 0.9, 0.9, 0.8, 0.8, 0.7, 0.6])
+        self.hostility = random.choice([0.0, 0.0, 0.0, 0.03, 0.1, 0.3])
+        self.values = []
+
+    def maybe(self, share):
+        return self.random.random() < share
+
+    def oddly(self, share):
+        """As :meth:`maybe`, for what keeps a cluster from running sparse."""
+        return self.maybe(2 * share if self.hostility else 0.1 * share)
+
+    def sparsities(self):
+        return 0.0 if self.maybe(0.03) else self.sparsity
+
+    def act(self):
+        return self.random.choice([NO_ACTIVATION, RELU, RELU6, RELU6])
+
+    def channels(self):
+        rare = self.maybe(0.1)
+        return self.random.choice([1, 2, 3, 4, 5] if rare else [8, 8, 12, 16, 16, 20, 24])
+
+    def same_size(self, x, wanted):
+        """Earlier 4-D values of ``wanted`` axes' sizes equal to those of ``x``."""
+        shape = self.net.shape(x)
+        return [
+            v
+            for v in self.values
+            if len(self.net.shape(v)) == 4
+            and all(self.net.shape(v)[axis] == shape[axis] for axis in wanted)
+        ]
+
+    # Convolutions.
+
+    def pointwise(self, x, channels=None):
+        net, channels = self.net, channels or self.channels()
+        filters = net.filters((channels, 1, 1, net.shape(x)[3]), self.sparsities(), self.storage)
+        bias = net.biases(channels, self.bias)
+        strides = (2, 2) if self.oddly(0.04) else (1, 1)
+        act = TANH if self.oddly(0.02) else self.act()
+        if self.oddly(0.03):
+            x = net.pad4(x, 1, 1, 1, 1)
+        y = net.convolve(x, filters, strides=strides, same=self.maybe(0.5), act=act, bias=bias)
+        if self.maybe(0.05) and net.shape(y)[3] == net.shape(x)[3]:
+            y = net.convolve(y, filters, same=False, act=act, bias=bias)  # shared weights
+        return y
+
+    def depthwise(self, x):
+        net, random = self.net, self.random
+        h, w, c = net.size(x)
+        odd = self.oddly(0.1)
+        kernel = random.choice([7, 2, 1] if odd else [3, 3, 3, 5])
+        kernels = (kernel, random.choice([1, 3, 5])) if self.oddly(0.05) else (kernel, kernel)
+        multiplier = 2 if self.oddly(0.05) else 1
+        stride = random.choice([1, 2, 3] if odd else [1, 1, 2])
+        dilation = 2 if stride == 1 and self.oddly(0.05) else 1
+        filters = net.stored(
+            net.weights((1, *kernels, c * multiplier)) * np.float32(np.sqrt(c * multiplier)),
+            self.storage,
+        )
+        same = self.maybe(0.8 if stride == 1 else 0.5 * odd)
+        if not same and not self.oddly(0.03):
+            x = self.padded(x, kernel)
+        h, w, _ = net.size(x)
+        if not same and min(h, w) < (kernel - 1) * dilation + 1 + max(kernels[1] - kernel, 0):
+            same = True
+        return net.convolve(
+            x,
+            filters,
+            kernel=kernels,
+            strides=(stride, stride),
+            same=same,
+            dilation=dilation,
+            act=self.act(),
+            depthwise=True,
+            bias=net.biases(c * multiplier, self.bias),
+        )
+
+    def padded(self, x, kernel):
+        half = kernel // 2
+        if not self.oddly(0.15):
+            return self.net.pad4(x, *(half,) * 4)
+        amounts = self.random.choice(
+            [(0, 1, 0, 1), (1, 0, 1, 0), (half, half, 0, 0), (0, 0, half, half), (1, 2, 1, 2)]
+        )
+        return self.net.pad4(x, *amounts)
+
+    def dense_convolution(self, x):
+        net = self.net
+        h, w, c = net.size(x)
+        kernel = self.random.choice([3, 3, 3, 5])
+        stride = self.random.choice([1, 1, 2])
+        groups = 2 if c % 2 == 0 and self.maybe(0.2) else 1
+        dilation = 2 if stride == 1 and self.maybe(0.1) else 1
+        channels = max(2, self.channels() // 2 * 2)
+        filters = net.filters((channels, kernel, kernel, c // groups), 0.5, self.storage)
+        same = self.maybe(0.5) or min(h, w) < (kernel - 1) * dilation + 1
+        if same is False and self.maybe(0.5):
+            x = self.padded(x, kernel)
+        return net.convolve(
+            x,
+            filters,
+            kernel=(kernel, kernel),
+            strides=(stride, stride),
+            same=same,
+            dilation=dilation,
+            act=self.act(),
+            bias=net.biases(channels, self.bias),
+        )
+
+    def keep_dense(self, x):
+        return self.net.fully_connected(
+            x, self.channels(), self.sparsities(), self.storage, keep=True, act=self.act()
+        )
+
+    def upsampled(self, x):
+        return self.net.transpose_conv(x, self.channels(), self.storage)
+
+    # Elementwise.
+
+    def unary(self, x):
+        return self.net.unary(self.random.choice(UNARY), x)
+
+    def swish(self, x):
+        gate = self.net.unary("LOGISTIC", x)
+        return self.net.binary("MUL", *self.random.sample([x, gate], 2))
+
+    def hard_sigmoid(self, x):
+        net = self.net
+        three, sixth = (net.const(np.full(self.scalar(), v, np.float32)) for v in (3, 1 / 6))
+        y = net.binary("MUL", sixth, net.binary("ADD", three, x, RELU6))
+        return net.binary("MUL", x, y) if self.maybe(0.7) else y
+
+    def scalar(self):
+        return self.random.choice([(), (1,), (1, 1, 1)]) if self.oddly(0.5) else (1, 1, 1, 1)
+
+    def residual(self, x):
+        act = self.act() if self.maybe(0.3) else NO_ACTIVATION
+        others = self.same_size(x, (1, 2, 3))
+        other = self.random.choice(others if others and self.maybe(0.8) else [x])
+        odd = ["SUB", "MAXIMUM", "MINIMUM"] if self.maybe(self.hostility) else []
+        name = self.random.choice(["ADD"] * 2 + ["MUL"] + odd)
+        return self.net.binary(name, *self.random.sample([x, other], 2), act)
+
+    def with_constant(self, x):
+        net, random = self.net, self.random
+        h, w, c = net.size(x)
+        shape = random.choice([(), (1,), (1, 1, 1, 1), (c,), (1, c), (1, 1, 1, c), (1, h, w, c)])
+        if self.maybe(0.1):
+            shape = random.choice([(1, h, 1, 1), (1, 1, w, 1), (1, h, 1, c), (1, h, w, 1)])
+        constant = net.const(np.asarray(net.rng.normal(size=shape) + 1.5, np.float32))
+        name = random.choice(["ADD"] * 3 + ["MUL"] * 3 + ["SUB", "DIV", "MAXIMUM", "MINIMUM"])
+        is_first = not self.oddly(0.5) and name != "DIV"
+        first, second = (constant, x) if is_first else (x, constant)
+        return net.binary(name, first, second, self.act() if self.maybe(0.2) else NO_ACTIVATION)
+
+    def squeeze_and_excite(self, x):
+        net = self.net
+        pooled = net.reduce("MEAN", x, [1, 2], keep=True)
+        if self.maybe(0.2):
+            pooled = net.pool("AVERAGE_POOL_2D", x, net.size(x)[:2], 1)
+        gate = self.pointwise_gate(pooled, net.shape(x)[3])
+        return net.binary("MUL", *self.random.sample([x, gate], 2))
+
+    def pointwise_gate(self, pooled, channels):
+        sparsity = self.random.choice([self.sparsity] * 4 + [0.0])
+        make = self.net.filters
+        depth = self.net.shape(pooled)[3]
+        bias = self.net.biases(4, self.bias)
+        narrow = make((4, 1, 1, depth), sparsity, self.storage)
+        x = self.net.convolve(pooled, narrow, act=RELU, bias=bias)
+        wide = make((channels, 1, 1, 4), sparsity, self.storage)
+        bias = self.net.biases(channels, self.bias)
+        x = self.net.convolve(x, wide, act=NO_ACTIVATION, bias=bias)
+        if self.maybe(0.3):
+            return self.hard_sigmoid_gate(x)
+        return self.net.unary("LOGISTIC", x)
+
+    def hard_sigmoid_gate(self, x):
+        net = self.net
+        three, sixth = (net.const(np.full(self.scalar(), v, np.float32)) for v in (3, 1 / 6))
+        first, second = (three, x) if self.maybe(0.7) else (x, three)
+        return net.binary("MUL", sixth, net.binary("ADD", first, second, RELU6))
+
+    def odd_reduction(self, x):
+        """Broadcasts a reduction over any axes back into the map."""
+        net = self.net
+        axes = self.random.choice(AXES)
+        name = self.random.choice(["MEAN", "MEAN", "SUM", "REDUCE_MAX"])
+        reduced = net.reduce(name, x, axes, keep=True)
+        return net.binary(self.random.choice(["ADD", "MUL"]), x, net.unary("TANH", reduced))
+
+    # Everything else.
+
+    def prelu(self, x):
+        return self.net.prelu(x)
+
+    def pooled(self, x):
+        name = self.random.choice(["MAX_POOL_2D", "AVERAGE_POOL_2D"])
+        return self.net.pool(name, x, (2, 2), self.random.choice([1, 2]), self.maybe(0.5))
+
+    def concat(self, x):
+        return self.net.concat(x, self.random.choice([*self.same_size(x, (1, 2)), x]))
+
+    def resized(self, x):
+        h, w, _ = self.net.size(x)
+        size = self.random.choice([(2 * h, 2 * w), (h, w), (h + 1, 2 * w), (h // 2 + 1, w)])
+        return self.net.resize(x, *size, half=self.maybe(0.5))
+
+    def spread(self, x):
+        if self.net.shape(x)[3] % 4:
+            x = self.pointwise(x, 8)
+        y = self.net.depth_to_space(x)
+        return self.net.space_to_depth(y) if self.maybe(0.5) else y
+
+    def gathered(self, x):
+        h, w, c = self.net.size(x)
+        return self.net.space_to_depth(x) if h % 2 == w % 2 == 0 and c < 8 else x
+
+    def cut(self, x):
+        net = self.net
+        h, w, c = net.size(x)
+        kind = self.random.randrange(4)
+        if kind == 0 and c % 2 == 0:
+            first, second = net.split(x)
+            self.values += [first, second]
+            return second if self.maybe(0.5) else net.binary("ADD", first, second)
+        if kind == 1:
+            return net.slice(x, (0, 0, 0, 0), (1, h, w, max(1, c // 2)))
+        if kind == 2 and min(h, w) > 2:
+            return net.strided_slice(x, (0, 0, 0, 0), (1, h, w, c), (1, 2, 2, 1))
+        return self.padded(x, 3)
+
+    def moved(self, x):
+        net = self.net
+        h, w, c = net.size(x)
+        kind = self.random.randrange(4)
+        if kind == 0:
+            return net.reverse(x, self.random.choice([1, 2]))
+        if kind == 1:
+            return net.transpose(x, 0, 2, 1, 3)
+        if kind == 2:
+            return net.reshape(net.reshape(x, 1, h * w, c), 1, h, w, c)
+        return net.softmax(x)
+
+    def block(self, x):
+        names = FRIENDLY if self.maybe(1 - self.hostility) else HOSTILE
+        y = getattr(self, self.random.choice(names))(x)
+        h, w, c = self.net.size(y)
+        if max(h, w) > LARGEST:
+            y = self.net.pool("MAX_POOL_2D", y, (2, 2), 2)
+        return y if c <= LARGEST else self.pointwise(y, 8)
+
+    # Stems and heads.
+
+    def stem(self, x):
+        net, random = self.net, self.random
+        kind = "eligible"
+        if self.oddly(0.2):
+            kind = random.choice(["SAME", "(0,1)", "stride 1", "7x7", "none"])
+        channels = random.choice([4, 8, 16, 16, 20])
+        kernel, stride = (7 if kind == "7x7" else 3), (1 if kind == "stride 1" else 2)
+        if kind == "none":
+            return x
+        same = kind in ("SAME", "stride 1")
+        if not same:
+            x = net.pad4(x, *((0, 1, 0, 1) if kind == "(0,1)" else (kernel // 2,) * 4))
+        filters = net.filters((channels, kernel, kernel, net.shape(x)[3]), 0.0, self.storage)
+        return net.convolve(
+            x,
+            filters,
+            kernel=(kernel, kernel),
+            strides=(stride, stride),
+            same=same,
+            act=self.act(),
+            bias=net.biases(channels, self.bias),
+        )
+
+    def head(self, x):
+        net, random = self.net, self.random
+        h, w, _ = net.size(x)
+        kind = random.choice(["mean"] * 5 + ["mobilenet", "v3", "D2S"])
+        if self.oddly(0.2):
+            kind = random.choice(["map", "pool", "flat", "odd"])
+        if kind == "map":
+            return x
+        if kind == "D2S":
+            return self.spread(x)
+        if kind == "pool":
+            return net.pool("AVERAGE_POOL_2D", x, (h, w), 1)
+        if kind == "flat":
+            return self.classifier(x)
+        if kind == "odd":
+            name = random.choice(["MEAN", "SUM", "REDUCE_MAX"])
+            return net.reduce(name, x, random.choice(AXES), keep=self.maybe(0.5))
+        name = random.choice(["MEAN"] * 4 + ["SUM"])
+        if kind == "mean":
+            return self.classifier(net.reduce(name, x, [1, 2], keep=self.maybe(0.5)))
+        x = self.pointwise(net.reduce(name, x, [1, 2], keep=True))
+        if kind == "v3":
+            x = self.pointwise(net.unary("HARD_SWISH", x))
+        if self.maybe(0.3):
+            return net.reduce("MEAN", x, [1, 2], keep=self.maybe(0.5))
+        return net.softmax(net.reshape(x, 1, net.shape(x)[1] * net.shape(x)[2] * net.shape(x)[3]))
+
+    def classifier(self, x):
+        if self.maybe(0.3):
+            return x
+        if len(self.net.shape(x)) == 4 and self.maybe(0.3):
+            x = self.net.reshape(x, 1, int(np.prod(self.net.shape(x))))
+        return self.net.fully_connected(x, 5, self.sparsities(), self.storage, keep=False)
+
+    def build(self):
+        """Bytes of the finished graph, weights stored dense."""
+        net, random = self.net, self.random
+        size = (random.randint(8, 20), random.randint(8, 20))
+        x = self.stem(net.input(1, *size, random.choice([1, 4]) if self.oddly(0.15) else 3))
+        self.values.append(x)
+        if self.maybe(0.15):
+            other = self.stem(net.input(1, *size, 3))
+            if net.size(other)[:2] == net.size(x)[:2]:
+                x = net.concat(x, other) if self.maybe(0.3) else self.pointwise(x)
+            self.values.append(other)
+        for k in range(random.randint(1, 8)):
+            x = self.block(x) if k or self.oddly(0.3) else self.pointwise(x)
+            self.values.append(x)
+        outputs = [self.head(x)]
+        if self.oddly(0.1):
+            outputs.append(random.choice(self.values))
+        if self.oddly(0.1):
+            outputs.append(self.head(random.choice(self.values)))
+        return net.build(*self.live(outputs))
+
+    def live(self, outputs):
+        """Outputs once each, none of them an input, and values that nobody reads as outputs."""
+        read = {int(i) for op in self.net.graph.operators for i in op.inputs}
+        made = [int(i) for op in self.net.graph.operators for i in op.outputs]
+        found = dict.fromkeys(o for o in outputs if o in made)
+        found.update(dict.fromkeys(o for o in made if o not in read))
+        return list(found)
+
+
+def random_graph(random):
+    """One graph's bytes, decided by ``random`` alone."""
+    return Builder(random).build()
+
+
+def graphs():
+    """Hypothesis strategy of graphs."""
+    return st.randoms(use_true_random=False).map(random_graph)
+
+
+def all_sparse(tflite):
+    """Stores every filter sparse, whether or not the runtime computes it right then."""
+    model = graph.read(tflite)
+    for subgraph in model.subgraphs:
+        makers = graph.producers(subgraph)
+        for op in list(subgraph.operators):
+            operand = graph.FILTER_OPERANDS.get(graph.op_name(model, op))
+            if operand is None:
+                continue
+            index = int(op.inputs[operand])
+            maker = makers.get(index)
+            if maker is not None and graph.op_name(model, maker) == "DEQUANTIZE":
+                index = int(maker.inputs[0])
+            _store_sparse(model, subgraph, index)
+    return graph.write(model)
+
+
+def _store_sparse(model, subgraph, index):
+    tensor = subgraph.tensors[index]
+    values = graph.constant(model, tensor)
+    if values is None:
+        return
+    net = Ops()
+    net.model, net.graph = model, subgraph
+    dense = net.op("DENSIFY", [index], values.shape, "DensifyOptions")
+    subgraph.operators.insert(0, subgraph.operators.pop())
+    subgraph.tensors[dense].type = tensor.type
+    subgraph.tensors[dense].quantization = tensor.quantization
+    for op in subgraph.operators[1:]:
+        op.inputs = np.where(np.asarray(op.inputs) == index, dense, op.inputs).astype(np.int32)
+    data, tensor.sparsity = encode(values, smallest_encoding(values))
+    tensor.buffer = graph.add_buffer(model, data)
