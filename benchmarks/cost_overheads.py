@@ -39,7 +39,9 @@ def of_inference(core: str) -> tuple[float, float]:
 
 def of_builtins(core: str, border: float) -> Counts:
     """Instructions of kernels of the interpreter's own, which the delegate does not take."""
-    layers: list[Add] = [reverse(shape) for shape in REVERSED]
+    layers: list[Add] = [
+        reverse(shape, axes) for shape in REVERSED for axes in ((1, 2), (1, 2, 3), (2, 3))
+    ]
     for name in ("MAX_POOL_2D", "AVERAGE_POOL_2D"):
         layers += [pool(name, shape, 1, 2, 1) for shape in POOLED]
     layers += [concatenation(shape, count) for shape, count in JOINED]
@@ -64,10 +66,10 @@ def _before_a_node(add: Callable[[Net], int]) -> Net:
     return net
 
 
-def reverse(shape: Shape) -> Add:
-    """A REVERSE_V2 of height and width."""
+def reverse(shape: Shape, axes: tuple[int, ...]) -> Add:
+    """A REVERSE_V2."""
 
     def add(net: Net) -> int:
-        return net.op("REVERSE_V2", [net.input(*shape), net.integers(1, 2)], shape)
+        return net.op("REVERSE_V2", [net.input(*shape), net.integers(*axes)], shape)
 
     return add

@@ -1,7 +1,8 @@
 """How often ``explain`` and ``sparsify`` are wrong, over random graphs on the emulated board.
 
 Every graph runs on the emulated Cortex-A72 under each supported release of LiteRT, once with all
-filters stored sparse (raw) and once as ``sparsify`` stores it (emitted). Outputs are compared with
+filters stored sparse (raw), once as ``sparsify`` stores it (emitted), and once after every pass of
+the rewrite stage, whether or not it pays (rewritten). Outputs are compared with
 the host's reference kernels, and the layers that ran sparse with those that ``explain`` names.
 
     python benchmarks/never_wrong.py --graphs 2000 --first-seed 0
@@ -39,15 +40,18 @@ ROWS = (
     "raw wrong, UNDETECTED",
     "raw right, called wrong",
     "emitted WRONG",
+    "rewritten with sparse kernels",
+    "rewritten WRONG",
     "wrong with dense weights too",
     "raw MISMATCHES",
     "emitted MISMATCHES",
+    "rewritten MISMATCHES",
 )
 
 
 def count(verdict: sweep.Verdict) -> Counter[str]:
     """What one verdict adds to the table."""
-    raw, emitted = verdict.raw, verdict.emitted
+    raw, emitted, rewritten = verdict.raw, verdict.emitted, verdict.rewritten
     is_hopeless = verdict.dense is not None and not verdict.blames_sparsity
     blamed = raw.is_wrong and verdict.blames_sparsity
     return Counter(
@@ -60,9 +64,14 @@ def count(verdict: sweep.Verdict) -> Counter[str]:
             "raw wrong, UNDETECTED": blamed and not raw.wrong,
             "raw right, called wrong": not raw.is_wrong and bool(raw.wrong),
             "emitted WRONG": emitted.is_wrong and verdict.blames_sparsity,
+            "rewritten with sparse kernels": rewritten is not None and bool(rewritten.sparse),
+            "rewritten WRONG": (
+                rewritten is not None and rewritten.is_wrong and verdict.blames_sparsity
+            ),
             "wrong with dense weights too": is_hopeless,
             "raw MISMATCHES": raw.mismatch,
             "emitted MISMATCHES": emitted.mismatch,
+            "rewritten MISMATCHES": rewritten is not None and rewritten.mismatch,
         }
     )
 

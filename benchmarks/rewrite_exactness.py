@@ -17,11 +17,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from sweep import priced  # type: ignore[import-not-found]
+
 from edgeprune import graph
 from edgeprune.artifacts import Samples
 from edgeprune.board import load_board
 from edgeprune.explain import explain
-from edgeprune.explain.cost import CostTable, cost_table
+from edgeprune.explain.cost import cost_table
 from edgeprune.load import load
 from edgeprune.pipeline import float_tflite
 from edgeprune.prune import PruneSpec, prune
@@ -29,17 +33,6 @@ from edgeprune.rewrite import apply_passes
 from edgeprune.verify import reference_outputs
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-
-
-def priced(table: CostTable) -> CostTable:
-    """The table with dense matrix products at a hundred times their cost."""
-    dear = {
-        kernel: {loop: 100 * count for loop, count in loops.items()}
-        if kernel.split(".")[0] in ("gemm", "igemm")
-        else loops
-        for kernel, loops in table.kernels.items()
-    }
-    return dataclasses.replace(table, kernels=dear)
 
 
 def images(count: int) -> Samples:
@@ -87,10 +80,10 @@ def main() -> None:
             notes = apply_passes(model, cpu, priced(table))
             after = graph.write(model)
             sparse = len(explain(after, cpu, assume_armed=True).sparse)
-            passes = sorted({note.rewrite for note in notes if note.done})
+            passes = ", ".join(sorted({note.rewrite for note in notes if note.done}))
             print(
-                f"{name:20} {sparsity:4.0%} zeros: {gap(before, after, samples):.1e} of the largest "
-                f"output on {len(samples)} inputs, {sparse} sparse layers, {', '.join(passes)}",
+                f"{name:20} {sparsity:4.0%} zeros: {gap(before, after, samples):.1e} of the "
+                f"largest output on {len(samples)} inputs, {sparse} sparse layers, {passes}",
                 flush=True,
             )
 

@@ -47,6 +47,8 @@ class Loaded:
         flavour: Which Keras ``keras`` belongs to, or None.
         tflite: The file's bytes, or None.
         notes: What the user should know about the loading, one line each.
+        input_shape: What fills open dimensions of a Keras model's inputs, without the batch; None
+            where the user gave nothing.
     """
 
     source: ModelFile
@@ -54,6 +56,7 @@ class Loaded:
     flavour: Flavour | None = None
     tflite: bytes | None = None
     notes: tuple[str, ...] = ()
+    input_shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

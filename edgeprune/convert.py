@@ -37,7 +37,7 @@ def convert(model: Loaded) -> bytes:
     tf = import_tensorflow()
     specs = []
     for spec, name in zip(input_specs(model.keras), _input_names(model.keras), strict=True):
-        specs.append(tf.TensorSpec(_fixed_shape(spec), spec.dtype, name=name))
+        specs.append(tf.TensorSpec(_fixed_shape(spec, model.input_shape), spec.dtype, name=name))
 
     def infer(*inputs: Any) -> Any:
         return call(model.keras, list(inputs), training=False)
@@ -73,19 +73,31 @@ def keras_outputs(model: Loaded, inputs: list[list[Array]]) -> list[list[Array]]
         raise ModelError(f"the Keras model cannot be run: {one_line(error)}") from error
 
 
-def _fixed_shape(spec: InputSpec) -> list[int]:
-    """The input's shape with batch 1.
+def _fixed_shape(spec: InputSpec, wanted: tuple[int, ...] | None) -> list[int]:
+    """The input's shape with batch 1, and open dimensions as wanted.
 
     Raises:
-        ModelError: Another dimension is unknown.
+        ModelError: A dimension stays unknown, or the wanted shape does not fit.
     """
     sizes = spec.shape[1:]
-    if any(size is None for size in sizes):
-        shown = ", ".join("?" if size is None else str(size) for size in sizes)
+    if wanted is None:
+        if all(size is not None for size in sizes):
+            return [1, *(size for size in sizes if size is not None)]
         raise ModelError(
-            f"input {spec.name!r} has the open shape ({shown}): save the model with a fixed one"
+            f"input {spec.name!r} has the open shape ({_shown(sizes)}): give --input-shape, as "
+            "224,224,3, or save the model with a fixed one"
         )
-    return [1, *(size for size in sizes if size is not None)]
+    pairs = list(zip(sizes, wanted, strict=False))
+    if len(sizes) != len(wanted) or any(size not in (None, ours) for size, ours in pairs):
+        raise ModelError(
+            f"input {spec.name!r} has the shape ({_shown(sizes)}), which --input-shape "
+            f"{','.join(map(str, wanted))} does not fit"
+        )
+    return [1, *wanted]
+
+
+def _shown(sizes: tuple[int | None, ...]) -> str:
+    return ", ".join("?" if size is None else str(size) for size in sizes)
 
 
 def _input_names(model: Any) -> list[str]:

@@ -18,6 +18,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from edgeprune.artifacts import Array
 from edgeprune.errors import ModelError
+from edgeprune.flat_builder import SharingBuilder
 
 Model: TypeAlias = Any
 Subgraph: TypeAlias = Any
@@ -38,6 +39,9 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.INT64: np.dtype(np.int64),
     schema.TensorType.BOOL: np.dtype(np.bool_),
 }
+
+_ROOM_BYTES = 1 << 20
+"""Room for a file's tables; the builder doubles its room where that is not enough."""
 
 PAYING_STRIDES = (1, 2)
 """Strides of 1x1 convolutions that can run sparse, 2 behind a selection of every second pixel."""
@@ -74,9 +78,16 @@ def write(model: Model) -> bytes:
         if not uses[index]:
             buffer.data = None
     try:
-        return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+        builder = SharingBuilder(_weight_bytes(model) + _ROOM_BYTES)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        return bytes(memoryview(builder.Bytes)[builder.Head() :])
     except flatbuffers.builder.BuilderSizeError as error:
         raise ModelError("the model is larger than 2 GB, TFLite's limit") from error
+
+
+def _weight_bytes(model: Model) -> int:
+    """Bytes of all buffers, which are nearly all of a file."""
+    return sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
 
 
 def op_name(model: Model, op: Operator) -> str:

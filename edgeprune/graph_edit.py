@@ -7,6 +7,7 @@ end; it never has to care where in the list an operator stands.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeprune import graph
 from edgeprune.artifacts import Array
 from edgeprune.errors import ModelError
+from edgeprune.names import short_name
 
 _TYPES = {
     "float32": schema.TensorType.FLOAT32,
@@ -162,11 +164,15 @@ def sweep(subgraph: graph.Subgraph) -> None:
 def compact(model: graph.Model) -> None:
     """Makes the first subgraph as small as it can be without changing what it computes.
 
-    Constants of the same content become one, tensors and buffers that nobody refers to go, and
-    constants lose their names, which only outputs of operators are known by.
+    Constants of the same content become one, tensors and buffers that nobody refers to go, and so
+    do tables without content and the names of constants: layers are known by their outputs.
     """
     subgraph = model.subgraphs[0]
     _share_constants(model, subgraph)
+    for tensor in subgraph.tensors:
+        tensor.name = tensor.name or None
+        if tensor.quantization is not None and not _says_something(tensor.quantization):
+            tensor.quantization = None
     used = {int(i) for i in (*subgraph.inputs, *subgraph.outputs)}
     for op in subgraph.operators:
         for indices in (op.inputs, op.outputs, op.intermediates):
@@ -189,6 +195,22 @@ def compact(model: graph.Model) -> None:
     _drop_buffers(model)
 
 
+def shorten_names(model: graph.Model) -> None:
+    """Names the maps inside the first subgraph after one of the layers fused into each.
+
+    A name that two maps would share then stays as it is, and so do those of inputs and outputs.
+    """
+    subgraph = model.subgraphs[0]
+    makers, leaving = graph.producers(subgraph), {int(i) for i in subgraph.outputs}
+    long = {index: graph.tensor_name(subgraph.tensors[index]) for index in makers}
+    short = {index: short_name(name) for index, name in long.items()}
+    uses = Counter((*long.values(), *short.values()))
+    for index in long:
+        is_taken = uses[short[index]] > 1 + (long[index] == short[index])
+        if index not in leaving and not is_taken:
+            subgraph.tensors[index].name = short[index].encode()
+
+
 def _share_constants(model: graph.Model, subgraph: graph.Subgraph) -> None:
     """Lets operators that read equal constants read the same one."""
     first: dict[tuple[object, ...], int] = {}
@@ -197,7 +219,7 @@ def _share_constants(model: graph.Model, subgraph: graph.Subgraph) -> None:
         data = model.buffers[tensor.buffer].data
         if tensor.sparsity is not None or data is None or not len(data) or tensor.isVariable:
             continue
-        tensor.name = b""
+        tensor.name = None
         scales = tensor.quantization.scale if tensor.quantization else None
         if scales is None or not len(scales):
             digest = hashlib.sha256(np.asarray(data, np.uint8).tobytes()).digest()
@@ -205,6 +227,11 @@ def _share_constants(model: graph.Model, subgraph: graph.Subgraph) -> None:
             instead[index] = first.setdefault(key, index)
     for op in subgraph.operators:
         op.inputs = np.array([instead.get(int(i), int(i)) for i in op.inputs], np.int32)
+
+
+def _says_something(quantization: Any) -> bool:
+    fields = (quantization.min, quantization.max, quantization.scale, quantization.zeroPoint)
+    return quantization.details is not None or any(f is not None and len(f) for f in fields)
 
 
 def _drop_buffers(model: graph.Model) -> None:

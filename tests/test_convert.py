@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from keras_nets import FLAVOURS, KINDS, SHAPE, build, loaded
@@ -69,6 +71,11 @@ def test_an_open_dimension_is_named():
     model = keras.Model(inputs, layers.Conv2D(2, 1)(inputs))
     with pytest.raises(ModelError, match=r"input 'photo' has the open shape \(\?, \?, 3\)"):
         convert(loaded(model, "keras"))
+    filled = dataclasses.replace(loaded(model, "keras"), input_shape=(6, 5, 3))
+    read = graph.read(convert(filled))
+    assert graph.shape_of(read.subgraphs[0].tensors[read.subgraphs[0].inputs[0]]) == (1, 6, 5, 3)
+    with pytest.raises(ModelError, match="which --input-shape 6,5,4 does not fit"):
+        convert(dataclasses.replace(filled, input_shape=(6, 5, 4)))
 
 
 def test_operators_that_tflite_lacks_are_named():

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from edgeprune.cli.options import json_option, model_argument, print_json, recipe_options
+from edgeprune.cli.options import (
+    json_option,
+    load_options,
+    model_argument,
+    print_json,
+    recipe_options,
+)
 from edgeprune.recipe import Recipe
 
 
@@ -23,7 +29,7 @@ from edgeprune.recipe import Recipe
 @click.option("--data", help=".npz file, folder of images by class, or package.module:function.")
 @recipe_options
 @click.option("--no-verify", is_flag=True, help="Do not compare outputs on the board's kernels.")
-@click.option("--allow-code", is_flag=True, help="Load files that carry code, such as Lambda.")
+@load_options
 @json_option
 def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest: Any) -> None:
     """Turn MODEL into a .tflite file for a board, without a device.

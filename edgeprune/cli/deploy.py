@@ -11,6 +11,7 @@ from edgeprune.cli.options import (
     device_options,
     finish,
     json_option,
+    load_options,
     model_argument,
     recipe_options,
 )
@@ -27,7 +28,7 @@ from edgeprune.recipe import Recipe
     "--max-accuracy-drop", type=float, help="Fail if accuracy falls by more; 0.02 is 2 points."
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
-@click.option("--allow-code", is_flag=True, help="Load files that carry code, such as Lambda.")
+@load_options
 @device_options
 @json_option
 def deploy(model: Path, as_json: bool, recipe: Recipe, **rest: Any) -> int:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeprune.cli.options import json_option, model_argument, print_json, recipe_options
+from edgeprune.cli.options import (
+    json_option,
+    load_options,
+    model_argument,
+    print_json,
+    recipe_options,
+)
 
 if TYPE_CHECKING:
     from edgeprune.board import Cpu
@@ -25,7 +31,7 @@ WHAT_IF_PATTERNS = ("unstructured", "2x1", "4x1")
 @click.option("--release", help="Release of the runtime, as 2.1; the board's own if not given.")
 @click.option("--what-if", is_flag=True, help="Predict other sparsities and patterns as well.")
 @recipe_options
-@click.option("--allow-code", is_flag=True, help="Load files that carry code, such as Lambda.")
+@load_options
 @json_option
 def explain(
     model: Path,
@@ -33,8 +39,8 @@ def explain(
     release: str | None,
     what_if: bool,
     recipe: Recipe,
-    allow_code: bool,
     as_json: bool,
+    **loading: Any,
 ) -> None:
     """Say for each layer of MODEL whether it will run sparse on a board, and if not, why.
 
@@ -51,7 +57,7 @@ def explain(
     kind = load_board(board)
     cpu = resolved_cpu(kind.cpu)
     release = release or kind.runtime.version
-    tflite = float_tflite(model, allow_code)
+    tflite = float_tflite(model, **loading)
     stored = plan_of(tflite, cpu, release=release)
     is_armed = bool(stored.sparse or stored.wrong)
     plan = stored if is_armed else plan_of(tflite, cpu, assume_armed=True, release=release)

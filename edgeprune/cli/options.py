@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from edgeprune.board import load_board
+from edgeprune.errors import ConfigError
 from edgeprune.recipe import MODES, PATTERNS, Recipe, checked, load_recipe
 
 if TYPE_CHECKING:
@@ -68,6 +69,32 @@ def json_option(function: Function) -> Function:
     return click.option(
         "--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout."
     )(function)
+
+
+def load_options(function: Function) -> Function:
+    """``--allow-code`` and ``--input-shape``."""
+    for option in (
+        click.option(
+            "--input-shape",
+            callback=_shape,
+            help="Fills what the model leaves open, without the batch, as 224,224,3.",
+        ),
+        click.option("--allow-code", is_flag=True, help="Load files with code, such as Lambda."),
+    ):
+        function = option(function)
+    return function
+
+
+def _shape(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+    if value is None:
+        return None
+    try:
+        sizes = tuple(int(size) for size in value.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise ConfigError(f"--input-shape must be sizes such as 224,224,3, got {value!r}")
+    return sizes
 
 
 def model_argument(function: Function) -> Function:

@@ -19,7 +19,15 @@ from edgeprune.explain.plan import ClusterPlan, Forecast, LayerPlan, Plan
 from edgeprune.explain.releases import LATEST
 from edgeprune.explain.spmm import has_sparse_kernels
 
-__all__ = ["ClusterPlan", "Forecast", "LayerPlan", "Plan", "explain", "has_sparse_kernels"]
+__all__ = [
+    "ClusterPlan",
+    "Forecast",
+    "LayerPlan",
+    "Plan",
+    "explain",
+    "has_sparse_kernels",
+    "wrong_layers",
+]
 
 
 def explain(
@@ -58,6 +66,14 @@ def explain(
     found = [layers.get(id(op)) or outside(reader, op) for op in operators]
     plan = Plan(tuple(found), tuple(clusters), tuple(wrong))
     return _with_costs(plan, reader, operators, switched, cpu)
+
+
+def wrong_layers(
+    model: graph.Model, cpu: Cpu, *, assume_armed: bool = False, release: str = LATEST
+) -> list[str]:
+    """``explain(...).wrong`` alone, which takes less time."""
+    readers = [Reader(model, subgraph, release) for subgraph in model.subgraphs]
+    return [name for reader in readers for name in _wrong(reader, cpu, assume_armed)]
 
 
 def _wrong(reader: Reader, cpu: Cpu, assume_armed: bool) -> list[str]:

@@ -42,9 +42,12 @@ class Decision:
 class _Rewrite:
     """State of the rewrite over one partition's nodes, in execution order."""
 
-    def __init__(self, nodes: list[Node], external: frozenset[int]) -> None:
+    def __init__(
+        self, nodes: list[Node], external: frozenset[int], foreign: frozenset[int]
+    ) -> None:
         self.nodes = nodes
         self.external = external
+        self.foreign = foreign
         self.layouts = [node.layout.value for node in nodes]  # integers are faster than flags
         self.bad = [False] * len(nodes)
         self.leader = list(range(len(nodes)))
@@ -94,15 +97,18 @@ class _Rewrite:
         return not self.bad[self.leader[n]] and bool(self.layouts[n] & (_NCHW | _EXIT))
 
 
-def decide(nodes: list[Node], external: frozenset[int]) -> Decision:
+def decide(
+    nodes: list[Node], external: frozenset[int], foreign: frozenset[int] = frozenset()
+) -> Decision:
     """Runs the rewrite on one partition that has a sparse weight.
 
     Args:
         nodes: The partition's nodes in execution order.
         external: Values that enter or leave the partition.
+        foreign: Those of them that operators outside of the partition read.
     """
     left, owners = fused(nodes, external)
-    return _by_owner(_decide(left, external), owners)
+    return _by_owner(_decide(left, external, foreign), owners)
 
 
 def _by_owner(found: Decision, owners: list[int]) -> Decision:
@@ -116,8 +122,8 @@ def _by_owner(found: Decision, owners: list[int]) -> Decision:
     )
 
 
-def _decide(nodes: list[Node], external: frozenset[int]) -> Decision:
-    rewrite = _Rewrite(nodes, external)
+def _decide(nodes: list[Node], external: frozenset[int], foreign: frozenset[int]) -> Decision:
+    rewrite = _Rewrite(nodes, external, foreign)
     count = range(len(nodes))
     joins = [rewrite.join_producers(n) for n in count if rewrite.layouts[n] & _EXIT]
     update = any(joins)
@@ -208,7 +214,7 @@ def _is_wrong(rewrite: _Rewrite, n: int, nchw: set[int]) -> bool:
 
 def _shape_is_ignored(rewrite: _Rewrite, value: int) -> bool:
     """Whether a value's shape does not matter to any reader, as long as its size is right."""
-    return all(
+    return value not in rewrite.foreign and all(
         node.is_spmm
         or node.op in ("RESHAPE", "FULLY_CONNECTED")
         or (node.is_elementwise and _shape_is_ignored(rewrite, node.output))

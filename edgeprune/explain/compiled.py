@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from edgeprune import graph
 from edgeprune.board import Cpu
 from edgeprune.explain.clusters import decide
 from edgeprune.explain.nodes import Node, Reader, fused_pad, node_of
-from edgeprune.explain.partitions import external_values
+from edgeprune.explain.partitions import external_values, foreign_values
 from edgeprune.explain.plan import ClusterPlan, LayerPlan
 from edgeprune.explain.regions import Region, regions
 from edgeprune.explain.spmm import analyse, filter_matrix, has_sparse_kernels, microkernel
@@ -29,10 +31,20 @@ class Partition:
         self.ops = [op for op in ops if not is_fused(reader, op)]
         self.nodes = nodes_of(reader, self.ops)
         self.armed = armed or any(node.armed for node in self.nodes)
-        self.decision = decide(self.nodes, external_values(reader, ops))
-        self.regions = regions(reader, self.nodes) if has_sparse_kernels(cpu) else []
-        self.region_of = {n: region for region in self.regions for n in region.members}
+        self.decision = decide(
+            self.nodes, external_values(reader, ops), foreign_values(reader, ops)
+        )
         self.runs_sparse = self.armed and has_sparse_kernels(cpu)
+
+    @cached_property
+    def regions(self) -> list[Region]:
+        """Its clusters, as a reader of the plan sees them."""
+        return regions(self.reader, self.nodes) if has_sparse_kernels(self.cpu) else []
+
+    @cached_property
+    def region_of(self) -> dict[int, Region]:
+        """Position of a node to its cluster."""
+        return {n: region for region in self.regions for n in region.members}
 
     def wrong(self) -> list[str]:
         """Names of layers whose outputs the runtime gets wrong."""

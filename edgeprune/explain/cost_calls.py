@@ -236,9 +236,14 @@ def _builtin_concatenation(place: Place, op: graph.Operator) -> list[Call] | Non
 
 
 def _reverse(place: Place, op: graph.Operator) -> list[Call] | None:
+    """Axes up to the last one are reversed as one run of elements; others move runs of elements."""
     shape = _shape(place, op.outputs[0])
+    axes = place.reader.values(int(op.inputs[1]))
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]
+    if axes is not None and int(axes.reshape(-1).max()) >= len(shape) - 1:
+        runs = math.prod(shape[: int(axes.reshape(-1).min())])
+        return [Call("builtin.reverse_run", (runs, math.prod(shape) // runs))]
     return [Call("builtin.reverse", (math.prod(shape[:-1]), shape[-1]))]
 
 

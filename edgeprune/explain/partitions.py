@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeprune import graph
 from edgeprune.explain.delegation import is_delegated
-from edgeprune.explain.reader import Reader
+from edgeprune.explain.reader import STATIC, Reader
 
 
 def partitions(reader: Reader) -> list[list[graph.Operator]]:
@@ -67,6 +67,9 @@ def misread(reader: Reader, *, assume_armed: bool = False) -> list[str]:
         reader: The subgraph.
         assume_armed: Take every dequantized weight for one behind a DENSIFY.
     """
+    unpacks = any(graph.op_name(reader.model, op) in STATIC for op in reader.subgraph.operators)
+    if not unpacks and all(tensor.sparsity is None for tensor in reader.subgraph.tensors):
+        return []
     found = []
     for op in reader.subgraph.operators:
         if not _is_static(reader, op) and len(op.outputs):
@@ -109,15 +112,18 @@ def _is_ready(op: graph.Operator, made_by: set[int], done: set[int]) -> bool:
     return all(int(i) in done for i in op.inputs if int(i) in made_by)
 
 
-def external_values(reader: Reader, ops: list[graph.Operator]) -> frozenset[int]:
-    """Tensors that enter or leave a partition."""
+def foreign_values(reader: Reader, ops: list[graph.Operator]) -> frozenset[int]:
+    """Tensors that a partition makes and operators outside of it read."""
     inside = {id(op) for op in ops}
     made = {int(out) for op in ops for out in op.outputs}
+    return frozenset(
+        tensor for tensor in made if any(id(op) not in inside for op, _ in reader.consumers[tensor])
+    )
+
+
+def external_values(reader: Reader, ops: list[graph.Operator]) -> frozenset[int]:
+    """Tensors that enter or leave a partition."""
+    made = {int(out) for op in ops for out in op.outputs}
     read = {int(i) for op in ops for i in op.inputs if i >= 0 and not reader.is_static(int(i))}
-    leaving = {
-        tensor
-        for tensor in made
-        if tensor in {int(i) for i in reader.subgraph.outputs}
-        or any(id(op) not in inside for op, _ in reader.consumers[tensor])
-    }
-    return frozenset((read - made) | leaving)
+    outputs = {int(i) for i in reader.subgraph.outputs}
+    return frozenset((read - made) | (made & outputs) | foreign_values(reader, ops))

@@ -7,7 +7,8 @@ from edgeprune.artifacts import Array
 from edgeprune.explain.releases import LATEST, Release
 from edgeprune.explain.releases import release as find_release
 
-_STATIC = ("DENSIFY", "DEQUANTIZE")  # on constants: unpacked when the model is compiled
+STATIC = ("DENSIFY", "DEQUANTIZE")
+"""Operators that, on constants, are done when the model is compiled."""
 
 
 class Reader:
@@ -33,7 +34,7 @@ class Reader:
         producer = self.producers.get(tensor)
         if producer is not None:
             return (
-                graph.op_name(self.model, producer) in _STATIC
+                graph.op_name(self.model, producer) in STATIC
                 and len(producer.inputs) == 1
                 and self.is_static(int(producer.inputs[0]))
             )

@@ -57,7 +57,7 @@ def _begins(reader: Reader, nodes: Sequence[Node], members: list[int]) -> str:
     """The convolution that begins a cluster, or what stands in front of it."""
     made = {nodes[n].output for n in members}
     found = [f"with {_called(nodes[n])}" for n in members if nodes[n].layout & Layout.ENTRY]
-    by_output = {node.output: node for node in nodes}
+    by_output = {value: node for node in nodes for value in (node.output, *node.others)}
     for n in members:
         if not nodes[n].layout & Layout.ENTRY:
             for value in nodes[n].inputs:

@@ -108,7 +108,8 @@ def _accepted(
 ) -> Verdict:
     """Of a node with which nothing is wrong in itself."""
     if n in decision.wrong:
-        return Verdict("the runtime would compute it wrong: its cluster has no end", _GATE)
+        why = node.hazard or "its cluster has no end that fits"
+        return Verdict(f"the runtime would compute it wrong: {why}", _GATE)
     if n in decision.switched:
         if not armed:
             return Verdict(

@@ -181,8 +181,13 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
     return Written(done, parity, remark)
 
 
-def float_tflite(path: Path, allow_code: bool) -> bytes:
+def float_tflite(path: Path, allow_code: bool, input_shape: tuple[int, ...] | None = None) -> bytes:
     """A model as TFLite: a ``.tflite`` file as it is, another one converted.
+
+    Args:
+        path: The model.
+        allow_code: Load files that carry code.
+        input_shape: As in :class:`Request`.
 
     Raises:
         ModelError: It cannot be loaded or converted.
@@ -190,7 +195,8 @@ def float_tflite(path: Path, allow_code: bool) -> bytes:
     from edgeprune.convert import convert
     from edgeprune.load import load
 
-    return convert(load(path, allow_code=allow_code))
+    loaded = load(path, allow_code=allow_code)
+    return convert(dataclasses.replace(loaded, input_shape=input_shape))
 
 
 def _write_variants(done: Compressed, folder: Path) -> list[Variant]:

@@ -38,6 +38,7 @@ class Request:
         bench: Bench file, or None for the user's own.
         host: Device name or address, or None.
         allow_code: Load files that carry code.
+        input_shape: Fills open dimensions of a Keras model's inputs, without the batch, or None.
         max_accuracy_drop: Largest accepted difference of accuracy, dense minus deployed.
     """
 
@@ -49,6 +50,7 @@ class Request:
     bench: Path | None = None
     host: str | None = None
     allow_code: bool = False
+    input_shape: tuple[int, ...] | None = None
     max_accuracy_drop: float | None = None
 
 
@@ -104,6 +106,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
 
     with progress.stage("load"):
         loaded = load(request.model, allow_code=request.allow_code)
+        loaded = dataclasses.replace(loaded, input_shape=request.input_shape)
         if loaded.tflite is not None and request.recipe.sparsify.encode:
             loaded = dataclasses.replace(loaded, tflite=stored_dense(loaded.tflite))
     with progress.stage("convert"):

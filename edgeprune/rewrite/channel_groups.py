@@ -23,7 +23,8 @@ from edgeprune import graph, graph_edit
 from edgeprune.artifacts import Array
 from edgeprune.explain.reader import Reader
 from edgeprune.graph_edit import VALID, add_constant, add_operator, add_tensor
-from edgeprune.names import short_name
+from edgeprune.names import layer_name
+from edgeprune.rewrite.linear import is_linear
 
 T = TypeVar("T")
 
@@ -69,25 +70,23 @@ def carries(reader: Reader, op: graph.Operator, split: set[int]) -> bool:
         return amounts is not None and not amounts[[0, 3]].any()
     if name in _BINARY:
         return all(int(i) in split or reader.values(int(i)) is not None for i in op.inputs)
-    return name in _UNARY or name == "DEPTHWISE_CONV_2D"
+    return name in _UNARY or (name == "DEPTHWISE_CONV_2D" and is_linear(reader, op))
 
 
 class Groups:
     """Splits the readers of one map after another; finds them in execution order.
 
     Args:
-        model: Changed in place.
+        reader: The model, which is changed in place; only shapes, names and constants are read.
         parts: Each group's tensor and its channels, as :func:`gate.enter` gives them.
         tensor: The whole map that the groups stand for.
         inside: Identities of the operators that belong to the cluster.
     """
 
-    def __init__(
-        self, model: graph.Model, parts: list[Part], tensor: int, inside: set[int]
-    ) -> None:
-        self.model = model
-        self.subgraph = model.subgraphs[0]
-        self.reader = Reader(model, self.subgraph)
+    def __init__(self, reader: Reader, parts: list[Part], tensor: int, inside: set[int]) -> None:
+        self.reader = reader
+        self.model = reader.model
+        self.subgraph = reader.subgraph
         self.inside = inside
         self.channels = [channels for _, channels in parts]
         self.parts = {tensor: [part for part, _ in parts]}
@@ -131,7 +130,7 @@ class Groups:
     def _split(self, op: graph.Operator, name: str) -> None:
         """One copy of a channel-by-channel operator a group."""
         output = int(op.outputs[0])
-        label = short_name(self.reader.name(output))
+        label = layer_name(self.reader.name(output))
         made = []
         for number, channels in enumerate(self.channels):
             inputs = [self._cut(int(i), number, name, k) for k, i in enumerate(op.inputs)]
@@ -182,7 +181,7 @@ class Groups:
             return parts[0]
         channels = np.sort(np.concatenate([channels for _, channels in parts]))
         count = len(channels)
-        name = f"{short_name(self.reader.name(tensor))}/joined/{channels[0]}"
+        name = f"{layer_name(self.reader.name(tensor))}/joined/{channels[0]}"
         joined = add_tensor(self.subgraph, (*self._shape(tensor)[:3], count), name)
         within = [(part, np.searchsorted(channels, held)) for part, held in parts]
         identity = np.eye(count, dtype=np.float32).reshape(count, 1, 1, count)
@@ -194,7 +193,7 @@ class Groups:
     ) -> None:
         """Writes the sum over groups of each group's share of a pointwise convolution."""
         shape = self._shape(output)
-        name = short_name(graph.tensor_name(self.subgraph.tensors[output]))
+        name = layer_name(graph.tensor_name(self.subgraph.tensors[output]))
         zeros = add_constant(
             self.model, self.subgraph, np.zeros(shape[3], np.float32), f"{name}/no_bias"
         )

@@ -1,16 +1,24 @@
-"""Which dense layers behind a global mean join the cluster in front of it, by predicted cost."""
+"""Dense layers behind a global mean: inside the sparse cluster, where that is predicted to pay.
+
+Proof sketch. The mean over height and width of a 1x1 map is the map, exactly: one term, divided by
+one. So a mean can keep its dimensions in front of a dense layer that became a 1x1 convolution, and
+another mean behind that makes a vector of its map. For the two forms of the layer see
+:mod:`dense_layers`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from edgeprune import graph
+from edgeprune import graph, graph_edit
 from edgeprune.artifacts import RewriteNote
 from edgeprune.explain import cost
 from edgeprune.explain.cost import CostTable
 from edgeprune.explain.reader import Reader
 from edgeprune.explain.spmm import analyse
-from edgeprune.rewrite.head import join_dense
+from edgeprune.rewrite.dense_layers import as_convolution, is_plain_dense
+from edgeprune.rewrite.dense_to_pointwise import is_flat_mean
+from edgeprune.rewrite.neighbours import sole_reader
 
 
 def join_where_cheaper(model: graph.Model, table: CostTable) -> list[RewriteNote]:
@@ -37,3 +45,58 @@ def join_where_cheaper(model: graph.Model, table: CostTable) -> list[RewriteNote
             if note.done:
                 notes.append(note)
     return notes
+
+
+def join_dense(model: graph.Model, dense: graph.Operator) -> RewriteNote:
+    """Ends the cluster behind a dense layer that reads a global mean: it becomes a convolution."""
+    subgraph = model.subgraphs[0]
+    reader = Reader(model, subgraph)
+    output = int(dense.outputs[0])
+    layer, vector = reader.name(output), int(dense.inputs[0])
+    mean = reader.producers.get(vector)
+    if (
+        mean is None
+        or not is_flat_mean(reader, mean)
+        or sole_reader(reader, vector) is not dense
+        or not is_plain_dense(reader, dense)
+    ):
+        return RewriteNote("head", layer, False, "is no dense layer behind a global mean")
+    as_convolution(reader, dense)
+    if reader.shape(int(mean.inputs[0]))[1:3] == (1, 1):
+        graph_edit.set_operand(dense, 0, int(mean.inputs[0]))
+        subgraph.operators.remove(mean)
+    else:
+        mean.builtinOptions.keepDims = True
+        _make_map(reader, vector)
+    _end_with_mean(reader, dense)
+    graph_edit.sort(subgraph)
+    return RewriteNote("head", layer, True, "joins the cluster as a 1x1 convolution")
+
+
+def _end_with_mean(reader: Reader, conv: graph.Operator) -> None:
+    """Puts a mean behind a layer on a 1x1 map; readers and graph outputs get the vector."""
+    subgraph, output = reader.subgraph, int(conv.outputs[0])
+    name, (count, channels) = reader.name(output), reader.shape(output)
+    if output in subgraph.outputs:
+        pixel = graph_edit.add_tensor(subgraph, (count, 1, 1, channels), f"{name}/map")
+        conv.outputs = np.array([pixel], np.int32)
+        _add_mean(reader, pixel, output)
+        return
+    vector = graph_edit.add_tensor(subgraph, (count, channels), f"{name}/vector")
+    graph_edit.redirect(subgraph, output, vector)
+    _make_map(reader, output)
+    _add_mean(reader, output, vector)
+
+
+def _add_mean(reader: Reader, source: int, output: int) -> None:
+    name = f"{reader.name(output)}/axes"
+    axes = graph_edit.add_constant(reader.model, reader.subgraph, np.array([1, 2], np.int32), name)
+    graph_edit.add_operator(
+        reader.model, reader.subgraph, "MEAN", [source, axes], output, keepDims=False
+    )
+
+
+def _make_map(reader: Reader, tensor: int) -> None:
+    """Gives a vector the shape of a 1x1 map."""
+    count, channels = reader.shape(tensor)
+    reader.subgraph.tensors[tensor].shape = np.array([count, 1, 1, channels], np.int32)

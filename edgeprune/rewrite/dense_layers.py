@@ -1,4 +1,4 @@
-"""A dense layer on one pixel is a 1x1 convolution of a 1x1 map: the two forms, and the way between.
+"""A dense layer on one pixel is a 1x1 convolution of a 1x1 map.
 
 Proof sketch. Both compute ``y[o] = sum_i w[o, i] x[i] + b[o]``; the weights have the same order in
 ``(out, in)`` and ``(out, 1, 1, in)``. The shapes of inputs and outputs are the caller's affair.
@@ -13,11 +13,6 @@ from edgeprune import graph, graph_edit
 from edgeprune.explain.reader import Reader
 from edgeprune.rewrite.linear import is_linear
 from edgeprune.rewrite.neighbours import activation_of
-
-_OPTIONS = {
-    "CONV_2D": schema.BuiltinOptions.Conv2DOptions,
-    "FULLY_CONNECTED": schema.BuiltinOptions.FullyConnectedOptions,
-}
 
 
 def is_plain_dense(reader: Reader, op: graph.Operator) -> bool:
@@ -44,27 +39,11 @@ def as_convolution(reader: Reader, op: graph.Operator) -> None:
             reader.model, reader.subgraph, np.zeros(units, np.float32), name
         )
     weights = _reshaped(reader, int(op.inputs[1]), (units, 1, 1, channels))
-    _become(reader, op, "CONV_2D", options, [int(op.inputs[0]), weights, bias])
-
-
-def as_fully_connected(reader: Reader, op: graph.Operator) -> None:
-    """Makes a 1x1 CONV_2D a FULLY_CONNECTED, which XNNPACK runs outside of sparse clusters."""
-    units, _, _, channels = reader.shape(int(op.inputs[1]))
-    weights = _reshaped(reader, int(op.inputs[1]), (units, channels))
-    rest = [int(i) for i in op.inputs[2:]]
-    inputs = [int(op.inputs[0]), weights, *rest]
-    _become(reader, op, "FULLY_CONNECTED", schema.FullyConnectedOptionsT(), inputs)
-
-
-def _become(
-    reader: Reader, op: graph.Operator, name: str, options: object, inputs: list[int]
-) -> None:
-    activation = activation_of(op)
-    op.opcodeIndex = graph.opcode_index(reader.model, name, 1)
-    op.builtinOptionsType = _OPTIONS[name]
+    options.fusedActivationFunction = activation_of(op)
+    op.opcodeIndex = graph.opcode_index(reader.model, "CONV_2D", 1)
+    op.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
     op.builtinOptions = options
-    op.builtinOptions.fusedActivationFunction = activation
-    op.inputs = np.array(inputs, np.int32)
+    op.inputs = np.array([int(op.inputs[0]), weights, bias], np.int32)
 
 
 def _reshaped(reader: Reader, tensor: int, shape: tuple[int, ...]) -> int:

@@ -18,7 +18,7 @@ from edgeprune.explain.reader import Reader
 from edgeprune.rewrite.dense_layers import as_convolution, is_plain_dense
 from edgeprune.rewrite.neighbours import is_float
 
-ELEMENTWISE = frozenset(
+_ELEMENTWISE = frozenset(
     "ABS ADD DIV ELU EXP GELU HARD_SWISH LEAKY_RELU LOGISTIC MUL NEG RELU RELU6 RELU_N1_TO_1 "
     "SQUARE SUB TANH".split()
 )
@@ -94,7 +94,7 @@ def _can_change(reader: Reader, op: graph.Operator) -> bool:
         return is_plain_dense(reader, op) and len(after) == 2
     constants = [reader.shape(int(i)) for i in op.inputs if reader.is_static(int(i))]
     is_per_channel = all(max(shape[:-1], default=1) == 1 for shape in constants)
-    return name in ELEMENTWISE and is_per_channel and len(after) == 2
+    return name in _ELEMENTWISE and is_per_channel and len(after) == 2
 
 
 def _convert(reader: Reader, mean: graph.Operator, ops: list[graph.Operator]) -> None:

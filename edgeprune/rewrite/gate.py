@@ -22,11 +22,11 @@ import numpy as np
 
 from edgeprune import graph
 from edgeprune.artifacts import Array
-from edgeprune.explain.reader import Reader
 from edgeprune.graph_edit import VALID, add_constant, add_operator, add_tensor
-from edgeprune.names import short_name
+from edgeprune.names import layer_name
 
 STEM_CHANNELS = 3  # what XNNPACK's entry convolution reads
+_REDUCTIONS = ("MEAN", "SUM")
 GROUP_CHANNELS = 12  # what it can hand over: 2 x 2 pixels of 3 channels
 
 
@@ -63,9 +63,8 @@ def enter(model: graph.Model, tensor: int, *, is_walled: bool) -> list[tuple[int
         Each group's tensor of shape (1, H, W, len(channels)), and its channels.
     """
     subgraph = model.subgraphs[0]
-    reader = Reader(model, subgraph)
-    _, height, width, channels = reader.shape(tensor)
-    name = short_name(reader.name(tensor))
+    _, height, width, channels = graph.shape_of(subgraph.tensors[tensor])
+    name = layer_name(graph.tensor_name(subgraph.tensors[tensor]))
     padded = padded_channels(channels)
     source = tensor
     if is_walled and padded == channels:
@@ -152,11 +151,10 @@ def leave(model: graph.Model, tensor: int) -> graph.Operator:
         The operator that ends the cluster; it reads the map as NCHW.
     """
     subgraph = model.subgraphs[0]
-    reader = Reader(model, subgraph)
-    _, height, width, channels = shape = reader.shape(tensor)
-    name = short_name(reader.name(tensor))
+    _, height, width, channels = shape = graph.shape_of(subgraph.tensors[tensor])
+    name = layer_name(graph.tensor_name(subgraph.tensors[tensor]))
     inner = add_tensor(subgraph, shape, f"{name}/nchw")
-    maker = reader.producers[tensor]
+    maker = graph.producers(subgraph)[tensor]
     maker.outputs = np.array([inner], np.int32)
     if (height, width) == (1, 1):
         axes = add_constant(model, subgraph, np.array([1, 2], np.int32), f"{name}/axes")
@@ -172,16 +170,22 @@ def leave(model: graph.Model, tensor: int) -> graph.Operator:
 def wall(model: graph.Model, tensor: int) -> None:
     """Copies a map for its readers, so that no cluster reaches them: XNNPACK does not pass RESHAPE.
 
+    A mean that ends a cluster drops its dimensions first, because XNNPACK gives its output a wrong
+    shape where it keeps them.
+
     Args:
         model: Changed in place.
         tensor: Any map that an operator makes.
     """
     subgraph = model.subgraphs[0]
-    reader = Reader(model, subgraph)
-    inner = add_tensor(
-        subgraph, reader.shape(tensor), f"{short_name(reader.name(tensor))}/before_wall"
-    )
-    reader.producers[tensor].outputs = np.array([inner], np.int32)
+    maker = graph.producers(subgraph)[tensor]
+    name = layer_name(graph.tensor_name(subgraph.tensors[tensor]))
+    shape = graph.shape_of(subgraph.tensors[tensor])
+    if graph.op_name(model, maker) in _REDUCTIONS and shape[1:3] == (1, 1):
+        maker.builtinOptions.keepDims = False
+        shape = (shape[0], shape[3])
+    inner = add_tensor(subgraph, shape, f"{name}/before_wall")
+    maker.outputs = np.array([inner], np.int32)
     _reshape(model, inner, tensor)
 
 

@@ -33,7 +33,7 @@ def apply(model: graph.Model, placement: Placement) -> list[RewriteNote]:
         notes.append(_note(reader, tensor, "a RESHAPE keeps the next operator out of the cluster"))
     for tensor in placement.entering:
         parts = gate.enter(model, tensor, is_walled=tensor in placement.exposed)
-        Groups(model, parts, tensor, inside).carry()
+        Groups(reader, parts, tensor, inside).carry()
         count = f"{len(parts)} entry convolution" + "s" * (len(parts) > 1)
         notes.append(_note(reader, tensor, f"a cluster begins here, by a gate of {count}"))
     graph_edit.sort(subgraph)

@@ -94,7 +94,8 @@ class _Cut:
             self._charge(op, name)
             return _Site(op, node, part, _NHWC, name)
         is_inner = bool(node.layout & (Layout.NCHW | Layout.EXIT))
-        if not is_inner or node.output in self.banned or not node.inputs:
+        is_banned = bool(node.hazard) or node.output in self.banned
+        if not is_inner or is_banned or not node.inputs:
             return _Site(op, node, part, _NHWC, _NHWC)
         self._charge(op, name)
         return _Site(op, node, part, name, name if node.layout & Layout.NCHW else _NHWC)
@@ -174,7 +175,7 @@ class _Cut:
                 continue
             near, far = _split(inner, maker)
             if maker.node.layout & Layout.EXIT and not near:
-                if _would_join(outer):
+                if len(self.reader.shape(value)) == 4:
                     found.walled.append(value)
             elif outer or value in self.external:
                 found.leaving.append((value, frozenset(id(site.op) for site in near)))

@@ -1,8 +1,9 @@
 """The runtime's kernel events as the model's layers.
 
-The runtime names kernels, not layers: ``Convolution (NCHW, F32) SPMM``. Kernels run in graph order,
-so the k-th kernel of a family belongs to the k-th operator of that family; where the two counts
-differ, nothing is guessed and the kernel's own name stands for the layer.
+The runtime names kernels, not layers: ``Convolution (NCHW, F32) SPMM``. Within the delegate kernels
+run in the order of its partitions, outside of it in the file's; so the k-th kernel of a family on
+either side belongs to the k-th operator of that family there. Where the two counts differ, nothing
+is guessed and the kernel's own name stands for the layer.
 
 Source: XNNPACK ``src/xnnpack/operator-type-defs.inc`` and ``microkernel-type-defs.inc``.
 """
@@ -14,7 +15,8 @@ from collections import defaultdict
 from edgeprune import graph
 from edgeprune.agents.session import Profile, ProfileEvent
 from edgeprune.artifacts import LayerTiming
-from edgeprune.explain.nodes import Reader
+from edgeprune.explain.partitions import partitions
+from edgeprune.explain.reader import Reader
 
 SPARSE_KERNEL = "SPMM"
 
@@ -53,7 +55,7 @@ def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[L
         return ()
     tags = [event.tag for event in runs[0]]
     is_steady = all([event.tag for event in run] == tags for run in runs)
-    names = _names(tags, tflite)
+    names = _names(runs[0], tflite)
     layers = []
     for i, tag in enumerate(tags):
         mean_us = sum(run[i].elapsed_us for run in runs) / len(runs) if is_steady else None
@@ -78,22 +80,39 @@ def _is_kernel(event: ProfileEvent) -> bool:
     )
 
 
-def _names(tags: list[str], tflite: bytes) -> dict[int, tuple[str, str]]:
+def _names(events: list[ProfileEvent], tflite: bytes) -> dict[int, tuple[str, str]]:
     """Position of a kernel to its layer's name and operator, where the two can be matched."""
     model = graph.read(tflite)
     reader = Reader(model, model.subgraphs[0])
+    delegated = [op for part in partitions(reader) for op in part]
+    inside = {id(op) for op in delegated}
+    outside = [
+        op
+        for op in model.subgraphs[0].operators
+        if id(op) not in inside and not (len(op.outputs) and reader.is_static(int(op.outputs[0])))
+    ]
+    named: dict[int, tuple[str, str]] = {}
+    for source, ops in ((_KERNELS, delegated), (_BUILT_IN, outside)):
+        tags = {i: event.tag for i, event in enumerate(events) if event.source == source}
+        named |= _matched(reader, tags, ops)
+    return named
+
+
+def _matched(
+    reader: Reader, tags: dict[int, str], operators: list[graph.Operator]
+) -> dict[int, tuple[str, str]]:
+    """The k-th kernel of a family with the k-th operator of it, where there are equally many."""
     kernels: dict[str, list[int]] = defaultdict(list)
-    for i, tag in enumerate(tags):
+    for i, tag in tags.items():
         for start, family in _FAMILIES:
             if tag.startswith(start):
                 kernels[family].append(i)
                 break
     ops: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for op in model.subgraphs[0].operators:
-        op_name = graph.op_name(model, op)
-        if not reader.is_static(int(op.outputs[0])):
-            family = "weights" if op_name in _WEIGHT_OPS else op_name
-            ops[family].append((reader.name(int(op.outputs[0])), op_name))
+    for op in operators:
+        name = graph.op_name(reader.model, op)
+        family = "weights" if name in _WEIGHT_OPS else name
+        ops[family].append((reader.name(int(op.outputs[0])), name))
     return {
         i: layer
         for family, found in kernels.items()

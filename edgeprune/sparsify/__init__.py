@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune import graph
+from edgeprune import graph, graph_edit
 from edgeprune.artifacts import EncodedTensor, Sparsified
 from edgeprune.board import Cpu
 from edgeprune.explain import explain
@@ -45,8 +45,10 @@ def sparsify(tflite: bytes, cpu: Cpu, *, encode: bool = True) -> Sparsified:
     made_dense = densify(model)
     weights = [w for subgraph in model.subgraphs for w in weights_of(model, subgraph)]
     arm(model, weights, cpu)
-    _store(model, [weight for weight in weights if weight.is_sparse])
     is_changed = made_dense or any(weight.is_sparse for weight in weights)
+    if is_changed:
+        _store(model, [weight for weight in weights if weight.is_sparse])
+        graph_edit.compact(model)
     plan = explain(model, cpu)
     after = graph.write(model) if is_changed else tflite
     decisions = tuple(_decision(weight) for weight in weights)
@@ -108,9 +110,9 @@ def _store(model: graph.Model, weights: Sequence[Weight]) -> None:
 def _encoded(model: graph.Model, weight: Weight, encoding: Encoding) -> graph.Tensor:
     """Encodes a tensor in place; returns the one that stands for its values, dense."""
     values, sparsity = encoding_of.encode(weight.data, encoding)
+    weight.tensor.name = None  # layers are known by their outputs
     dense = copy.copy(weight.tensor)
     dense.buffer = 0
-    weight.tensor.name = b""
     weight.tensor.buffer = graph.add_buffer(model, values)
     weight.tensor.sparsity = sparsity
     return dense

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from edgeprune import graph
 from edgeprune.board import Cpu
-from edgeprune.explain import Plan, explain, has_sparse_kernels
-from edgeprune.explain.nodes import Reader
+from edgeprune.explain import Plan, explain, has_sparse_kernels, wrong_layers
+from edgeprune.explain.delegation import is_delegated
 from edgeprune.explain.partitions import partitions
+from edgeprune.explain.reader import Reader
+from edgeprune.explain.releases import RELEASES
 from edgeprune.names import short_name
 from edgeprune.sparsify.weights import Weight
 
@@ -24,9 +26,9 @@ ANY_ARM = Cpu(core="any", isa="aarch64", features=())
 def arm(model: graph.Model, weights: Sequence[Weight], cpu: Cpu) -> None:
     """Revises which weights are stored sparse, by what the runtime would then run.
 
-    None is where an output would be wrong on any Arm core, or where the board's core would take
-    more instructions. Where layers would run sparse if only the runtime were armed, the tensor
-    that costs the fewest bytes in their partition arms it.
+    None is where an output would be wrong on any Arm core and release, or where the board's core
+    would take more instructions. Where layers would run sparse if only the runtime were armed, the
+    tensor that costs the fewest bytes in their partition arms it.
 
     Args:
         model: Every weight is stored dense.
@@ -40,14 +42,34 @@ def arm(model: graph.Model, weights: Sequence[Weight], cpu: Cpu) -> None:
     if not is_useful and not any(weight.is_sparse for weight in weights):
         return
     plan = explain(model, cpu if is_useful else ANY_ARM, assume_armed=True)
-    if plan.wrong:
-        _store_dense(
-            weights, f"sparse, the runtime would compute {short_name(plan.wrong[0])} wrong"
-        )
+    if wrong := _wrong(model):
+        _store_dense(weights, f"sparse, LiteRT {wrong} wrong")
     elif is_useful and _is_slower(plan):
         _store_dense(weights, "sparse, the model would take more instructions (estimated)")
     elif is_useful and plan.sparse:
         _arm_partitions(Reader(model, model.subgraphs[0]), weights, plan)
+
+
+def _wrong(model: graph.Model) -> str:
+    """A release, and what it would compute wrong on an Arm core; empty if none does.
+
+    Releases differ in which operators XNNPACK takes, so those that agree are judged once.
+    """
+    judged: set[tuple[bool, ...]] = set()
+    for release in RELEASES:
+        taken = _taken(model, release)
+        if taken not in judged:
+            judged.add(taken)
+            wrong = wrong_layers(model, ANY_ARM, assume_armed=True, release=release)
+            if wrong:
+                return f"{release} would compute {short_name(wrong[0])}"
+    return ""
+
+
+def _taken(model: graph.Model, release: str) -> tuple[bool, ...]:
+    """Whether XNNPACK takes each operator of a model."""
+    readers = [Reader(model, subgraph, release) for subgraph in model.subgraphs]
+    return tuple(is_delegated(reader, op) for reader in readers for op in reader.subgraph.operators)
 
 
 def _store_dense(weights: Sequence[Weight], reason: str) -> None:

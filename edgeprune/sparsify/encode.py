@@ -26,12 +26,11 @@ from edgeprune.artifacts import Array
 _DENSE, _CSR = schema.DimensionType.DENSE, schema.DimensionType.SPARSE_CSR
 _BLOCK_SIZES = (2, 4)
 
-OVERHEAD_BYTES = 400
+OVERHEAD_BYTES = 320
 """What a sparse tensor costs beside its arrays: sparsity tables, a second tensor, a DENSIFY.
 
-The second tensor repeats the first one's name and scales, which come on top. Source: measured as
-the growth of files of 1 to 20 encoded tensors of rank 2 and 4 in every storage: 195 to 386 bytes
-each; ``tests/sparsify/test_sparsify.py`` repeats it.
+Source: measured as the growth of compacted files of 1 to 20 encoded tensors of rank 2 and 4 in
+every storage: up to 314 bytes each; ``tests/sparsify/test_sparsify.py`` repeats it.
 """
 
 

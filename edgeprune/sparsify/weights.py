@@ -75,17 +75,10 @@ def weights_of(model: graph.Model, subgraph: graph.Subgraph) -> list[Weight]:
         )
         if not weight.reason:
             weight.smallest = smallest_encoding(data)
-            weight.growth = weight.smallest.bytes + _overhead_bytes(tensor) - data.nbytes
+            weight.growth = weight.smallest.bytes + OVERHEAD_BYTES - data.nbytes
             weight.is_sparse = weight.growth < 0
             weight.reason = "sparse is smaller" if weight.is_sparse else "dense is smaller"
     return list(found.values())
-
-
-def _overhead_bytes(tensor: graph.Tensor) -> int:
-    """What storing a tensor sparse costs beside its arrays; 12 bytes a scale with zero point."""
-    scales = tensor.quantization.scale if tensor.quantization else None
-    repeated = len(tensor.name or b"") + 12 * (0 if scales is None else len(scales))
-    return OVERHEAD_BYTES + repeated
 
 
 def obstacle(

@@ -11,9 +11,9 @@ from edgeprune import graph
 from edgeprune.rewrite import (
     average_pool,
     constant_operands,
+    dense_head,
     dense_to_pointwise,
     hard_swish,
-    head,
     prelu,
     scalar_folding,
     stem_channels,
@@ -23,14 +23,7 @@ from edgeprune.rewrite import (
 
 def joined_heads(model):
     dense = [op for op in model.subgraphs[0].operators if _is(model, op, "FULLY_CONNECTED")]
-    return [head.join_dense(model, op) for op in dense]
-
-
-def split_heads(model):
-    notes = []
-    while heads := head.head_convolutions(model):
-        notes.append(head.split_head(model, heads[0]))
-    return notes
+    return [dense_head.join_dense(model, op) for op in dense]
 
 
 def _is(model, op, name):
@@ -45,7 +38,6 @@ PASSES = {
     "join_dense": joined_heads,
     "prelu": prelu.apply,
     "scalar_folding": scalar_folding.apply,
-    "split_head": split_heads,
     "stem_channels": stem_channels.apply,
     "strided_pointwise": strided_pointwise.apply,
 }
@@ -67,7 +59,7 @@ def test_random_graphs_compute_the_same_after_all_passes(tflite):
 
 
 def everything():
-    """A net in which every pass but the heads' finds something."""
+    """A net in which every pass but the dense heads' finds something."""
     net = Net()
     x = net.conv(net.pad(net.input(1, 17, 17, 1)), 8, kernel=3, stride=2, padding="VALID")
     x = net.conv(x, 8, act=None)
@@ -87,7 +79,7 @@ def everything():
     return net.build(net.op("AVERAGE_POOL_2D", [x], (n, 1, 1, c), "Pool2DOptions", **pooled))
 
 
-APPLIED = [name for name in PASSES if name not in ("join_dense", "split_head")]
+APPLIED = [name for name in PASSES if name != "join_dense"]
 
 
 @pytest.mark.parametrize("name", APPLIED)

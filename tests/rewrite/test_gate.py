@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from nets import Net
 
 from edgeprune import graph, graph_edit
+from edgeprune.explain.reader import Reader
 from edgeprune.rewrite import gate
 from edgeprune.rewrite.channel_groups import Groups, batches, is_summed_late
 from edgeprune.verify import reference_outputs, sample_inputs
@@ -77,7 +78,8 @@ def carried(net, x, last):
         if any(int(i) in behind for i in op.inputs):
             inside.add(id(op))
             behind.update(int(out) for out in op.outputs)
-    Groups(model, gate.enter(model, x, is_walled=False), x, inside).carry()
+    reader = Reader(model, model.subgraphs[0])
+    Groups(reader, gate.enter(model, x, is_walled=False), x, inside).carry()
     graph_edit.sort(subgraph)
     graph_edit.sweep(subgraph)
     return before, graph.write(model)

@@ -7,6 +7,7 @@ from same_outputs import ARM, Built, gap, names_of
 
 from edgeprune import graph
 from edgeprune.explain import explain
+from edgeprune.explain.reader import Reader
 from edgeprune.rewrite import turn
 
 
@@ -183,3 +184,41 @@ STEPS = [_strided, _padded, _residual, _excited, _pooled, _joined, _resized]
 def test_every_turn_of_any_net_computes_the_same(before, axes):
     after, _ = turned(before, axes)
     assert gap(before, after, count=1) < 1e-5
+
+
+def test_input_channels_are_reversed_too_where_only_convolutions_read_them():
+    net = Net()
+    x = net.input(1, 16, 16, 3)
+    x = net.op("MUL", [x, net.const(np.float32([0.5]))], net.shape(x), "MulOptions")
+    x = net.conv(x, 8, kernel=3, stride=2)
+    before = net.build(net.mean(net.conv(x, 8, sparsity=0.9)))
+    after, _ = turned(before)
+    assert reversed_axes(after) == [[1, 2, 3]]
+    assert gap(before, after) < 1e-6
+
+
+@pytest.mark.parametrize("case", ["depthwise", "vector", "output"])
+def test_otherwise_channels_stay(case):
+    net = Net()
+    x = net.input(1, 16, 16, 3)
+    if case == "depthwise":
+        x = net.depthwise(x)
+    else:
+        scale = np.float32([0.5] if case == "output" else [0.5, 1, 2])
+        x = net.op("MUL", [x, net.const(scale)], net.shape(x), "MulOptions")
+    others = [x] if case == "output" else []
+    x = net.conv(x, 8, kernel=3, stride=2)
+    before = net.build(*others, net.mean(net.conv(x, 8, sparsity=0.9)))
+    after, _ = turned(before)
+    assert [1, 2, 3] not in reversed_axes(after)
+    assert gap(before, after) < 1e-6
+
+
+def reversed_axes(tflite):
+    model = graph.read(tflite)
+    reader = Reader(model, model.subgraphs[0])
+    return [
+        reader.values(int(op.inputs[1])).tolist()
+        for op in model.subgraphs[0].operators
+        if graph.op_name(model, op) == "REVERSE_V2"
+    ]
