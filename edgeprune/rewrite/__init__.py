@@ -10,7 +10,7 @@ from __future__ import annotations
 from edgeprune import graph, graph_edit
 from edgeprune.artifacts import RewriteNote, Rewritten
 from edgeprune.board import Cpu
-from edgeprune.explain import explain, has_sparse_kernels
+from edgeprune.explain import Plan, explain, has_sparse_kernels
 from edgeprune.explain.cost import CostTable, cost_table
 from edgeprune.explain.reader import Reader
 from edgeprune.rewrite import (
@@ -58,20 +58,27 @@ def rewrite(tflite: bytes, cpu: Cpu) -> Rewritten:
     model = graph.read(tflite)
     if graph.computes_on_integers(model):
         return Rewritten(tflite, (), "the model computes on integers, which never run sparse")
-    plan = explain(model, cpu, assume_armed=True)
-    before = plan.dense_instructions if plan.wrong else plan.instructions
+    as_it_is = explain(model, cpu, assume_armed=True)
     notes = apply_passes(model, cpu, table)
     plan = explain(model, cpu, assume_armed=True)
     if plan.wrong:
-        why = f"the runtime would compute {plan.wrong[0]} wrong"
+        return Rewritten(tflite, (), f"the runtime would compute {plan.wrong[0]} wrong")
+    before, after = _instructions(as_it_is), _instructions(plan)
+    if not plan.sparse or after > before * (1 - LEAST_GAIN):
+        why = "no layer would get faster by running sparse"
+        if as_it_is.sparse and not as_it_is.wrong:
+            why = f"none needed: {len(as_it_is.sparse)} layers run sparse in the graph as it is"
         return Rewritten(tflite, (), why)
-    after = plan.instructions
-    if not plan.sparse or before is None or after is None or after > before * (1 - LEAST_GAIN):
-        return Rewritten(tflite, (), "no layer would get faster by running sparse")
     gain = f"{before / 1e6:.2f} M to {after / 1e6:.2f} M instructions per inference predicted"
     graph_edit.compact(model)
     graph_edit.shorten_names(model)
     return Rewritten(graph.write(model), tuple(notes), gain)
+
+
+def _instructions(plan: Plan) -> float:
+    """Predicted for the model, dense where sparse would be wrong or slower."""
+    costs = [plan.dense_instructions] + [plan.instructions] * (not plan.wrong)
+    return min((cost for cost in costs if cost is not None), default=0.0)
 
 
 def apply_passes(model: graph.Model, cpu: Cpu, table: CostTable) -> list[RewriteNote]:

@@ -1,7 +1,7 @@
 import emulated
 import numpy as np
 import pytest
-from nets import Net
+from nets import Net, eligible
 from same_outputs import ARM, gap
 
 from edgeprune.board import Cpu
@@ -63,6 +63,13 @@ def test_a_net_with_too_few_zeros_is_left_as_it_came():
     done = rewrite(before, ARM)
     assert done.tflite is before
     assert done.summary == "no layer would get faster by running sparse"
+
+
+def test_a_net_that_runs_sparse_as_it_is_is_left_so():
+    before = eligible(size=32)
+    done = rewrite(before, ARM)
+    assert done.tflite is before
+    assert done.summary == "none needed: 2 layers run sparse in the graph as it is"
 
 
 def test_a_desktop_gets_the_model_as_it_came():
