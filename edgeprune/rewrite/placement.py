@@ -148,9 +148,10 @@ class _Cut:
 
     def _charge_entry(self, name: str, value: int, made: str, readers: list[_Site]) -> None:
         read = [site.reads for site in readers if site.reads != _NHWC]
-        if made == _NHWC and len(self.reader.shape(value)) != 4:
+        shape = self.reader.shape(value)
+        if len(shape) != 4 or shape[1:3] == (1, 1):  # a gate of many operators for a few numbers
             for reading in read:
-                self._add(reading, _NHWC)
+                self._add(reading, made)
         elif read:
             hub = f"entry{name}"
             self._add(hub, made, entry_instructions(self.table, self.reader, value))
