@@ -148,10 +148,9 @@ class _Cut:
 
     def _charge_entry(self, name: str, value: int, made: str, readers: list[_Site]) -> None:
         read = [site.reads for site in readers if site.reads != _NHWC]
-        shape = self.reader.shape(value)
-        if len(shape) != 4 or shape[1:3] == (1, 1):  # a gate of many operators for a few numbers
+        if made == _NHWC and len(self.reader.shape(value)) != 4:
             for reading in read:
-                self._add(reading, made)
+                self._add(reading, _NHWC)
         elif read:
             hub = f"entry{name}"
             self._add(hub, made, entry_instructions(self.table, self.reader, value))
