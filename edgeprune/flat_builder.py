@@ -1,7 +1,7 @@
-"""A writer of FlatBuffers that stores vectors of equal content once.
+"""A writer of FlatBuffers that stores vectors and tables of equal content once.
 
-A table refers to a vector by its offset, so two tables may refer to the same one. Shapes repeat
-from layer to layer, and a quantized weight's scales at every step of its unpacking.
+A table refers to others by their offset, so two may refer to the same one. Shapes and options
+repeat from layer to layer, and a quantized weight's scales at every step of its unpacking.
 """
 
 from __future__ import annotations
@@ -14,19 +14,41 @@ _LARGEST_BYTES = 1 << 16  # weights do not repeat, and comparing them takes time
 
 
 class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the package has no types
-    """A builder whose vectors of numbers are shared."""
+    """A builder whose vectors of numbers, and tables of nothing but numbers, are shared."""
 
     def __init__(self, initial_bytes: int) -> None:
         super().__init__(initial_bytes)
         self._known: dict[tuple[int, int, bytes], int] = {}
         self._begins_at = 0
         self._kind: tuple[int, int] | None = None
+        self._tables: dict[tuple[bytes, bytes], int] = {}
 
     def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:
         """Begins a vector; one of numbers unless an offset follows."""
         self._begins_at = self.Offset()
         self._kind = (elemSize, alignment)
         return super().StartVector(elemSize, numElems, alignment)
+
+    def StartObject(self, numfields: int) -> None:
+        """Begins a table; one of numbers unless an offset follows."""
+        self._begins_at = self.Offset()
+        self._kind = (0, 0)
+        super().StartObject(numfields)
+
+    def EndObject(self) -> int:
+        """Ends a table; gives it up again where the same one was written before."""
+        offset = int(super().EndObject())
+        kind, self._kind = self._kind, None
+        if kind is None:
+            return offset
+        start, end = len(self.Bytes) - offset, len(self.Bytes) - self._begins_at
+        layout = start - int.from_bytes(self.Bytes[start : start + 4], "little", signed=True)
+        size = int.from_bytes(self.Bytes[layout : layout + 2], "little")
+        fields, content = self.Bytes[layout : layout + size], self.Bytes[start + 4 : end]
+        known = self._tables.setdefault((bytes(fields), bytes(content)), offset)
+        if known != offset:
+            self.head = end
+        return known
 
     def PrependUOffsetTRelative(self, off: int) -> None:
         """Writes an offset, whose value depends on where it stands."""

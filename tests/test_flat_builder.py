@@ -54,3 +54,28 @@ def test_vectors_of_tables_are_never_shared():
     model.subgraphs = [model_of([[size]]).subgraphs[0] for size in (1, 2, 3)]
     read = schema.ModelT.InitFromObj(schema.Model.GetRootAs(written(model), 0))
     assert [list(graph.tensors[0].shape) for graph in read.subgraphs] == [[1], [2], [3]]
+
+
+def operators_of(strides):
+    model, subgraph = schema.ModelT(), schema.SubGraphT()
+    subgraph.operators = [schema.OperatorT() for _ in strides]
+    for op, (height, width) in zip(subgraph.operators, strides, strict=True):
+        op.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
+        op.builtinOptions = schema.Conv2DOptionsT()
+        op.builtinOptions.strideH, op.builtinOptions.strideW = height, width
+    model.subgraphs = [subgraph]
+    return model
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=12))
+def test_every_table_is_read_back_as_it_was(strides):
+    read = schema.ModelT.InitFromObj(schema.Model.GetRootAs(written(operators_of(strides)), 0))
+    found = [op.builtinOptions for op in read.subgraphs[0].operators or []]
+    assert [(options.strideH, options.strideW) for options in found] == strides
+
+
+def test_equal_tables_of_numbers_are_stored_once():
+    equal, unequal = (
+        len(written(operators_of(strides))) for strides in ([(3, 5)] * 3, [(3, 5), (5, 3), (3, 3)])
+    )
+    assert equal < unequal

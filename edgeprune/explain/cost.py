@@ -224,6 +224,16 @@ def add(table: CostTable, elements: int) -> float:
     return table.instructions(Call("binary.plain", (1, elements)))
 
 
+def mean_of_pixel(table: CostTable, channels: int) -> float:
+    """The mean of a map of one pixel in NCHW, which ends a cluster."""
+    return table.instructions(Call("mean_rows", (channels, 1)))
+
+
+def reshape(table: CostTable) -> float:
+    """A RESHAPE; the same was counted for every size."""
+    return table.instructions(Call("copy.reshape", (1, 0)))
+
+
 def depth_to_space(table: CostTable, elements: int, *, nchw: bool) -> float:
     """A DEPTH_TO_SPACE of block 2; ``nchw`` at the end of a cluster.
 

@@ -39,7 +39,7 @@ def join_where_cheaper(model: graph.Model, table: CostTable) -> list[RewriteNote
             continue
         plan = analyse(weights)
         sparse = cost.spmm(table, 1, plan.output_blocks, plan.nonzero_blocks, plan.block)
-        end = cost.add(table, weights.shape[0])  # about what the mean of one pixel takes
+        end = cost.mean_of_pixel(table, weights.shape[0])
         if sparse + end < cost.op_instructions(table, reader, op):
             note = join_dense(model, op)
             if note.done:

@@ -108,15 +108,18 @@ class _Cut:
         self._add(name, _NHWC, sparse)
 
     def _add(self, source: str, target: str, capacity: float | None = None) -> None:
-        """An edge that costs ``capacity`` if it is cut; None for one that must not be."""
+        """An edge that costs ``capacity`` if it is cut; None for one that must not be.
+
+        Capacities are whole numbers: the library tells a saturated edge by an exact comparison.
+        """
         if source == target:
             return
         if capacity is None:
             self.flow.add_edge(source, target)
         else:
-            known = self.flow.get_edge_data(source, target, {"capacity": 0.0}).get("capacity")
+            known = self.flow.get_edge_data(source, target, {"capacity": 0}).get("capacity")
             if known is not None:
-                self.flow.add_edge(source, target, capacity=known + capacity)
+                self.flow.add_edge(source, target, capacity=known + round(capacity))
 
     def connect(self) -> None:
         """Charges every map that is made in one layout and read in the other."""
@@ -148,9 +151,10 @@ class _Cut:
 
     def _charge_entry(self, name: str, value: int, made: str, readers: list[_Site]) -> None:
         read = [site.reads for site in readers if site.reads != _NHWC]
-        if made == _NHWC and len(self.reader.shape(value)) != 4:
+        shape = self.reader.shape(value)
+        if len(shape) != 4 or shape[1:3] == (1, 1):  # a gate of many operators for a few numbers
             for reading in read:
-                self._add(reading, _NHWC)
+                self._add(reading, made)
         elif read:
             hub = f"entry{name}"
             self._add(hub, made, entry_instructions(self.table, self.reader, value))

@@ -140,3 +140,27 @@ def test_every_pointwise_layer_that_is_placed_inside_will_run_sparse(before, see
         for name in explain(model, ARM, assume_armed=True).sparse
     }
     assert set(inside) <= sparse
+
+
+@given(st.integers(8, 16), st.integers(0, 999))
+@settings(max_examples=50, deadline=None)
+def test_what_is_cheaper_inside_goes_inside_as_a_whole(blocks, seed):
+    rng = np.random.default_rng(seed)
+    net = Net(0)
+    x = net.conv(net.input(1, 17, 17, 3), 16, kernel=3, stride=2)
+    for _ in range(blocks):
+        x = _excited(net, _residual(net, x, None), None)
+    model = graph.read(net.build(net.dense(net.mean(x), 5)))
+    turn.apply(model, turn.best_axes(model))
+
+    def cost(table, reader, op, *, nchw):
+        return 1e3 * float(rng.exponential(10.0 if nchw else 30.0))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placement, "op_instructions", cost)
+        patch.setattr(placement, "entry_instructions", lambda *_: 1e9 / 3)
+        patch.setattr(placement, "exit_instructions", lambda *_: 1e9 / 7)
+        found = placement.place(Reader(model, model.subgraphs[0]), ARM, None)
+    operators = model.subgraphs[0].operators
+    outside = [graph.op_name(model, op) for op in operators if id(op) not in found.inside]
+    assert outside == ["PAD", "CONV_2D", "FULLY_CONNECTED"]  # padding, entry and head
