@@ -24,8 +24,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-import random_nets  # type: ignore[import-not-found]
-import sweep  # type: ignore[import-not-found]
+import random_nets
+import sweep
 
 from edgeprune.explain.releases import RELEASES
 

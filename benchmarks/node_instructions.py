@@ -5,7 +5,8 @@ python benchmarks/node_instructions.py FILE.tflite [CORE]
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from edgeprune.bench import Device
 from edgeprune.board import load_board
 from edgeprune.errors import DeviceError
 from edgeprune.pipes import Child
-from edgeprune.transports.base import TRANSPORTS
+from edgeprune.transports.base import TRANSPORTS, Transport
 from edgeprune.transports.qemu import QemuChannel
 from edgeprune.zig import compile_c
 
@@ -32,6 +33,21 @@ TIMEOUT_S = 1800.0
 BOARDS = {"cortex-a72": "rpi4-emulated", "cortex-a76": "rpi5-emulated"}
 
 
+@contextmanager
+def _on_board(tflite: bytes, core: str) -> Iterator[tuple[Transport, str, str, str]]:
+    """An emulated board; paths of its agent, its runtime and the model's file."""
+    board = load_board(BOARDS[core])
+    agent = build.agent(board.agent.target)
+    library = runtime.library(board.cpu.isa, board.runtime.version)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        TRANSPORTS.get("qemu")(board, Device(board.name, board.name)) as transport,
+    ):
+        file = Path(folder) / "model.tflite"
+        file.write_bytes(tflite)
+        yield transport, str(agent), str(library.path), str(file)
+
+
 def node_instructions(tflite: bytes, core: str) -> list[tuple[str, int]]:
     """Kernel names and instructions of one inference, in order.
 
@@ -44,18 +60,11 @@ def node_instructions(tflite: bytes, core: str) -> list[tuple[str, int]]:
         ("-shared", "-fPIC"),
         "host",
     )
-    board = load_board(BOARDS[core])
-    agent = build.agent(board.agent.target)
-    library = runtime.library(board.cpu.isa, board.runtime.version)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        TRANSPORTS.get("qemu")(board, Device(board.name, board.name)) as transport,
-    ):
-        file, readings = Path(folder) / "model.tflite", Path(folder) / "readings"
-        file.write_bytes(tflite)
-        argv = [*transport._prefix(), "-plugin", f"{plugin},out={readings}", str(agent)]
+    with _on_board(tflite, core) as (transport, agent, library, file):
+        readings = Path(file).with_name("readings")
+        argv = [*transport._prefix(), "-plugin", f"{plugin},out={readings}", agent]
         with AgentSession(QemuChannel(Child(argv, {}), None)) as session:
-            session.load(str(library.path), str(file), profile=True, timeout_s=TIMEOUT_S)
+            session.load(library, file, profile=True, timeout_s=TIMEOUT_S)
             events = session.profile(1, timeout_s=TIMEOUT_S).events
         lines = [tuple(map(int, line.split())) for line in readings.read_text().splitlines()]
     return _matched(_kernels(tflite, events[0]), lines)
@@ -105,17 +114,11 @@ def inference_instructions(tflite: bytes, core: str, runs: int = 12) -> float:
 
 
 def _process_instructions(tflite: bytes, core: str, runs: int) -> int:
-    board = load_board(BOARDS[core])
-    agent = build.agent(board.agent.target)
-    library = runtime.library(board.cpu.isa, board.runtime.version)
     with (
-        tempfile.TemporaryDirectory() as folder,
-        TRANSPORTS.get("qemu")(board, Device(board.name, board.name)) as transport,
-        start_agent(transport, str(agent), count_instructions=True) as session,
+        _on_board(tflite, core) as (transport, agent, library, file),
+        start_agent(transport, agent, count_instructions=True) as session,
     ):
-        file = Path(folder) / "model.tflite"
-        file.write_bytes(tflite)
-        session.load(str(library.path), str(file), timeout_s=TIMEOUT_S)
+        session.load(library, file, timeout_s=TIMEOUT_S)
         session.time(warmup=1, runs=runs, max_s=0.0, timeout_s=TIMEOUT_S)
         total = session.close()
     if total is None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from sweep import priced  # type: ignore[import-not-found]
+from sweep import priced
 
 from edgeprune import graph
 from edgeprune.artifacts import Samples

@@ -133,17 +133,23 @@ def test_a_file_that_the_host_computes_wrong_as_well_is_itself_at_fault():
     assert f"the file that is wrong: outputs first differ at {names[7]}" in says
 
 
-def test_a_lost_device_ends_the_search_and_the_verdict_stands():
-    tflite, names = dense_chain()
-    right = broken_board(names[4], lambda w: w * 2)
+def failing_board(layer, error):
+    """Answers once, and then with ``error``; and the list of what it was asked."""
+    right = broken_board(layer, lambda w: w * 2)
     asked = []
 
     def infer(file, samples):
         asked.append(file)
         if len(asked) > 1:
-            raise DeviceTimeout("nothing came back")
+            raise error
         return right(file, samples)
 
+    return infer, asked
+
+
+def test_a_lost_device_ends_the_search_and_the_verdict_stands():
+    tflite, names = dense_chain()
+    infer, asked = failing_board(names[4], DeviceTimeout("nothing came back"))
     says = message(comparison_of(tflite), infer)
     assert f"first differ at {names[-1]}" in says and "the search ended after 1 runs" in says
     assert len(asked) == 2
@@ -151,15 +157,7 @@ def test_a_lost_device_ends_the_search_and_the_verdict_stands():
 
 def test_a_runtime_that_refuses_every_probe_ends_the_search_at_its_limit():
     tflite, names = dense_chain(60)
-    right = broken_board(names[4], lambda w: w * 2)
-    asked = []
-
-    def infer(file, samples):
-        asked.append(file)
-        if len(asked) > 1:
-            raise DeviceError("load: cannot compile the model")
-        return right(file, samples)
-
+    infer, asked = failing_board(names[4], DeviceError("load: cannot compile the model"))
     says = message(comparison_of(tflite), infer)
     assert "and 56 more, which could not be judged" in says
     assert len(asked) <= 1 + RUNS
