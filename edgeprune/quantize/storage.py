@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeprune import graph
 from edgeprune.artifacts import Array, FloatArray
 from edgeprune.errors import ModelError
+from edgeprune.explain.spmm import analyse
 
 CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 """Axis of the output channels in each operator's filter."""
@@ -41,14 +42,28 @@ def as_float16(values: FloatArray, operand: int, axis: int, name: str) -> Stored
 
 
 def as_int8(values: FloatArray, operand: int, axis: int, name: str) -> Stored | None:
-    """Filters only: symmetric in [-127, 127], zero point 0, one scale per output channel."""
+    """Filters only: symmetric in [-127, 127], zero point 0, one scale per output channel.
+
+    Where half of the weights are zero or more, and rounding others to zero would break up the
+    blocks of output channels that XNNPACK's sparse kernel runs at once, those become one step.
+    """
     if operand != 1:
         return None
     others = tuple(k for k in range(values.ndim) if k != axis)
     scale = np.abs(values).max(axis=others, keepdims=True) / np.float32(127)
     # A channel of zeros, or one so small that the division above underflows.
     scale[scale < np.finfo(np.float32).tiny] = 1
-    return np.rint(values / scale).astype(np.int8), scale.reshape(-1)
+    rounded = np.rint(values / scale).astype(np.int8)
+    is_sparse = 2 * np.count_nonzero(values) <= values.size
+    if is_sparse and axis == 0 and _block(rounded) < _block(values):
+        lost = (rounded == 0) & (values != 0)
+        rounded[lost] = np.where(values[lost] < 0, -1, 1)
+    return rounded, scale.reshape(-1)
+
+
+def _block(weights: Array) -> int:
+    """Output channels that XNNPACK's sparse kernel takes at once."""
+    return analyse(weights.reshape(len(weights), -1)).block
 
 
 def store(
