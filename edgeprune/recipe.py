@@ -4,20 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeprune.errors import ConfigError
 from edgeprune.tables import read_table, read_toml
 
-PATTERNS = ("unstructured", "2x1", "4x1", "kernel")
-"""Of weights written ``(out_channels, in_channels)``: ``2x1`` removes two output channels' weights
-for one input channel at once. ``kernel`` chooses for each layer, by the board's core."""
+PATTERN_FORMS = {"blocks": r"([1-9]\d*)x([1-9]\d*)", "n_of_m": r"([1-9]\d*):([1-9]\d*)"}
+"""Kinds of patterns that have numbers in their names, and how those look.
 
+Of weights written ``(out_channels, in_channels)``, ``2x1`` removes two output channels' weights for
+one input channel at once, and ``2:4`` keeps two of four input channels' weights.
+"""
+
+PATTERN_NAMES = ("unstructured", "kernel")
+"""The other patterns. ``kernel`` chooses for each layer, by the board's core."""
+
+PATTERNS_HELP = "unstructured, kernel, blocks such as 2x1 and 1x4, and N of M such as 2:4"
+
+ALLOCATIONS = ("uniform", "global", "erk")
 LAYERS = ("paying", "all")
 MODES = ("none", "fp16", "int8", "int8-weights")
 
 _SHIPPED = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An entry of ``limits`` in the table ``[prune]``.
+
+    Attributes:
+        layer: Name, or pattern of the shell.
+        sparsity: Most share of zeros, in [0, 1).
+    """
+
+    layer: str
+    sparsity: float
 
 
 @dataclass(frozen=True)
@@ -26,9 +49,13 @@ class PruneTable:
 
     Attributes:
         sparsity: Share of zeros in each pruned tensor, in [0, 1); 0 prunes nothing.
-        pattern: Shape of what is left, one of :data:`PATTERNS`.
+        pattern: Shape of what is left: one of :data:`PATTERN_NAMES`, or of the forms of
+            :data:`PATTERN_FORMS`.
+        allocation: How much of the sparsity each layer takes, one of :data:`ALLOCATIONS`.
         layers: ``paying``: pointwise convolutions and dense layers, whose sparse kernels exist;
             ``all``: every convolution as well, which makes the file smaller but nothing faster.
+        ignored: Layers to leave alone: names, or patterns of the shell such as ``block1/*``.
+        limits: Layers that may not be pruned as far as the others.
         epochs: Passes over the training data while and after pruning.
         batch_size: Samples in a training step.
         learning_rate: Adam's, at the start.
@@ -38,7 +65,10 @@ class PruneTable:
 
     sparsity: float = 0.8
     pattern: str = "unstructured"
+    allocation: str = "uniform"
     layers: str = "paying"
+    ignored: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
     epochs: int = 4
     batch_size: int = 64
     learning_rate: float = 1e-3
@@ -163,8 +193,16 @@ def checked(recipe: Recipe) -> Recipe:
     wrong = []
     if not 0 <= prune.sparsity < 1:
         wrong.append(f"sparsity must be in [0, 1), got {prune.sparsity:g}")
-    if prune.pattern not in PATTERNS:
-        wrong.append(f"pattern {prune.pattern!r} must be one of {', '.join(PATTERNS)}")
+    if not is_pattern(prune.pattern):
+        wrong.append(f"no pattern is called {prune.pattern!r}; there are {PATTERNS_HELP}")
+    if prune.allocation not in ALLOCATIONS:
+        known = ", ".join(ALLOCATIONS)
+        wrong.append(f"allocation {prune.allocation!r} must be one of {known}")
+    wrong += [
+        f"the limit of {limit.layer} must be in [0, 1), got {limit.sparsity:g}"
+        for limit in prune.limits
+        if not 0 <= limit.sparsity < 1
+    ]
     if prune.layers not in LAYERS:
         wrong.append(f"layers {prune.layers!r} must be one of {', '.join(LAYERS)}")
     if recipe.quantize.mode not in MODES:
@@ -191,12 +229,26 @@ def checked(recipe: Recipe) -> Recipe:
     return recipe
 
 
+def is_pattern(name: str) -> bool:
+    """Whether a pattern may be called so."""
+    forms = PATTERN_FORMS.values()
+    return name in PATTERN_NAMES or any(re.fullmatch(form, name) for form in forms)
+
+
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Writes a recipe as the TOML that :func:`load_recipe` reads back."""
     lines = [f"why = {json.dumps(recipe.why)}"]
     for name, table in dataclasses.asdict(recipe).items():
         if isinstance(table, dict):
             lines += ["", f"[{name}]"]
-            # JSON's numbers, booleans and strings are TOML's.
-            lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _toml(value: object) -> str:
+    """A value as TOML; JSON's numbers, booleans and strings are TOML's."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)

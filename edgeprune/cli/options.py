@@ -14,7 +14,7 @@ import click
 
 from edgeprune.board import load_board
 from edgeprune.errors import ConfigError
-from edgeprune.recipe import MODES, PATTERNS, Recipe, checked, load_recipe
+from edgeprune.recipe import MODES, PATTERNS_HELP, Recipe, checked, load_recipe
 
 if TYPE_CHECKING:
     from edgeprune.pipeline import Outcome
@@ -44,8 +44,7 @@ def recipe_options(function: Function) -> Function:
         click.option("--quantize", type=click.Choice(MODES), help="Storage and arithmetic."),
         click.option(
             "--pattern",
-            type=click.Choice(PATTERNS),
-            help="Shape of what is left; kernel chooses for each layer.",
+            help=f"Shape of what is left: {PATTERNS_HELP}; kernel chooses for each layer.",
         ),
         click.option("--sparsity", type=float, help="Share of zeros in each pruned tensor."),
         click.option("--recipe", help="Name or .toml file; the board's own if not given."),

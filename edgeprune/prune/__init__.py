@@ -13,10 +13,13 @@ from edgeprune.artifacts import Array, BoolArray, Dataset, Loaded, Pruned, Prune
 from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
+from edgeprune.prune.allocation import Candidate, allocate
 from edgeprune.prune.fine_tune import fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
 from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
 from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
+from edgeprune.prune.masks import Masks
+from edgeprune.prune.select import matching
 from edgeprune.prune.spec import PruneSpec, check
 
 __all__ = ["PruneSpec", "prune"]
@@ -63,11 +66,30 @@ def prune(
     weights = prunable_weights(copied, spec.layers)
     if not weights:
         return _unpruned(model, _nothing(spec))
+    ignored = _ignored(spec, [weight.name for weight in weights])
+    weights = [weight for weight in weights if weight.name not in ignored]
     layers = layers_of(weights, dense if spec.pattern == "kernel" else None)
     choice = _choice(layers, spec, cpu)
     weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
     done = _prune_keras(model, copied, weights, spec, data, progress or (lambda line: None))
     return dataclasses.replace(done, notes=(*done.notes, *choice.notes))
+
+
+def _ignored(spec: PruneSpec, names: Sequence[str]) -> set[str]:
+    """Names of weights that the user wants left alone."""
+    ignored = {name for wish in spec.ignored for name in matching(wish, names)}
+    if len(ignored) == len(names):
+        raise ModelError("nothing is left to prune: every layer is ignored")
+    return ignored
+
+
+def _sparsities(spec: PruneSpec, candidates: Sequence[Candidate]) -> dict[str, float]:
+    """Each layer's share of zeros."""
+    names = [one.name for one in candidates]
+    limits: dict[str, float] = {}
+    for limit in spec.limits:
+        limits |= {name: limit.sparsity for name in matching(limit.layer, names)}
+    return allocate(spec.allocation, candidates, spec.sparsity, limits)
 
 
 def _unpruned(model: Loaded, note: str) -> Pruned:
@@ -89,8 +111,12 @@ def _prune_tflite(
     found = filters(model, spec.layers)
     if not found:
         return _unpruned(loaded, _nothing(spec))
+    ignored = _ignored(spec, [one.name for one in found])
+    found = [one for one in found if one.name not in ignored]
     choice = _choice([one.layer for one in found], spec, cpu)
-    masks, tensors = prune_filters(model, found, choice.patterns, spec.sparsity)
+    candidates = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
+    shares = _sparsities(spec, candidates)
+    masks, tensors = prune_filters(model, found, choice.patterns, shares)
     note = "weights were zeroed at once" + (
         ": a .tflite file cannot be fine-tuned" if has_data else ", without data"
     )
@@ -117,20 +143,25 @@ def _prune_keras(
     training = _training_data(data)
     control = None
     notes: tuple[str, ...] = ("weights were zeroed at once, without training data",)
+    candidates = [
+        Candidate(weight.name, tuple(weight.variable.shape), np.abs(weight.matrix()))
+        for weight in weights
+    ]
+    masks = Masks(copied, weights, _sparsities(spec, candidates))
     if training is None:
-        masks = {weight.name: weight.prune(spec.sparsity) for weight in weights}
+        masks.update()
     else:
-        masks = fine_tune(copied, flavour, weights, spec, training, progress)
+        fine_tune(copied, flavour, masks, spec, training, progress)
         notes = (f"fine-tuned for {spec.epochs} epochs on {len(training[0])} samples",)
         if spec.control:
             import_keras(flavour).utils.set_random_seed(spec.seed)
             dense = clone(model)
-            fine_tune(dense, flavour, [], spec, training, lambda line: progress(f"dense: {line}"))
+            fine_tune(dense, flavour, None, spec, training, lambda line: progress(f"dense: {line}"))
             control = dataclasses.replace(model, keras=dense)
     return Pruned(
         dataclasses.replace(model, keras=copied),
-        masks,
-        _counted(weights, masks),
+        masks.masks,
+        _counted(weights, masks.masks),
         fine_tuned=training is not None,
         profiling_only=training is None,
         control=control,

@@ -6,13 +6,14 @@ whose own ``fit`` does something else.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, BoolArray, Flavour
+from edgeprune.artifacts import Array, Flavour
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import (
     call,
@@ -24,8 +25,8 @@ from edgeprune.keras_flavours import (
     quiet,
 )
 from edgeprune.prune.batch_norm import measure_again
-from edgeprune.prune.keras_model import Weight
 from edgeprune.prune.loss import loss_for
+from edgeprune.prune.masks import Masks
 from edgeprune.prune.schedule import cubic_sparsity, ramp_steps, update_steps
 from edgeprune.prune.spec import PruneSpec
 
@@ -35,12 +36,12 @@ _PROBE_SAMPLES = 64
 def fine_tune(
     model: Any,
     flavour: Flavour,
-    weights: list[Weight],
+    masks: Masks | None,
     spec: PruneSpec,
     data: tuple[Array, Array],
     progress: Callable[[str], None],
-) -> dict[str, BoolArray]:
-    """Trains ``model`` in place; weights whose mask is False are zero after every step.
+) -> None:
+    """Trains ``model`` in place; masked weights are zero after every step.
 
     Batches depend on the seed, the sample count and ``spec`` alone, so that a dense model can be
     trained on the very same ones.
@@ -48,13 +49,10 @@ def fine_tune(
     Args:
         model: One input, one output.
         flavour: Which Keras it belongs to.
-        weights: What to prune, each in its own pattern; empty trains the model as it is.
-        spec: Sparsity, epochs, batch size, learning rate and seed.
+        masks: Grow to their final sparsity meanwhile; None trains the model as it is.
+        spec: Epochs, batch size, learning rate and seed.
         data: Inputs ``(n, ...)`` and targets ``(n, ...)``.
         progress: Told a line per epoch.
-
-    Returns:
-        The final masks by name, each with exactly the spec's share of False.
 
     Raises:
         ModelError: Data and model do not fit together, or the loss is no longer finite.
@@ -67,34 +65,33 @@ def fine_tune(
     checks = updates | set(range(per_epoch, total + 1, per_epoch))
     rng = np.random.default_rng(spec.seed)
     try:
-        with quiet():
-            trainer = _Trainer(model, flavour, weights, spec.learning_rate, total, x, y)
-        for epoch in range(spec.epochs):
-            order = rng.permutation(len(x))
-            loss = 0.0
-            for k in range(per_epoch):
-                step = epoch * per_epoch + k
-                if step in updates:
-                    trainer.prune(cubic_sparsity(step, ramp_steps(total), spec.sparsity))
-                chosen = np.sort(order[k * batch : (k + 1) * batch])
-                loss += trainer.step(x[chosen], y[chosen]) / per_epoch
-                is_due = step + 1 in checks
-                if not math.isfinite(loss) or (is_due and trainer.is_lost()):
-                    raise ModelError(
-                        f"training diverged in epoch {epoch + 1}: the {trainer.loss_name} is "
-                        f"{loss}; lower learning_rate, or scale the data as the model expects it"
-                    )
-            zeros = f", sparsity {_share(trainer.masks):.1%}" if weights else ""
-            progress(f"epoch {epoch + 1}/{spec.epochs}: {trainer.loss_name} {loss:.4f}{zeros}")
-        measure_again(model, x, order, batch)
+        with masks or contextlib.nullcontext():
+            with quiet():
+                trainer = _Trainer(model, flavour, spec.learning_rate, total, x, y)
+            for epoch in range(spec.epochs):
+                order = rng.permutation(len(x))
+                loss = 0.0
+                for k in range(per_epoch):
+                    step = epoch * per_epoch + k
+                    if masks is not None and step in updates:
+                        masks.update(cubic_sparsity(step, ramp_steps(total), 1.0))
+                    chosen = np.sort(order[k * batch : (k + 1) * batch])
+                    loss += trainer.step(x[chosen], y[chosen]) / per_epoch
+                    is_due = step + 1 in checks
+                    if not math.isfinite(loss) or (is_due and trainer.is_lost()):
+                        raise ModelError(_diverged(epoch, trainer.loss_name, loss))
+                zeros = f", sparsity {masks.sparsity():.1%}" if masks is not None else ""
+                progress(f"epoch {epoch + 1}/{spec.epochs}: {trainer.loss_name} {loss:.4f}{zeros}")
+            measure_again(model, x, order, batch)
     except library_errors() as error:
         raise ModelError(f"the model cannot be trained: {one_line(error)}") from error
-    return trainer.masks
 
 
-def _share(masks: Mapping[str, BoolArray]) -> float:
-    total = sum(mask.size for mask in masks.values())
-    return sum(mask.size - int(mask.sum()) for mask in masks.values()) / max(total, 1)
+def _diverged(epoch: int, name: str, loss: float) -> str:
+    return (
+        f"training diverged in epoch {epoch + 1}: the {name} is {loss}; lower learning_rate, or "
+        "scale the data as the model expects it"
+    )
 
 
 def _fixed_batch(model: Any) -> int | None:
@@ -112,13 +109,12 @@ def _batch_size(model: Any, wanted: int, samples: int) -> int:
 
 
 class _Trainer:
-    """Adam with a cosine learning rate, and masks applied after every step."""
+    """Adam with a cosine learning rate."""
 
     def __init__(
         self,
         model: Any,
         flavour: Flavour,
-        weights: list[Weight],
         learning_rate: float,
         total_steps: int,
         x: Array,
@@ -134,9 +130,6 @@ class _Trainer:
             )
         self.loss_name, self._loss = loss_for(outputs[0].numpy(), y)
         self._model = model
-        self._weights = weights
-        self.masks: dict[str, BoolArray] = {}
-        self._factors = {w.name: tf.Variable(tf.ones(w.variable.shape)) for w in weights}
         self._variables = list(model.trainable_variables)
         if not self._variables:
             raise ModelError("every layer of the model is frozen: nothing can be fine-tuned")
@@ -148,13 +141,6 @@ class _Trainer:
         ]
         self._step = tf.function(self._traced_step, input_signature=specs, autograph=False)
         self._tf = tf
-
-    def prune(self, sparsity: float) -> None:
-        """Makes the masks anew from the weights as they are, and applies them."""
-        for weight in self._weights:
-            mask = weight.prune(sparsity)
-            self.masks[weight.name] = mask
-            self._factors[weight.name].assign(mask.astype(np.float32))
 
     def is_lost(self) -> bool:
         """Whether a trained weight is no finite number any more."""
@@ -174,8 +160,6 @@ class _Trainer:
         gradients = tape.gradient(loss, [_watched(v) for v in self._variables])
         pairs = zip(gradients, self._variables, strict=True)
         self._optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
-        for weight in self._weights:
-            weight.variable.assign(weight.variable * self._factors[weight.name])
         return loss
 
 

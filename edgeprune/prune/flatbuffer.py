@@ -12,7 +12,7 @@ from edgeprune.artifacts import Array, BoolArray, FloatArray, PrunedTensor
 from edgeprune.errors import ModelError
 from edgeprune.prune.kernel_pattern import Layer
 from edgeprune.prune.layer_sizes import pixels_of
-from edgeprune.prune.patterns.base import PATTERNS
+from edgeprune.prune.patterns import by_magnitude
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,10 @@ def filters(model: graph.Model, layers: str) -> list[Filter]:
 
 
 def prune_filters(
-    model: graph.Model, found: list[Filter], patterns: Mapping[str, str], sparsity: float
+    model: graph.Model,
+    found: list[Filter],
+    patterns: Mapping[str, str],
+    sparsities: Mapping[str, float],
 ) -> tuple[dict[str, BoolArray], list[PrunedTensor]]:
     """Zeroes the least important weights of each tensor in place.
 
@@ -86,7 +89,7 @@ def prune_filters(
         model: Is changed.
         found: Its filters.
         patterns: Name of a filter to the pattern that prunes it.
-        sparsity: Share of zeros, in [0, 1).
+        sparsities: Name of a filter to its share of zeros, in [0, 1).
 
     Returns:
         Masks by name in the filters' shapes, and what was pruned.
@@ -94,7 +97,8 @@ def prune_filters(
     masks: dict[str, BoolArray] = {}
     tensors: list[PrunedTensor] = []
     for one in found:
-        done = PATTERNS.get(patterns[one.name])(one.matrix, sparsity)
+        in_channels = int(one.weights.shape[-1])
+        done = by_magnitude(patterns[one.name], one.matrix, sparsities[one.name], in_channels)
         model.buffers[one.buffer].data = _bytes_of(done.values)
         masks[one.name] = done.mask.reshape(one.weights.shape)
         zeros = done.values.size - int(np.count_nonzero(done.values))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import BoolArray, FloatArray, Loaded
+from edgeprune.artifacts import Array, BoolArray, FloatArray, Loaded
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import (
     call,
@@ -26,7 +26,7 @@ from edgeprune.keras_flavours import (
 )
 from edgeprune.prune.kernel_pattern import Layer
 from edgeprune.prune.layer_sizes import sizes
-from edgeprune.prune.patterns.base import PATTERNS
+from edgeprune.prune.patterns import pattern
 
 _CONVOLUTIONS = {
     *(f"Conv{n}D" for n in (1, 2, 3)),
@@ -42,29 +42,61 @@ class Weight:
 
     Attributes:
         name: Layer path and weight name, as ``block1/conv/kernel``.
-        variable: The Keras variable; its last axis is that of the output channels.
+        variable: The Keras variable.
         pattern: Name of the pattern that prunes it.
+        out_axis: Axis of its output channels: the last one, or -2 of a transposed convolution.
     """
 
     name: str
     variable: Any
     pattern: str = "unstructured"
+    out_axis: int = -1
+
+    @property
+    def in_channels(self) -> int:
+        """Input channels, without a convolution's taps."""
+        shape = tuple(self.variable.shape)
+        return int(shape[-3 - self.out_axis]) if len(shape) > 1 else 1
 
     def value(self) -> FloatArray:
         """The weights as they are now."""
         return np.asarray(self.variable.numpy())
 
     def matrix(self) -> FloatArray:
-        """The weights as they are now, ``(out_channels, in_channels)``."""
-        value = self.value()
-        return value.reshape(-1, value.shape[-1]).T
+        """The weights as they are now, ``(out_channels, in_features)``."""
+        return self.as_matrix(self.value())
 
-    def prune(self, sparsity: float) -> BoolArray:
-        """Zeroes the share ``sparsity`` of the weights; the mask is True where one is kept."""
-        done = PATTERNS.get(self.pattern)(self.matrix(), sparsity)
-        shape = tuple(self.variable.shape)
-        self.variable.assign(done.values.T.reshape(shape))
-        return np.ascontiguousarray(done.mask.T).reshape(shape)
+    def as_matrix(self, tensor: Array) -> Array:
+        """A tensor of the weight's shape as ``(out_channels, in_features)``."""
+        moved = np.moveaxis(tensor, self.out_axis, 0)
+        return moved.reshape(len(moved), -1)
+
+    def as_tensor(self, matrix: Array) -> Array:
+        """The reverse of :meth:`as_matrix`."""
+        shape = list(self.variable.shape)
+        moved = matrix.reshape([shape.pop(self.out_axis), *shape])
+        return np.ascontiguousarray(np.moveaxis(moved, 0, self.out_axis))
+
+    def prune(self, sparsity: float, scores: FloatArray | None = None) -> BoolArray:
+        """Zeroes the weights of lowest score; the mask is True where one is kept.
+
+        Args:
+            sparsity: Share to remove, in [0, 1).
+            scores: Of :meth:`matrix`'s shape; None for magnitudes.
+
+        Raises:
+            ModelError: The pattern does not fit the weight, or a score is NaN.
+        """
+        matrix = self.matrix()
+        made = pattern(self.pattern)
+        try:
+            mask = made.mask(
+                np.abs(matrix) if scores is None else scores, sparsity, self.in_channels
+            )
+        except ModelError as error:
+            raise ModelError(f"{self.name}: {error}") from error
+        self.variable.assign(self.as_tensor(made.finish(matrix, mask)))
+        return self.as_tensor(mask)
 
 
 def prunable_weights(model: Any, layers: str) -> list[Weight]:
@@ -87,7 +119,8 @@ def prunable_weights(model: Any, layers: str) -> list[Weight]:
         while name in names:  # two layers of one name in a subclassed model
             name += "_"
         names.add(name)
-        found[id(variable)] = Weight(name, variable)
+        is_transposed = any("Transpose" in kind.__name__ for kind in type(layer).__mro__)
+        found[id(variable)] = Weight(name, variable, out_axis=-2 if is_transposed else -1)
     return list(found.values())
 
 

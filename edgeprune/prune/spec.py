@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeprune.errors import ModelError
-from edgeprune.recipe import LAYERS, PATTERNS, PruneTable
+from edgeprune.recipe import LAYERS, PATTERNS_HELP, PruneTable, is_pattern
 
 PruneSpec = PruneTable
 """Fields and defaults are those of the recipe's table ``[prune]``."""
@@ -17,8 +17,8 @@ def check(spec: PruneSpec) -> None:
     """
     if not 0 <= spec.sparsity < 1:  # also false for NaN
         raise ModelError(f"sparsity must be in [0, 1), got {spec.sparsity:g}")
-    if spec.pattern not in PATTERNS:
-        raise ModelError(f"pattern must be one of {', '.join(PATTERNS)}, got {spec.pattern!r}")
+    if not is_pattern(spec.pattern):
+        raise ModelError(f"no pattern is called {spec.pattern!r}; there are {PATTERNS_HELP}")
     if spec.layers not in LAYERS:
         raise ModelError(f"layers must be one of {', '.join(LAYERS)}, got {spec.layers!r}")
     if spec.epochs < 1 or spec.batch_size < 1:

@@ -13,7 +13,7 @@ from edgeprune.errors import ModelError
 from edgeprune.explain.spmm import analyse
 from edgeprune.prune import PruneSpec, kernel_pattern, prune
 from edgeprune.prune.kernel_pattern import BLOCKS, Layer, choose_patterns, cost
-from edgeprune.prune.patterns.base import PATTERNS
+from edgeprune.prune.patterns import by_magnitude
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 AVX = Cpu("host", "x86_64", ("avx", "avx2"))
@@ -31,7 +31,7 @@ def packed(table, pixels, out_blocks, nonzero_blocks, block):
 def test_what_is_costed_is_what_the_runtime_packs(monkeypatch, name, shape, sparsity):
     monkeypatch.setattr(kernel_pattern, "spmm", packed)
     weights = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    plan = analyse(PATTERNS.get(name)(weights, sparsity).values)
+    plan = analyse(by_magnitude(name, weights, sparsity).values)
     found = cost(None, Layer("", *shape, 49), sparsity, BLOCKS[name])
     assert found[0] == 49
     assert (found[1], found[3]) == (plan.output_blocks, plan.block)

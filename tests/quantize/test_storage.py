@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeprune.explain.spmm import analyse
-from edgeprune.prune.blocks import prune_blocks
+from edgeprune.prune.patterns import by_magnitude
 from edgeprune.quantize.storage import as_int8
 
 
@@ -15,7 +15,7 @@ def test_int8_keeps_the_blocks_of_a_kernel_and_errs_by_one_step_at_most(
 ):
     rng = np.random.default_rng(seed)
     values = np.exp(spread * rng.normal(size=(10, 17))) * rng.choice([-1, 1], (10, 17))
-    pruned = prune_blocks(values.astype(np.float32), sparsity, block).values
+    pruned = by_magnitude(f"{block}x1", values.astype(np.float32), sparsity).values
     stored, scale = as_int8(pruned.reshape(10, 1, 1, 17), 1, 0, "filter")
     matrix = stored.reshape(10, 17)
     assert analyse(matrix).block >= block

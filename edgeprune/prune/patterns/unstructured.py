@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from edgeprune.artifacts import FloatArray
-from edgeprune.prune.magnitude import magnitude_mask
-from edgeprune.prune.patterns.base import PATTERNS, Pruning
+from edgeprune.artifacts import BoolArray, FloatArray
+from edgeprune.prune.highest import keep_highest
+from edgeprune.prune.patterns.base import PATTERNS, Freely
 
 
 @PATTERNS.register
-def unstructured(weights: FloatArray, sparsity: float) -> Pruning:
-    """Removes the weights of smallest magnitude; see :func:`magnitude_mask`.
+@dataclass(frozen=True)
+class Unstructured(Freely):
+    """Any weight may go alone."""
 
-    Raises:
-        ModelError: ``sparsity`` lies outside [0, 1), or a weight is NaN.
-    """
-    mask = magnitude_mask(weights, sparsity)
-    return Pruning(np.where(mask, weights, weights.dtype.type(0)), mask)
+    def mask(self, scores: FloatArray, sparsity: float, in_channels: int) -> BoolArray:
+        """Removes the weights of lowest score; see :func:`keep_highest`."""
+        return keep_highest(scores, sparsity)

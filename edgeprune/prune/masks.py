@@ -1,0 +1,144 @@
+"""Keeps pruned weights at zero while somebody trains the model.
+
+A mask is laid on a weight as its constraint, which the optimizers of both Kerases apply after
+every step, inside the compiled step itself. Layers are not wrapped, so any model, loop and
+precision policy will do, and nothing is left behind on the model afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import BoolArray, FloatArray
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import import_tensorflow
+from edgeprune.prune.keras_model import Weight
+from edgeprune.prune.patterns import pattern
+
+Scores = Callable[[Weight], FloatArray]
+"""How much each weight of a matrix ``(out_channels, in_features)`` matters; never negative."""
+
+
+def magnitudes(weight: Weight) -> FloatArray:
+    """The criterion ``magnitude``."""
+    return np.abs(weight.matrix())
+
+
+class Masks:
+    """The masks of one model's weights, and their growth.
+
+    ``with masks:`` holds them; outside, nothing watches the weights. Inside, every step of a Keras
+    optimizer ends with masked weights at zero; after a step of any other kind call :meth:`apply`.
+
+    Args:
+        model: Either Keras; only its compiled training step is touched, to be made anew.
+        weights: What to prune.
+        sparsities: Final share of zeros of each weight, by name, each in [0, 1).
+        scores: The criterion.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        weights: list[Weight],
+        sparsities: Mapping[str, float],
+        scores: Scores = magnitudes,
+    ) -> None:
+        tf = import_tensorflow()
+        self.weights = weights
+        self.masks: dict[str, BoolArray] = {}
+        self._model = model
+        self._sparsities = {w.name: pattern(w.pattern).share(sparsities[w.name]) for w in weights}
+        self._scores = scores
+        self._kept = {w.name: tf.Variable(tf.ones(w.variable.shape, tf.bool)) for w in weights}
+        self._before: dict[str, Any] = {}
+        self._is_held = False
+
+    def update(self, progress: float = 1.0) -> None:
+        """Makes the masks anew from the weights as they are, and applies them.
+
+        Args:
+            progress: Share of each weight's final sparsity to have now, in [0, 1].
+
+        Raises:
+            ModelError: A pattern does not fit its weight, or a weight is NaN.
+        """
+        for weight in self.weights:
+            sparsity = progress * self._sparsities[weight.name]
+            mask = weight.prune(sparsity, self._scores(weight))
+            self.masks[weight.name] = mask
+            self._kept[weight.name].assign(mask)
+
+    def set(self, masks: Mapping[str, BoolArray]) -> None:
+        """Takes masks from elsewhere, and applies them."""
+        for weight in self.weights:
+            self.masks[weight.name] = masks[weight.name]
+            self._kept[weight.name].assign(masks[weight.name])
+        self.apply()
+
+    def apply(self) -> None:
+        """Zeroes what is masked."""
+        for weight in self.weights:
+            weight.variable.assign(self._masked(weight, weight.variable))
+
+    def sparsity(self) -> float:
+        """Share of masked weights over all of them."""
+        total = sum(mask.size for mask in self.masks.values())
+        return sum(mask.size - int(mask.sum()) for mask in self.masks.values()) / max(total, 1)
+
+    def __enter__(self) -> Masks:
+        """Lays the masks on the weights.
+
+        Raises:
+            ModelError: They are held already.
+        """
+        if self._is_held:
+            raise ModelError("these masks are held already: leave the first `with` block before")
+        self._is_held = True
+        for weight in self.weights:
+            before = weight.variable.constraint
+            self._before[weight.name] = before
+            _constrain(weight.variable, self._constraint(weight, before))
+        self._forget_compiled_step()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Takes the masks off again; masked weights are zero."""
+        for weight in self.weights:
+            _constrain(weight.variable, self._before.pop(weight.name))
+        self._is_held = False
+        self._forget_compiled_step()
+        self.apply()
+
+    def _constraint(self, weight: Weight, before: Any) -> Callable[[Any], Any]:
+        def masked(value: Any) -> Any:
+            return self._masked(weight, value if before is None else before(value))
+
+        return masked
+
+    def _masked(self, weight: Weight, value: Any) -> Any:
+        tf = import_tensorflow()
+        value = tf.convert_to_tensor(value)
+        return tf.where(self._kept[weight.name], value, tf.zeros((), value.dtype))
+
+    def _forget_compiled_step(self) -> None:
+        """Keras keeps the training step that it traced, constraints included."""
+        if hasattr(self._model, "train_function"):
+            self._model.train_function = None
+
+
+def _constrain(variable: Any, constraint: Any) -> None:
+    """Sets a variable's constraint; Keras 2 hands out TensorFlow's own variables, or wraps them."""
+    try:
+        variable.constraint = constraint
+    except AttributeError:
+        getattr(variable, "_variable", variable)._constraint = constraint
