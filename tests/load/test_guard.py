@@ -5,7 +5,6 @@ import pytest
 from edgeprune.errors import CodeRefused, ModelError
 from edgeprune.load.guard import check_config, check_operators
 
-
 INITIALIZERS = "tensorflow.python.ops.init_ops_v2"
 
 
