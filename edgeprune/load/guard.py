@@ -20,6 +20,10 @@ _FUNCTION_HOMES = re.compile(
     r"builtins|((tf_)?keras|tensorflow\.keras|tensorflow\.python\.keras)"
     r"(\.src)?\.(activations|initializers|losses|metrics|regularizers|constraints|ops)(\..*)?"
 )
+_TF_INITIALIZERS = re.compile(
+    r"tensorflow\.python\.ops\.init_ops_v2\.(Constant|Zeros|Ones|Identity|Orthogonal|VarianceScaling"
+    r"|(Random|Truncated)(Normal|Uniform)|(Glorot|He|Lecun)(Normal|Uniform))"
+)
 _TF_FUNCTIONS = re.compile(
     r"(math|nn|linalg|signal|__operators__|bitwise|dtypes|image)\.[\w.]+|cast|clip_by_value|concat"
     r"|expand_dims|fill|gather|gather_nd|identity|ones|ones_like|one_hot|pad|range|reshape"
@@ -99,7 +103,7 @@ def _code_in(entry: Mapping[str, Any]) -> str:
     root_is_known = any(module == p or module.startswith(p + ".") for p in _PACKAGES)
     if name == "function":
         return "" if _FUNCTION_HOMES.fullmatch(module) else f"calls a function of {module}"
-    if module == "builtins":
+    if module == "builtins" or _TF_INITIALIZERS.fullmatch(f"{module}.{name}"):
         return ""
     if not root_is_known or ".utils" in module:
         return f"is a {name} of the Python module {module}, which would be imported"

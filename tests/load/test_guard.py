@@ -5,6 +5,8 @@ import pytest
 from edgeprune.errors import CodeRefused, ModelError
 from edgeprune.load.guard import check_config, check_operators
 
+INITIALIZERS = "tensorflow.python.ops.init_ops_v2"
+
 
 def entry(class_name, module=None, **config):
     made = {"class_name": class_name, "config": {"name": "odd", **config}}
@@ -24,6 +26,7 @@ def model(*layers):
         entry("Dense", activation={"class_name": "__lambda__", "config": {"value": "4wEAAAA="}}),
         entry("Wrapper", call_type="python-lambda"),
         entry("Evil", module="os"),
+        entry("Dense", bias_initializer=entry("_make_initializer", INITIALIZERS)),
         entry("Evil", module="tensorflow.python.platform"),
         entry("get_file", module="keras.utils"),
         entry("Dense", activation={"class_name": "function", "config": "system", "module": "os"}),
@@ -52,6 +55,7 @@ def test_code_is_refused_by_the_name_of_its_layer(layer):
         entry("TFOpLambda", function="math.multiply"),
         entry("TFOpLambda", function="__operators__.add"),
         entry("Dense", "tf_keras.src.layers.core.dense"),
+        entry("Dense", bias_initializer=entry("Constant", INITIALIZERS)),
     ],
 )
 def test_what_comes_with_keras_passes(layer):
