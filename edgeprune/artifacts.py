@@ -115,6 +115,11 @@ class Pruned:
     control: Loaded | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def keras(self) -> Any:
+        """The pruned Keras model, or None."""
+        return self.model.keras
+
 
 @dataclass(frozen=True)
 class Quantized:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from types import ModuleType
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -13,16 +15,17 @@ from edgeprune.artifacts import Array, BoolArray, Dataset, Loaded, Pruned, Prune
 from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
-from edgeprune.prune.allocation import Candidate, allocate
+from edgeprune.prune.allocation import Candidate
+from edgeprune.prune.api import Wishes, candidates, dataset_of, loaded, masks, spec_of
 from edgeprune.prune.fine_tune import fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
 from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
 from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
 from edgeprune.prune.masks import Masks
-from edgeprune.prune.select import matching
+from edgeprune.prune.plan import sparsities, wanted
 from edgeprune.prune.spec import PruneSpec, check
 
-__all__ = ["PruneSpec", "prune"]
+__all__ = ["Masks", "PruneSpec", "Wishes", "masks", "prune", "prune_model"]
 
 
 def prune(
@@ -66,8 +69,7 @@ def prune(
     weights = prunable_weights(copied, spec.layers)
     if not weights:
         return _unpruned(model, _nothing(spec))
-    ignored = _ignored(spec, [weight.name for weight in weights])
-    weights = [weight for weight in weights if weight.name not in ignored]
+    weights = wanted(weights, spec)
     layers = layers_of(weights, dense if spec.pattern == "kernel" else None)
     choice = _choice(layers, spec, cpu)
     weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
@@ -75,21 +77,28 @@ def prune(
     return dataclasses.replace(done, notes=(*done.notes, *choice.notes))
 
 
-def _ignored(spec: PruneSpec, names: Sequence[str]) -> set[str]:
-    """Names of weights that the user wants left alone."""
-    ignored = {name for wish in spec.ignored for name in matching(wish, names)}
-    if len(ignored) == len(names):
-        raise ModelError("nothing is left to prune: every layer is ignored")
-    return ignored
+def prune_model(
+    model: Any,
+    data: tuple[Array, Array] | Dataset | None = None,
+    progress: Callable[[str], None] | None = None,
+    **wishes: Unpack[Wishes],
+) -> Pruned:
+    """Prunes a copy of a Keras model in memory: ``edgeprune.prune(model, sparsity=0.9)``.
 
+    Args:
+        model: A built model of either Keras, of any kind; it is not changed.
+        data: Inputs ``(n, ...)`` and targets to fine-tune with while it is pruned; None zeroes the
+            weights at once.
+        progress: Told a line per epoch, or None.
+        wishes: See :class:`Wishes`.
 
-def _sparsities(spec: PruneSpec, candidates: Sequence[Candidate]) -> dict[str, float]:
-    """Each layer's share of zeros."""
-    names = [one.name for one in candidates]
-    limits: dict[str, float] = {}
-    for limit in spec.limits:
-        limits |= {name: limit.sparsity for name in matching(limit.layer, names)}
-    return allocate(spec.allocation, candidates, spec.sparsity, limits)
+    Returns:
+        The pruned model is its ``keras``; masks and counts are beside it.
+
+    Raises:
+        ModelError: As :func:`prune`.
+    """
+    return prune(loaded(model), spec_of(wishes), dataset_of(data), progress)
 
 
 def _unpruned(model: Loaded, note: str) -> Pruned:
@@ -111,11 +120,10 @@ def _prune_tflite(
     found = filters(model, spec.layers)
     if not found:
         return _unpruned(loaded, _nothing(spec))
-    ignored = _ignored(spec, [one.name for one in found])
-    found = [one for one in found if one.name not in ignored]
+    found = wanted(found, spec)
     choice = _choice([one.layer for one in found], spec, cpu)
-    candidates = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
-    shares = _sparsities(spec, candidates)
+    layers = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
+    shares = sparsities(layers, spec)
     masks, tensors = prune_filters(model, found, choice.patterns, shares)
     note = "weights were zeroed at once" + (
         ": a .tflite file cannot be fine-tuned" if has_data else ", without data"
@@ -143,15 +151,11 @@ def _prune_keras(
     training = _training_data(data)
     control = None
     notes: tuple[str, ...] = ("weights were zeroed at once, without training data",)
-    candidates = [
-        Candidate(weight.name, tuple(weight.variable.shape), np.abs(weight.matrix()))
-        for weight in weights
-    ]
-    masks = Masks(copied, weights, _sparsities(spec, candidates))
+    held = Masks(copied, weights, sparsities(candidates(weights), spec), flavour=flavour)
     if training is None:
-        masks.update()
+        held.update()
     else:
-        fine_tune(copied, flavour, masks, spec, training, progress)
+        fine_tune(copied, flavour, held, spec, training, progress)
         notes = (f"fine-tuned for {spec.epochs} epochs on {len(training[0])} samples",)
         if spec.control:
             import_keras(flavour).utils.set_random_seed(spec.seed)
@@ -160,8 +164,8 @@ def _prune_keras(
             control = dataclasses.replace(model, keras=dense)
     return Pruned(
         dataclasses.replace(model, keras=copied),
-        masks.masks,
-        _counted(weights, masks.masks),
+        held.masks,
+        _counted(weights, held.masks),
         fine_tuned=training is not None,
         profiling_only=training is None,
         control=control,
@@ -193,3 +197,12 @@ def _counted(weights: list[Weight], masks: Mapping[str, BoolArray]) -> tuple[Pru
         zeros = values.size - int(np.count_nonzero(values))
         counted.append(PrunedTensor(weight.name, values.size, zeros))
     return tuple(counted)
+
+
+class _Stage(ModuleType):
+    """This package, which is a function as well: ``edgeprune.prune(model, sparsity=0.9)``."""
+
+    __call__ = staticmethod(prune_model)
+
+
+sys.modules[__name__].__class__ = _Stage

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import BoolArray, FloatArray
+from edgeprune.artifacts import BoolArray, Flavour, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_tensorflow
 from edgeprune.prune.keras_model import Weight
@@ -39,6 +39,7 @@ class Masks:
         weights: What to prune.
         sparsities: Final share of zeros of each weight, by name, each in [0, 1).
         scores: The criterion.
+        flavour: Which Keras the model belongs to.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Masks:
         weights: list[Weight],
         sparsities: Mapping[str, float],
         scores: Scores = magnitudes,
+        flavour: Flavour = "keras",
     ) -> None:
         tf = import_tensorflow()
         self.weights = weights
@@ -54,6 +56,7 @@ class Masks:
         self._model = model
         self._sparsities = {w.name: pattern(w.pattern).share(sparsities[w.name]) for w in weights}
         self._scores = scores
+        self._flavour = flavour
         self._kept = {w.name: tf.Variable(tf.ones(w.variable.shape, tf.bool)) for w in weights}
         self._before: dict[str, Any] = {}
         self._is_held = False
@@ -72,6 +75,12 @@ class Masks:
             mask = weight.prune(sparsity, self._scores(weight))
             self.masks[weight.name] = mask
             self._kept[weight.name].assign(mask)
+
+    def callback(self) -> Any:
+        """A Keras callback that grows the masks during one ``fit``; see :func:`callback`."""
+        from edgeprune.prune.callback import callback
+
+        return callback(self, self._flavour)
 
     def set(self, masks: Mapping[str, BoolArray]) -> None:
         """Takes masks from elsewhere, and applies them."""
@@ -132,8 +141,8 @@ class Masks:
 
     def _forget_compiled_step(self) -> None:
         """Keras keeps the training step that it traced, constraints included."""
-        if hasattr(self._model, "train_function"):
-            self._model.train_function = None
+        if getattr(self._model, "train_function", None) is not None:
+            self._model.make_train_function(force=True)
 
 
 def _constrain(variable: Any, constraint: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeprune.errors import ModelError
-from edgeprune.recipe import LAYERS, PATTERNS_HELP, PruneTable, is_pattern
+from edgeprune.recipe import ALLOCATIONS, LAYERS, PATTERNS_HELP, PruneTable, is_pattern
 
 PruneSpec = PruneTable
 """Fields and defaults are those of the recipe's table ``[prune]``."""
@@ -19,6 +19,9 @@ def check(spec: PruneSpec) -> None:
         raise ModelError(f"sparsity must be in [0, 1), got {spec.sparsity:g}")
     if not is_pattern(spec.pattern):
         raise ModelError(f"no pattern is called {spec.pattern!r}; there are {PATTERNS_HELP}")
+    if spec.allocation not in ALLOCATIONS:
+        known = ", ".join(ALLOCATIONS)
+        raise ModelError(f"allocation must be one of {known}, got {spec.allocation!r}")
     if spec.layers not in LAYERS:
         raise ModelError(f"layers must be one of {', '.join(LAYERS)}, got {spec.layers!r}")
     if spec.epochs < 1 or spec.batch_size < 1:
