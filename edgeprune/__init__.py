@@ -6,20 +6,19 @@ Read the code in this order: :mod:`edgeprune.pipeline`, :mod:`edgeprune.artifact
 
 __version__ = "0.1.0"
 
-import importlib as _importlib
-from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-if _TYPE_CHECKING:
+if TYPE_CHECKING:
     from edgeprune.prune import masks as masks
     from edgeprune.prune import prune_model as prune
 else:
 
-    def __getattr__(name: str) -> _Any:
+    def __getattr__(name: str) -> Any:
         """``prune`` and ``masks``, imported when asked for: they bring libraries."""
         if name not in ("prune", "masks"):
             raise AttributeError(f"module 'edgeprune' has no attribute {name!r}")
-        stage = _importlib.import_module("edgeprune.prune")
+        stage = importlib.import_module("edgeprune.prune")
         return stage if name == "prune" else stage.masks
 
 

@@ -38,6 +38,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     """
     from edgeprune.pipeline import Request, compress_to_file
     from edgeprune.progress import Progress
+    from edgeprune.report.effect import print_effects
     from edgeprune.report.notes import rewrite_notes
     from edgeprune.report.terminal import print_tensors
 
@@ -46,6 +47,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
         written = compress_to_file(request, progress, compare=not no_verify)
     sparsified, parity = written.done.sparsified, written.parity
     tensors = [dataclasses.asdict(tensor) for tensor in sparsified.tensors]
+    effects = [dataclasses.asdict(one) for one in written.effects]
     if as_json:
         print_json(
             {
@@ -58,6 +60,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
                 "parity_remark": written.remark,
                 "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],
                 "notes": list(sparsified.reasons),
+                "effects": effects,
                 "tensors": tensors,
             }
         )
@@ -67,6 +70,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     lines = (f"recipe {in_force.name}: {in_force.why}", *written.done.pruned.notes)
     for line in (*lines, *rewrite_notes(written.done.rewritten)):
         click.echo(line)
+    print_effects(effects)
     if parity is not None:
         click.echo(
             f"verified: {parity.samples} inputs on {parity.where}: outputs differ from the "

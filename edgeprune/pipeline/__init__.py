@@ -16,7 +16,8 @@ from edgeprune import graph, recipe, verify
 from edgeprune.agents import build, runtime
 from edgeprune.artifacts import Accuracy, Dataset, Parity, RunResult, Variant
 from edgeprune.bench import choose_device, load_bench
-from edgeprune.board import load_board, resolved_cpu
+from edgeprune.board import Cpu, load_board, resolved_cpu
+from edgeprune.effect import Effect, effect
 from edgeprune.errors import ConfigError
 from edgeprune.pipeline.device_half import comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
@@ -136,11 +137,13 @@ class Written:
         done: The host half's work.
         parity: The comparison on what stood in for the board, or None.
         remark: Why there is no parity, or what it does not show; empty if there is nothing to say.
+        effects: Before and after, with the dense network that was trained as long between them.
     """
 
     done: Compressed
     parity: Parity | None
     remark: str
+    effects: tuple[Effect, ...]
 
 
 def compress_to_file(request: Request, progress: Progress, *, compare: bool = True) -> Written:
@@ -162,7 +165,8 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
     if not target.parent.is_dir():
         raise ConfigError(f"{target.parent}: no such folder")
     board = load_board(request.board)
-    done = compress(request, resolved_cpu(board.cpu), progress)
+    cpu = resolved_cpu(board.cpu)
+    done = compress(request, cpu, progress)
     tflite, parity, remark = done.sparsified.tflite, None, "outputs were not compared: --no-verify"
     if compare:
         with progress.stage("verify"):
@@ -178,7 +182,15 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
-    return Written(done, parity, remark)
+    return Written(done, parity, remark, _effects(done, cpu))
+
+
+def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:
+    networks = [("dense", done.dense, done.dense)]
+    if done.control is not None:
+        networks.append(("dense-fine-tuned", done.control, done.control))
+    networks.append(("compressed", done.lean, done.sparsified.tflite))
+    return tuple(effect(*network, done.data, cpu) for network in networks)
 
 
 def float_tflite(path: Path, allow_code: bool, input_shape: tuple[int, ...] | None = None) -> bytes:

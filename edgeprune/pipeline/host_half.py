@@ -64,6 +64,7 @@ class Compressed:
         dense: It, as float TFLite.
         control: The dense model trained as long as the pruned one, as float TFLite, or None.
         pruned: After the prune stage.
+        lean: The pruned model as float TFLite, before it is rewritten.
         rewritten: After the rewrite stage.
         quantized: After the quantize stage.
         quantized_dense: The same with every weight stored dense: the reference for parity.
@@ -76,6 +77,7 @@ class Compressed:
     dense: bytes
     control: bytes | None
     pruned: Pruned
+    lean: bytes
     rewritten: Rewritten
     quantized: Quantized
     quantized_dense: bytes
@@ -147,6 +149,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         dense=stored_dense(dense),
         control=control,
         pruned=pruned,
+        lean=lean,
         rewritten=rewritten,
         quantized=quantized,
         quantized_dense=stored_dense(quantized.tflite),

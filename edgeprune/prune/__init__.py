@@ -21,8 +21,8 @@ from edgeprune.prune.fine_tune import fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
 from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
 from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
-from edgeprune.prune.masks import Masks
-from edgeprune.prune.plan import sparsities, wanted
+from edgeprune.prune.masking import Masks
+from edgeprune.prune.plan import Wish, prospects, sparsities, wanted
 from edgeprune.prune.spec import PruneSpec, check
 
 __all__ = ["Masks", "PruneSpec", "Wishes", "masks", "prune", "prune_model"]
@@ -124,6 +124,11 @@ def _prune_tflite(
     choice = _choice([one.layer for one in found], spec, cpu)
     layers = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
     shares = sparsities(layers, spec)
+    wishes = [
+        Wish(one.name, choice.patterns[one.name], one.matrix, one.in_channels, shares[one.name])
+        for one in found
+    ]
+    told = tuple(prospects(wishes))
     masks, tensors = prune_filters(model, found, choice.patterns, shares)
     note = "weights were zeroed at once" + (
         ": a .tflite file cannot be fine-tuned" if has_data else ", without data"
@@ -134,7 +139,7 @@ def _prune_tflite(
         tuple(tensors),
         fine_tuned=False,
         profiling_only=True,
-        notes=(note, *choice.notes),
+        notes=(note, *told, *choice.notes),
     )
 
 
@@ -151,7 +156,13 @@ def _prune_keras(
     training = _training_data(data)
     control = None
     notes: tuple[str, ...] = ("weights were zeroed at once, without training data",)
-    held = Masks(copied, weights, sparsities(candidates(weights), spec), flavour=flavour)
+    shares = sparsities(candidates(weights), spec)
+    told = prospects(
+        [Wish(w.name, w.pattern, w.matrix(), w.in_channels, shares[w.name]) for w in weights]
+    )
+    for line in told:
+        progress(line)
+    held = Masks(copied, weights, shares, flavour=flavour)
     if training is None:
         held.update()
     else:
@@ -169,7 +180,7 @@ def _prune_keras(
         fine_tuned=training is not None,
         profiling_only=training is None,
         control=control,
-        notes=notes,
+        notes=(*notes, *told),
     )
 
 

@@ -12,7 +12,7 @@ from edgeprune.artifacts import Array, Dataset, Flavour, Loaded, ModelFile
 from edgeprune.errors import ModelError
 from edgeprune.prune.allocation import Candidate
 from edgeprune.prune.keras_model import Weight, prunable_weights
-from edgeprune.prune.masks import Masks
+from edgeprune.prune.masking import Masks
 from edgeprune.prune.plan import sparsities, wanted
 from edgeprune.prune.spec import PruneSpec, check
 from edgeprune.recipe import Limit

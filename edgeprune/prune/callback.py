@@ -7,7 +7,7 @@ from typing import Any
 from edgeprune.artifacts import Flavour
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
-from edgeprune.prune.masks import Masks
+from edgeprune.prune.masking import Masks
 from edgeprune.prune.schedule import cubic_sparsity, ramp_steps, update_steps
 
 

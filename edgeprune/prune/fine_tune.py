@@ -26,7 +26,7 @@ from edgeprune.keras_flavours import (
 )
 from edgeprune.prune.batch_norm import measure_again
 from edgeprune.prune.loss import loss_for
-from edgeprune.prune.masks import Masks
+from edgeprune.prune.masking import Masks
 from edgeprune.prune.schedule import cubic_sparsity, ramp_steps, update_steps
 from edgeprune.prune.spec import PruneSpec
 

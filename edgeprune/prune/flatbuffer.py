@@ -37,6 +37,11 @@ class Filter:
         return self.weights.reshape(self.weights.shape[0], -1)
 
     @property
+    def in_channels(self) -> int:
+        """Input channels, without a convolution's taps."""
+        return int(self.weights.shape[-1])
+
+    @property
     def layer(self) -> Layer:
         """What the choice of a pattern needs to know."""
         out_channels, in_channels = self.matrix.shape
@@ -97,8 +102,7 @@ def prune_filters(
     masks: dict[str, BoolArray] = {}
     tensors: list[PrunedTensor] = []
     for one in found:
-        in_channels = int(one.weights.shape[-1])
-        done = by_magnitude(patterns[one.name], one.matrix, sparsities[one.name], in_channels)
+        done = by_magnitude(patterns[one.name], one.matrix, sparsities[one.name], one.in_channels)
         model.buffers[one.buffer].data = _bytes_of(done.values)
         masks[one.name] = done.mask.reshape(one.weights.shape)
         zeros = done.values.size - int(np.count_nonzero(done.values))

@@ -10,7 +10,7 @@ from edgeprune.artifacts import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 
 
-def keep_highest(scores: FloatArray, sparsity: float) -> BoolArray:
+def keep_highest(scores: FloatArray, sparsity: float, least: int = 0) -> BoolArray:
     """Keeps what scores highest.
 
     Exactly ``floor(sparsity * n + 0.5)`` of ``n`` scores go: halves are rounded up. Among equal
@@ -22,6 +22,7 @@ def keep_highest(scores: FloatArray, sparsity: float) -> BoolArray:
     Args:
         scores: Any shape; non-negative.
         sparsity: Share to remove, in [0, 1).
+        least: So many are kept in any case, where there are as many.
 
     Returns:
         Boolean array of the same shape, True where a weight is kept.
@@ -34,7 +35,7 @@ def keep_highest(scores: FloatArray, sparsity: float) -> BoolArray:
     """
     check_scores(scores, sparsity)
     flat = scores.reshape(-1)
-    remove = math.floor(sparsity * flat.size + 0.5)
+    remove = min(math.floor(sparsity * flat.size + 0.5), max(0, flat.size - least))
     kept = np.ones(flat.size, np.bool_)
     if remove:
         threshold = np.partition(flat, remove - 1)[remove - 1]

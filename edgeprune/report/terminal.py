@@ -37,7 +37,7 @@ def print_report(
     _heading(result, console)
     shown, missing = figures(result)
     names = [str(variant["name"]) for variant in result["variants"]]
-    console.print(_side_by_side(names, shown))
+    console.print(side_by_side(names, shown))
     if missing:
         console.print(Text("not measured: " + ", ".join(missing)))
     console.print(Text(verdict_line(result), style="bold"))
@@ -155,8 +155,13 @@ def _heading(result: Result, console: Console) -> None:
     console.print(grid)
 
 
-def _side_by_side(names: Sequence[str], shown: Sequence[Figure]) -> Table:
-    """A column per variant: ten figures in a row would not fit 80 characters, nor 120."""
+def side_by_side(names: Sequence[str], shown: Sequence[Figure]) -> Table:
+    """A column per variant: ten figures in a row would not fit 80 characters, nor 120.
+
+    Args:
+        names: Of the variants.
+        shown: Headings, each with a cell a variant.
+    """
     table = _table()
     table.add_column("")
     for name in names:

@@ -26,8 +26,8 @@ def matrices(draw, zeros=(0.0, 0.2, 0.7, 1.0), least=1):
     return weights
 
 
-def removed(cells, sparsity):
-    return math.floor(sparsity * cells + 0.5)
+def removed(cells, sparsity, least=0):
+    return min(math.floor(sparsity * cells + 0.5), max(0, cells - least))
 
 
 def wanted_zeros(shape, sparsity, block):
@@ -35,7 +35,9 @@ def wanted_zeros(shape, sparsity, block):
     (full_rows, rest_rows), (full_columns, rest_columns) = map(divmod, shape, block)
     rows = [(full_rows, block[0]), (min(rest_rows, 1), rest_rows)]
     columns = [(full_columns, block[1]), (min(rest_columns, 1), rest_columns)]
-    return sum(removed(m * n, sparsity) * h * w for m, h in rows for n, w in columns)
+    return sum(
+        removed(m * n, sparsity, least=(h, w) == block) * h * w for m, h in rows for n, w in columns
+    )
 
 
 def test_a_recipe_may_name_each_kind_of_pattern_and_the_choice_among_them():

@@ -52,3 +52,9 @@ def test_a_sparsity_outside_its_range_is_refused(sparsity):
 def test_nan_has_no_magnitude():
     with pytest.raises(ModelError, match="NaN"):
         keep_highest(np.array([1, np.nan], np.float32), 0.5)
+
+
+@given(tensors.map(np.abs), st.floats(0, 1, exclude_max=True), st.integers(0, 4))
+def test_the_least_number_stays_and_more_than_that_is_not_touched(scores, sparsity, least):
+    kept = keep_highest(scores, sparsity, least)
+    assert kept.sum() == max(keep_highest(scores, sparsity).sum(), min(least, scores.size))

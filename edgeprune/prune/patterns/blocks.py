@@ -39,7 +39,8 @@ class Blocks:
 
         Channels left over where a block's size does not divide their number form blocks of their
         own size, and the same share of them goes: exactly ``floor(sparsity * n + 0.5)`` of the
-        ``n`` blocks of each size. Ties and time are those of :func:`keep_highest`.
+        ``n`` blocks of each size, but never all of the whole ones. Ties and time are those of
+        :func:`keep_highest`.
 
         Source: the sum of magnitudes ranks blocks as their mean does, which is the default
         ``block_pooling_type="AVG"`` of tensorflow-model-optimization's ``prune_low_magnitude``;
@@ -67,7 +68,8 @@ class Blocks:
         whole_rows, whole_columns = out_channels // self.rows, in_channels // self.columns
         for down in (slice(whole_rows), slice(whole_rows, None)):
             for across in (slice(whole_columns), slice(whole_columns, None)):
-                kept[down, :, across] = keep_highest(sums[down, :, across], sparsity)
+                is_whole = down.stop is not None and across.stop is not None
+                kept[down, :, across] = keep_highest(sums[down, :, across], sparsity, int(is_whole))
         wide = np.repeat(kept, self.rows, axis=0)[:out_channels]
         return np.repeat(wide, self.columns, axis=2)[:, :, :in_channels].reshape(scores.shape)
 

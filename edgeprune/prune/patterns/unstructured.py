@@ -15,5 +15,5 @@ class Unstructured(Freely):
     """Any weight may go alone."""
 
     def mask(self, scores: FloatArray, sparsity: float, in_channels: int) -> BoolArray:
-        """Removes the weights of lowest score; see :func:`keep_highest`."""
-        return keep_highest(scores, sparsity)
+        """Removes the weights of lowest score, but never all; see :func:`keep_highest`."""
+        return keep_highest(scores, sparsity, least=1)

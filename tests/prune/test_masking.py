@@ -5,7 +5,7 @@ from keras_nets import FLAVOURS, KINDS, build, dataset
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras, import_tensorflow
 from edgeprune.prune.keras_model import prunable_weights
-from edgeprune.prune.masks import Masks
+from edgeprune.prune.masking import Masks
 
 
 def masks_of(model, sparsity=0.7):

@@ -1,0 +1,48 @@
+"""What compressing did to a network: before and after, in the figures that people ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeprune.artifacts import Accuracy, Dataset
+from edgeprune.board import Cpu
+from edgeprune.explain import explain
+from edgeprune.macs import Size, size
+from edgeprune.verify import accuracy
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Figures of one network.
+
+    Attributes:
+        name: ``dense``, ``dense-fine-tuned`` or ``compressed``.
+        size: Of the network, before it is rewritten for a runtime.
+        bytes: Of the file.
+        accuracy: On the test samples, or None where there is nothing to score.
+        instructions: Predicted per inference on the board's core, or None where that is not known,
+            as for integer arithmetic.
+    """
+
+    name: str
+    size: Size
+    bytes: int
+    accuracy: Accuracy | None
+    instructions: float | None
+
+
+def effect(name: str, network: bytes, file: bytes, data: Dataset | None, cpu: Cpu) -> Effect:
+    """Measures one network.
+
+    Args:
+        name: See :class:`Effect`.
+        network: Float TFLite with dense storage.
+        file: What is made of it.
+        data: The user's, or None.
+        cpu: The board's cores.
+
+    Raises:
+        ModelError: A file is damaged, or the host cannot run it.
+    """
+    score = None if data is None else accuracy(file, data)
+    return Effect(name, size(network), len(file), score, explain(file, cpu).instructions)
