@@ -3,9 +3,13 @@
 import os
 
 import pytest
+from hypothesis import settings
 from ssh_rig import rig
 
 from edgeprune import paths
+
+settings.register_profile("no wall time", deadline=None)
+settings.load_profile("no wall time")
 
 
 @pytest.fixture(autouse=True, scope="session")

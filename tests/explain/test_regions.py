@@ -1,6 +1,6 @@
 import nets
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nets import Net
 
@@ -75,7 +75,6 @@ def chain(kinds, is_eligible, sparsity):
     return net.build(net.mean(x))
 
 
-@settings(deadline=None)
 @given(st.text("pdsmar", max_size=8), st.booleans(), st.sampled_from([0.0, 0.6, 0.9]))
 def test_clusters_and_layers_tell_the_same_story(kinds, is_eligible, sparsity):
     found = plan(chain(kinds, is_eligible, sparsity))

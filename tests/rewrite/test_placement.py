@@ -110,7 +110,7 @@ STEPS = [_pointwise, _dense, _separable, _residual, _excited, _pooled, _branches
 
 
 @given(nets(), st.integers(0, 999))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_wherever_costs_put_the_gates_outputs_stay_and_nothing_is_computed_wrong(before, seed):
     with pytest.MonkeyPatch.context() as patch:
         patched(patch, Costs(seed))
@@ -121,7 +121,7 @@ def test_wherever_costs_put_the_gates_outputs_stay_and_nothing_is_computed_wrong
 
 
 @given(nets(), st.integers(0, 999))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_pointwise_layer_that_is_placed_inside_will_run_sparse(before, seed):
     with pytest.MonkeyPatch.context() as patch:
         patched(patch, Costs(seed))
@@ -143,7 +143,7 @@ def test_every_pointwise_layer_that_is_placed_inside_will_run_sparse(before, see
 
 
 @given(st.integers(8, 16), st.integers(0, 999))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_is_cheaper_inside_goes_inside_as_a_whole(blocks, seed):
     rng = np.random.default_rng(seed)
     net = Net(0)

@@ -180,7 +180,7 @@ STEPS = [_strided, _padded, _residual, _excited, _pooled, _joined, _resized]
 
 
 @given(nets(), st.sampled_from(turn.ORIENTATIONS))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_turn_of_any_net_computes_the_same(before, axes):
     after, _ = turned(before, axes)
     assert gap(before, after, count=1) < 1e-5

@@ -71,7 +71,7 @@ def test_the_smallest_encoding_is_no_larger_than_any_other(values):
     assert writer.smallest_encoding(values).bytes == min(e.bytes for e in all_encodings(values))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sparse_arrays(dtypes=("float32",)), st.booleans())
 def test_the_official_runtime_reads_every_encoding_right(values, reference):
     for encoding in all_encodings(values):

@@ -37,7 +37,7 @@ def wrong_values(made, reads, broken):
     return wrong
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(graphs())
 def test_the_first_wrong_operator_is_found_or_named_among_the_suspects(drawn):
     model, made, reads, broken, dumb = drawn
