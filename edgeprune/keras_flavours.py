@@ -18,6 +18,12 @@ from typing import Any
 from edgeprune.artifacts import Flavour
 from edgeprune.errors import ConfigError, ModelError
 
+_APPLICATION_LAYERS = {
+    "convnext": ("LayerScale", "StochasticDepth"),
+    "inception_resnet_v2": ("CustomScaleLayer",),
+}
+"""Layers that models of ``keras.applications`` use, and Keras does not find by their names."""
+
 _HINT = "pip install 'edgeprune[keras]'"
 
 
@@ -101,6 +107,16 @@ def import_keras(flavour: Flavour) -> Any:
             f"Keras runs on {module.backend.backend()}: edgeprune needs KERAS_BACKEND=tensorflow"
         )
     return module
+
+
+def application_layers(flavour: Flavour) -> Any:
+    """A context in which models of ``keras.applications`` are made from their descriptions."""
+    found = {
+        name: getattr(importlib.import_module(f"{flavour}.src.applications.{module}"), name)
+        for module, names in _APPLICATION_LAYERS.items()
+        for name in names
+    }
+    return import_keras(flavour).utils.custom_object_scope(found)
 
 
 def _import(name: str) -> Any:

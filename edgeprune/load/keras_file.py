@@ -15,7 +15,13 @@ import numpy as np
 
 from edgeprune.artifacts import Array, Flavour, Loaded, ModelFile
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import import_keras, library_errors, one_line, quiet
+from edgeprune.keras_flavours import (
+    application_layers,
+    import_keras,
+    library_errors,
+    one_line,
+    quiet,
+)
 from edgeprune.load.checks import check_unpacked, check_weights
 from edgeprune.load.guard import check_config
 from edgeprune.load.sniff import Kind
@@ -81,7 +87,8 @@ def _load_with(flavour: Flavour, path: Path, kind: Kind, allow_code: bool) -> An
     with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder, quiet():
         link = Path(folder) / ("model.h5" if kind is Kind.HDF5 else "model.keras")
         link.symlink_to(path.resolve())
-        return keras.models.load_model(link, compile=False, safe_mode=not allow_code)
+        with application_layers(flavour):
+            return keras.models.load_model(link, compile=False, safe_mode=not allow_code)
 
 
 def _read_hdf5(path: Path) -> tuple[str, str]:

@@ -16,6 +16,7 @@ import numpy as np
 from edgeprune.artifacts import Array, BoolArray, FloatArray, Loaded
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import (
+    application_layers,
     call,
     import_keras,
     import_tensorflow,
@@ -206,7 +207,7 @@ def _from_config(loaded: Loaded) -> Any:
     keras = import_keras(loaded.flavour or "keras")
     # The layers are in memory already: nothing comes from a file here.
     unsafe = keras.src.saving.serialization_lib.SafeModeScope(safe_mode=False)
-    with unsafe:
+    with unsafe, application_layers(loaded.flavour or "keras"):
         copied = kind.from_config(model.get_config())
         if not getattr(model, "inputs", None):
             copied._name = model.name

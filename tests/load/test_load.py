@@ -12,9 +12,10 @@ import pytest
 from keras_nets import FLAVOURS, KINDS, SHAPE, build, loaded, save
 from nets import Net, eligible
 
+import edgeprune
 from edgeprune.convert import convert, keras_outputs
 from edgeprune.errors import CodeRefused, ModelError
-from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
+from edgeprune.keras_flavours import application_layers, import_keras, import_tensorflow, quiet
 from edgeprune.load import is_quantized, load
 
 MODELS = Path(__file__).resolve().parents[2] / ".." / "shared" / "models"
@@ -185,6 +186,22 @@ def test_custom_layers_are_named(flavour, folder, tmp_path):
 
     path = edited(folder / f"{flavour}-sequential.h5", tmp_path / "m.h5", with_config(rename))
     fails(path, "layer class 'FancyHead' is not part of Keras")
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("ending", [".h5", ".keras"])
+def test_layers_that_only_stock_networks_use_are_loaded_and_pruned(flavour, ending, tmp_path):
+    keras = import_keras(flavour)
+    with application_layers(flavour):
+        scale = keras.utils.get_registered_object("LayerScale")
+        model = keras.Sequential(
+            [keras.layers.Input((4,)), keras.layers.Dense(3), scale(0.5, 3, name="scale")]
+        )
+    with quiet():
+        model.save(tmp_path / f"net{ending}")
+    found = load(tmp_path / f"net{ending}")
+    done = edgeprune.prune(found.keras, sparsity=0.5)
+    assert [type(layer).__name__ for layer in done.keras.layers][-1] == "LayerScale"
 
 
 def test_a_file_that_neither_keras_can_load_has_both_reasons(folder, tmp_path):
