@@ -28,7 +28,7 @@ def clustered(shape, kept, values, seed=0, dtype=np.float32):
     codebook = (rng.normal(size=values) * 40).astype(dtype)
     columns = 3 * kept * rng.uniform(0, 1, shape[-1]) ** 2  # some inputs matter, some hardly
     picks = np.minimum(values - 1, rng.geometric(4 / (values + 4), shape))
-    return np.where(rng.uniform(size=shape) < columns, codebook[picks], dtype(0)).astype(dtype)
+    return np.where(rng.uniform(size=shape) < columns, codebook[picks], 0).astype(dtype)
 
 
 def dense_net(*weights):
@@ -82,6 +82,15 @@ def weights(kind, size, header, *fields):
     return head(kind, size) + bits.done()
 
 
+def fields(kind, size, *numbers):
+    """A weight record of any fields, (value, width), in place of a header."""
+    bits = BitWriter()
+    for value, width in numbers:
+        bits.put(value, width)
+    return head(kind, size) + bits.done()
+
+
+CODEBOOK_OF_1 = ((0, 20), (1, 9))  # bytes, no flags, no shifts
 GAPS = WeightHeader(1, False, True, False, 0, (5,))
 DENSE = WeightHeader(1, False, False, False, 0, (1, 2, 3))
 NOTHING = WeightHeader(1, False, True, False, 0, ())
@@ -156,7 +165,10 @@ HOSTILE = {
         8, weights(Kind.HUFFMAN, 8, DENSE, *_up(1, 1, 0), *[(0, 1)] * 8, (1, 1)), b"\1" * 8
     ),
     "a codebook entry out of range": whole(
-        8, head(Kind.HUFFMAN, 8) + b"\0\0" + (7 << 1 | 1).to_bytes(2, "little") + b"\xff" * 99
+        8, fields(Kind.HUFFMAN, 8, *CODEBOOK_OF_1, *[(1, 1)] * 300)
+    ),
+    "a codebook entry out of range by its low bits": whole(
+        8, fields(Kind.HUFFMAN, 8, (0, 10), (4, 5), (3, 5), (1, 9), (1, 1), (1, 1), (0, 1), (7, 3))
     ),
     "a codebook of 257": whole(8, head(Kind.HUFFMAN, 8) + b"\0\0\xf0\x1f" + bytes(99)),
     "elements of 8 bytes": whole(8, head(Kind.HUFFMAN, 8) + b"\3" + bytes(99)),

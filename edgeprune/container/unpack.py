@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -72,21 +71,20 @@ def unpack_file(source: Path, target: Path, max_bytes: int) -> int:
     Raises:
         ModelError: As for :func:`unpack_stream`, or a file cannot be read or written.
     """
-    part = ""
+    part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with source.open("rb") as packed:
-            handle, part = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-            with os.fdopen(handle, "wb") as out:
-                size = unpack_stream(packed, out, max_bytes)
-        os.replace(part, target)
-        part = ""
+            with part.open("xb") as out:
+                try:
+                    size = unpack_stream(packed, out, max_bytes)
+                    os.replace(part, target)
+                except BaseException:
+                    part.unlink()
+                    raise
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
     except OSError as error:
         raise ModelError(f"{source}: cannot be unpacked: {error.strerror or error}") from error
-    finally:
-        if part:
-            os.unlink(part)
     return size
 
 
