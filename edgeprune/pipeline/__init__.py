@@ -17,6 +17,7 @@ from edgeprune.agents import build, runtime
 from edgeprune.artifacts import Accuracy, Dataset, Parity, RunResult, Variant
 from edgeprune.bench import choose_device, load_bench
 from edgeprune.board import load_board, resolved_cpu
+from edgeprune.container import pack
 from edgeprune.errors import ConfigError
 from edgeprune.pipeline.device_half import comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
@@ -136,15 +137,19 @@ class Written:
         done: The host half's work.
         parity: The comparison on what stood in for the board, or None.
         remark: Why there is no parity, or what it does not show; empty if there is nothing to say.
+        file_bytes: Size of the file: of the container, where that is what was asked for.
     """
 
     done: Compressed
     parity: Parity | None
     remark: str
+    file_bytes: int
 
 
 def compress_to_file(request: Request, progress: Progress, *, compare: bool = True) -> Written:
-    """The host half alone: writes ``request.output``, a ``.tflite`` file, in one step.
+    """The host half alone: writes ``request.output`` in one step.
+
+    It is a ``.tflite`` file, or by its suffix a ``.epz`` container of one.
 
     Args:
         request: What the user asked for.
@@ -171,14 +176,15 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
                 return comparison_of(target.name, tflite, done.quantized_dense, done)
 
             parity, remark = verify.verify_off_board(comparison, tflite, board, progress.say)
+    content = pack(tflite) if target.suffix == ".epz" else tflite
     partial = target.with_name(target.name + ".part")
     try:
-        partial.write_bytes(tflite)
+        partial.write_bytes(content)
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
-    return Written(done, parity, remark)
+    return Written(done, parity, remark, len(content))
 
 
 def float_tflite(path: Path, allow_code: bool, input_shape: tuple[int, ...] | None = None) -> bytes:
