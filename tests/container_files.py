@@ -135,7 +135,7 @@ HOSTILE = {
     ),
     "deflate from before its start": whole(8, head(Kind.DEFLATE, 8) + bytes.fromhex("630402")),
     "empty deflate blocks for ever": whole(8, head(Kind.DEFLATE, 8) + b"\0\0\0\xff\xff" * 5000),
-    "a store too large": whole(8, head(Kind.STORE, 65537) + _deflated(bytes(65537))),
+    "a store too large": whole(8, head(Kind.STORE, 70_000) + _deflated(bytes(70_000))),
     "a store before the last is used": whole(
         8, (head(Kind.STORE, 8) + _deflated(bytes(8))) * 2 + head(Kind.COPY, 8), bytes(8)
     ),
@@ -183,3 +183,15 @@ HOSTILE = {
     ),
 }
 """What it is, and the bytes: every decoder must refuse all of them in one line."""
+
+FOUND_AT_THE_END = {
+    "empty",
+    "cut behind the size",
+    "another SHA-256",
+    "another CRC",
+    "something behind its end",
+    "empty deflate blocks for ever",
+}
+"""Those that only a checksum or the end of the file gives away; the others are found before."""
+
+AT_THE_END = r"ends too early|SHA-256|checksum|follows its end"
