@@ -65,7 +65,12 @@ def nets(draw):
 
 def whole(content_size, records, content=b""):
     """A container with good checksums around any records."""
-    body = MAGIC + number(content_size) + hashlib.sha256(content).digest()[:16] + records
+    return whole_of(number(content_size), records, content)
+
+
+def whole_of(size, records, content):
+    """The same with the bytes of the size field."""
+    body = MAGIC + size + hashlib.sha256(content).digest()[:16] + records
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
@@ -109,7 +114,7 @@ def _deflated(data):
     return packer.compress(data) + packer.flush()
 
 
-ZEROS_4 = (8, head(Kind.DEFLATE, 8) + _deflated(bytes(8)), bytes(8))
+ZEROS_8 = (8, head(Kind.DEFLATE, 8) + _deflated(bytes(8)), bytes(8))
 
 HOSTILE = {
     "empty": b"",
@@ -118,14 +123,14 @@ HOSTILE = {
     "cut behind the size": MAGIC + number(5),
     "more than the limit": whole(1 << 31, b""),
     "more than 4 GiB": whole(1 << 33, b""),
-    "a number of six bytes": MAGIC + b"\x80\x80\x80\x80\x80\x01" + bytes(40),
-    "a number that is longer than need be": MAGIC + b"\x81\x00" + bytes(40),
-    "another SHA-256": whole(*ZEROS_4[:2], b"x"),
-    "something behind its end": whole(*ZEROS_4) + b"x",
-    "another CRC": whole(*ZEROS_4)[:-1] + b"x",
+    "a number of six bytes": whole_of(b"\x88\x80\x80\x80\x80\x00", *ZEROS_8[1:]),
+    "a number that is longer than need be": whole_of(b"\x88\x00", *ZEROS_8[1:]),
+    "another SHA-256": whole(*ZEROS_8[:2], b"x"),
+    "something behind its end": whole(*ZEROS_8) + b"x",
+    "another CRC": whole(*ZEROS_8)[:-1] + b"x",
     "a record of no bytes": whole(8, head(Kind.DEFLATE, 0)),
     "a record of an unknown kind": whole(8, head(7, 8) + bytes(8)),
-    "more than it says": whole(7, ZEROS_4[1], bytes(8)),
+    "more than it says": whole(7, ZEROS_8[1], bytes(8)),
     "a deflate stream too long": whole(8, head(Kind.DEFLATE, 8) + _deflated(bytes(9))),
     "a deflate stream too short": whole(8, head(Kind.DEFLATE, 8) + _deflated(bytes(7))),
     "a deflate bomb": whole(8, head(Kind.DEFLATE, 8) + _deflated(bytes(50_000_000))),
@@ -150,7 +155,7 @@ HOSTILE = {
     "more zeros than elements": whole(
         8, weights(Kind.HUFFMAN, 8, GAPS, (15, 8), *_up(*[0] * 15, 1), *_up(1))
     ),
-    "a code with too few words": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(2, 0, 0), (0, 9))),
+    "a code with too few words": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(2, 0, 0), (0, 64))),
     "a code with too many words": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(1, 0, 0), (0, 9))),
     "a code without symbols": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(0, 0, 0), (0, 9))),
     "a code length of 16": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(15, 1, 0), (0, 9))),
