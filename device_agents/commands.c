@@ -8,6 +8,7 @@
 #include "profile.h"
 #include "runtime.h"
 #include "text.h"
+#include "unpack.h"
 
 #define AGENT_VERSION "1"
 enum { THREADS_LIMIT = 256, RUNS_LIMIT = 1000000, PROFILE_RUNS_LIMIT = 1000 };
@@ -173,6 +174,20 @@ static bool profile(struct call *call)
            profile_runs(&model, (size_t)integer(call, "runs"), call->answer, &call->failure);
 }
 
+static bool unpack(struct call *call)
+{
+    uint64_t size = 0;
+    if (!in_range(call, "max_bytes", 1, UINT32_MAX) ||
+        !unpack_file(json_find(call->arguments, "packed")->string,
+                     json_find(call->arguments, "target")->string,
+                     (uint64_t)integer(call, "max_bytes"), &size, &call->failure)) {
+        return false;
+    }
+    text_raw(call->answer, ", \"bytes\": ");
+    text_integer(call->answer, (int64_t)size);
+    return true;
+}
+
 static bool quit(struct call *call)
 {
     call->ends = true;
@@ -188,6 +203,8 @@ static const struct command COMMANDS[] = {
     {"time", false, true, time_runs,
      {{"warmup", JSON_INTEGER}, {"runs", JSON_INTEGER}, {"max_ns", JSON_INTEGER}, {0}}},
     {"profile", false, true, profile, {{"runs", JSON_INTEGER}, {0}}},
+    {"unpack", false, false, unpack,
+     {{"packed", JSON_STRING}, {"target", JSON_STRING}, {"max_bytes", JSON_INTEGER}, {0}}},
     {"quit", false, false, quit, {{0}}},
 };
 

@@ -183,6 +183,26 @@ class AgentSession:
             )
         return Profile(tags, events)
 
+    def unpack(self, packed: str, target: str, max_bytes: int, timeout_s: float = 300.0) -> int:
+        """Unpacks a ``.epz`` file of the device beside it; ``target`` appears whole or not at all.
+
+        Args:
+            packed: Path of the container.
+            target: Path of the file to write.
+            max_bytes: Most that its content may be.
+            timeout_s: How long unpacking may take.
+
+        Returns:
+            The content's size in bytes.
+
+        Raises:
+            DeviceError: The container is damaged or too large, or a file cannot be written.
+        """
+        request = {"packed": packed, "target": target, "max_bytes": max_bytes}
+        answer = self._ask("unpack", request, timeout_s).message
+        with complete(answer, "unpack"):
+            return int(answer["bytes"])
+
     def close(self, timeout_s: float = 5.0) -> int | None:
         """Ends the agent by closing its input; may be called twice.
 

@@ -23,7 +23,11 @@ from edgeprune.recipe import Recipe
 )
 @model_argument
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help=".tflite or .epz file to write.",
 )
 @click.option("--board", default="rpi4", show_default=True, help="Kind of board to build for.")
 @click.option("--data", help=".npz file, folder of images by class, or package.module:function.")
@@ -32,7 +36,7 @@ from edgeprune.recipe import Recipe
 @load_options
 @json_option
 def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest: Any) -> None:
-    """Turn MODEL into a .tflite file for a board, without a device.
+    """Turn MODEL into a .tflite file for a board, without a device; packed, as OUT.epz.
 
     Its outputs are compared on the emulated board of the same core, where there is one.
     """
@@ -52,7 +56,8 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
         print_json(
             {
                 "file": str(rest["output"]),
-                "bytes": len(sparsified.tflite),
+                "bytes": written.file_bytes,
+                "unpacked_bytes": len(sparsified.tflite),
                 "recipe": dataclasses.asdict(written.done.recipe),
                 "profiling_only": written.done.profiling_only,
                 "sparse_layers_expected": len(sparsified.expected),
@@ -76,5 +81,8 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
             f"verified: {parity.samples} inputs on {parity.where}: outputs differ from the "
             f"reference by {parity.max_abs_diff:.2g} at most, and {parity.limit:.2g} passes"
         )
+    if rest["output"].suffix == ".epz":
+        unpacked_bytes = len(sparsified.tflite)
+        click.echo(f"packed: {written.file_bytes:,} bytes, and {unpacked_bytes:,} unpacked")
     if written.remark:
         click.echo(written.remark)

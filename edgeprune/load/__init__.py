@@ -24,7 +24,8 @@ def load(path: Path, allow_code: bool = False) -> Loaded:
     """Reads a trained model.
 
     Args:
-        path: ``.h5`` of Keras 2 or 3, ``.keras``, ``.tflite``, or the folder of a SavedModel.
+        path: ``.h5`` of Keras 2 or 3, ``.keras``, ``.tflite``, ``.epz``, or the folder of a
+            SavedModel.
         allow_code: Also load a file that carries code, as Lambda layers do, and let it run.
 
     Returns:
@@ -38,7 +39,7 @@ def load(path: Path, allow_code: bool = False) -> Loaded:
     kind = sniff(path)
     try:
         digest = _sha256(path)
-        if kind is Kind.TFLITE:
+        if kind in (Kind.TFLITE, Kind.EPZ):
             return tflite_file.load(path, digest)
         if kind is Kind.SAVED_MODEL:
             return saved_model.load(path, digest, allow_code)

@@ -17,6 +17,11 @@ _RATIO_LIMIT = 100
 _SMALL_BYTES = 256 << 20
 
 
+def unpacked_limit_bytes(path: Path) -> int:
+    """Most that a file of its size may unpack to: 100 times it or 256 MiB, and at most 8 GiB."""
+    return min(UNPACKED_LIMIT_BYTES, max(_SMALL_BYTES, _RATIO_LIMIT * path.stat().st_size))
+
+
 def check_unpacked(path: Path, declared_bytes: int) -> None:
     """Refuses a file that would unpack to far more than it is.
 
@@ -27,7 +32,7 @@ def check_unpacked(path: Path, declared_bytes: int) -> None:
     Raises:
         ModelError: More than 8 GiB, or more than 256 MiB and 100 times the file.
     """
-    limit = min(UNPACKED_LIMIT_BYTES, max(_SMALL_BYTES, _RATIO_LIMIT * path.stat().st_size))
+    limit = unpacked_limit_bytes(path)
     if declared_bytes > limit:
         raise ModelError(
             f"{path}: declares {declared_bytes:,} bytes when unpacked, more than the limit of "

@@ -5,11 +5,12 @@ from __future__ import annotations
 import enum
 from pathlib import Path
 
+from edgeprune.container import is_epz
 from edgeprune.errors import ModelError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
-_EXPECTED = "expected .h5, .keras, .tflite or the folder of a SavedModel"
+_EXPECTED = "expected .h5, .keras, .tflite, .epz or the folder of a SavedModel"
 
 
 class Kind(enum.Enum):
@@ -18,6 +19,7 @@ class Kind(enum.Enum):
     HDF5 = "HDF5"
     ZIP = "zip"
     TFLITE = "TFLite"
+    EPZ = "epz"
     SAVED_MODEL = "SavedModel"
 
 
@@ -43,10 +45,17 @@ def sniff(path: Path) -> Kind:
         raise ModelError(f"{path}: cannot be read: {reason}") from error
     if not head:
         raise ModelError(f"{path}: is empty")
+    kind = _by_head(head)
+    if kind is None:
+        raise ModelError(f"{path}: begins with {head!r}, which is no model: {_EXPECTED}")
+    return kind
+
+
+def _by_head(head: bytes) -> Kind | None:
     if head.startswith(_HDF5):
         return Kind.HDF5
     if head.startswith(_ZIP):
         return Kind.ZIP
-    if head[4:8] == b"TFL3":
-        return Kind.TFLITE
-    raise ModelError(f"{path}: begins with {head!r}, which is no model: {_EXPECTED}")
+    if is_epz(head):
+        return Kind.EPZ
+    return Kind.TFLITE if head[4:8] == b"TFL3" else None

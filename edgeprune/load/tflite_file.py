@@ -1,4 +1,4 @@
-"""``.tflite`` files."""
+"""``.tflite`` files, and those in a ``.epz`` container."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from pathlib import Path
 
 from edgeprune import graph
 from edgeprune.artifacts import Array, Loaded, ModelFile
+from edgeprune.container import is_epz, unpack
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import one_line
-from edgeprune.load.checks import check_weights
+from edgeprune.load.checks import check_weights, unpacked_limit_bytes
 
 _LIMIT_BYTES = 1 << 31
 
 
 def load(path: Path, sha256: str) -> Loaded:
-    """Reads and checks a TFLite file, float or quantized.
+    """Reads and checks a TFLite file, float or quantized, unpacking it from a container.
 
     Raises:
         ModelError: It is damaged, larger than 2 GB, or has no weights or no finite ones.
@@ -25,6 +26,9 @@ def load(path: Path, sha256: str) -> Loaded:
     if path.stat().st_size >= _LIMIT_BYTES:
         raise ModelError(f"{path}: larger than 2 GB, TFLite's limit")
     tflite = path.read_bytes()
+    notes: tuple[str, ...] = ()
+    if is_epz(tflite):
+        tflite, notes = _unpacked(path, tflite)
     try:
         Interpreter(model_content=tflite)  # runs LiteRT's own verifier over all offsets
     except (ValueError, RuntimeError) as error:
@@ -34,7 +38,16 @@ def load(path: Path, sha256: str) -> Loaded:
     except ModelError as error:
         line = str(error)
         raise ModelError(line if line.startswith(str(path)) else f"{path}: {line}") from error
-    return Loaded(ModelFile(path, sha256, "tflite"), tflite=tflite)
+    return Loaded(ModelFile(path, sha256, "tflite"), tflite=tflite, notes=notes)
+
+
+def _unpacked(path: Path, packed: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """A container's content, and the line that says so."""
+    try:
+        tflite = unpack(packed, min(unpacked_limit_bytes(path), _LIMIT_BYTES))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return tflite, (f"{path.name}: {len(packed):,} bytes, unpacked to {len(tflite):,}",)
 
 
 def _constants(model: graph.Model) -> Iterator[tuple[str, Array]]:

@@ -17,6 +17,7 @@ from edgeprune.agents import build, runtime
 from edgeprune.artifacts import Accuracy, Dataset, Parity, RunResult, Variant
 from edgeprune.bench import choose_device, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
+from edgeprune.container import pack
 from edgeprune.effect import Effect, effect
 from edgeprune.errors import ConfigError
 from edgeprune.pipeline.device_half import comparison_of, measure
@@ -138,16 +139,20 @@ class Written:
         parity: The comparison on what stood in for the board, or None.
         remark: Why there is no parity, or what it does not show; empty if there is nothing to say.
         effects: Before and after, with the dense network that was trained as long between them.
+        file_bytes: Size of the file: of the container, where that is what was asked for.
     """
 
     done: Compressed
     parity: Parity | None
     remark: str
     effects: tuple[Effect, ...]
+    file_bytes: int
 
 
 def compress_to_file(request: Request, progress: Progress, *, compare: bool = True) -> Written:
-    """The host half alone: writes ``request.output``, a ``.tflite`` file, in one step.
+    """The host half alone: writes ``request.output`` in one step.
+
+    It is a ``.tflite`` file, or by its suffix a ``.epz`` container of one.
 
     Args:
         request: What the user asked for.
@@ -175,14 +180,16 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
                 return comparison_of(target.name, tflite, done.quantized_dense, done)
 
             parity, remark = verify.verify_off_board(comparison, tflite, board, progress.say)
+    effects = _effects(done, cpu)
+    content = pack(tflite) if target.suffix == ".epz" else tflite
     partial = target.with_name(target.name + ".part")
     try:
-        partial.write_bytes(tflite)
+        partial.write_bytes(content)
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
-    return Written(done, parity, remark, _effects(done, cpu))
+    return Written(done, parity, remark, effects, len(content))
 
 
 def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:

@@ -28,6 +28,7 @@ def measure(
         VerifyError: A variant's outputs are wrong on the device.
     """
     from edgeprune.push import push
+    from edgeprune.push.packed import push_models
     from edgeprune.run import Pushed, run
 
     measured = {variant.name: variant for variant in variants if variant.measured}
@@ -37,8 +38,10 @@ def measure(
             for name, variant in measured.items()
         }
     with progress.stage("push"):
-        files = [agent, library.path, *(variant.file for variant in measured.values())]
-        paths = [str(item.path) for item in push(transport, files)]
+        programs = push(transport, [agent, library.path])
+        files = [variant.file for variant in measured.values()]
+        models = push_models(transport, programs[0].path, files, progress.say)
+        paths = [item.path for item in (*programs, *models)]
     with progress.stage("run"):
         pushed = Pushed(
             agent=paths[0],

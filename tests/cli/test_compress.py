@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgeprune import cli
+from edgeprune.container import pack, unpack
 
 
 @pytest.fixture
@@ -83,3 +84,26 @@ def test_this_machine_is_compared_on_itself(folder, capsys):
 def test_help_says_what_is_compared():
     found = CliRunner().invoke(cli.edgeprune, ["compress", "--help"])
     assert "emulated board of the same core" in " ".join(found.output.split())
+
+
+def test_a_file_called_epz_is_the_container_of_the_same_file(folder, capsys):
+    argv = ["--recipe", "as-is", "--no-verify", "--board", "rpi4"]
+    for out in ("out.tflite", "out.epz"):
+        with pytest.raises(SystemExit) as done:
+            cli.main(["compress", "net.tflite", "-o", out, *argv])
+        assert done.value.code == 0
+    words = capsys.readouterr().out
+    plain, packed = ((folder / name).read_bytes() for name in ("out.tflite", "out.epz"))
+    assert unpack(packed) == plain and len(packed) < len(plain)
+    assert f"packed: {len(packed):,} bytes, and {len(plain):,} unpacked" in words
+
+
+def test_a_container_is_compressed_and_explained_like_the_file_that_it_holds(folder, capsys):
+    (folder / "net.epz").write_bytes(pack((folder / "net.tflite").read_bytes()))
+    found = []
+    for name in ("net.tflite", "net.epz"):
+        with pytest.raises(SystemExit) as done:
+            cli.main(["explain", name, "--board", "rpi4", "--recipe", "as-is", "--json"])
+        assert done.value.code == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]

@@ -13,6 +13,7 @@ from keras_nets import FLAVOURS, KINDS, SHAPE, build, loaded, save
 from nets import Net, eligible
 
 import edgeprune
+from edgeprune.container import pack
 from edgeprune.convert import convert, keras_outputs
 from edgeprune.errors import CodeRefused, ModelError
 from edgeprune.keras_flavours import application_layers, import_keras, import_tensorflow, quiet
@@ -368,3 +369,23 @@ def test_loading_in_a_fresh_process_says_nothing(folder):
         check=True,
     )
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_container_is_loaded_as_the_file_that_it_holds(folder, tmp_path):
+    tflite = (folder / "net.tflite").read_bytes()
+    (tmp_path / "net.epz").write_bytes(pack(tflite))
+    found = load(tmp_path / "net.epz")
+    assert found.tflite == tflite and found.source.format == "tflite"
+    packed = (tmp_path / "net.epz").stat().st_size
+    assert found.notes == (f"net.epz: {packed:,} bytes, unpacked to {len(tflite):,}",)
+
+
+def test_a_container_that_is_damaged_or_holds_no_model_is_one_line(folder, tmp_path):
+    packed = pack((folder / "net.tflite").read_bytes())
+    path = tmp_path / "net.epz"
+    path.write_bytes(packed[:-1])
+    fails(path, "ends too early")
+    path.write_bytes(pack(b"no model"))
+    fails(path, "damaged TFLite file")
+    path.write_bytes(pack(bytes(300 << 20)))
+    fails(path, "more than the limit 268,435,456")

@@ -93,6 +93,20 @@ def push(transport: Transport, files: Sequence[Path], timeout_s: float = 60.0) -
     ]
 
 
+def find(transport: Transport, file: Path, timeout_s: float = 60.0) -> tuple[Pushed, bool]:
+    """Where a file of the host lands on a device that shares none, and whether it is there whole.
+
+    Raises:
+        ConfigError: The file cannot be read.
+        DeviceError: The device cannot be asked.
+    """
+    digest = _sha256(file)
+    final = f"{_prepare(transport, timeout_s)}/{digest[:16]}/{file.name}"
+    size = file.stat().st_size
+    there = _look(transport, final, size, "", timeout_s + size / _SLOWEST_BYTES_S)
+    return Pushed(final, digest, 0), f"final {digest}" in there.stdout
+
+
 def _prepare(transport: Transport, timeout_s: float) -> str:
     """Makes the folder, clears it of our leftovers of more than a day, and says where it is."""
     folder = transport.device.folder or transport.board.transport.folder
@@ -119,9 +133,7 @@ def _push_one(
     place = f"{folder}/{digest[:16]}"
     final, part = f"{place}/{file.name}", f"{place}/{file.name}.part"
     patience_s = timeout_s + size / _SLOWEST_BYTES_S
-    there = _script(transport, _LOOK, [final, str(size), executable], patience_s)
-    if there.code:
-        raise _failed(transport, f"cannot read {final}", there)
+    there = _look(transport, final, size, executable, patience_s)
     if f"final {digest}" in there.stdout:
         return Pushed(final, digest, 0)
     found = re.search(r"^part +(\d+)", there.stdout, re.MULTILINE)
@@ -145,6 +157,16 @@ def _push_one(
     if done.code:
         raise _failed(transport, f"cannot store {final}", done)
     return Pushed(final, digest, size - offset)
+
+
+def _look(
+    transport: Transport, final: str, size: int, executable: str, timeout_s: float
+) -> Completed:
+    """The hash of what is there, and how much of a part."""
+    there = _script(transport, _LOOK, [final, str(size), executable], timeout_s)
+    if there.code:
+        raise _failed(transport, f"cannot read {final}", there)
+    return there
 
 
 def _make_room(

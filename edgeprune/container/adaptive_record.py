@@ -1,0 +1,82 @@
+"""Weights under an adaptive arithmetic coder, which finds structure that fixed codes cannot use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeprune.container.adaptive import Occupancy, Tree
+from edgeprune.container.arithmetic import Decoder, Encoder
+from edgeprune.container.bits import BitReader, BitWriter
+from edgeprune.container.damage import damaged
+from edgeprune.container.elements import Elements, Sink
+from edgeprune.container.layout import ROW_LIMIT, WeightHeader
+from edgeprune.container.reader import Reader
+from edgeprune.container.symbols import Symbols
+
+_FIELD_BITS = 12
+
+
+def encode(taken: Symbols, row: int) -> bytes:
+    """The record's body.
+
+    Args:
+        taken: The elements.
+        row: Elements between two of the same column; more than 4096 are counted as 4096.
+    """
+    bits = BitWriter()
+    taken.header.write(bits)
+    row = max(1, min(row, ROW_LIMIT))
+    stride = _stride(taken.coded, row) if taken.header.zeros else 0
+    if taken.header.zeros:
+        bits.put(row - 1, _FIELD_BITS)
+        bits.put(stride, _FIELD_BITS)
+    occupancy, tree, coder = Occupancy(row, stride), Tree(max(1, taken.header.symbols)), Encoder()
+    parts = zip(taken.symbols.tolist(), taken.tails.tolist(), taken.tail_bits.tolist(), strict=True)
+    for flag in taken.coded.tolist():
+        if taken.header.zeros:
+            occupancy.code(coder, flag)
+        if flag:
+            symbol, tail, tail_bits = next(parts)
+            tree.code(coder, symbol)
+            coder.put(tail, tail_bits)
+    return bits.done() + coder.done()
+
+
+def decode(reader: Reader, count: int, header: WeightHeader, bits: BitReader, sink: Sink) -> None:
+    """Decodes ``count`` elements behind a record's header.
+
+    Raises:
+        ModelError: The record is damaged.
+    """
+    row = stride = 1
+    if header.zeros:
+        row, stride = bits.get(_FIELD_BITS) + 1, bits.get(_FIELD_BITS)
+    bits.end()
+    if not header.zeros and not header.symbols:
+        raise damaged("an element where a record has zeros alone")
+    occupancy, tree, coder = Occupancy(row, stride), Tree(max(1, header.symbols)), Decoder(reader)
+    elements = Elements(header, sink)
+    for _ in range(count):
+        if header.zeros and not occupancy.code(coder, 0):
+            elements.put(0)
+            continue
+        if not header.symbols:
+            raise damaged("an element where a record has zeros alone")
+        elements.put(header.element(tree.code(coder, 0), coder))
+    elements.flush()
+
+
+def _stride(coded: np.ndarray[tuple[int], np.dtype[np.bool_]], row: int) -> int:
+    """The distance of 3 or more, below a row, at which elements most often share their fate.
+
+    0 where none stands out. Found by the autocorrelation, which is the inverse Fourier transform of
+    the power spectrum (Wiener and Khinchin).
+    """
+    longest = min(row - 1, ROW_LIMIT - 1, coded.size // 8)
+    if longest < 3:
+        return 0
+    centred = coded - coded.mean()
+    power = np.abs(np.fft.rfft(centred, 2 * coded.size)) ** 2
+    correlation = np.fft.irfft(power)[: longest + 1]
+    best = 3 + int(np.argmax(correlation[3:]))
+    return best if correlation[best] > 0.02 * correlation[0] else 0
