@@ -59,13 +59,16 @@ def add_constant(model: graph.Model, subgraph: graph.Subgraph, values: Array, na
 
 
 def add_tensor(
-    subgraph: graph.Subgraph, shape: tuple[int, ...], name: str, dtype: str = "float32"
+    subgraph: graph.Subgraph, shape: tuple[int, ...], name: str | None, dtype: str = "float32"
 ) -> int:
-    """Appends a tensor that an operator will make; returns its index."""
+    """Appends a tensor that an operator will make; returns its index.
+
+    A map between two operators that always run as one needs no name, which takes space in the file.
+    """
     tensor = schema.TensorT()
     tensor.shape = np.array(shape, np.int32)
     tensor.type = _TYPES[dtype]
-    tensor.name = name.encode()
+    tensor.name = None if name is None else name.encode()
     tensor.buffer = 0
     subgraph.tensors.append(tensor)
     return len(subgraph.tensors) - 1
@@ -207,7 +210,7 @@ def shorten_names(model: graph.Model) -> None:
     uses = Counter((*long.values(), *short.values()))
     for index in long:
         is_taken = uses[short[index]] > 1 + (long[index] == short[index])
-        if index not in leaving and not is_taken:
+        if long[index] and index not in leaving and not is_taken:
             subgraph.tensors[index].name = short[index].encode()
 
 

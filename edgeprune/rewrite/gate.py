@@ -112,7 +112,7 @@ def _pick(model: graph.Model, piece: int, group: Array, first: int, quarter: int
         filters[output, 1 + block // 2, 1 + block % 2, k - first] = 1
     amounts = np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)
     pads = add_constant(model, subgraph, amounts, f"{name}/paddings")
-    padded = add_tensor(subgraph, (1, height + 2, width + 2, STEM_CHANNELS), f"{name}/padded")
+    padded = add_tensor(subgraph, (1, height + 2, width + 2, STEM_CHANNELS), None)
     add_operator(model, subgraph, "PAD", [piece, pads], padded)
     output = add_tensor(subgraph, (1, height // 2, width // 2, len(group)), f"{name}/entry")
     inputs = [

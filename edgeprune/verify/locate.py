@@ -115,9 +115,8 @@ class _Search:
         """Searches with the file's own weights as the suspects."""
         model = graph.read(self.one.reference)
         names = [graph.tensor_name(tensor) for tensor in model.subgraphs[0].tensors]
-        right = {
-            names[index]: value for index, value in self._inside(self.one.reference)[0].items()
-        }
+        inside = self._inside(self.one.reference)[0]
+        right = {names[index]: value for index, value in inside.items() if names[index]}
 
         def judge(value: int) -> bool | None:
             tensor = self.model.subgraphs[0].tensors[value]
