@@ -58,7 +58,8 @@ class Checkpoint:
     def load(self) -> tuple[dict[str, list[Array]], dict[str, Any]] | None:
         """What :meth:`save` was given last; None where there is no file, or a damaged one."""
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            # Opened here, because numpy leaves a damaged file open.
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 lists = {
                     name: [file[f"{name}:{k}"] for k in range(count)]

@@ -111,9 +111,9 @@ class _Training:
             measure_again(self._task.model, self._task.data[0], order, self._batch)
             self._epoch += 1
             score = self._held_out.score()
-            self._tell(loss, score)
             self._judge(score)
             self._save()
+            self._tell(loss, score)
 
     def finish(self) -> tuple[str, ...]:
         """Leaves the model in the state that is handed out."""
