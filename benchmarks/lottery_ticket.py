@@ -166,7 +166,7 @@ def draw(lines: list[tuple[float, Any, Any]], path: Path, epochs: int) -> None:
     axes.axhline(lines[0][1][0], color="grey", linewidth=0.8, label="dense")
     axes.set_xscale("log")
     axes.invert_xaxis()
-    axes.set_xticks([100, 51, 26, 13, 6.9, 3.6, 1.9])
+    axes.set_xticks([100, 51, 26, 13, 6.9, 3.6])
     axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.set_xlabel("weights left, %")

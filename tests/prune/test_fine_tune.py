@@ -52,9 +52,8 @@ def start(home, *arguments):
 @pytest.mark.parametrize(
     "flavour, schedule, line",
     [
-        ("keras", "rigl", "epoch 1/2"),
         ("tf_keras", "iterative", "epoch 3/4"),
-        ("keras", "gradual", "dense: epoch 1/2"),
+        ("keras", "rigl", "dense: epoch 1/2"),
     ],
 )
 def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path, flavour, schedule, line):
@@ -82,17 +81,12 @@ def from_file(model, flavour, name):
 def test_a_training_that_diverges_leaves_its_last_good_state():
     data = dataset()
     model = from_file(build("tf_keras", "sequential"), "tf_keras", "diverges")
-    spec = PruneSpec(sparsity=0.5, epochs=3, learning_rate=1e38, batch_size=96)
-    with pytest.raises(ModelError, match="training diverged in epoch"):
-        prune(model, spec, data)  # may diverge in its first epoch, which leaves nothing
-    lines = []
 
     def spoil(line):
-        lines.append(line)
         if line.startswith("epoch 2/"):
             data.x_train[:] = np.inf
 
-    spec = dataclasses.replace(spec, learning_rate=1e-3)
+    spec = PruneSpec(sparsity=0.5, epochs=3)
     with pytest.raises(ModelError, match=r"epoch 3: .* \(the state after epoch 2 is in .*npz\)"):
         prune(model, spec, data, spoil)
     [kept] = (paths.data_folder() / "training").glob("*/pruned.npz")
