@@ -5,7 +5,7 @@ of all kinds take turns, so that a busy machine slows all of them; the medians o
 dense block before are printed, of wall time and of processor time over all threads. tfmot knows
 Keras 2 only.
 
-    python benchmarks/mask_overhead.py [--flavour tf_keras] [--rounds 9] [--sparsity 0.8]
+    python benchmarks/mask_overhead.py [--flavour tf_keras] [--nets mlp] [--rounds 9]
 """
 
 import argparse
@@ -27,11 +27,13 @@ BATCH = 32
 STEPS = {100: 100, 1: 10}
 """Steps of a block, by how often masks are made anew."""
 
+DENSE_STEPS = 20
+
 WARM_UP = 3
 
 
 def resnet8(keras: Any) -> Any:
-    """MLPerf Tiny's image classifier, 32 x 32 x 3. Source: MLCommons, tiny, image classification."""
+    """MLPerf Tiny's image classifier, (32, 32, 3). Source: MLCommons, tiny benchmark."""
     layers = keras.layers
 
     def convolved(x: Any, filters: int, size: int, stride: int) -> Any:
@@ -146,30 +148,36 @@ def measure(keras: Any, make: Any, shape: tuple[int, ...], wishes: argparse.Name
     for _ in range(wishes.rounds):
         for key, block in kinds.items():
             steps = STEPS[key[1]]
-            before, here = timed(dense, steps), timed(block, steps)
+            before, here = timed(dense, DENSE_STEPS), timed(block, steps)
             base.append(before)
             ratios[key].append((here[0] / before[0], here[1] / before[1]))
     walls, works = zip(*base, strict=True)
     name = f"{make.__name__}, {wishes.flavour}"
     print(
         f"{name}: dense {statistics.median(walls):.2f} ms a step, "
-        f"{statistics.median(works):.2f} ms of processor time"
+        f"{statistics.median(works):.2f} ms of processor time",
+        flush=True,
     )
     for (who, every), found in ratios.items():
         wall, work = (statistics.median(part) for part in zip(*found, strict=True))
-        print(f"    {who:9} masks every {every:3}: {wall:6.3f} x wall {work:6.3f} x processor")
+        print(
+            f"    {who:9} masks every {every:3}: {wall:6.3f} x wall {work:6.3f} x processor",
+            flush=True,
+        )
 
 
 def main() -> None:
     """Both networks, in one Keras."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--flavour", choices=("tf_keras", "keras"), default="tf_keras")
+    parser.add_argument("--nets", nargs="+", default=["resnet8", "mlp"])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--sparsity", type=float, default=0.8)
     wishes = parser.parse_args()
     keras = import_keras(wishes.flavour)
     for make, shape in ((resnet8, (32, 32, 3)), (mlp, (784,))):
-        measure(keras, make, shape, wishes)
+        if make.__name__ in wishes.nets:
+            measure(keras, make, shape, wishes)
 
 
 if __name__ == "__main__":
