@@ -85,11 +85,11 @@ class _Training:
         self._trainer = trainer
         fixed = fixed_batch(task.model)
         samples = len(task.data[0])
-        self._seen, held = split(samples, task.spec.seed)
-        if fixed and fixed > len(self._seen):
+        self._trained_on, held = split(samples, task.spec.seed)
+        if fixed and fixed > len(self._trained_on):
             raise ModelError(f"the model wants batches of {fixed}, and there are {samples} samples")
         self._batch = fixed or task.spec.batch_size
-        count = len(self._seen)
+        count = len(self._trained_on)
         self._per_epoch = count // fixed if fixed else math.ceil(count / self._batch)
         self._schedule = schedule(task.spec, self._per_epoch)
         self._held_out = HeldOut(trainer, *task.data, held, fixed)
@@ -105,7 +105,7 @@ class _Training:
         self._resume()
         while self._epoch < self._schedule.epochs and not self._is_stopped:
             order = np.random.default_rng([self._task.spec.seed, self._epoch]).permutation(
-                self._seen
+                self._trained_on
             )
             loss = self._one_epoch(order)
             measure_again(self._task.model, self._task.data[0], order, self._batch)
@@ -123,6 +123,8 @@ class _Training:
         notes: tuple[str, ...] = ()
         if limit is not None:
             notes = (self._kept(masks, limit),)
+        elif self._task.max_accuracy_drop is not None:
+            notes = ("the accepted drop was not watched: too few samples to hold some out",)
         masks.finish()
         return notes
 

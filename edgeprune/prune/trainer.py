@@ -113,7 +113,9 @@ class Trainer:
         """
         everything = self._everything()
         if [tuple(v.shape) for v in everything] != [array.shape for array in state]:
-            raise ModelError("the saved training is of another model")
+            raise ModelError(
+                "the saved training does not fit this model: remove the folder `training`"
+            )
         for variable, array in zip(everything, state, strict=True):
             variable.assign(array)
 

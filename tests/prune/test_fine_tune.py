@@ -124,6 +124,13 @@ def test_a_limit_that_is_kept_says_which_accuracy():
     assert all(t.zeros / t.weights == pytest.approx(0.5, abs=0.01) for t in done.tensors)
 
 
+def test_a_limit_without_samples_to_hold_out_says_so():
+    spec = PruneSpec(sparsity=0.5, epochs=1, control=False)
+    model = loaded(build("keras", "sequential"), "keras")
+    done = prune(model, spec, dataset(9), max_accuracy_drop=0.1)
+    assert "not watched: too few samples" in done.notes[-1]
+
+
 def test_no_limit_says_nothing_and_keeps_the_last_epoch():
     spec = PruneSpec(sparsity=0.5, epochs=1, control=False)
     done = prune(loaded(build("keras", "sequential"), "keras"), spec, dataset())

@@ -14,10 +14,10 @@ class Iterative:
     """Rounds of training, each followed by pruning; the last pruning is followed by one more.
 
     Every pruning takes the same share of the weights that are left, and half of that share of the
-    last layer's, so that the whole ends a little denser than the rest of it. Then, with ``rewind``
-    as ``weights``, those that are left return to what they were before step ``rewind_step`` of the
-    first training, and so does the learning rate; the optimizer starts anew. As
-    ``learning-rate``, weights stay, and only the rate starts from the top.
+    last pruned layer's, so that the whole ends a little denser than the rest of it. Then, with
+    ``rewind`` as ``weights``, those that are left return to what they were before step
+    ``rewind_step`` of the first training, and so does the learning rate; the optimizer starts anew.
+    As ``learning-rate``, weights stay, and only the rate starts from the top.
 
     Source: Frankle and Carbin 2019, "The Lottery Ticket Hypothesis", section 1 (rewinding to the
     start) and section 2 (the output layer's rate); Frankle et al. 2020, "Linear Mode Connectivity
