@@ -24,6 +24,8 @@ PATTERN_NAMES = ("unstructured", "kernel")
 PATTERNS_HELP = "unstructured, kernel, blocks such as 2x1 and 1x4, and N of M such as 2:4"
 
 ALLOCATIONS = ("uniform", "global", "erk")
+SCHEDULES = ("gradual", "iterative", "one_shot", "rigl")
+REWINDS = ("weights", "learning-rate")
 LAYERS = ("paying", "all")
 MODES = ("none", "fp16", "int8", "int8-weights")
 
@@ -56,7 +58,12 @@ class PruneTable:
             ``all``: every convolution as well, which makes the file smaller but nothing faster.
         ignored: Layers to leave alone: names, or patterns of the shell such as ``block1/*``.
         limits: Layers that may not be pruned as far as the others.
-        epochs: Passes over the training data while and after pruning.
+        schedule: What happens to masks and weights during training, one of :data:`SCHEDULES`.
+        rounds: How often ``iterative`` prunes.
+        rewind: What ``iterative`` sets back after each pruning, one of :data:`REWINDS`.
+        rewind_step: The training step to whose weights it does.
+        epochs: Passes over the training data while and after pruning; with ``iterative``, in each
+            of its ``rounds + 1`` trainings.
         batch_size: Samples in a training step.
         learning_rate: Adam's, at the start.
         seed: Of shuffling and random inputs.
@@ -69,6 +76,10 @@ class PruneTable:
     layers: str = "paying"
     ignored: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
+    schedule: str = "gradual"
+    rounds: int = 5
+    rewind: str = "weights"
+    rewind_step: int = 0
     epochs: int = 4
     batch_size: int = 64
     learning_rate: float = 1e-3
@@ -195,21 +206,28 @@ def checked(recipe: Recipe) -> Recipe:
         wrong.append(f"sparsity must be in [0, 1), got {prune.sparsity:g}")
     if not is_pattern(prune.pattern):
         wrong.append(f"no pattern is called {prune.pattern!r}; there are {PATTERNS_HELP}")
-    if prune.allocation not in ALLOCATIONS:
-        known = ", ".join(ALLOCATIONS)
-        wrong.append(f"allocation {prune.allocation!r} must be one of {known}")
+    choices: dict[str, tuple[str, tuple[str, ...]]] = {
+        "allocation": (prune.allocation, ALLOCATIONS),
+        "schedule": (prune.schedule, SCHEDULES),
+        "rewind": (prune.rewind, REWINDS),
+        "layers": (prune.layers, LAYERS),
+        "quantize": (recipe.quantize.mode, MODES),
+    }
+    wrong += [
+        f"{key} {got!r} must be one of {', '.join(known)}"
+        for key, (got, known) in choices.items()
+        if got not in known
+    ]
     wrong += [
         f"the limit of {limit.layer} must be in [0, 1), got {limit.sparsity:g}"
         for limit in prune.limits
         if not 0 <= limit.sparsity < 1
     ]
-    if prune.layers not in LAYERS:
-        wrong.append(f"layers {prune.layers!r} must be one of {', '.join(LAYERS)}")
-    if recipe.quantize.mode not in MODES:
-        wrong.append(f"quantize {recipe.quantize.mode!r} must be one of {', '.join(MODES)}")
     at_least = {
         "prune.epochs": (prune.epochs, 1),
         "prune.batch_size": (prune.batch_size, 1),
+        "prune.rounds": (prune.rounds, 1),
+        "prune.rewind_step": (prune.rewind_step, 0),
         "quantize.calibration_samples": (recipe.quantize.calibration_samples, 1),
         "verify.samples": (recipe.verify.samples, 1),
         "run.sessions": (run.sessions, 1),

@@ -25,7 +25,9 @@ from edgeprune.recipe import Recipe
 @click.option("--data", help=".npz file, folder of images by class, or package.module:function.")
 @recipe_options
 @click.option(
-    "--max-accuracy-drop", type=float, help="Fail if accuracy falls by more; 0.02 is 2 points."
+    "--max-accuracy-drop",
+    type=float,
+    help="Accuracy that may be lost, 0.02 is 2 points: training keeps to it, more fails.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
 @load_options

@@ -122,7 +122,15 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
             has_data=data is not None,
         )
     with progress.stage("prune"):
-        pruned = prune(loaded, in_force.prune, data, progress.say, cpu, dense)
+        pruned = prune(
+            loaded,
+            in_force.prune,
+            data,
+            progress.say,
+            cpu,
+            dense,
+            request.max_accuracy_drop,
+        )
     with progress.stage("convert pruned"):
         is_changed = bool(pruned.masks)
         lean = convert(pruned.model) if is_changed else dense

@@ -17,7 +17,8 @@ from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.allocation import Candidate
 from edgeprune.prune.api import Wishes, candidates, dataset_of, loaded, masks, spec_of
-from edgeprune.prune.fine_tune import fine_tune
+from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
+from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
 from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
 from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
@@ -35,6 +36,7 @@ def prune(
     progress: Callable[[str], None] | None = None,
     cpu: Cpu | None = None,
     dense: bytes | None = None,
+    max_accuracy_drop: float | None = None,
 ) -> Pruned:
     """Prunes a copy of the model.
 
@@ -49,6 +51,12 @@ def prune(
         cpu: The board's cores; only the pattern ``kernel``, which chooses for them, needs it.
         dense: A Keras model as float TFLite, from which ``kernel`` reads its layers' sizes;
             without it they count as unknown.
+        max_accuracy_drop: Accuracy (or mean squared error) that pruning may cost on held-out
+            training samples, beside the model as it comes; None lets it cost what it will. The
+            sparsest state that keeps it is handed out, and training stops where it is lost.
+
+    A model that comes from a file leaves a checkpoint after every epoch in the user's data folder
+    until its training is done; the same call goes on from there.
 
     Returns:
         The pruned model, with masks and counts per tensor. ``control`` is the dense model trained
@@ -73,7 +81,8 @@ def prune(
     layers = layers_of(weights, dense if spec.pattern == "kernel" else None)
     choice = _choice(layers, spec, cpu)
     weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
-    done = _prune_keras(model, copied, weights, spec, data, progress or (lambda line: None))
+    say = progress or (lambda line: None)
+    done = _prune_keras(model, copied, weights, spec, data, say, max_accuracy_drop)
     return dataclasses.replace(done, notes=(*done.notes, *choice.notes))
 
 
@@ -81,6 +90,7 @@ def prune_model(
     model: Any,
     data: tuple[Array, Array] | Dataset | None = None,
     progress: Callable[[str], None] | None = None,
+    max_accuracy_drop: float | None = None,
     **wishes: Unpack[Wishes],
 ) -> Pruned:
     """Prunes a copy of a Keras model in memory: ``edgeprune.prune(model, sparsity=0.9)``.
@@ -90,6 +100,7 @@ def prune_model(
         data: Inputs ``(n, ...)`` and targets to fine-tune with while it is pruned; None zeroes the
             weights at once.
         progress: Told a line per epoch, or None.
+        max_accuracy_drop: As in :func:`prune`.
         wishes: See :class:`Wishes`.
 
     Returns:
@@ -98,7 +109,13 @@ def prune_model(
     Raises:
         ModelError: As :func:`prune`.
     """
-    return prune(loaded(model), spec_of(wishes), dataset_of(data), progress)
+    return prune(
+        loaded(model),
+        spec_of(wishes),
+        dataset_of(data),
+        progress,
+        max_accuracy_drop=max_accuracy_drop,
+    )
 
 
 def _unpruned(model: Loaded, note: str) -> Pruned:
@@ -150,6 +167,7 @@ def _prune_keras(
     spec: PruneSpec,
     data: Dataset | None,
     progress: Callable[[str], None],
+    max_accuracy_drop: float | None,
 ) -> Pruned:
     """Prunes ``copied``, a copy of the Keras model, in place."""
     flavour = model.flavour or "keras"
@@ -166,13 +184,14 @@ def _prune_keras(
     if training is None:
         held.update()
     else:
-        fine_tune(copied, flavour, held, spec, training, progress)
-        notes = (f"fine-tuned for {spec.epochs} epochs on {len(training[0])} samples",)
+        patterns = {weight.name: weight.pattern for weight in weights}
+        folder = folder_for(model, spec, patterns, max_accuracy_drop, training)
+        kept = None if folder is None else Checkpoint(folder / "pruned.npz")
+        task = Task(copied, flavour, held, spec, training, progress, kept, max_accuracy_drop)
+        notes = (_trained(spec, len(training[0])), *fine_tune(task))
         if spec.control:
-            import_keras(flavour).utils.set_random_seed(spec.seed)
-            dense = clone(model)
-            fine_tune(dense, flavour, None, spec, training, lambda line: progress(f"dense: {line}"))
-            control = dataclasses.replace(model, keras=dense)
+            control = _control(model, task)
+        remove(folder)
     return Pruned(
         dataclasses.replace(model, keras=copied),
         held.masks,
@@ -182,6 +201,28 @@ def _prune_keras(
         control=control,
         notes=(*notes, *told),
     )
+
+
+def _control(model: Loaded, task: Task) -> Loaded:
+    """The dense model after the same training."""
+    import_keras(task.flavour).utils.set_random_seed(task.spec.seed)
+    dense = clone(model)
+    kept = task.checkpoint
+    fine_tune(
+        dataclasses.replace(
+            task,
+            model=dense,
+            masks=None,
+            progress=lambda line: task.progress(f"dense: {line}"),
+            checkpoint=None if kept is None else Checkpoint(kept.path.with_name("dense.npz")),
+        )
+    )
+    return dataclasses.replace(model, keras=dense)
+
+
+def _trained(spec: PruneSpec, samples: int) -> str:
+    rounds = f"{spec.rounds + 1} times " if spec.schedule == "iterative" else ""
+    return f"fine-tuned for {rounds}{spec.epochs} epochs on {samples} samples"
 
 
 def _nothing(spec: PruneSpec) -> str:

@@ -31,6 +31,10 @@ class Wishes(TypedDict, total=False):
     layers: str
     ignored: Sequence[str]
     limits: Mapping[str, float]
+    schedule: str
+    rounds: int
+    rewind: str
+    rewind_step: int
     epochs: int
     batch_size: int
     learning_rate: float

@@ -8,7 +8,7 @@ from edgeprune.artifacts import Flavour
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.masking import Masks
-from edgeprune.prune.schedule import cubic_sparsity, ramp_steps, update_steps
+from edgeprune.prune.schedules.gradual import cubic_sparsity, ramp_steps, update_steps
 
 
 class _Growth:

@@ -1,4 +1,4 @@
-"""Trains a Keras model while its weights are pruned bit by bit.
+"""Trains a Keras model while its weights are pruned.
 
 The loop is our own, so that it is the same for both Kerases, for subclassed models and for models
 whose own ``fit`` does something else.
@@ -9,161 +9,242 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgeprune.artifacts import Array, Flavour
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import (
-    call,
-    flat_outputs,
-    import_keras,
-    import_tensorflow,
-    library_errors,
-    one_line,
-    quiet,
-)
+from edgeprune.keras_flavours import library_errors, one_line, quiet
 from edgeprune.prune.batch_norm import measure_again
-from edgeprune.prune.loss import loss_for
+from edgeprune.prune.checkpoint import Checkpoint
+from edgeprune.prune.drop_limit import DropLimit, Seen, is_lost
+from edgeprune.prune.held_out import HeldOut, split
 from edgeprune.prune.masking import Masks
-from edgeprune.prune.schedule import cubic_sparsity, ramp_steps, update_steps
+from edgeprune.prune.schedules import Moment, schedule
 from edgeprune.prune.spec import PruneSpec
+from edgeprune.prune.trainer import Trainer, fixed_batch
 
-_PROBE_SAMPLES = 64
 
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What to train, and how.
 
-def fine_tune(
-    model: Any,
-    flavour: Flavour,
-    masks: Masks | None,
-    spec: PruneSpec,
-    data: tuple[Array, Array],
-    progress: Callable[[str], None],
-) -> None:
-    """Trains ``model`` in place; masked weights are zero after every step.
-
-    Batches depend on the seed, the sample count and ``spec`` alone, so that a dense model can be
-    trained on the very same ones.
-
-    Args:
-        model: One input, one output.
+    Attributes:
+        model: One input, one output; trained in place.
         flavour: Which Keras it belongs to.
-        masks: Grow to their final sparsity meanwhile; None trains the model as it is.
-        spec: Epochs, batch size, learning rate and seed.
+        masks: What the schedule drives; None trains the model as it is, on the same batches.
+        spec: Schedule, epochs, batch size, learning rate and seed.
         data: Inputs ``(n, ...)`` and targets ``(n, ...)``.
         progress: Told a line per epoch.
+        checkpoint: Written after every epoch, and read at the start; or None.
+        max_accuracy_drop: Held-out accuracy (or mean squared error) that pruning may cost beside
+            the model as it comes, or None.
+    """
+
+    model: Any
+    flavour: Flavour
+    masks: Masks | None
+    spec: PruneSpec
+    data: tuple[Array, Array]
+    progress: Callable[[str], None]
+    checkpoint: Checkpoint | None = None
+    max_accuracy_drop: float | None = None
+
+
+def fine_tune(task: Task) -> tuple[str, ...]:
+    """Trains in place; masked weights are zero after every step.
+
+    Batches depend on the seed, the sample count and the spec alone, so that a dense model can be
+    trained on the very same ones. A share of the samples is held out, see :mod:`held_out`.
+
+    Returns:
+        Notes, one line each.
 
     Raises:
-        ModelError: Data and model do not fit together, or the loss is no longer finite.
+        ModelError: Data and model do not fit together, or the loss is no longer finite; a
+            checkpoint then holds the last good state.
     """
-    x, y = data
-    batch = _batch_size(model, spec.batch_size, len(x))
-    per_epoch = len(x) // batch if _fixed_batch(model) else math.ceil(len(x) / batch)
-    total = per_epoch * spec.epochs
-    updates = set(update_steps(total))
-    checks = updates | set(range(per_epoch, total + 1, per_epoch))
-    rng = np.random.default_rng(spec.seed)
     try:
-        with masks or contextlib.nullcontext():
+        with task.masks or contextlib.nullcontext():
             with quiet():
-                trainer = _Trainer(model, flavour, spec.learning_rate, total, x, y)
-            for epoch in range(spec.epochs):
-                order = rng.permutation(len(x))
-                loss = 0.0
-                for k in range(per_epoch):
-                    step = epoch * per_epoch + k
-                    if masks is not None and step in updates:
-                        masks.update(cubic_sparsity(step, ramp_steps(total), 1.0))
-                    chosen = np.sort(order[k * batch : (k + 1) * batch])
-                    loss += trainer.step(x[chosen], y[chosen]) / per_epoch
-                    is_due = step + 1 in checks
-                    if not math.isfinite(loss) or (is_due and trainer.is_lost()):
-                        raise ModelError(_diverged(epoch, trainer.loss_name, loss))
-                zeros = f", sparsity {masks.sparsity():.1%}" if masks is not None else ""
-                progress(f"epoch {epoch + 1}/{spec.epochs}: {trainer.loss_name} {loss:.4f}{zeros}")
-            measure_again(model, x, order, batch)
+                trainer = Trainer(task.model, task.flavour, task.spec.learning_rate, *task.data)
+            training = _Training(task, trainer)
+            training.run()
+            return training.finish()
     except library_errors() as error:
         raise ModelError(f"the model cannot be trained: {one_line(error)}") from error
 
 
-def _diverged(epoch: int, name: str, loss: float) -> str:
-    return (
-        f"training diverged in epoch {epoch + 1}: the {name} is {loss}; lower learning_rate, or "
-        "scale the data as the model expects it"
-    )
+class _Training:
+    """A training under way."""
 
+    def __init__(self, task: Task, trainer: Trainer) -> None:
+        self._task = task
+        self._trainer = trainer
+        fixed = fixed_batch(task.model)
+        samples = len(task.data[0])
+        self._trained_on, held = split(samples, task.spec.seed)
+        if fixed and fixed > len(self._trained_on):
+            raise ModelError(f"the model wants batches of {fixed}, and there are {samples} samples")
+        self._batch = fixed or task.spec.batch_size
+        count = len(self._trained_on)
+        self._per_epoch = count // fixed if fixed else math.ceil(count / self._batch)
+        self._schedule = schedule(task.spec, self._per_epoch)
+        self._held_out = HeldOut(trainer, *task.data, held, fixed)
+        self._limit: DropLimit | None = None
+        if task.masks and task.max_accuracy_drop is not None and not self._held_out.is_empty:
+            before = self._held_out.goodness(self._held_out.score())
+            self._limit = DropLimit(before - task.max_accuracy_drop)
+        self._epoch = 0
+        self._is_stopped = False
 
-def _fixed_batch(model: Any) -> int | None:
-    """The batch size that the model insists on, or None."""
-    inputs = getattr(model, "inputs", None)
-    size = inputs[0].shape[0] if inputs else None
-    return None if size is None else int(size)
-
-
-def _batch_size(model: Any, wanted: int, samples: int) -> int:
-    fixed = _fixed_batch(model)
-    if fixed is not None and fixed > samples:
-        raise ModelError(f"the model wants batches of {fixed}, and there are {samples} samples")
-    return fixed or wanted
-
-
-class _Trainer:
-    """Adam with a cosine learning rate."""
-
-    def __init__(
-        self,
-        model: Any,
-        flavour: Flavour,
-        learning_rate: float,
-        total_steps: int,
-        x: Array,
-        y: Array,
-    ) -> None:
-        tf = import_tensorflow()
-        keras = import_keras(flavour)
-        batch = _fixed_batch(model) or _PROBE_SAMPLES
-        outputs = flat_outputs(call(model, [tf.constant(x[:batch])], training=False))
-        if len(outputs) != 1:
-            raise ModelError(
-                f"cannot fine-tune a model with {len(outputs)} outputs: leave out data"
+    def run(self) -> None:
+        """All epochs that are left."""
+        self._resume()
+        while self._epoch < self._schedule.epochs and not self._is_stopped:
+            order = np.random.default_rng([self._task.spec.seed, self._epoch]).permutation(
+                self._trained_on
             )
-        self.loss_name, self._loss = loss_for(outputs[0].numpy(), y)
-        self._model = model
-        self._variables = list(model.trainable_variables)
-        if not self._variables:
-            raise ModelError("every layer of the model is frozen: nothing can be fine-tuned")
-        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
-        self._optimizer = keras.optimizers.Adam(schedule)
-        self._optimizer.build(self._variables)
-        specs = [
-            tf.TensorSpec([_fixed_batch(model), *array.shape[1:]], array.dtype) for array in (x, y)
-        ]
-        self._step = tf.function(self._traced_step, input_signature=specs, autograph=False)
-        self._tf = tf
+            loss = self._one_epoch(order)
+            measure_again(self._task.model, self._task.data[0], order, self._batch)
+            self._epoch += 1
+            score = self._held_out.score()
+            self._judge(score)
+            self._save()
+            self._tell(loss, score)
 
-    def is_lost(self) -> bool:
-        """Whether a trained weight is no finite number any more."""
-        return not all(np.isfinite(np.asarray(v.numpy())).all() for v in self._variables)
+    def finish(self) -> tuple[str, ...]:
+        """Leaves the model in the state that is handed out."""
+        masks, limit = self._task.masks, self._limit
+        if masks is None:
+            return ()
+        notes: tuple[str, ...] = ()
+        if limit is not None:
+            notes = (self._kept(masks, limit),)
+        elif self._task.max_accuracy_drop is not None:
+            notes = ("the accepted drop was not watched: too few samples to hold some out",)
+        masks.finish()
+        return notes
 
-    def step(self, x: Array, y: Array) -> float:
-        """One step; returns the loss before it."""
-        return float(self._step(self._tf.constant(x), self._tf.constant(y)))
-
-    def _traced_step(self, x: Any, y: Any) -> Any:
-        tf = self._tf
-        with tf.GradientTape() as tape:
-            output = flat_outputs(call(self._model, [x], training=True))[0]
-            loss = self._loss(y, output)
-            if self._model.losses:
-                loss += tf.add_n(self._model.losses)
-        gradients = tape.gradient(loss, [_watched(v) for v in self._variables])
-        pairs = zip(gradients, self._variables, strict=True)
-        self._optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+    def _one_epoch(self, order: Array) -> float:
+        """Mean loss over the epoch's batches."""
+        x, y = self._task.data
+        loss = 0.0
+        total = self._per_epoch * self._schedule.epochs
+        for k in range(self._per_epoch):
+            step = self._epoch * self._per_epoch + k
+            chosen = np.sort(order[k * self._batch : (k + 1) * self._batch])
+            position = step / total
+            if (masks := self._task.masks) is not None:
+                position = self._schedule.position(step)
+                if self._schedule.is_due(step):
+                    self._check(loss)
+                    moment = Moment(step, masks, self._trainer, x[chosen], y[chosen])
+                    self._schedule.prepare(moment)
+            loss += self._trainer.step(x[chosen], y[chosen], position) / self._per_epoch
+            if not math.isfinite(loss):
+                self._check(loss)
+        self._check(loss)
         return loss
 
+    def _check(self, loss: float) -> None:
+        if math.isfinite(loss) and not self._trainer.is_lost():
+            return
+        line = (
+            f"training diverged in epoch {self._epoch + 1}: the {self._trainer.loss_name} is "
+            f"{loss}; lower learning_rate, or scale the data as the model expects it"
+        )
+        if self._task.checkpoint is not None and self._epoch:
+            line += f" (the state after epoch {self._epoch} is in {self._task.checkpoint.path})"
+        raise ModelError(line)
 
-def _watched(variable: Any) -> Any:
-    """The TensorFlow variable, which the tape watches; Keras 3 wraps it, Keras 2 does not."""
-    value = getattr(variable, "value", None)
-    return variable if value is None or callable(value) else value
+    def _tell(self, loss: float, score: float) -> None:
+        masks = self._task.masks
+        parts = [f"{self._trainer.loss_name} {loss:.4f}"]
+        if masks is not None:
+            parts.append(f"sparsity {masks.sparsity():.1%}")
+        if not self._held_out.is_empty:
+            parts.append(f"held-out {self._held_out.metric} {_score(self._held_out, score)}")
+        self._task.progress(f"epoch {self._epoch}/{self._schedule.epochs}: {', '.join(parts)}")
+
+    def _judge(self, score: float) -> None:
+        """Keeps the state where it is the best so far, and stops where the limit is lost."""
+        masks, limit = self._task.masks, self._limit
+        if masks is None or limit is None:
+            return
+        until = self._schedule.settled_until(self._epoch * self._per_epoch)
+        left = None if until is None else until // self._per_epoch - self._epoch
+        now = Seen(masks.sparsity(), self._held_out.goodness(score), left)
+        limit.seen.append(now)
+        if limit.is_better(now):
+            limit.keep(now, self._trainer.weights(), _listed(masks))
+        self._is_stopped = is_lost(limit.seen, limit.floor)
+
+    def _kept(self, masks: Masks, limit: DropLimit) -> str:
+        """Goes back to the best state; says which."""
+        accepted = f"the accepted drop of {self._task.max_accuracy_drop:g}"
+        early = f", and training stopped after epoch {self._epoch}" if self._is_stopped else ""
+        if limit.best is None:
+            return f"no epoch kept {accepted} on held-out samples{early}: the last state is kept"
+        reached = masks.sparsity()
+        masks.set(_named(masks, limit.masks))
+        self._trainer.restart(limit.weights)
+        if limit.best.sparsity < reached:
+            return (
+                f"kept at {limit.best.sparsity:.1%} sparsity: at {reached:.1%} more than "
+                f"{accepted} was lost on held-out samples{early}"
+            )
+        score = _score(self._held_out, abs(limit.best.goodness))
+        return f"the best epoch is kept: {self._held_out.metric} {score} on held-out samples{early}"
+
+    def _save(self) -> None:
+        if self._task.checkpoint is None:
+            return
+        lists = {"state": self._trainer.state(), "masks": []}
+        lists |= {f"saved {name}": part for name, part in self._schedule.saved.items()}
+        facts: dict[str, Any] = {"epoch": self._epoch, "stopped": self._is_stopped}
+        if self._task.masks is not None and self._task.masks.masks:
+            lists["masks"] = _listed(self._task.masks)
+        if (limit := self._limit) is not None:
+            lists |= {"best weights": limit.weights, "best masks": limit.masks}
+            facts |= {"floor": limit.floor, "seen": limit.seen, "best": limit.best}
+        try:
+            self._task.checkpoint.save(lists, facts)
+        except OSError as error:
+            self._task.progress(f"no checkpoint could be written: {one_line(error)}")
+
+    def _resume(self) -> None:
+        found = self._task.checkpoint.load() if self._task.checkpoint else None
+        if found is None:
+            return
+        lists, facts = found
+        if lists["masks"] and self._task.masks is not None:
+            self._task.masks.set(_named(self._task.masks, lists["masks"]))
+        self._trainer.restore(lists["state"])
+        self._schedule.saved = {
+            name.removeprefix("saved "): part
+            for name, part in lists.items()
+            if name.startswith("saved ")
+        }
+        self._epoch, self._is_stopped = facts["epoch"], facts["stopped"]
+        if self._limit is not None:
+            best = facts["best"] and Seen(*facts["best"])
+            seen = [Seen(*one) for one in facts["seen"]]
+            self._limit = DropLimit(
+                facts["floor"], seen, best, lists["best weights"], lists["best masks"]
+            )
+        self._task.progress(f"resuming after epoch {self._epoch}/{self._schedule.epochs}")
+
+
+def _listed(masks: Masks) -> list[Array]:
+    return [masks.masks[weight.name] for weight in masks.weights]
+
+
+def _named(masks: Masks, listed: list[Array]) -> dict[str, Array]:
+    return {weight.name: mask for weight, mask in zip(masks.weights, listed, strict=True)}
+
+
+def _score(held_out: HeldOut, score: float) -> str:
+    return f"{score:.4f}" if held_out.metric == "mse" else f"{score:.1%}"

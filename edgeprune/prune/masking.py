@@ -40,6 +40,11 @@ class Masks:
         sparsities: Final share of zeros of each weight, by name, each in [0, 1).
         scores: The criterion.
         flavour: Which Keras the model belongs to.
+
+    Attributes:
+        weights: What is pruned.
+        masks: By weight's name, True where one is kept; empty before the first update.
+        final: Each weight's final sparsity, as its pattern makes it.
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class Masks:
         self.weights = weights
         self.masks: dict[str, BoolArray] = {}
         self._model = model
-        self._sparsities = {w.name: pattern(w.pattern).share(sparsities[w.name]) for w in weights}
+        self.final = {w.name: pattern(w.pattern).share(sparsities[w.name]) for w in weights}
         self._scores = scores
         self._flavour = flavour
         self._kept = {w.name: tf.Variable(tf.ones(w.variable.shape, tf.bool)) for w in weights}
@@ -70,9 +75,12 @@ class Masks:
         Raises:
             ModelError: A pattern does not fit its weight, or a weight is NaN.
         """
+        self.prune_to({name: progress * final for name, final in self.final.items()})
+
+    def prune_to(self, sparsities: Mapping[str, float]) -> None:
+        """As :meth:`update`, with a sparsity for each weight, in [0, 1)."""
         for weight in self.weights:
-            sparsity = progress * self._sparsities[weight.name]
-            mask = weight.prune(sparsity, self._scores(weight))
+            mask = weight.prune(sparsities[weight.name], self._scores(weight))
             self.masks[weight.name] = mask
             self._kept[weight.name].assign(mask)
 
@@ -93,6 +101,13 @@ class Masks:
         """Zeroes what is masked."""
         for weight in self.weights:
             weight.variable.assign(self._masked(weight, weight.variable))
+
+    def finish(self) -> None:
+        """Leaves the weights as the runtime wants to find them; see :class:`Pattern`."""
+        for weight in self.weights:
+            mask = weight.as_matrix(self.masks[weight.name])
+            done = pattern(weight.pattern).finish(weight.matrix(), mask)
+            weight.variable.assign(weight.as_tensor(done))
 
     def sparsity(self) -> float:
         """Share of masked weights over all of them."""

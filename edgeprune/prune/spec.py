@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from edgeprune.errors import ModelError
-from edgeprune.recipe import ALLOCATIONS, LAYERS, PATTERNS_HELP, PruneTable, is_pattern
+from edgeprune.recipe import (
+    ALLOCATIONS,
+    LAYERS,
+    PATTERNS_HELP,
+    REWINDS,
+    SCHEDULES,
+    PruneTable,
+    is_pattern,
+)
 
 PruneSpec = PruneTable
 """Fields and defaults are those of the recipe's table ``[prune]``."""
@@ -19,14 +27,18 @@ def check(spec: PruneSpec) -> None:
         raise ModelError(f"sparsity must be in [0, 1), got {spec.sparsity:g}")
     if not is_pattern(spec.pattern):
         raise ModelError(f"no pattern is called {spec.pattern!r}; there are {PATTERNS_HELP}")
-    if spec.allocation not in ALLOCATIONS:
-        known = ", ".join(ALLOCATIONS)
-        raise ModelError(f"allocation must be one of {known}, got {spec.allocation!r}")
-    if spec.layers not in LAYERS:
-        raise ModelError(f"layers must be one of {', '.join(LAYERS)}, got {spec.layers!r}")
+    choices: dict[str, tuple[str, ...]] = {"allocation": ALLOCATIONS, "layers": LAYERS}
+    choices |= {"schedule": SCHEDULES, "rewind": REWINDS}
+    for key, known in choices.items():
+        if getattr(spec, key) not in known:
+            raise ModelError(f"{key} must be one of {', '.join(known)}, got {getattr(spec, key)!r}")
     if spec.epochs < 1 or spec.batch_size < 1:
         raise ModelError(
             f"epochs and batch_size must be >= 1, got {spec.epochs} and {spec.batch_size}"
+        )
+    if spec.rounds < 1 or spec.rewind_step < 0:
+        raise ModelError(
+            f"rounds must be >= 1 and rewind_step >= 0, got {spec.rounds} and {spec.rewind_step}"
         )
     if not 0 < spec.learning_rate < float("inf"):
         raise ModelError(f"learning_rate must be > 0 and finite, got {spec.learning_rate:g}")

@@ -90,6 +90,9 @@ def test_sparsity_zero_changes_nothing():
         ({"pattern": "2;4"}, "no pattern is called '2;4'; there are unstructured, kernel, blocks"),
         ({"layers": "some"}, "layers must be one of"),
         ({"epochs": 0}, "epochs and batch_size must be >= 1"),
+        ({"schedule": "cubic"}, "schedule must be one of gradual, iterative, one_shot, rigl"),
+        ({"rewind": "time"}, "rewind must be one of weights, learning-rate"),
+        ({"rounds": 0}, "rounds must be >= 1"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0"),
     ],
 )
@@ -109,7 +112,7 @@ def test_a_model_without_paying_layers_is_left_alone_with_a_note():
 
 def test_training_that_diverges_is_an_error():
     data = dataset()
-    data.x_train[5] = np.inf
+    data.x_train[5:30] = np.inf
     with pytest.raises(ModelError, match="training diverged in epoch 1"):
         prune(loaded(build("tf_keras", "sequential"), "tf_keras"), spec(), data)
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeprune.prune.schedule import cubic_sparsity, ramp_steps, update_steps
+from edgeprune.prune.schedules.gradual import cubic_sparsity, ramp_steps, update_steps
 
 
 @given(st.integers(1, 5000), st.floats(0.01, 0.99))

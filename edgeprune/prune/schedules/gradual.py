@@ -1,6 +1,9 @@
-"""When, during training, how much is pruned."""
+"""The schedule ``gradual``: sparsity grows over the first half of the training."""
 
 from __future__ import annotations
+
+from edgeprune.prune.schedules.base import SCHEDULES, Moment, Whole
+from edgeprune.prune.spec import PruneSpec
 
 RAMP_SHARE = 0.5
 """Share of the training during which the sparsity grows; the rest recovers with frozen masks."""
@@ -46,3 +49,24 @@ def update_steps(total_steps: int) -> list[int]:
 def ramp_steps(total_steps: int) -> int:
     """How many of the training's steps the sparsity grows for."""
     return int(total_steps * RAMP_SHARE)
+
+
+@SCHEDULES.register
+class Gradual(Whole):
+    """Masks follow :func:`cubic_sparsity`, and stay for the second half."""
+
+    def __init__(self, spec: PruneSpec, steps_per_epoch: int) -> None:
+        super().__init__(spec, steps_per_epoch)
+        self._due = set(update_steps(self.total))
+
+    def is_due(self, step: int) -> bool:
+        """See :class:`Schedule`."""
+        return step in self._due
+
+    def prepare(self, moment: Moment) -> None:
+        """See :class:`Schedule`."""
+        moment.masks.update(cubic_sparsity(moment.step, ramp_steps(self.total), 1.0))
+
+    def settled_until(self, steps: int) -> int | None:
+        """See :class:`Schedule`."""
+        return self.total if steps > ramp_steps(self.total) else None

@@ -1,0 +1,116 @@
+"""What is kept of a training on disk, so that it can go on after it was killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeprune import paths
+from edgeprune.artifacts import Array, Loaded
+from edgeprune.prune.spec import PruneSpec
+
+Lists = Mapping[str, list[Array]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One training's file.
+
+    Attributes:
+        path: In the user's data folder.
+    """
+
+    path: Path
+
+    def save(self, lists: Lists, facts: Mapping[str, Any]) -> None:
+        """Writes the file anew; at every moment there is a whole one, the old or the new.
+
+        Args:
+            lists: Arrays.
+            facts: What JSON can hold.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        arrays = {f"{name}:{k}": a for name, part in lists.items() for k, a in enumerate(part)}
+        about = {"facts": dict(facts), "sizes": {name: len(part) for name, part in lists.items()}}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.path.parent) as folder:
+            passing = Path(folder) / "new"
+            with passing.open("wb") as file:
+                np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            passing.replace(self.path)
+
+    def load(self) -> tuple[dict[str, list[Array]], dict[str, Any]] | None:
+        """What :meth:`save` was given last; None where there is no file, or a damaged one."""
+        try:
+            # Opened here, because numpy leaves a damaged file open.
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                about = json.loads(str(file["about"]))
+                lists = {
+                    name: [file[f"{name}:{k}"] for k in range(count)]
+                    for name, count in about["sizes"].items()
+                }
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        return lists, about["facts"]
+
+
+def folder_for(
+    model: Loaded,
+    spec: PruneSpec,
+    patterns: Mapping[str, str],
+    max_accuracy_drop: float | None,
+    data: tuple[Array, Array],
+) -> Path | None:
+    """The folder of one training's checkpoints; None for a model that comes from no file.
+
+    The same model file, wishes, data and libraries lead to the same folder.
+    """
+    if not model.source.sha256:
+        return None
+    digest = hashlib.sha256()
+    about = {
+        "model": model.source.sha256,
+        "spec": dataclasses.asdict(spec),
+        "patterns": dict(patterns),
+        "max_accuracy_drop": max_accuracy_drop,
+        "versions": [
+            importlib.metadata.version(name)
+            for name in ("tensorflow", str(model.flavour).replace("_", "-"), "edgeprune")
+            if _is_installed(name)
+        ],
+    }
+    digest.update(json.dumps(about, sort_keys=True).encode())
+    for array in data:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return paths.data_folder() / "training" / digest.hexdigest()[:32]
+
+
+def remove(folder: Path | None) -> None:
+    """Removes the checkpoints of a training that is done."""
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,175 @@
+"""One step of training, the same for both Kerases and for models of any kind."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import Array, BoolArray, Flavour, FloatArray
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import call, flat_outputs, import_keras, import_tensorflow
+from edgeprune.prune.keras_model import walk
+from edgeprune.prune.loss import loss_for
+
+_PROBE_SAMPLES = 64
+
+
+class Trainer:
+    """Adam with a learning rate that falls as a cosine.
+
+    Source: Kingma and Ba 2015, "Adam"; Loshchilov and Hutter 2017, "SGDR", equation 5.
+
+    Args:
+        model: One input, one output; trained in place.
+        flavour: Which Keras it belongs to.
+        learning_rate: At the start.
+        x: Inputs ``(n, ...)``; the first ones are tried.
+        y: Targets ``(n, ...)``.
+
+    Attributes:
+        loss_name: The loss that fits model and targets.
+
+    Raises:
+        ModelError: Data and model do not fit together, or nothing can be trained.
+    """
+
+    def __init__(
+        self, model: Any, flavour: Flavour, learning_rate: float, x: Array, y: Array
+    ) -> None:
+        tf = import_tensorflow()
+        batch = fixed_batch(model) or _PROBE_SAMPLES
+        outputs = flat_outputs(call(model, [tf.constant(x[:batch])], training=False))
+        if len(outputs) != 1:
+            raise ModelError(
+                f"cannot fine-tune a model with {len(outputs)} outputs: leave out data"
+            )
+        self.loss_name, self._loss = loss_for(outputs[0].numpy(), y)
+        self._tf = tf
+        self._model = model
+        self._variables = list(model.trainable_variables)
+        if not self._variables:
+            raise ModelError("every layer of the model is frozen: nothing can be fine-tuned")
+        self._learning_rate = learning_rate
+        self._optimizer = import_keras(flavour).optimizers.Adam(learning_rate)
+        self._optimizer.build(self._variables)
+        inputs, targets = (
+            tf.TensorSpec([fixed_batch(model), *array.shape[1:]], array.dtype) for array in (x, y)
+        )
+        rate = tf.TensorSpec([], tf.float32)
+        self._step = _traced(tf, self._traced_step, inputs, targets, rate)
+        self._gradients = _traced(tf, self._traced_gradients, inputs, targets)
+        self._answers = _traced(tf, self._traced_answers, inputs)
+
+    def step(self, x: Array, y: Array, position: float) -> float:
+        """One step, with the learning rate ``position`` of its way down; the loss before it."""
+        rate = self._learning_rate * 0.5 * (1 + math.cos(math.pi * position))
+        tf = self._tf
+        return float(self._step(tf.constant(x), tf.constant(y), tf.constant(rate, tf.float32)))
+
+    def answers(self, x: Array) -> FloatArray:
+        """The model's outputs at inference."""
+        return np.asarray(self._answers(self._tf.constant(x)).numpy())
+
+    def gradients(self, variables: list[Any], x: Array, y: Array) -> list[FloatArray]:
+        """Of the loss by these variables, where they are masked as well; no weight is changed.
+
+        Raises:
+            ModelError: The loss does not depend on one of them, or it is frozen.
+        """
+        found = self._gradients(self._tf.constant(x), self._tf.constant(y))
+        return [np.asarray(found[self._index(variable)].numpy()) for variable in variables]
+
+    def is_lost(self) -> bool:
+        """Whether a trained weight is no finite number any more."""
+        return not all(np.isfinite(np.asarray(v.numpy())).all() for v in self._variables)
+
+    def weights(self) -> list[Array]:
+        """All weights of the model, and what else it learned."""
+        return [np.asarray(value) for value in self._model.get_weights()]
+
+    def restart(self, weights: list[Array]) -> None:
+        """Sets weights back, and begins with a new optimizer."""
+        self._model.set_weights(weights)
+        for variable in self._optimizer.variables:
+            variable.assign(self._tf.zeros(variable.shape, variable.dtype))
+
+    def forget(self, variable: Any, where: BoolArray) -> None:
+        """Zeroes the optimizer's memory of some of a variable's weights."""
+        index = self._index(variable)
+        for slot in (self._optimizer._momentums[index], self._optimizer._velocities[index]):
+            slot.assign(np.where(where, np.float32(0), np.asarray(slot.numpy())))
+
+    def state(self) -> list[Array]:
+        """All that the next step depends on."""
+        return [np.asarray(variable.numpy()) for variable in self._everything()]
+
+    def restore(self, state: list[Array]) -> None:
+        """The reverse of :meth:`state`, of a trainer of the same model.
+
+        Raises:
+            ModelError: It is of another model.
+        """
+        everything = self._everything()
+        if [tuple(v.shape) for v in everything] != [array.shape for array in state]:
+            raise ModelError(
+                "the saved training does not fit this model: remove the folder `training`"
+            )
+        for variable, array in zip(everything, state, strict=True):
+            variable.assign(array)
+
+    def _everything(self) -> list[Any]:
+        generators = [
+            getattr(getattr(layer, "_random_generator", None), "_generator", None)
+            for _, layer in walk(self._model)  # of Keras 2; Keras 3 has them among its variables
+        ]
+        states = [one.state for one in generators if one is not None]
+        found = [*self._model.variables, *states, *self._optimizer.variables]
+        return list({id(variable): variable for variable in found}.values())
+
+    def _index(self, variable: Any) -> int:
+        for index, one in enumerate(self._variables):
+            if one is variable:
+                return index
+        raise ModelError("a weight to prune is frozen: its layer must be trainable")
+
+    def _loss_of(self, x: Any, y: Any) -> Any:
+        output = flat_outputs(call(self._model, [x], training=True))[0]
+        loss = self._loss(y, output)
+        return loss + self._tf.add_n(self._model.losses) if self._model.losses else loss
+
+    def _traced_step(self, x: Any, y: Any, rate: Any) -> Any:
+        with self._tf.GradientTape() as tape:
+            loss = self._loss_of(x, y)
+        gradients = tape.gradient(loss, [_watched(v) for v in self._variables])
+        pairs = zip(gradients, self._variables, strict=True)
+        self._optimizer.learning_rate.assign(rate)
+        self._optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+        return loss
+
+    def _traced_gradients(self, x: Any, y: Any) -> Any:
+        watched = [_watched(v) for v in self._variables]
+        with self._tf.GradientTape() as tape:
+            loss = self._loss_of(x, y)
+        return tape.gradient(loss, watched, unconnected_gradients="zero")
+
+    def _traced_answers(self, x: Any) -> Any:
+        return flat_outputs(call(self._model, [x], training=False))[0]
+
+
+def fixed_batch(model: Any) -> int | None:
+    """The batch size that the model insists on, or None."""
+    inputs = getattr(model, "inputs", None)
+    size = inputs[0].shape[0] if inputs else None
+    return None if size is None else int(size)
+
+
+def _traced(tf: Any, function: Any, *specs: Any) -> Any:
+    return tf.function(function, input_signature=specs, autograph=False)
+
+
+def _watched(variable: Any) -> Any:
+    """The TensorFlow variable, which the tape watches; Keras 3 wraps it, Keras 2 does not."""
+    value = getattr(variable, "value", None)
+    return variable if value is None or callable(value) else value

@@ -1,0 +1,65 @@
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+from keras_nets import loaded
+
+from edgeprune.artifacts import ModelFile
+from edgeprune.prune import PruneSpec
+from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
+
+X, Y = np.arange(12.0).reshape(6, 2), np.arange(6)
+
+
+def folder(sha256="ab", patterns=None, drop=None, data=(X, Y), **wishes):
+    model = dataclasses.replace(loaded(None, "keras"), source=ModelFile("m", sha256, "keras3"))
+    return folder_for(model, PruneSpec(**wishes), patterns or {}, drop, data)
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    kept = Checkpoint(tmp_path / "deep" / "a.npz")
+    lists = {"state": [X, Y], "masks": [X > 3], "none": []}
+    kept.save(lists, {"epoch": 3, "best": None})
+    back, facts = kept.load()
+    assert facts == {"epoch": 3, "best": None} and list(back) == list(lists)
+    for name, part in lists.items():
+        assert all(np.array_equal(a, b) for a, b in zip(part, back[name], strict=True))
+        assert [a.dtype for a in part] == [a.dtype for a in back[name]]
+    assert os.listdir(tmp_path / "deep") == ["a.npz"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100, -1])
+def test_half_a_file_is_none(tmp_path, cut):
+    kept = Checkpoint(tmp_path / "a.npz")
+    kept.save({"state": [X]}, {})
+    kept.path.write_bytes(kept.path.read_bytes()[:cut])
+    assert kept.load() is None
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    kept = Checkpoint(tmp_path / "a.npz")
+    kept.save({"state": [X]}, {"epoch": 1})
+    with pytest.raises(ValueError):
+        kept.save({"state": [np.array([object()])]}, {"epoch": 2})
+    assert kept.load()[1] == {"epoch": 1} and os.listdir(tmp_path) == ["a.npz"]
+
+
+def test_another_model_wish_or_sample_is_another_training():
+    other = X.copy()
+    other[3, 1] += 1
+    folders = [
+        folder(),
+        folder(sha256="cd"),
+        folder(epochs=9),
+        folder(patterns={"a": "2x1"}),
+        folder(drop=0.01),
+        folder(data=(other, Y)),
+        folder(data=(X.astype(np.float32), Y)),
+    ]
+    assert folder() == folders[0] and len(set(folders)) == len(folders)
+
+
+def test_a_model_from_memory_has_none():
+    assert folder(sha256="") is None
+    remove(None)

@@ -1,0 +1,38 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from keras_nets import build, dataset
+
+from edgeprune.prune.held_out import MOST, HeldOut, split
+from edgeprune.prune.trainer import Trainer
+
+
+@given(st.integers(0, 30000), st.integers(0, 9))
+def test_every_sample_is_on_one_side_alone(samples, seed):
+    train, held = split(samples, seed)
+    assert len(held) == min(samples // 10, MOST)
+    assert sorted([*train, *held]) == list(range(samples))
+
+
+def test_the_split_is_that_of_the_seed():
+    assert np.array_equal(split(500, 3)[1], split(500, 3)[1])
+    assert not np.array_equal(split(500, 3)[1], split(500, 4)[1])
+
+
+def test_accuracy_is_the_share_of_right_labels_of_the_chosen_samples_only():
+    data, model = dataset(600), build("keras", "sequential")
+    trainer = Trainer(model, "keras", 0.01, data.x_train, data.y_train)
+    chosen = np.arange(1, 600, 2)
+    answers = np.asarray(model(data.x_train, training=False)).argmax(1)
+    right = (answers == data.y_train)[chosen].mean()
+    held = HeldOut(trainer, data.x_train, data.y_train, chosen, None)
+    assert held.metric == "accuracy" and abs(held.score() - right) < 1e-9
+    fixed = HeldOut(trainer, data.x_train, data.y_train, chosen, 128)
+    assert abs(fixed.score() - (answers == data.y_train)[chosen[:256]].mean()) < 1e-9
+
+
+def test_too_few_samples_are_not_scored():
+    data = dataset(16)
+    trainer = Trainer(build("keras", "sequential"), "keras", 0.01, data.x_train, data.y_train)
+    held = HeldOut(trainer, data.x_train, data.y_train, np.arange(3), 8)
+    assert held.is_empty and np.isnan(held.score())
