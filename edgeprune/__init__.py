@@ -7,20 +7,22 @@ Read the code in this order: :mod:`edgeprune.pipeline`, :mod:`edgeprune.artifact
 __version__ = "0.1.0"
 
 import importlib as _importlib
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import TYPE_CHECKING
 from typing import Any as _Any
 
-if _TYPE_CHECKING:
+if TYPE_CHECKING:
+    from edgeprune.cluster import cluster_model as cluster
     from edgeprune.prune import masks as masks
     from edgeprune.prune import prune_model as prune
 else:
 
     def __getattr__(name: str) -> _Any:
-        """``prune`` and ``masks``, imported when asked for: they bring libraries."""
-        if name not in ("prune", "masks"):
+        """What is in ``__all__``, imported when asked for: it brings libraries."""
+        if name not in ("cluster", "masks", "prune"):
             raise AttributeError(f"module 'edgeprune' has no attribute {name!r}")
-        stage = _importlib.import_module("edgeprune.prune")
-        return stage if name == "prune" else stage.masks
+        if name == "masks":
+            return _importlib.import_module("edgeprune.prune").masks
+        return _importlib.import_module(f"edgeprune.{name}")
 
 
-__all__ = ["__version__", "masks", "prune"]
+__all__ = ["__version__", "cluster", "masks", "prune"]

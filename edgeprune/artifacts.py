@@ -122,6 +122,48 @@ class Pruned:
 
 
 @dataclass(frozen=True)
+class ClusteredTensor:
+    """One weight tensor that was clustered.
+
+    Attributes:
+        name: Layer path and weight name, or the tensor's name in a TFLite file.
+        weights: Number of weights in the tensor.
+        zeros: How many of them are zero.
+        distinct: Distinct values beside zero.
+        sqnr_db: Signal-to-quantization-noise ratio of the codebook at the start, before any
+            training, in decibels; infinite where every weight was on it already.
+    """
+
+    name: str
+    weights: int
+    zeros: int
+    distinct: int
+    sqnr_db: float
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """A model after the cluster stage.
+
+    Attributes:
+        model: The clustered model; the stage never changes the one that it was given.
+        tensors: What was clustered, in model order.
+        fine_tuned: Whether centroids were trained.
+        notes: Lines for the report.
+    """
+
+    model: Loaded
+    tensors: tuple[ClusteredTensor, ...] = ()
+    fine_tuned: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def keras(self) -> Any:
+        """The clustered Keras model, or None."""
+        return self.model.keras
+
+
+@dataclass(frozen=True)
 class Quantized:
     """A TFLite file after the quantize stage.
 

@@ -26,6 +26,7 @@ PATTERNS_HELP = "unstructured, kernel, blocks such as 2x1 and 1x4, and N of M su
 ALLOCATIONS = ("uniform", "global", "erk")
 LAYERS = ("paying", "all")
 MODES = ("none", "fp16", "int8", "int8-weights")
+CLUSTER_INITS = ("linear", "density", "random", "kmeans++")
 
 _SHIPPED = Path(__file__).parent / "recipes"
 
@@ -74,6 +75,46 @@ class PruneTable:
     learning_rate: float = 1e-3
     seed: int = 0
     control: bool = True
+
+
+@dataclass(frozen=True)
+class ClusterCount:
+    """An entry of ``counts`` in the table ``[cluster]``.
+
+    Attributes:
+        layer: Name, or pattern of the shell.
+        clusters: As in the table.
+    """
+
+    layer: str
+    clusters: int
+
+
+@dataclass(frozen=True)
+class ClusterTable:
+    """Table ``[cluster]``.
+
+    Attributes:
+        clusters: Most distinct values of a weight tensor beside zero; 0 clusters nothing.
+        init: Where the centroids start, one of :data:`CLUSTER_INITS`.
+        layers: As in the table ``[prune]``.
+        counts: Layers with another number of clusters than the others; 0 leaves one alone.
+        epochs: Passes over the training data in which the centroids are trained; 0 trains nothing.
+        batch_size: Samples in a training step.
+        learning_rate: Adam's, at the start. A centroid takes the gradients of all its weights, so
+            it is lower than in the table ``[prune]``.
+        fold_batch_norm: Fold batch normalization into the layer in front of it before clustering.
+            Without, the converter folds it, and each output channel has a codebook of its own.
+    """
+
+    clusters: int = 0
+    init: str = "linear"
+    layers: str = "all"
+    counts: tuple[ClusterCount, ...] = ()
+    epochs: int = 2
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    fold_batch_norm: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,6 +198,7 @@ class Recipe:
     why: str = ""
     fixed: tuple[str, ...] = ()
     prune: PruneTable = field(default_factory=PruneTable)
+    cluster: ClusterTable = field(default_factory=ClusterTable)
     rewrite: RewriteTable = field(default_factory=RewriteTable)
     quantize: QuantizeTable = field(default_factory=QuantizeTable)
     sparsify: SparsifyTable = field(default_factory=SparsifyTable)
@@ -205,6 +247,7 @@ def checked(recipe: Recipe) -> Recipe:
     ]
     if prune.layers not in LAYERS:
         wrong.append(f"layers {prune.layers!r} must be one of {', '.join(LAYERS)}")
+    wrong += _cluster_faults(recipe.cluster)
     if recipe.quantize.mode not in MODES:
         wrong.append(f"quantize {recipe.quantize.mode!r} must be one of {', '.join(MODES)}")
     at_least = {
@@ -227,6 +270,43 @@ def checked(recipe: Recipe) -> Recipe:
     if wrong:
         raise ConfigError(f"recipe {recipe.name}: " + "; ".join(wrong))
     return recipe
+
+
+def _cluster_faults(table: ClusterTable) -> list[str]:
+    wrong = [
+        f"cluster.{key} must be one of {', '.join(known)}, got {got!r}"
+        for key, got, known in (
+            ("init", table.init, CLUSTER_INITS),
+            ("layers", table.layers, LAYERS),
+        )
+        if got not in known
+    ]
+    at_least = {
+        "clusters": (table.clusters, 0),
+        **{f"counts of {one.layer}": (one.clusters, 0) for one in table.counts},
+        "epochs": (table.epochs, 0),
+        "batch_size": (table.batch_size, 1),
+    }
+    wrong += [
+        f"cluster.{key} must be >= {low}, got {got}"
+        for key, (got, low) in at_least.items()
+        if got < low
+    ]
+    if not 0 < table.learning_rate < float("inf"):
+        wrong.append(f"cluster.learning_rate must be > 0 and finite, got {table.learning_rate:g}")
+    return wrong
+
+
+def cluster_table_checked(table: ClusterTable) -> ClusterTable:
+    """``table`` itself, if every value lies in its range.
+
+    Raises:
+        ConfigError: One does not; all faults are in one message.
+    """
+    wrong = _cluster_faults(table)
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+    return table
 
 
 def is_pattern(name: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from edgeprune.keras_flavours import (
     quiet,
 )
 from edgeprune.prune.batch_norm import measure_again
+from edgeprune.prune.hook import Hook
 from edgeprune.prune.loss import loss_for
 from edgeprune.prune.masks import Masks
 from edgeprune.prune.schedule import cubic_sparsity, ramp_steps, update_steps
@@ -40,6 +41,7 @@ def fine_tune(
     spec: PruneSpec,
     data: tuple[Array, Array],
     progress: Callable[[str], None],
+    hooks: Sequence[Hook] = (),
 ) -> None:
     """Trains ``model`` in place; masked weights are zero after every step.
 
@@ -53,6 +55,7 @@ def fine_tune(
         spec: Epochs, batch size, learning rate and seed.
         data: Inputs ``(n, ...)`` and targets ``(n, ...)``.
         progress: Told a line per epoch.
+        hooks: Change the training step, in this order.
 
     Raises:
         ModelError: Data and model do not fit together, or the loss is no longer finite.
@@ -67,7 +70,7 @@ def fine_tune(
     try:
         with masks or contextlib.nullcontext():
             with quiet():
-                trainer = _Trainer(model, flavour, spec.learning_rate, total, x, y)
+                trainer = _Trainer(model, flavour, spec.learning_rate, total, (x, y), hooks)
             for epoch in range(spec.epochs):
                 order = rng.permutation(len(x))
                 loss = 0.0
@@ -117,10 +120,11 @@ class _Trainer:
         flavour: Flavour,
         learning_rate: float,
         total_steps: int,
-        x: Array,
-        y: Array,
+        data: tuple[Array, Array],
+        hooks: Sequence[Hook],
     ) -> None:
         tf = import_tensorflow()
+        x, y = data
         keras = import_keras(flavour)
         batch = _fixed_batch(model) or _PROBE_SAMPLES
         outputs = flat_outputs(call(model, [tf.constant(x[:batch])], training=False))
@@ -130,6 +134,7 @@ class _Trainer:
             )
         self.loss_name, self._loss = loss_for(outputs[0].numpy(), y)
         self._model = model
+        self._hooks = hooks
         self._variables = list(model.trainable_variables)
         if not self._variables:
             raise ModelError("every layer of the model is frozen: nothing can be fine-tuned")
@@ -152,14 +157,19 @@ class _Trainer:
 
     def _traced_step(self, x: Any, y: Any) -> Any:
         tf = self._tf
+        done = [hook.before() for hook in self._hooks]
         with tf.GradientTape() as tape:
             output = flat_outputs(call(self._model, [x], training=True))[0]
             loss = self._loss(y, output)
             if self._model.losses:
                 loss += tf.add_n(self._model.losses)
         gradients = tape.gradient(loss, [_watched(v) for v in self._variables])
-        pairs = zip(gradients, self._variables, strict=True)
-        self._optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+        for after in reversed(done):
+            after()
+        pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
+        for hook in self._hooks:
+            pairs = [(hook.gradient(g, v), v) for g, v in pairs]
+        self._optimizer.apply_gradients(pairs)
         return loss
 
 
