@@ -12,7 +12,7 @@ from typing import Any as _Any
 
 if TYPE_CHECKING:
     from edgeprune.cluster import cluster_model as cluster
-    from edgeprune.prune import masks as masks
+    from edgeprune.prune.api import masks as masks
     from edgeprune.prune import prune_model as prune
 else:
 
