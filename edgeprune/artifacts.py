@@ -18,7 +18,7 @@ Flavour = Literal["keras", "tf_keras"]
 Samples = list[list[Array]]
 """One entry a sample; in it one array per model input (or output), in the graph's order."""
 
-QuantizeMode = Literal["none", "fp16", "int8", "int8-weights"]
+QuantizeMode = Literal["none", "fp16", "int8", "int8-weights", "int16x8"]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ PATTERNS_HELP = "unstructured, kernel, blocks such as 2x1 and 1x4, and N of M su
 
 ALLOCATIONS = ("uniform", "global", "erk")
 LAYERS = ("paying", "all")
-MODES = ("none", "fp16", "int8", "int8-weights")
+MODES = ("none", "fp16", "int8", "int8-weights", "int16x8")
 CLUSTER_INITS = ("linear", "density", "random", "kmeans++")
 
 _SHIPPED = Path(__file__).parent / "recipes"
