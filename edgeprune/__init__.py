@@ -12,8 +12,8 @@ from typing import Any as _Any
 
 if TYPE_CHECKING:
     from edgeprune.cluster import cluster_model as cluster
-    from edgeprune.prune.api import masks as masks
     from edgeprune.prune import prune_model as prune
+    from edgeprune.prune.api import masks as masks
 else:
 
     def __getattr__(name: str) -> _Any:

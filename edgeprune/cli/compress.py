@@ -39,13 +39,14 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     from edgeprune.pipeline import Request, compress_to_file
     from edgeprune.progress import Progress
     from edgeprune.report.notes import rewrite_notes
-    from edgeprune.report.terminal import print_tensors
+    from edgeprune.report.terminal import print_tensor_errors, print_tensors
 
     with Progress() as progress:
         request = Request(model=model, recipe=recipe, **rest)
         written = compress_to_file(request, progress, compare=not no_verify)
     sparsified, parity = written.done.sparsified, written.parity
     tensors = [dataclasses.asdict(tensor) for tensor in sparsified.tensors]
+    errors = [dataclasses.asdict(error) for error in written.done.tensor_errors]
     if as_json:
         print_json(
             {
@@ -57,14 +58,20 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
                 "parity": None if parity is None else dataclasses.asdict(parity),
                 "parity_remark": written.remark,
                 "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],
-                "notes": list(sparsified.reasons),
+                "notes": [*sparsified.reasons, *written.done.notes],
                 "tensors": tensors,
+                "tensor_errors": errors,
             }
         )
         return
     print_tensors(tensors, sparsified.reasons)
+    print_tensor_errors(errors)
     in_force = written.done.recipe
-    lines = (f"recipe {in_force.name}: {in_force.why}", *written.done.pruned.notes)
+    lines = (
+        f"recipe {in_force.name}: {in_force.why}",
+        *written.done.pruned.notes,
+        *written.done.notes,
+    )
     for line in (*lines, *rewrite_notes(written.done.rewritten)):
         click.echo(line)
     if parity is not None:
