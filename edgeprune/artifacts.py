@@ -164,6 +164,19 @@ class Clustered:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """A model after the stage ``qat``.
+
+    Attributes:
+        model: The model, still float; the stage never changes the one that it was given.
+        notes: Lines for the report.
+    """
+
+    model: Loaded
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Quantized:
     """A TFLite file after the quantize stage.
 

@@ -124,10 +124,17 @@ class QuantizeTable:
     Attributes:
         mode: One of :data:`MODES`.
         calibration_samples: Samples that int8 ranges are taken from.
+        qat_epochs: Passes over the training data with weights, and for ``int8`` activations,
+            rounded as they will be stored; 0 trains nothing.
+        qat_batch_size: Samples in a training step of these.
+        qat_learning_rate: Adam's, at the start of these.
     """
 
     mode: str = "none"
     calibration_samples: int = 128
+    qat_epochs: int = 0
+    qat_batch_size: int = 64
+    qat_learning_rate: float = 1e-4
 
 
 @dataclass(frozen=True)
@@ -250,10 +257,13 @@ def checked(recipe: Recipe) -> Recipe:
     wrong += _cluster_faults(recipe.cluster)
     if recipe.quantize.mode not in MODES:
         wrong.append(f"quantize {recipe.quantize.mode!r} must be one of {', '.join(MODES)}")
+    wrong += _qat_faults(recipe.quantize)
     at_least = {
         "prune.epochs": (prune.epochs, 1),
         "prune.batch_size": (prune.batch_size, 1),
         "quantize.calibration_samples": (recipe.quantize.calibration_samples, 1),
+        "quantize.qat_epochs": (recipe.quantize.qat_epochs, 0),
+        "quantize.qat_batch_size": (recipe.quantize.qat_batch_size, 1),
         "verify.samples": (recipe.verify.samples, 1),
         "run.sessions": (run.sessions, 1),
         "run.runs": (run.runs, 1),
@@ -270,6 +280,16 @@ def checked(recipe: Recipe) -> Recipe:
     if wrong:
         raise ConfigError(f"recipe {recipe.name}: " + "; ".join(wrong))
     return recipe
+
+
+def _qat_faults(table: QuantizeTable) -> list[str]:
+    wrong = []
+    if table.qat_epochs > 0 and not table.mode.startswith("int"):
+        wrong.append(f"quantize.qat_epochs needs a mode with integer weights, got {table.mode!r}")
+    if not 0 < table.qat_learning_rate < float("inf"):
+        rate = table.qat_learning_rate
+        wrong.append(f"quantize.qat_learning_rate must be > 0 and finite, got {rate:g}")
+    return wrong
 
 
 def _cluster_faults(table: ClusterTable) -> list[str]:

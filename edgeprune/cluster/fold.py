@@ -14,6 +14,7 @@ import numpy as np
 
 from edgeprune.artifacts import FloatArray, Loaded
 from edgeprune.keras_flavours import import_keras, library_errors, quiet
+from edgeprune.prune.flow import Flow
 from edgeprune.prune.keras_model import walk
 
 _LAYERS = ("Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D")
@@ -59,29 +60,19 @@ def fold_batch_norm(loaded: Loaded) -> tuple[Loaded, int]:
 
 
 def _folds(model: Any) -> list[tuple[str, str]]:
+    flow = Flow(model)
     paths = {id(layer): path for path, layer in walk(model)}
     found = []
     for path, layer in walk(model):
-        readers = _sole_reader(layer)
-        if type(layer).__name__ not in _LAYERS or readers is None or id(readers) not in paths:
+        norm = flow.sole_reader(layer)
+        if type(layer).__name__ not in _LAYERS or type(norm).__name__ != "BatchNormalization":
             continue
         is_linear = getattr(layer.activation, "__name__", "") == "linear"
         is_last = getattr(layer, "data_format", "channels_last") == "channels_last"
-        if type(readers).__name__ == "BatchNormalization" and is_linear and is_last:
-            axis = readers.axis if isinstance(readers.axis, int) else readers.axis[0]
-            if axis in (-1, len(layer.output.shape) - 1) and len(readers._inbound_nodes) == 1:
-                found.append((path, paths[id(readers)]))
+        axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
+        if is_linear and is_last and axis in (-1, len(layer.output.shape) - 1):
+            found.append((path, paths[id(norm)]))
     return found
-
-
-def _sole_reader(layer: Any) -> Any:
-    """The layer that reads this one's output, if it is called once and there is only that."""
-    inbound = getattr(layer, "_inbound_nodes", [])
-    outbound = getattr(layer, "_outbound_nodes", [])
-    if len(inbound) != 1 or len(outbound) != 1:
-        return None
-    node = outbound[0]
-    return node.operation if hasattr(node, "operation") else node.outbound_layer
 
 
 def _rewrite(config: dict[str, Any], path: str, folds: Folds, norms: set[str]) -> None:

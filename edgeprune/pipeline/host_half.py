@@ -1,6 +1,6 @@
 """The host half of edgeprune: from the user's file to a ``.tflite`` file for one kind of core.
 
-load -> prune -> cluster -> convert -> rewrite -> quantize -> sparsify
+load -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from edgeprune.artifacts import (
     Quantized,
     Rewritten,
     Sparsified,
+    Tuned,
 )
 from edgeprune.board import Cpu
 from edgeprune.data import load_data
@@ -105,6 +106,7 @@ class _Trained:
     control: bytes | None
     pruned: Pruned
     clustered: Clustered
+    tuned: Tuned
     lean: bytes
     data: Dataset | None
 
@@ -155,7 +157,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         sparsified=sparsified,
         data=data,
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
-        notes=(*done.clustered.notes, *lines),
+        notes=(*done.clustered.notes, *done.tuned.notes, *lines),
     )
 
 
@@ -171,6 +173,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     from edgeprune.convert import convert, keras_outputs
     from edgeprune.load import is_quantized, load
     from edgeprune.prune import prune
+    from edgeprune.qat import qat
     from edgeprune.sparsify import stored_dense
 
     with progress.stage("load"):
@@ -193,15 +196,18 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     with progress.stage("cluster"):
         clustered = cluster(pruned.model, recipe.cluster, data, progress.say, recipe.prune.seed)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)
+    with progress.stage("qat"):
+        books = {one.name: one.distinct for one in clustered.tensors}
+        tuned = qat(clustered.model, recipe.quantize, data, progress.say, books, recipe.prune.seed)
     with progress.stage("convert pruned"):
-        is_changed = bool(pruned.masks or clustered.tensors)
-        lean = convert(clustered.model) if is_changed else dense
+        is_changed = tuned.model is not loaded
+        lean = convert(tuned.model) if is_changed else dense
         control = None if pruned.control is None else convert(pruned.control)
-        if clustered.model.keras is not None:
+        if tuned.model.keras is not None:
             samples = verify.sample_inputs(lean, data, count=4)
-            verify.check_conversion(lean, samples, keras_outputs(clustered.model, samples))
+            verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
         verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
-    return _Trained(recipe, loaded, dense, control, pruned, clustered, lean, data)
+    return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data)
 
 
 def _calibration(data: Dataset | None, count: int) -> list[list[Array]] | None:

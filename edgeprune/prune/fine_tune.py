@@ -85,7 +85,10 @@ def fine_tune(
                         raise ModelError(_diverged(epoch, trainer.loss_name, loss))
                 zeros = f", sparsity {masks.sparsity():.1%}" if masks is not None else ""
                 progress(f"epoch {epoch + 1}/{spec.epochs}: {trainer.loss_name} {loss:.4f}{zeros}")
+            done = [hook.before() for hook in hooks]
             measure_again(model, x, order, batch)
+            for after in reversed(done):
+                after()
     except library_errors() as error:
         raise ModelError(f"the model cannot be trained: {one_line(error)}") from error
 

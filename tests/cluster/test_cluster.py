@@ -113,6 +113,33 @@ def test_a_folded_model_answers_as_before_without_its_norms(flavour, is_nested):
     assert [name.rpartition("/")[2] for name in names] == ["stays"]
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_sequential_model_is_folded_and_what_else_is_read_is_not(flavour):
+    layers, models = import_keras(flavour).layers, import_keras(flavour)
+    line = models.Sequential(
+        [
+            layers.Input((6, 6, 3)),
+            layers.Conv2D(4, 3, name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.Flatten(),
+            layers.Dense(3),
+            layers.BatchNormalization(name="norm_2"),
+        ]
+    )
+    x = dataset().x_train
+    folded, count = fold_batch_norm(loaded(line, flavour))
+    assert count == 2
+    assert np.abs(folded.keras(x).numpy() - line(x).numpy()).max() < 1e-5
+    inputs = layers.Input((6, 6, 3))
+    twice = layers.Conv2D(3, 1, name="twice")
+    a = layers.BatchNormalization()(twice(twice(inputs)))
+    b = layers.Conv2D(3, 1, name="read_twice")(a)
+    c = layers.Add()([b, layers.BatchNormalization()(b)])
+    d = layers.Conv2D(3, 1, name="output")(c)
+    graph_ = models.Model(inputs, [d, layers.BatchNormalization()(d)])
+    assert fold_batch_norm(loaded(graph_, flavour))[1] == 0
+
+
 def test_a_subclassed_model_is_not_folded():
     model = loaded(build("keras", "subclassed"), "keras")
     assert fold_batch_norm(model) == (model, 0)

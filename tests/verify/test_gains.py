@@ -143,5 +143,7 @@ def test_zeros_and_codebooks_of_the_keras_model_must_be_in_the_converted_file():
 def test_a_stage_of_the_keras_model_that_loses_zeros_is_caught_by_name():
     before = [PrunedTensor("a/kernel", 10, 5), PrunedTensor("b/kernel", 10, 2)]
     verify.check_counts("cluster", before, [PrunedTensor("b/kernel", 10, 2)])
-    with pytest.raises(VerifyError, match=r"stage cluster lost .* 'a/kernel' had 5 zeros and has 4"):
+    with pytest.raises(
+        VerifyError, match=r"stage cluster lost .* 'a/kernel' had 5 zeros and has 4"
+    ):
         verify.check_counts("cluster", before, [PrunedTensor("a/kernel", 10, 4)])
