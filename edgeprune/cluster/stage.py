@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from edgeprune.prune import PruneSpec
 from edgeprune.prune.fine_tune import fine_tune
 from edgeprune.prune.flatbuffer import filters
 from edgeprune.prune.held import held_zeros
-from edgeprune.prune.keras_model import clone, prunable_weights
+from edgeprune.prune.keras_model import clone, prunable_weights, walk
 from edgeprune.prune.select import matching
 from edgeprune.prune.training_data import training_data
 from edgeprune.recipe import ClusterTable
@@ -62,6 +63,7 @@ def cluster(
     if spec.fold_batch_norm:
         copied, folded = fold_batch_norm(copied)
         notes += [f"folded {folded} batch normalizations before clustering"] if folded else []
+    notes += _norms_left(copied.keras)
     found = prunable_weights(copied.keras, spec.layers)
     counts = _counts([one.name for one in found], spec)
     weights = [one for one in found if counts[one.name]]
@@ -96,6 +98,16 @@ def _train(
         stack.enter_context(held_zeros(model.keras, flavour, besides=clustered))
         stack.enter_context(codebooks)
         fine_tune(model.keras, flavour, None, settings, training, progress, [codebooks])
+
+
+def _norms_left(model: Any) -> list[str]:
+    left = sum("BatchNorm" in type(layer).__name__ for _, layer in walk(model))
+    if not left:
+        return []
+    return [
+        f"{left} batch normalizations stay: where the converter folds one into a layer, each "
+        "output channel of that layer gets a codebook of its own"
+    ]
 
 
 def _counts(names: Sequence[str], spec: ClusterTable) -> dict[str, int]:

@@ -96,6 +96,9 @@ def test_folding_first_keeps_one_codebook_and_folding_later_one_per_channel(flav
     conv = next(values for values in found if values.shape[1:3] == (3, 3))
     assert all(distinct(channel) <= 3 for channel in conv)
     assert (distinct(conv) <= 3) == fold
+    said = " ".join(done.notes)
+    assert ("folded 3 batch normalizations" in said) == fold
+    assert f"{1 if fold else 4} batch normalizations stay" in said
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
