@@ -7,6 +7,7 @@ import threading
 
 import emulated
 import forced
+import keras_nets
 import nets
 import numpy as np
 import pytest
@@ -258,3 +259,28 @@ def test_a_stage_that_loses_one_zero_ends_the_compression(stage, folder, monkeyp
         monkeypatch.setattr(module, stage, wrong)
         with pytest.raises(VerifyError, match=f"the stage {stage} lost what was won before"):
             compress(asked, cpu, progress)
+
+
+@pytest.mark.parametrize("flavour", keras_nets.FLAVOURS)
+def test_a_keras_model_is_pruned_clustered_trained_with_rounding_and_quantized(flavour, folder):
+    name = "net.keras" if flavour == "keras" else "net.h5"
+    keras_nets.save(keras_nets.build(flavour, "functional"), folder / name)
+    data = keras_nets.dataset()
+    arrays = ("x_train", "y_train", "x_test", "y_test")
+    np.savez(folder / "data.npz", **{key: getattr(data, key) for key in arrays})
+    (folder / "all.toml").write_text(
+        '[prune]\nsparsity = 0.5\nlayers = "all"\nepochs = 1\ncontrol = false\n'
+        "[cluster]\nclusters = 6\nepochs = 1\n"
+        '[quantize]\nmode = "int8"\nqat_epochs = 1\n'
+    )
+    recipe = load_recipe(str(folder / "all.toml"))
+    asked = Request(folder / name, "rpi4", recipe, data=str(folder / "data.npz"))
+    with Progress() as progress:
+        done = compress(asked, resolved_cpu(load_board("rpi4").cpu), progress)
+    said = " ".join(done.notes)
+    assert "centroids trained for 1 epochs" in said and "with rounding for 1 epochs" in said
+    assert not done.profiling_only and graph.weight_sparsity(done.sparsified.tflite) > 0.35
+    names = {one.name for one in done.pruned.tensors}
+    assert names == {one.name for one in done.clustered.tensors}
+    stored = sorted(one.distinct_after for one in done.tensor_errors if "DEPTHWISE" not in one.op)
+    assert all(one.zeros_after >= one.zeros_before for one in done.tensor_errors) and stored

@@ -126,7 +126,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
 
     done = _trained(request, cpu, progress)
     recipe, data, lean = done.recipe, done.data, done.lean
-    mode = recipe.quantize.mode
+    mode, books = recipe.quantize.mode, bool(done.clustered.tensors)
     with progress.stage("rewrite"):
         rewritten = Rewritten(lean, (), "")
         if recipe.rewrite.enabled and mode not in INTEGER_MODES:
@@ -134,16 +134,18 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         if rewritten.notes:
             samples = verify.sample_inputs(lean, data, recipe.verify.samples)
             verify.check_rewrite(lean, rewritten.tflite, samples)
-        lines = verify.check_kept("rewrite", lean, rewritten.tflite)
+        lines = verify.check_kept("rewrite", lean, rewritten.tflite, codebooks=books)
     with progress.stage("quantize"):
         calibration = _calibration(data, recipe.quantize.calibration_samples)
         quantized = quantize(rewritten.tflite, mode, calibration, seed=recipe.prune.seed)
         # Integer layers have no sparse kernels, so it does not matter how their zeros lie.
         blocks = mode not in INTEGER_MODES
-        lines += verify.check_kept("quantize", rewritten.tflite, quantized.tflite, blocks=blocks)
+        lines += verify.check_kept(
+            "quantize", rewritten.tflite, quantized.tflite, blocks=blocks, codebooks=books
+        )
     with progress.stage("sparsify"):
         sparsified = sparsify(quantized.tflite, cpu, encode=recipe.sparsify.encode)
-        lines += verify.check_kept("sparsify", quantized.tflite, sparsified.tflite)
+        lines += verify.check_kept("sparsify", quantized.tflite, sparsified.tflite, codebooks=books)
     return Compressed(
         recipe=recipe,
         loaded=done.loaded,
