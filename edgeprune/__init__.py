@@ -10,16 +10,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgeprune.cluster import cluster_model as cluster
     from edgeprune.prune import masks as masks
     from edgeprune.prune import prune_model as prune
 else:
 
     def __getattr__(name: str) -> Any:
-        """``prune`` and ``masks``, imported when asked for: they bring libraries."""
-        if name not in ("prune", "masks"):
+        """What is in ``__all__``, imported when asked for: it brings libraries."""
+        if name not in ("cluster", "masks", "prune"):
             raise AttributeError(f"module 'edgeprune' has no attribute {name!r}")
-        stage = importlib.import_module("edgeprune.prune")
-        return stage if name == "prune" else stage.masks
+        if name == "masks":
+            return importlib.import_module("edgeprune.prune").masks
+        return importlib.import_module(f"edgeprune.{name}")
 
 
-__all__ = ["__version__", "masks", "prune"]
+__all__ = ["__version__", "cluster", "masks", "prune"]

@@ -18,7 +18,7 @@ Flavour = Literal["keras", "tf_keras"]
 Samples = list[list[Array]]
 """One entry a sample; in it one array per model input (or output), in the graph's order."""
 
-QuantizeMode = Literal["none", "fp16", "int8", "int8-weights"]
+QuantizeMode = Literal["none", "fp16", "int8", "int8-weights", "int16x8"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,61 @@ class Pruned:
     def keras(self) -> Any:
         """The pruned Keras model, or None."""
         return self.model.keras
+
+
+@dataclass(frozen=True)
+class ClusteredTensor:
+    """One weight tensor that was clustered.
+
+    Attributes:
+        name: Layer path and weight name, or the tensor's name in a TFLite file.
+        weights: Number of weights in the tensor.
+        zeros: How many of them are zero.
+        distinct: Distinct values beside zero.
+        sqnr_db: Signal-to-quantization-noise ratio of the codebook at the start, before any
+            training, in decibels; infinite where every weight was on it already.
+    """
+
+    name: str
+    weights: int
+    zeros: int
+    distinct: int
+    sqnr_db: float
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """A model after the cluster stage.
+
+    Attributes:
+        model: The clustered model; the stage never changes the one that it was given.
+        tensors: What was clustered, in model order.
+        fine_tuned: Whether centroids were trained.
+        notes: Lines for the report.
+    """
+
+    model: Loaded
+    tensors: tuple[ClusteredTensor, ...] = ()
+    fine_tuned: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def keras(self) -> Any:
+        """The clustered Keras model, or None."""
+        return self.model.keras
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A model after the stage ``qat``.
+
+    Attributes:
+        model: The model, still float; the stage never changes the one that it was given.
+        notes: Lines for the report.
+    """
+
+    model: Loaded
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

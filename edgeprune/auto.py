@@ -73,12 +73,16 @@ def choose(recipe: Recipe, cpu: Cpu, dense: bytes, *, is_quantized: bool, has_da
     if is_quantized:
         why = "the file is quantized already: its weights are left as they are"
         return _completed(recipe, why, sparsity=0.0, mode="none")
-    if not has_sparse_kernels(cpu):
+    if _fixed_mode(recipe) == "int16x8":
+        why = "int16x8 as asked: XNNPACK has no kernels for 16-bit activations, sparse or dense"
+        done = _completed(recipe, why, sparsity=0.0, pattern="unstructured")
+    elif not has_sparse_kernels(cpu):
         done = _without_sparse_kernels(recipe, cpu)
     else:
         wished = _completed(recipe, "", pattern="kernel")
         done = _cheapest(wished, cpu, _costs(dense, cpu, wished.prune))
-    if has_data or (done.quantize.mode != "int8" and not done.prune.sparsity):
+    is_integer = done.quantize.mode in ("int8", "int16x8")
+    if has_data or not (is_integer or done.prune.sparsity):
         return done
     return dataclasses.replace(done, why=f"{done.why}; a file fit for use needs --data")
 

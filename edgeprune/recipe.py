@@ -27,7 +27,8 @@ ALLOCATIONS = ("uniform", "global", "erk")
 SCHEDULES = ("gradual", "iterative", "one_shot", "rigl")
 REWINDS = ("weights", "learning-rate")
 LAYERS = ("paying", "all")
-MODES = ("none", "fp16", "int8", "int8-weights")
+MODES = ("none", "fp16", "int8", "int8-weights", "int16x8")
+CLUSTER_INITS = ("linear", "density", "random", "kmeans++")
 
 _SHIPPED = Path(__file__).parent / "recipes"
 
@@ -88,16 +89,63 @@ class PruneTable:
 
 
 @dataclass(frozen=True)
+class ClusterCount:
+    """An entry of ``counts`` in the table ``[cluster]``.
+
+    Attributes:
+        layer: Name, or pattern of the shell.
+        clusters: As in the table.
+    """
+
+    layer: str
+    clusters: int
+
+
+@dataclass(frozen=True)
+class ClusterTable:
+    """Table ``[cluster]``.
+
+    Attributes:
+        clusters: Most distinct values of a weight tensor beside zero; 0 clusters nothing.
+        init: Where the centroids start, one of :data:`CLUSTER_INITS`.
+        layers: As in the table ``[prune]``.
+        counts: Layers with another number of clusters than the others; 0 leaves one alone.
+        epochs: Passes over the training data in which the centroids are trained; 0 trains nothing.
+        batch_size: Samples in a training step.
+        learning_rate: Adam's, at the start. A centroid takes the gradients of all its weights, so
+            it is lower than in the table ``[prune]``.
+        fold_batch_norm: Fold batch normalization into the layer in front of it before clustering.
+            Without, the converter folds it, and each output channel has a codebook of its own.
+    """
+
+    clusters: int = 0
+    init: str = "linear"
+    layers: str = "all"
+    counts: tuple[ClusterCount, ...] = ()
+    epochs: int = 2
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    fold_batch_norm: bool = True
+
+
+@dataclass(frozen=True)
 class QuantizeTable:
     """Table ``[quantize]``.
 
     Attributes:
         mode: One of :data:`MODES`.
         calibration_samples: Samples that int8 ranges are taken from.
+        qat_epochs: Passes over the training data with weights, and for ``int8`` activations,
+            rounded as they will be stored; 0 trains nothing.
+        qat_batch_size: Samples in a training step of these.
+        qat_learning_rate: Adam's, at the start of these.
     """
 
     mode: str = "none"
     calibration_samples: int = 128
+    qat_epochs: int = 0
+    qat_batch_size: int = 64
+    qat_learning_rate: float = 1e-4
 
 
 @dataclass(frozen=True)
@@ -168,6 +216,7 @@ class Recipe:
     why: str = ""
     fixed: tuple[str, ...] = ()
     prune: PruneTable = field(default_factory=PruneTable)
+    cluster: ClusterTable = field(default_factory=ClusterTable)
     rewrite: RewriteTable = field(default_factory=RewriteTable)
     quantize: QuantizeTable = field(default_factory=QuantizeTable)
     sparsify: SparsifyTable = field(default_factory=SparsifyTable)
@@ -223,12 +272,16 @@ def checked(recipe: Recipe) -> Recipe:
         for limit in prune.limits
         if not 0 <= limit.sparsity < 1
     ]
+    wrong += _cluster_faults(recipe.cluster)
+    wrong += _qat_faults(recipe.quantize)
     at_least = {
         "prune.epochs": (prune.epochs, 1),
         "prune.batch_size": (prune.batch_size, 1),
         "prune.rounds": (prune.rounds, 1),
         "prune.rewind_step": (prune.rewind_step, 0),
         "quantize.calibration_samples": (recipe.quantize.calibration_samples, 1),
+        "quantize.qat_epochs": (recipe.quantize.qat_epochs, 0),
+        "quantize.qat_batch_size": (recipe.quantize.qat_batch_size, 1),
         "verify.samples": (recipe.verify.samples, 1),
         "run.sessions": (run.sessions, 1),
         "run.runs": (run.runs, 1),
@@ -245,6 +298,53 @@ def checked(recipe: Recipe) -> Recipe:
     if wrong:
         raise ConfigError(f"recipe {recipe.name}: " + "; ".join(wrong))
     return recipe
+
+
+def _qat_faults(table: QuantizeTable) -> list[str]:
+    wrong = []
+    if table.qat_epochs > 0 and not table.mode.startswith("int"):
+        wrong.append(f"quantize.qat_epochs needs a mode with integer weights, got {table.mode!r}")
+    if not 0 < table.qat_learning_rate < float("inf"):
+        rate = table.qat_learning_rate
+        wrong.append(f"quantize.qat_learning_rate must be > 0 and finite, got {rate:g}")
+    return wrong
+
+
+def _cluster_faults(table: ClusterTable) -> list[str]:
+    wrong = [
+        f"cluster.{key} must be one of {', '.join(known)}, got {got!r}"
+        for key, got, known in (
+            ("init", table.init, CLUSTER_INITS),
+            ("layers", table.layers, LAYERS),
+        )
+        if got not in known
+    ]
+    at_least = {
+        "clusters": (table.clusters, 0),
+        **{f"counts of {one.layer}": (one.clusters, 0) for one in table.counts},
+        "epochs": (table.epochs, 0),
+        "batch_size": (table.batch_size, 1),
+    }
+    wrong += [
+        f"cluster.{key} must be >= {low}, got {got}"
+        for key, (got, low) in at_least.items()
+        if got < low
+    ]
+    if not 0 < table.learning_rate < float("inf"):
+        wrong.append(f"cluster.learning_rate must be > 0 and finite, got {table.learning_rate:g}")
+    return wrong
+
+
+def cluster_table_checked(table: ClusterTable) -> ClusterTable:
+    """``table`` itself, if every value lies in its range.
+
+    Raises:
+        ConfigError: One does not; all faults are in one message.
+    """
+    wrong = _cluster_faults(table)
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+    return table
 
 
 def is_pattern(name: str) -> bool:

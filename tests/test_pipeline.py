@@ -1,21 +1,26 @@
 """The whole line, on real parts: files in, a result out."""
 
+import dataclasses
+import importlib
 import json
 import threading
 
 import emulated
 import forced
+import keras_nets
 import nets
 import numpy as np
 import pytest
 
-from edgeprune import cli, verify
+from edgeprune import cli, graph, verify
+from edgeprune.board import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
-from edgeprune.pipeline import Request, deploy
+from edgeprune.pipeline import Request, compress, deploy
 from edgeprune.progress import Progress
-from edgeprune.recipe import RunTable, load_recipe
+from edgeprune.recipe import ClusterTable, QuantizeTable, RunTable, load_recipe
 from edgeprune.report.history import runs
 from edgeprune.report.result import validate
+from edgeprune.sparsify import stored_dense
 from edgeprune.ssh.host_keys import trust_host_key
 
 FAST = "[run]\nsessions = 2\nruns = 4\nwarmup = 1\n[verify]\nsamples = 2\n"
@@ -210,3 +215,72 @@ def test_sessions_and_runs_are_those_of_the_recipe(folder):
     assert (latency["sessions"], latency["runs"]) == (2, 8)
     assert latency["p90"] is None and latency["p99"] is None
     assert RunTable().sessions * RunTable().runs >= 662, "the default shows a p99"
+
+
+def spoilt(made):
+    """The stage's file with a first zero of a sparse weight filled, stored dense."""
+    model = graph.read(stored_dense(made))
+    subgraph = model.subgraphs[0]
+    for op in subgraph.operators:
+        if graph.op_name(model, op) in graph.FILTER_OPERANDS:
+            tensor = graph.stored_source(subgraph, op.inputs[1])
+            values = graph.constant(model, tensor).copy()
+            if 0.5 < (values == 0).mean() < 1:
+                values[tuple(np.argwhere(values == 0)[0])] = 1
+                model.buffers[tensor.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
+                return graph.write(model)
+    return made
+
+
+@pytest.mark.parametrize("stage", ["convert", "rewrite", "quantize", "sparsify"])
+def test_a_stage_that_loses_one_zero_ends_the_compression(stage, folder, monkeypatch):
+    module = importlib.import_module(f"edgeprune.{stage}")
+    right = getattr(module, stage)
+
+    def wrong(*args, **rest):
+        made = right(*args, **rest)
+        if isinstance(made, bytes):
+            return spoilt(made)
+        return dataclasses.replace(made, tflite=spoilt(made.tflite))
+
+    wished = load_recipe(str(folder / "fast.toml"))
+    recipe = dataclasses.replace(
+        wished,
+        name="mine",
+        prune=dataclasses.replace(wished.prune, pattern="unstructured"),
+        cluster=ClusterTable(8),
+        quantize=QuantizeTable("int8-weights"),
+    )
+    cpu = resolved_cpu(load_board("rpi4").cpu)
+    asked = Request(folder / "net.tflite", "rpi4", recipe)
+    with Progress() as progress:
+        done = compress(asked, cpu, progress)
+        assert done.tensor_errors and all(one.distinct <= 8 for one in done.clustered.tensors)
+        monkeypatch.setattr(module, stage, wrong)
+        with pytest.raises(VerifyError, match=f"the stage {stage} lost what was won before"):
+            compress(asked, cpu, progress)
+
+
+@pytest.mark.parametrize("flavour", keras_nets.FLAVOURS)
+def test_a_keras_model_is_pruned_clustered_trained_with_rounding_and_quantized(flavour, folder):
+    name = "net.keras" if flavour == "keras" else "net.h5"
+    keras_nets.save(keras_nets.build(flavour, "functional"), folder / name)
+    data = keras_nets.dataset()
+    arrays = ("x_train", "y_train", "x_test", "y_test")
+    np.savez(folder / "data.npz", **{key: getattr(data, key) for key in arrays})
+    (folder / "all.toml").write_text(
+        '[prune]\nsparsity = 0.5\nlayers = "all"\nepochs = 1\ncontrol = false\n'
+        "[cluster]\nclusters = 6\nepochs = 1\n"
+        '[quantize]\nmode = "int8"\nqat_epochs = 1\n'
+    )
+    recipe = load_recipe(str(folder / "all.toml"))
+    asked = Request(folder / name, "rpi4", recipe, data=str(folder / "data.npz"))
+    with Progress() as progress:
+        done = compress(asked, resolved_cpu(load_board("rpi4").cpu), progress)
+    said = " ".join(done.notes)
+    assert "centroids trained for 1 epochs" in said and "with rounding for 1 epochs" in said
+    assert not done.profiling_only and graph.weight_sparsity(done.sparsified.tflite) > 0.35
+    names = {one.name for one in done.pruned.tensors}
+    assert names == {one.name for one in done.clustered.tensors}
+    assert all(one.zeros_after >= one.zeros_before for one in done.tensor_errors)
+    assert all(1 <= one.distinct <= 6 for one in done.clustered.tensors)

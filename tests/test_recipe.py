@@ -4,6 +4,8 @@ import pytest
 
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import (
+    ClusterCount,
+    ClusterTable,
     PruneTable,
     Recipe,
     RunTable,
@@ -48,3 +50,24 @@ def test_the_recipe_in_force_reads_back_as_it_was(tmp_path):
     write_recipe(recipe, tmp_path / "recipe.toml")
     found = load_recipe(str(tmp_path / "recipe.toml"))
     assert dataclasses.replace(found, name="auto") == recipe
+
+
+def test_a_table_for_clusters_reads_back_as_it_was(tmp_path):
+    table = ClusterTable(16, counts=(ClusterCount("head", 32), ClusterCount("conv*", 0)))
+    write_recipe(Recipe(cluster=table), tmp_path / "recipe.toml")
+    assert load_recipe(str(tmp_path / "recipe.toml")).cluster == table
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        (ClusterTable(-1), "cluster.clusters must be >= 0, got -1"),
+        (ClusterTable(init="best"), "cluster.init must be one of linear"),
+        (ClusterTable(layers="none"), "cluster.layers must be one of paying"),
+        (ClusterTable(counts=(ClusterCount("x", -2),)), "counts of x must be >= 0, got -2"),
+        (ClusterTable(learning_rate=float("inf")), "cluster.learning_rate must be > 0 and finite"),
+    ],
+)
+def test_clusters_out_of_range_are_refused(table, line):
+    with pytest.raises(ConfigError, match=line):
+        checked(Recipe(cluster=table))

@@ -11,7 +11,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
 MODELS = sorted(path for path in SHARED.glob("*") if path.suffix != ".md")
 
 
-@pytest.mark.parametrize("quantize", ["none", "fp16", "int8-weights", "int8"])
+@pytest.mark.parametrize("quantize", ["none", "fp16", "int8-weights", "int8", "int16x8"])
 def test_every_model_deploys_in_every_storage(quantize, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fast.toml").write_text("[run]\nsessions = 1\nruns = 2\n[verify]\nsamples = 4\n")

@@ -44,7 +44,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     from edgeprune.progress import Progress
     from edgeprune.report.effect import print_effects
     from edgeprune.report.notes import rewrite_notes
-    from edgeprune.report.terminal import print_tensors
+    from edgeprune.report.terminal import print_tensor_errors, print_tensors
 
     with Progress() as progress:
         request = Request(model=model, recipe=recipe, **rest)
@@ -52,6 +52,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     sparsified, parity = written.done.sparsified, written.parity
     tensors = [dataclasses.asdict(tensor) for tensor in sparsified.tensors]
     effects = [dataclasses.asdict(one) for one in written.effects]
+    errors = [dataclasses.asdict(error) for error in written.done.tensor_errors]
     if as_json:
         print_json(
             {
@@ -64,15 +65,21 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
                 "parity": None if parity is None else dataclasses.asdict(parity),
                 "parity_remark": written.remark,
                 "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],
-                "notes": list(sparsified.reasons),
+                "notes": [*sparsified.reasons, *written.done.notes],
                 "effects": effects,
                 "tensors": tensors,
+                "tensor_errors": errors,
             }
         )
         return
     print_tensors(tensors, sparsified.reasons)
+    print_tensor_errors(errors)
     in_force = written.done.recipe
-    lines = (f"recipe {in_force.name}: {in_force.why}", *written.done.pruned.notes)
+    lines = (
+        f"recipe {in_force.name}: {in_force.why}",
+        *written.done.pruned.notes,
+        *written.done.notes,
+    )
     for line in (*lines, *rewrite_notes(written.done.rewritten)):
         click.echo(line)
     print_effects(effects)

@@ -1,6 +1,7 @@
 """The whole of edgeprune on one page: each stage, in order.
 
-load -> prune -> convert -> rewrite -> quantize -> sparsify -> verify -> push -> run -> report
+load -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify -> verify -> push ->
+run -> report
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ def _report(
         document,
         folder,
         notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data)
+        + done.notes
         + rewrite_notes(done.rewritten),
         done.sparsified.reasons,
         missed_limit(scores, request.max_accuracy_drop),

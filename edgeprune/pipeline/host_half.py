@@ -1,6 +1,6 @@
 """The host half of edgeprune: from the user's file to a ``.tflite`` file for one kind of core.
 
-load -> prune -> convert -> rewrite -> quantize -> sparsify
+load -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from pathlib import Path
 from edgeprune import verify
 from edgeprune.artifacts import (
     Array,
+    Clustered,
     Dataset,
     Loaded,
     Pruned,
     Quantized,
     Rewritten,
     Sparsified,
+    Tuned,
 )
 from edgeprune.board import Cpu
 from edgeprune.data import load_data
@@ -65,11 +67,14 @@ class Compressed:
         control: The dense model trained as long as the pruned one, as float TFLite, or None.
         pruned: After the prune stage.
         lean: The pruned model as float TFLite, before it is rewritten.
+        clustered: After the cluster stage.
         rewritten: After the rewrite stage.
         quantized: After the quantize stage.
         quantized_dense: The same with every weight stored dense: the reference for parity.
         sparsified: After the sparsify stage.
         data: The user's data, or None.
+        tensor_errors: What quantization changed in each weight tensor.
+        notes: What the checks between the stages found.
     """
 
     recipe: Recipe
@@ -77,12 +82,15 @@ class Compressed:
     dense: bytes
     control: bytes | None
     pruned: Pruned
+    clustered: Clustered
     lean: bytes
     rewritten: Rewritten
     quantized: Quantized
     quantized_dense: bytes
     sparsified: Sparsified
     data: Dataset | None
+    tensor_errors: tuple[verify.TensorError, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def profiling_only(self) -> bool:
@@ -90,21 +98,88 @@ class Compressed:
         return self.pruned.profiling_only or self.quantized.profiling_only
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """What stands before anything is done to the file; names as in :class:`Compressed`."""
+
+    recipe: Recipe
+    loaded: Loaded
+    dense: bytes
+    control: bytes | None
+    pruned: Pruned
+    clustered: Clustered
+    tuned: Tuned
+    lean: bytes
+    data: Dataset | None
+
+
 def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
     """The host half: from the user's file to a ``.tflite`` file for one kind of core.
 
     Raises:
         ModelError: The model or the data cannot be treated as asked.
-        VerifyError: The converted model does not compute what the Keras model does.
+        VerifyError: The converted model does not compute what the Keras model does, or a stage lost
+            zeros, codebooks or blocks.
     """
     # Stages are imported here because they bring TensorFlow, which boards and tables do not need.
-    from edgeprune.auto import choose
-    from edgeprune.convert import convert, keras_outputs
-    from edgeprune.load import is_quantized, load
-    from edgeprune.prune import prune
     from edgeprune.quantize import INTEGER_MODES, quantize
     from edgeprune.rewrite import rewrite
     from edgeprune.sparsify import sparsify, stored_dense
+
+    done = _trained(request, cpu, progress)
+    recipe, data, lean = done.recipe, done.data, done.lean
+    mode, books = recipe.quantize.mode, bool(done.clustered.tensors)
+    with progress.stage("rewrite"):
+        rewritten = Rewritten(lean, (), "")
+        if recipe.rewrite.enabled and mode not in INTEGER_MODES:
+            rewritten = rewrite(lean, cpu)
+        if rewritten.notes:
+            samples = verify.sample_inputs(lean, data, recipe.verify.samples)
+            verify.check_rewrite(lean, rewritten.tflite, samples)
+        lines = verify.check_kept("rewrite", lean, rewritten.tflite, codebooks=books)
+    with progress.stage("quantize"):
+        calibration = _calibration(data, recipe.quantize.calibration_samples)
+        quantized = quantize(rewritten.tflite, mode, calibration, seed=recipe.prune.seed)
+        # Integer layers have no sparse kernels, so it does not matter how their zeros lie.
+        blocks = mode not in INTEGER_MODES
+        lines += verify.check_kept(
+            "quantize", rewritten.tflite, quantized.tflite, blocks=blocks, codebooks=books
+        )
+    with progress.stage("sparsify"):
+        sparsified = sparsify(quantized.tflite, cpu, encode=recipe.sparsify.encode)
+        lines += verify.check_kept("sparsify", quantized.tflite, sparsified.tflite, codebooks=books)
+    return Compressed(
+        recipe=recipe,
+        loaded=done.loaded,
+        dense=stored_dense(done.dense),
+        control=done.control,
+        pruned=done.pruned,
+        lean=done.lean,
+        clustered=done.clustered,
+        rewritten=rewritten,
+        quantized=quantized,
+        quantized_dense=stored_dense(quantized.tflite),
+        sparsified=sparsified,
+        data=data,
+        tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
+        notes=(*done.clustered.notes, *done.tuned.notes, *lines),
+    )
+
+
+def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
+    """From the user's file to a float ``.tflite`` file of the pruned and clustered model.
+
+    Raises:
+        ModelError: As :func:`compress`.
+        VerifyError: Likewise.
+    """
+    from edgeprune.auto import choose
+    from edgeprune.cluster import cluster
+    from edgeprune.convert import convert, keras_outputs
+    from edgeprune.load import is_quantized, load
+    from edgeprune.prune import prune
+    from edgeprune.qat import qat
+    from edgeprune.sparsify import stored_dense
 
     with progress.stage("load"):
         loaded = load(request.model, allow_code=request.allow_code)
@@ -114,7 +189,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
     with progress.stage("convert"):
         dense = convert(loaded)
         data = None if request.data is None else load_data(request.data, dense)
-        in_force = choose(
+        recipe = choose(
             request.recipe,
             cpu,
             dense,
@@ -124,46 +199,28 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
     with progress.stage("prune"):
         pruned = prune(
             loaded,
-            in_force.prune,
+            recipe.prune,
             data,
             progress.say,
             cpu,
             dense,
             request.max_accuracy_drop,
         )
+    with progress.stage("cluster"):
+        clustered = cluster(pruned.model, recipe.cluster, data, progress.say, recipe.prune.seed)
+        verify.check_counts("cluster", pruned.tensors, clustered.tensors)
+    with progress.stage("qat"):
+        books = {one.name: one.distinct for one in clustered.tensors}
+        tuned = qat(clustered.model, recipe.quantize, data, progress.say, books, recipe.prune.seed)
     with progress.stage("convert pruned"):
-        is_changed = bool(pruned.masks)
-        lean = convert(pruned.model) if is_changed else dense
+        is_changed = tuned.model is not loaded
+        lean = convert(tuned.model) if is_changed else dense
         control = None if pruned.control is None else convert(pruned.control)
-        if pruned.model.keras is not None:
+        if tuned.model.keras is not None:
             samples = verify.sample_inputs(lean, data, count=4)
-            verify.check_conversion(lean, samples, keras_outputs(pruned.model, samples))
-    with progress.stage("rewrite"):
-        rewritten = Rewritten(lean, (), "")
-        if in_force.rewrite.enabled and in_force.quantize.mode not in INTEGER_MODES:
-            rewritten = rewrite(lean, cpu)
-        if rewritten.notes:
-            samples = verify.sample_inputs(lean, data, in_force.verify.samples)
-            verify.check_rewrite(lean, rewritten.tflite, samples)
-    with progress.stage("quantize"):
-        calibration = _calibration(data, in_force.quantize.calibration_samples)
-        mode, seed = in_force.quantize.mode, in_force.prune.seed
-        quantized = quantize(rewritten.tflite, mode, calibration, seed=seed)
-    with progress.stage("sparsify"):
-        sparsified = sparsify(quantized.tflite, cpu, encode=in_force.sparsify.encode)
-    return Compressed(
-        recipe=in_force,
-        loaded=loaded,
-        dense=stored_dense(dense),
-        control=control,
-        pruned=pruned,
-        lean=lean,
-        rewritten=rewritten,
-        quantized=quantized,
-        quantized_dense=stored_dense(quantized.tflite),
-        sparsified=sparsified,
-        data=data,
-    )
+            verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
+        verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
+    return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data)
 
 
 def _calibration(data: Dataset | None, count: int) -> list[list[Array]] | None:

@@ -25,6 +25,7 @@ from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.plan import Wish, prospects, sparsities, wanted
 from edgeprune.prune.spec import PruneSpec, check
+from edgeprune.prune.training_data import training_data
 
 __all__ = ["Masks", "PruneSpec", "Wishes", "masks", "prune", "prune_model"]
 
@@ -171,7 +172,7 @@ def _prune_keras(
 ) -> Pruned:
     """Prunes ``copied``, a copy of the Keras model, in place."""
     flavour = model.flavour or "keras"
-    training = _training_data(data)
+    training = training_data(data)
     control = None
     notes: tuple[str, ...] = ("weights were zeroed at once, without training data",)
     shares = sparsities(candidates(weights), spec)
@@ -228,15 +229,6 @@ def _trained(spec: PruneSpec, samples: int) -> str:
 def _nothing(spec: PruneSpec) -> str:
     which = "pointwise convolution or dense layer" if spec.layers == "paying" else "such layer"
     return f"nothing was pruned: the model has no {which} (layers = {spec.layers!r})"
-
-
-def _training_data(data: Dataset | None) -> tuple[Array, Array] | None:
-    """Inputs and targets; inputs are their own targets where there are no labels at all."""
-    if data is None or data.x_train is None:
-        return None
-    if data.y_train is not None:
-        return data.x_train, data.y_train
-    return (data.x_train, data.x_train) if data.y_test is None else None
 
 
 def _counted(weights: list[Weight], masks: Mapping[str, BoolArray]) -> tuple[PrunedTensor, ...]:

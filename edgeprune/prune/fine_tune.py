@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from edgeprune.prune.batch_norm import measure_again
 from edgeprune.prune.checkpoint import Checkpoint
 from edgeprune.prune.drop_limit import DropLimit, Seen, is_lost
 from edgeprune.prune.held_out import HeldOut, split
+from edgeprune.prune.hook import Hook
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.schedules import Moment, schedule
 from edgeprune.prune.spec import PruneSpec
@@ -41,6 +42,7 @@ class Task:
         checkpoint: Written after every epoch, and read at the start; or None.
         max_accuracy_drop: Held-out accuracy (or mean squared error) that pruning may cost beside
             the model as it comes, or None.
+        hooks: Change the training step, in this order.
     """
 
     model: Any
@@ -51,6 +53,7 @@ class Task:
     progress: Callable[[str], None]
     checkpoint: Checkpoint | None = None
     max_accuracy_drop: float | None = None
+    hooks: Sequence[Hook] = ()
 
 
 def fine_tune(task: Task) -> tuple[str, ...]:
@@ -69,7 +72,9 @@ def fine_tune(task: Task) -> tuple[str, ...]:
     try:
         with task.masks or contextlib.nullcontext():
             with quiet():
-                trainer = Trainer(task.model, task.flavour, task.spec.learning_rate, *task.data)
+                trainer = Trainer(
+                    task.model, task.flavour, task.spec.learning_rate, *task.data, task.hooks
+                )
             training = _Training(task, trainer)
             training.run()
             return training.finish()
@@ -108,9 +113,10 @@ class _Training:
                 self._trained_on
             )
             loss = self._one_epoch(order)
-            measure_again(self._task.model, self._task.data[0], order, self._batch)
+            with self._trainer.hooked():
+                measure_again(self._task.model, self._task.data[0], order, self._batch)
+                score = self._held_out.score()
             self._epoch += 1
-            score = self._held_out.score()
             self._judge(score)
             self._save()
             self._tell(loss, score)

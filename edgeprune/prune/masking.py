@@ -126,8 +126,8 @@ class Masks:
         for weight in self.weights:
             before = weight.variable.constraint
             self._before[weight.name] = before
-            _constrain(weight.variable, self._constraint(weight, before))
-        self._forget_compiled_step()
+            constrain(weight.variable, self._constraint(weight, before))
+        forget_compiled_step(self._model)
         return self
 
     def __exit__(
@@ -138,9 +138,9 @@ class Masks:
     ) -> None:
         """Takes the masks off again; masked weights are zero."""
         for weight in self.weights:
-            _constrain(weight.variable, self._before.pop(weight.name))
+            constrain(weight.variable, self._before.pop(weight.name))
         self._is_held = False
-        self._forget_compiled_step()
+        forget_compiled_step(self._model)
         self.apply()
 
     def _constraint(self, weight: Weight, before: Any) -> Callable[[Any], Any]:
@@ -154,15 +154,16 @@ class Masks:
         value = tf.convert_to_tensor(value)
         return tf.where(self._kept[weight.name], value, tf.zeros((), value.dtype))
 
-    def _forget_compiled_step(self) -> None:
-        """Keras keeps the training step that it traced, constraints included."""
-        if getattr(self._model, "train_function", None) is not None:
-            self._model.make_train_function(force=True)
 
-
-def _constrain(variable: Any, constraint: Any) -> None:
+def constrain(variable: Any, constraint: Any) -> None:
     """Sets a variable's constraint; Keras 2 hands out TensorFlow's own variables, or wraps them."""
     try:
         variable.constraint = constraint
     except AttributeError:
         getattr(variable, "_variable", variable)._constraint = constraint
+
+
+def forget_compiled_step(model: Any) -> None:
+    """Has Keras trace its training step anew, which it keeps with the constraints of that time."""
+    if getattr(model, "train_function", None) is not None:
+        model.make_train_function(force=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from edgeprune.artifacts import Array, BoolArray, Flavour, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import call, flat_outputs, import_keras, import_tensorflow
+from edgeprune.prune.hook import Hook
 from edgeprune.prune.keras_model import walk
 from edgeprune.prune.loss import loss_for
 
@@ -27,6 +30,7 @@ class Trainer:
         learning_rate: At the start.
         x: Inputs ``(n, ...)``; the first ones are tried.
         y: Targets ``(n, ...)``.
+        hooks: Change the step, in this order.
 
     Attributes:
         loss_name: The loss that fits model and targets.
@@ -36,7 +40,13 @@ class Trainer:
     """
 
     def __init__(
-        self, model: Any, flavour: Flavour, learning_rate: float, x: Array, y: Array
+        self,
+        model: Any,
+        flavour: Flavour,
+        learning_rate: float,
+        x: Array,
+        y: Array,
+        hooks: Sequence[Hook] = (),
     ) -> None:
         tf = import_tensorflow()
         batch = fixed_batch(model) or _PROBE_SAMPLES
@@ -48,6 +58,7 @@ class Trainer:
         self.loss_name, self._loss = loss_for(outputs[0].numpy(), y)
         self._tf = tf
         self._model = model
+        self._hooks = hooks
         self._variables = list(model.trainable_variables)
         if not self._variables:
             raise ModelError("every layer of the model is frozen: nothing can be fine-tuned")
@@ -139,13 +150,26 @@ class Trainer:
         loss = self._loss(y, output)
         return loss + self._tf.add_n(self._model.losses) if self._model.losses else loss
 
+    @contextlib.contextmanager
+    def hooked(self) -> Iterator[None]:
+        """The model computes in the block as it does in a step."""
+        done = [hook.before() for hook in self._hooks]
+        try:
+            yield
+        finally:
+            for after in reversed(done):
+                after()
+
     def _traced_step(self, x: Any, y: Any, rate: Any) -> Any:
-        with self._tf.GradientTape() as tape:
-            loss = self._loss_of(x, y)
-        gradients = tape.gradient(loss, [_watched(v) for v in self._variables])
-        pairs = zip(gradients, self._variables, strict=True)
+        with self.hooked():
+            with self._tf.GradientTape() as tape:
+                loss = self._loss_of(x, y)
+            gradients = tape.gradient(loss, [_watched(v) for v in self._variables])
+        pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
+        for hook in self._hooks:
+            pairs = [(hook.gradient(g, v), v) for g, v in pairs]
         self._optimizer.learning_rate.assign(rate)
-        self._optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+        self._optimizer.apply_gradients(pairs)
         return loss
 
     def _traced_gradients(self, x: Any, y: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The mode ``int8``: the whole model in 8-bit integers, by ``litert-quantizer``."""
+"""The modes ``int8`` and ``int16x8``: the whole model in integers, by ``litert-quantizer``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,17 @@ RANDOM_SAMPLES = 16
 """Calibration inputs made where the user gave none."""
 
 
-def full_integer(model: graph.Model, samples: Sequence[Sequence[Array]]) -> bytes:
-    """The model in 8-bit integers throughout, by ``litert-quantizer``.
+INTEGER_MODES = {"int8": "static_wi8_ai8", "int16x8": "static_wi8_ai16"}
+"""Modes whose layers compute on integers, and the quantizer's own recipe for each."""
+
+
+def full_integer(model: graph.Model, mode: str, samples: Sequence[Sequence[Array]]) -> bytes:
+    """The model in integers throughout, by ``litert-quantizer``: 8-bit weights in both modes.
+
+    Args:
+        model: A float model.
+        mode: One of :data:`INTEGER_MODES`: activations of 8 or of 16 bits.
+        samples: To find the activations' ranges.
 
     Raises:
         ModelError: The samples do not fit, or the quantizer refuses the model.
@@ -41,13 +50,14 @@ def full_integer(model: graph.Model, samples: Sequence[Sequence[Array]]) -> byte
         # The quantizer draws a progress bar through Python, which ``quiet`` lets pass.
         with quiet(), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             key = signature.signatureKey.decode()
-            return mend_biases(_by_quantizer(graph.write(model), key, feeds), model)
+            quantized = _by_quantizer(graph.write(model), INTEGER_MODES[mode], key, feeds)
+            return mend_biases(quantized, model)
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"--quantize int8 needs {error.name}: pip install 'edgeprune[quantize]'"
+            f"--quantize {mode} needs {error.name}: pip install 'edgeprune[quantize]'"
         ) from error
     except (RuntimeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise ModelError(f"cannot be quantized to int8: {one_line(error)}") from error
+        raise ModelError(f"cannot be quantized to {mode}: {one_line(error)}") from error
 
 
 def _fitted(sample: Sequence[Array], tensors: list[graph.Tensor]) -> list[Array]:
@@ -67,10 +77,12 @@ def _fitted(sample: Sequence[Array], tensors: list[graph.Tensor]) -> list[Array]
     return fitted
 
 
-def _by_quantizer(tflite: bytes, signature: str, feeds: list[dict[str, Any]]) -> bytes:
+def _by_quantizer(
+    tflite: bytes, recipe_name: str, signature: str, feeds: list[dict[str, Any]]
+) -> bytes:
     from litert_quantizer import quantizer, recipe
 
-    worker = quantizer.Quantizer(tflite, recipe.static_wi8_ai8())
+    worker = quantizer.Quantizer(tflite, getattr(recipe, recipe_name)())
     ranges: dict[str, dict[str, Any]] = {}
     # One sample at a time: over several the quantizer averages with 0.95 for what came before,
     # so the first sample would nearly decide, and whatever lies outside its range be cut off.

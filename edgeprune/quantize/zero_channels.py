@@ -16,8 +16,12 @@ from edgeprune.quantize.storage import CHANNEL_AXIS
 _SMALLEST_SCALE = 1e-5
 """For a tensor of zeros alone: integer kernels take no ratio of scales near 0. Source: ours."""
 
-_STEPS = 1 << 30
-"""Most steps that a bias may take: half of what 32 bits hold, so that sums have room."""
+_STEPS = {np.dtype(np.int32): 1 << 30, np.dtype(np.int64): 1 << 46}
+"""Most steps that a bias may take, by its type, so that sums have room.
+
+Half of what 32 bits hold. Beside 16-bit activations a bias has 64, of which the kernels take 48.
+Source: LiteRT ``tflite/kernels/internal/common.cc``, ``MultiplyByQuantizedMultiplier``.
+"""
 
 
 def mend_biases(tflite: bytes, original: graph.Model) -> bytes:
@@ -68,8 +72,9 @@ def _mend(
         by_channel = by_channel.reshape(1, -1)
     # Any scale suits a channel of zeros.
     least = np.where(by_channel.any(axis=1), 0.0, max(scale.max(), _SMALLEST_SCALE))
-    if bias is not None:
-        needed = np.abs(bias.astype(np.float64)) / (step * _STEPS)
+    stored_as = graph.dtype_of(tensors[2]) if bias is not None else None
+    if bias is not None and stored_as in _STEPS:
+        needed = np.abs(bias.astype(np.float64)) / (step * _STEPS[stored_as])
         least = np.maximum(least, needed if scale.size > 1 else needed.max())
     if (scale >= least).all():
         return False
@@ -78,8 +83,8 @@ def _mend(
     shape[axis] = scale.size
     steps = np.clip(np.rint(weights / scale.reshape(shape)), -127, 127)
     _store(model, tensors[1], steps.astype(np.int8), scale)
-    if bias is not None:
-        _store(model, tensors[2], np.rint(bias / (step * scale)).astype(np.int32), step * scale)
+    if bias is not None and stored_as is not None:
+        _store(model, tensors[2], np.rint(bias / (step * scale)).astype(stored_as), step * scale)
     return True
 
 

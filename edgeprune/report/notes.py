@@ -25,7 +25,10 @@ def notes(
     if not has_data:
         lines.append("accuracy was not measured: no --data was given")
     if quantized.profiling_only:
-        lines.append("int8 ranges were calibrated on random inputs: fit to be measured, not used")
+        lines.append(
+            f"{quantized.mode} ranges were calibrated on random inputs: "
+            "fit to be measured, not used"
+        )
     return tuple(lines)
 
 

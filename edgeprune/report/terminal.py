@@ -124,6 +124,37 @@ def print_tensors(
     _print_list(notes, console)
 
 
+def print_tensor_errors(
+    errors: Sequence[Mapping[str, Any]], console: Console | None = None
+) -> None:
+    """Prints what quantization changed in each weight tensor; nothing where it changed none.
+
+    Args:
+        errors: :class:`edgeprune.verify.TensorError` as mappings, in graph order.
+        console: Where to print; standard output if None.
+    """
+    if all(error["sqnr_db"] is None for error in errors):
+        return
+    table = _table("weights beside their float values")
+    table.add_column("tensor", overflow="fold")
+    for heading in ("as", "mean squared error", "signal to noise", "largest error", "zeros"):
+        table.add_column(heading, justify="right")
+    table.add_column("distinct", justify="right", no_wrap=True)
+    for error in errors:
+        ratio_db = error["sqnr_db"]
+        cells = (
+            short_name(error["name"]),
+            error["stored_as"],
+            f"{error['mse']:.2g}",
+            "exact" if ratio_db is None else f"{ratio_db:.1f} dB",
+            f"{error['max_abs_error']:.2g}",
+            f"{error['zeros_before']:,} to {error['zeros_after']:,}",
+            f"{error['distinct_before']} to {error['distinct_after']}",
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    (console or stdout()).print(table)
+
+
 def stdout() -> Console:
     """Standard output, with nothing coloured or replaced by guesswork."""
     return Console(highlight=False, markup=False, emoji=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from edgeprune.verify.accuracy import accuracy
 from edgeprune.verify.checks import REWRITE_LIMIT, check_conversion, check_rewrite
+from edgeprune.verify.gains import check_converted, check_counts, check_kept, gains_of
 from edgeprune.verify.host import HostModel, reference_outputs, rounding_of
 from edgeprune.verify.inputs import as_input, sample_inputs
 from edgeprune.verify.locate import locate
@@ -23,6 +24,7 @@ from edgeprune.verify.parity import (
     is_flat,
     parity,
 )
+from edgeprune.verify.tensor_errors import TensorError, tensor_errors
 
 __all__ = [
     "FLOAT_LIMIT",
@@ -30,18 +32,24 @@ __all__ = [
     "REWRITE_LIMIT",
     "Comparison",
     "HostModel",
+    "TensorError",
     "accuracy",
     "as_input",
     "board_outputs",
     "check_conversion",
+    "check_converted",
+    "check_counts",
+    "check_kept",
     "check_rewrite",
     "checked",
+    "gains_of",
     "is_flat",
     "locate",
     "parity",
     "reference_outputs",
     "rounding_of",
     "sample_inputs",
+    "tensor_errors",
     "verify_off_board",
     "with_parity",
 ]

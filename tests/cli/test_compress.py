@@ -75,6 +75,20 @@ def test_a_dense_file_is_written_without_a_comparison_and_that_is_said(folder, c
     )
 
 
+def test_what_quantization_changed_in_each_tensor_is_told(folder, capsys):
+    (folder / "net.tflite").write_bytes(nets.eligible())
+    argv = ("--board", "rpi4", "--no-verify", "--quantize", "int8-weights")
+    code, out, err = compress(capsys, *argv, "--json")
+    assert code == 0, err
+    errors = json.loads(out)["tensor_errors"]
+    assert [one["stored_as"] for one in errors] == ["int8"] * 4
+    assert all(35 < one["sqnr_db"] < 60 for one in errors)
+    (folder / "out.tflite").unlink()
+    code, out, err = compress(capsys, *argv)
+    assert code == 0, err
+    assert "weights beside their float values" in out and "dB" in out
+
+
 def test_this_machine_is_compared_on_itself(folder, capsys):
     code, out, err = compress(capsys, "--board", "local", "--json")
     assert code == 0, err

@@ -1,0 +1,81 @@
+"""Stage ``qat``: trains with the rounding that ``quantize`` will do; masks and codebooks stay.
+
+QAT is quantization-aware training. What it makes is a float model still; ``quantize`` stores it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+
+from edgeprune.artifacts import Dataset, Loaded, Tuned
+from edgeprune.cluster import Codebooks
+from edgeprune.keras_flavours import import_keras
+from edgeprune.prune import PruneSpec
+from edgeprune.prune.fine_tune import Task, fine_tune
+from edgeprune.prune.held import held_zeros
+from edgeprune.prune.hook import Hook
+from edgeprune.prune.keras_model import clone, prunable_weights
+from edgeprune.prune.training_data import training_data
+from edgeprune.qat.activations import QuantizedActivations
+from edgeprune.qat.weights import QuantizedWeights
+from edgeprune.recipe import QuantizeTable
+
+__all__ = ["QuantizedActivations", "QuantizedWeights", "qat"]
+
+
+def qat(
+    model: Loaded,
+    table: QuantizeTable,
+    data: Dataset | None,
+    progress: Callable[[str], None],
+    codebooks: dict[str, int],
+    seed: int = 0,
+) -> Tuned:
+    """Trains a copy of a Keras model with rounded weights, and activations for ``int8``.
+
+    Args:
+        model: Is not changed.
+        table: Mode, epochs, batch size and learning rate; 0 epochs train nothing.
+        data: To train on.
+        progress: Told a line per epoch.
+        codebooks: Clustered weights by name, and how many values each has beside zero.
+        seed: Of the shuffling.
+
+    Returns:
+        The trained model; the one that came in, with a note, where it cannot be trained.
+
+    Raises:
+        ModelError: The model cannot be copied or trained.
+    """
+    if not table.qat_epochs:
+        return Tuned(model)
+    training = training_data(data)
+    if model.keras is None or training is None:
+        what = "a .tflite file cannot be trained" if training else "there is no training data"
+        return Tuned(model, (f"no quantization-aware training: {what}",))
+    flavour = model.flavour or "keras"
+    import_keras(flavour).utils.set_random_seed(seed)
+    copied = clone(model)
+    settings = PruneSpec(
+        epochs=table.qat_epochs,
+        batch_size=table.qat_batch_size,
+        learning_rate=table.qat_learning_rate,
+        seed=seed,
+    )
+    hooks: list[Hook] = [QuantizedWeights(copied)]
+    notes = [f"trained with rounding for {table.qat_epochs} epochs"]
+    with contextlib.ExitStack() as stack:
+        weights = [one for one in prunable_weights(copied, "all") if one.name in codebooks]
+        if weights:
+            books = Codebooks(copied, weights, codebooks)
+            hooks.append(stack.enter_context(books))
+        shared = {id(one.variable) for one in weights}
+        stack.enter_context(held_zeros(copied, flavour, besides=shared))
+        if table.mode == "int8":
+            rounding = stack.enter_context(QuantizedActivations(copied))
+            if not rounding.layers:
+                notes.append("only weights were rounded in training: the model is subclassed")
+        fine_tune(Task(copied, flavour, None, settings, training, progress, hooks=hooks))
+    return Tuned(dataclasses.replace(model, keras=copied), tuple(notes))

@@ -1,0 +1,144 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from keras_nets import FLAVOURS, KINDS, build, dataset, loaded
+
+import edgeprune
+from edgeprune.artifacts import Loaded, ModelFile
+from edgeprune.convert import convert
+from edgeprune.errors import ConfigError
+from edgeprune.keras_flavours import import_keras
+from edgeprune.prune.keras_model import prunable_weights, walk
+from edgeprune.qat import QuantizedActivations, QuantizedWeights, qat, weights
+from edgeprune.quantize import quantize
+from edgeprune.recipe import QuantizeTable, Recipe, checked
+from edgeprune.verify import accuracy
+
+INT8 = QuantizeTable("int8", qat_epochs=2, qat_batch_size=16, qat_learning_rate=1e-3)
+
+
+def zeros(model):
+    return {w.name: w.value() == 0 for w in prunable_weights(model, "all")}
+
+
+def loss(model, data, keras):
+    found = model(data.x_train, training=False).numpy()
+    return float(np.mean(keras.losses.sparse_categorical_crossentropy(data.y_train, found)))
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_with_rounding_keeps_every_zero_and_moves_the_rest(flavour, kind):
+    pruned = edgeprune.prune(build(flavour, kind), sparsity=0.6, layers="all").keras
+    before = [w.copy() for w in pruned.get_weights()]
+    lines = []
+    done = qat(loaded(pruned, flavour), INT8, dataset(), lines.append, {})
+    assert all(np.array_equal(a, b) for a, b in zip(before, pruned.get_weights(), strict=True))
+    tuned = done.model.keras
+    wanted, found = zeros(pruned), zeros(tuned)
+    assert all(np.array_equal(wanted[name], found[name]) for name in wanted)
+    after = tuned.get_weights()
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert len(lines) == 2 and "with rounding for 2 epochs" in done.notes[0]
+    assert ("only weights were rounded" in " ".join(done.notes)) == (kind == "subclassed")
+    assert not any("call" in vars(layer) for _, layer in walk(tuned))
+    assert accuracy(quantize(convert(done.model), "int8", None).tflite, dataset()) is not None
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_codebooks_stay_too(flavour):
+    clustered = edgeprune.cluster(
+        edgeprune.prune(build(flavour, "functional"), sparsity=0.5, layers="all").keras, 6
+    )
+    books = {one.name: one.distinct for one in clustered.tensors}
+    tuned = qat(clustered.model, INT8, dataset(), print, books).model.keras
+    for old, new in zip(
+        prunable_weights(clustered.keras, "all"), prunable_weights(tuned, "all"), strict=True
+    ):
+        values = new.value()
+        assert np.unique(values[values != 0]).size <= books[new.name] <= 6
+        assert np.array_equal(old.value() == 0, values == 0)
+        assert not np.array_equal(old.value(), values)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("kind", ["sequential", "functional"])
+def test_the_forward_pass_sees_what_int8_will_store_and_the_step_what_was_there(flavour, kind):
+    model = build(flavour, kind)
+    before = [w.copy() for w in model.get_weights()]
+    after = QuantizedWeights(model).before()
+    found = {v.size: v for v in model.get_weights() if v.ndim > 1}
+    after()
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    kernels = [w for w in before if w.ndim > 1]
+    assert all(not np.array_equal(found[k.size], k) for k in kernels)
+    for kernel in kernels:
+        is_depthwise = kernel.ndim == 4 and kernel.shape[-1] == 1
+        rows = kernel.reshape(-1, kernel.shape[-2] if is_depthwise else kernel.shape[-1])
+        scale = np.abs(rows).max(0) / 127
+        wanted = (np.rint(rows / scale) * scale).reshape(kernel.shape)
+        assert np.abs(found[kernel.size] - wanted).max() <= 1e-6
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_training_makes_up_for_a_rounding_that_hurts(flavour, monkeypatch):
+    keras, data = import_keras(flavour), dataset()
+    monkeypatch.setattr(weights, "_LARGEST", 1)  # -1, 0 and 1 alone
+    model = build(flavour, "sequential")
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    model.fit(data.x_train, data.y_train, epochs=8, verbose=0)
+
+    def rounded_loss(one):
+        after = QuantizedWeights(one).before()
+        value = loss(one, data, keras)
+        after()
+        return value
+
+    table = dataclasses.replace(INT8, mode="int8-weights", qat_epochs=8, qat_learning_rate=1e-2)
+    tuned = qat(loaded(model, flavour), table, data, print, {}).model.keras
+    assert rounded_loss(tuned) < 0.7 * rounded_loss(model)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_outputs_that_the_converter_fuses_are_not_rounded(flavour):
+    layers = import_keras(flavour).layers
+    inputs = layers.Input((6, 6, 3))
+    x = layers.Conv2D(4, 1, name="conv")(inputs)
+    x = layers.ReLU(name="relu")(layers.BatchNormalization(name="norm")(x))
+    y = layers.Conv2D(4, 1, activation="relu", name="branch")(x)
+    x = layers.Flatten(name="flat")(layers.Add(name="sum")([x, y]))
+    x = layers.Dense(4, activation="softmax", name="head")(x)
+    model = import_keras(flavour).Model(inputs, x)
+    rounding = QuantizedActivations(model)
+    assert {layer.name for layer in rounding.layers} == {"relu", "branch", "sum"}
+    x = dataset().x_train
+    plain = model(x, training=False).numpy()
+    with rounding:
+        first = model(x, training=False).numpy()
+        inner = rounding.layers[0](x).numpy()
+    assert 0 < np.abs(first - plain).max() < 0.1
+    assert np.unique(inner).size <= 256 < np.unique(x[x > 0]).size
+    assert np.array_equal(model(x, training=False).numpy(), plain)
+
+
+def test_without_epochs_data_or_a_keras_model_nothing_is_trained():
+    model = loaded(build("keras", "functional"), "keras")
+    assert qat(model, QuantizeTable("int8"), dataset(), print, {}).model is model
+    without = qat(model, INT8, None, print, {})
+    assert without.model is model and "no training data" in without.notes[0]
+    file = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=b"")
+    assert "cannot be trained" in qat(file, INT8, dataset(), print, {}).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        (QuantizeTable("fp16", qat_epochs=1), "needs a mode with integer weights, got 'fp16'"),
+        (QuantizeTable("int8", qat_epochs=-1), "quantize.qat_epochs must be >= 0"),
+        (QuantizeTable("int8", qat_learning_rate=0.0), "qat_learning_rate must be > 0"),
+    ],
+)
+def test_a_recipe_out_of_range_is_refused(table, line):
+    with pytest.raises(ConfigError, match=line):
+        checked(Recipe(quantize=table))

@@ -1,0 +1,150 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from nets import Net, eligible
+
+from edgeprune import graph, verify
+from edgeprune.artifacts import ClusteredTensor, PrunedTensor
+from edgeprune.board import load_board, resolved_cpu
+from edgeprune.errors import VerifyError
+from edgeprune.quantize import quantize
+from edgeprune.rewrite import rewrite
+from edgeprune.sparsify import sparsify, stored_dense
+
+A72 = resolved_cpu(load_board("rpi4").cpu)
+STAGES = ("rewrite", "quantize", "sparsify")
+
+
+def made_by(stage, tflite):
+    """What a stage makes of a file."""
+    if stage == "rewrite":
+        return rewrite(tflite, A72).tflite
+    return quantize(tflite, "int8", None).tflite if stage == "quantize" else sparse(tflite)
+
+
+def sparse(tflite):
+    return sparsify(tflite, A72).tflite
+
+
+def changed(tflite, change):
+    """The file with the values of its largest dense weight tensor changed in place."""
+    model = graph.read(stored_dense(tflite))
+    subgraph = model.subgraphs[0]
+    tensors = [
+        graph.stored_source(subgraph, op.inputs[1])
+        for op in subgraph.operators
+        if graph.op_name(model, op) in graph.FILTER_OPERANDS
+    ]
+    tensor = max(
+        (t for t in tensors if t.sparsity is None), key=lambda t: np.prod(graph.shape_of(t))
+    )
+    values = graph.constant(model, tensor).copy()
+    change(values.reshape(len(values), -1))
+    model.buffers[tensor.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
+    return graph.write(model)
+
+
+def fill_one_zero(rows):
+    rows[tuple(np.argwhere(rows == 0)[0])] = 1
+
+
+def few_values(rows):
+    rows[rows != 0] = np.sign(rows[rows != 0])
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("mode", ["none", "fp16", "int8-weights", "int8", "int16x8"])
+def test_our_own_stages_lose_nothing(sparsity, mode):
+    before = eligible(sparsity)
+    rewritten = rewrite(before, A72).tflite
+    quantized = quantize(rewritten, mode, None).tflite
+    assert verify.check_kept("rewrite", before, rewritten) == ()
+    blocks = not mode.startswith("int")
+    assert verify.check_kept("quantize", rewritten, quantized, blocks=blocks) == ()
+    assert verify.check_kept("sparsify", quantized, sparse(quantized)) == ()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_fills_a_single_zero_is_caught(stage):
+    before = eligible(0.9)
+    after = changed(made_by(stage, before), fill_one_zero)
+    with pytest.raises(VerifyError, match=rf"stage {stage} lost .* zeros and has .*nothing was"):
+        verify.check_kept(stage, before, after, blocks=False)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_loses_a_codebook_is_caught(stage):
+    before = changed(eligible(0.9), few_values)
+
+    def spoil(rows):
+        k = np.count_nonzero(rows, axis=1).argmax()
+        rows[k, np.flatnonzero(rows[k])] = np.arange(1, np.count_nonzero(rows[k]) + 1)
+
+    after = changed(made_by(stage, before), spoil)
+    with pytest.raises(VerifyError, match=f"stage {stage} lost .* distinct values in a channel"):
+        verify.check_kept(stage, before, after, blocks=False)
+    assert verify.check_kept(stage, before, after, blocks=False, codebooks=False) == ()
+
+
+def test_a_stage_that_breaks_blocks_up_is_caught_where_sparse_kernels_may_run():
+    def in_fours(rows):
+        rng = np.random.default_rng(0)
+        rows[:] = np.repeat(rng.random((len(rows) // 4, rows.shape[1])) > 0.8, 4, axis=0)
+
+    def thin_out(rows):
+        rows[1::4] = 0
+
+    before = changed(eligible(0.9), in_fours)
+    after = changed(before, thin_out)
+    with pytest.raises(VerifyError, match="had 4 channels a block and has 1"):
+        verify.check_kept("quantize", before, after)
+    verify.check_kept("quantize", before, after, blocks=False)
+
+
+def test_a_codebook_that_was_scaled_channel_by_channel_is_told():
+    before = changed(eligible(0.5), few_values)
+
+    def scale(rows):
+        rows *= np.linspace(0.5, 1.5, len(rows), dtype=np.float32)[:, None]
+
+    found = verify.check_kept("rewrite", before, changed(before, scale))
+    assert len(found) == 1 and "one per output channel of 2 at most" in found[0]
+
+
+def test_tensors_that_a_stage_splits_are_compared_by_their_sums():
+    def net(*parts):
+        made = Net()
+        x = made.input(1, 4, 4, 8)
+        outs = [made.conv(x, width, sparsity=share) for width, share in parts]
+        if len(outs) == 1:
+            return made.build(*outs)
+        shape = (1, 4, 4, sum(width for width, _ in parts))
+        return made.build(made.op("CONCATENATION", outs, shape, "ConcatenationOptions", axis=3))
+
+    whole = net((16, 0.5))
+    verify.check_kept("rewrite", whole, net((8, 0.75), (8, 0.25)))
+    with pytest.raises(VerifyError, match="had 64 zeros and has 60"):
+        verify.check_kept("rewrite", whole, net((8, 0.75), (8, 3 / 16)))
+
+
+def test_zeros_and_codebooks_of_the_keras_model_must_be_in_the_converted_file():
+    tflite = changed(eligible(0.9), few_values)
+    gain = max(verify.gains_of(tflite), key=lambda one: one.weights)
+    pruned = PrunedTensor("mix/kernel", gain.weights, gain.zeros)
+    book = ClusteredTensor("mix/kernel", gain.weights, gain.zeros, 2, 20.0)
+    verify.check_converted("convert", [pruned], [book], tflite)
+    with pytest.raises(VerifyError, match=r"stage convert lost .* 'mix/kernel' had .* zeros"):
+        more = dataclasses.replace(pruned, zeros=gain.zeros + 1)
+        verify.check_converted("convert", [more], [], tflite)
+    with pytest.raises(VerifyError, match="had 1 distinct values and has 2"):
+        verify.check_converted("convert", [], [dataclasses.replace(book, distinct=1)], tflite)
+
+
+def test_a_stage_of_the_keras_model_that_loses_zeros_is_caught_by_name():
+    before = [PrunedTensor("a/kernel", 10, 5), PrunedTensor("b/kernel", 10, 2)]
+    verify.check_counts("cluster", before, [PrunedTensor("b/kernel", 10, 2)])
+    with pytest.raises(
+        VerifyError, match=r"stage cluster lost .* 'a/kernel' had 5 zeros and has 4"
+    ):
+        verify.check_counts("cluster", before, [PrunedTensor("a/kernel", 10, 4)])
