@@ -33,6 +33,7 @@ def test_every_schedule_ends_with_its_zeros_and_moves_the_rest(flavour, name, ki
         assert tensor.zeros / tensor.weights == pytest.approx(wished, abs=0.06)
         assert (~done.masks[tensor.name]).sum() == tensor.zeros
     epochs = 6 if name == "iterative" else 2
+    lines = [line for line in lines if line.startswith("epoch")]
     assert [line.split(":")[0] for line in lines] == [
         f"epoch {k + 1}/{epochs}" for k in range(epochs)
     ]
