@@ -27,7 +27,7 @@ def drawn(seed, shape, sparsity):
     values = rng.normal(size=shape).astype(np.float32)
     order = np.argsort(np.abs(values), axis=None)
     kept = np.ones(values.size, np.bool_)
-    kept[order[: int(sparsity * values.size + 0.5)]] = False
+    kept[order[: min(int(sparsity * values.size + 0.5), values.size - 1)]] = False
     kept = kept.reshape(shape)
     gradient = rng.normal(size=shape).astype(np.float32)
     return np.where(kept, values, np.float32(0)), kept, gradient
