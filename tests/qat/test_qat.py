@@ -95,7 +95,7 @@ def test_training_makes_up_for_a_rounding_that_hurts(flavour, monkeypatch):
         after()
         return value
 
-    table = dataclasses.replace(INT8, mode="int8-weights", qat_epochs=8, qat_learning_rate=1e-2)
+    table = dataclasses.replace(INT8, mode="int8-weights", qat_epochs=16, qat_learning_rate=1e-2)
     tuned = qat(loaded(model, flavour), table, data, print, {}).model.keras
     assert rounded_loss(tuned) < 0.7 * rounded_loss(model)
 
