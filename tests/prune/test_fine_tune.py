@@ -128,10 +128,11 @@ def test_a_limit_without_samples_to_hold_out_says_so():
     spec = PruneSpec(sparsity=0.5, epochs=1, control=False)
     model = loaded(build("keras", "sequential"), "keras")
     done = prune(model, spec, dataset(9), max_accuracy_drop=0.1)
-    assert "not watched: too few samples" in done.notes[-1]
+    assert any("not watched: too few samples" in note for note in done.notes)
 
 
 def test_no_limit_says_nothing_and_keeps_the_last_epoch():
     spec = PruneSpec(sparsity=0.5, epochs=1, control=False)
     done = prune(loaded(build("keras", "sequential"), "keras"), spec, dataset())
-    assert done.notes == ("fine-tuned for 1 epochs on 96 samples",)
+    assert done.notes[0] == "fine-tuned for 1 epochs on 96 samples"
+    assert not any("accuracy" in note for note in done.notes)
