@@ -10,12 +10,12 @@ from edgeprune.prune.channels import masked_dense, prune_channels
 SHAPE = (8, 8, 3)
 
 
-def functional(flavour, body, *shapes):
+def functional(flavour, body, *shapes, dtype=None):
     """A model with random weights; ``body(layers, *inputs)`` returns its output or outputs."""
     keras = import_keras(flavour)
     with quiet():
-        inputs = [keras.layers.Input(shape) for shape in shapes or (SHAPE,)]
-        model = keras.Model(inputs, body(keras.layers, *inputs))
+        inputs = [keras.layers.Input(shape, dtype=dtype) for shape in shapes or (SHAPE,)]
+        model = keras.Model(inputs if shapes[1:] else inputs[0], body(keras.layers, *inputs))
     return randomized(model)
 
 

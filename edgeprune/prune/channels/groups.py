@@ -107,7 +107,7 @@ def groups_of(found: Trace) -> tuple[Group, ...]:
 
 def held_back(found: Trace) -> tuple[str, ...]:
     """A line for every layer some of whose output channels have to stay, with the reason."""
-    lines = []
+    lines = [f"{layer}: {reason}" for layer, reason in found.held.items()]
     for binding in found.bindings:
         roots = found.roots[binding.ids].tolist()
         fixed = [found.reasons[root] for root in roots if root in found.reasons]

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras, library_errors, one_line, quiet
-from edgeprune.prune.channels.graph_view import flavour_of
+from edgeprune.prune.channels.graph_view import flavour_of, is_model
 from edgeprune.prune.channels.identities import Ids
 
 Edits = Mapping[str, Mapping[tuple[str, int | None], int]]
@@ -48,14 +48,15 @@ def _from_config(model: Any, edits: Edits) -> Any:
     config = copy.deepcopy(model.get_config())
     _edit(config, "", edits)
     kind: Any = type(model)
-    own = {type(layer).__name__: type(layer) for layer in _layers(model)}
-    own = {name: one for name, one in own.items() if not one.__module__.startswith(_KERAS)}
+    # Keras 2 does not find layers of its own applications, as ConvNeXt's LayerScale.
+    own = {
+        type(layer).__name__: type(layer)
+        for layer in _layers(model)
+        if not hasattr(keras.layers, type(layer).__name__) and not is_model(layer)
+    }
     unsafe = keras.src.saving.serialization_lib.SafeModeScope(safe_mode=False)
     with unsafe, keras.utils.custom_object_scope(own):  # the layers are in memory already
         return kind.from_config(config)
-
-
-_KERAS = ("keras.", "tf_keras.")
 
 
 def _edit(config: dict[str, Any], prefix: str, edits: Edits) -> None:

@@ -127,10 +127,8 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
     found = trace(model, ignored, limits)
     groups, notes = groups_of(found), held_back(found)
     if not groups:
-        raise ModelError(
-            f"no channels of model {model.name!r} may be removed"
-            + (f": {notes[0]}" if notes else ": it has no convolution or dense layer")
-        )
+        why = "; ".join(notes[:3]) or "it has no convolution or dense layer"
+        raise ModelError(f"no channels of model {model.name!r} may be removed: {why}")
     scores = scores_of(groups, CRITERIA.get(criterion) if isinstance(criterion, str) else criterion)
     by_scope = local_choice if scope == "local" else global_choice
     choose = by_scope(groups, scores, round_to)

@@ -33,6 +33,7 @@ class Trace:
         roots: For every identity the one that stands for its set.
         reasons: Root to reason, of the sets that have to stay.
         limits: Root to the largest share of its group that may go.
+        held: Path of a layer that is not pruned at all, and why.
     """
 
     bindings: tuple[Binding, ...]
@@ -41,6 +42,7 @@ class Trace:
     roots: Ids
     reasons: Mapping[int, str]
     limits: Mapping[int, float]
+    held: Mapping[str, str]
 
 
 def trace(
@@ -74,6 +76,7 @@ def trace(
         roots,
         ledger.identities.reasons(),
         caps,
+        ledger.held,
     )
 
 
@@ -147,6 +150,8 @@ class _Walk:
     def _apply(self, call: LayerCall) -> list[Ids]:
         rule = rule_for(call.layer)
         if rule is None:
+            if getattr(call.layer, "weights", None):
+                self.ledger.held[call.path] = "stays whole: there is no rule for its class"
             return call.fixed_outputs("has no rule for channels")
         if getattr(call.layer, "quantization_mode", None) or getattr(
             call.layer, "lora_enabled", False

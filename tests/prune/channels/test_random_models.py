@@ -1,6 +1,6 @@
 import pytest
 from channel_models import SHAPE, checked, functional
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from keras_nets import FLAVOURS
 
@@ -95,11 +95,13 @@ def row(layers, x):
     return layers.Reshape((height * width * size,))(x)
 
 
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking models takes minutes
+
 steps = st.lists(st.tuples(st.sampled_from(BLOCKS), st.integers(2, 7)), min_size=1, max_size=5)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
 @given(
     steps,
     st.sampled_from([pooled, flat, row]),

@@ -86,6 +86,7 @@ class LayerCall:
         self.node = node
         self.inputs = inputs
         self._ledger = ledger
+        self._makes = False  # has kernels, so that its channels are worth a word
 
     @property
     def output_shape(self) -> Shape:
@@ -124,6 +125,7 @@ class LayerCall:
 
     def work(self, weight: str, positions: int | None) -> None:
         """Says at how many positions each element of a weight is multiplied; None: unknown."""
+        self._makes = True
         self._ledger.work.append(Work(attrgetter(weight)(self.layer), positions))
 
     def unify(self, a: Ids, b: Ids) -> None:
@@ -140,6 +142,8 @@ class LayerCall:
 
     def fixed_outputs(self, reason: str) -> list[Ids]:
         """Channels of every output, which have to stay, as have those of every input."""
+        if self._makes:
+            self._ledger.held[self.path] = f"all channels stay: {self.kind} {reason}"
         self.fix(self.inputs, reason)
         outputs = []
         for k, shape in enumerate(self.node.output_shapes):
@@ -150,7 +154,7 @@ class LayerCall:
 
 
 class Ledger:
-    """What all rules have said about a model."""
+    """What all rules have said about a model; ``held`` has layers that are not pruned at all."""
 
     def __init__(self) -> None:
         self.identities = Identities()
@@ -158,6 +162,7 @@ class Ledger:
         self.resizes: dict[tuple[str, str], Resize] = {}
         self.work: list[Work] = []
         self.made: dict[tuple[str, str], Ids] = {}
+        self.held: dict[str, str] = {}
 
 
 Rule = Callable[[LayerCall], list[Ids]]
