@@ -3,9 +3,10 @@
 For each architecture, in both Kerases, with seeded random weights and without the last softmax: the
 share of all channels and of the multiply-accumulates; the largest difference between the pruned
 model and the dense one whose weights for the removed channels are zero, relative to the largest
-output; the same after saving (``.keras`` and ``.h5``) and loading by edgeprune, where that loads the
-unpruned model; and after conversion, run by LiteRT on this host; and what had to stay, by reason.
-"moved" is how far pruning itself moved the outputs: a check that could not fail would show 0 there.
+output; the same after saving (``.keras`` and ``.h5``) and loading by edgeprune, where that loads
+the unpruned model; and after conversion, run by LiteRT on this host; and what had to stay, by
+reason. "moved" is how far pruning itself moved the outputs: a check that could not fail would show
+0 there.
 
     python benchmarks/channels_of_applications.py [FLAVOUR [ARCHITECTURE ...]]
 """
@@ -125,6 +126,9 @@ def row(flavour: Flavour, name: str) -> tuple[str, bool]:
                 weights=None, input_shape=(size, size, 3), classifier_activation=None
             )
         )
+    for layer in model.layers:
+        if type(layer).__name__ == "Normalization":  # else it goes on with the old weights
+            layer.finalize_state()
     rng = np.random.default_rng(0)
     x = (rng.random((3, size, size, 3)) * rng.random((3, 1, 1, 1))).astype(np.float32)
     started = time.perf_counter()

@@ -40,6 +40,9 @@ def rebuild(model: Any, edits: Edits, kept: Mapping[int, Sequence[tuple[int, Ids
         ) from error
     _copy_flags(model, made)
     _copy_weights(model, made, kept)
+    for layer in _layers(made):
+        if type(layer).__name__ == "Normalization":  # keeps numbers that it derives from weights
+            layer.finalize_state()
     return made
 
 

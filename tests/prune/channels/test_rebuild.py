@@ -73,6 +73,20 @@ def test_names_classes_and_frozen_layers_stay(flavour):
 
 
 @both
+def test_normalization_that_was_adapted_keeps_its_numbers(flavour):
+    keras = import_keras(flavour)
+    adapted = keras.layers.Normalization()
+    adapted.adapt(np.random.default_rng(0).normal(5, 3, (32, *SHAPE)).astype(np.float32))
+    with quiet():
+        inputs = keras.layers.Input(SHAPE)
+        x = keras.layers.Conv2D(8, 3, activation="relu")(adapted(inputs))
+        model = keras.Model(inputs, keras.layers.Conv2D(4, 1)(x))
+    copied = prune_channels(model, pruning_ratio=0.0).model
+    assert difference(answers(copied), answers(model)) < 1e-6
+    checked(model)
+
+
+@both
 def test_a_model_in_mixed_precision_stays_in_it(flavour):
     def body(layers, x):
         x = layers.Conv2D(8, 3, dtype="mixed_float16", name="half")(x)

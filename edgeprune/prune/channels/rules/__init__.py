@@ -15,6 +15,7 @@ from typing import Any
 from edgeprune.prune.channels.rules.base import RULES, Rule
 
 _KERAS = ("keras", "tf_keras")
+_OPERATIONS = "keras.src.ops."
 
 
 def rule_for(layer: Any) -> Rule | None:
@@ -22,6 +23,8 @@ def rule_for(layer: Any) -> Rule | None:
     _import_all()
     kind = type(layer)
     is_keras = kind.__module__.partition(".")[0] in _KERAS
+    if kind.__module__.startswith(_OPERATIONS):
+        return RULES.get(f"ops.{kind.__name__}")
     return RULES.get(kind.__name__ if is_keras else f"{kind.__module__}.{kind.__qualname__}")
 
 

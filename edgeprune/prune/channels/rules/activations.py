@@ -14,6 +14,16 @@ ELEMENTWISE = frozenset(
 )
 """Activation functions that look at one value at a time. Softmax, glu and the like do not."""
 
+_LIBRARIES = ("keras", "tf_keras", "tensorflow")
+
+
+def is_elementwise(activation: Any) -> bool:
+    """Whether the library's own function looks at one value at a time; None is no function."""
+    if activation is None:
+        return True
+    library = str(getattr(activation, "__module__", "")).partition(".")[0]
+    return library in _LIBRARIES and function_name(activation) in ELEMENTWISE
+
 
 def function_name(activation: Any) -> str:
     """The activation function's name, or that of the class of an activation layer."""
@@ -22,19 +32,15 @@ def function_name(activation: Any) -> str:
 
 def after_activation(call: LayerCall, ids: Ids) -> list[Ids]:
     """The layer's output: fixed if its own activation function mixes channels."""
-    name = function_name(getattr(call.layer, "activation", None) or linear)
-    if name not in ELEMENTWISE:
+    activation = call.layer.activation
+    if not is_elementwise(activation):
+        name = function_name(activation)
         call.fix([ids], f"ends in the activation {name!r}, which may mix channels")
     return [ids]
 
 
-def linear(x: Any) -> Any:
-    """What stands for no activation."""
-    return x
-
-
 @rule("Activation")
-def activation(call: LayerCall) -> list[Ids]:
+def activation_function(call: LayerCall) -> list[Ids]:
     """Passes on the channels of its input."""
     return after_activation(call, call.inputs[0])
 

@@ -17,8 +17,8 @@ def multi_head_attention(call: LayerCall) -> list[Ids]:
     A head that is gone takes its rows of the output kernel with it; other heads do not notice.
     """
     layer, inputs = call.layer, call.inputs
-    if not 2 <= len(inputs) <= 3 or len(call.node.output_shapes) > 1 or _has_mask(call):
-        return call.fixed_outputs("is called with a mask, or asked for its scores")
+    if not 2 <= len(inputs) <= 3 or len(call.node.output_shapes) > 1 or _is_unclear(call):
+        return call.fixed_outputs("is called with a mask or with tensors by name, or gives scores")
     query, value = inputs[0], inputs[1]
     key = inputs[2] if len(inputs) > 2 else value
     heads = call.new(int(layer._query_dense.kernel.shape[1]), "heads")
@@ -41,10 +41,13 @@ def multi_head_attention(call: LayerCall) -> list[Ids]:
     return [made]
 
 
-def _has_mask(call: LayerCall) -> bool:
+def _is_unclear(call: LayerCall) -> bool:
     masks = ("attention_mask", "query_mask", "value_mask", "key_mask")
+    kwargs = call.node.kwargs
+    # Both Kerases sort arguments by name, so that two of them come in another order.
+    unclear = sum(kwargs.get(reader) is not None for reader in _READERS) > 1
     positional = len(call.node.args) > 3
-    return positional or any(call.node.kwargs.get(mask) is not None for mask in masks)
+    return positional or unclear or any(kwargs.get(mask) is not None for mask in masks)
 
 
 def _pixels(call: LayerCall, k: int) -> int | None:

@@ -169,14 +169,16 @@ Rule = Callable[[LayerCall], list[Ids]]
 """Binds the layer's weights, and returns the channels of every output."""
 
 RULES: dict[str, Rule] = {}
-"""Class to rule. A class of Keras goes by its name, any other by ``module.name``."""
+"""Class to rule. A layer of Keras goes by its name, an operation of Keras 3 by that after ``ops.``, any
+other class by ``module.name``."""
 
 
 def rule(*kinds: str) -> Callable[[Rule], Rule]:
     """Decorator: the rule for layers of these classes, and not of classes derived from them.
 
     Args:
-        kinds: ``Conv2D`` for a class of either Keras, ``my_package.layers.MyConv`` for another.
+        kinds: ``Conv2D`` for a layer of either Keras, ``ops.Add`` for an operation of Keras 3,
+            ``my_package.layers.MyConv`` for any other class.
     """
 
     def enter(function: Rule) -> Rule:

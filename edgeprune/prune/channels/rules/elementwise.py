@@ -9,15 +9,16 @@ import numpy as np
 from edgeprune.prune.channels.identities import Ids
 from edgeprune.prune.channels.rules.base import LayerCall, last_size, rule
 
-
-@rule(
-    *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"),
-    *("Divide", "TrueDivide", "Power", "Negative", "Absolute", "Square", "Sqrt", "Exp"),
-    *("Relu", "Relu6", "Sigmoid", "Silu", "Swish", "Gelu", "Tanh", "Softplus", "Elu", "Selu"),
-    *("HardSigmoid", "HardSilu", "LeakyRelu", "CustomScaleLayer"),
+_OPERATIONS = (
+    "Add Subtract Multiply Divide TrueDivide Maximum Minimum Power Negative Absolute Square Sqrt "
+    "Exp Relu Relu6 Sigmoid Silu Gelu Tanh Softplus Elu Selu HardSigmoid HardSilu LeakyRelu"
 )
+
+
+@rule("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer")
+@rule(*(f"ops.{name}" for name in _OPERATIONS.split()))
 def elementwise(call: LayerCall) -> list[Ids]:
-    """Layers of this kind, and Keras 3's operations of one name with them."""
+    """Layers that merge, and Keras 3's operations."""
     if any(_is_array(value) for value in _constants(call)):
         return call.fixed_outputs("takes a constant of several values")
     size = last_size(call.output_shape)
@@ -52,17 +53,20 @@ def _is_array(value: Any) -> bool:
     return any(size != 1 for size in shape)
 
 
-@rule("Concatenate")
+@rule("Concatenate", "ops.Concatenate")
 def concatenate(call: LayerCall) -> list[Ids]:
     """Along channels they follow one another; along another axis they are the same."""
+    return joined(call, call.layer.axis)
+
+
+def joined(call: LayerCall, axis: int) -> list[Ids]:
+    """The channels of several tensors in a row, or those that they share."""
     rank = len(call.output_shape)
-    if call.layer.axis % rank == rank - 1:
-        return [join(call.inputs)]
+    if axis % rank == rank - 1:
+        made = np.concatenate(call.inputs)
+        if len(made) != last_size(call.output_shape):
+            return call.fixed_outputs("has an output of unknown size")
+        return [made]
     for ids in call.inputs[1:]:
         call.unify(call.inputs[0], ids)
     return [call.inputs[0]]
-
-
-def join(many: list[Ids]) -> Ids:
-    """The channels of several tensors in a row."""
-    return np.concatenate(many)

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeprune.prune.channels.identities import Ids
 from edgeprune.prune.channels.rules.base import LayerCall, last_size, rule
-from edgeprune.prune.channels.rules.elementwise import elementwise, join
+from edgeprune.prune.channels.rules.elementwise import elementwise, joined
 from edgeprune.prune.channels.rules.shapes import reduced, sliced
 
 _BINARY = "add subtract multiply divide truediv maximum minimum pow"
@@ -43,16 +43,12 @@ def _argument(call: LayerCall, name: str, position: int) -> Any:
 
 
 def _reduce(call: LayerCall) -> list[Ids]:
-    return reduced(call, _argument(call, "axis", 1), bool(_argument(call, "keepdims", 2)))
+    return reduced(call, _argument(call, "axis", 1))
 
 
 def _concat(call: LayerCall) -> list[Ids]:
-    axis, rank = _argument(call, "axis", 1), len(call.output_shape)
-    if isinstance(axis, int) and axis % rank == rank - 1:
-        return [join(call.inputs)]
-    for ids in call.inputs[1:]:
-        call.unify(call.inputs[0], ids)
-    return [call.inputs[0]]
+    axis = _argument(call, "axis", 1)
+    return joined(call, axis) if isinstance(axis, int) else call.fixed_outputs("has no known axis")
 
 
 def _get_item(call: LayerCall) -> list[Ids]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgeprune.prune.channels.identities import Ids
-from edgeprune.prune.channels.rules.activations import ELEMENTWISE, function_name
+from edgeprune.prune.channels.rules.activations import is_elementwise
 from edgeprune.prune.channels.rules.base import LayerCall, rule
 
 _GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}
@@ -21,7 +21,7 @@ def recurrent(call: LayerCall) -> list[Ids]:
     if len(call.inputs) > 1 or len(call.node.output_shapes) > 1 or layer.return_state:
         return call.fixed_outputs("is given or returns its state")
     used = (cell.activation, getattr(cell, "recurrent_activation", None))
-    if any(a is not None and function_name(a) not in ELEMENTWISE for a in used):
+    if not all(map(is_elementwise, used)):
         return call.fixed_outputs("has an activation that may mix channels")
     made = call.new(layer.units)
     gates = np.tile(made, _GATES[call.kind])

@@ -21,7 +21,7 @@ def flatten(call: LayerCall) -> list[Ids]:
     return [np.tile(ids, size // len(ids))]
 
 
-@rule("Reshape")
+@rule("Reshape", "ops.Reshape")
 def reshape(call: LayerCall) -> list[Ids]:
     """Row-major: whole rows of channels are joined, or a row is cut in equal parts."""
     ids, size = call.inputs[0], last_size(call.output_shape)
@@ -47,7 +47,7 @@ def permute(call: LayerCall) -> list[Ids]:
     return [call.inputs[0]]
 
 
-@rule("Transpose")
+@rule("ops.Transpose")
 def transpose(call: LayerCall) -> list[Ids]:
     """Keras 3's operation; passes if the channels stay last."""
     axes = call.layer.axes
@@ -56,13 +56,13 @@ def transpose(call: LayerCall) -> list[Ids]:
     return [call.inputs[0]]
 
 
-@rule("Mean", "Sum", "Max", "Min")
+@rule("ops.Mean", "ops.Sum", "ops.Max", "ops.Min")
 def reduce(call: LayerCall) -> list[Ids]:
     """Keras 3's operations; pass if they leave the channels alone."""
-    return reduced(call, call.layer.axis, bool(call.layer.keepdims))
+    return reduced(call, call.layer.axis)
 
 
-def reduced(call: LayerCall, axis: object, keepdims: bool) -> list[Ids]:
+def reduced(call: LayerCall, axis: object) -> list[Ids]:
     """The channels, if they are not among the axes that are reduced."""
     rank = len(call.node.input_shapes[0])
     axes = [axis] if isinstance(axis, int) else axis
@@ -71,7 +71,7 @@ def reduced(call: LayerCall, axis: object, keepdims: bool) -> list[Ids]:
     return [call.inputs[0]]
 
 
-@rule("GetItem")
+@rule("ops.GetItem")
 def get_item(call: LayerCall) -> list[Ids]:
     """Keras 3's operation; passes if it leaves the last axis alone."""
     keys = call.node.args[1] if len(call.node.args) > 1 else call.node.kwargs.get("key")

@@ -41,3 +41,15 @@ def test_a_mask_holds_attention_as_it_is(flavour):
 
     pruned = checked(functional(flavour, body, (6, 3), (6, 6)))
     assert sizes(pruned) == {"free": 2}
+
+
+def test_tensors_by_name_are_not_mixed_up():
+    def body(layers, x, memory):
+        x, memory = layers.Dense(8, name="q")(x), layers.Dense(6, name="kv")(memory)
+        x = layers.MultiHeadAttention(4, 3)(query=x, value=memory, key=memory)
+        x = layers.MultiHeadAttention(4, 3, name="clear")(x, memory, key=memory)
+        return layers.Dense(2)(x)
+
+    pruned = checked(functional("keras", body, (6, 3), (4, 3)))
+    assert pruned.model.get_layer("clear").get_config()["num_heads"] == 2
+    assert "q" not in sizes(pruned)

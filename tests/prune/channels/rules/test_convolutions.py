@@ -108,6 +108,18 @@ def test_an_inner_softmax_holds_its_channels(flavour):
 
 
 @both
+def test_a_function_of_ones_own_holds_its_channels_whatever_its_name(flavour):
+    def relu(x):
+        return x - x[..., :1]
+
+    def body(layers, x):
+        x = layers.Dense(8, activation=relu, name="own")(layers.Flatten()(x))
+        return layers.Dense(4)(layers.Dense(6, name="free")(x))
+
+    assert sizes(checked(functional(flavour, body))) == {"free": 3}
+
+
+@both
 def test_channels_first_is_refused_with_the_layer_and_the_reason(flavour):
     def body(layers, x):
         x = layers.Conv2D(8, 1, data_format="channels_first", name="first")(x)

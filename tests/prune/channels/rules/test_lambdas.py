@@ -55,3 +55,13 @@ def test_operations_of_keras_3_pass():
         return layers.Dense(3)(ops.concatenate([x, layers.Dense(4, name="b")(x)], axis=-1))
 
     assert sizes(checked(functional("keras", body))) == {"a": 4, "b": 2}
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_an_average_over_an_axis_is_not_the_layer_that_averages_tensors(axis):
+    def body(layers, x):
+        x = layers.Conv2D(8, 1, name="a")(x)
+        x = import_keras("keras").ops.average(x, axis=axis)
+        return layers.Dense(3)(layers.Dense(4, name="b")(x))
+
+    assert sizes(checked(functional("keras", body))) == {"b": 2}
