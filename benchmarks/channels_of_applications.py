@@ -126,9 +126,7 @@ def row(flavour: Flavour, name: str) -> tuple[str, bool]:
                 weights=None, input_shape=(size, size, 3), classifier_activation=None
             )
         )
-    for layer in model.layers:
-        if type(layer).__name__ == "Normalization":  # else it goes on with the old weights
-            layer.finalize_state()
+    _wake(model)
     rng = np.random.default_rng(0)
     x = (rng.random((3, size, size, 3)) * rng.random((3, 1, 1, 1))).astype(np.float32)
     started = time.perf_counter()
@@ -147,6 +145,16 @@ def row(flavour: Flavour, name: str) -> tuple[str, bool]:
         *(f"      {count} x {reason}" for reason, count in reasons(pruned).items()),
     ]
     return "\n".join(lines), not failed
+
+
+def _wake(model: Any) -> None:
+    """What weights that were drawn anew leave asleep, in EfficientNet and ConvNeXt."""
+    rng = np.random.default_rng(1)
+    for layer in model.layers:
+        if type(layer).__name__ == "Normalization":  # goes on with the old weights otherwise
+            layer.finalize_state()
+        if type(layer).__name__ == "LayerScale":  # begins at 1e-6, which hides its whole block
+            layer.gamma.assign(rng.uniform(0.8, 1.2, layer.gamma.shape))
 
 
 def reasons(pruned: ChannelPruned) -> Counter[str]:

@@ -62,12 +62,15 @@ def test_the_pruned_model_is_converted_and_runs(flavour):
 
 
 @both
-def test_names_classes_and_frozen_layers_stay(flavour):
+@pytest.mark.parametrize("most", [True, False])
+def test_names_classes_and_frozen_layers_stay(flavour, most):
     model = functional(flavour, residual)
-    model.get_layer("wide").trainable = False
+    model.trainable = most
+    model.get_layer("wide").trainable = not most
     made = checked(model).model
     assert type(made) is type(model) and made.name == model.name
     assert [layer.name for layer in made.layers] == [layer.name for layer in model.layers]
+    assert made.trainable == most
     assert [layer.trainable for layer in made.layers] == [one.trainable for one in model.layers]
     assert len(made.trainable_weights) == len(model.trainable_weights)
 

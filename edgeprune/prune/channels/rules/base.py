@@ -169,8 +169,8 @@ Rule = Callable[[LayerCall], list[Ids]]
 """Binds the layer's weights, and returns the channels of every output."""
 
 RULES: dict[str, Rule] = {}
-"""Class to rule. A layer of Keras goes by its name, an operation of Keras 3 by that after ``ops.``, any
-other class by ``module.name``."""
+"""Class to rule: ``Conv2D`` for a layer of Keras, ``ops.Add`` for an operation of Keras 3, and
+``module.name`` for any other class."""
 
 
 def rule(*kinds: str) -> Callable[[Rule], Rule]:
