@@ -1,0 +1,24 @@
+"""Removes whole channels of a Keras model: what is left is a plain, smaller Keras model."""
+
+from __future__ import annotations
+
+from edgeprune.prune.channels.criteria.base import Criterion
+from edgeprune.prune.channels.groups import Group, Member
+from edgeprune.prune.channels.macs import count_macs
+from edgeprune.prune.channels.masked import masked_dense
+from edgeprune.prune.channels.removal import ChannelPruned, Removed, find_groups, prune_channels
+from edgeprune.prune.channels.rules.base import LayerCall, rule
+
+__all__ = [
+    "ChannelPruned",
+    "Criterion",
+    "Group",
+    "LayerCall",
+    "Member",
+    "Removed",
+    "count_macs",
+    "find_groups",
+    "masked_dense",
+    "prune_channels",
+    "rule",
+]

@@ -1,0 +1,117 @@
+"""Decides how many units of each group go, and which."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from edgeprune.errors import ModelError
+from edgeprune.prune.channels.criteria.base import Criterion, Scores
+from edgeprune.prune.channels.groups import Group
+from edgeprune.prune.channels.identities import Ids
+
+Scope = Literal["local", "global"]
+Choice = Callable[[float], list[Ids]]
+"""From a pruning ratio to the positions of the units to remove, for each group."""
+
+_STEPS = 1024
+"""Ratios are searched in steps of this fraction. Source: ours."""
+
+
+def scores_of(groups: Sequence[Group], criterion: Criterion) -> list[Scores | None]:
+    """The criterion's scores, checked.
+
+    Raises:
+        ModelError: They have another shape, or are not numbers.
+    """
+    found: list[Scores | None] = []
+    for group in groups:
+        scores = criterion(group)
+        if scores is not None and (
+            np.shape(scores) != (group.units,) or not np.isfinite(scores).all()
+        ):
+            raise ModelError(
+                f"the criterion's scores for group {group.name} have the shape "
+                f"{np.shape(scores)}, or are not finite: expected {group.units} numbers"
+            )
+        found.append(scores)
+    return found
+
+
+def local_choice(groups: Sequence[Group], scores: Sequence[Scores | None], round_to: int) -> Choice:
+    """The same share of every group."""
+
+    def choose(ratio: float) -> list[Ids]:
+        counts = [math.floor(ratio * group.units + 1e-9) for group in groups]
+        return _lowest(groups, scores, counts, round_to)
+
+    return choose
+
+
+def global_choice(
+    groups: Sequence[Group], scores: Sequence[Scores | None], round_to: int
+) -> Choice:
+    """The lowest scores of the whole model, counted in channels.
+
+    What limits and rounding keep is not taken from other groups instead.
+    """
+    scored = [k for k, one in enumerate(scores) if one is not None]
+    values = np.concatenate([np.zeros(0), *(scores[k] for k in scored if scores[k] is not None)])
+    owners = np.repeat(scored, [groups[k].units for k in scored]).astype(np.intp)
+    order = np.argsort(values, kind="stable")
+    widths = np.array([groups[k].width for k in owners[order]])
+    taken = np.cumsum(widths)
+
+    def choose(ratio: float) -> list[Ids]:
+        share = ratio * taken[-1] + 1e-9 if len(taken) else 0.0
+        counts = np.bincount(owners[order[taken <= share]], minlength=len(groups))
+        return _lowest(groups, scores, counts.tolist(), round_to)
+
+    return choose
+
+
+def smallest_ratio(choose: Choice, cost: Callable[[list[Ids]], float], most: float) -> float:
+    """The smallest ratio whose cost is at most ``most``; the cost must not grow with the ratio.
+
+    Raises:
+        ModelError: No ratio reaches it.
+    """
+    low, high = 0, _STEPS - 1
+    least = cost(choose(high / _STEPS))
+    if least > most:
+        raise ModelError(
+            f"at most {most:.0f} multiply-accumulates were asked for; with what may be removed "
+            f"{least:.0f} are left"
+        )
+    while low < high:
+        middle = (low + high) // 2
+        if cost(choose(middle / _STEPS)) <= most:
+            high = middle
+        else:
+            low = middle + 1
+    return high / _STEPS
+
+
+def _lowest(
+    groups: Sequence[Group], scores: Sequence[Scores | None], counts: Sequence[int], round_to: int
+) -> list[Ids]:
+    """Of each group the units of lowest score, earlier ones first where scores are equal."""
+    chosen = []
+    for group, values, count in zip(groups, scores, counts, strict=True):
+        if values is None:
+            chosen.append(np.zeros(0, np.intp))
+            continue
+        count = min(count, math.floor(group.max_ratio * group.units + 1e-9))
+        count = group.units - _kept(group, group.units - count, round_to)
+        chosen.append(np.sort(np.argsort(values, kind="stable")[:count]))
+    return chosen
+
+
+def _kept(group: Group, units: int, round_to: int) -> int:
+    """``units``, or as many more as make the channels a multiple of ``round_to``; at least one."""
+    units = max(units, 1)
+    step = round_to // math.gcd(round_to, group.width)
+    return min(-(-units // step) * step, group.units)

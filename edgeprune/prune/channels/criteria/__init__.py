@@ -1,0 +1,1 @@
+"""Criteria by name, one file each: which units of a group matter least."""

@@ -1,0 +1,16 @@
+"""The criterion ``random``: what every other criterion has to beat."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from edgeprune.prune.channels.criteria.base import CRITERIA, Scores
+from edgeprune.prune.channels.groups import Group
+
+
+@CRITERIA.register
+def random(group: Group) -> Scores | None:
+    """Uniform in [0, 1), from a seed that the group's name gives: the same at every call."""
+    return np.random.default_rng(zlib.crc32(group.name.encode())).random(group.units)
