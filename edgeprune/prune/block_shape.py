@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts import BoolArray
+from edgeprune.artifacts import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 
 
@@ -163,3 +163,23 @@ def _n_of_m(scores: NDArray[np.floating], shape: BlockShape) -> BoolArray:
     mask = np.ones(scores.shape, np.bool_)
     mask[:, :end] = kept.reshape(out_channels, end)
     return mask
+
+
+def filled(values: NDArray[np.floating], mask: BoolArray, rows: int) -> FloatArray:
+    """Pruned weights in which a kept block of channels is full or empty, as float32.
+
+    A zero beside others in a block becomes the smallest normal number, as in
+    :func:`edgeprune.prune.blocks.prune_blocks`, so that the runtime counts the block as full.
+
+    Args:
+        values: Shape ``(out_channels, in_features)``.
+        mask: The same shape, True where a weight stays.
+        rows: Output channels in a block.
+    """
+    stored = np.where(mask, values, 0).astype(np.float32)
+    for part in row_parts(len(stored), rows):
+        height = min(rows, part.stop - part.start)
+        used = (stored[part] != 0).reshape(-1, height, stored.shape[1]).any(axis=1)
+        gaps = used.repeat(height, axis=0) & (stored[part] == 0)
+        stored[part][gaps] = np.finfo(np.float32).smallest_normal
+    return stored

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeprune.artifacts import BoolArray, FloatArray
 from edgeprune.errors import ModelError
-from edgeprune.prune.block_shape import BlockShape, row_parts
+from edgeprune.prune.block_shape import BlockShape, filled, row_parts
 from edgeprune.prune.exact_obs import exact_mask
 from edgeprune.prune.patterns.base import Pruning
 from edgeprune.prune.sparse_gpt import sweep
@@ -91,7 +91,7 @@ def second_order(
             values[part] = refit(target[part], damped, mask[part], rows)
         else:
             values[part] = np.where(mask[part] & dead, target[part], swept)
-    return Pruning(_stored(values, mask, shape), mask)
+    return Pruning(filled(values, mask, shape.rows), mask)
 
 
 def refit(target: DoubleArray, hessian: DoubleArray, mask: BoolArray, rows: int = 1) -> DoubleArray:
@@ -136,10 +136,3 @@ def _damping(hessian: DoubleArray, dead: BoolArray) -> DoubleArray:
 def _refit_cost(mask: BoolArray, rows: int) -> float:
     kept = mask[::rows].sum(axis=1, dtype=np.float64)
     return float((2 / 3 * kept**3).sum())
-
-
-def _stored(values: DoubleArray, mask: BoolArray, shape: BlockShape) -> FloatArray:
-    stored = values.astype(np.float32)
-    if shape.rows > 1:
-        stored[mask & (stored == 0)] = np.finfo(np.float32).smallest_normal
-    return stored

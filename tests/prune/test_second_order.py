@@ -200,7 +200,7 @@ def test_inputs_that_are_always_zero_go_first_and_else_keep_their_weights():
 
 def test_blocks_of_channels_stay_full_where_a_weight_comes_out_as_zero():
     weights = np.zeros((4, 6), np.float32)
-    weights[0] = 1
+    weights[0] = 1  # the others come out as zero
     values, mask = second_order(weights, np.eye(6), block_shape("4x1"), 0.5)
     assert (values != 0).tolist() == mask.tolist() and mask.sum() == 12
 
