@@ -125,11 +125,12 @@ def moments(model: Any, spot: Spot, x: Array, dense: Snapshot | None = None) -> 
             with dense.restored():
                 references = _inputs(model, spot, batch)
         for one, reference in zip(inputs, references, strict=True):
-            pairs = zip(unrolled.rows(one), unrolled.rows(reference), strict=True)
+            pairs = zip(unrolled.rows(one, len(x)), unrolled.rows(reference, len(x)), strict=True)
             for rows, reference_rows in pairs:
-                hessian += rows.transpose(0, 2, 1) @ rows
-                if dense is not None:
-                    cross += reference_rows.transpose(0, 2, 1) @ rows
+                for group, inputs_of in enumerate(rows):
+                    hessian[group] += inputs_of.T @ inputs_of  # one array: half of it is saved
+                    if dense is not None:
+                        cross[group] += reference_rows[group].T @ inputs_of
                 count += rows.shape[1]
     hessian *= 2 / max(count, 1)
     cross = hessian if dense is None else cross * (2 / max(count, 1))
@@ -146,7 +147,7 @@ def mean_inputs(model: Any, spot: Spot, x: Array) -> DoubleArray:
     total, count = np.zeros((unrolled.groups, unrolled.in_features)), 0
     for batch in batches(model, x):
         for inputs in _inputs(model, spot, batch):
-            for rows in unrolled.rows(inputs):
+            for rows in unrolled.rows(inputs, len(x)):
                 total += rows.sum(axis=1, dtype=np.float64)
                 count += rows.shape[1]
     return total / max(count, 1)

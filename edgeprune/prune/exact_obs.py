@@ -203,12 +203,13 @@ class _Strips:
         columns = np.arange(self._shape.columns)
         places = (left[:, :, None] * self._shape.columns + columns).reshape(count, -1)
         used = self._vectors[:, : self._taken * self._shape.columns]
-        self._inverse = np.stack(
-            [
-                inverse[np.ix_(kept, kept)] - vectors[:, kept].T @ vectors[:, kept]
-                for inverse, vectors, kept in zip(self._inverse, used, places, strict=True)
-            ]
-        )
+        updated = np.empty((count, places.shape[1], places.shape[1]))
+        for strip, kept in enumerate(places):
+            vectors = used[strip][:, kept]  # one array, so that half of the product is saved
+            np.subtract(
+                self._inverse[strip][np.ix_(kept, kept)], vectors.T @ vectors, out=updated[strip]
+            )
+        self._inverse = updated
         self._weights = np.take_along_axis(self._weights, places[:, None, :], axis=2)
         self._names = np.take_along_axis(self._names, left, axis=1)
         self._barred = np.take_along_axis(self._barred, left, axis=1)

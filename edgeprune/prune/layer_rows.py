@@ -19,6 +19,9 @@ from edgeprune.errors import ModelError
 MOST_ELEMENTS = 1 << 24
 """Of one block of rows: 64 MiB of float32."""
 
+ROWS_PER_FEATURE = 256
+"""Enough for moments whose noise is far below the damping. Source: measured on ResNet-8."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -108,11 +111,16 @@ class Unrolled:
             )
         self._channels_first = getattr(layer, "data_format", None) == "channels_first"
 
-    def rows(self, x: FloatArray) -> Iterator[FloatArray]:
+    def rows(self, x: FloatArray, samples: int = 1) -> Iterator[FloatArray]:
         """The rows that a batch of inputs gives, in blocks of bounded size.
+
+        A convolution on a large map gives more rows than its moments need, and neighbours hardly
+        differ. So every k-th is taken, with an odd k that visits all columns of a map, such that
+        all samples give :data:`ROWS_PER_FEATURE` rows for each element of a row, or all they have.
 
         Args:
             x: The layer's input, ``(n, ...)``.
+            samples: Of how many samples the moments will be; the same x gives the same rows.
 
         Yields:
             Arrays of shape ``(groups, rows, in_features)``.
@@ -121,17 +129,27 @@ class Unrolled:
             x = np.moveaxis(x, 1, -1)
         pixels = int(np.prod(x.shape[1:-1])) if self._window is not None else x[0].size
         block = max(1, MOST_ELEMENTS // max(1, pixels * self.in_features * self.groups))
+        step = self._step(pixels, samples)
         for first in range(0, len(x), block):
-            yield self._rows(x[first : first + block])
+            yield self._rows(x[first : first + block], step)
 
-    def _rows(self, x: FloatArray) -> FloatArray:
+    def _step(self, pixels: int, samples: int) -> int:
+        if self._window is None:
+            return 1
+        rows = pixels // int(np.prod(self._window.strides)) * samples
+        step = max(1, rows // (ROWS_PER_FEATURE * self.in_features))
+        return step - 1 + step % 2
+
+    def _rows(self, x: FloatArray, step: int) -> FloatArray:
         if self._window is None:
             if self._contracted:
                 x = np.moveaxis(x, self._contracted, range(-len(self._contracted), 0))
             return x.reshape(1, -1, self.in_features)
         found = self._window.patches(x)
+        places = np.arange(0, int(np.prod(found.shape[: 1 + len(self._window.size)])), step)
+        found = found[np.unravel_index(places, found.shape[: 1 + len(self._window.size)])]
         if self._depthwise is not None:
-            return _filtered(found, self._depthwise).reshape(1, -1, self.in_features)
+            return _filtered(found, self._depthwise)[None]
         per_group = found.shape[-1] // self.groups
         found = found.reshape(*found.shape[:-1], self.groups, per_group)
         return np.moveaxis(found, -2, 0).reshape(self.groups, -1, self.in_features)
@@ -151,12 +169,11 @@ def _is_transposed(kinds: set[str]) -> bool:
 
 
 def _filtered(patches: FloatArray, kernel: FloatArray) -> FloatArray:
-    """A depthwise convolution: ``(n, *output_size, channels * multiplier)``."""
-    spatial = kernel.ndim - 2
-    *size, channels, multiplier = kernel.shape
-    flat = patches.reshape(*patches.shape[: spatial + 1], int(np.prod(size)), channels)
-    sums = np.einsum("...kc,kcm->...cm", flat, kernel.reshape(-1, channels, multiplier))
-    return np.asarray(sums.reshape(*sums.shape[:-2], channels * multiplier))
+    """A depthwise convolution of patches ``(rows, *size, channels)``, multipliers side by side."""
+    channels, multiplier = kernel.shape[-2:]
+    flat = patches.reshape(len(patches), -1, channels)
+    sums = np.einsum("rkc,kcm->rcm", flat, kernel.reshape(-1, channels, multiplier))
+    return np.asarray(sums.reshape(len(patches), channels * multiplier))
 
 
 def _contracted(layer: Any) -> tuple[int, ...]:
