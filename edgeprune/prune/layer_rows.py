@@ -111,7 +111,7 @@ class Unrolled:
             )
         self._channels_first = getattr(layer, "data_format", None) == "channels_first"
 
-    def rows(self, x: FloatArray, samples: int = 1) -> Iterator[FloatArray]:
+    def rows(self, x: FloatArray, samples: int = 0) -> Iterator[FloatArray]:
         """The rows that a batch of inputs gives, in blocks of bounded size.
 
         A convolution on a large map gives more rows than its moments need, and neighbours hardly
@@ -120,7 +120,7 @@ class Unrolled:
 
         Args:
             x: The layer's input, ``(n, ...)``.
-            samples: Of how many samples the moments will be; the same x gives the same rows.
+            samples: Of how many samples the moments will be; 0 takes every row.
 
         Yields:
             Arrays of shape ``(groups, rows, in_features)``.
