@@ -47,16 +47,10 @@ class Moments:
     Attributes:
         hessian: ``H = 2 X X^T / n`` of shape ``(groups, in_features, in_features)``.
         cross: ``2 X_dense X^T / n`` of the same shape: the dense model's inputs against this one's.
-        rows: n, how many input vectors were seen in each group.
     """
 
     hessian: DoubleArray
     cross: DoubleArray
-    rows: int
-
-    def squared_norms(self) -> DoubleArray:
-        """Of each input feature over all rows, ``(groups, in_features)``."""
-        return np.diagonal(self.hessian, axis1=1, axis2=2) * (self.rows / 2)
 
 
 class Snapshot:
@@ -138,17 +132,26 @@ def moments(model: Any, spot: Spot, x: Array, dense: Snapshot | None = None) -> 
         raise ModelError(
             f"layer {spot.layer.name!r}: calibration samples give inputs of inf or nan"
         )
-    return Moments(hessian, cross, count)
+    return Moments(hessian, cross)
 
 
 def mean_inputs(model: Any, spot: Spot, x: Array) -> DoubleArray:
     """Mean of a layer's inputs, ``(groups, in_features)``, as :func:`moments` unrolls them."""
+    return _mean(model, spot, x, 1)
+
+
+def mean_squared_inputs(model: Any, spot: Spot, x: Array) -> DoubleArray:
+    """Mean of a layer's squared inputs, ``(groups, in_features)``, half of H's diagonal."""
+    return _mean(model, spot, x, 2)
+
+
+def _mean(model: Any, spot: Spot, x: Array, power: int) -> DoubleArray:
     unrolled = Unrolled(spot.layer)
     total, count = np.zeros((unrolled.groups, unrolled.in_features)), 0
     for batch in batches(model, x):
         for inputs in _inputs(model, spot, batch):
             for rows in unrolled.rows(inputs, len(x)):
-                total += rows.sum(axis=1, dtype=np.float64)
+                total += (rows**power).sum(axis=1, dtype=np.float64)
                 count += rows.shape[1]
     return total / max(count, 1)
 

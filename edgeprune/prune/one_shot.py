@@ -17,9 +17,9 @@ from edgeprune.errors import ModelError
 from edgeprune.prune.block_shape import BlockShape, block_shape, filled, lowest_removed
 from edgeprune.prune.capture import (
     Calibration,
-    Moments,
     Snapshot,
     batches,
+    mean_squared_inputs,
     moments,
     squared_gradients,
 )
@@ -153,10 +153,9 @@ class _Layer:
         self._spot = spot
         self._weight = weight
 
-    def squared_input_norms(self) -> ScoreArray:
-        found: Moments = moments(self._run.model, self._spot, self._run.calibration.x)
-        norms = found.squared_norms()
-        return norms.repeat(self._weight.variable.shape[-1] // len(norms), axis=0)
+    def mean_squared_inputs(self) -> ScoreArray:
+        found = mean_squared_inputs(self._run.model, self._spot, self._run.calibration.x)
+        return found.repeat(self._weight.variable.shape[-1] // len(found), axis=0)
 
     def squared_gradients(self) -> ScoreArray:
         values = self._run.squared_gradients[self._weight.name]

@@ -14,7 +14,7 @@ class Made:
     def __init__(self, scale=None, seed=0):
         self.scale, self.seed = scale, seed
 
-    def squared_input_norms(self):
+    def mean_squared_inputs(self):
         return np.tile(np.array([[4.0, 1.0, 0.0]]), (2, 1))
 
     def squared_gradients(self):

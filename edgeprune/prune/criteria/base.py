@@ -29,8 +29,8 @@ class Scores(NamedTuple):
 class Evidence(Protocol):
     """What calibration tells about one layer; collected when asked for."""
 
-    def squared_input_norms(self) -> ScoreArray:
-        """Sum of each input's squares, ``(out_channels, in_features)``; rows of a group agree."""
+    def mean_squared_inputs(self) -> ScoreArray:
+        """Of each input, ``(out_channels, in_features)``; rows of a group agree."""
 
     def squared_gradients(self) -> ScoreArray:
         """Mean over samples of the loss's squared gradient, ``(out_channels, in_features)``."""
