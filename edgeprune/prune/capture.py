@@ -1,0 +1,218 @@
+"""What calibration samples tell about a layer: moments of its inputs, and gradients of a loss.
+
+Layers are calibrated one at a time and in batches, so memory is bounded by one layer's moments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprune.artifacts import Array, FloatArray
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import call, flat_outputs, import_tensorflow, quiet
+from edgeprune.prune.intercept import Spot, run_until
+from edgeprune.prune.keras_model import Weight
+from edgeprune.prune.layer_rows import Unrolled
+from edgeprune.prune.loss import loss_for
+
+DoubleArray = NDArray[np.float64]
+
+BATCH = 64
+"""Samples in a run of the model, unless it insists on a number. Source: ours."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Samples to prune with.
+
+    Attributes:
+        x: Inputs ``(n, ...)``; a few hundred will do.
+        y: Targets ``(n, ...)``, which only the criterion ``taylor`` needs, or None.
+    """
+
+    x: Array
+    y: Array | None = None
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Second moments of one layer's inputs, an entry per group of a grouped convolution.
+
+    Attributes:
+        hessian: ``H = 2 X X^T / n`` of shape ``(groups, in_features, in_features)``.
+        cross: ``2 X_dense X^T / n`` of the same shape: the dense model's inputs against this one's.
+    """
+
+    hessian: DoubleArray
+    cross: DoubleArray
+
+
+class Snapshot:
+    """A model's weights at one time, to be put back for a while."""
+
+    def __init__(self, model: Any) -> None:
+        """Copies all weights."""
+        self._kept = [(variable, np.array(variable.numpy())) for variable in model.weights]
+
+    @contextlib.contextmanager
+    def restored(self) -> Iterator[None]:
+        """Within the block the model has its old weights, also where an exception leaves it."""
+        changed = []
+        for variable, old in self._kept:
+            new = np.array(variable.numpy())
+            if not np.array_equal(new, old):
+                changed.append((variable, new))
+                variable.assign(old)
+        try:
+            yield
+        finally:
+            for variable, new in changed:
+                variable.assign(new)
+
+
+def batches(model: Any, x: Array, size: int = BATCH) -> Iterator[Array]:
+    """Splits samples as the model wants them; what fills no fixed batch is left out.
+
+    Raises:
+        ModelError: The model insists on batches of more samples than there are.
+    """
+    fixed = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
+    if fixed is not None and fixed > len(x):
+        raise ModelError(f"the model wants batches of {fixed}, and there are {len(x)} samples")
+    size = fixed or size
+    end = len(x) // size * size if fixed else len(x)
+    for first in range(0, end, size):
+        yield x[first : first + size]
+
+
+def moments(model: Any, spot: Spot, x: Array, dense: Snapshot | None = None) -> Moments:
+    """Second moments of a layer's inputs while the model runs on samples.
+
+    Products are float32 within a block of rows and summed in float64.
+
+    Source: H is the Hessian of the layer's squared output error with respect to one row of its
+    weights; Frantar and Alistarh 2022, "Optimal Brain Compression", section 3.
+
+    Args:
+        model: One input; unchanged.
+        spot: The layer, from :func:`edgeprune.prune.intercept.spots`.
+        x: Samples ``(n, ...)``.
+        dense: The weights of the dense model, for ``cross``; None takes the model as it is.
+
+    Raises:
+        ModelError: The layer's inputs are not finite, or it is of an unsuitable kind.
+    """
+    unrolled = Unrolled(spot.layer)
+    shape = (unrolled.groups, unrolled.in_features, unrolled.in_features)
+    hessian, cross, count = np.zeros(shape), np.zeros(shape), 0
+    for batch in batches(model, x):
+        inputs = _inputs(model, spot, batch)
+        if dense is None:
+            references = inputs
+        else:
+            with dense.restored():
+                references = _inputs(model, spot, batch)
+        for one, reference in zip(inputs, references, strict=True):
+            pairs = zip(unrolled.rows(one, len(x)), unrolled.rows(reference, len(x)), strict=True)
+            for rows, reference_rows in pairs:
+                for group, inputs_of in enumerate(rows):
+                    hessian[group] += inputs_of.T @ inputs_of  # one array: half of it is saved
+                    if dense is not None:
+                        cross[group] += reference_rows[group].T @ inputs_of
+                count += rows.shape[1]
+    hessian *= 2 / max(count, 1)
+    cross = hessian if dense is None else cross * (2 / max(count, 1))
+    if not (np.isfinite(hessian).all() and np.isfinite(cross).all()):
+        raise ModelError(
+            f"layer {spot.layer.name!r}: calibration samples give inputs of inf or nan"
+        )
+    return Moments(hessian, cross)
+
+
+def mean_inputs(model: Any, spot: Spot, x: Array) -> DoubleArray:
+    """Mean of a layer's inputs, ``(groups, in_features)``, as :func:`moments` unrolls them."""
+    return _mean(model, spot, x, 1)
+
+
+def mean_squared_inputs(model: Any, spot: Spot, x: Array) -> DoubleArray:
+    """Mean of a layer's squared inputs, ``(groups, in_features)``, half of H's diagonal."""
+    return _mean(model, spot, x, 2)
+
+
+def _mean(model: Any, spot: Spot, x: Array, power: int) -> DoubleArray:
+    unrolled = Unrolled(spot.layer)
+    total, count = np.zeros((unrolled.groups, unrolled.in_features)), 0
+    for batch in batches(model, x):
+        for inputs in _inputs(model, spot, batch):
+            for rows in unrolled.rows(inputs, len(x)):
+                total += (rows**power).sum(axis=1, dtype=np.float64)
+                count += rows.shape[1]
+    return total / max(count, 1)
+
+
+def _inputs(model: Any, spot: Spot, batch: Array) -> list[FloatArray]:
+    found: list[FloatArray] = []
+    run_until(model, spot, batch, found.append)
+    return found
+
+
+def squared_gradients(
+    model: Any, weights: Sequence[Weight], calibration: Calibration
+) -> dict[str, FloatArray]:
+    """Mean over samples of the squared gradient of the loss, by name, in each kernel's own shape.
+
+    The model runs as at inference, one sample at a time, because squares of sums are not sums of
+    squares.
+
+    Raises:
+        ModelError: There are no targets, or they do not fit the model's output.
+    """
+    tf = import_tensorflow()
+    if calibration.y is None:
+        raise ModelError("the criterion taylor needs targets: give labels with the samples")
+    x, y = calibration.x, calibration.y
+    probe = next(batches(model, x))
+    outputs = flat_outputs(call(model, [tf.constant(probe)], training=False))
+    if len(outputs) != 1:
+        raise ModelError(f"taylor needs a model with one output, this one has {len(outputs)}")
+    _, loss = loss_for(outputs[0].numpy(), y)
+    variables = [_watched(weight.variable) for weight in weights]
+    squares = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in variables]
+    step = _gradient_step(model, loss, variables, squares)
+    count = 0
+    with quiet():
+        for batch, targets in zip(batches(model, x, 1), batches(model, y, 1), strict=True):
+            step(tf.constant(batch), tf.constant(targets))
+            count += 1
+    return {
+        weight.name: total.numpy() / count for weight, total in zip(weights, squares, strict=True)
+    }
+
+
+def _gradient_step(
+    model: Any, loss: Callable[[Any, Any], Any], variables: list[Any], squares: list[Any]
+) -> Callable[[Any, Any], None]:
+    tf = import_tensorflow()
+
+    def step(x: Any, y: Any) -> None:
+        with tf.GradientTape() as tape:
+            tape.watch(variables)
+            value = loss(y, flat_outputs(call(model, [x], training=False))[0])
+        for total, gradient in zip(squares, tape.gradient(value, variables), strict=True):
+            if gradient is not None:
+                total.assign_add(tf.square(tf.cast(gradient, tf.float32)))
+
+    compiled: Callable[[Any, Any], None] = tf.function(step, autograph=False)
+    return compiled
+
+
+def _watched(variable: Any) -> Any:
+    """The TensorFlow variable, which the tape watches; Keras 3 wraps it, Keras 2 does not."""
+    value = getattr(variable, "value", None)
+    return variable if value is None or callable(value) else value

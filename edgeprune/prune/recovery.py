@@ -1,0 +1,86 @@
+"""Makes up for some of the damage of pruning from calibration data alone, without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import Array
+from edgeprune.prune.batch_norm import measure_again
+from edgeprune.prune.capture import BATCH, DoubleArray, mean_inputs
+from edgeprune.prune.intercept import Spot
+from edgeprune.prune.keras_model import Weight
+
+RECOVERIES = ("batch_norm", "bias")
+"""In the order in which they are done: biases make up for what the statistics leave."""
+
+
+def re_estimate_batch_norm(model: Any, x: Array) -> None:
+    """Measures batch normalization's means and variances anew on calibration samples.
+
+    Source: as :func:`edgeprune.prune.batch_norm.measure_again`.
+
+    Args:
+        model: Changed in place; frozen layers are left alone.
+        x: Inputs ``(n, ...)``; what fills no batch is not used.
+    """
+    fixed = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
+    measure_again(model, x, np.arange(len(x)), int(fixed or min(BATCH, len(x))))
+
+
+def mean_outputs(
+    model: Any, spots: Sequence[Spot], weights: Mapping[int, Weight], x: Array
+) -> list[DoubleArray]:
+    """Mean of each layer's output before bias and activation, ``(out_channels,)`` each.
+
+    Args:
+        model: Run as at inference.
+        spots: The layers.
+        weights: By ``id`` of the layer, its kernel.
+        x: Inputs ``(n, ...)``.
+    """
+    return [_mean_output(model, spot, weights[id(spot.layer)], x) for spot in spots]
+
+
+def correct_biases(
+    model: Any,
+    spots: Sequence[Spot],
+    weights: Mapping[int, Weight],
+    x: Array,
+    dense_means: Sequence[DoubleArray],
+) -> None:
+    """Shifts biases so that each channel's mean output is that of the dense model again.
+
+    Layers come in the order in which they run, each measured behind the corrected ones. A layer
+    whose output goes into batch normalization needs none: that subtracts the mean anyway, and
+    its statistics may have been measured anew.
+
+    Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
+    Correction", section 4.2, with means measured instead of derived.
+
+    Args:
+        model: Changed in place.
+        spots: The layers.
+        weights: By ``id`` of the layer, its pruned kernel.
+        x: Inputs ``(n, ...)``.
+        dense_means: From :func:`mean_outputs` of the dense model.
+    """
+    for spot, wanted in zip(spots, dense_means, strict=True):
+        if needs_bias(spot):
+            shift = wanted - _mean_output(model, spot, weights[id(spot.layer)], x)
+            old = np.asarray(spot.layer.bias.numpy())
+            spot.layer.bias.assign(old + shift.reshape(old.shape).astype(old.dtype))
+
+
+def needs_bias(spot: Spot) -> bool:
+    """Whether the layer has a bias whose correction is of use."""
+    return spot.batch_norm is None and getattr(spot.layer, "bias", None) is not None
+
+
+def _mean_output(model: Any, spot: Spot, weight: Weight, x: Array) -> DoubleArray:
+    means = mean_inputs(model, spot, x)
+    groups, in_features = means.shape
+    matrix = weight.matrix().astype(np.float64).reshape(groups, -1, in_features)
+    return np.asarray(np.einsum("goi,gi->go", matrix, means).reshape(-1))

@@ -1,0 +1,152 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from keras_nets import FLAVOURS, KINDS, build, dataset
+
+from edgeprune.errors import ModelError, UnknownPart
+from edgeprune.keras_flavours import import_keras
+from edgeprune.prune.block_shape import block_shape, lowest_removed
+from edgeprune.prune.capture import Calibration
+from edgeprune.prune.criteria.base import CRITERIA
+from edgeprune.prune.keras_model import prunable_weights, walk
+from edgeprune.prune.one_shot import one_shot
+
+METHODS = (*CRITERIA.names(), "second_order")
+
+
+def calibration(n=64):
+    data = dataset(n)
+    return Calibration(data.x_train, data.y_train)
+
+
+def pruned(model, criterion, pattern="unstructured", sparsity=0.5, **rest):
+    weights = [dataclasses.replace(w, pattern=pattern) for w in prunable_weights(model, "all")]
+    return weights, one_shot(
+        model, weights, calibration(), criterion=criterion, sparsity=sparsity, **rest
+    )
+
+
+def answers(model):
+    return np.asarray(model(calibration().x, training=False))
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model_is_pruned_to_second_order(flavour, kind):
+    model = build(flavour, kind)
+    before = [np.array(w.value()) for w in prunable_weights(model, "all")]
+    weights, masks = pruned(model, "second_order")
+    for weight, old in zip(weights, before, strict=True):
+        mask = masks[weight.name]
+        assert mask.shape == old.shape and (~mask).sum() == (old.size + 1) // 2
+        assert not weight.value()[~mask].any()
+        assert not np.allclose(weight.value()[mask], old[mask])
+    assert np.isfinite(answers(model)).all()
+    assert all("call" not in layer.__dict__ for _, layer in walk(model))
+
+
+@pytest.mark.parametrize(
+    ("method", "pattern"),
+    [
+        *((method, "unstructured") for method in METHODS),
+        *((method, pattern) for method in METHODS[-2:] for pattern in ("2x1", "1x2", "2:4")),
+    ],
+)
+def test_every_method_and_every_shape_prunes_the_asked_share(method, pattern):
+    model = build("tf_keras", "functional")
+    weights, masks = pruned(model, method, pattern)
+    for weight in weights:
+        mask = masks[weight.name]
+        matrix = mask.reshape(-1, mask.shape[-1]).T
+        shape = block_shape(pattern)
+        if method == "wanda" and not shape.group:
+            blocks = matrix[:: shape.rows, :: shape.columns]
+            kept = blocks.shape[1] - np.floor(blocks.shape[1] / 2 + 0.5)
+            assert (blocks.sum(axis=1) == kept).all()
+        else:  # what a shape leaves alone is what it would remove again
+            assert np.array_equal(lowest_removed(matrix.astype(float), shape, 0.5), matrix)
+        assert not weight.value()[~mask].any()
+
+
+def test_second_order_changes_the_answers_less_than_magnitude_does():
+    dense = answers(build("keras", "sequential"))
+    changes = {}
+    for method in ("magnitude", "second_order"):
+        model = build("keras", "sequential")
+        pruned(model, method, sparsity=0.6, recovery=())
+        changes[method] = np.abs(answers(model) - dense).mean()
+    assert changes["second_order"] < 0.7 * changes["magnitude"]
+
+
+def test_each_tensor_can_have_its_own_sparsity():
+    model = build("keras", "sequential")
+    names = [weight.name for weight in prunable_weights(model, "all")]
+    wanted = dict(zip(names, (0.0, 0.25, 0.75), strict=True))
+    _, masks = pruned(model, "second_order", sparsity=wanted)
+    for name, share in wanted.items():
+        assert (~masks[name]).sum() == np.floor(share * masks[name].size + 0.5)
+    with pytest.raises(ModelError, match="no sparsity is given for mix/kernel"):
+        pruned(model, "second_order", sparsity={"stem/kernel": 0.5})
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_grouped_convolutions_are_pruned_group_by_group(flavour):
+    keras = import_keras(flavour)
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((6, 6, 3)), layers.Conv2D(4, 1), layers.Conv2D(6, 3, groups=2)]
+    )
+    for method in ("wanda", "second_order"):
+        weights, masks = pruned(model, method)
+        assert (~masks[weights[1].name]).mean() == 0.5
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_recovery_brings_mean_outputs_back(flavour):
+    dense = answers(build(flavour, "subclassed"))  # ends in logits with a bias
+    off = {}
+    for recovery in ((), ("bias",), ("batch_norm", "bias")):
+        model = build(flavour, "subclassed")
+        moving = np.asarray(model.norm.moving_mean.numpy()).copy()
+        pruned(model, "magnitude", sparsity=0.7, recovery=recovery)
+        off[recovery] = np.abs(answers(model).mean(axis=0) - dense.mean(axis=0)).max()
+        moved = not np.array_equal(moving, np.asarray(model.norm.moving_mean.numpy()))
+        assert moved == ("batch_norm" in recovery)
+    assert off[("bias",)] < 1e-4 < off[()]
+    assert off[("batch_norm", "bias")] < 1e-4
+
+
+def test_the_same_seed_gives_the_same_random_masks():
+    masks = [pruned(build("keras", "sequential"), "random", seed=k)[1] for k in (1, 1, 2)]
+    assert all(np.array_equal(masks[0][name], masks[1][name]) for name in masks[0])
+    assert not all(np.array_equal(masks[0][name], masks[2][name]) for name in masks[0])
+
+
+@pytest.mark.parametrize(
+    ("rest", "error", "line"),
+    [
+        ({"criterion": "size"}, UnknownPart, "no criterion is called 'size'"),
+        ({"criterion": "l1", "recovery": ("luck",)}, ModelError, "no recovery is called 'luck'"),
+        ({"criterion": "l1", "sparsity": 1.0}, ModelError, r"sparsity must be in \[0, 1\)"),
+        ({"criterion": "l1", "pattern": "kernel"}, ModelError, "is no shape of blocks"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_is_changed(rest, error, line):
+    model = build("keras", "sequential")
+    before = model.get_weights()
+    with pytest.raises(error, match=line):
+        pruned(model, **rest)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_weights_of_another_model_are_refused():
+    with pytest.raises(ModelError, match="stem/kernel belongs to no layer of the model"):
+        one_shot(
+            build("keras", "sequential"),
+            prunable_weights(build("keras", "sequential"), "all"),
+            calibration(),
+            criterion="l1",
+            sparsity=0.5,
+        )
