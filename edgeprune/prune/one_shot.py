@@ -26,7 +26,7 @@ from edgeprune.prune.capture import (
 from edgeprune.prune.criteria.base import CRITERIA, ScoreArray
 from edgeprune.prune.intercept import Spot, spots
 from edgeprune.prune.keras_model import Weight, walk
-from edgeprune.prune.patterns.base import Pruning
+from edgeprune.prune.patterns import Pruning
 from edgeprune.prune.recovery import (
     RECOVERIES,
     correct_biases,

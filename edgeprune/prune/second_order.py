@@ -12,7 +12,7 @@ from edgeprune.artifacts import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.prune.block_shape import BlockShape, filled, row_parts
 from edgeprune.prune.exact_obs import exact_mask
-from edgeprune.prune.patterns.base import Pruning
+from edgeprune.prune.patterns import Pruning
 from edgeprune.prune.sparse_gpt import sweep
 
 DAMPING = 0.01
@@ -58,7 +58,7 @@ def second_order(
         Values and mask; ``floor(sparsity * n + 0.5)`` of ``n`` blocks are zero. Inputs that were
         zero in every sample go first; where one stays, its weight stays as it was. In blocks of
         channels a kept weight that comes out as zero is the smallest normal number instead, as in
-        :func:`edgeprune.prune.blocks.prune_blocks`.
+        :meth:`edgeprune.prune.patterns.blocks.Blocks.finish`.
 
     Raises:
         ModelError: The shape cannot have this sparsity, or weights are not finite.
