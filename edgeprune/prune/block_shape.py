@@ -169,7 +169,8 @@ def filled(values: NDArray[np.floating], mask: BoolArray, rows: int) -> FloatArr
     """Pruned weights in which a kept block of channels is full or empty, as float32.
 
     A zero beside others in a block becomes the smallest normal number, as in
-    :meth:`edgeprune.prune.patterns.blocks.Blocks.finish`, so that the runtime counts the block as full.
+    :meth:`edgeprune.prune.patterns.blocks.Blocks.finish`: the runtime then counts the block as
+    full.
 
     Args:
         values: Shape ``(out_channels, in_features)``.

@@ -62,9 +62,9 @@ def is_lost(seen: Sequence[Seen], floor: float) -> bool:
     is still missed though every epoch that is left gained as much as the best one since it
     settled, which is more than training with a falling learning rate brings. Source: ours.
 
-    >>> is_lost([Seen(0.8, 0.70, 3), Seen(0.8, 0.72, 2)], floor=0.75)
+    >>> is_lost([Seen(0.8, 0.70, 3), Seen(0.8, 0.72, 2)], floor=0.77)
     True
-    >>> is_lost([Seen(0.8, 0.70, 3), Seen(0.8, 0.72, 2)], floor=0.74)
+    >>> is_lost([Seen(0.8, 0.70, 3), Seen(0.8, 0.72, 2)], floor=0.75)
     False
     """
     last = seen[-1]
