@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeprune.artifacts import Accuracy, Dataset
+from edgeprune.artifacts import Accuracy
 from edgeprune.board import Cpu
 from edgeprune.explain import explain
 from edgeprune.macs import Size, size
-from edgeprune.verify import accuracy
 
 
 @dataclass(frozen=True)
@@ -31,18 +30,17 @@ class Effect:
     instructions: float | None
 
 
-def effect(name: str, network: bytes, file: bytes, data: Dataset | None, cpu: Cpu) -> Effect:
+def effect(name: str, network: bytes, file: bytes, accuracy: Accuracy | None, cpu: Cpu) -> Effect:
     """Measures one network.
 
     Args:
         name: See :class:`Effect`.
         network: Float TFLite with dense storage.
         file: What is made of it.
-        data: The user's, or None.
+        accuracy: Of the file, or None.
         cpu: The board's cores.
 
     Raises:
-        ModelError: A file is damaged, or the host cannot run it.
+        ModelError: A file is damaged.
     """
-    score = None if data is None else accuracy(file, data)
-    return Effect(name, size(network), len(file), score, explain(file, cpu).instructions)
+    return Effect(name, size(network), len(file), accuracy, explain(file, cpu).instructions)

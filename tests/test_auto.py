@@ -4,7 +4,7 @@ import nets
 import pytest
 
 from edgeprune import auto
-from edgeprune.auto import choose
+from edgeprune.auto import choose, gentler
 from edgeprune.board import Cpu, load_board
 from edgeprune.cli.options import recipe_of
 from edgeprune.recipe import Recipe, load_recipe
@@ -138,3 +138,54 @@ def test_predictions_come_from_the_graph_that_would_run(cpu):
     assert found.int8 == pytest.approx(found.dense * (0.33 if cpu is A76 else 0.83))
     thin = auto._costs(nets.eligible(sparsity=0.0, size=32), cpu, asked(sparsity=0.5).prune)
     assert thin.layers == 0 and dataclasses.astuple(thin)[0] == found.dense
+
+
+def ladder(recipe, *, is_trainable=True):
+    found = []
+    while recipe is not None:
+        found.append((*summary(recipe), recipe.quantize.qat_epochs))
+        recipe = gentler(recipe, is_trainable=is_trainable)
+    return found[1:]
+
+
+def in_force(sparsity, pattern, mode, fixed=()):
+    recipe = Recipe(fixed=fixed)
+    table = dataclasses.replace(recipe.prune, sparsity=sparsity, pattern=pattern)
+    quantize = dataclasses.replace(recipe.quantize, mode=mode)
+    return dataclasses.replace(recipe, prune=table, quantize=quantize, why="so")
+
+
+def test_gentler_recipes_lose_less_at_each_step_and_come_to_an_end():
+    assert ladder(in_force(0.8, "kernel", "int8-weights")) == [
+        (0.8, "unstructured", "int8-weights", 0),
+        (0.0, "unstructured", "int8", 0),
+        (0.0, "unstructured", "int8", 2),
+        (0.0, "unstructured", "int8-weights", 0),
+    ]
+    assert ladder(in_force(0.0, "unstructured", "int8"), is_trainable=False) == [
+        (0.0, "unstructured", "int8-weights", 0)
+    ]
+
+
+def test_gentler_recipes_keep_what_the_user_fixed():
+    fixed = in_force(0.9, "2x1", "int8-weights", ("sparsity", "pattern", "quantize"))
+    assert ladder(fixed) == []
+    assert ladder(in_force(0.9, "kernel", "none", ("sparsity", "quantize"))) == [
+        (0.9, "unstructured", "none", 0)
+    ]
+    assert ladder(in_force(0.9, "2x1", "int8-weights", ("sparsity", "pattern"))) == [
+        (0.9, "2x1", "none", 0)
+    ]
+
+
+def test_a_network_that_nothing_is_done_to_is_no_recipe():
+    assert ladder(in_force(0.8, "unstructured", "none", ("quantize",))) == []
+
+
+def test_a_named_recipe_has_no_gentler_one():
+    assert gentler(load_recipe("int8"), is_trainable=True) is None
+
+
+def test_a_recipe_in_force_is_not_chosen_again():
+    recipe = in_force(0.3, "1x4", "fp16")
+    assert chosen(A72, recipe) is recipe

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import threading
+import types
 
 import emulated
 import forced
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 
 from edgeprune import cli, graph, verify
+from edgeprune.artifacts import Accuracy
 from edgeprune.board import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
-from edgeprune.pipeline import Request, compress, deploy
+from edgeprune.pipeline import Request, accuracy_limit, compress, deploy
+from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.progress import Progress
 from edgeprune.recipe import ClusterTable, QuantizeTable, RunTable, load_recipe
 from edgeprune.report.history import runs
@@ -90,26 +93,49 @@ def test_a_file_that_nothing_changes_is_one_variant(folder):
     assert (folder / "out" / "deployed.tflite").read_bytes() == nets.eligible()
 
 
-def test_an_accuracy_that_falls_too_far_is_exit_code_1_and_still_reported(folder, capsys):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(30, 16)).astype(np.float32)
-    net = nets.Net()
-    tflite = net.build(net.dense(net.input(1, 16), 8))
+@pytest.fixture
+def scored(folder):
+    """A network whose own answers are the labels, so that it is always right."""
+    x = np.random.default_rng(0).normal(size=(60, 32, 32, 3)).astype(np.float32)
+    tflite = nets.eligible(sparsity=0.0, size=32)
     (folder / "net.tflite").write_bytes(tflite)
     host = verify.HostModel(tflite, reference=True)
     labels = np.array([host([row[None]])[0].argmax() for row in x])
     np.savez(folder / "d.npz", x_test=x, y_test=labels)
-    argv = ["deploy", "net.tflite", "--board", "local", "--recipe", "fast.toml"]
-    argv += ["--data", "d.npz", "--sparsity", "0.98", "--max-accuracy-drop", "0.0"]
+    return folder
+
+
+def exit_code(*argv):
     with pytest.raises(SystemExit) as done:
-        cli.main([*argv, "--output", "out"])
-    assert done.value.code == 1
-    assert "accuracy fell by" in capsys.readouterr().err
-    accuracy = [
-        v["accuracy"] for v in json.loads((folder / "out/result.json").read_text())["variants"]
-    ]
-    assert accuracy[0] == {"metric": "top1", "value": 1.0, "samples": 30}
-    assert accuracy[1]["value"] < 1.0
+        cli.main([str(word) for word in argv])
+    return done.value.code
+
+
+LIMIT = ("net.tflite", "--data", "d.npz", "--max-accuracy-drop")
+
+
+@pytest.mark.parametrize("command", [("deploy", "--board", "local"), ("compress", "-o", "out")])
+def test_a_limit_that_cannot_be_kept_is_exit_code_1_and_nothing_is_written(scored, capsys, command):
+    before = sorted(scored.iterdir())
+    assert exit_code(*command, *LIMIT, 0, "--recipe", "fast.toml", "--sparsity", 0.98) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "--max-accuracy-drop 0 cannot be kept on 60 test samples: 98% sparse" in said
+    assert sorted(scored.iterdir()) == before
+
+
+def test_auto_goes_on_with_what_keeps_the_limit_and_says_what_did_not(scored, capsys):
+    flags = ("--board", "rpi4", "--no-verify", "--json", "-o", "out.tflite")
+    assert exit_code("compress", *LIMIT, 1, *flags) == 0
+    first = json.loads(capsys.readouterr().out)
+    (scored / "out.tflite").unlink()
+    assert exit_code("compress", *LIMIT, 0.1, *flags) == 0
+    found = json.loads(capsys.readouterr().out)
+    lossy, kept = (one["effects"][-1]["accuracy"]["value"] for one in (first, found))
+    assert lossy < 0.9 <= kept
+    recipe = found["recipe"]
+    assert recipe["prune"]["sparsity"] == 0 and recipe["quantize"]["mode"].startswith("int8")
+    assert "int8, because 80% sparse, pattern" in recipe["why"]
+    assert any("chose among recipes by the test samples" in line for line in found["notes"])
 
 
 @pytest.fixture
@@ -196,11 +222,22 @@ def test_a_connection_lost_on_the_way_is_exit_code_3_and_the_next_run_succeeds(
     folder = over_ssh
     (folder / "long.toml").write_text("[run]\nsessions = 50\nruns = 1000\n")
     argv = ["deploy", "net.tflite", "--board", "box", "--bench", "bench.toml", "--output", "out"]
-    strike = threading.Timer(after_s, lab.device.kill_sessions)
-    strike.start()
-    with pytest.raises(SystemExit) as done:
-        cli.main([*argv, "--recipe", "long.toml"])
-    strike.join()
+    ended = threading.Event()
+
+    def strike():
+        """From then on: at a single moment there might be no connection."""
+        ended.wait(after_s)
+        while not ended.wait(0.05):
+            lab.device.kill_sessions()
+
+    striking = threading.Thread(target=strike)
+    striking.start()
+    try:
+        with pytest.raises(SystemExit) as done:
+            cli.main([*argv, "--recipe", "long.toml"])
+    finally:
+        ended.set()
+        striking.join()
     assert done.value.code == 3, capsys.readouterr().err
     assert not (folder / "out").exists()
     assert lab.gone("edgeprune-agent")
@@ -284,3 +321,12 @@ def test_a_keras_model_is_pruned_clustered_trained_with_rounding_and_quantized(f
     assert names == {one.name for one in done.clustered.tensors}
     assert all(one.zeros_after >= one.zeros_before for one in done.tensor_errors)
     assert all(1 <= one.distinct <= 6 for one in done.clustered.tensors)
+
+
+@pytest.mark.parametrize("right", range(1, 60))
+def test_a_drop_of_exactly_the_limit_keeps_it(right, monkeypatch, folder):
+    scores = {"dense": Accuracy("top1", 1.0, 60), "deployed": Accuracy("top1", right / 60, 60)}
+    fake = types.SimpleNamespace(scores=scores)
+    monkeypatch.setattr(accuracy_limit, "compress", lambda *_: fake)
+    asked = request(folder, "local", max_accuracy_drop=(60 - right) / 60)
+    assert compress_within_limit(asked, None, Progress()) is fake

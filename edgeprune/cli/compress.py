@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from edgeprune.cli.options import (
+    data_options,
     json_option,
     load_options,
     model_argument,
@@ -30,7 +31,7 @@ from edgeprune.recipe import Recipe
     help=".tflite or .epz file to write.",
 )
 @click.option("--board", default="rpi4", show_default=True, help="Kind of board to build for.")
-@click.option("--data", help=".npz file, folder of images by class, or package.module:function.")
+@data_options
 @recipe_options
 @click.option("--no-verify", is_flag=True, help="Do not compare outputs on the board's kernels.")
 @load_options

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgeprune.cli.options import (
+    data_options,
     device_options,
     finish,
     json_option,
@@ -15,25 +16,19 @@ from edgeprune.cli.options import (
     model_argument,
     recipe_options,
 )
-from edgeprune.errors import ConfigError
 from edgeprune.recipe import Recipe
 
 
 @click.command(epilog="Example: edgeprune deploy --board rpi4-emulated --data digits.npz digits.h5")
 @model_argument
 @click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
-@click.option("--data", help=".npz file, folder of images by class, or package.module:function.")
+@data_options
 @recipe_options
-@click.option(
-    "--max-accuracy-drop",
-    type=float,
-    help="Accuracy that may be lost, 0.02 is 2 points: training keeps to it, more fails.",
-)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
 @load_options
 @device_options
 @json_option
-def deploy(model: Path, as_json: bool, recipe: Recipe, **rest: Any) -> int:
+def deploy(model: Path, as_json: bool, recipe: Recipe, **rest: Any) -> None:
     """Prune, quantize, push and measure MODEL on a board, beside the unpruned model.
 
     Writes the files, the recipe in force and result.json into the output folder.
@@ -41,8 +36,6 @@ def deploy(model: Path, as_json: bool, recipe: Recipe, **rest: Any) -> int:
     from edgeprune.pipeline import Request, deploy
     from edgeprune.progress import Progress
 
-    if rest["max_accuracy_drop"] is not None and rest["data"] is None:
-        raise ConfigError("--max-accuracy-drop needs --data: without it accuracy is not measured")
     with Progress() as progress:
         outcome = deploy(Request(model=model, recipe=recipe, **rest), progress)
-    return finish(outcome, as_json=as_json)
+    finish(outcome, as_json=as_json)

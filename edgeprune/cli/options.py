@@ -53,6 +53,33 @@ def recipe_options(function: Function) -> Function:
     return cast(Function, command)
 
 
+def data_options(function: Function) -> Function:
+    """``--data`` and ``--max-accuracy-drop``, which needs it."""
+
+    @functools.wraps(function)
+    def with_data(data: str | None, max_accuracy_drop: float | None, **rest: Any) -> Any:
+        if max_accuracy_drop is not None and data is None:
+            raise ConfigError(
+                "--max-accuracy-drop needs --data: without it accuracy is not measured"
+            )
+        return function(data=data, max_accuracy_drop=max_accuracy_drop, **rest)
+
+    command: Any = with_data
+    for option in (
+        click.option(
+            "--max-accuracy-drop",
+            type=click.FloatRange(min=0),
+            help="Accuracy that may be lost on the test samples, 0.02 is 2 points: what loses more "
+            "is neither written nor deployed.",
+        ),
+        click.option(
+            "--data", help=".npz file, folder of images by class, or package.module:function."
+        ),
+    ):
+        command = option(command)
+    return cast(Function, command)
+
+
 def device_options(function: Function) -> Function:
     """``--bench`` and ``--host``."""
     for option in (
@@ -128,8 +155,8 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def finish(outcome: Outcome, *, as_json: bool, with_layers: bool = False) -> int:
-    """Prints what a deployment brought and returns the command's exit code."""
+def finish(outcome: Outcome, *, as_json: bool, with_layers: bool = False) -> None:
+    """Prints what a deployment brought."""
     from edgeprune.pipeline import print_outcome
     from edgeprune.report.terminal import print_layers
 
@@ -140,6 +167,3 @@ def finish(outcome: Outcome, *, as_json: bool, with_layers: bool = False) -> int
         if with_layers:
             print_layers(outcome.result, only="deployed")
         click.echo(f"written to {outcome.folder}")
-    if outcome.failure:
-        click.echo(f"edgeprune: {outcome.failure}", err=True)
-    return 1 if outcome.failure else 0

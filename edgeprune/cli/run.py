@@ -18,7 +18,7 @@ from edgeprune.recipe import load_recipe
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
 @device_options
 @json_option
-def run(model: Path, as_json: bool, **rest: Any) -> int:
+def run(model: Path, as_json: bool, **rest: Any) -> None:
     """Measure the .tflite file MODEL on a board as it is, and print which kernel ran each layer.
 
     Outputs are compared with the host's; wrong ones are exit code 1 with the layer at fault.
@@ -28,4 +28,4 @@ def run(model: Path, as_json: bool, **rest: Any) -> int:
 
     with Progress() as progress:
         outcome = deploy(Request(model=model, recipe=load_recipe("as-is"), **rest), progress)
-    return finish(outcome, as_json=as_json, with_layers=True)
+    finish(outcome, as_json=as_json, with_layers=True)

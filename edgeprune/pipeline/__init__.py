@@ -15,12 +15,13 @@ from rich.console import Console
 
 from edgeprune import graph, recipe, verify
 from edgeprune.agents import build, runtime
-from edgeprune.artifacts import Accuracy, Dataset, Parity, RunResult, Variant
+from edgeprune.artifacts import Parity, RunResult, Variant
 from edgeprune.bench import choose_device, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.container import pack
 from edgeprune.effect import Effect, effect
 from edgeprune.errors import ConfigError
+from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.device_half import comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.progress import Progress
@@ -48,14 +49,12 @@ class Outcome:
         folder: Where everything was written.
         notes: Lines that the tables do not say.
         reasons: Why layers do not run sparse.
-        failure: What a limit of the user's was missed by, or empty.
     """
 
     result: dict[str, Any]
     folder: Path
     notes: tuple[str, ...]
     reasons: tuple[str, ...]
-    failure: str = ""
 
 
 def deploy(request: Request, progress: Progress) -> Outcome:
@@ -77,7 +76,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device):
             agent = build.agent(board.agent.target)
             library = runtime.library(board.cpu.isa, board.runtime.version)
-        done = compress(request, resolved_cpu(board.cpu), progress)
+        done = compress_within_limit(request, resolved_cpu(board.cpu), progress)
         variants = _write_variants(done, folder)
         with TRANSPORTS.get(board.transport.use)(board, device) as transport:
             found = measure(transport, agent, library, done, variants, progress)
@@ -94,18 +93,17 @@ def _report(
     found: RunResult,
     folder: Path,
 ) -> Outcome:
-    """Scores the variants and writes result, recipe and tables into ``folder``."""
+    """Writes result, recipe and tables into ``folder``."""
     from edgeprune.report import result
-    from edgeprune.report.notes import missed_limit, notes, rewrite_notes
+    from edgeprune.report.notes import notes, rewrite_notes
 
-    scores = _scores(variants, done.data)
     document = result.build_result(
         done.loaded.source,
         request.board,
         dataclasses.asdict(done.recipe),
         found,
         variants,
-        scores,
+        done.scores,
         folder,
     )
     has_data = done.data is not None
@@ -116,7 +114,6 @@ def _report(
         + done.notes
         + rewrite_notes(done.rewritten),
         done.sparsified.reasons,
-        missed_limit(scores, request.max_accuracy_drop),
     )
     result.write_result(document, folder)
     recipe.write_recipe(done.recipe, folder / "recipe.toml")
@@ -173,7 +170,7 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
         raise ConfigError(f"{target.parent}: no such folder")
     board = load_board(request.board)
     cpu = resolved_cpu(board.cpu)
-    done = compress(request, cpu, progress)
+    done = compress_within_limit(request, cpu, progress)
     tflite, parity, remark = done.sparsified.tflite, None, "outputs were not compared: --no-verify"
     if compare:
         with progress.stage("verify"):
@@ -195,11 +192,14 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
 
 
 def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:
-    networks = [("dense", done.dense, done.dense)]
+    networks = [("dense", done.dense, done.dense, "dense")]
     if done.control is not None:
-        networks.append(("dense-fine-tuned", done.control, done.control))
-    networks.append(("compressed", done.lean, done.sparsified.tflite))
-    return tuple(effect(*network, done.data, cpu) for network in networks)
+        networks.append(("dense-fine-tuned", done.control, done.control, "dense-fine-tuned"))
+    networks.append(("compressed", done.lean, done.sparsified.tflite, "deployed"))
+    return tuple(
+        effect(name, network, file, done.scores.get(score), cpu)
+        for name, network, file, score in networks
+    )
 
 
 def float_tflite(path: Path, allow_code: bool, input_shape: tuple[int, ...] | None = None) -> bytes:
@@ -250,10 +250,3 @@ def _write_variants(done: Compressed, folder: Path) -> list[Variant]:
             )
         )
     return variants
-
-
-def _scores(variants: list[Variant], data: Dataset | None) -> dict[str, Accuracy]:
-    if data is None:
-        return {}
-    scores = {v.name: verify.accuracy(v.file.read_bytes(), data) for v in variants}
-    return {name: score for name, score in scores.items() if score is not None}

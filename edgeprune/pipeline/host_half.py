@@ -6,11 +6,13 @@ load -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeprune import verify
 from edgeprune.artifacts import (
+    Accuracy,
     Array,
     Clustered,
     Dataset,
@@ -73,6 +75,8 @@ class Compressed:
         quantized_dense: The same with every weight stored dense: the reference for parity.
         sparsified: After the sparsify stage.
         data: The user's data, or None.
+        scores: Of ``dense``, ``deployed`` and, where there is one, ``dense-fine-tuned`` on the test
+            samples; empty where there is nothing to score.
         tensor_errors: What quantization changed in each weight tensor.
         notes: What the checks between the stages found.
     """
@@ -89,6 +93,7 @@ class Compressed:
     quantized_dense: bytes
     sparsified: Sparsified
     data: Dataset | None
+    scores: Mapping[str, Accuracy] = field(default_factory=dict)
     tensor_errors: tuple[verify.TensorError, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -111,6 +116,7 @@ class _Trained:
     tuned: Tuned
     lean: bytes
     data: Dataset | None
+    score: Accuracy | None
 
 
 def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
@@ -148,10 +154,13 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
     with progress.stage("sparsify"):
         sparsified = sparsify(quantized.tflite, cpu, encode=recipe.sparsify.encode)
         lines += verify.check_kept("sparsify", quantized.tflite, sparsified.tflite, codebooks=books)
+    dense = stored_dense(done.dense)
+    with progress.stage("score"):
+        scores = _scores(done, sparsified.tflite)
     return Compressed(
         recipe=recipe,
         loaded=done.loaded,
-        dense=stored_dense(done.dense),
+        dense=dense,
         control=done.control,
         pruned=done.pruned,
         lean=done.lean,
@@ -161,6 +170,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         quantized_dense=stored_dense(quantized.tflite),
         sparsified=sparsified,
         data=data,
+        scores=scores,
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
         notes=(*done.clustered.notes, *done.tuned.notes, *lines),
     )
@@ -189,6 +199,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     with progress.stage("convert"):
         dense = convert(loaded)
         data = None if request.data is None else load_data(request.data, dense)
+        score = None if data is None else verify.accuracy(dense, data)
         recipe = choose(
             request.recipe,
             cpu,
@@ -220,7 +231,18 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
             samples = verify.sample_inputs(lean, data, count=4)
             verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
         verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
-    return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data)
+    return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data, score)
+
+
+def _scores(done: _Trained, deployed: bytes) -> dict[str, Accuracy]:
+    if done.data is None or done.score is None:
+        return {}
+    files = {"deployed": deployed}
+    if done.control is not None:
+        files["dense-fine-tuned"] = done.control
+    scores = {name: verify.accuracy(file, done.data) for name, file in files.items()}
+    found = {name: score for name, score in scores.items() if score is not None}
+    return {"dense": done.score, **found}
 
 
 def _calibration(data: Dataset | None, count: int) -> list[list[Array]] | None:

@@ -1,10 +1,8 @@
-"""What the tables do not say: lines about how the files were made, and missed limits."""
+"""What the tables do not say: lines about how the files were made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from edgeprune.artifacts import Accuracy, Loaded, Pruned, Quantized, Rewritten
+from edgeprune.artifacts import Loaded, Pruned, Quantized, Rewritten
 from edgeprune.names import short_name
 from edgeprune.recipe import Recipe
 
@@ -45,22 +43,3 @@ def rewrite_notes(rewritten: Rewritten) -> tuple[str, ...]:
         where = layers[0] if len(layers) == 1 else f"{len(layers)} places, first {layers[0]}"
         lines.append(f"{name}{'' if is_done else ' refused'}: {detail} ({where})")
     return tuple(lines)
-
-
-def missed_limit(scores: Mapping[str, Accuracy], limit: float | None) -> str:
-    """One line if the accuracy fell by more than the user accepts, else nothing.
-
-    Args:
-        scores: By variant.
-        limit: Largest accepted drop, dense minus deployed, or None.
-    """
-    if limit is None:
-        return ""
-    dense, deployed = scores.get("dense"), scores.get("deployed")
-    if dense is None or deployed is None:
-        return "the accuracy could not be measured, so --max-accuracy-drop could not be checked"
-    sign = 1 if dense.metric == "top1" else -1
-    drop = sign * (dense.value - deployed.value)
-    if drop <= limit:
-        return ""
-    return f"accuracy fell by {drop:.4f} ({dense.metric}), more than the limit of {limit:g}"
