@@ -107,7 +107,7 @@ def lowest_removed(
     Raises:
         ModelError: The shape cannot have this sparsity, or a score is NaN.
 
-    >>> lowest_removed(np.array([[4.0, 1, 3, 2]]), block_shape("1x2"), 0.5).tolist()
+    >>> lowest_removed(np.array([[4.0, 2, 3, 2]]), block_shape("1x2"), 0.5).tolist()
     [[True, True, False, False]]
     >>> lowest_removed(np.array([[4.0, 1, 3, 2]]), block_shape("2:4"), 0.5).tolist()
     [[True, False, True, False]]
