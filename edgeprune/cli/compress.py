@@ -76,11 +76,8 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     print_tensors(tensors, sparsified.reasons)
     print_tensor_errors(errors)
     in_force = written.done.recipe
-    lines = (
-        f"recipe {in_force.name}: {in_force.why}",
-        *written.done.pruned.notes,
-        *written.done.notes,
-    )
+    lines = [f"recipe {in_force.name}: {in_force.why}"] if in_force.why else []
+    lines += [*written.done.pruned.notes, *written.done.notes]
     for line in (*lines, *rewrite_notes(written.done.rewritten)):
         click.echo(line)
     print_effects(effects)

@@ -20,6 +20,7 @@ from edgeprune.prune.api import Wishes, candidates, dataset_of, loaded, masks, s
 from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
+from edgeprune.prune.held_out import split
 from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
 from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
 from edgeprune.prune.masking import Masks
@@ -223,7 +224,10 @@ def _control(model: Loaded, task: Task) -> Loaded:
 
 def _trained(spec: PruneSpec, samples: int) -> str:
     rounds = f"{spec.rounds + 1} times " if spec.schedule == "iterative" else ""
-    return f"fine-tuned for {rounds}{spec.epochs} epochs on {samples} samples"
+    epochs = "1 epoch" if spec.epochs == 1 else f"{spec.epochs} epochs"
+    trained_on, held = (len(part) for part in split(samples, spec.seed))
+    rest = f", {held:,} others held out" if held else ""
+    return f"fine-tuned for {rounds}{epochs} on {trained_on:,} samples{rest}"
 
 
 def _nothing(spec: PruneSpec) -> str:

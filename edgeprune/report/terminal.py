@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +18,9 @@ from edgeprune.report.figures import Figure, bytes_text, figures, time_text
 from edgeprune.report.verdict import remarks, verdict_line
 
 Result = Mapping[str, Any]
+
+WIDTH_OF_FILES = 120
+"""Columns of a table that goes into a file or a pipe. Source: ours."""
 
 
 def print_report(
@@ -149,15 +154,20 @@ def print_tensor_errors(
             "exact" if ratio_db is None else f"{ratio_db:.1f} dB",
             f"{error['max_abs_error']:.2g}",
             f"{error['zeros_before']:,} to {error['zeros_after']:,}",
-            f"{error['distinct_before']} to {error['distinct_after']}",
+            f"{error['distinct_before']:,} to {error['distinct_after']:,}",
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
     (console or stdout()).print(table)
 
 
 def stdout() -> Console:
-    """Standard output, with nothing coloured or replaced by guesswork."""
-    return Console(highlight=False, markup=False, emoji=False)
+    """Standard output, with nothing coloured or replaced by guesswork.
+
+    A file or a pipe has no width; rich would take a narrow one and fold the tables' names.
+    """
+    knows_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = None if knows_width else WIDTH_OF_FILES
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def printable(text: object) -> str:

@@ -134,5 +134,5 @@ def test_a_limit_without_samples_to_hold_out_says_so():
 def test_no_limit_says_nothing_and_keeps_the_last_epoch():
     spec = PruneSpec(sparsity=0.5, epochs=1, control=False)
     done = prune(loaded(build("keras", "sequential"), "keras"), spec, dataset())
-    assert done.notes[0] == "fine-tuned for 1 epochs on 96 samples"
+    assert done.notes[0] == "fine-tuned for 1 epoch on 87 samples, 9 others held out"
     assert not any("accuracy" in note for note in done.notes)
