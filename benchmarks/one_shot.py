@@ -7,7 +7,7 @@ method gets alike. ``taylor`` alone sees labels. Networks: MLPerf Tiny's ResNet-
 separable network (Keras 3) that is trained here first. Last come time and memory for a network of
 2 M parameters. Finished runs are kept in FOLDER and not done again.
 
-    python benchmarks/one_shot.py FOLDER [resnet8] [separable] [time]
+    python benchmarks/one_shot.py FOLDER [resnet8] [separable] [time] [--draws 3]
 """
 
 import argparse
@@ -27,11 +27,11 @@ from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.keras_model import prunable_weights
 from edgeprune.prune.one_shot import one_shot
-from edgeprune.prune.recovery import RECOVERIES
+from edgeprune.prune.recovery import re_estimate_batch_norm
+from edgeprune.recipe import RECOVERIES
 
 METHODS = ("random", "batch_norm_scale", "magnitude", "wanda", "taylor", "second_order")
 SPARSITIES = (0.5, 0.6, 0.7, 0.8)
-SEEDS = (0, 1, 2)
 SAMPLES = 512
 THREADS = 2
 EPOCHS = 6
@@ -43,13 +43,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("parts", nargs="*", default=PARTS)
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--sparsities", nargs="+", type=float, default=SPARSITIES)
     wishes = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit("the trained model and CIFAR-10 are not at hand: nothing measured")
     if len(wishes.parts) > 1:
         threads = {f"{library}_NUM_THREADS": str(THREADS) for library in ("OPENBLAS", "OMP")}
         for part in wishes.parts:
-            one = [sys.executable, __file__, wishes.folder, part]
+            rest = [word for word in sys.argv[2:] if word not in wishes.parts]
+            one = [sys.executable, __file__, wishes.folder, part, *rest]
             subprocess.run(one, check=True, env=os.environ | threads)
         return
     tf = import_tensorflow()
@@ -65,9 +69,9 @@ def main() -> None:
         path = SHARED / "models" / "pretrainedResnet.h5"
         with quiet():
             model = import_keras("tf_keras").models.load_model(path, compile=False)
-        table("resnet8", model, data, kept)
+        table("resnet8", model, data, kept, wishes)
     elif wishes.parts[0] == "separable":
-        table("separable", trained(separable(), data, wishes.folder), data, kept)
+        table("separable", trained(separable(), data, wishes.folder), data, kept, wishes)
     else:
         timing(data)
 
@@ -85,15 +89,19 @@ class Kept:
         self._path.write_text(json.dumps(self.rows, indent=1))
 
 
-def table(name: str, model: Any, data: dict[str, Any], kept: Kept) -> None:
+def table(
+    name: str, model: Any, data: dict[str, Any], kept: Kept, wishes: argparse.Namespace
+) -> None:
     """Prints a line per sparsity and method."""
     dense = model.get_weights()
-    print(f"{name}: {model.count_params():,} parameters, dense {top_1(model, data):.2f} %")
-    for sparsity in SPARSITIES:
-        for method in METHODS:
+    print(f"{name}: {model.count_params():,} parameters, dense {top_1(model, data):.2f} %", end="")
+    re_estimate_batch_norm(model, drawn(data, 0).x)
+    print(f", with batch normalization measured anew {top_1(model, data):.2f} %", flush=True)
+    for sparsity in wishes.sparsities:
+        for method in wishes.methods:
             scores: dict[bool, list[float]] = {True: [], False: []}
             seconds = []
-            for seed in SEEDS:
+            for seed in range(wishes.draws):
                 for recovery in ((), RECOVERIES):
                     key = f"{sparsity} {method} {seed} {'+'.join(recovery)}"
                     if key not in kept.rows:
@@ -122,10 +130,7 @@ def prune(
     seed: int,
 ) -> None:
     """Prunes in place with the draw of images that belongs to ``seed``."""
-    drawn = np.random.default_rng(seed).permutation(len(data["x_train"]))[:SAMPLES]
-    calibration = Calibration(
-        data["x_train"][drawn].astype(np.float32), data["y_train"][drawn].astype(np.int64)
-    )
+    calibration = drawn(data, seed)
     weights = prunable_weights(model, "all")
     one_shot(
         model,
@@ -135,6 +140,14 @@ def prune(
         sparsity=sparsity,
         recovery=recovery,
         seed=seed,
+    )
+
+
+def drawn(data: dict[str, Any], seed: int) -> Calibration:
+    """Training images and their labels."""
+    chosen = np.random.default_rng(seed).permutation(len(data["x_train"]))[:SAMPLES]
+    return Calibration(
+        data["x_train"][chosen].astype(np.float32), data["y_train"][chosen].astype(np.int64)
     )
 
 

@@ -49,8 +49,8 @@ def block_shape(pattern: str) -> BlockShape:
     """Reads a pattern's name.
 
     Args:
-        pattern: ``unstructured``; ``BxN``, blocks of B output channels and N inputs, one of which
-            is 1; ``N:M``, at most N of M consecutive inputs stay.
+        pattern: ``unstructured``; ``BxN``, blocks of B output channels and N inputs; ``N:M``, at
+            most N of M consecutive inputs stay.
 
     Raises:
         ModelError: The name is none of these.
@@ -63,9 +63,7 @@ def block_shape(pattern: str) -> BlockShape:
     if pattern == "unstructured":
         return BlockShape()
     if found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", pattern):
-        rows, columns = int(found[1]), int(found[2])
-        if 1 in (rows, columns):
-            return BlockShape(rows, columns)
+        return BlockShape(int(found[1]), int(found[2]))
     if found := re.fullmatch(r"([1-9]\d*):([1-9]\d*)", pattern):
         keep, group = int(found[1]), int(found[2])
         if keep < group:
@@ -107,7 +105,7 @@ def lowest_removed(
     Raises:
         ModelError: The shape cannot have this sparsity, or a score is NaN.
 
-    >>> lowest_removed(np.array([[4.0, 1, 3, 2]]), block_shape("1x2"), 0.5).tolist()
+    >>> lowest_removed(np.array([[4.0, 2, 3, 2]]), block_shape("1x2"), 0.5).tolist()
     [[True, True, False, False]]
     >>> lowest_removed(np.array([[4.0, 1, 3, 2]]), block_shape("2:4"), 0.5).tolist()
     [[True, False, True, False]]
