@@ -80,8 +80,10 @@ def batches(model: Any, x: Array, size: int = BATCH) -> Iterator[Array]:
     """Splits samples as the model wants them; what fills no fixed batch is left out.
 
     Raises:
-        ModelError: The model insists on batches of more samples than there are.
+        ModelError: The model insists on batches of more samples than there are, or has several
+            inputs.
     """
+    check_one_input(model)
     fixed = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
     if fixed is not None and fixed > len(x):
         raise ModelError(f"the model wants batches of {fixed}, and there are {len(x)} samples")
@@ -89,6 +91,20 @@ def batches(model: Any, x: Array, size: int = BATCH) -> Iterator[Array]:
     end = len(x) // size * size if fixed else len(x)
     for first in range(0, end, size):
         yield x[first : first + size]
+
+
+def check_one_input(model: Any) -> None:
+    """Checks that samples are one array.
+
+    Raises:
+        ModelError: The model has several inputs.
+    """
+    inputs = getattr(model, "inputs", None) or [None]
+    if len(inputs) > 1:
+        raise ModelError(
+            f"calibration needs a model with one input, this one has {len(inputs)}: use the "
+            "criterion magnitude, without data"
+        )
 
 
 def moments(model: Any, spot: Spot, x: Array, dense: Snapshot | None = None) -> Moments:

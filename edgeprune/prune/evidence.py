@@ -16,6 +16,7 @@ from edgeprune.prune.capture import (
     Snapshot,
     SquaredGradients,
     batches,
+    check_one_input,
     mean_squared_inputs,
 )
 from edgeprune.prune.criteria.base import ScoreArray
@@ -71,12 +72,7 @@ class ModelEvidence:
         Raises:
             ModelError: The model takes several inputs, or does not call one of the layers.
         """
-        inputs = getattr(self.model, "inputs", None) or [None]
-        if len(inputs) > 1:
-            raise ModelError(
-                f"calibration needs a model with one input, this one has {len(inputs)}: use the "
-                "criterion magnitude, and no recovery"
-            )
+        check_one_input(self.model)
         if self._calibration is None:
             probe = model_zeros(self.model)[0].numpy()
         else:
