@@ -1,17 +1,21 @@
 """One-shot pruning from 512 unlabelled calibration images: second order against simple criteria.
 
 Every convolution and dense layer is pruned to the same sparsity, nothing is trained. Prints top-1
-on the 2,000 CIFAR-10 test images for each draw of the calibration images, as pruned and after the
-recovery (batch normalization measured anew, biases corrected) that every method gets alike.
-``taylor`` alone sees labels. Networks: MLPerf Tiny's ResNet-8 (Keras 2), and a separable network
-(Keras 3) that is trained here first. At last, time and memory for a network of 2 M parameters.
+on the 2,000 CIFAR-10 test images: the mean over three draws of the calibration images, and each,
+as pruned and after the recovery (batch normalization measured anew, biases corrected) that every
+method gets alike. ``taylor`` alone sees labels. Networks: MLPerf Tiny's ResNet-8 (Keras 2), and a
+separable network (Keras 3) that is trained here first. Last come time and memory for a network of
+2 M parameters. Finished runs are kept in FOLDER and not done again.
 
-    OPENBLAS_NUM_THREADS=2 python benchmarks/one_shot.py [resnet8] [separable] [time]
+    python benchmarks/one_shot.py FOLDER [resnet8] [separable] [time] [--draws 3]
 """
 
+import argparse
+import json
+import os
 import resource
+import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,56 +27,95 @@ from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.keras_model import prunable_weights
 from edgeprune.prune.one_shot import one_shot
-from edgeprune.prune.recovery import RECOVERIES
+from edgeprune.prune.recovery import re_estimate_batch_norm
+from edgeprune.recipe import RECOVERIES
 
-METHODS = ("random", "magnitude", "wanda", "taylor", "second_order")
+METHODS = ("random", "batch_norm_scale", "magnitude", "wanda", "taylor", "second_order")
 SPARSITIES = (0.5, 0.6, 0.7, 0.8)
-SEEDS = (0, 1, 2)
 SAMPLES = 512
 THREADS = 2
 EPOCHS = 6
+PARTS = ("resnet8", "separable", "time")
 
 
 def main() -> None:
-    """Runs the parts that are named, or all."""
+    """Runs the parts that are named, or all, each in a process of its own."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("parts", nargs="*", default=PARTS)
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--sparsities", nargs="+", type=float, default=SPARSITIES)
+    wishes = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit("the trained model and CIFAR-10 are not at hand: nothing measured")
+    if len(wishes.parts) > 1:
+        threads = {f"{library}_NUM_THREADS": str(THREADS) for library in ("OPENBLAS", "OMP")}
+        for part in wishes.parts:
+            rest = [word for word in sys.argv[2:] if word not in wishes.parts]
+            one = [sys.executable, __file__, wishes.folder, part, *rest]
+            subprocess.run(one, check=True, env=os.environ | threads)
+        return
     tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
-    parts = sys.argv[1:] or ["resnet8", "separable", "time"]
-    with tempfile.TemporaryDirectory() as folder:
-        decoded(SHARED / "data" / "cifar10.npz", Path(folder) / "cifar10.npz")
-        data = dict(np.load(Path(folder) / "cifar10.npz"))
-    if "resnet8" in parts:
+    wishes.folder.mkdir(parents=True, exist_ok=True)
+    images = wishes.folder / "cifar10.npz"
+    if not images.exists():
+        decoded(SHARED / "data" / "cifar10.npz", images)
+    data = dict(np.load(images))
+    kept = Kept(wishes.folder / f"{wishes.parts[0]}.json")
+    if wishes.parts[0] == "resnet8":
         path = SHARED / "models" / "pretrainedResnet.h5"
         with quiet():
             model = import_keras("tf_keras").models.load_model(path, compile=False)
-        table("resnet8", model, data)
-    if "separable" in parts:
-        table("separable", trained(separable(), data), data)
-    if "time" in parts:
+        table("resnet8", model, data, kept, wishes)
+    elif wishes.parts[0] == "separable":
+        table("separable", trained(separable(), data, wishes.folder), data, kept, wishes)
+    else:
         timing(data)
 
 
-def table(name: str, model: Any, data: dict[str, Any]) -> None:
+class Kept:
+    """Finished runs by name, in a JSON file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.rows: dict[str, list[float]] = json.loads(path.read_text()) if path.exists() else {}
+
+    def add(self, name: str, row: list[float]) -> None:
+        """Keeps a run."""
+        self.rows[name] = row
+        self._path.write_text(json.dumps(self.rows, indent=1))
+
+
+def table(
+    name: str, model: Any, data: dict[str, Any], kept: Kept, wishes: argparse.Namespace
+) -> None:
     """Prints a line per sparsity and method."""
     dense = model.get_weights()
-    print(f"{name}: {model.count_params():,} parameters, dense {top_1(model, data):.2f} %")
-    for sparsity in SPARSITIES:
-        for method in METHODS:
-            scores, seconds = [], []
-            for seed in SEEDS:
+    print(f"{name}: {model.count_params():,} parameters, dense {top_1(model, data):.2f} %", end="")
+    re_estimate_batch_norm(model, drawn(data, 0).x)
+    print(f", with batch normalization measured anew {top_1(model, data):.2f} %", flush=True)
+    for sparsity in wishes.sparsities:
+        for method in wishes.methods:
+            scores: dict[bool, list[float]] = {True: [], False: []}
+            seconds = []
+            for seed in range(wishes.draws):
                 for recovery in ((), RECOVERIES):
-                    model.set_weights(dense)
-                    started = time.perf_counter()
-                    prune(model, method, sparsity, recovery, data, seed)
-                    seconds.append(time.perf_counter() - started)
-                    scores.append(top_1(model, data))
-            plain, recovered = scores[::2], scores[1::2]
+                    key = f"{sparsity} {method} {seed} {'+'.join(recovery)}"
+                    if key not in kept.rows:
+                        model.set_weights(dense)
+                        started = time.perf_counter()
+                        prune(model, method, sparsity, recovery, data, seed)
+                        took_s = time.perf_counter() - started
+                        kept.add(key, [top_1(model, data), took_s])
+                    score, took_s = kept.rows[key]
+                    scores[bool(recovery)].append(score)
+                    seconds.append(took_s)
             print(
-                f"{name} {sparsity:.0%} {method:12} plain {shown(plain)}   "
-                f"recovered {shown(recovered)}   {np.median(seconds):.0f} s",
+                f"{name} {sparsity:.0%} {method:16} plain {shown(scores[False])}   "
+                f"recovered {shown(scores[True])}   {np.median(seconds):.0f} s",
                 flush=True,
             )
     model.set_weights(dense)
@@ -87,10 +130,7 @@ def prune(
     seed: int,
 ) -> None:
     """Prunes in place with the draw of images that belongs to ``seed``."""
-    drawn = np.random.default_rng(seed).permutation(len(data["x_train"]))[:SAMPLES]
-    calibration = Calibration(
-        data["x_train"][drawn].astype(np.float32), data["y_train"][drawn].astype(np.int64)
-    )
+    calibration = drawn(data, seed)
     weights = prunable_weights(model, "all")
     one_shot(
         model,
@@ -100,6 +140,14 @@ def prune(
         sparsity=sparsity,
         recovery=recovery,
         seed=seed,
+    )
+
+
+def drawn(data: dict[str, Any], seed: int) -> Calibration:
+    """Training images and their labels."""
+    chosen = np.random.default_rng(seed).permutation(len(data["x_train"]))[:SAMPLES]
+    return Calibration(
+        data["x_train"][chosen].astype(np.float32), data["y_train"][chosen].astype(np.int64)
     )
 
 
@@ -132,15 +180,21 @@ def separable() -> Any:
     return keras.Model(inputs, outputs)
 
 
-def trained(model: Any, data: dict[str, Any]) -> Any:
-    """Trained on the 20,000 images for a few epochs."""
+def trained(model: Any, data: dict[str, Any], folder: Path) -> Any:
+    """Trained on the 20,000 images for a few epochs, or as kept in the folder."""
     keras = import_keras("keras")
-    steps = EPOCHS * (len(data["x_train"]) // 64)
+    path = folder / "separable.weights.h5"
+    if path.exists():
+        model.load_weights(path)
+        return model
+    steps = EPOCHS * (len(data["x_train"]) // 128)
     model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    model.fit(data["x_train"], data["y_train"], batch_size=64, epochs=EPOCHS, verbose=0)
+    model.fit(data["x_train"], data["y_train"], batch_size=128, epochs=EPOCHS, verbose=0)
+    with quiet():
+        model.save_weights(path)
     return model
 
 

@@ -36,6 +36,8 @@ def forecast(tflite: bytes, table: PruneTable, cpu: Cpu) -> Forecast:
         ModelError: The file is damaged, or its weights are quantized and ``sparsity`` is not 0.
     """
     loaded = Loaded(_NO_FILE, tflite=stored_dense(tflite))
+    # Which weights are zero hardly matters to the cost, and other criteria need the Keras model.
+    table = dataclasses.replace(table, criterion="magnitude")
     pruned = prune(loaded, table, None, cpu=cpu).model.tflite or tflite
     rewritten = rewrite(pruned, cpu)
     plan = explain(rewritten.tflite, cpu, assume_armed=True)

@@ -25,6 +25,22 @@ PATTERNS_HELP = "unstructured, kernel, blocks such as 2x1 and 1x4, and N of M su
 
 ALLOCATIONS = ("uniform", "global", "erk")
 SCHEDULES = ("gradual", "iterative", "one_shot", "rigl")
+CRITERIA = (
+    "magnitude",
+    "l1",
+    "l2",
+    "random",
+    "taylor",
+    "wanda",
+    "batch_norm_scale",
+    "second_order",
+)
+WHILE_TRAINING = CRITERIA[:5]
+"""Criteria that can choose anew while a model is trained; the others prune in one shot."""
+
+RECOVERIES = ("batch_norm", "bias")
+"""In the order in which they are done: biases make up for what the statistics leave."""
+
 REWINDS = ("weights", "learning-rate")
 LAYERS = ("paying", "all")
 MODES = ("none", "fp16", "int8", "int8-weights", "int16x8")
@@ -59,12 +75,17 @@ class PruneTable:
             ``all``: every convolution as well, which makes the file smaller but nothing faster.
         ignored: Layers to leave alone: names, or patterns of the shell such as ``block1/*``.
         limits: Layers that may not be pruned as far as the others.
+        criterion: What tells which weights matter least, one of :data:`CRITERIA`. The last three
+            need the schedule ``one_shot``, ``rigl`` has a criterion of its own.
+        calibration_samples: Training samples that a criterion looks at, and ``recovery``.
+        recovery: What makes up for some of the damage of ``one_shot`` before or without training,
+            of :data:`RECOVERIES`.
         schedule: What happens to masks and weights during training, one of :data:`SCHEDULES`.
         rounds: How often ``iterative`` prunes.
         rewind: What ``iterative`` sets back after each pruning, one of :data:`REWINDS`.
         rewind_step: The training step to whose weights it does.
         epochs: Passes over the training data while and after pruning; with ``iterative``, in each
-            of its ``rounds + 1`` trainings.
+            of its ``rounds + 1`` trainings. 0, with ``one_shot`` only, trains nothing.
         batch_size: Samples in a training step.
         learning_rate: Adam's, at the start.
         seed: Of shuffling and random inputs.
@@ -77,6 +98,9 @@ class PruneTable:
     layers: str = "paying"
     ignored: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
+    criterion: str = "magnitude"
+    calibration_samples: int = 512
+    recovery: tuple[str, ...] = RECOVERIES
     schedule: str = "gradual"
     rounds: int = 5
     rewind: str = "weights"
@@ -257,6 +281,7 @@ def checked(recipe: Recipe) -> Recipe:
         wrong.append(f"no pattern is called {prune.pattern!r}; there are {PATTERNS_HELP}")
     choices: dict[str, tuple[str, tuple[str, ...]]] = {
         "allocation": (prune.allocation, ALLOCATIONS),
+        "criterion": (prune.criterion, CRITERIA),
         "schedule": (prune.schedule, SCHEDULES),
         "rewind": (prune.rewind, REWINDS),
         "layers": (prune.layers, LAYERS),
@@ -272,10 +297,12 @@ def checked(recipe: Recipe) -> Recipe:
         for limit in prune.limits
         if not 0 <= limit.sparsity < 1
     ]
+    wrong += criterion_faults(prune)
     wrong += _cluster_faults(recipe.cluster)
     wrong += _qat_faults(recipe.quantize)
     at_least = {
-        "prune.epochs": (prune.epochs, 1),
+        "prune.epochs": (prune.epochs, int(prune.schedule != "one_shot")),
+        "prune.calibration_samples": (prune.calibration_samples, 1),
         "prune.batch_size": (prune.batch_size, 1),
         "prune.rounds": (prune.rounds, 1),
         "prune.rewind_step": (prune.rewind_step, 0),
@@ -298,6 +325,27 @@ def checked(recipe: Recipe) -> Recipe:
     if wrong:
         raise ConfigError(f"recipe {recipe.name}: " + "; ".join(wrong))
     return recipe
+
+
+def criterion_faults(table: PruneTable) -> list[str]:
+    """What is wrong with a criterion beside its schedule, and with the recovery."""
+    wrong = [
+        f"recovery {name!r} must be one of {', '.join(RECOVERIES)}"
+        for name in table.recovery
+        if name not in RECOVERIES
+    ]
+    criterion, schedule = table.criterion, table.schedule
+    if criterion not in WHILE_TRAINING and criterion in CRITERIA and schedule != "one_shot":
+        wrong.append(
+            f"the criterion {criterion} prunes at once: set schedule to one_shot (the schedule "
+            f"{schedule} takes {', '.join(WHILE_TRAINING)})"
+        )
+    elif schedule == "rigl" and criterion != "magnitude":
+        wrong.append(
+            f"the schedule rigl drops by magnitude and grows by gradient: criterion {criterion!r} "
+            "is of no use to it, leave it out"
+        )
+    return wrong
 
 
 def _qat_faults(table: QuantizeTable) -> list[str]:

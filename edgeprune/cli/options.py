@@ -14,7 +14,16 @@ import click
 
 from edgeprune.board import load_board
 from edgeprune.errors import ConfigError
-from edgeprune.recipe import MODES, PATTERNS_HELP, Recipe, checked, load_recipe
+from edgeprune.recipe import (
+    CRITERIA,
+    MODES,
+    PATTERNS_HELP,
+    WHILE_TRAINING,
+    PruneTable,
+    Recipe,
+    checked,
+    load_recipe,
+)
 
 if TYPE_CHECKING:
     from edgeprune.pipeline import Outcome
@@ -34,10 +43,11 @@ def recipe_options(function: Function) -> Function:
         sparsity: float | None,
         pattern: str | None,
         quantize: str | None,
+        criterion: str | None,
         **rest: Any,
     ) -> Any:
         name = recipe or load_board(rest["board"]).recipe.default
-        return function(recipe=recipe_of(name, sparsity, pattern, quantize), **rest)
+        return function(recipe=recipe_of(name, sparsity, pattern, quantize, criterion), **rest)
 
     command: Any = with_recipe
     for option in (  # decorators: the last one stands first in the help
@@ -45,6 +55,11 @@ def recipe_options(function: Function) -> Function:
         click.option(
             "--pattern",
             help=f"Shape of what is left: {PATTERNS_HELP}; kernel chooses for each layer.",
+        ),
+        click.option(
+            "--criterion",
+            type=click.Choice(CRITERIA),
+            help="What tells which weights matter least; the last three prune at once.",
         ),
         click.option("--sparsity", type=float, help="Share of zeros in each pruned tensor."),
         click.option("--recipe", help="Name or .toml file; the board's own if not given."),
@@ -129,9 +144,15 @@ def model_argument(function: Function) -> Function:
 
 
 def recipe_of(
-    name: str, sparsity: float | None, pattern: str | None, quantize: str | None
+    name: str,
+    sparsity: float | None,
+    pattern: str | None,
+    quantize: str | None,
+    criterion: str | None = None,
 ) -> Recipe:
     """The named recipe with the user's own values in place.
+
+    A criterion that prunes at once brings its schedule with it where the recipe names no other.
 
     Raises:
         ConfigError: There is no such recipe, or a value lies outside its range.
@@ -143,6 +164,11 @@ def recipe_of(
         prune = dataclasses.replace(prune, sparsity=sparsity)
     if pattern is not None:
         prune = dataclasses.replace(prune, pattern=pattern)
+    if criterion is not None:
+        is_default = prune.schedule == PruneTable().schedule
+        at_once = criterion not in WHILE_TRAINING and is_default
+        schedule = "one_shot" if at_once else prune.schedule
+        prune = dataclasses.replace(prune, criterion=criterion, schedule=schedule)
     if quantize is not None:
         table = dataclasses.replace(table, mode=quantize)
     fixed = tuple(name for name, value in given.items() if value is not None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Unpack
 
@@ -14,9 +15,11 @@ from edgeprune import graph
 from edgeprune.artifacts import Array, BoolArray, Dataset, Loaded, Pruned, PrunedTensor
 from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import import_keras
+from edgeprune.keras_flavours import import_keras, library_errors, one_line
 from edgeprune.prune.allocation import Candidate
 from edgeprune.prune.api import Wishes, candidates, dataset_of, loaded, masks, spec_of
+from edgeprune.prune.calibration import calibration
+from edgeprune.prune.capture import Calibration
 from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
@@ -25,6 +28,7 @@ from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weigh
 from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.plan import Wish, prospects, sparsities, wanted
+from edgeprune.prune.pruner import pruner
 from edgeprune.prune.spec import PruneSpec, check
 from edgeprune.prune.training_data import training_data
 
@@ -42,8 +46,9 @@ def prune(
 ) -> Pruned:
     """Prunes a copy of the model.
 
-    With training data a Keras model is fine-tuned while its sparsity grows; without, or for a
-    TFLite file, weights are zeroed at once and the result is fit to be measured only.
+    With training data a Keras model is fine-tuned while its sparsity grows, or with the schedule
+    ``one_shot`` and 0 epochs calibrated only; without data, or for a TFLite file, weights are
+    zeroed at once and the result is fit to be measured only.
 
     Args:
         model: Is not changed.
@@ -99,8 +104,8 @@ def prune_model(
 
     Args:
         model: A built model of either Keras, of any kind; it is not changed.
-        data: Inputs ``(n, ...)`` and targets to fine-tune with while it is pruned; None zeroes the
-            weights at once.
+        data: Inputs ``(n, ...)`` and targets to calibrate on, and to fine-tune with while it is
+            pruned; None zeroes the weights at once.
         progress: Told a line per epoch, or None.
         max_accuracy_drop: As in :func:`prune`.
         wishes: See :class:`Wishes`.
@@ -135,6 +140,11 @@ def _choice(layers: Sequence[Layer], spec: PruneSpec, cpu: Cpu | None) -> Choice
 def _prune_tflite(
     loaded: Loaded, tflite: bytes, spec: PruneSpec, cpu: Cpu | None, has_data: bool
 ) -> Pruned:
+    if spec.criterion != "magnitude":
+        raise ModelError(
+            f"the criterion {spec.criterion} needs a Keras model: a .tflite file is pruned by "
+            "magnitude"
+        )
     model = graph.read(tflite)
     found = filters(model, spec.layers)
     if not found:
@@ -175,16 +185,20 @@ def _prune_keras(
     flavour = model.flavour or "keras"
     training = training_data(data)
     control = None
-    notes: tuple[str, ...] = ("weights were zeroed at once, without training data",)
-    shares = sparsities(candidates(weights), spec)
+    samples = calibration(data, spec)
+    with _calibrating():
+        shares = sparsities(candidates(copied, weights, spec, samples), spec)
+        made = pruner(copied, weights, spec, samples)
     told = prospects(
         [Wish(w.name, w.pattern, w.matrix(), w.in_channels, shares[w.name]) for w in weights]
     )
     for line in told:
         progress(line)
-    held = Masks(copied, weights, shares, flavour=flavour)
-    if training is None:
-        held.update()
+    held = Masks(copied, weights, shares, flavour=flavour, pruner=made)
+    if training is None or not spec.epochs:
+        notes = _at_once(spec, samples, max_accuracy_drop)
+        with _calibrating():
+            held.update()
     else:
         patterns = {weight.name: weight.pattern for weight in weights}
         folder = folder_for(model, spec, patterns, max_accuracy_drop, training)
@@ -198,11 +212,38 @@ def _prune_keras(
         dataclasses.replace(model, keras=copied),
         held.masks,
         _counted(weights, held.masks),
-        fine_tuned=training is not None,
-        profiling_only=training is None,
+        fine_tuned=training is not None and spec.epochs > 0,
+        profiling_only=training is None and not _is_calibrated(spec, samples),
         control=control,
         notes=(*notes, *told),
     )
+
+
+@contextlib.contextmanager
+def _calibrating() -> Iterator[None]:
+    """Turns what libraries raise in the block into one line."""
+    try:
+        yield
+    except library_errors() as error:
+        raise ModelError(f"the model cannot be calibrated: {one_line(error)}") from error
+
+
+def _at_once(
+    spec: PruneSpec, samples: Calibration | None, max_accuracy_drop: float | None
+) -> tuple[str, ...]:
+    if not _is_calibrated(spec, samples) or samples is None:
+        return ("weights were zeroed at once, without training data",)
+    recovered = " and ".join(name.replace("_", " ") for name in spec.recovery) or "nothing"
+    note = (
+        f"pruned at once by {spec.criterion}, {recovered} corrected, with {len(samples.x)} "
+        "calibration samples; nothing was trained"
+    )
+    watched = "the accepted drop was not watched: nothing was trained"
+    return (note,) if max_accuracy_drop is None else (note, watched)
+
+
+def _is_calibrated(spec: PruneSpec, samples: Calibration | None) -> bool:
+    return spec.schedule == "one_shot" and samples is not None
 
 
 def _control(model: Loaded, task: Task) -> Loaded:

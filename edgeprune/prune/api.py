@@ -11,11 +11,14 @@ import numpy as np
 from edgeprune.artifacts import Array, Dataset, Flavour, Loaded, ModelFile
 from edgeprune.errors import ModelError
 from edgeprune.prune.allocation import Candidate
+from edgeprune.prune.calibration import calibration
+from edgeprune.prune.capture import Calibration
 from edgeprune.prune.keras_model import Weight, prunable_weights
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.plan import sparsities, wanted
+from edgeprune.prune.pruner import pruner, scores_of
 from edgeprune.prune.spec import PruneSpec, check
-from edgeprune.recipe import Limit
+from edgeprune.recipe import RECOVERIES, Limit
 
 
 class Wishes(TypedDict, total=False):
@@ -31,6 +34,9 @@ class Wishes(TypedDict, total=False):
     layers: str
     ignored: Sequence[str]
     limits: Mapping[str, float]
+    criterion: str
+    calibration_samples: int
+    recovery: Sequence[str]
     schedule: str
     rounds: int
     rewind: str
@@ -50,6 +56,7 @@ def spec_of(wishes: Wishes) -> PruneSpec:
     """
     values: dict[str, Any] = dict(wishes)
     values["ignored"] = tuple(wishes.get("ignored", ()))
+    values["recovery"] = tuple(wishes.get("recovery", RECOVERIES))
     values["limits"] = tuple(Limit(*pair) for pair in wishes.get("limits", {}).items())
     try:
         spec = PruneSpec(**values)
@@ -90,7 +97,9 @@ def dataset_of(data: tuple[Array, Array] | Dataset | None) -> Dataset | None:
     return Dataset(x, y, x[:0], y[:0], "memory")
 
 
-def masks(model: Any, **wishes: Unpack[Wishes]) -> Masks:
+def masks(
+    model: Any, data: tuple[Array, Array] | Dataset | None = None, **wishes: Unpack[Wishes]
+) -> Masks:
     """Masks to train a model with, in a loop of your own.
 
         with edgeprune.masks(model, sparsity=0.9) as masks:
@@ -102,6 +111,7 @@ def masks(model: Any, **wishes: Unpack[Wishes]) -> Masks:
 
     Args:
         model: A built model of either Keras, of any kind; its weights will be changed.
+        data: Inputs ``(n, ...)`` and targets, for criteria that look at samples.
         wishes: See :class:`Wishes`; those about training say nothing here.
 
     Raises:
@@ -117,12 +127,18 @@ def masks(model: Any, **wishes: Unpack[Wishes]) -> Masks:
     weights = [
         Weight(one.name, one.variable, spec.pattern, one.out_axis) for one in wanted(found, spec)
     ]
-    return Masks(model, weights, sparsities(candidates(weights), spec), flavour=flavour)
+    samples = calibration(dataset_of(data), spec)
+    shares = sparsities(candidates(model, weights, spec, samples), spec)
+    made = pruner(model, weights, spec, samples)
+    return Masks(model, weights, shares, flavour=flavour, pruner=made)
 
 
-def candidates(weights: Sequence[Weight]) -> list[Candidate]:
-    """Weights as an allocation sees them, scored by magnitude."""
-    return [
-        Candidate(weight.name, tuple(weight.variable.shape), np.abs(weight.matrix()))
-        for weight in weights
-    ]
+def candidates(
+    model: Any, weights: Sequence[Weight], spec: PruneSpec, calibration: Calibration | None
+) -> list[Candidate]:
+    """Weights as an allocation sees them; ``global`` alone looks at their scores."""
+    if spec.allocation == "global" and spec.criterion != "magnitude":
+        scores = scores_of(model, weights, spec, calibration)
+    else:
+        scores = {weight.name: np.abs(weight.matrix()) for weight in weights}
+    return [Candidate(w.name, tuple(w.variable.shape), scores[w.name]) for w in weights]

@@ -49,8 +49,8 @@ def block_shape(pattern: str) -> BlockShape:
     """Reads a pattern's name.
 
     Args:
-        pattern: ``unstructured``; ``BxN``, blocks of B output channels and N inputs, one of which
-            is 1; ``N:M``, at most N of M consecutive inputs stay.
+        pattern: ``unstructured``; ``BxN``, blocks of B output channels and N inputs; ``N:M``, at
+            most N of M consecutive inputs stay.
 
     Raises:
         ModelError: The name is none of these.
@@ -63,9 +63,7 @@ def block_shape(pattern: str) -> BlockShape:
     if pattern == "unstructured":
         return BlockShape()
     if found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", pattern):
-        rows, columns = int(found[1]), int(found[2])
-        if 1 in (rows, columns):
-            return BlockShape(rows, columns)
+        return BlockShape(int(found[1]), int(found[2]))
     if found := re.fullmatch(r"([1-9]\d*):([1-9]\d*)", pattern):
         keep, group = int(found[1]), int(found[2])
         if keep < group:

@@ -80,8 +80,10 @@ def batches(model: Any, x: Array, size: int = BATCH) -> Iterator[Array]:
     """Splits samples as the model wants them; what fills no fixed batch is left out.
 
     Raises:
-        ModelError: The model insists on batches of more samples than there are.
+        ModelError: The model insists on batches of more samples than there are, or has several
+            inputs.
     """
+    check_one_input(model)
     fixed = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
     if fixed is not None and fixed > len(x):
         raise ModelError(f"the model wants batches of {fixed}, and there are {len(x)} samples")
@@ -89,6 +91,20 @@ def batches(model: Any, x: Array, size: int = BATCH) -> Iterator[Array]:
     end = len(x) // size * size if fixed else len(x)
     for first in range(0, end, size):
         yield x[first : first + size]
+
+
+def check_one_input(model: Any) -> None:
+    """Checks that samples are one array.
+
+    Raises:
+        ModelError: The model has several inputs.
+    """
+    inputs = getattr(model, "inputs", None) or [None]
+    if len(inputs) > 1:
+        raise ModelError(
+            f"calibration needs a model with one input, this one has {len(inputs)}: use the "
+            "criterion magnitude, without data"
+        )
 
 
 def moments(model: Any, spot: Spot, x: Array, dense: Snapshot | None = None) -> Moments:
@@ -162,37 +178,55 @@ def _inputs(model: Any, spot: Spot, batch: Array) -> list[FloatArray]:
     return found
 
 
-def squared_gradients(
-    model: Any, weights: Sequence[Weight], calibration: Calibration
-) -> dict[str, FloatArray]:
-    """Mean over samples of the squared gradient of the loss, by name, in each kernel's own shape.
+class SquaredGradients:
+    """Mean over batches of the squared gradient of the loss, where the model is when called.
 
-    The model runs as at inference, one sample at a time, because squares of sums are not sums of
-    squares.
+    The model runs as at inference. One sample is a batch by default, because squares of sums are
+    not sums of squares; larger ones are faster, and see mostly what samples agree on.
+
+    Args:
+        model: One output.
+        weights: By which the gradients are taken.
+        calibration: With targets.
+        batch: Samples in a batch, unless the model insists on a number.
 
     Raises:
         ModelError: There are no targets, or they do not fit the model's output.
     """
-    tf = import_tensorflow()
-    if calibration.y is None:
-        raise ModelError("the criterion taylor needs targets: give labels with the samples")
-    x, y = calibration.x, calibration.y
-    probe = next(batches(model, x))
-    outputs = flat_outputs(call(model, [tf.constant(probe)], training=False))
-    if len(outputs) != 1:
-        raise ModelError(f"taylor needs a model with one output, this one has {len(outputs)}")
-    _, loss = loss_for(outputs[0].numpy(), y)
-    variables = [_watched(weight.variable) for weight in weights]
-    squares = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in variables]
-    step = _gradient_step(model, loss, variables, squares)
-    count = 0
-    with quiet():
-        for batch, targets in zip(batches(model, x, 1), batches(model, y, 1), strict=True):
-            step(tf.constant(batch), tf.constant(targets))
-            count += 1
-    return {
-        weight.name: total.numpy() / count for weight, total in zip(weights, squares, strict=True)
-    }
+
+    def __init__(
+        self, model: Any, weights: Sequence[Weight], calibration: Calibration, batch: int = 1
+    ) -> None:
+        tf = import_tensorflow()
+        if calibration.y is None:
+            raise ModelError("the criterion taylor needs targets: give labels with the samples")
+        probe = next(batches(model, calibration.x))
+        outputs = flat_outputs(call(model, [tf.constant(probe)], training=False))
+        if len(outputs) != 1:
+            raise ModelError(f"taylor needs a model with one output, this one has {len(outputs)}")
+        _, loss = loss_for(outputs[0].numpy(), calibration.y)
+        self._model = model
+        self._data = (calibration.x, calibration.y)
+        self._batch = batch
+        variables = [_watched(weight.variable) for weight in weights]
+        self._squares = {
+            weight.name: tf.Variable(tf.zeros(variable.shape), trainable=False)
+            for weight, variable in zip(weights, variables, strict=True)
+        }
+        self._step = _gradient_step(model, loss, variables, list(self._squares.values()))
+
+    def __call__(self) -> dict[str, FloatArray]:
+        """By name, in each kernel's own shape."""
+        tf = import_tensorflow()
+        for total in self._squares.values():
+            total.assign(tf.zeros_like(total))
+        count = 0
+        with quiet():
+            parts = [batches(self._model, array, self._batch) for array in self._data]
+            for x, y in zip(*parts, strict=True):
+                self._step(tf.constant(x), tf.constant(y))
+                count += 1
+        return {name: total.numpy() / count for name, total in self._squares.items()}
 
 
 def _gradient_step(

@@ -211,14 +211,15 @@ def _from_config(loaded: Loaded) -> Any:
         copied = kind.from_config(model.get_config())
         if not getattr(model, "inputs", None):
             copied._name = model.name
-            call(copied, _zeros(model), training=False)  # makes the weights
+            call(copied, model_zeros(model), training=False)  # makes the weights
     if [tuple(w.shape) for w in copied.weights] != [tuple(w.shape) for w in model.weights]:
         raise ValueError("its configuration gives other weights")
     copied.trainable = model.trainable
     return copied
 
 
-def _zeros(model: Any) -> list[Any]:
+def model_zeros(model: Any) -> list[Any]:
+    """One sample of zeros for each input of a built model."""
     tf = import_tensorflow()
     return [
         tf.zeros([1, *(size or 1 for size in spec.shape[1:])], spec.dtype)

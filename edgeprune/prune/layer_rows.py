@@ -107,7 +107,8 @@ class Unrolled:
         elif "Dense" not in kinds:
             raise ModelError(
                 f"layer {layer.name!r} of class {type(layer).__name__}: only dense layers and "
-                "convolutions that are not transposed can be pruned from calibration data"
+                "convolutions that are not transposed can be pruned from calibration data; name "
+                "it in ignored, or use another criterion"
             )
         self._channels_first = getattr(layer, "data_format", None) == "channels_first"
 
@@ -153,6 +154,15 @@ class Unrolled:
         per_group = found.shape[-1] // self.groups
         found = found.reshape(*found.shape[:-1], self.groups, per_group)
         return np.moveaxis(found, -2, 0).reshape(self.groups, -1, self.in_features)
+
+
+def can_unroll(layer: Any) -> bool:
+    """Whether :class:`Unrolled` knows the layer."""
+    try:
+        Unrolled(layer)
+    except ModelError:
+        return False
+    return True
 
 
 def _window(layer: Any) -> Window:

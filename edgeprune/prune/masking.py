@@ -23,6 +23,10 @@ Scores = Callable[[Weight], FloatArray]
 """How much each weight of a matrix ``(out_channels, in_features)`` matters; never negative."""
 
 
+Pruner = Callable[[Mapping[str, float]], Mapping[str, BoolArray]]
+"""Prunes the weights to these sparsities, by name; gives the masks in the weights' own shapes."""
+
+
 def magnitudes(weight: Weight) -> FloatArray:
     """The criterion ``magnitude``."""
     return np.abs(weight.matrix())
@@ -40,6 +44,7 @@ class Masks:
         sparsities: Final share of zeros of each weight, by name, each in [0, 1).
         scores: The criterion.
         flavour: Which Keras the model belongs to.
+        pruner: Makes the masks instead of ``scores``; see :mod:`edgeprune.prune.pruner`.
 
     Attributes:
         weights: What is pruned.
@@ -54,13 +59,14 @@ class Masks:
         sparsities: Mapping[str, float],
         scores: Scores = magnitudes,
         flavour: Flavour = "keras",
+        pruner: Pruner | None = None,
     ) -> None:
         tf = import_tensorflow()
         self.weights = weights
         self.masks: dict[str, BoolArray] = {}
         self._model = model
         self.final = {w.name: pattern(w.pattern).share(sparsities[w.name]) for w in weights}
-        self._scores = scores
+        self._pruner = pruner or self._by_scores(scores)
         self._flavour = flavour
         self._kept = {w.name: tf.Variable(tf.ones(w.variable.shape, tf.bool)) for w in weights}
         self._before: dict[str, Any] = {}
@@ -79,10 +85,15 @@ class Masks:
 
     def prune_to(self, sparsities: Mapping[str, float]) -> None:
         """As :meth:`update`, with a sparsity for each weight, in [0, 1)."""
-        for weight in self.weights:
-            mask = weight.prune(sparsities[weight.name], self._scores(weight))
-            self.masks[weight.name] = mask
-            self._kept[weight.name].assign(mask)
+        for name, mask in self._pruner(sparsities).items():
+            self.masks[name] = mask
+            self._kept[name].assign(mask)
+
+    def _by_scores(self, scores: Scores) -> Pruner:
+        return lambda sparsities: {
+            weight.name: weight.prune(sparsities[weight.name], scores(weight))
+            for weight in self.weights
+        }
 
     def callback(self) -> Any:
         """A Keras callback that grows the masks during one ``fit``; see :func:`callback`."""

@@ -5,45 +5,40 @@ Layers go in the order in which they run, each calibrated on the outputs of thos
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import BoolArray, FloatArray
+from edgeprune.artifacts import BoolArray
 from edgeprune.errors import ModelError
-from edgeprune.prune.block_shape import BlockShape, block_shape, filled, lowest_removed
-from edgeprune.prune.capture import (
-    Calibration,
-    Snapshot,
-    batches,
-    mean_squared_inputs,
-    moments,
-    squared_gradients,
-)
-from edgeprune.prune.criteria.base import CRITERIA, ScoreArray
-from edgeprune.prune.intercept import Spot, spots
-from edgeprune.prune.keras_model import Weight, walk
-from edgeprune.prune.patterns import Pruning
+from edgeprune.prune.block_shape import BlockShape, block_shape
+from edgeprune.prune.capture import Calibration, moments
+from edgeprune.prune.criteria.base import CRITERIA, Criterion, Scores
+from edgeprune.prune.evidence import ModelEvidence
+from edgeprune.prune.intercept import Spot
+from edgeprune.prune.keras_model import Weight
+from edgeprune.prune.patterns import Pruning, pattern
 from edgeprune.prune.recovery import (
-    RECOVERIES,
     correct_biases,
     mean_outputs,
     needs_bias,
     re_estimate_batch_norm,
 )
-from edgeprune.prune.second_order import second_order
+from edgeprune.prune.second_order import saliency, second_order
+from edgeprune.recipe import RECOVERIES
 
 SECOND_ORDER = "second_order"
 """Not a criterion that scores weights: it moves those that stay as well."""
+
+LAYER_BY_LAYER = ("wanda", SECOND_ORDER)
+"""What looks at each layer's inputs, and so has to know in which order layers run."""
 
 
 def one_shot(
     model: Any,
     weights: Sequence[Weight],
-    calibration: Calibration,
+    calibration: Calibration | None,
     *,
     criterion: str,
     sparsity: float | Mapping[str, float],
@@ -54,137 +49,114 @@ def one_shot(
 
     Args:
         model: A Keras model of either Keras, with one input.
-        weights: What to prune, from :func:`edgeprune.prune.keras_model.prunable_weights`, each of
-            whose patterns is ``unstructured`` or a shape like ``4x1``, ``1x4`` or ``2:4``.
-        calibration: A few hundred samples; ``taylor`` needs their targets as well.
+        weights: What to prune, from :func:`edgeprune.prune.keras_model.prunable_weights`.
+        calibration: A few hundred samples; ``taylor`` needs their targets as well. None will do for
+            the other criteria that look at no layer's inputs, without recovery.
         criterion: A name in :data:`CRITERIA`, or ``second_order``.
         sparsity: Share of each tensor's blocks to remove, in [0, 1), or one for each name.
-        recovery: Some of :data:`RECOVERIES`.
+        recovery: Some of :data:`RECOVERIES`. Biases of layers whose inputs cannot be unrolled
+            (transposed convolutions) stay as they are.
         seed: Of the criterion ``random``.
 
     Returns:
         Masks by name in the kernels' own shapes, True where a weight stays.
 
     Raises:
-        ModelError: Data and model do not fit together, a layer cannot be calibrated, or a name or
-            a sparsity is wrong.
+        ModelError: Data and model do not fit together, a layer cannot be calibrated, a pattern does
+            not fit, or a name or a sparsity is wrong.
         UnknownPart: There is no such criterion.
     """
     if unknown := sorted(set(recovery) - set(RECOVERIES)):
         raise ModelError(f"no recovery is called {unknown[0]!r}; there are: batch_norm, bias")
     score = None if criterion == SECOND_ORDER else CRITERIA.get(criterion)
-    plan = _plan(weights, sparsity)
-    run = _Run(model, weights, calibration, seed)
-    kept = [spot for spot in run.spots if needs_bias(spot)] if "bias" in recovery else []
-    dense_means = mean_outputs(model, kept, run.weights, calibration.x)
+    shares = _shares(weights, sparsity)
+    shapes = {w.name: block_shape(w.pattern) for w in weights} if score is None else {}
+    evidence = ModelEvidence(model, weights, calibration, seed)
+    kept = _correctable(evidence) if "bias" in recovery else []
+    dense_means = mean_outputs(model, kept, evidence.calibration.x) if kept else []
+    ordered = list(weights)
+    if criterion in LAYER_BY_LAYER:
+        by_name = {weight.name: weight for weight in weights}
+        ordered = [by_name[name] for name in evidence.spots]
     masks = {}
-    for spot in run.spots:
-        weight = run.weights[id(spot.layer)]
-        shape, share = plan[weight.name]
-        layer = _Layer(run, spot, weight)
+    for weight in ordered:
+        share = shares[weight.name]
         if score is None:
-            done = layer.second_order(shape, share)
+            done = _second_order(evidence, weight, shapes[weight.name], share)
         else:
-            scores = score(weight.matrix(), layer)
-            mask = lowest_removed(scores.values, shape, share, scores.per_row)
-            done = Pruning(filled(weight.matrix(), mask, shape.rows), mask)
-        masks[weight.name] = _stored(weight, done)
+            done = _scored(weight, score(weight.matrix(), evidence.of(weight)), share)
+        weight.variable.assign(weight.as_tensor(done.values))
+        masks[weight.name] = np.asarray(weight.as_tensor(done.mask), np.bool_)
     if "batch_norm" in recovery:
-        re_estimate_batch_norm(model, calibration.x)
-    correct_biases(model, kept, run.weights, calibration.x, dense_means)
+        re_estimate_batch_norm(model, evidence.calibration.x)
+    correct_biases(model, kept, dense_means, evidence.calibration.x if kept else np.empty(0))
     return masks
 
 
-def _plan(
-    weights: Sequence[Weight], sparsity: float | Mapping[str, float]
-) -> dict[str, tuple[BlockShape, float]]:
-    """Shape and sparsity by name, checked before anything is changed."""
-    plan = {}
+def dense_scores(evidence: ModelEvidence, criterion: str) -> dict[str, Scores]:
+    """Scores of all weights of the model as it is, by name; nothing is changed.
+
+    Those of ``second_order`` are what a single removal costs after the others adapted, as a share
+    of the layer's squared output, so that layers can be compared.
+
+    Raises:
+        ModelError: A layer cannot be calibrated.
+        UnknownPart: There is no such criterion.
+    """
+    if criterion != SECOND_ORDER:
+        score: Criterion = CRITERIA.get(criterion)
+        return {w.name: score(w.matrix(), evidence.of(w)) for w in evidence.weights}
+    found = {}
+    for weight in evidence.weights:
+        spot = evidence.spots[weight.name]
+        hessian = moments(evidence.model, spot, evidence.calibration.x).hessian
+        parts = np.split(weight.matrix(), len(hessian))
+        values = [saliency(part, own) for part, own in zip(parts, hessian, strict=True)]
+        found[weight.name] = Scores(np.concatenate(values))
+    return found
+
+
+def _shares(weights: Sequence[Weight], sparsity: float | Mapping[str, float]) -> dict[str, float]:
+    """Sparsity by name, checked before anything is changed, and that the pattern fits."""
+    shares = {}
     for weight in weights:
         if isinstance(sparsity, Mapping) and weight.name not in sparsity:
             raise ModelError(f"no sparsity is given for {weight.name}: name every pruned tensor")
-        share = float(sparsity[weight.name] if isinstance(sparsity, Mapping) else sparsity)
-        shape = block_shape(weight.pattern)
-        shape.check(share)
-        plan[weight.name] = (shape, share)
-    return plan
+        wished = float(sparsity[weight.name] if isinstance(sparsity, Mapping) else sparsity)
+        made = pattern(weight.pattern)
+        shares[weight.name] = made.share(wished)
+        try:
+            made.mask(np.abs(weight.matrix()), shares[weight.name], weight.in_channels)
+        except ModelError as error:
+            raise ModelError(f"{weight.name}: {error}") from error
+    return shares
 
 
-class _Run:
-    """What all layers share while a model is pruned.
-
-    Attributes:
-        spots: The layers to prune, in the order in which they run.
-        weights: Their kernels by ``id`` of the layer.
-        dense: The model's weights before anything was pruned.
-    """
-
-    def __init__(
-        self, model: Any, weights: Sequence[Weight], calibration: Calibration, seed: int
-    ) -> None:
-        self.model = model
-        self.calibration = calibration
-        self.seed = seed
-        owners = {id(kernel): layer for _, layer in walk(model) for kernel in _kernels(layer)}
-        if lost := [w.name for w in weights if id(w.variable) not in owners]:
-            raise ModelError(f"{lost[0]} belongs to no layer of the model {model.name!r}")
-        layers = [owners[id(weight.variable)] for weight in weights]
-        self.weights = {id(layer): weight for layer, weight in zip(layers, weights, strict=True)}
-        self.spots = spots(model, layers, next(batches(model, calibration.x, 1)))
-        self.dense = Snapshot(model)
-        self._all = list(weights)
-
-    @cached_property
-    def squared_gradients(self) -> dict[str, FloatArray]:
-        """By name. The first layer asks before any is pruned, so they are the dense model's."""
-        return squared_gradients(self.model, self._all, self.calibration)
+def _correctable(evidence: ModelEvidence) -> list[tuple[Spot, Weight]]:
+    by_name = {weight.name: weight for weight in evidence.weights}
+    return [(spot, by_name[name]) for name, spot in evidence.spots.items() if needs_bias(spot)]
 
 
-def _kernels(layer: Any) -> list[Any]:
-    found = [getattr(layer, name, None) for name in ("kernel", "pointwise_kernel")]
-    return [kernel for kernel in found if kernel is not None]
+def _scored(weight: Weight, scores: Scores, share: float) -> Pruning:
+    made = pattern(weight.pattern)
+    matrix = weight.matrix()
+    step = getattr(made, "rows", 1) if scores.per_row else len(matrix)
+    parts = [scores.values[first : first + step] for first in range(0, len(matrix), step)]
+    mask = np.concatenate([made.mask(part, share, weight.in_channels) for part in parts])
+    return Pruning(made.finish(matrix, mask), mask)
 
 
-class _Layer:
-    """One layer's evidence for the criteria, and its second-order pruning."""
-
-    def __init__(self, run: _Run, spot: Spot, weight: Weight) -> None:
-        self._run = run
-        self._spot = spot
-        self._weight = weight
-
-    def mean_squared_inputs(self) -> ScoreArray:
-        found = mean_squared_inputs(self._run.model, self._spot, self._run.calibration.x)
-        return found.repeat(self._weight.variable.shape[-1] // len(found), axis=0)
-
-    def squared_gradients(self) -> ScoreArray:
-        values = self._run.squared_gradients[self._weight.name]
-        return values.reshape(-1, values.shape[-1]).T
-
-    def batch_norm_scale(self) -> ScoreArray | None:
-        gamma = getattr(self._spot.batch_norm, "gamma", None)
-        return None if gamma is None else np.asarray(gamma.numpy())
-
-    def random(self) -> np.random.Generator:
-        return np.random.default_rng([self._run.seed, zlib.crc32(self._weight.name.encode())])
-
-    def second_order(self, shape: BlockShape, sparsity: float) -> Pruning:
-        """Each group of a grouped convolution is a matrix of its own."""
-        run = self._run
-        found = moments(run.model, self._spot, run.calibration.x, run.dense)
-        matrix = self._weight.matrix()
-        parts = np.split(matrix, len(found.hessian))
-        done = [
-            second_order(part, hessian, shape, sparsity, cross)
-            for part, hessian, cross in zip(parts, found.hessian, found.cross, strict=True)
-        ]
-        return Pruning(
-            np.concatenate([one.values for one in done]), np.concatenate([one.mask for one in done])
-        )
-
-
-def _stored(weight: Weight, done: Pruning) -> BoolArray:
-    """Puts the pruned matrix into the kernel; gives its mask in the kernel's shape."""
-    shape = tuple(weight.variable.shape)
-    weight.variable.assign(done.values.T.reshape(shape))
-    return np.ascontiguousarray(done.mask.T).reshape(shape)
+def _second_order(
+    evidence: ModelEvidence, weight: Weight, shape: BlockShape, share: float
+) -> Pruning:
+    """Each group of a grouped convolution is a matrix of its own."""
+    spot = evidence.spots[weight.name]
+    found = moments(evidence.model, spot, evidence.calibration.x, evidence.dense)
+    parts = np.split(weight.matrix(), len(found.hessian))
+    done = [
+        second_order(part, hessian, shape, share, cross, weight.in_channels)
+        for part, hessian, cross in zip(parts, found.hessian, found.cross, strict=True)
+    ]
+    return Pruning(
+        np.concatenate([one.values for one in done]), np.concatenate([one.mask for one in done])
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,7 @@ from edgeprune.prune.batch_norm import measure_again
 from edgeprune.prune.capture import BATCH, DoubleArray, mean_inputs
 from edgeprune.prune.intercept import Spot
 from edgeprune.prune.keras_model import Weight
-
-RECOVERIES = ("batch_norm", "bias")
-"""In the order in which they are done: biases make up for what the statistics leave."""
+from edgeprune.prune.layer_rows import can_unroll
 
 
 def re_estimate_batch_norm(model: Any, x: Array) -> None:
@@ -30,53 +28,50 @@ def re_estimate_batch_norm(model: Any, x: Array) -> None:
     measure_again(model, x, np.arange(len(x)), int(fixed or min(BATCH, len(x))))
 
 
-def mean_outputs(
-    model: Any, spots: Sequence[Spot], weights: Mapping[int, Weight], x: Array
-) -> list[DoubleArray]:
+def mean_outputs(model: Any, layers: Sequence[tuple[Spot, Weight]], x: Array) -> list[DoubleArray]:
     """Mean of each layer's output before bias and activation, ``(out_channels,)`` each.
 
     Args:
         model: Run as at inference.
-        spots: The layers.
-        weights: By ``id`` of the layer, its kernel.
+        layers: Where they occur, and their kernels.
         x: Inputs ``(n, ...)``.
     """
-    return [_mean_output(model, spot, weights[id(spot.layer)], x) for spot in spots]
+    return [_mean_output(model, spot, weight, x) for spot, weight in layers]
 
 
 def correct_biases(
     model: Any,
-    spots: Sequence[Spot],
-    weights: Mapping[int, Weight],
-    x: Array,
+    layers: Sequence[tuple[Spot, Weight]],
     dense_means: Sequence[DoubleArray],
+    x: Array,
 ) -> None:
     """Shifts biases so that each channel's mean output is that of the dense model again.
 
-    Layers come in the order in which they run, each measured behind the corrected ones. A layer
-    whose output goes into batch normalization needs none: that subtracts the mean anyway, and
-    its statistics may have been measured anew.
+    Layers come in the order in which they run, each measured behind the corrected ones.
 
     Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
     Correction", section 4.2, with means measured instead of derived.
 
     Args:
         model: Changed in place.
-        spots: The layers.
-        weights: By ``id`` of the layer, its pruned kernel.
-        x: Inputs ``(n, ...)``.
+        layers: Where they occur, and their pruned kernels; each has a bias.
         dense_means: From :func:`mean_outputs` of the dense model.
+        x: Inputs ``(n, ...)``.
     """
-    for spot, wanted in zip(spots, dense_means, strict=True):
-        if needs_bias(spot):
-            shift = wanted - _mean_output(model, spot, weights[id(spot.layer)], x)
-            old = np.asarray(spot.layer.bias.numpy())
-            spot.layer.bias.assign(old + shift.reshape(old.shape).astype(old.dtype))
+    for (spot, weight), wanted in zip(layers, dense_means, strict=True):
+        shift = wanted - _mean_output(model, spot, weight, x)
+        old = np.asarray(spot.layer.bias.numpy())
+        spot.layer.bias.assign(old + shift.reshape(old.shape).astype(old.dtype))
 
 
 def needs_bias(spot: Spot) -> bool:
-    """Whether the layer has a bias whose correction is of use."""
-    return spot.batch_norm is None and getattr(spot.layer, "bias", None) is not None
+    """Whether the layer has a bias whose correction is of use, and inputs that can be unrolled.
+
+    A layer whose output goes into batch normalization needs none: that subtracts the mean anyway,
+    and its statistics may have been measured anew.
+    """
+    has_bias = getattr(spot.layer, "bias", None) is not None
+    return has_bias and spot.batch_norm is None and can_unroll(spot.layer)
 
 
 def _mean_output(model: Any, spot: Spot, weight: Weight, x: Array) -> DoubleArray:

@@ -5,6 +5,8 @@ Both Hessian and target come from calibration data; no training, no labels.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,7 @@ def second_order(
     shape: BlockShape,
     sparsity: float,
     cross: DoubleArray | None = None,
+    in_channels: int | None = None,
 ) -> Pruning:
     """Removes the weights that the layer's output misses least, and refits the others.
 
@@ -53,6 +56,8 @@ def second_order(
         sparsity: Share of blocks to remove, in [0, 1).
         cross: ``2 X_dense X^T / n``: then the output to come close to is ``weights`` times the
             dense model's inputs, else times the same inputs.
+        in_channels: Divides ``in_features``; blocks never reach over a multiple of it (a
+            convolution's taps). None where it is ``in_features``.
 
     Returns:
         Values and mask; ``floor(sparsity * n + 0.5)`` of ``n`` blocks are zero. Inputs that were
@@ -66,6 +71,14 @@ def second_order(
     shape.check(sparsity)
     if not np.isfinite(weights).all():
         raise ModelError("weights hold inf or nan: they cannot be pruned")
+    if in_channels and in_channels % shape.columns:
+        places = _places(weights.shape[1], in_channels, shape.columns)
+        size = int(places[-1]) + 1 + -in_channels % shape.columns
+        wide = [_spread(array, places, size) for array in (hessian, cross) if array is not None]
+        done = second_order(
+            _spread(weights.T, places, size, square=False).T, wide[0], shape, sparsity, *wide[1:]
+        )
+        return Pruning(done.values[:, places], done.mask[:, places])
     dense = weights.astype(np.float64)
     dead = np.diagonal(hessian) <= 0
     damping = _damping(hessian, dead)
@@ -125,6 +138,39 @@ def output_error(change: DoubleArray, hessian: DoubleArray) -> float:
         hessian: ``2 X X^T / n``.
     """
     return float(0.5 * np.einsum("oi,ij,oj->", change, hessian, change, optimize=True))
+
+
+def saliency(weights: FloatArray, hessian: DoubleArray) -> DoubleArray:
+    """What the removal of each weight alone costs: a share of the mean squared output.
+
+    ``1/2 w^2 / [H^-1]_jj`` over ``1/2 tr(W H W^T)``, with the damped Hessian in the former.
+
+    Source: Frantar and Alistarh 2022, "Optimal Brain Compression", equation 3; the share is ours.
+
+    Args:
+        weights: Shape ``(out_channels, in_features)``.
+        hessian: ``2 X X^T / n``.
+    """
+    dense = weights.astype(np.float64)
+    dead = np.diagonal(hessian) <= 0
+    inverse = np.linalg.inv(hessian + np.diag(_damping(hessian, dead)))
+    costs = 0.5 * np.where(dead, 0, dense**2 / np.diagonal(inverse))
+    return np.asarray(costs / max(output_error(dense, hessian), np.finfo(np.float64).tiny))
+
+
+def _places(in_features: int, in_channels: int, columns: int) -> NDArray[np.intp]:
+    """Where inputs lie when each tap's are filled up to whole blocks."""
+    taps, channels = np.divmod(np.arange(in_features), in_channels)
+    return np.asarray(taps * (-(-in_channels // columns) * columns) + channels)
+
+
+def _spread(
+    array: NDArray[np.floating], places: NDArray[np.intp], size: int, square: bool = True
+) -> Any:
+    """The array with zeros between its rows, and between its columns if it is square."""
+    wide = np.zeros((size, size if square else array.shape[1]), array.dtype)
+    wide[np.ix_(places, places) if square else places] = array
+    return wide
 
 
 def _damping(hessian: DoubleArray, dead: BoolArray) -> DoubleArray:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from edgeprune.errors import ModelError
 from edgeprune.recipe import (
     ALLOCATIONS,
+    CRITERIA,
     LAYERS,
     PATTERNS_HELP,
     REWINDS,
     SCHEDULES,
     PruneTable,
+    criterion_faults,
     is_pattern,
 )
 
@@ -28,14 +30,20 @@ def check(spec: PruneSpec) -> None:
     if not is_pattern(spec.pattern):
         raise ModelError(f"no pattern is called {spec.pattern!r}; there are {PATTERNS_HELP}")
     choices: dict[str, tuple[str, ...]] = {"allocation": ALLOCATIONS, "layers": LAYERS}
-    choices |= {"schedule": SCHEDULES, "rewind": REWINDS}
+    choices |= {"schedule": SCHEDULES, "rewind": REWINDS, "criterion": CRITERIA}
     for key, known in choices.items():
         if getattr(spec, key) not in known:
             raise ModelError(f"{key} must be one of {', '.join(known)}, got {getattr(spec, key)!r}")
-    if spec.epochs < 1 or spec.batch_size < 1:
+    if wrong := criterion_faults(spec):
+        raise ModelError("; ".join(wrong))
+    least = int(spec.schedule != "one_shot")
+    if spec.epochs < least or spec.batch_size < 1:
         raise ModelError(
-            f"epochs and batch_size must be >= 1, got {spec.epochs} and {spec.batch_size}"
+            f"epochs must be >= {least} with the schedule {spec.schedule}, and batch_size >= 1, "
+            f"got {spec.epochs} and {spec.batch_size}"
         )
+    if spec.calibration_samples < 1:
+        raise ModelError(f"calibration_samples must be >= 1, got {spec.calibration_samples}")
     if spec.rounds < 1 or spec.rewind_step < 0:
         raise ModelError(
             f"rounds must be >= 1 and rewind_step >= 0, got {spec.rounds} and {spec.rewind_step}"

@@ -8,11 +8,11 @@ from edgeprune.prune import capture
 from edgeprune.prune.capture import (
     Calibration,
     Snapshot,
+    SquaredGradients,
     batches,
     mean_inputs,
     mean_squared_inputs,
     moments,
-    squared_gradients,
 )
 from edgeprune.prune.intercept import spots
 from edgeprune.prune.keras_model import prunable_weights
@@ -73,7 +73,7 @@ def test_squared_gradients_are_averaged_over_single_samples(flavour):
     model, x = two_layers(flavour), samples(20)
     y = np.random.default_rng(1).normal(size=(20, 2)).astype(np.float32)
     weights = prunable_weights(model, "all")
-    found = squared_gradients(model, weights, Calibration(x, y))
+    found = SquaredGradients(model, weights, Calibration(x, y))()
     hidden = np.asarray(model.layers[0](x)).astype(float)
     slopes = np.asarray(model(x)) - y  # of a mean over 2 outputs: 2 (out - y) / 2
     each = hidden[:, :, None] * slopes[:, None, :]
@@ -83,7 +83,7 @@ def test_squared_gradients_are_averaged_over_single_samples(flavour):
 def test_gradients_without_targets_are_refused():
     model = two_layers("keras")
     with pytest.raises(ModelError, match="taylor needs targets"):
-        squared_gradients(model, prunable_weights(model, "all"), Calibration(samples()))
+        SquaredGradients(model, prunable_weights(model, "all"), Calibration(samples()))
 
 
 def test_inputs_that_are_not_finite_are_refused():

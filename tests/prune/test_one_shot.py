@@ -6,11 +6,12 @@ from keras_nets import FLAVOURS, KINDS, build, dataset
 
 from edgeprune.errors import ModelError, UnknownPart
 from edgeprune.keras_flavours import import_keras
-from edgeprune.prune.block_shape import block_shape, lowest_removed
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.criteria.base import CRITERIA
+from edgeprune.prune.evidence import ModelEvidence
 from edgeprune.prune.keras_model import prunable_weights, walk
-from edgeprune.prune.one_shot import one_shot
+from edgeprune.prune.one_shot import dense_scores, one_shot
+from edgeprune.prune.patterns import pattern as by_name
 
 METHODS = (*CRITERIA.names(), "second_order")
 
@@ -21,7 +22,11 @@ def calibration(n=64):
 
 
 def pruned(model, criterion, pattern="unstructured", sparsity=0.5, **rest):
-    weights = [dataclasses.replace(w, pattern=pattern) for w in prunable_weights(model, "all")]
+    weights = [
+        dataclasses.replace(w, pattern=pattern)
+        for w in prunable_weights(model, "all")
+        if pattern != "2:4" or w.in_channels % 4 == 0
+    ]
     return weights, one_shot(
         model, weights, calibration(), criterion=criterion, sparsity=sparsity, **rest
     )
@@ -50,23 +55,49 @@ def test_every_kind_of_model_is_pruned_to_second_order(flavour, kind):
     ("method", "pattern"),
     [
         *((method, "unstructured") for method in METHODS),
-        *((method, pattern) for method in METHODS[-2:] for pattern in ("2x1", "1x2", "2:4")),
+        *((method, pattern) for method in METHODS[-2:] for pattern in ("2x1", "1x2", "2x2", "2:4")),
     ],
 )
 def test_every_method_and_every_shape_prunes_the_asked_share(method, pattern):
     model = build("tf_keras", "functional")
     weights, masks = pruned(model, method, pattern)
     for weight in weights:
-        mask = masks[weight.name]
-        matrix = mask.reshape(-1, mask.shape[-1]).T
-        shape = block_shape(pattern)
-        if method == "wanda" and not shape.group:
-            blocks = matrix[:: shape.rows, :: shape.columns]
-            kept = blocks.shape[1] - np.floor(blocks.shape[1] / 2 + 0.5)
-            assert (blocks.sum(axis=1) == kept).all()
-        else:  # what a shape leaves alone is what it would remove again
-            assert np.array_equal(lowest_removed(matrix.astype(float), shape, 0.5), matrix)
-        assert not weight.value()[~mask].any()
+        matrix = weight.as_matrix(masks[weight.name])
+        if method == "second_order" and "x" in pattern:
+            rows, columns = map(int, pattern.split("x"))
+            blocks = matrix[::rows, ::columns]
+            assert (~blocks).sum() == np.floor(blocks.size / 2 + 0.5)
+            wide = blocks.repeat(rows, axis=0).repeat(columns, axis=1)
+            assert np.array_equal(wide[: len(matrix), : matrix.shape[1]], matrix)
+            continue
+        made = by_name(pattern)
+        rows = int(pattern[0]) if "x" in pattern else 1
+        step = rows if method == "wanda" else len(matrix)  # which compares within rows only
+        for first in range(0, len(matrix), step):
+            part = matrix[first : first + step]
+            # What a pattern leaves alone is what it would remove again.
+            again = made.mask(part.astype(np.float32), made.share(0.5), weight.in_channels)
+            assert np.array_equal(again, part)
+        assert not weight.value()[~masks[weight.name]].any()
+
+
+@pytest.mark.parametrize("method", ["magnitude", "second_order"])
+def test_blocks_never_reach_over_the_taps_of_a_convolution(method):
+    model = build("keras", "sequential")
+    stem = [dataclasses.replace(prunable_weights(model, "all")[0], pattern="2x2")]
+    assert stem[0].in_channels == 3
+    masks = one_shot(model, stem, calibration(), criterion=method, sparsity=0.5)
+    taps = stem[0].as_matrix(masks["stem/kernel"]).reshape(3, 2, 9, 3)
+    assert (taps[:, :1] == taps[:, 1:]).all()
+    assert (taps[..., 0] == taps[..., 1]).all()
+    assert (taps[..., 1] != taps[..., 2]).any()
+
+
+def test_groups_that_do_not_fit_a_weight_are_refused():
+    model = build("keras", "sequential")
+    stem = [dataclasses.replace(prunable_weights(model, "all")[0], pattern="2:4")]
+    with pytest.raises(ModelError, match="stem/kernel: 2:4 does not fit 3 input channels"):
+        one_shot(model, stem, calibration(), criterion="second_order", sparsity=0.5)
 
 
 def test_second_order_changes_the_answers_less_than_magnitude_does():
@@ -130,7 +161,7 @@ def test_the_same_seed_gives_the_same_random_masks():
         ({"criterion": "size"}, UnknownPart, "no criterion is called 'size'"),
         ({"criterion": "l1", "recovery": ("luck",)}, ModelError, "no recovery is called 'luck'"),
         ({"criterion": "l1", "sparsity": 1.0}, ModelError, r"sparsity must be in \[0, 1\)"),
-        ({"criterion": "l1", "pattern": "kernel"}, ModelError, "is no shape of blocks"),
+        ({"criterion": "l1", "pattern": "kernel"}, ModelError, "no pattern is called 'kernel'"),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_is_changed(rest, error, line):
@@ -138,6 +169,54 @@ def test_what_is_wrong_is_refused_before_anything_is_changed(rest, error, line):
     before = model.get_weights()
     with pytest.raises(error, match=line):
         pruned(model, **rest)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_without_calibration_data_criteria_that_need_none_work_and_others_say_so():
+    for method in METHODS:
+        model = build("tf_keras", "functional")
+        weights = prunable_weights(model, "all")
+        rest = {"criterion": method, "sparsity": 0.5, "recovery": ()}
+        if method in ("taylor", "wanda", "second_order"):
+            with pytest.raises(ModelError, match="needs calibration data, and got none"):
+                one_shot(model, weights, None, **rest)
+        else:
+            masks = one_shot(model, weights, None, **rest)
+            assert all((~mask).mean() == 0.5 for mask in masks.values())
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_transposed_convolution_is_named_by_what_cannot_look_at_its_inputs(flavour):
+    def model():
+        keras = import_keras(flavour)
+        keras.utils.set_random_seed(0)
+        layers = keras.layers
+        return keras.Sequential(
+            [layers.Input((6, 6, 3)), layers.Conv2DTranspose(4, 2, name="up"), layers.Conv2D(4, 1)]
+        )
+
+    for method in ("wanda", "second_order"):
+        with pytest.raises(ModelError, match=r"layer 'up' of class Conv2DTranspose.*in ignored"):
+            pruned(model(), method)
+    y = np.zeros((64, 7, 7, 4), np.float32)
+    for method in ("magnitude", "taylor"):
+        made = model()
+        rest = {"criterion": method, "sparsity": 0.5}
+        masks = one_shot(
+            made, prunable_weights(made, "all"), Calibration(calibration().x, y), **rest
+        )
+        assert [(~mask).mean() for mask in masks.values()] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_scores_of_the_dense_model_cover_every_weight_and_change_nothing(flavour):
+    model = build(flavour, "nested")
+    before = model.get_weights()
+    weights = prunable_weights(model, "all")
+    for method in METHODS:
+        found = dense_scores(ModelEvidence(model, weights, calibration()), method)
+        assert all(found[w.name].values.shape == w.matrix().shape for w in weights)
+        assert all((found[w.name].values >= 0).all() for w in weights)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 

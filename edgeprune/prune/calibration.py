@@ -1,0 +1,125 @@
+"""Draws calibration samples from the user's data, and checks that the model knows such samples."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import Array, Dataset, FloatArray
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import call, flat_outputs, import_tensorflow
+from edgeprune.prune.capture import Calibration, batches
+from edgeprune.prune.spec import PruneSpec
+
+LEAST_LABELS = 50
+"""Fewer labels tell nothing about an accuracy. Source: ours."""
+
+SIGMAS = 2.0
+"""Standard errors by which an accuracy must lie above chance: 98 % of guessers are found out.
+
+Source: the normal distribution, one-sided.
+"""
+
+ALIKE = 1e-6
+"""Outputs that differ by a smaller share of their size do not vary. Source: float32's precision."""
+
+NEEDS_SAMPLES = ("taylor", "wanda", "second_order")
+"""Criteria that look at samples."""
+
+
+def calibration(data: Dataset | None, spec: PruneSpec) -> Calibration | None:
+    """Training samples drawn by the seed, with their targets where there are some.
+
+    Returns:
+        None where there are none, and the criterion can do without.
+
+    Raises:
+        ModelError: The criterion needs samples, or labels, that are not there.
+    """
+    x = None if data is None else data.x_train
+    if data is None or x is None or not len(x):
+        if spec.criterion in NEEDS_SAMPLES:
+            found = "no data" if data is None else f"{data.source} without training samples"
+            raise ModelError(
+                f"the criterion {spec.criterion} looks at training samples, and got {found}: give "
+                "data with x_train, or use the criterion magnitude"
+            )
+        return None
+    y = data.y_train
+    if y is None and data.y_test is None:
+        y = x  # an autoencoder
+    if y is None and spec.criterion == "taylor":
+        raise ModelError(
+            f"the criterion taylor looks at the loss, and {data.source} has no y_train: give "
+            "labels, or use the criterion wanda"
+        )
+    chosen = np.random.default_rng(spec.seed).permutation(len(x))[: spec.calibration_samples]
+    chosen = np.sort(chosen)
+    return Calibration(x[chosen], None if y is None else y[chosen])
+
+
+def check_samples(model: Any, calibration: Calibration) -> None:
+    """Checks that samples are what the model was trained on, as far as its answers tell.
+
+    Source: chance agreement of answers and labels is that of Cohen 1960, "A Coefficient of
+    Agreement for Nominal Scales".
+
+    Args:
+        model: The dense model, with one input.
+        calibration: Samples, and labels or None.
+
+    Raises:
+        ModelError: Samples or answers are not finite, all answers are the same, or they agree with
+            the labels no better than by chance.
+    """
+    x = calibration.x
+    if not np.isfinite(x).all():
+        raise ModelError("calibration samples hold NaN or infinity: leave such samples out")
+    outputs = _answers(model, x)
+    scale = (
+        f"their values lie in {float(x.min()):g} to {float(x.max()):g}; give samples in the range "
+        "that the model was trained on"
+    )
+    if not np.isfinite(outputs).all():
+        raise ModelError(f"the model answers calibration samples with NaN or infinity: {scale}")
+    if len(outputs) > 1 and np.ptp(outputs, axis=0).max() <= ALIKE * np.abs(outputs).max():
+        raise ModelError(f"the model answers all {len(x)} calibration samples alike: {scale}")
+    y = None if calibration.y is None else calibration.y[: len(outputs)]
+    if y is None or y.dtype.kind not in "iub" or len(y) < LEAST_LABELS or y[0].size != 1:
+        return
+    labels, answers = y.reshape(-1).astype(np.int64), _classes(outputs)
+    if (labels == labels[0]).all():
+        return
+    right, chance = float((answers == labels).mean()), _chance(answers, labels)
+    if right <= chance + SIGMAS * math.sqrt(chance * (1 - chance) / len(labels)):
+        raise ModelError(
+            f"the model is right on {right:.1%} of {len(labels)} calibration samples, and guessing "
+            f"would be on {chance:.1%}: {scale}, and the labels that belong to them"
+        )
+
+
+def _answers(model: Any, x: Array) -> FloatArray:
+    """The first output, ``(n, outputs)``."""
+    tf = import_tensorflow()
+    parts = [
+        flat_outputs(call(model, [tf.constant(batch)], training=False))[0].numpy()
+        for batch in batches(model, x)
+    ]
+    found = np.concatenate(parts).astype(np.float32)
+    return found.reshape(len(found), -1)
+
+
+def _classes(outputs: FloatArray) -> Array:
+    if outputs.shape[1] > 1:
+        return np.asarray(outputs.argmax(axis=1))
+    is_share = outputs.min() >= 0 and outputs.max() <= 1
+    return (outputs[:, 0] > (0.5 if is_share else 0.0)).astype(np.int64)
+
+
+def _chance(answers: Array, labels: Array) -> float:
+    """Share of right answers, were they dealt out at random."""
+    count = int(max(answers.max(), labels.max())) + 1
+    shares = [np.bincount(part, minlength=count) / len(part) for part in (answers, labels)]
+    return float(shares[0] @ shares[1])
