@@ -42,6 +42,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     """
     from edgeprune.pipeline import Request, compress_to_file
     from edgeprune.progress import Progress
+    from edgeprune.report.channels import print_groups
     from edgeprune.report.effect import print_effects
     from edgeprune.report.notes import rewrite_notes
     from edgeprune.report.terminal import print_tensor_errors, print_tensors
@@ -53,6 +54,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     tensors = [dataclasses.asdict(tensor) for tensor in sparsified.tensors]
     effects = [dataclasses.asdict(one) for one in written.effects]
     errors = [dataclasses.asdict(error) for error in written.done.tensor_errors]
+    groups = [dataclasses.asdict(group) for group in written.done.pruned.groups]
     if as_json:
         print_json(
             {
@@ -67,16 +69,18 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
                 "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],
                 "notes": [*sparsified.reasons, *written.done.notes],
                 "effects": effects,
+                "channels": groups,
                 "tensors": tensors,
                 "tensor_errors": errors,
             }
         )
         return
+    print_groups(groups)
     print_tensors(tensors, sparsified.reasons)
     print_tensor_errors(errors)
     in_force = written.done.recipe
     lines = (
-        f"recipe {in_force.name}: {in_force.why}",
+        f"recipe {in_force.name}" + (f": {in_force.why}" if in_force.why else ""),
         *written.done.pruned.notes,
         *written.done.notes,
     )

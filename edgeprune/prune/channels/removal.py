@@ -58,6 +58,7 @@ class ChannelPruned:
     Attributes:
         model: A plain Keras model of the same class, not compiled.
         groups: What could be pruned, of the model as it was.
+        units_left: How many units each of them has now.
         removed: Every axis of a weight that became shorter.
         pruning_ratio: Share of each group, or of all groups together, that was to go.
         channels_before: Output channels of all layers with kernels, also of those that stay whole.
@@ -69,6 +70,7 @@ class ChannelPruned:
 
     model: Any
     groups: tuple[Group, ...]
+    units_left: tuple[int, ...]
     removed: tuple[Removed, ...]
     pruning_ratio: float
     channels_before: int
@@ -146,6 +148,7 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
     return ChannelPruned(
         model=_rebuilt(model, found, stays),
         groups=groups,
+        units_left=tuple(g.units - len(gone) for g, gone in zip(groups, chosen, strict=True)),
         removed=_removed(found, stays),
         pruning_ratio=ratio,
         channels_before=sum(len(kept) for kept in makers),
