@@ -6,18 +6,23 @@ model and the dense one whose weights for the removed channels are zero, relativ
 output; the same after saving (``.keras`` and ``.h5``) and loading by edgeprune, where that loads
 the unpruned model; and after conversion, run by LiteRT on this host; and what had to stay, by
 reason. "moved" is how far pruning itself moved the outputs: a check that could not fail would show
-0 there.
+0 there. A way in which the unpruned model fails too is marked "as stock", and does not count.
 
-    python benchmarks/channels_of_applications.py [FLAVOUR [ARCHITECTURE ...]]
+Rows that are done are kept in FOLDER/channels.jsonl, and not run again.
+
+    python benchmarks/channels_of_applications.py FOLDER [FLAVOUR [ARCHITECTURE ...]]
 """
 
+import argparse
 import gc
+import json
 import re
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +32,7 @@ from stock_models import seeded
 from edgeprune.artifacts import Array, Flavour, Loaded, ModelFile
 from edgeprune.convert import convert
 from edgeprune.errors import EdgepruneError
-from edgeprune.keras_flavours import import_keras, quiet
+from edgeprune.keras_flavours import import_keras, one_line, quiet
 from edgeprune.load import load
 from edgeprune.prune.channels import ChannelPruned, masked_dense, prune_channels
 from edgeprune.verify.host import HostModel
@@ -59,6 +64,37 @@ LIMIT = 1e-4
 """Largest difference, relative to the largest output."""
 
 
+WAYS = ("masked", ".keras", ".h5", "litert")
+FLAVOURS: tuple[Flavour, ...] = ("keras", "tf_keras")
+
+
+@dataclass
+class Row:
+    """One architecture in one Keras.
+
+    Attributes:
+        channels_removed: Share of all output channels.
+        macs_left: Share of the multiply-accumulates.
+        differences: Way to relative difference.
+        failed: Way to what is wrong.
+        as_stock: Way to what is wrong with the unpruned model as well.
+        moved: How far pruning moved the outputs, relative.
+        stays: Reason to how many layers keep channels for it.
+        prune_s: Time that pruning took.
+    """
+
+    flavour: str
+    name: str
+    channels_removed: float = 0.0
+    macs_left: float = 1.0
+    differences: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    as_stock: dict[str, str] = field(default_factory=dict)
+    moved: float = 0.0
+    stays: dict[str, int] = field(default_factory=dict)
+    prune_s: float = 0.0
+
+
 def outputs(model: Any, x: Array) -> Array:
     """One row a sample."""
     return np.asarray(model(x, training=False))
@@ -77,34 +113,32 @@ def saved(model: Any, name: str, ending: str) -> Any:
         return load(path).keras
 
 
-def measure(
-    flavour: Flavour, name: str, dense: Any, pruned: Any, x: Array, wanted: Array
-) -> tuple[list[str], list[str], list[str]]:
-    """Differences of what came of the pruned model to ``wanted``; failures; failures of stock."""
+def measure(row: Row, dense: Any, pruned: Any, x: Array, wanted: Array) -> None:
+    """Compares what came of the pruned model, in every way, with ``wanted``."""
 
     def converted() -> Array:
-        source = ModelFile(Path(name), "", "memory")
-        host = HostModel(convert(Loaded(source, pruned, flavour)), reference=False)
+        source = ModelFile(Path(row.name), "", "memory")
+        host = HostModel(convert(Loaded(source, pruned, row.flavour)), reference=False)  # type: ignore[arg-type]
         return np.concatenate([host([one[None]])[0] for one in x])
 
     ways: dict[str, Callable[[], Array]] = {
         "masked": lambda: outputs(pruned, x),
-        ".keras": lambda: outputs(saved(pruned, name, ".keras"), x),
-        ".h5": lambda: outputs(saved(pruned, name, ".h5"), x),
+        ".keras": lambda: outputs(saved(pruned, row.name, ".keras"), x),
+        ".h5": lambda: outputs(saved(pruned, row.name, ".h5"), x),
         "litert": converted,
     }
-    found, failed, stock = [], [], []
-    for way, run in ways.items():
+    for way in WAYS:
         try:
-            value = difference(run(), wanted)
+            value = difference(ways[way](), wanted)
         except (EdgepruneError, ValueError, TypeError) as error:
-            line = f"{way}: {' '.join(str(error).split())[:200]}"
-            (stock if way[0] == "." and not loads(dense, name, way) else failed).append(line)
+            is_stock = way[0] == "." and not loads(dense, row.name, way)
+            # The folder that it was saved in says nothing.
+            line = re.sub(r"^/\S*/", "", one_line(error, 200))
+            (row.as_stock if is_stock else row.failed)[way] = line
             continue
-        found.append(f"{way} {value:.1e}")
+        row.differences[way] = value
         if not value <= LIMIT:
-            failed.append(f"{way} differs by more than {LIMIT:g}")
-    return found, failed, stock
+            row.failed[way] = f"differs by {value:.1e}"
 
 
 def loads(model: Any, name: str, ending: str) -> bool:
@@ -116,10 +150,9 @@ def loads(model: Any, name: str, ending: str) -> bool:
     return True
 
 
-def row(flavour: Flavour, name: str) -> tuple[str, bool]:
-    """The table's line for one architecture, and whether every difference is within the limit."""
-    keras = import_keras(flavour)
-    size = SIZES[name]
+def measured(flavour: Flavour, name: str) -> Row:
+    """The table's row for one architecture."""
+    keras, size, row = import_keras(flavour), SIZES[name], Row(flavour, name)
     with quiet():
         model = seeded(
             getattr(keras.applications, name)(
@@ -130,21 +163,19 @@ def row(flavour: Flavour, name: str) -> tuple[str, bool]:
     rng = np.random.default_rng(0)
     x = (rng.random((3, size, size, 3)) * rng.random((3, 1, 1, 1))).astype(np.float32)
     started = time.perf_counter()
-    pruned = prune_channels(model, pruning_ratio=0.5)
-    took_s = time.perf_counter() - started
+    try:
+        pruned = prune_channels(model, pruning_ratio=0.5)
+    except EdgepruneError as error:
+        row.failed["refused"] = str(error)
+        return row
+    row.prune_s = time.perf_counter() - started
     wanted = outputs(masked_dense(model, pruned), x)
-    found, failed, stock = measure(flavour, name, model, pruned.model, x, wanted)
-    channels = 1 - pruned.channels_after / pruned.channels_before
-    macs = (pruned.macs_after or 0) / (pruned.macs_before or 1)
-    moved = difference(outputs(model, x), wanted)
-    lines = [
-        f"{'ok ' if not failed else 'BAD'} {flavour:<8} {name:<18} channels removed {channels:4.0%}"
-        f" macs left {macs:4.0%}  {'  '.join(found)}  moved {moved:.1e}  {took_s:.1f} s",
-        *(f"      {line}" for line in failed),
-        *(f"      as the unpruned model: {line}" for line in stock),
-        *(f"      {count} x {reason}" for reason, count in reasons(pruned).items()),
-    ]
-    return "\n".join(lines), not failed
+    measure(row, model, pruned.model, x, wanted)
+    row.channels_removed = 1 - pruned.channels_after / pruned.channels_before
+    row.macs_left = (pruned.macs_after or 0) / (pruned.macs_before or 1)
+    row.moved = difference(outputs(model, x), wanted)
+    row.stays = dict(reasons(pruned))
+    return row
 
 
 def _wake(model: Any) -> None:
@@ -160,31 +191,71 @@ def _wake(model: Any) -> None:
 def reasons(pruned: ChannelPruned) -> Counter[str]:
     """Why layers keep channels, without the layers' names."""
     return Counter(
-        re.sub(r"'[^']*/?[^']*' \(", "(", note.partition("stay: ")[2], count=1)
+        re.sub(r"'[^']*/?[^']*' \(", "(", note.partition(": ")[2].partition("stay: ")[2] or note)
         for note in pruned.notes
     )
 
 
-def main(flavours: list[str], names: list[str]) -> int:
-    """Prints the table; returns 1 if an architecture does not pass."""
-    passed = total = 0
-    for flavour in flavours:
-        keras = import_keras(flavour)  # type: ignore[arg-type]
-        for name in names or SIZES:
-            if not hasattr(keras.applications, name):
+def kept_rows(file: Path) -> dict[tuple[str, str], Row]:
+    """Rows of earlier runs, the last one of each architecture."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    rows = [Row(**json.loads(line)) for line in lines]
+    return {(row.flavour, row.name): row for row in rows}
+
+
+def print_table(rows: list[Row]) -> None:
+    """As Markdown, with what failed and what stays below."""
+    print("| Keras | architecture | channels removed | MACs left | " + " | ".join(WAYS), end="")
+    print(" | moved | pruned in | |\n" + "| --- " * 10 + "|")
+    for row in rows:
+        cells = [
+            f"{row.differences[way]:.1e}"
+            if way in row.differences
+            else ("as stock" if way in row.as_stock else "FAILS")
+            for way in WAYS
+        ]
+        print(
+            f"| {row.flavour} | {row.name} | {row.channels_removed:.0%} | {row.macs_left:.0%} | "
+            f"{' | '.join(cells)} | {row.moved:.1e} | {row.prune_s:.1f} s | "
+            f"{'FAILS' if row.failed else 'ok'} |"
+        )
+    for row in rows:
+        for label, lines in (("fails", row.failed), ("as stock", row.as_stock)):
+            for way, line in lines.items():
+                print(f"{row.flavour} {row.name}: {label}: {way}: {line}")
+        for reason, count in row.stays.items():
+            print(f"{row.flavour} {row.name}: stays: {count} x {reason}")
+    for flavour in FLAVOURS:
+        ours = [row for row in rows if row.flavour == flavour]
+        print(f"{flavour}: {sum(not row.failed for row in ours)} of {len(ours)} pass")
+
+
+def main() -> int:
+    """Runs what is not done yet and prints the table; returns 1 if an architecture fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("flavour", nargs="?", choices=FLAVOURS)
+    parser.add_argument("names", nargs="*", metavar="ARCHITECTURE")
+    wishes = parser.parse_args()
+    wishes.folder.mkdir(parents=True, exist_ok=True)
+    file = wishes.folder / "channels.jsonl"
+    rows = kept_rows(file)
+    for flavour in [wishes.flavour] if wishes.flavour else FLAVOURS:
+        keras = import_keras(flavour)
+        for name in wishes.names or SIZES:
+            if (flavour, name) in rows or not hasattr(keras.applications, name):
                 continue
-            total += 1
-            try:
-                text, is_good = row(flavour, name)  # type: ignore[arg-type]
-            except EdgepruneError as error:
-                text, is_good = f"BAD {flavour:<8} {name:<18} refused: {error}", False
-            print(text, flush=True)
-            passed += is_good
+            rows[flavour, name] = row = measured(flavour, name)
+            with file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(asdict(row)) + "\n")
+            print(f"{flavour} {name}: {row.failed or 'ok'}", file=sys.stderr, flush=True)
             keras.backend.clear_session()
             gc.collect()
-    print(f"{passed} of {total} pass")
-    return passed < total
+    order = [(flavour, name) for flavour in FLAVOURS for name in SIZES]
+    found = [rows[key] for key in order if key in rows]
+    print_table(found)
+    return int(any(row.failed for row in found))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:2] or ["keras", "tf_keras"], sys.argv[2:]))
+    sys.exit(main())

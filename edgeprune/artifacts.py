@@ -79,6 +79,48 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class ChannelGroup:
+    """Channels that can only go together, after some of them went.
+
+    Attributes:
+        name: Paths of the layers that make them, joined by ``+``.
+        channels_before: How many there were.
+        channels_after: How many are left.
+        details: The group as text: every axis of a weight that holds these channels.
+    """
+
+    name: str
+    channels_before: int
+    channels_after: int
+    details: str
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """A model after the stage ``channels``.
+
+    Attributes:
+        model: The smaller model, or the user's own where no channels were to go.
+        dense: The user's own model.
+        groups: What could be removed, in model order.
+        fine_tuned: Whether the smaller model was trained.
+        profiling_only: True if channels went without any data: fit to measure, not to use.
+        control: The dense model trained exactly as long, on the same batches; None if not trained.
+        checkpoint: Folder to remove when no later stage may be interrupted any more, or None.
+        notes: Lines for the report.
+    """
+
+    model: Loaded
+    dense: Loaded
+    groups: tuple[ChannelGroup, ...] = ()
+    fine_tuned: bool = False
+    profiling_only: bool = False
+    control: Loaded | None = None
+    checkpoint: Path | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PrunedTensor:
     """One weight tensor that was pruned.
 
@@ -105,6 +147,7 @@ class Pruned:
         profiling_only: True if weights were zeroed without any data: fit to measure, not to use.
         control: The dense model trained exactly as long, on the same batches; None if not trained.
         notes: Lines for the report.
+        groups: Channels that were removed before, by group; empty where none were to go.
     """
 
     model: Loaded
@@ -114,6 +157,7 @@ class Pruned:
     profiling_only: bool
     control: Loaded | None = None
     notes: tuple[str, ...] = ()
+    groups: tuple[ChannelGroup, ...] = ()
 
     @property
     def keras(self) -> Any:

@@ -8,6 +8,13 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgeprune.channels_table import (
+    CHANNEL,
+    CHANNEL_RATIO,
+    ChannelLimit,
+    ChannelsTable,
+    channel_faults,
+)
 from edgeprune.errors import ConfigError
 from edgeprune.tables import read_table, read_toml
 
@@ -18,10 +25,10 @@ Of weights written ``(out_channels, in_channels)``, ``2x1`` removes two output c
 one input channel at once, and ``2:4`` keeps two of four input channels' weights.
 """
 
-PATTERN_NAMES = ("unstructured", "kernel")
+PATTERN_NAMES = ("unstructured", "kernel", CHANNEL)
 """The other patterns. ``kernel`` chooses for each layer, by the board's core."""
 
-PATTERNS_HELP = "unstructured, kernel, blocks such as 2x1 and 1x4, and N of M such as 2:4"
+PATTERNS_HELP = "unstructured, kernel, channel, blocks such as 2x1 and 1x4, and N of M such as 2:4"
 
 ALLOCATIONS = ("uniform", "global", "erk")
 SCHEDULES = ("gradual", "iterative", "one_shot", "rigl")
@@ -67,7 +74,8 @@ class PruneTable:
     """Table ``[prune]``.
 
     Attributes:
-        sparsity: Share of zeros in each pruned tensor, in [0, 1); 0 prunes nothing.
+        sparsity: Share of zeros in each pruned tensor, in [0, 1); 0 prunes nothing. A recipe file
+            that has a table ``[channels]`` and does not say it has 0.
         pattern: Shape of what is left: one of :data:`PATTERN_NAMES`, or of the forms of
             :data:`PATTERN_FORMS`.
         allocation: How much of the sparsity each layer takes, one of :data:`ALLOCATIONS`.
@@ -239,6 +247,7 @@ class Recipe:
     name: str = "auto"
     why: str = ""
     fixed: tuple[str, ...] = ()
+    channels: ChannelsTable = field(default_factory=ChannelsTable)
     prune: PruneTable = field(default_factory=PruneTable)
     cluster: ClusterTable = field(default_factory=ClusterTable)
     rewrite: RewriteTable = field(default_factory=RewriteTable)
@@ -264,7 +273,52 @@ def load_recipe(name: str) -> Recipe:
     path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
     if not path.is_file():
         raise ConfigError(f"no recipe is called {name!r}; there are: {', '.join(recipe_names())}")
-    return checked(dataclasses.replace(read_table(Recipe, read_toml(path), str(path)), name=name))
+    raw = read_toml(path)
+    recipe = dataclasses.replace(read_table(Recipe, raw, str(path)), name=name)
+    said = raw.get("prune")
+    if not isinstance(said, dict) or "sparsity" not in said:
+        prune = dataclasses.replace(recipe.prune, sparsity=_unsaid(recipe.prune, "channels" in raw))
+        recipe = dataclasses.replace(recipe, prune=prune)
+    return checked(recipe)
+
+
+def _unsaid(table: PruneTable, has_channels: bool) -> float:
+    """The sparsity of a recipe file that says none."""
+    if table.pattern == CHANNEL:
+        return CHANNEL_RATIO
+    # Who asks for fewer channels has not asked for zeros among the weights that are left.
+    return 0.0 if has_channels else table.sparsity
+
+
+def with_channels(recipe: Recipe) -> Recipe:
+    """The recipe with ``pattern = "channel"`` written out as a table ``[channels]``.
+
+    ``sparsity``, ``ignored``, ``limits`` and the training of ``[prune]`` are then those of
+    ``[channels]``, and nothing else is pruned.
+    """
+    if recipe.prune.pattern != CHANNEL:
+        return recipe
+    prune, channels = channels_of(recipe.prune, recipe.channels)
+    fixed = tuple(dict.fromkeys([*recipe.fixed, "sparsity", "pattern"]))
+    return dataclasses.replace(recipe, prune=prune, channels=channels, fixed=fixed)
+
+
+def channels_of(prune: PruneTable, channels: ChannelsTable) -> tuple[PruneTable, ChannelsTable]:
+    """The two tables with ``pattern = "channel"`` written out, see :func:`with_channels`."""
+    if prune.pattern != CHANNEL:
+        return prune, channels
+    limits = tuple(ChannelLimit(one.layer, one.sparsity) for one in prune.limits)
+    channels = dataclasses.replace(
+        channels,
+        pruning_ratio=prune.sparsity if channels.macs == 1 else 0.0,
+        ignored=prune.ignored,
+        limits=limits,
+        epochs=prune.epochs,
+        batch_size=prune.batch_size,
+        learning_rate=prune.learning_rate,
+    )
+    plain = dataclasses.replace(prune, pattern="unstructured", sparsity=0.0, ignored=(), limits=())
+    return plain, channels
 
 
 def checked(recipe: Recipe) -> Recipe:
@@ -298,6 +352,7 @@ def checked(recipe: Recipe) -> Recipe:
         if not 0 <= limit.sparsity < 1
     ]
     wrong += criterion_faults(prune)
+    wrong += channel_faults(recipe.channels, prune.pattern)
     wrong += _cluster_faults(recipe.cluster)
     wrong += _qat_faults(recipe.quantize)
     at_least = {

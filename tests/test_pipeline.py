@@ -330,3 +330,57 @@ def test_a_drop_of_exactly_the_limit_keeps_it(right, monkeypatch, folder):
     monkeypatch.setattr(accuracy_limit, "compress", lambda *_: fake)
     asked = request(folder, "local", max_accuracy_drop=(60 - right) / 60)
     assert compress_within_limit(asked, None, Progress()) is fake
+
+
+@pytest.mark.parametrize("flavour", keras_nets.FLAVOURS)
+def test_channels_go_first_and_every_later_stage_works_on_what_is_left(flavour, folder, capsys):
+    name = "net.keras" if flavour == "keras" else "net.h5"
+    keras_nets.save(keras_nets.build(flavour, "functional"), folder / name)
+    data = keras_nets.dataset()
+    arrays = ("x_train", "y_train", "x_test", "y_test")
+    np.savez(folder / "data.npz", **{key: getattr(data, key) for key in arrays})
+    (folder / "all.toml").write_text(
+        "[channels]\npruning_ratio = 0.5\nepochs = 1\n"
+        '[prune]\nsparsity = 0.5\nlayers = "all"\nepochs = 1\n'
+        "[cluster]\nclusters = 6\nepochs = 1\n"
+        '[quantize]\nmode = "int8"\nqat_epochs = 1\n'
+    )
+    argv = ["compress", name, "--recipe", "all.toml", "--data", "data.npz", "-o", "out.tflite"]
+    with pytest.raises(SystemExit) as done:
+        cli.main([*argv, "--json"])
+    assert done.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    dense, tuned, compressed = found["effects"]
+    assert tuned["size"]["macs"] == dense["size"]["macs"]
+    assert compressed["size"]["macs"] < 0.6 * dense["size"]["macs"]
+    assert compressed["size"]["nonzero_macs"] < 0.7 * compressed["size"]["macs"]
+    assert [one["channels_after"] for one in found["channels"]] == [4]
+    assert not list((folder / "edgeprune" / "training").iterdir())
+
+
+def test_a_recipe_that_names_channels_alone_prunes_nothing_else(folder, capsys):
+    keras_nets.save(keras_nets.build("keras", "nested"), folder / "net.keras")
+    (folder / "half.toml").write_text("[channels]\nmacs = 0.5\nround_to = 2\n")
+    argv = ["compress", "net.keras", "-o", "out.tflite", "--recipe"]
+    with pytest.raises(SystemExit) as done:
+        cli.main([*argv, "half.toml"])
+    assert done.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "channels that go together" in text and "inner/mix" in text
+    assert "channels were removed at once, without training data" in text
+
+
+@pytest.mark.parametrize("recipe", [[], ["--recipe", "mine.toml"]])
+def test_the_pattern_channel_removes_channels_from_a_flag_or_a_recipe(recipe, folder, capsys):
+    keras_nets.save(keras_nets.build("keras", "functional"), folder / "net.keras")
+    (folder / "mine.toml").write_text('[prune]\npattern = "channel"\n')
+    argv = ["compress", "net.keras", "-o", "out.tflite", "--json", *recipe]
+    with pytest.raises(SystemExit) as done:
+        cli.main([*argv, *([] if recipe else ["--pattern", "channel"])])
+    assert done.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["channels_after"] for one in found["channels"]] == [4]  # half, where nothing says
+    dense, compressed = (one["size"] for one in found["effects"])
+    assert compressed["parameters"] < dense["parameters"]
+    in_force = found["recipe"]
+    assert in_force["channels"]["pruning_ratio"] == 0.5 and in_force["prune"]["sparsity"] == 0

@@ -2,16 +2,19 @@ import dataclasses
 
 import pytest
 
+from edgeprune.channels_table import ChannelLimit, ChannelsTable
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import (
     ClusterCount,
     ClusterTable,
+    Limit,
     PruneTable,
     Recipe,
     RunTable,
     checked,
     load_recipe,
     recipe_names,
+    with_channels,
     write_recipe,
 )
 
@@ -71,3 +74,63 @@ def test_a_table_for_clusters_reads_back_as_it_was(tmp_path):
 def test_clusters_out_of_range_are_refused(table, line):
     with pytest.raises(ConfigError, match=line):
         checked(Recipe(cluster=table))
+
+
+@pytest.mark.parametrize(
+    ("text", "sparsity"),
+    [
+        ("[channels]\nmacs = 0.5\n", 0.0),
+        ("[channels]\nmacs = 0.5\n[prune]\nepochs = 2\n", 0.0),
+        ("[channels]\nmacs = 0.5\n[prune]\nsparsity = 0.3\n", 0.3),
+        ('[prune]\npattern = "channel"\n', 0.5),
+        ('[prune]\npattern = "2x1"\n', PruneTable().sparsity),
+        ("[run]\nruns = 5\n", PruneTable().sparsity),
+    ],
+)
+def test_a_file_that_says_no_sparsity_has_the_one_that_fits_its_wish(tmp_path, text, sparsity):
+    (tmp_path / "mine.toml").write_text(text)
+    assert load_recipe(str(tmp_path / "mine.toml")).prune.sparsity == sparsity
+
+
+def test_a_table_for_channels_reads_back_as_it_was(tmp_path):
+    table = ChannelsTable(0.25, round_to=8, ignored=("a",), limits=(ChannelLimit("b*", 0.5),))
+    write_recipe(Recipe(channels=table), tmp_path / "recipe.toml")
+    assert load_recipe(str(tmp_path / "recipe.toml")).channels == table
+
+
+def test_the_pattern_channel_is_short_for_a_table():
+    prune = PruneTable(0.3, "channel", ignored=("a",), limits=(Limit("b", 0.1),), epochs=7)
+    recipe = Recipe(prune=prune, channels=ChannelsTable(criterion="l1", round_to=4))
+    found = with_channels(recipe)
+    assert found.channels == ChannelsTable(
+        0.3, 1.0, "l1", "local", 4, ("a",), (ChannelLimit("b", 0.1),), 7
+    )
+    assert (found.prune.sparsity, found.prune.pattern) == (0.0, "unstructured")
+    assert set(found.fixed) == {"sparsity", "pattern"}, "the recipe auto leaves them alone"
+    by_macs = with_channels(dataclasses.replace(recipe, channels=ChannelsTable(macs=0.5)))
+    assert (by_macs.channels.pruning_ratio, by_macs.channels.macs) == (0.0, 0.5)
+    other = Recipe(channels=ChannelsTable(0.5))
+    assert with_channels(other) is other
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        (ChannelsTable(1.0), r"channels\.pruning_ratio must be in \[0, 1\), got 1"),
+        (ChannelsTable(macs=0.0), r"channels\.macs must be in \(0, 1\], got 0"),
+        (ChannelsTable(0.5, 0.5), "either pruning_ratio or macs, got both"),
+        (ChannelsTable(scope="all"), "channels.scope must be one of local, global, got 'all'"),
+        (ChannelsTable(round_to=0), "channels.round_to must be >= 1, got 0"),
+        (ChannelsTable(limits=(ChannelLimit("x", 2),)), "the limit of x must be in"),
+        (ChannelsTable(learning_rate=0.0), "channels.learning_rate must be > 0 and finite, got 0"),
+    ],
+)
+def test_channels_out_of_range_are_refused(table, line):
+    with pytest.raises(ConfigError, match=line):
+        checked(Recipe(channels=table))
+
+
+def test_channels_that_are_wished_twice_are_refused():
+    recipe = Recipe(channels=ChannelsTable(0.5), prune=PruneTable(pattern="channel"))
+    with pytest.raises(ConfigError, match=r"pattern = 'channel' takes sparsity, ignored and"):
+        checked(recipe)

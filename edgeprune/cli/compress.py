@@ -43,6 +43,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     """
     from edgeprune.pipeline import Request, compress_to_file
     from edgeprune.progress import Progress
+    from edgeprune.report.channels import print_groups
     from edgeprune.report.effect import print_effects
     from edgeprune.report.notes import rewrite_notes
     from edgeprune.report.terminal import print_tensor_errors, print_tensors
@@ -54,6 +55,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     tensors = [dataclasses.asdict(tensor) for tensor in sparsified.tensors]
     effects = [dataclasses.asdict(one) for one in written.effects]
     errors = [dataclasses.asdict(error) for error in written.done.tensor_errors]
+    groups = [dataclasses.asdict(group) for group in written.done.pruned.groups]
     if as_json:
         print_json(
             {
@@ -68,11 +70,13 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
                 "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],
                 "notes": [*sparsified.reasons, *written.done.notes],
                 "effects": effects,
+                "channels": groups,
                 "tensors": tensors,
                 "tensor_errors": errors,
             }
         )
         return
+    print_groups(groups)
     print_tensors(tensors, sparsified.reasons)
     print_tensor_errors(errors)
     in_force = written.done.recipe

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from edgeprune.board import load_board
+from edgeprune.channels_table import CHANNEL, CHANNEL_RATIO
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import (
     CRITERIA,
@@ -61,7 +62,11 @@ def recipe_options(function: Function) -> Function:
             type=click.Choice(CRITERIA),
             help="What tells which weights matter least; the last three prune at once.",
         ),
-        click.option("--sparsity", type=float, help="Share of zeros in each pruned tensor."),
+        click.option(
+            "--sparsity",
+            type=float,
+            help="Share of zeros in each pruned tensor; with the pattern channel, of channels.",
+        ),
         click.option("--recipe", help="Name or .toml file; the board's own if not given."),
     ):
         command = option(command)
@@ -160,6 +165,8 @@ def recipe_of(
     recipe = load_recipe(name)
     given = {"sparsity": sparsity, "pattern": pattern, "quantize": quantize}
     prune, table = recipe.prune, recipe.quantize
+    if pattern == CHANNEL and sparsity is None:
+        sparsity = CHANNEL_RATIO
     if sparsity is not None:
         prune = dataclasses.replace(prune, sparsity=sparsity)
     if pattern is not None:

@@ -1,7 +1,7 @@
 """The whole of edgeprune on one page: each stage, in order.
 
-load -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify -> verify -> push ->
-run -> report
+load -> channels -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify ->
+verify -> push -> run -> report
 """
 
 from __future__ import annotations

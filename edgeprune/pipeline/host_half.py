@@ -1,6 +1,6 @@
 """The host half of edgeprune: from the user's file to a ``.tflite`` file for one kind of core.
 
-load -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify
+load -> channels -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edgeprune.artifacts import (
 from edgeprune.board import Cpu
 from edgeprune.data import load_data
 from edgeprune.progress import Progress
-from edgeprune.recipe import Recipe
+from edgeprune.recipe import Recipe, with_channels
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Compressed:
         loaded: The user's model.
         dense: It, as float TFLite.
         control: The dense model trained as long as the pruned one, as float TFLite, or None.
-        pruned: After the prune stage.
+        pruned: After the stages channels and prune.
         lean: The pruned model as float TFLite, before it is rewritten.
         clustered: After the cluster stage.
         rewritten: After the rewrite stage.
@@ -186,37 +186,36 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     from edgeprune.auto import choose
     from edgeprune.cluster import cluster
     from edgeprune.convert import convert, keras_outputs
-    from edgeprune.load import is_quantized, load
+    from edgeprune.load import is_quantized
     from edgeprune.prune import prune
+    from edgeprune.prune.channels.stage import remove_channels
+    from edgeprune.prune.checkpoint import remove
     from edgeprune.qat import qat
-    from edgeprune.sparsify import stored_dense
 
-    with progress.stage("load"):
-        loaded = load(request.model, allow_code=request.allow_code)
-        loaded = dataclasses.replace(loaded, input_shape=request.input_shape)
-        if loaded.tflite is not None and request.recipe.sparsify.encode:
-            loaded = dataclasses.replace(loaded, tflite=stored_dense(loaded.tflite))
-    with progress.stage("convert"):
-        dense = convert(loaded)
-        data = None if request.data is None else load_data(request.data, dense)
-        score = None if data is None else verify.accuracy(dense, data)
+    loaded, dense, data = _loaded(request, progress)
+    score = None if data is None else verify.accuracy(dense, data)
+    recipe, drop = with_channels(request.recipe), request.max_accuracy_drop
+    with progress.stage("channels"):
+        narrowed = remove_channels(
+            loaded,
+            recipe.channels,
+            data,
+            progress.say,
+            recipe.prune.seed,
+            recipe.prune.control,
+            drop,
+        )
+        narrow = convert(narrowed.model) if narrowed.groups else dense
         recipe = choose(
-            request.recipe,
+            recipe,
             cpu,
-            dense,
+            narrow,
             is_quantized=loaded.tflite is not None and is_quantized(loaded.tflite),
             has_data=data is not None,
         )
     with progress.stage("prune"):
-        pruned = prune(
-            loaded,
-            recipe.prune,
-            data,
-            progress.say,
-            cpu,
-            dense,
-            request.max_accuracy_drop,
-        )
+        pruned = prune(narrowed, recipe.prune, data, progress.say, cpu, narrow, drop)
+        remove(narrowed.checkpoint)
     with progress.stage("cluster"):
         clustered = cluster(pruned.model, recipe.cluster, data, progress.say, recipe.prune.seed)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)
@@ -232,6 +231,23 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
             verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
         verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
     return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data, score)
+
+
+def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Dataset | None]:
+    """The model, the model as float TFLite, and the data."""
+    from edgeprune.convert import convert
+    from edgeprune.load import load
+    from edgeprune.sparsify import stored_dense
+
+    with progress.stage("load"):
+        loaded = load(request.model, allow_code=request.allow_code)
+        loaded = dataclasses.replace(loaded, input_shape=request.input_shape)
+        if loaded.tflite is not None and request.recipe.sparsify.encode:
+            loaded = dataclasses.replace(loaded, tflite=stored_dense(loaded.tflite))
+    with progress.stage("convert"):
+        dense = convert(loaded)
+        data = None if request.data is None else load_data(request.data, dense)
+    return loaded, dense, data
 
 
 def _scores(done: _Trained, deployed: bytes) -> dict[str, Accuracy]:

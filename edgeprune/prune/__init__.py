@@ -12,14 +12,24 @@ from typing import Any, Unpack
 import numpy as np
 
 from edgeprune import graph
-from edgeprune.artifacts import Array, BoolArray, Dataset, Loaded, Pruned, PrunedTensor
+from edgeprune.artifacts import (
+    Array,
+    BoolArray,
+    Dataset,
+    Loaded,
+    Narrowed,
+    Pruned,
+    PrunedTensor,
+)
 from edgeprune.board import Cpu
+from edgeprune.channels_table import CHANNEL
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras, library_errors, one_line
 from edgeprune.prune.allocation import Candidate
-from edgeprune.prune.api import Wishes, candidates, dataset_of, loaded, masks, spec_of
+from edgeprune.prune.api import Wishes, candidates, dataset_of, loaded, masks, tables_of
 from edgeprune.prune.calibration import calibration
 from edgeprune.prune.capture import Calibration
+from edgeprune.prune.channels.stage import remove_channels
 from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
@@ -36,7 +46,7 @@ __all__ = ["Masks", "PruneSpec", "Wishes", "masks", "prune", "prune_model"]
 
 
 def prune(
-    model: Loaded,
+    model: Loaded | Narrowed,
     spec: PruneSpec,
     data: Dataset | None,
     progress: Callable[[str], None] | None = None,
@@ -51,7 +61,8 @@ def prune(
     zeroed at once and the result is fit to be measured only.
 
     Args:
-        model: Is not changed.
+        model: Is not changed. What the stage ``channels`` made of one is compared with the dense
+            model that it was.
         spec: What to prune and how to train; a sparsity of 0 prunes nothing.
         data: To fine-tune with, or None.
         progress: Told a line per epoch, or None.
@@ -74,6 +85,23 @@ def prune(
             cannot be copied or trained.
     """
     check(spec)
+    if spec.pattern == CHANNEL:
+        raise ModelError("the stage prune removes no channels: use the stage channels before it")
+    before = model if isinstance(model, Narrowed) else Narrowed(model, model)
+    done = _pruned(before, spec, data, progress, cpu, dense, max_accuracy_drop)
+    return _joined(before, done) if before.groups else done
+
+
+def _pruned(
+    before: Narrowed,
+    spec: PruneSpec,
+    data: Dataset | None,
+    progress: Callable[[str], None] | None,
+    cpu: Cpu | None,
+    dense: bytes | None,
+    max_accuracy_drop: float | None,
+) -> Pruned:
+    model = before.model
     if spec.sparsity == 0:
         return _unpruned(model, "sparsity 0: nothing was pruned")
     if model.tflite is not None:
@@ -89,7 +117,7 @@ def prune(
     choice = _choice(layers, spec, cpu)
     weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
     say = progress or (lambda line: None)
-    done = _prune_keras(model, copied, weights, spec, data, say, max_accuracy_drop)
+    done = _prune_keras(before, copied, weights, spec, data, say, max_accuracy_drop)
     return dataclasses.replace(done, notes=(*done.notes, *choice.notes))
 
 
@@ -115,13 +143,26 @@ def prune_model(
 
     Raises:
         ModelError: As :func:`prune`.
+        ConfigError: A wish about channels names no layer or criterion.
     """
-    return prune(
-        loaded(model),
-        spec_of(wishes),
-        dataset_of(data),
-        progress,
-        max_accuracy_drop=max_accuracy_drop,
+    spec, channels = tables_of(wishes)
+    samples = dataset_of(data)
+    smaller = remove_channels(
+        loaded(model), channels, samples, progress, spec.seed, spec.control, max_accuracy_drop
+    )
+    return prune(smaller, spec, samples, progress, max_accuracy_drop=max_accuracy_drop)
+
+
+def _joined(before: Narrowed, done: Pruned) -> Pruned:
+    """Both stages as one: channels were removed, and what is left may have been pruned."""
+    is_pruned = bool(done.tensors)
+    return dataclasses.replace(
+        done,
+        fine_tuned=before.fine_tuned or done.fine_tuned,
+        profiling_only=before.profiling_only or done.profiling_only,
+        control=done.control if is_pruned else before.control,
+        notes=(*before.notes, *done.notes) if is_pruned else before.notes,
+        groups=before.groups,
     )
 
 
@@ -173,7 +214,7 @@ def _prune_tflite(
 
 
 def _prune_keras(
-    model: Loaded,
+    before: Narrowed,
     copied: Any,
     weights: list[Weight],
     spec: PruneSpec,
@@ -182,6 +223,7 @@ def _prune_keras(
     max_accuracy_drop: float | None,
 ) -> Pruned:
     """Prunes ``copied``, a copy of the Keras model, in place."""
+    model = before.model
     flavour = model.flavour or "keras"
     training = training_data(data)
     control = None
@@ -203,10 +245,13 @@ def _prune_keras(
         patterns = {weight.name: weight.pattern for weight in weights}
         folder = folder_for(model, spec, patterns, max_accuracy_drop, training)
         kept = None if folder is None else Checkpoint(folder / "pruned.npz")
-        task = Task(copied, flavour, held, spec, training, progress, kept, max_accuracy_drop)
+        reference = before.dense.keras if before.groups else None
+        task = Task(
+            copied, flavour, held, spec, training, progress, kept, max_accuracy_drop, reference
+        )
         notes = (_trained(spec, len(training[0])), *fine_tune(task))
         if spec.control:
-            control = _control(model, task)
+            control = _control(before.control or before.dense, task)
         remove(folder)
     return Pruned(
         dataclasses.replace(model, keras=copied),
@@ -256,6 +301,7 @@ def _control(model: Loaded, task: Task) -> Loaded:
             task,
             model=dense,
             masks=None,
+            reference=None,
             progress=lambda line: task.progress(f"dense: {line}"),
             checkpoint=None if kept is None else Checkpoint(kept.path.with_name("dense.npz")),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -9,6 +10,13 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from edgeprune.artifacts import Array, Dataset, Flavour, Loaded, ModelFile
+from edgeprune.channels_table import (
+    CHANNEL,
+    CHANNEL_RATIO,
+    ChannelLimit,
+    ChannelsTable,
+    channel_faults,
+)
 from edgeprune.errors import ModelError
 from edgeprune.prune.allocation import Candidate
 from edgeprune.prune.calibration import calibration
@@ -18,14 +26,34 @@ from edgeprune.prune.masking import Masks
 from edgeprune.prune.plan import sparsities, wanted
 from edgeprune.prune.pruner import pruner, scores_of
 from edgeprune.prune.spec import PruneSpec, check
-from edgeprune.recipe import RECOVERIES, Limit
+from edgeprune.recipe import RECOVERIES, Limit, channels_of
+
+
+class ChannelWishes(TypedDict, total=False):
+    """What may be wished of removing channels: the keys of a recipe's table ``[channels]``.
+
+    :class:`edgeprune.channels_table.ChannelsTable` says what each means, and its default.
+    ``limits`` is a mapping of layer names to pruning ratios here.
+    """
+
+    pruning_ratio: float
+    macs: float
+    criterion: str
+    scope: str
+    round_to: int
+    ignored: Sequence[str]
+    limits: Mapping[str, float]
+    epochs: int
+    batch_size: int
+    learning_rate: float
 
 
 class Wishes(TypedDict, total=False):
     """What may be wished of pruning: the keys of a recipe's table ``[prune]``.
 
     :class:`edgeprune.recipe.PruneTable` says what each means, and its default. ``limits`` is a
-    mapping of layer names to sparsities here.
+    mapping of layer names to sparsities here. ``channels`` is the table ``[channels]``: where it
+    wishes for something and nothing is said of ``sparsity`` or ``pattern``, only channels go.
     """
 
     sparsity: float
@@ -46,15 +74,40 @@ class Wishes(TypedDict, total=False):
     learning_rate: float
     seed: int
     control: bool
+    channels: ChannelWishes
+
+
+def tables_of(wishes: Wishes) -> tuple[PruneSpec, ChannelsTable]:
+    """The wishes as the two stages take them; the pattern ``channel`` is written out.
+
+    Raises:
+        ModelError: A value lies outside its range.
+    """
+    asked: dict[str, Any] = dict(wishes.get("channels", {}))
+    asked["ignored"] = tuple(asked.get("ignored", ()))
+    asked["limits"] = tuple(ChannelLimit(*pair) for pair in dict(asked.get("limits", {})).items())
+    try:
+        channels = ChannelsTable(**asked)
+    except TypeError as error:
+        raise ModelError(f"no such wish: {error}") from error
+    spec = spec_of(wishes)
+    if faults := channel_faults(channels, spec.pattern):
+        raise ModelError("; ".join(faults))
+    if not {"sparsity", "pattern"} & wishes.keys() and not channels.is_idle:
+        spec = dataclasses.replace(spec, sparsity=0.0)
+    return channels_of(spec, channels)
 
 
 def spec_of(wishes: Wishes) -> PruneSpec:
-    """The wishes as the stage takes them.
+    """The wishes as the stage takes them, without those about channels.
 
     Raises:
         ModelError: A value lies outside its range.
     """
     values: dict[str, Any] = dict(wishes)
+    values.pop("channels", None)
+    if wishes.get("pattern") == CHANNEL:
+        values.setdefault("sparsity", CHANNEL_RATIO)
     values["ignored"] = tuple(wishes.get("ignored", ()))
     values["recovery"] = tuple(wishes.get("recovery", RECOVERIES))
     values["limits"] = tuple(Limit(*pair) for pair in wishes.get("limits", {}).items())
@@ -121,6 +174,8 @@ def masks(
     spec, flavour = spec_of(wishes), flavour_of(model)
     if spec.pattern == "kernel":
         raise ModelError("the pattern kernel chooses for a board: use `edgeprune compress`")
+    if spec.pattern == CHANNEL or wishes.get("channels"):
+        raise ModelError("masks remove no channels: use edgeprune.prune or prune_channels first")
     found = prunable_weights(model, spec.layers)
     if not found:
         raise ModelError(f"the model has no layers to prune (layers = {spec.layers!r})")

@@ -41,7 +41,9 @@ class Task:
         progress: Told a line per epoch.
         checkpoint: Written after every epoch, and read at the start; or None.
         max_accuracy_drop: Held-out accuracy (or mean squared error) that pruning may cost beside
-            the model as it comes, or None.
+            ``reference``, or None.
+        reference: The model before anything was pruned; None where that is ``model`` as it comes,
+            which needs masks.
         hooks: Change the training step, in this order.
     """
 
@@ -53,6 +55,7 @@ class Task:
     progress: Callable[[str], None]
     checkpoint: Checkpoint | None = None
     max_accuracy_drop: float | None = None
+    reference: Any = None
     hooks: Sequence[Hook] = ()
 
 
@@ -98,12 +101,26 @@ class _Training:
         self._per_epoch = count // fixed if fixed else math.ceil(count / self._batch)
         self._schedule = schedule(task.spec, self._per_epoch)
         self._held_out = HeldOut(trainer, *task.data, held, fixed)
-        self._limit: DropLimit | None = None
-        if task.masks and task.max_accuracy_drop is not None and not self._held_out.is_empty:
-            before = self._held_out.goodness(self._held_out.score())
-            self._limit = DropLimit(before - task.max_accuracy_drop)
+        self._limit = self._drop_limit(held)
         self._epoch = 0
         self._is_stopped = False
+
+    @property
+    def _is_limited(self) -> bool:
+        task = self._task
+        is_pruned = task.masks is not None or task.reference is not None
+        return is_pruned and task.max_accuracy_drop is not None
+
+    def _drop_limit(self, held: Array) -> DropLimit | None:
+        """The limit of the drop; None where there is none, or where nothing is held out."""
+        task, before = self._task, self._held_out
+        if not self._is_limited or before.is_empty:
+            return None
+        if task.reference is not None:
+            with quiet():
+                trainer = Trainer(task.reference, task.flavour, task.spec.learning_rate, *task.data)
+            before = HeldOut(trainer, *task.data, held, fixed_batch(task.reference))
+        return DropLimit(before.goodness(before.score()) - (task.max_accuracy_drop or 0.0))
 
     def run(self) -> None:
         """All epochs that are left."""
@@ -123,15 +140,13 @@ class _Training:
 
     def finish(self) -> tuple[str, ...]:
         """Leaves the model in the state that is handed out."""
-        masks, limit = self._task.masks, self._limit
-        if masks is None:
-            return ()
         notes: tuple[str, ...] = ()
-        if limit is not None:
-            notes = (self._kept(masks, limit),)
-        elif self._task.max_accuracy_drop is not None:
+        if self._limit is not None:
+            notes = (self._kept(self._limit),)
+        elif self._is_limited:
             notes = ("the accepted drop was not watched: too few samples to hold some out",)
-        masks.finish()
+        if self._task.masks is not None:
+            self._task.masks.finish()
         return notes
 
     def _one_epoch(self, order: Array) -> float:
@@ -177,25 +192,31 @@ class _Training:
 
     def _judge(self, score: float) -> None:
         """Keeps the state where it is the best so far, and stops where the limit is lost."""
-        masks, limit = self._task.masks, self._limit
-        if masks is None or limit is None:
+        limit = self._limit
+        if limit is None:
             return
         until = self._schedule.settled_until(self._epoch * self._per_epoch)
         left = None if until is None else until // self._per_epoch - self._epoch
-        now = Seen(masks.sparsity(), self._held_out.goodness(score), left)
+        now = Seen(self._share(), self._held_out.goodness(score), left)
         limit.seen.append(now)
         if limit.is_better(now):
-            limit.keep(now, self._trainer.weights(), _listed(masks))
+            masks = [] if self._task.masks is None else _listed(self._task.masks)
+            limit.keep(now, self._trainer.weights(), masks)
         self._is_stopped = is_lost(limit.seen, limit.floor)
 
-    def _kept(self, masks: Masks, limit: DropLimit) -> str:
+    def _share(self) -> float:
+        """The share of masked weights; all that was to go is gone where there are no masks."""
+        return 1.0 if self._task.masks is None else self._task.masks.sparsity()
+
+    def _kept(self, limit: DropLimit) -> str:
         """Goes back to the best state; says which."""
         accepted = f"the accepted drop of {self._task.max_accuracy_drop:g}"
         early = f", and training stopped after epoch {self._epoch}" if self._is_stopped else ""
         if limit.best is None:
             return f"no epoch kept {accepted} on held-out samples{early}: the last state is kept"
-        reached = masks.sparsity()
-        masks.set(_named(masks, limit.masks))
+        reached = self._share()
+        if (masks := self._task.masks) is not None:
+            masks.set(_named(masks, limit.masks))
         self._trainer.restart(limit.weights)
         if limit.best.sparsity < reached:
             return (

@@ -72,7 +72,7 @@ def print_layers(
             continue
         is_timed = any(layer["latency_us"] is not None for layer in layers)
         is_counted = any(layer["instructions"] is not None for layer in layers)
-        table = _table(f"{printable(variant['name'])}: kernels in the order in which they ran")
+        table = new_table(f"{printable(variant['name'])}: kernels in the order in which they ran")
         for heading in ("layer", "op", "kernel"):
             table.add_column(heading, overflow="fold")
         table.add_column("sparse")
@@ -106,7 +106,7 @@ def print_tensors(
         console: Where to print; standard output if None.
     """
     console = console or stdout()
-    table = _table("weights as stored")
+    table = new_table("weights as stored")
     table.add_column("tensor", overflow="fold")
     table.add_column("op")
     for heading in ("zeros", "dense", "stored"):
@@ -140,7 +140,7 @@ def print_tensor_errors(
     """
     if all(error["sqnr_db"] is None for error in errors):
         return
-    table = _table("weights beside their float values")
+    table = new_table("weights beside their float values")
     table.add_column("tensor", overflow="fold")
     for heading in ("as", "mean squared error", "signal to noise", "largest error", "zeros"):
         table.add_column(heading, justify="right")
@@ -203,7 +203,7 @@ def side_by_side(names: Sequence[str], shown: Sequence[Figure]) -> Table:
         names: Of the variants.
         shown: Headings, each with a cell a variant.
     """
-    table = _table()
+    table = new_table()
     table.add_column("")
     for name in names:
         table.add_column(Text(printable(name)), justify="right")
@@ -212,7 +212,8 @@ def side_by_side(names: Sequence[str], shown: Sequence[Figure]) -> Table:
     return table
 
 
-def _table(title: str | None = None) -> Table:
+def new_table(title: str | None = None) -> Table:
+    """An empty table in the style of all others."""
     return Table(
         title=None if title is None else Text(title), title_justify="left", box=box.SIMPLE_HEAD
     )

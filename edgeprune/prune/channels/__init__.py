@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edgeprune.prune.channels.criteria.base import Criterion
+from edgeprune.prune.channels.criteria.base import Criterion, Scorer
+from edgeprune.prune.channels.evidence import Evidence
 from edgeprune.prune.channels.groups import Group, Member
 from edgeprune.prune.channels.macs import count_macs
 from edgeprune.prune.channels.masked import masked_dense
@@ -12,10 +13,12 @@ from edgeprune.prune.channels.rules.base import LayerCall, rule
 __all__ = [
     "ChannelPruned",
     "Criterion",
+    "Evidence",
     "Group",
     "LayerCall",
     "Member",
     "Removed",
+    "Scorer",
     "count_macs",
     "find_groups",
     "masked_dense",

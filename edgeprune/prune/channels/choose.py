@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from edgeprune.errors import ModelError
-from edgeprune.prune.channels.criteria.base import Criterion, Scores
+from edgeprune.prune.channels.criteria.base import Scorer
+from edgeprune.prune.channels.evidence import Scores
 from edgeprune.prune.channels.groups import Group
 from edgeprune.prune.channels.identities import Ids
 
@@ -21,7 +22,7 @@ _STEPS = 1024
 """Ratios are searched in steps of this fraction. Source: ours."""
 
 
-def scores_of(groups: Sequence[Group], criterion: Criterion) -> list[Scores | None]:
+def scores_of(groups: Sequence[Group], criterion: Scorer) -> list[Scores | None]:
     """The criterion's scores, checked.
 
     Raises:

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeprune.artifacts import BoolArray
 from edgeprune.errors import ConfigError, ModelError
+from edgeprune.prune.capture import Calibration
 from edgeprune.prune.channels.choose import (
     Choice,
     Scope,
@@ -19,7 +20,8 @@ from edgeprune.prune.channels.choose import (
     scores_of,
     smallest_ratio,
 )
-from edgeprune.prune.channels.criteria.base import CRITERIA, Criterion, Scores
+from edgeprune.prune.channels.criteria.base import CRITERIA, Scorer
+from edgeprune.prune.channels.evidence import Evidence, Scores
 from edgeprune.prune.channels.groups import Group, groups_of, held_back
 from edgeprune.prune.channels.identities import Ids
 from edgeprune.prune.channels.macs import macs_counter
@@ -56,6 +58,7 @@ class ChannelPruned:
     Attributes:
         model: A plain Keras model of the same class, not compiled.
         groups: What could be pruned, of the model as it was.
+        units_left: How many units each of them has now.
         removed: Every axis of a weight that became shorter.
         pruning_ratio: Share of each group, or of all groups together, that was to go.
         channels_before: Output channels of all layers with kernels, also of those that stay whole.
@@ -67,6 +70,7 @@ class ChannelPruned:
 
     model: Any
     groups: tuple[Group, ...]
+    units_left: tuple[int, ...]
     removed: tuple[Removed, ...]
     pruning_ratio: float
     channels_before: int
@@ -93,11 +97,12 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
     *,
     pruning_ratio: float | None = None,
     macs: float | None = None,
-    criterion: str | Criterion = "l2",
+    criterion: str | Scorer = "l2",
     scope: Scope = "local",
     round_to: int = 1,
     ignored: Collection[str] = (),
     limits: Mapping[str, float] | None = None,
+    samples: Calibration | None = None,
 ) -> ChannelPruned:
     """Removes channels with everything that makes, filters and reads them.
 
@@ -115,8 +120,11 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
         scope: ``local`` takes the share of every group; ``global`` of the model as a whole, lowest
             scores first.
         round_to: What stays of a group is rounded up to a multiple of this many channels.
-        ignored: Layers, by name or path (``inner/conv``), whose output channels all stay.
-        limits: Layer to the largest share of its output channels that may go, in [0, 1].
+        ignored: Layers, by name, path (``inner/conv``) or pattern of the shell, whose output
+            channels all stay.
+        limits: Layer, named likewise, to the largest share of its output channels that may go, in
+            [0, 1].
+        samples: Inputs and targets, which only the criterion ``taylor`` needs.
 
     Raises:
         ModelError: The model's graph is not known, nothing in it may be removed, or ``macs`` cannot
@@ -129,7 +137,7 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
     if not groups:
         why = "; ".join(notes[:3]) or "it has no convolution or dense layer"
         raise ModelError(f"no channels of model {model.name!r} may be removed: {why}")
-    scores = scores_of(groups, CRITERIA.get(criterion) if isinstance(criterion, str) else criterion)
+    scores = scores_of(groups, _scorer(criterion, Evidence(model, groups, samples)))
     by_scope = local_choice if scope == "local" else global_choice
     choose = by_scope(groups, scores, round_to)
     ratio = _ratio_for(found, groups, choose, macs) if pruning_ratio is None else pruning_ratio
@@ -140,6 +148,7 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
     return ChannelPruned(
         model=_rebuilt(model, found, stays),
         groups=groups,
+        units_left=tuple(g.units - len(gone) for g, gone in zip(groups, chosen, strict=True)),
         removed=_removed(found, stays),
         pruning_ratio=ratio,
         channels_before=sum(len(kept) for kept in makers),
@@ -170,6 +179,13 @@ def _check(
     for layer, limit in (limits or {}).items():
         if not 0 <= limit <= 1:
             raise ConfigError(f"the limit of layer {layer!r} must be in [0, 1], got {limit}")
+
+
+def _scorer(criterion: str | Scorer, evidence: Evidence) -> Scorer:
+    if not isinstance(criterion, str):
+        return criterion
+    known = CRITERIA.get(criterion)
+    return lambda group: known(group, evidence)
 
 
 def _ratio_for(found: Trace, groups: Sequence[Group], choose: Choice, macs: float | None) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from edgeprune.errors import ConfigError, ModelError
@@ -52,8 +53,9 @@ def trace(
 
     Args:
         model: Sequential or functional; models within it are followed too.
-        ignored: Layers, by name or path (``inner/conv``), whose output channels stay.
-        limits: Layer to the largest share of its output channels that may go.
+        ignored: Layers, by name, path (``inner/conv``) or pattern of the shell, whose output
+            channels stay.
+        limits: Layer, named likewise, to the largest share of its output channels that may go.
 
     Raises:
         ModelError: The model has no graph that can be followed.
@@ -106,10 +108,13 @@ class _Walk:
             ConfigError: With the nearest names.
         """
         for name in (*self._ignored, *self._limits):
-            if name not in self._names:
-                near = difflib.get_close_matches(name, sorted(self._names), 3, 0.4)
-                hint = f"; near it: {', '.join(near)}" if near else ""
-                raise ConfigError(f"the model has no layer called {name!r}{hint}")
+            if not _fits(name, self._names):
+                names = sorted(self._names)
+                near = difflib.get_close_matches(name, names, 3, 0.4)
+                hint = (
+                    f"near it: {', '.join(near)}" if near else f"there are {', '.join(names[:5])}"
+                )
+                raise ConfigError(f"the model has no layer called {name!r}; {hint}")
 
     def _graph(self, model: Any, prefix: str, inputs: list[Ids]) -> list[Ids]:
         tensors = dict(zip(input_keys(model), inputs, strict=True))
@@ -169,7 +174,12 @@ class _Walk:
     def _note_options(self, call: LayerCall, outputs: list[Ids]) -> None:
         names = {call.path, str(call.layer.name)}
         self._names |= names
-        if names & self._ignored:
+        if any(_fits(wish, names) for wish in self._ignored):
             call.fix(outputs, "is to be ignored")
-        for name in names & self._limits.keys():
-            self.limited += [(ids, self._limits[name]) for ids in outputs]
+        for wish, limit in self._limits.items():
+            if _fits(wish, names):
+                self.limited += [(ids, limit) for ids in outputs]
+
+
+def _fits(wish: str, names: Collection[str]) -> bool:
+    return any(fnmatchcase(name, wish) for name in names)

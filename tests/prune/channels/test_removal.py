@@ -7,6 +7,7 @@ from keras_nets import FLAVOURS, build
 
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import import_keras
+from edgeprune.prune.capture import Calibration
 from edgeprune.prune.channels import count_macs, find_groups, masked_dense, prune_channels
 from edgeprune.prune.channels.criteria.base import CRITERIA
 
@@ -26,10 +27,16 @@ def model():
     return functional("keras", three)
 
 
+def samples(count=40):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(count, 8, 8, 3)).astype(np.float32)
+    return Calibration(x, rng.normal(size=(count, 3)).astype(np.float32))
+
+
 @pytest.mark.parametrize("criterion", CRITERIA.names())
 @pytest.mark.parametrize("scope", ["local", "global"])
 def test_every_criterion_and_scope_gives_an_exact_model(model, criterion, scope):
-    pruned = checked(model, 0.4, criterion=criterion, scope=scope)
+    pruned = checked(model, 0.4, criterion=criterion, scope=scope, samples=samples())
     gone = sum(sizes(pruned).values())
     if criterion == "bn_scale":
         assert "c: all 12 channels stay: the criterion has no score for them" in pruned.notes
@@ -97,12 +104,25 @@ def test_ignored_layers_stay_and_limits_hold(model):
     assert sizes(pruned) == {"b": 2, "c": 6}
     assert "a: 16 of 16 channels stay: 'a' (Conv2D) is to be ignored" in pruned.notes
     assert sizes(checked(model, 0.5, limits={"b": 0, "c": 1})) == {"a": 8, "c": 6}
+    assert sizes(checked(model, 0.5, ignored=["[ab]"])) == {"c": 6}
+    assert sizes(checked(model, 0.5, limits={"[ab]": 0.1})) == {"a": 1, "b": 2, "c": 6}
 
 
 @pytest.mark.parametrize("option", [{"ignored": ["norn"]}, {"limits": {"norn": 0.5}}])
 def test_a_name_that_matches_nothing_is_refused_with_near_names(model, option):
     with pytest.raises(ConfigError, match="no layer called 'norn'; near it: norm"):
         prune_channels(model, pruning_ratio=0.5, **option)
+
+
+def test_a_name_near_nothing_is_refused_with_some_that_there_are(model):
+    with pytest.raises(ConfigError, match="no layer called 'xyzzy'; there are a, b, batch"):
+        prune_channels(model, pruning_ratio=0.5, ignored=["xyzzy"])
+
+
+def test_taylor_without_targets_is_refused(model):
+    for none in (None, Calibration(samples().x)):
+        with pytest.raises(ConfigError, match="taylor needs samples with targets: give data"):
+            prune_channels(model, pruning_ratio=0.5, criterion="taylor", samples=none)
 
 
 @pytest.mark.parametrize("scope", ["local", "global"])

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeprune.artifacts import Array
+from edgeprune.prune.channels.evidence import Evidence, Scores
 from edgeprune.prune.channels.groups import Group, Member
 from edgeprune.registry import Registry
 
-Scores = NDArray[np.float64]
+Criterion = Callable[[Group, Evidence], Scores | None]
+"""Scores ``(units,)``, not negative, the lowest go first; None where it has nothing to go by."""
 
-Criterion = Callable[[Group], Scores | None]
-"""Scores ``(units,)``, not negative, the lowest go first; None where it has nothing to go by.
-
-A criterion that needs gradients or activations is a function made with them at hand: a member
-knows its variable, and orders any array of the variable's shape by unit.
-"""
+Scorer = Callable[[Group], Scores | None]
+"""A criterion of the user's own, with any evidence that it needs already at hand: a member knows
+its variable, and orders any array of the variable's shape by unit."""
 
 CRITERIA: Registry[Criterion] = Registry("edgeprune.prune.channels.criteria", "criterion")
 

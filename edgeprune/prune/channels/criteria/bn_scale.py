@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.prune.channels.criteria.base import CRITERIA, Scores, mean_of_members
+from edgeprune.prune.channels.criteria.base import CRITERIA, mean_of_members
+from edgeprune.prune.channels.evidence import Evidence, Scores
 from edgeprune.prune.channels.groups import Group
 
 
 @CRITERIA.register
-def bn_scale(group: Group) -> Scores | None:
+def bn_scale(group: Group, evidence: Evidence) -> Scores | None:
     """Magnitude of gamma, averaged over the group's normalizations; None without any.
 
     Source: Liu et al. 2017, "Learning Efficient Convolutional Networks through Network Slimming",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.prune.channels.criteria.base import CRITERIA, Scores, kernels, mean_of_members
+from edgeprune.prune.channels.criteria.base import CRITERIA, kernels, mean_of_members
+from edgeprune.prune.channels.evidence import Evidence, Scores
 from edgeprune.prune.channels.groups import Group
 
 
 @CRITERIA.register
-def l1(group: Group) -> Scores | None:
+def l1(group: Group, evidence: Evidence) -> Scores | None:
     """Sum of magnitudes of each unit's weights, averaged over the kernels of the group.
 
     Source: Li et al. 2017, "Pruning Filters for Efficient ConvNets", section 3.1, there for the

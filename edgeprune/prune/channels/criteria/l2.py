@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.prune.channels.criteria.base import CRITERIA, Scores, kernels, mean_of_members
+from edgeprune.prune.channels.criteria.base import CRITERIA, kernels, mean_of_members
+from edgeprune.prune.channels.evidence import Evidence, Scores
 from edgeprune.prune.channels.groups import Group
 
 
 @CRITERIA.register
-def l2(group: Group) -> Scores | None:
+def l2(group: Group, evidence: Evidence) -> Scores | None:
     """Euclidean norm of each unit's weights, averaged over the kernels of the group."""
     return mean_of_members(kernels(group), lambda values: np.sqrt(np.square(values).sum(axis=1)))

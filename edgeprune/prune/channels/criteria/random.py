@@ -6,11 +6,12 @@ import zlib
 
 import numpy as np
 
-from edgeprune.prune.channels.criteria.base import CRITERIA, Scores
+from edgeprune.prune.channels.criteria.base import CRITERIA
+from edgeprune.prune.channels.evidence import Evidence, Scores
 from edgeprune.prune.channels.groups import Group
 
 
 @CRITERIA.register
-def random(group: Group) -> Scores | None:
+def random(group: Group, evidence: Evidence) -> Scores | None:
     """Uniform in [0, 1), from a seed that the group's name gives: the same at every call."""
     return np.random.default_rng(zlib.crc32(group.name.encode())).random(group.units)

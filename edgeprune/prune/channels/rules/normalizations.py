@@ -36,6 +36,12 @@ def over_channels(call: LayerCall) -> list[Ids]:
     return call.fixed_outputs("normalizes over channels")
 
 
+@rule("Normalization")
+def normalization(call: LayerCall) -> list[Ids]:
+    """Statistics of the data, which the model's inputs have anyway: they keep all channels."""
+    return call.fixed_outputs("normalizes by statistics of its own")
+
+
 @rule("LayerScale")
 def layer_scale(call: LayerCall) -> list[Ids]:
     """A factor for each channel, in ConvNeXt."""
