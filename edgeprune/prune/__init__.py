@@ -18,6 +18,7 @@ from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.allocation import Candidate
 from edgeprune.prune.api import Wishes, candidates, dataset_of, loaded, masks, spec_of
 from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
+from edgeprune.prune.distillation import teacher_of
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
 from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
@@ -188,7 +189,9 @@ def _prune_keras(
         patterns = {weight.name: weight.pattern for weight in weights}
         folder = folder_for(model, spec, patterns, max_accuracy_drop, training)
         kept = None if folder is None else Checkpoint(folder / "pruned.npz")
+        teacher = teacher_of(model.keras, training[0], spec.distillation, spec.temperature)
         task = Task(copied, flavour, held, spec, training, progress, kept, max_accuracy_drop)
+        task = dataclasses.replace(task, teacher=teacher)
         notes = (_trained(spec, len(training[0])), *fine_tune(task))
         if spec.control:
             control = _control(model, task)
@@ -223,7 +226,8 @@ def _control(model: Loaded, task: Task) -> Loaded:
 
 def _trained(spec: PruneSpec, samples: int) -> str:
     rounds = f"{spec.rounds + 1} times " if spec.schedule == "iterative" else ""
-    return f"fine-tuned for {rounds}{spec.epochs} epochs on {samples} samples"
+    taught = ", with distillation from the dense model" if spec.distillation else ""
+    return f"fine-tuned for {rounds}{spec.epochs} epochs on {samples} samples{taught}"
 
 
 def _nothing(spec: PruneSpec) -> str:
