@@ -96,6 +96,10 @@ class PruneTable:
             of its ``rounds + 1`` trainings. 0, with ``one_shot`` only, trains nothing.
         batch_size: Samples in a training step.
         learning_rate: Adam's, at the start.
+        distillation: Weight, in [0, 1], of the dense model's answers in the loss; the targets have
+            the rest. With 0 it is not asked.
+        temperature: Divides the logits of classes in distillation, so that more than the first
+            class counts; > 0. Other outputs have none.
         seed: Of shuffling and random inputs.
         control: Train the dense model exactly as long, so that accuracies can be compared.
     """
@@ -116,6 +120,8 @@ class PruneTable:
     epochs: int = 4
     batch_size: int = 64
     learning_rate: float = 1e-3
+    distillation: float = 0.0
+    temperature: float = 4.0
     seed: int = 0
     control: bool = True
 
@@ -146,6 +152,8 @@ class ClusterTable:
         batch_size: Samples in a training step.
         learning_rate: Adam's, at the start. A centroid takes the gradients of all its weights, so
             it is lower than in the table ``[prune]``.
+        distillation: As in the table ``[prune]``.
+        temperature: Likewise.
         fold_batch_norm: Fold batch normalization into the layer in front of it before clustering.
             Without, the converter folds it, and each output channel has a codebook of its own.
     """
@@ -157,6 +165,8 @@ class ClusterTable:
     epochs: int = 2
     batch_size: int = 64
     learning_rate: float = 1e-4
+    distillation: float = 0.0
+    temperature: float = 4.0
     fold_batch_norm: bool = True
 
 
@@ -171,6 +181,8 @@ class QuantizeTable:
             rounded as they will be stored; 0 trains nothing.
         qat_batch_size: Samples in a training step of these.
         qat_learning_rate: Adam's, at the start of these.
+        qat_distillation: As in the table ``[prune]``, for these.
+        qat_temperature: Likewise.
     """
 
     mode: str = "none"
@@ -178,6 +190,8 @@ class QuantizeTable:
     qat_epochs: int = 0
     qat_batch_size: int = 64
     qat_learning_rate: float = 1e-4
+    qat_distillation: float = 0.0
+    qat_temperature: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -353,6 +367,7 @@ def checked(recipe: Recipe) -> Recipe:
     ]
     wrong += criterion_faults(prune)
     wrong += channel_faults(recipe.channels, prune.pattern)
+    wrong += distillation_faults("prune.", prune.distillation, prune.temperature)
     wrong += _cluster_faults(recipe.cluster)
     wrong += _qat_faults(recipe.quantize)
     at_least = {
@@ -410,6 +425,17 @@ def _qat_faults(table: QuantizeTable) -> list[str]:
     if not 0 < table.qat_learning_rate < float("inf"):
         rate = table.qat_learning_rate
         wrong.append(f"quantize.qat_learning_rate must be > 0 and finite, got {rate:g}")
+    wrong += distillation_faults("quantize.qat_", table.qat_distillation, table.qat_temperature)
+    return wrong
+
+
+def distillation_faults(prefix: str, weight: float, temperature: float) -> list[str]:
+    """What is wrong with the two keys about distillation, whose names begin with ``prefix``."""
+    wrong = []
+    if not 0 <= weight <= 1:
+        wrong.append(f"{prefix}distillation must be in [0, 1], got {weight:g}")
+    if not 0 < temperature < float("inf"):
+        wrong.append(f"{prefix}temperature must be > 0 and finite, got {temperature:g}")
     return wrong
 
 
@@ -435,6 +461,7 @@ def _cluster_faults(table: ClusterTable) -> list[str]:
     ]
     if not 0 < table.learning_rate < float("inf"):
         wrong.append(f"cluster.learning_rate must be > 0 and finite, got {table.learning_rate:g}")
+    wrong += distillation_faults("cluster.", table.distillation, table.temperature)
     return wrong
 
 

@@ -25,6 +25,8 @@ class Wishes(TypedDict, total=False):
     epochs: int
     batch_size: int
     learning_rate: float
+    distillation: float
+    temperature: float
     fold_batch_norm: bool
 
 

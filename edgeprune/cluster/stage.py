@@ -16,6 +16,7 @@ from edgeprune.cluster.fold import fold_batch_norm
 from edgeprune.cluster.kmeans import codebook, nearest
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import PruneSpec
+from edgeprune.prune.distillation import Teacher, teacher_of
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.flatbuffer import filters
 from edgeprune.prune.held import held_zeros
@@ -32,6 +33,7 @@ def cluster(
     data: Dataset | None = None,
     progress: Callable[[str], None] | None = None,
     seed: int = 0,
+    dense: Loaded | None = None,
 ) -> Clustered:
     """Clusters a copy of the model's weights, and trains the centroids where there is data.
 
@@ -45,6 +47,7 @@ def cluster(
         data: To train the centroids with, or None.
         progress: Told a line per epoch, or None.
         seed: Of what is drawn and shuffled.
+        dense: The teacher, where distillation is wished; None takes the model as it comes.
 
     Returns:
         The clustered model, and what each tensor's codebook is like.
@@ -72,7 +75,10 @@ def cluster(
     ratios = {one.name: sqnr_db(before[one.name], one.value()) for one in weights}
     training = training_data(data) if spec.epochs else None
     if training is not None:
-        _train(copied, codebooks, spec, seed, training, progress or (lambda line: None))
+        x, taught = training[0], (dense or model).keras
+        teacher = teacher_of(taught, x, spec.distillation, spec.temperature)
+        say = progress or (lambda line: None)
+        _train(copied, codebooks, spec, seed, training, say, teacher)
         notes.append(f"centroids trained for {spec.epochs} epochs on {len(training[0])} samples")
     tensors = [_counted(one.name, one.value(), ratios[one.name]) for one in weights]
     return Clustered(copied, tuple(tensors), training is not None, tuple(notes))
@@ -85,6 +91,7 @@ def _train(
     seed: int,
     training: tuple[Array, Array],
     progress: Callable[[str], None],
+    teacher: Teacher | None,
 ) -> None:
     settings = PruneSpec(
         epochs=spec.epochs,
@@ -98,7 +105,7 @@ def _train(
         stack.enter_context(held_zeros(model.keras, flavour, besides=clustered))
         stack.enter_context(codebooks)
         task = Task(model.keras, flavour, None, settings, training, progress, hooks=[codebooks])
-        fine_tune(task)
+        fine_tune(dataclasses.replace(task, teacher=teacher))
 
 
 def _norms_left(model: Any) -> list[str]:

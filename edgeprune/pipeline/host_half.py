@@ -217,11 +217,13 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         pruned = prune(narrowed, recipe.prune, data, progress.say, cpu, narrow, drop)
         remove(narrowed.checkpoint)
     with progress.stage("cluster"):
-        clustered = cluster(pruned.model, recipe.cluster, data, progress.say, recipe.prune.seed)
+        seed = recipe.prune.seed
+        clustered = cluster(pruned.model, recipe.cluster, data, progress.say, seed, loaded)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)
     with progress.stage("qat"):
         books = {one.name: one.distinct for one in clustered.tensors}
-        tuned = qat(clustered.model, recipe.quantize, data, progress.say, books, recipe.prune.seed)
+        table = recipe.quantize
+        tuned = qat(clustered.model, table, data, progress.say, books, seed, loaded)
     with progress.stage("convert pruned"):
         is_changed = tuned.model is not loaded
         lean = convert(tuned.model) if is_changed else dense

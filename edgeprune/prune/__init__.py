@@ -31,6 +31,7 @@ from edgeprune.prune.calibration import calibration
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.channels.stage import remove_channels
 from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
+from edgeprune.prune.distillation import teacher_of
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
 from edgeprune.prune.held_out import split
@@ -246,9 +247,11 @@ def _prune_keras(
         folder = folder_for(model, spec, patterns, max_accuracy_drop, training)
         kept = None if folder is None else Checkpoint(folder / "pruned.npz")
         reference = before.dense.keras if before.groups else None
+        teacher = teacher_of(before.dense.keras, training[0], spec.distillation, spec.temperature)
         task = Task(
             copied, flavour, held, spec, training, progress, kept, max_accuracy_drop, reference
         )
+        task = dataclasses.replace(task, teacher=teacher)
         notes = (_trained(spec, len(training[0])), *fine_tune(task))
         if spec.control:
             control = _control(before.control or before.dense, task)
@@ -314,7 +317,8 @@ def _trained(spec: PruneSpec, samples: int) -> str:
     epochs = "1 epoch" if spec.epochs == 1 else f"{spec.epochs} epochs"
     trained_on, held = (len(part) for part in split(samples, spec.seed))
     rest = f", {held:,} others held out" if held else ""
-    return f"fine-tuned for {rounds}{epochs} on {trained_on:,} samples{rest}"
+    taught = ", with distillation from the dense model" if spec.distillation else ""
+    return f"fine-tuned for {rounds}{epochs} on {trained_on:,} samples{rest}{taught}"
 
 
 def _nothing(spec: PruneSpec) -> str:

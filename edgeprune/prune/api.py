@@ -72,6 +72,8 @@ class Wishes(TypedDict, total=False):
     epochs: int
     batch_size: int
     learning_rate: float
+    distillation: float
+    temperature: float
     seed: int
     control: bool
     channels: ChannelWishes

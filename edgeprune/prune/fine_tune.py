@@ -14,18 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, Flavour
+from edgeprune.artifacts import Array, Flavour, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import library_errors, one_line, quiet
 from edgeprune.prune.batch_norm import measure_again
 from edgeprune.prune.checkpoint import Checkpoint
+from edgeprune.prune.distillation import Teacher
 from edgeprune.prune.drop_limit import DropLimit, Seen, is_lost
 from edgeprune.prune.held_out import HeldOut, split
 from edgeprune.prune.hook import Hook
+from edgeprune.prune.keras_model import fixed_batch
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.schedules import Moment, schedule
 from edgeprune.prune.spec import PruneSpec
-from edgeprune.prune.trainer import Trainer, fixed_batch
+from edgeprune.prune.trainer import Trainer
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,7 @@ class Task:
         reference: The model before anything was pruned; None where that is ``model`` as it comes,
             which needs masks.
         hooks: Change the training step, in this order.
+        teacher: Whose answers count in the loss, or None.
     """
 
     model: Any
@@ -57,6 +60,7 @@ class Task:
     max_accuracy_drop: float | None = None
     reference: Any = None
     hooks: Sequence[Hook] = ()
+    teacher: Teacher | None = None
 
 
 def fine_tune(task: Task) -> tuple[str, ...]:
@@ -75,9 +79,8 @@ def fine_tune(task: Task) -> tuple[str, ...]:
     try:
         with task.masks or contextlib.nullcontext():
             with quiet():
-                trainer = Trainer(
-                    task.model, task.flavour, task.spec.learning_rate, *task.data, task.hooks
-                )
+                rate, (x, y) = task.spec.learning_rate, task.data
+                trainer = Trainer(task.model, task.flavour, rate, x, y, task.hooks, task.teacher)
             training = _Training(task, trainer)
             training.run()
             return training.finish()
@@ -151,24 +154,29 @@ class _Training:
 
     def _one_epoch(self, order: Array) -> float:
         """Mean loss over the epoch's batches."""
-        x, y = self._task.data
         loss = 0.0
         total = self._per_epoch * self._schedule.epochs
         for k in range(self._per_epoch):
             step = self._epoch * self._per_epoch + k
             chosen = np.sort(order[k * self._batch : (k + 1) * self._batch])
+            x, y, taught = self._samples(chosen)
             position = step / total
             if (masks := self._task.masks) is not None:
                 position = self._schedule.position(step)
                 if self._schedule.is_due(step):
                     self._check(loss)
-                    moment = Moment(step, masks, self._trainer, x[chosen], y[chosen])
-                    self._schedule.prepare(moment)
-            loss += self._trainer.step(x[chosen], y[chosen], position) / self._per_epoch
+                    self._schedule.prepare(Moment(step, masks, self._trainer, x, y, taught))
+            loss += self._trainer.step(x, y, position, taught) / self._per_epoch
             if not math.isfinite(loss):
                 self._check(loss)
         self._check(loss)
         return loss
+
+    def _samples(self, chosen: Array) -> tuple[Array, Array, FloatArray | None]:
+        """Inputs, targets and what the teacher answers, if there is one."""
+        teacher = self._task.teacher
+        x, y = self._task.data
+        return x[chosen], y[chosen], None if teacher is None else teacher.answers[chosen]
 
     def _check(self, loss: float) -> None:
         if math.isfinite(loss) and not self._trainer.is_lost():

@@ -125,6 +125,13 @@ def prunable_weights(model: Any, layers: str) -> list[Weight]:
     return list(found.values())
 
 
+def fixed_batch(model: Any) -> int | None:
+    """The batch size that the model insists on, or None."""
+    inputs = getattr(model, "inputs", None)
+    size = inputs[0].shape[0] if inputs else None
+    return None if size is None else int(size)
+
+
 def layers_of(weights: list[Weight], dense: bytes | None) -> list[Layer]:
     """What the choice of a pattern needs to know of each kernel.
 

@@ -47,12 +47,36 @@ def loss_for(outputs: Array, targets: Array) -> tuple[str, Loss]:
             f"labels of shape {targets.shape[1:]} for outputs of shape {outputs.shape[1:]}: "
             "expected one label and one vector of classes per sample"
         )
+    if outputs.shape[1] == 1:
+        return "binary crossentropy", _binary_crossentropy(tf, _are_probabilities(outputs))
+    return "sparse categorical crossentropy", _sparse_crossentropy(tf, _are_probabilities(outputs))
+
+
+def as_logits(outputs: Array) -> Callable[[Any], Any]:
+    """What turns a classifier's outputs into logits of two classes or more, in float32.
+
+    Args:
+        outputs: What the model answers to some samples, ``(n, classes)`` or ``(n, 1)``; told apart
+            as in :func:`loss_for`.
+    """
+    tf = import_tensorflow()
+    is_probability = _are_probabilities(outputs)
+    if outputs.shape[1] == 1:
+
+        def of_two(out: Any) -> Any:
+            out = tf.cast(out, tf.float32)
+            out = _logit(tf, out) if is_probability else out
+            return tf.concat([out, tf.zeros_like(out)], axis=1)
+
+        return of_two
+    return lambda out: _logits(tf, tf.cast(out, tf.float32), is_probability)
+
+
+def _are_probabilities(outputs: Array) -> bool:
     within = bool((outputs >= 0).all() and (outputs <= 1 + _SUM_TOLERANCE).all())
     if outputs.shape[1] == 1:
-        return "binary crossentropy", _binary_crossentropy(tf, within)
-    sums = outputs.sum(axis=1)
-    is_softmax = within and bool((np.abs(sums - 1) < _SUM_TOLERANCE).all())
-    return "sparse categorical crossentropy", _sparse_crossentropy(tf, is_softmax)
+        return within
+    return within and bool((np.abs(outputs.sum(axis=1) - 1) < _SUM_TOLERANCE).all())
 
 
 def _flat(tf: Any, targets: Any) -> Any:
@@ -61,10 +85,7 @@ def _flat(tf: Any, targets: Any) -> Any:
 
 def _binary_crossentropy(tf: Any, is_sigmoid: bool) -> Loss:
     def loss(labels: Any, outputs: Any) -> Any:
-        if is_sigmoid:
-            # Arithmetic, not clipping, which would turn NaN into a number.
-            inside = outputs * (1 - 2e-7) + 1e-7
-            outputs = tf.math.log(inside) - tf.math.log1p(-inside)
+        outputs = _logit(tf, outputs) if is_sigmoid else outputs
         return tf.reduce_mean(
             tf.nn.sigmoid_cross_entropy_with_logits(labels=_flat(tf, labels), logits=outputs)
         )
@@ -74,11 +95,21 @@ def _binary_crossentropy(tf: Any, is_sigmoid: bool) -> Loss:
 
 def _sparse_crossentropy(tf: Any, is_softmax: bool) -> Loss:
     def loss(labels: Any, outputs: Any) -> Any:
-        # The logarithm of a softmax is a valid set of logits for the same classes.
-        logits = tf.math.log(outputs + 1e-7) if is_softmax else outputs
+        logits = _logits(tf, outputs, is_softmax)
         flat = tf.reshape(tf.cast(labels, tf.int32), [-1])
         return tf.reduce_mean(
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels=flat, logits=logits)
         )
 
     return loss
+
+
+def _logit(tf: Any, probabilities: Any) -> Any:
+    # Arithmetic, not clipping, which would turn NaN into a number.
+    inside = probabilities * (1 - 2e-7) + 1e-7
+    return tf.math.log(inside) - tf.math.log1p(-inside)
+
+
+def _logits(tf: Any, outputs: Any, is_softmax: bool) -> Any:
+    """The logarithm of a softmax is a valid set of logits for the same classes."""
+    return tf.math.log(outputs + 1e-7) if is_softmax else outputs

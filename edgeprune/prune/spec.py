@@ -12,6 +12,7 @@ from edgeprune.recipe import (
     SCHEDULES,
     PruneTable,
     criterion_faults,
+    distillation_faults,
     is_pattern,
 )
 
@@ -50,3 +51,5 @@ def check(spec: PruneSpec) -> None:
         )
     if not 0 < spec.learning_rate < float("inf"):
         raise ModelError(f"learning_rate must be > 0 and finite, got {spec.learning_rate:g}")
+    if faults := distillation_faults("", spec.distillation, spec.temperature):
+        raise ModelError("; ".join(faults))

@@ -12,8 +12,9 @@ import numpy as np
 from edgeprune.artifacts import Array, BoolArray, Flavour, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import call, flat_outputs, import_keras, import_tensorflow
+from edgeprune.prune.distillation import Teacher, soft_loss
 from edgeprune.prune.hook import Hook
-from edgeprune.prune.keras_model import walk
+from edgeprune.prune.keras_model import fixed_batch, walk
 from edgeprune.prune.loss import loss_for
 
 _PROBE_SAMPLES = 64
@@ -31,6 +32,7 @@ class Trainer:
         x: Inputs ``(n, ...)``; the first ones are tried.
         y: Targets ``(n, ...)``.
         hooks: Change the step, in this order.
+        teacher: Whose answers count in the loss, or None.
 
     Attributes:
         loss_name: The loss that fits model and targets.
@@ -47,6 +49,7 @@ class Trainer:
         x: Array,
         y: Array,
         hooks: Sequence[Hook] = (),
+        teacher: Teacher | None = None,
     ) -> None:
         tf = import_tensorflow()
         batch = fixed_batch(model) or _PROBE_SAMPLES
@@ -55,7 +58,12 @@ class Trainer:
             raise ModelError(
                 f"cannot fine-tune a model with {len(outputs)} outputs: leave out data"
             )
-        self.loss_name, self._loss = loss_for(outputs[0].numpy(), y)
+        probe = outputs[0].numpy()
+        self.loss_name, self._loss = loss_for(probe, y)
+        self._teacher = teacher
+        if teacher is not None:
+            _check_teacher(teacher, probe)
+            self._soft_loss = soft_loss(self.loss_name, probe, teacher.temperature)
         self._tf = tf
         self._model = model
         self._hooks = hooks
@@ -65,31 +73,48 @@ class Trainer:
         self._learning_rate = learning_rate
         self._optimizer = import_keras(flavour).optimizers.Adam(learning_rate)
         self._optimizer.build(self._variables)
-        inputs, targets = (
-            tf.TensorSpec([fixed_batch(model), *array.shape[1:]], array.dtype) for array in (x, y)
+        arrays = [x, y] if teacher is None else [x, y, teacher.answers]
+        inputs, *targets = (
+            tf.TensorSpec([fixed_batch(model), *array.shape[1:]], array.dtype) for array in arrays
         )
         rate = tf.TensorSpec([], tf.float32)
         self._step = _traced(tf, self._traced_step, inputs, targets, rate)
         self._gradients = _traced(tf, self._traced_gradients, inputs, targets)
         self._answers = _traced(tf, self._traced_answers, inputs)
 
-    def step(self, x: Array, y: Array, position: float) -> float:
-        """One step, with the learning rate ``position`` of its way down; the loss before it."""
+    def step(self, x: Array, y: Array, position: float, taught: FloatArray | None = None) -> float:
+        """One step, with the learning rate ``position`` of its way down; the loss before it.
+
+        Args:
+            x: Inputs ``(batch, ...)``.
+            y: Their targets.
+            position: In [0, 1].
+            taught: What the teacher answers to them; only where there is one.
+        """
         rate = self._learning_rate * 0.5 * (1 + math.cos(math.pi * position))
         tf = self._tf
-        return float(self._step(tf.constant(x), tf.constant(y), tf.constant(rate, tf.float32)))
+        targets = self._targets(y, taught)
+        return float(self._step(tf.constant(x), targets, tf.constant(rate, tf.float32)))
 
     def answers(self, x: Array) -> FloatArray:
         """The model's outputs at inference."""
         return np.asarray(self._answers(self._tf.constant(x)).numpy())
 
-    def gradients(self, variables: list[Any], x: Array, y: Array) -> list[FloatArray]:
+    def gradients(
+        self, variables: list[Any], x: Array, y: Array, taught: FloatArray | None = None
+    ) -> list[FloatArray]:
         """Of the loss by these variables, where they are masked as well; no weight is changed.
+
+        Args:
+            variables: Of the model.
+            x: As in :meth:`step`.
+            y: As there.
+            taught: As there.
 
         Raises:
             ModelError: The loss does not depend on one of them, or it is frozen.
         """
-        found = self._gradients(self._tf.constant(x), self._tf.constant(y))
+        found = self._gradients(self._tf.constant(x), self._targets(y, taught))
         return [np.asarray(found[self._index(variable)].numpy()) for variable in variables]
 
     def is_lost(self) -> bool:
@@ -145,9 +170,15 @@ class Trainer:
                 return index
         raise ModelError("a weight to prune is frozen: its layer must be trainable")
 
-    def _loss_of(self, x: Any, y: Any) -> Any:
+    def _targets(self, y: Array, taught: FloatArray | None) -> list[Any]:
+        return [self._tf.constant(part) for part in (y, taught) if part is not None]
+
+    def _loss_of(self, x: Any, targets: list[Any]) -> Any:
         output = flat_outputs(call(self._model, [x], training=True))[0]
-        loss = self._loss(y, output)
+        loss = self._loss(targets[0], output)
+        if self._teacher is not None:
+            share = self._teacher.weight
+            loss = (1 - share) * loss + share * self._soft_loss(targets[1], output)
         return loss + self._tf.add_n(self._model.losses) if self._model.losses else loss
 
     @contextlib.contextmanager
@@ -160,10 +191,10 @@ class Trainer:
             for after in reversed(done):
                 after()
 
-    def _traced_step(self, x: Any, y: Any, rate: Any) -> Any:
+    def _traced_step(self, x: Any, targets: list[Any], rate: Any) -> Any:
         with self.hooked():
             with self._tf.GradientTape() as tape:
-                loss = self._loss_of(x, y)
+                loss = self._loss_of(x, targets)
             gradients = tape.gradient(loss, [_watched(v) for v in self._variables])
         pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
         for hook in self._hooks:
@@ -172,21 +203,22 @@ class Trainer:
         self._optimizer.apply_gradients(pairs)
         return loss
 
-    def _traced_gradients(self, x: Any, y: Any) -> Any:
+    def _traced_gradients(self, x: Any, targets: list[Any]) -> Any:
         watched = [_watched(v) for v in self._variables]
         with self._tf.GradientTape() as tape:
-            loss = self._loss_of(x, y)
+            loss = self._loss_of(x, targets)
         return tape.gradient(loss, watched, unconnected_gradients="zero")
 
     def _traced_answers(self, x: Any) -> Any:
         return flat_outputs(call(self._model, [x], training=False))[0]
 
 
-def fixed_batch(model: Any) -> int | None:
-    """The batch size that the model insists on, or None."""
-    inputs = getattr(model, "inputs", None)
-    size = inputs[0].shape[0] if inputs else None
-    return None if size is None else int(size)
+def _check_teacher(teacher: Teacher, outputs: Array) -> None:
+    if teacher.answers.shape[1:] != outputs.shape[1:]:
+        raise ModelError(
+            f"the teacher answers with the shape {teacher.answers.shape[1:]}, and the model in "
+            f"training with {outputs.shape[1:]}: both must be the same"
+        )
 
 
 def _traced(tf: Any, function: Any, *specs: Any) -> Any:

@@ -13,6 +13,7 @@ from edgeprune.artifacts import Dataset, Loaded, Tuned
 from edgeprune.cluster import Codebooks
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import PruneSpec
+from edgeprune.prune.distillation import teacher_of
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.held import held_zeros
 from edgeprune.prune.hook import Hook
@@ -32,6 +33,7 @@ def qat(
     progress: Callable[[str], None],
     codebooks: dict[str, int],
     seed: int = 0,
+    dense: Loaded | None = None,
 ) -> Tuned:
     """Trains a copy of a Keras model with rounded weights, and activations for ``int8``.
 
@@ -42,6 +44,7 @@ def qat(
         progress: Told a line per epoch.
         codebooks: Clustered weights by name, and how many values each has beside zero.
         seed: Of the shuffling.
+        dense: The teacher, where distillation is wished; None takes the model as it comes.
 
     Returns:
         The trained model; the one that came in, with a note, where it cannot be trained.
@@ -77,5 +80,8 @@ def qat(
             rounding = stack.enter_context(QuantizedActivations(copied))
             if not rounding.layers:
                 notes.append("only weights were rounded in training: the model is subclassed")
-        fine_tune(Task(copied, flavour, None, settings, training, progress, hooks=hooks))
+        taught, x = (dense or model).keras, training[0]
+        teacher = teacher_of(taught, x, table.qat_distillation, table.qat_temperature)
+        task = Task(copied, flavour, None, settings, training, progress, hooks=hooks)
+        fine_tune(dataclasses.replace(task, teacher=teacher))
     return Tuned(dataclasses.replace(model, keras=copied), tuple(notes))

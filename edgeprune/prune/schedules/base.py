@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgeprune.artifacts import Array
+from edgeprune.artifacts import Array, FloatArray
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.spec import PruneSpec
 from edgeprune.prune.trainer import Trainer
@@ -22,6 +22,7 @@ class Moment:
         trainer: Of the model.
         x: Inputs of the step to come, ``(batch, ...)``.
         y: Its targets.
+        taught: What the teacher answers to it, or None without one.
     """
 
     step: int
@@ -29,6 +30,7 @@ class Moment:
     trainer: Trainer
     x: Array
     y: Array
+    taught: FloatArray | None = None
 
 
 class Schedule(Protocol):

@@ -63,7 +63,7 @@ class RigL(Whole):
             masks.update()
             return
         gradients = moment.trainer.gradients(
-            [weight.variable for weight in masks.weights], moment.x, moment.y
+            [weight.variable for weight in masks.weights], moment.x, moment.y, moment.taught
         )
         moved = {}
         share = moved_share(moment.step, self._end)
