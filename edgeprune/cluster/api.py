@@ -26,6 +26,8 @@ class Wishes(TypedDict, total=False):
     batch_size: int
     learning_rate: float
     fold_batch_norm: bool
+    biases: int
+    bfloat16: bool
 
 
 def cluster_model(

@@ -65,6 +65,13 @@ class Codebooks:
         found = {weight.name: np.unique(weight.value()) for weight in self.weights}
         return {name: values[values != 0] for name, values in found.items()}
 
+    def round(self) -> None:
+        """Rounds every weight to bfloat16, to the nearest, ties to even."""
+        tf = import_tensorflow()
+        for weight in self.weights:
+            rounded = tf.cast(tf.cast(weight.value(), tf.bfloat16), weight.variable.dtype)
+            weight.variable.assign(rounded)
+
     def before(self) -> Callable[[], None]:
         """Changes nothing in front of the forward pass."""
         return lambda: None
