@@ -95,7 +95,7 @@ def test_biases_share_values_too_where_that_is_wished(flavour):
             now = done.keras.get_layer(name).bias.numpy()
             assert distinct(now) == (wished or was.size)
             assert np.any(was != now)  # they are trained
-        assert ("the biases of 3 layers have at most 2" in " ".join(done.notes)) == bool(wished)
+        assert ("the biases of 4 layers have at most 2" in " ".join(done.notes)) == bool(wished)
         assert all(one.name.endswith("kernel") for one in done.tensors)
 
 
