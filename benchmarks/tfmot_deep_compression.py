@@ -61,8 +61,8 @@ def _pruned(model: Any, shares: Mapping[str, float], epochs: int, steps: int, tr
 
 def _clustered(model: Any, names: set[str], clusters: int, epochs: int, train: Train) -> Any:
     """Zero is a centroid of its own, so there is one more of them."""
-    from tensorflow_model_optimization.python.core.clustering.keras.experimental import cluster
     from tensorflow_model_optimization.clustering import keras as tfmot
+    from tensorflow_model_optimization.python.core.clustering.keras.experimental import cluster
 
     def wrapped(layer: Any) -> Any:
         if layer.name not in names:
