@@ -156,6 +156,10 @@ class ClusterTable:
         temperature: Likewise.
         fold_batch_norm: Fold batch normalization into the layer in front of it before clustering.
             Without, the converter folds it, and each output channel has a codebook of its own.
+        biases: Most distinct values of a layer's biases beside zero, trained like the others; 0
+            leaves biases alone. They are a tenth of a small model packed as ``.epz`` otherwise.
+        bfloat16: Round centroids to bfloat16 at the end: the container stores them in half the
+            bits.
     """
 
     clusters: int = 0
@@ -168,6 +172,8 @@ class ClusterTable:
     distillation: float = 0.0
     temperature: float = 4.0
     fold_batch_norm: bool = True
+    biases: int = 0
+    bfloat16: bool = False
 
 
 @dataclass(frozen=True)
@@ -450,6 +456,7 @@ def _cluster_faults(table: ClusterTable) -> list[str]:
     ]
     at_least = {
         "clusters": (table.clusters, 0),
+        "biases": (table.biases, 0),
         **{f"counts of {one.layer}": (one.clusters, 0) for one in table.counts},
         "epochs": (table.epochs, 0),
         "batch_size": (table.batch_size, 1),

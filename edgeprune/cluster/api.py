@@ -28,6 +28,8 @@ class Wishes(TypedDict, total=False):
     distillation: float
     temperature: float
     fold_batch_norm: bool
+    biases: int
+    bfloat16: bool
 
 
 def cluster_model(

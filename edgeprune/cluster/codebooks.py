@@ -8,6 +8,7 @@ stay zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -49,6 +50,7 @@ class Codebooks:
     ) -> None:
         self.weights = weights
         self._model = model
+        self._places: dict[str, Any] = {}
         self._codes: dict[str, Any] = {}
         self._firsts: dict[str, Any] = {}
         self._before: dict[str, Any] = {}
@@ -63,6 +65,13 @@ class Codebooks:
         found = {weight.name: np.unique(weight.value()) for weight in self.weights}
         return {name: values[values != 0] for name, values in found.items()}
 
+    def round(self) -> None:
+        """Rounds every weight to bfloat16, to the nearest, ties to even."""
+        tf = import_tensorflow()
+        for weight in self.weights:
+            rounded = tf.cast(tf.cast(weight.value(), tf.bfloat16), weight.variable.dtype)
+            weight.variable.assign(rounded)
+
     def before(self) -> Callable[[], None]:
         """Changes nothing in front of the forward pass."""
         return lambda: None
@@ -74,9 +83,8 @@ class Codebooks:
         """
         for weight in self.weights:
             if weight.variable is variable:
-                tf = import_tensorflow()
-                dense = tf.convert_to_tensor(gradient)
-                return self._gathered(weight, self._sums(weight, dense))
+                dense = import_tensorflow().convert_to_tensor(gradient)
+                return self._spread(weight, self._sums(weight, self._used(weight, dense)))
         return gradient
 
     def __enter__(self) -> Codebooks:
@@ -106,21 +114,22 @@ class Codebooks:
         forget_compiled_step(self._model)
 
     def _assign(self, weight: Weight, clusters: int, init: str, seed: int) -> None:
-        """Moves a weight onto its codebook; code 0 is zero, and centroids count from 1."""
+        """Moves a weight onto its codebook, and notes where its values lie that are not zero."""
         tf = import_tensorflow()
         values = weight.value().astype(np.float32)
-        used = values != 0
-        codes = np.zeros(values.shape, np.int32)
-        if used.any():
-            centroids = codebook(values[used], clusters, init, seed)
-            codes[used] = nearest(values[used], centroids) + 1
-            values[used] = centroids[codes[used] - 1]
-        weight.variable.assign(values)
-        # A rounded border may leave a centroid without weights: codes count those that have some.
-        present, firsts, dense = np.unique(codes, return_index=True, return_inverse=True)
-        if present[0] != 0:
-            firsts, dense = np.concatenate([[0], firsts]), dense + 1
-        self._codes[weight.name] = tf.constant(dense.reshape(-1), tf.int32)
+        flat = values.reshape(-1)
+        places = np.flatnonzero(flat)
+        codes, firsts = places, places
+        if places.size:
+            centroids = codebook(flat[places], clusters, init, seed)
+            near = nearest(flat[places], centroids)
+            flat[places] = centroids[near]
+            # A rounded border may leave a centroid without weights: those that have some count.
+            _, first, codes = np.unique(near, return_index=True, return_inverse=True)
+            firsts = places[first]
+        weight.variable.assign(flat.reshape(values.shape))
+        self._places[weight.name] = tf.constant(places, tf.int32)
+        self._codes[weight.name] = tf.constant(codes.reshape(-1), tf.int32)
         self._firsts[weight.name] = tf.constant(firsts, tf.int32)
 
     def _constraint(self, weight: Weight, before: Any) -> Callable[[Any], Any]:
@@ -136,23 +145,27 @@ class Codebooks:
         weights are exactly 0, while a long sum of equal numbers is rounded.
         """
         tf = import_tensorflow()
-        value = tf.convert_to_tensor(value)
+        used = self._used(weight, value)
+        codes = self._codes[weight.name]
         first = tf.gather(tf.reshape(value, [-1]), self._firsts[weight.name])
-        sums = self._sums(
-            weight, value - tf.reshape(tf.gather(first, self._codes[weight.name]), value.shape)
-        )
-        counts = self._sums(weight, tf.ones_like(value))
-        return self._gathered(weight, first + sums / tf.maximum(counts, 1))
+        sums = self._sums(weight, used - tf.gather(first, codes))
+        return self._spread(weight, first + sums / self._sums(weight, tf.ones_like(used)))
 
-    def _sums(self, weight: Weight, value: Any) -> Any:
+    def _used(self, weight: Weight, value: Any) -> Any:
+        """What lies where the weight is not zero, flat: a pruned weight has few such places."""
+        tf = import_tensorflow()
+        return tf.gather(tf.reshape(value, [-1]), self._places[weight.name])
+
+    def _sums(self, weight: Weight, used: Any) -> Any:
         """The sum over each cluster."""
         tf = import_tensorflow()
-        flat, codes = tf.reshape(value, [-1]), self._codes[weight.name]
-        return tf.math.unsorted_segment_sum(flat, codes, len(self._firsts[weight.name]))
+        clusters = len(self._firsts[weight.name])
+        return tf.math.unsorted_segment_sum(used, self._codes[weight.name], clusters)
 
-    def _gathered(self, weight: Weight, per_cluster: Any) -> Any:
+    def _spread(self, weight: Weight, per_cluster: Any) -> Any:
         """A value per cluster as one per weight, 0 where the weight is zero."""
         tf = import_tensorflow()
-        is_used = tf.cast(tf.range(tf.size(per_cluster)) > 0, per_cluster.dtype)
-        spread = tf.gather(per_cluster * is_used, self._codes[weight.name])
-        return tf.reshape(spread, weight.variable.shape)
+        values = tf.gather(per_cluster, self._codes[weight.name])
+        places, shape = self._places[weight.name], weight.variable.shape
+        flat = tf.scatter_nd(places[:, None], values, [math.prod(shape)])
+        return tf.reshape(flat, shape)

@@ -20,7 +20,7 @@ from edgeprune.prune.distillation import Teacher, teacher_of
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.flatbuffer import filters
 from edgeprune.prune.held import held_zeros
-from edgeprune.prune.keras_model import clone, prunable_weights, walk
+from edgeprune.prune.keras_model import biases, clone, prunable_weights, walk
 from edgeprune.prune.select import matching
 from edgeprune.prune.training_data import training_data
 from edgeprune.recipe import ClusterTable
@@ -42,7 +42,7 @@ def cluster(
     Source: Han et al. 2015, "Deep Compression", section 3.
 
     Args:
-        model: Is not changed. A TFLite file is clustered, but not trained.
+        model: Is not changed. A TFLite file is clustered, but not trained, and its biases stay.
         spec: How many clusters, where they start and how they are trained; 0 clusters nothing.
         data: To train the centroids with, or None.
         progress: Told a line per epoch, or None.
@@ -56,7 +56,7 @@ def cluster(
         ModelError: A layer's name matches nothing, weights are quantized already or not finite, or
             the model cannot be copied or trained.
     """
-    if not spec.clusters and not any(one.clusters for one in spec.counts):
+    if not spec.clusters and not spec.biases and not any(one.clusters for one in spec.counts):
         return Clustered(model)
     if model.tflite is not None:
         return _cluster_tflite(model, model.tflite, spec, seed)
@@ -71,7 +71,9 @@ def cluster(
     counts = _counts([one.name for one in found], spec)
     weights = [one for one in found if counts[one.name]]
     before = {weight.name: weight.value() for weight in weights}
-    codebooks = Codebooks(copied.keras, weights, counts, spec.init, seed)
+    also = biases(copied.keras) if spec.biases else []
+    counts |= {one.name: spec.biases for one in also}
+    codebooks = Codebooks(copied.keras, [*weights, *also], counts, spec.init, seed)
     ratios = {one.name: sqnr_db(before[one.name], one.value()) for one in weights}
     training = training_data(data) if spec.epochs else None
     if training is not None:
@@ -80,6 +82,11 @@ def cluster(
         say = progress or (lambda line: None)
         _train(copied, codebooks, spec, seed, training, say, teacher)
         notes.append(f"centroids trained for {spec.epochs} epochs on {len(training[0])} samples")
+    if spec.bfloat16:
+        codebooks.round()
+        notes.append("centroids rounded to bfloat16")
+    if also:
+        notes.append(f"the biases of {len(also)} layers have at most {spec.biases} values each")
     tensors = [_counted(one.name, one.value(), ratios[one.name]) for one in weights]
     return Clustered(copied, tuple(tensors), training is not None, tuple(notes))
 

@@ -132,6 +132,16 @@ def fixed_batch(model: Any) -> int | None:
     return None if size is None else int(size)
 
 
+def biases(model: Any) -> list[Weight]:
+    """The biases of all layers that have some, in model order; a shared layer's once."""
+    found: dict[int, Weight] = {}
+    for path, layer in walk(model):
+        variable = getattr(layer, "bias", None)
+        if hasattr(variable, "assign"):
+            found.setdefault(id(variable), Weight(f"{path}/bias", variable))
+    return list(found.values())
+
+
 def layers_of(weights: list[Weight], dense: bytes | None) -> list[Layer]:
     """What the choice of a pattern needs to know of each kernel.
 

@@ -35,7 +35,8 @@ def check(spec: PruneSpec) -> None:
     for key, known in choices.items():
         if getattr(spec, key) not in known:
             raise ModelError(f"{key} must be one of {', '.join(known)}, got {getattr(spec, key)!r}")
-    if wrong := criterion_faults(spec):
+    wrong = criterion_faults(spec) + distillation_faults("", spec.distillation, spec.temperature)
+    if wrong:
         raise ModelError("; ".join(wrong))
     least = int(spec.schedule != "one_shot")
     if spec.epochs < least or spec.batch_size < 1:
@@ -51,5 +52,3 @@ def check(spec: PruneSpec) -> None:
         )
     if not 0 < spec.learning_rate < float("inf"):
         raise ModelError(f"learning_rate must be > 0 and finite, got {spec.learning_rate:g}")
-    if faults := distillation_faults("", spec.distillation, spec.temperature):
-        raise ModelError("; ".join(faults))

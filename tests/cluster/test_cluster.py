@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import numpy as np
@@ -78,6 +79,37 @@ def test_training_the_centroids_lowers_the_loss(flavour):
     )
     losses = [float(re.search(r"entropy ([0-9.]+)", line)[1]) for line in lines]
     assert len(losses) == 4 and losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_biases_share_values_too_where_that_is_wished(flavour):
+    model, data = build(flavour, "sequential"), dataset()
+    rng = np.random.default_rng(0)
+    model.set_weights([w + rng.normal(size=w.shape).astype("f4") for w in model.get_weights()])
+    for wished in (0, 2):
+        done = edgeprune.cluster(
+            model, 4, (data.x_train, data.y_train), epochs=1, biases=wished, learning_rate=1e-2
+        )
+        for name in ("stem", "mix", "head"):
+            was = model.get_layer(name).bias.numpy()
+            now = done.keras.get_layer(name).bias.numpy()
+            assert distinct(now) == (wished or was.size)
+            assert np.any(was != now)  # they are trained
+        assert ("the biases of 4 layers have at most 2" in " ".join(done.notes)) == bool(wished)
+        assert all(one.name.endswith("kernel") for one in done.tensors)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_rounded_centroids_have_no_low_bits_and_are_the_nearest_that_have_none(flavour):
+    model, data = build(flavour, "sequential"), (dataset().x_train, dataset().y_train)
+    plain, rounded = (
+        edgeprune.cluster(model, 6, data, epochs=1, biases=3, bfloat16=flag).keras
+        for flag in (False, True)
+    )
+    for name, k in itertools.product(("stem", "mix", "head"), (0, 1)):
+        exact, found = (one.get_layer(name).get_weights()[k] for one in (plain, rounded))
+        assert not (found.view(np.uint32) & 0xFFFF).any()
+        assert np.all(np.abs(found - exact) <= np.abs(exact) / 256)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
