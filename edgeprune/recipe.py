@@ -377,7 +377,10 @@ def checked(recipe: Recipe) -> Recipe:
     wrong += _cluster_faults(recipe.cluster)
     wrong += _qat_faults(recipe.quantize)
     at_least = {
-        "prune.epochs": (prune.epochs, int(prune.schedule != "one_shot")),
+        f"prune.epochs of the schedule {prune.schedule}": (
+            prune.epochs,
+            int(prune.schedule != "one_shot"),
+        ),
         "prune.calibration_samples": (prune.calibration_samples, 1),
         "prune.batch_size": (prune.batch_size, 1),
         "prune.rounds": (prune.rounds, 1),
