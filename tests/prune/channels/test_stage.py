@@ -144,11 +144,43 @@ def test_weights_that_are_left_can_be_pruned_next(flavour):
     assert sparse.parameters == small.parameters
     assert sparse.nonzero_macs < 0.8 * small.macs
     assert done.groups == before.groups and done.notes[: len(before.notes)] == before.notes
-    # The dense model for comparison has seen both trainings.
-    assert [w.shape for w in done.control.keras.get_weights()] == [
-        w.shape for w in before.dense.keras.get_weights()
+
+
+def kernels(model):
+    return [np.array(w) for w in model.get_weights() if w.ndim > 1]
+
+
+@both
+def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
+    data = dataset()
+    before = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, data)
+    spec = PruneSpec(sparsity=0.5, layers="all", epochs=1)
+    still = prune(before, dataclasses.replace(spec, learning_rate=1e-9), data).control.keras
+    for ours, theirs in zip(kernels(still), kernels(before.control.keras), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-5)
+    further = prune(before, spec, data).control.keras
+    assert not same(kernels(further), kernels(before.control.keras))
+
+
+@both
+def test_an_interruption_in_the_next_stage_goes_on_there(flavour):
+    model, data, lines = from_file(flavour), dataset(), []
+    table = dataclasses.replace(HALF, epochs=1, learning_rate=2e-3)
+    spec = PruneSpec(sparsity=0.5, layers="all", epochs=2)
+
+    def cut(line):
+        if line.startswith("epoch 1/2"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune(remove_channels(model, table, data), spec, data, cut)
+    before = remove_channels(model, table, data, lines.append)
+    prune(before, spec, data, lines.append)
+    assert [line for line in lines if line.startswith("resuming")] == [
+        "resuming after epoch 1/1",
+        "resuming after epoch 1/2",
     ]
-    assert not same(weights_of(before.control.keras), weights_of(done.control.keras))
+    assert before.checkpoint.exists()
 
 
 @both
