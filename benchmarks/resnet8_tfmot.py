@@ -5,6 +5,8 @@ What its guides do: ``prune_low_magnitude`` with ``PolynomialDecay``, then
 learning rate are those of the other rows.
 """
 
+import contextlib
+import sys
 from typing import Any
 
 import numpy as np
@@ -68,11 +70,12 @@ def _fit(model: Any, data: Dataset, spec: PruneSpec, taught: Array, callbacks: l
     rate = keras.optimizers.schedules.CosineDecay(spec.learning_rate, steps)
     model.compile(keras.optimizers.Adam(rate), loss)
     targets = np.concatenate([data.y_train[:, None], taught], axis=1).astype(np.float32)
-    model.fit(
-        tf.constant(data.x_train[chosen]),
-        tf.constant(targets[chosen]),
-        batch_size=spec.batch_size,
-        epochs=spec.epochs,
-        callbacks=callbacks,
-        verbose=2,
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # the table alone goes to stdout
+        model.fit(
+            tf.constant(data.x_train[chosen]),
+            tf.constant(targets[chosen]),
+            batch_size=spec.batch_size,
+            epochs=spec.epochs,
+            callbacks=callbacks,
+            verbose=2,
+        )
