@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy_resnet8 import SHARED, decoded
+from cifar10 import SHARED, decoded
 
 from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
 from edgeprune.prune.capture import Calibration
