@@ -111,7 +111,7 @@ uint64_t stream_number(struct epz_stream *stream)
 
 void stream_charge(struct epz_stream *stream, uint64_t elements)
 {
-    enum { FREE = 65536, MOST_PER_BYTE = 256 };
+    enum { FREE = 16384, MOST_PER_BYTE = 256 };
     stream->charged += elements;
     if (stream->charged > FREE + MOST_PER_BYTE * stream->taken) {
         stream_fail(stream, "far more elements than its bytes may stand for");

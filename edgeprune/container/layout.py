@@ -31,7 +31,7 @@ ROW_LIMIT = 4096
 """Longest row whose columns have a context each."""
 
 MOST_ELEMENTS_PER_BYTE = 256
-FREE_ELEMENTS = 1 << 16
+FREE_ELEMENTS = 1 << 14
 CHARGED_ELEMENTS = 1 << 12
 """What adaptive records may make of a file's bytes, and how many elements are counted at once:
 without a limit a few bytes could keep a decoder busy for hours, an element at a time. Real weights
