@@ -38,6 +38,7 @@ from edgeprune.graph import weight_sparsity
 from edgeprune.keras_flavours import import_keras
 from edgeprune.recipe import Recipe, load_recipe, write_recipe
 from edgeprune.verify import accuracy
+from edgeprune.verify.gains import gains_of
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"
 BATCH = 128
@@ -65,8 +66,8 @@ class Net:
 
 
 NETS = {
-    "LeNet-300-100": Net(266_610, (40, 1.58), 1.6, (5, 10, 2), 0.96),
-    "LeNet-5": Net(431_080, (39, 0.74), 0.8, (3, 5, 1), 0.98),
+    "LeNet-300-100": Net(266_610, (40, 1.58), 1.6, (5, 12, 2), 0.945),
+    "LeNet-5": Net(431_080, (39, 0.74), 0.8, (3, 4, 1), 0.97),
 }
 WAYS = ("dense", "edgeprune", "tfmot", "tfmot, sparse .tflite")
 
@@ -191,25 +192,30 @@ def ours(folder: Path, net: str, seed: int, data: Dataset) -> list[dict[str, Any
     write_recipe(recipe_of(net, seed), recipe)
     packed.unlink(missing_ok=True)
     argv = ["compress", str(model), "--board", "rpi4", "--recipe", str(recipe), "--no-verify"]
-    argv += ["--data", data.source, "--json", "-o", str(packed)]
-    done = subprocess.run(
-        [sys.executable, "-m", "edgeprune", *argv], stdout=subprocess.PIPE, text=True, check=True
+    argv += ["--data", data.source, "-o", str(packed)]
+    subprocess.run(
+        [sys.executable, "-m", "edgeprune", *argv], stdout=subprocess.DEVNULL, check=True
     )
-    layers = [
-        {"name": one["name"], "weights": one["weights"], "zeros": one["zeros"]}
-        for one in json.loads(done.stdout)["tensors"]
-    ]
     content = packed.read_bytes()
-    error = error_percent(unpack(content), data)
-    return [{"way": "edgeprune", "bytes": len(content), "error": error, "layers": layers}]
+    tflite = unpack(content)
+    shares = {str(one.weights): one.zeros / one.weights for one in gains_of(tflite)}
+    return [
+        {
+            "way": "edgeprune",
+            "bytes": len(content),
+            "error": error_percent(tflite, data),
+            "sparsity": weight_sparsity(tflite),
+            "shares": shares,
+        }
+    ]
 
 
 def theirs(folder: Path, net: str, seed: int, data: Dataset) -> list[dict[str, Any]]:
     """tensorflow-model-optimization, with our layers' sparsities."""
     from tfmot_deep_compression import compressed  # beside this file
 
-    layers = next(
-        row["layers"]
+    by_size = next(
+        row["shares"]
         for row in read_rows(folder)
         if (row["net"], row["seed"], row["way"]) == (net, seed, "edgeprune")
     )
@@ -217,9 +223,8 @@ def theirs(folder: Path, net: str, seed: int, data: Dataset) -> list[dict[str, A
     keras = import_keras("tf_keras")
     model = build(keras, net)
     model.set_weights(start.get_weights())
-    by_size = {one["weights"]: one["zeros"] / one["weights"] for one in layers}
     shares = {
-        layer.name: by_size[layer.kernel.shape.num_elements()]
+        layer.name: by_size[str(layer.kernel.shape.num_elements())]
         for layer in model.layers
         if hasattr(layer, "kernel")
     }

@@ -3,12 +3,17 @@
 import json
 
 import forced
+import keras_nets
 import nets
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgeprune import cli
+from edgeprune import cli, graph
 from edgeprune.container import pack, unpack
+from edgeprune.convert import convert
+from edgeprune.data.npz import KEYS
+from edgeprune.prune.api import loaded
 
 
 @pytest.fixture
@@ -121,3 +126,31 @@ def test_a_container_is_compressed_and_explained_like_the_file_that_it_holds(fol
         assert done.value.code == 0
         found.append(json.loads(capsys.readouterr().out))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("flavour", keras_nets.FLAVOURS)
+def test_the_recipe_deep_compression_makes_a_small_container_of_few_values(folder, capsys, flavour):
+    model = keras_nets.build(flavour, "sequential")
+    keras_nets.save(model, folder / "net.keras")
+    data = keras_nets.dataset()
+    np.savez("data.npz", **{key: getattr(data, key) for key in KEYS})
+    argv = ["net.keras", "-o", "net.epz", "--recipe", "deep-compression", "--data", "data.npz"]
+    with pytest.raises(SystemExit) as done:
+        cli.main(["compress", *argv, "--sparsity", "0.8", "--no-verify"])
+    assert done.value.code == 0, capsys.readouterr().err
+    packed = (folder / "net.epz").read_bytes()
+    tflite = graph.read(unpack(packed))
+    operators = [
+        op
+        for op in tflite.subgraphs[0].operators
+        if graph.op_name(tflite, op) in ("CONV_2D", "FULLY_CONNECTED")
+    ]
+    kernels, biases = (
+        [graph.constant(tflite, tflite.subgraphs[0].tensors[op.inputs[k]]) for op in operators]
+        for k in (1, 2)
+    )
+    assert 0.79 < np.mean(np.concatenate([one.ravel() for one in kernels]) == 0) < 0.81
+    for one in (*kernels, *biases):
+        assert np.unique(one[one != 0]).size <= 8
+        assert not (one.view(np.uint32) & 0xFFFF).any()  # bfloat16
+    assert len(packed) < 0.6 * len(pack(convert(loaded(model))))
