@@ -94,6 +94,35 @@ class PrunedTensor:
 
 
 @dataclass(frozen=True)
+class LayerShare:
+    """What one layer got of the sparsity, and what was known of it when that was decided.
+
+    Attributes:
+        name: Layer path and weight name.
+        weights: How many.
+        pattern: What prunes it.
+        sparsity: Share of zeros that it got.
+        loss_increase: Mean loss on training samples with only this layer pruned so, minus that of
+            the dense model; nothing is trained in between. May be negative; None if not measured.
+        instructions: Predicted for the layer if it runs sparse; None if it does not, or without
+            costs of the board.
+        sparsities: Shares of zeros that were looked at, rising from 0.
+        loss_increases: At each of them.
+        instructions_at: At each of them; empty without costs.
+    """
+
+    name: str
+    weights: int
+    pattern: str
+    sparsity: float
+    loss_increase: float | None = None
+    instructions: float | None = None
+    sparsities: tuple[float, ...] = ()
+    loss_increases: tuple[float, ...] = ()
+    instructions_at: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Pruned:
     """A model after the prune stage.
 
@@ -105,6 +134,7 @@ class Pruned:
         profiling_only: True if weights were zeroed without any data: fit to measure, not to use.
         control: The dense model trained exactly as long, on the same batches; None if not trained.
         notes: Lines for the report.
+        shares: What each layer got, in model order; empty where all got the same.
     """
 
     model: Loaded
@@ -114,6 +144,7 @@ class Pruned:
     profiling_only: bool
     control: Loaded | None = None
     notes: tuple[str, ...] = ()
+    shares: tuple[LayerShare, ...] = ()
 
     @property
     def keras(self) -> Any:

@@ -23,7 +23,7 @@ PATTERN_NAMES = ("unstructured", "kernel")
 
 PATTERNS_HELP = "unstructured, kernel, blocks such as 2x1 and 1x4, and N of M such as 2:4"
 
-ALLOCATIONS = ("uniform", "global", "erk")
+ALLOCATIONS = ("uniform", "global", "erk", "sensitivity", "cost_aware")
 SCHEDULES = ("gradual", "iterative", "one_shot", "rigl")
 REWINDS = ("weights", "learning-rate")
 LAYERS = ("paying", "all")

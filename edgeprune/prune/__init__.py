@@ -16,7 +16,7 @@ from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.allocation import Candidate
-from edgeprune.prune.api import Wishes, candidates, dataset_of, loaded, masks, spec_of
+from edgeprune.prune.api import Wishes, dataset_of, loaded, masks, spec_of
 from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.flatbuffer import filters, prune_filters
@@ -24,6 +24,7 @@ from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weigh
 from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.plan import Wish, prospects, sparsities, wanted
+from edgeprune.prune.shares import check_needs, layer_shares
 from edgeprune.prune.spec import PruneSpec, check
 from edgeprune.prune.training_data import training_data
 
@@ -70,6 +71,9 @@ def prune(
     check(spec)
     if spec.sparsity == 0:
         return _unpruned(model, "sparsity 0: nothing was pruned")
+    training = training_data(data)
+    has_training = model.tflite is None and training is not None
+    check_needs(spec, has_training=has_training, has_board=cpu is not None)
     if model.tflite is not None:
         return _prune_tflite(model, model.tflite, spec, cpu, has_data=data is not None)
     keras = import_keras(model.flavour or "keras")
@@ -79,12 +83,31 @@ def prune(
     if not weights:
         return _unpruned(model, _nothing(spec))
     weights = wanted(weights, spec)
-    layers = layers_of(weights, dense if spec.pattern == "kernel" else None)
+    needs_sizes = spec.pattern == "kernel" or spec.allocation != "uniform"
+    layers = layers_of(weights, dense if needs_sizes else None)
     choice = _choice(layers, spec, cpu)
     weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
+    shares = layer_shares(copied, weights, layers, spec, training, cpu)
+    held = Masks(
+        copied,
+        weights,
+        {share.name: share.sparsity for share in shares},
+        flavour=model.flavour or "keras",
+    )
     say = progress or (lambda line: None)
-    done = _prune_keras(model, copied, weights, spec, data, say, max_accuracy_drop)
-    return dataclasses.replace(done, notes=(*done.notes, *choice.notes))
+    told = prospects(
+        [
+            Wish(w.name, w.pattern, w.matrix(), w.in_channels, s.sparsity)
+            for w, s in zip(weights, shares, strict=True)
+        ]
+    )
+    for line in told:
+        say(line)
+    done = _prune_keras(model, copied, held, spec, training, say, max_accuracy_drop)
+    notes = (*done.notes, *told, *choice.notes)
+    return dataclasses.replace(
+        done, notes=notes, shares=() if spec.allocation == "uniform" else shares
+    )
 
 
 def prune_model(
@@ -164,28 +187,20 @@ def _prune_tflite(
 def _prune_keras(
     model: Loaded,
     copied: Any,
-    weights: list[Weight],
+    held: Masks,
     spec: PruneSpec,
-    data: Dataset | None,
+    training: tuple[Array, Array] | None,
     progress: Callable[[str], None],
     max_accuracy_drop: float | None,
 ) -> Pruned:
     """Prunes ``copied``, a copy of the Keras model, in place."""
     flavour = model.flavour or "keras"
-    training = training_data(data)
     control = None
     notes: tuple[str, ...] = ("weights were zeroed at once, without training data",)
-    shares = sparsities(candidates(weights), spec)
-    told = prospects(
-        [Wish(w.name, w.pattern, w.matrix(), w.in_channels, shares[w.name]) for w in weights]
-    )
-    for line in told:
-        progress(line)
-    held = Masks(copied, weights, shares, flavour=flavour)
     if training is None:
         held.update()
     else:
-        patterns = {weight.name: weight.pattern for weight in weights}
+        patterns = {weight.name: weight.pattern for weight in held.weights}
         folder = folder_for(model, spec, patterns, max_accuracy_drop, training)
         kept = None if folder is None else Checkpoint(folder / "pruned.npz")
         task = Task(copied, flavour, held, spec, training, progress, kept, max_accuracy_drop)
@@ -196,11 +211,11 @@ def _prune_keras(
     return Pruned(
         dataclasses.replace(model, keras=copied),
         held.masks,
-        _counted(weights, held.masks),
+        _counted(held.weights, held.masks),
         fine_tuned=training is not None,
         profiling_only=training is None,
         control=control,
-        notes=(*notes, *told),
+        notes=notes,
     )
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from edgeprune.artifacts import Array, Dataset, Flavour, Loaded, ModelFile
 from edgeprune.errors import ModelError
-from edgeprune.prune.allocation import Candidate
 from edgeprune.prune.keras_model import Weight, prunable_weights
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.plan import sparsities, wanted
+from edgeprune.prune.shares import candidates, check_needs
 from edgeprune.prune.spec import PruneSpec, check
 from edgeprune.recipe import Limit
 
@@ -111,6 +111,7 @@ def masks(model: Any, **wishes: Unpack[Wishes]) -> Masks:
     spec, flavour = spec_of(wishes), flavour_of(model)
     if spec.pattern == "kernel":
         raise ModelError("the pattern kernel chooses for a board: use `edgeprune compress`")
+    check_needs(spec, has_training=False, has_board=False)
     found = prunable_weights(model, spec.layers)
     if not found:
         raise ModelError(f"the model has no layers to prune (layers = {spec.layers!r})")
@@ -118,11 +119,3 @@ def masks(model: Any, **wishes: Unpack[Wishes]) -> Masks:
         Weight(one.name, one.variable, spec.pattern, one.out_axis) for one in wanted(found, spec)
     ]
     return Masks(model, weights, sparsities(candidates(weights), spec), flavour=flavour)
-
-
-def candidates(weights: Sequence[Weight]) -> list[Candidate]:
-    """Weights as an allocation sees them, scored by magnitude."""
-    return [
-        Candidate(weight.name, tuple(weight.variable.shape), np.abs(weight.matrix()))
-        for weight in weights
-    ]

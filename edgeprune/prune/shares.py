@@ -1,0 +1,136 @@
+"""Decides what each layer of a Keras model gets of the sparsity, and says on what grounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprune.artifacts import Array, LayerShare
+from edgeprune.board import Cpu
+from edgeprune.errors import ModelError
+from edgeprune.explain import has_sparse_kernels
+from edgeprune.explain.cost import CostTable, cost_table
+from edgeprune.prune.allocation import Candidate
+from edgeprune.prune.allocation.base import Curve
+from edgeprune.prune.keras_model import Weight
+from edgeprune.prune.kernel_pattern import Layer
+from edgeprune.prune.layer_costs import layer_costs
+from edgeprune.prune.patterns import pattern
+from edgeprune.prune.plan import sparsities
+from edgeprune.prune.sensitivity import POINTS, drawn, grid, loss_increases
+from edgeprune.prune.spec import MEASURED_ALLOCATIONS, PruneSpec
+
+DoubleArray = NDArray[np.float64]
+
+
+def candidates(weights: Sequence[Weight]) -> list[Candidate]:
+    """Weights as an allocation sees them, scored by magnitude."""
+    return [
+        Candidate(weight.name, tuple(weight.variable.shape), np.abs(weight.matrix()))
+        for weight in weights
+    ]
+
+
+def check_needs(spec: PruneSpec, *, has_training: bool, has_board: bool) -> None:
+    """Checks, before anything takes time, that an allocation gets what it measures with.
+
+    Args:
+        spec: The wish.
+        has_training: Whether there is a Keras model, and data to train it on.
+        has_board: Whether a board's cores are named.
+
+    Raises:
+        ModelError: Something is missing, or the pattern leaves no choice.
+    """
+    if spec.allocation not in MEASURED_ALLOCATIONS:
+        return
+    if not has_training:
+        raise ModelError(
+            f"the allocation {spec.allocation} measures the loss of every layer: it needs a Keras "
+            "model and training data (--data); uniform, global and erk need neither"
+        )
+    if spec.allocation == "cost_aware" and not has_board:
+        raise ModelError(
+            "the allocation cost_aware counts a board's instructions, and no board was named: use "
+            "`edgeprune compress --board ...`, or the allocation sensitivity"
+        )
+    if spec.pattern != "kernel" and pattern(spec.pattern).share(0.3) != 0.3:
+        raise ModelError(
+            f"the pattern {spec.pattern} fixes the sparsity of every layer: there is nothing for "
+            f"the allocation {spec.allocation} to choose"
+        )
+
+
+def layer_shares(
+    model: Any,
+    weights: Sequence[Weight],
+    layers: Sequence[Layer],
+    spec: PruneSpec,
+    training: tuple[Array, Array] | None,
+    cpu: Cpu | None = None,
+) -> tuple[LayerShare, ...]:
+    """What each layer gets.
+
+    Args:
+        model: With the weights as they came; is the same afterwards.
+        weights: What is pruned, each in its pattern.
+        layers: Their sizes, in the same order.
+        spec: The wish; :func:`check_needs` let it pass.
+        training: Inputs and targets; only allocations that measure look at them.
+        cpu: The board's cores, or None.
+
+    Raises:
+        ModelError: The limits cannot be kept, or the loss cannot be measured.
+    """
+    table = cost_table(cpu) if cpu is not None and has_sparse_kernels(cpu) else None
+    priced = [_Priced(weight, layer, table) for weight, layer in zip(weights, layers, strict=True)]
+    found = candidates(weights)
+    increases: dict[str, tuple[float, ...]] = {}
+    if spec.allocation in MEASURED_ALLOCATIONS and training is not None:
+        increases = loss_increases(model, weights, drawn(training, spec.seed), POINTS)
+        found = [
+            dataclasses.replace(one, curve=layer.curve(increases[one.name], spec.sparsity))
+            for one, layer in zip(found, priced, strict=True)
+        ]
+    got = sparsities(found, spec)
+    return tuple(layer.share(got[layer.name], increases.get(layer.name, ())) for layer in priced)
+
+
+class _Priced:
+    """A layer, and what it costs at any sparsity."""
+
+    def __init__(self, weight: Weight, layer: Layer, table: CostTable | None) -> None:
+        self.name = weight.name
+        self._weight, self._layer, self._table = weight, layer, table
+
+    def curve(self, increases: Sequence[float], sparsity: float) -> Curve:
+        """For an allocation; losses between the points are on straight lines."""
+        points = np.array(grid(sparsity))
+        losses = np.interp(points, POINTS, np.maximum.accumulate(np.maximum(increases, 0.0)))
+        return Curve(points, losses, self._costs(points))
+
+    def share(self, sparsity: float, increases: Sequence[float]) -> LayerShare:
+        """For the report; instructions where the layer runs sparse."""
+        costs = self._costs([sparsity])
+        at_points = self._costs(POINTS)
+        return LayerShare(
+            self.name,
+            math.prod(self._weight.variable.shape),
+            self._weight.pattern,
+            sparsity,
+            float(np.interp(sparsity, POINTS, increases)) if increases else None,
+            None if costs is None else float(costs[0]),
+            tuple(POINTS) if increases else (),
+            tuple(increases),
+            () if at_points is None else tuple(map(float, at_points)),
+        )
+
+    def _costs(self, shares: Sequence[float] | DoubleArray) -> DoubleArray | None:
+        if self._table is None:
+            return None
+        return layer_costs(self._table, self._layer, self._weight.pattern, shares)
