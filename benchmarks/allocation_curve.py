@@ -5,7 +5,7 @@ emulated Cortex-A72. For each seed it is trained dense, then pruned to each spar
 ``edgeprune``'s own prune stage with both allocations, fine-tuned alike, converted, rewritten and
 encoded. Instructions are counted on the board; where the cost-aware file counts more than the
 uniform one, it is pruned a little further. The classifier (1 % of the cost, never sparse) is left
-alone by both. Of the training images 4,000 are kept aside, and scored beside the 2,000 test images.
+alone by both. Of the training images 8,000 are kept aside, and scored beside the 2,000 test images.
 
 Rows are appended to FOLDER/rows.jsonl, so that an interrupted run goes on where it stopped.
 
@@ -40,7 +40,7 @@ from edgeprune.verify import accuracy
 
 SPARSITIES = (0.7, 0.8, 0.85, 0.9, 0.95)
 ALLOCATIONS = ("uniform", "cost_aware")
-ASIDE = 4000
+ASIDE = 8000
 BATCH = 128
 LEARNING_RATE = 2e-3
 STEP = 0.001
@@ -138,7 +138,7 @@ class Measuring:
     def row(self, allocation: str, sparsity: float, most: float = math.inf) -> dict[str, Any]:
         """Prunes, trains and measures; ``most`` is what may be counted."""
         spec = self.spec(allocation, sparsity)
-        while self.untrained(spec) > most:
+        while most < math.inf and self.untrained(spec) > most:
             spec = dataclasses.replace(spec, sparsity=spec.sparsity + STEP)
         done = prune(self.model, spec, self.data, cpu=self.board.cpu, dense=self.dense)
         file = self.deployable(done.model)

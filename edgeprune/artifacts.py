@@ -102,22 +102,28 @@ class LayerShare:
         weights: How many.
         pattern: What prunes it.
         sparsity: Share of zeros that it got.
-        loss_increase: Mean loss on training samples with only this layer pruned so, minus that of
-            the dense model; nothing is trained in between. May be negative; None if not measured.
-        instructions: Predicted for the layer if it runs sparse; None if it does not, or without
-            costs of the board.
+        output_error: Mean square of what its output loses, over that of the output, on training
+            samples; what the allocation adds up. None if not measured.
+        loss_increase: Of the mean loss on training samples, with only this layer pruned so and
+            nothing trained; between measured points on a straight line. May be negative; None if
+            not measured.
+        instructions: Predicted for the layer if it runs sparse; None where no sparse kernel does,
+            or without costs of the board.
         sparsities: Shares of zeros that were looked at, rising from 0.
-        loss_increases: At each of them.
-        instructions_at: At each of them; empty without costs.
+        output_errors: At each of them; empty if not measured.
+        loss_increases: Likewise.
+        instructions_at: Likewise.
     """
 
     name: str
     weights: int
     pattern: str
     sparsity: float
+    output_error: float | None = None
     loss_increase: float | None = None
     instructions: float | None = None
     sparsities: tuple[float, ...] = ()
+    output_errors: tuple[float, ...] = ()
     loss_increases: tuple[float, ...] = ()
     instructions_at: tuple[float, ...] = ()
 

@@ -42,6 +42,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     """
     from edgeprune.pipeline import Request, compress_to_file
     from edgeprune.progress import Progress
+    from edgeprune.report.allocation import print_shares
     from edgeprune.report.effect import print_effects
     from edgeprune.report.notes import rewrite_notes
     from edgeprune.report.terminal import print_tensor_errors, print_tensors
@@ -67,11 +68,13 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
                 "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],
                 "notes": [*sparsified.reasons, *written.done.notes],
                 "effects": effects,
+                "shares": [dataclasses.asdict(one) for one in written.done.pruned.shares],
                 "tensors": tensors,
                 "tensor_errors": errors,
             }
         )
         return
+    print_shares(written.done.pruned.shares)
     print_tensors(tensors, sparsified.reasons)
     print_tensor_errors(errors)
     in_force = written.done.recipe

@@ -20,6 +20,7 @@ from edgeprune.prune.allocation.base import Curve
 from edgeprune.prune.keras_model import Weight
 from edgeprune.prune.kernel_pattern import Layer
 from edgeprune.prune.layer_costs import layer_costs
+from edgeprune.prune.output_errors import output_errors
 from edgeprune.prune.patterns import pattern
 from edgeprune.prune.plan import sparsities
 from edgeprune.prune.sensitivity import POINTS, drawn, grid, loss_increases
@@ -92,42 +93,46 @@ def layer_shares(
     found = candidates(weights)
     increases: dict[str, tuple[float, ...]] = {}
     if spec.allocation in MEASURED_ALLOCATIONS and training is not None:
-        increases = loss_increases(model, weights, drawn(training, spec.seed), POINTS)
+        x, y = drawn(training, spec.seed)
+        increases = loss_increases(model, weights, (x, y), POINTS)
+        points = grid(spec.sparsity)
+        errors = output_errors(model, weights, x, points)
         found = [
-            dataclasses.replace(one, curve=layer.curve(increases[one.name], spec.sparsity))
+            dataclasses.replace(one, curve=layer.curve(points, errors[one.name]))
             for one, layer in zip(found, priced, strict=True)
         ]
     got = sparsities(found, spec)
-    return tuple(layer.share(got[layer.name], increases.get(layer.name, ())) for layer in priced)
+    return tuple(
+        layer.share(got[one.name], one.curve, increases.get(one.name, ()))
+        for one, layer in zip(found, priced, strict=True)
+    )
 
 
 class _Priced:
     """A layer, and what it costs at any sparsity."""
 
     def __init__(self, weight: Weight, layer: Layer, table: CostTable | None) -> None:
-        self.name = weight.name
         self._weight, self._layer, self._table = weight, layer, table
 
-    def curve(self, increases: Sequence[float], sparsity: float) -> Curve:
-        """For an allocation; losses between the points are on straight lines."""
-        points = np.array(grid(sparsity))
-        losses = np.interp(points, POINTS, np.maximum.accumulate(np.maximum(increases, 0.0)))
-        return Curve(points, losses, self._costs(points))
+    def curve(self, points: Sequence[float], errors: DoubleArray) -> Curve:
+        """For an allocation."""
+        return Curve(np.array(points), np.maximum.accumulate(errors), self._costs(points))
 
-    def share(self, sparsity: float, increases: Sequence[float]) -> LayerShare:
-        """For the report; instructions where the layer runs sparse."""
-        costs = self._costs([sparsity])
-        at_points = self._costs(POINTS)
+    def share(self, sparsity: float, curve: Curve | None, increases: Sequence[float]) -> LayerShare:
+        """For the report."""
+        costs, at_points = self._costs([sparsity]), self._costs(POINTS)
         return LayerShare(
-            self.name,
-            math.prod(self._weight.variable.shape),
-            self._weight.pattern,
-            sparsity,
-            float(np.interp(sparsity, POINTS, increases)) if increases else None,
-            None if costs is None else float(costs[0]),
-            tuple(POINTS) if increases else (),
-            tuple(increases),
-            () if at_points is None else tuple(map(float, at_points)),
+            name=self._weight.name,
+            weights=math.prod(self._weight.variable.shape),
+            pattern=self._weight.pattern,
+            sparsity=sparsity,
+            output_error=None if curve is None else curve.loss(sparsity),
+            loss_increase=float(np.interp(sparsity, POINTS, increases)) if increases else None,
+            instructions=None if costs is None else float(costs[0]),
+            sparsities=POINTS,
+            output_errors=() if curve is None else tuple(map(curve.loss, POINTS)),
+            loss_increases=tuple(increases),
+            instructions_at=() if at_points is None else tuple(map(float, at_points)),
         )
 
     def _costs(self, shares: Sequence[float] | DoubleArray) -> DoubleArray | None:
