@@ -102,8 +102,8 @@ class LayerShare:
         weights: How many.
         pattern: What prunes it.
         sparsity: Share of zeros that it got.
-        output_error: Mean square of what its output loses, over that of the output, on training
-            samples; what the allocation adds up. None if not measured.
+        output_error: Share of the energy of its outputs that is lost, on training samples, in
+            [0, 1]; what allocations weigh against cost. None if not measured.
         loss_increase: Of the mean loss on training samples, with only this layer pruned so and
             nothing trained; between measured points on a straight line. May be negative; None if
             not measured.

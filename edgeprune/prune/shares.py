@@ -20,7 +20,7 @@ from edgeprune.prune.allocation.base import Curve
 from edgeprune.prune.keras_model import Weight
 from edgeprune.prune.kernel_pattern import Layer
 from edgeprune.prune.layer_costs import layer_costs
-from edgeprune.prune.output_errors import output_errors
+from edgeprune.prune.output_errors import additive, error, output_errors
 from edgeprune.prune.patterns import pattern
 from edgeprune.prune.plan import sparsities
 from edgeprune.prune.sensitivity import POINTS, drawn, grid, loss_increases
@@ -116,7 +116,8 @@ class _Priced:
 
     def curve(self, points: Sequence[float], errors: DoubleArray) -> Curve:
         """For an allocation."""
-        return Curve(np.array(points), np.maximum.accumulate(errors), self._costs(points))
+        losses = additive(np.maximum.accumulate(errors))
+        return Curve(np.array(points), losses, self._costs(points))
 
     def share(self, sparsity: float, curve: Curve | None, increases: Sequence[float]) -> LayerShare:
         """For the report."""
@@ -126,11 +127,11 @@ class _Priced:
             weights=math.prod(self._weight.variable.shape),
             pattern=self._weight.pattern,
             sparsity=sparsity,
-            output_error=None if curve is None else curve.loss(sparsity),
+            output_error=None if curve is None else error(curve.loss(sparsity)),
             loss_increase=float(np.interp(sparsity, POINTS, increases)) if increases else None,
             instructions=None if costs is None else float(costs[0]),
             sparsities=POINTS,
-            output_errors=() if curve is None else tuple(map(curve.loss, POINTS)),
+            output_errors=() if curve is None else tuple(error(curve.loss(s)) for s in POINTS),
             loss_increases=tuple(increases),
             instructions_at=() if at_points is None else tuple(map(float, at_points)),
         )
