@@ -30,7 +30,7 @@ PATTERN_NAMES = ("unstructured", "kernel", CHANNEL)
 
 PATTERNS_HELP = "unstructured, kernel, channel, blocks such as 2x1 and 1x4, and N of M such as 2:4"
 
-ALLOCATIONS = ("uniform", "global", "erk")
+ALLOCATIONS = ("uniform", "global", "erk", "sensitivity", "cost_aware")
 SCHEDULES = ("gradual", "iterative", "one_shot", "rigl")
 CRITERIA = (
     "magnitude",

@@ -18,13 +18,12 @@ from edgeprune.channels_table import (
     channel_faults,
 )
 from edgeprune.errors import ModelError
-from edgeprune.prune.allocation import Candidate
 from edgeprune.prune.calibration import calibration
-from edgeprune.prune.capture import Calibration
 from edgeprune.prune.keras_model import Weight, prunable_weights
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.plan import sparsities, wanted
-from edgeprune.prune.pruner import pruner, scores_of
+from edgeprune.prune.pruner import pruner
+from edgeprune.prune.shares import candidates, check_needs
 from edgeprune.prune.spec import PruneSpec, check
 from edgeprune.recipe import RECOVERIES, Limit, channels_of
 
@@ -178,6 +177,7 @@ def masks(
         raise ModelError("the pattern kernel chooses for a board: use `edgeprune compress`")
     if spec.pattern == CHANNEL or wishes.get("channels"):
         raise ModelError("masks remove no channels: use edgeprune.prune or prune_channels first")
+    check_needs(spec, has_training=False, has_board=False)
     found = prunable_weights(model, spec.layers)
     if not found:
         raise ModelError(f"the model has no layers to prune (layers = {spec.layers!r})")
@@ -188,14 +188,3 @@ def masks(
     shares = sparsities(candidates(model, weights, spec, samples), spec)
     made = pruner(model, weights, spec, samples)
     return Masks(model, weights, shares, flavour=flavour, pruner=made)
-
-
-def candidates(
-    model: Any, weights: Sequence[Weight], spec: PruneSpec, calibration: Calibration | None
-) -> list[Candidate]:
-    """Weights as an allocation sees them; ``global`` alone looks at their scores."""
-    if spec.allocation == "global" and spec.criterion != "magnitude":
-        scores = scores_of(model, weights, spec, calibration)
-    else:
-        scores = {weight.name: np.abs(weight.matrix()) for weight in weights}
-    return [Candidate(w.name, tuple(w.variable.shape), scores[w.name]) for w in weights]

@@ -13,6 +13,7 @@ from edgeprune import cli, graph
 from edgeprune.container import pack, unpack
 from edgeprune.convert import convert
 from edgeprune.data.npz import KEYS
+from edgeprune.keras_flavours import import_keras, quiet
 from edgeprune.prune.api import loaded
 
 
@@ -154,3 +155,32 @@ def test_the_recipe_deep_compression_makes_a_small_container_of_few_values(folde
         assert np.unique(one[one != 0]).size <= 8
         assert not (one.view(np.uint32) & 0xFFFF).any()  # bfloat16
     assert len(packed) < 0.6 * len(pack(convert(loaded(model))))
+
+
+def test_cost_aware_allocation_tells_what_each_layer_got(folder, capsys):
+    """From the recipe to the table, and to the file beside the result."""
+    keras = import_keras("keras")
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    x = inputs = layers.Input((16, 16, 3))
+    for name, channels, stride in (("stem", 8, 2), ("first", 16, 1), ("second", 64, 1)):
+        x = layers.Conv2D(channels, 3 if stride == 2 else 1, stride, "same", name=name)(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    with quiet():
+        keras.Model(inputs, layers.Dense(4, name="head")(x)).save("net.keras")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(48, 16, 16, 3)).astype(np.float32), rng.integers(0, 4, 48)
+    np.savez("data.npz", x_train=x, y_train=y, x_test=x[:8], y_test=y[:8])
+    (folder / "own.toml").write_text(
+        '[prune]\nsparsity = 0.8\nallocation = "cost_aware"\nepochs = 1\ncontrol = false\n'
+    )
+    argv = ["compress", "net.keras", "-o", "out.tflite", "--board", "rpi4", "--no-verify"]
+    with pytest.raises(SystemExit) as done:
+        cli.main([*argv, "--recipe", "own.toml", "--data", "data.npz"])
+    out, err = capsys.readouterr()
+    assert done.value.code in (0, None), err
+    assert "what each layer got" in out
+    assert {"first", "second", "head"} <= set(out.split())
+    layers = json.loads((folder / "out.tflite.sensitivity.json").read_text())["layers"]
+    assert [one["name"] for one in layers] == ["first/kernel", "second/kernel", "head/kernel"]
+    assert layers[2]["sparsity"] == 0.8 and layers[2]["instructions"] is None
