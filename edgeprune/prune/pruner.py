@@ -38,7 +38,9 @@ def pruner(
         ModelError: The model does not know such samples; see :func:`check_samples`.
     """
     recovery = spec.recovery if calibration and spec.schedule == "one_shot" else ()
-    if calibration and (spec.criterion in NEEDS_SAMPLES or recovery):
+    # Who trains afterwards may begin with a model that knows nothing yet.
+    counts = spec.criterion in NEEDS_SAMPLES or (recovery and not spec.epochs)
+    if calibration and counts:
         check_samples(model, calibration)
     if spec.schedule == "one_shot":
         return lambda sparsities: one_shot(
