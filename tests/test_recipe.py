@@ -41,6 +41,23 @@ def test_all_faults_are_named_at_once():
         checked(recipe)
 
 
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        (PruneTable(criterion="wanda"), "the criterion wanda prunes at once: set schedule to one"),
+        (PruneTable(criterion="size"), "criterion 'size' must be one of magnitude, l1, l2"),
+        (PruneTable(recovery=("luck",)), "recovery 'luck' must be one of batch_norm, bias"),
+        (PruneTable(calibration_samples=0), r"prune\.calibration_samples must be >= 1, got 0"),
+        (PruneTable(epochs=0), r"prune\.epochs of the schedule gradual must be >= 1, got 0"),
+        (PruneTable(schedule="rigl", criterion="taylor"), "rigl drops by magnitude"),
+    ],
+)
+def test_a_criterion_that_cannot_be_is_refused(table, line):
+    with pytest.raises(ConfigError, match=line):
+        checked(Recipe(prune=table))
+    checked(Recipe(prune=PruneTable(criterion="wanda", schedule="one_shot", epochs=0)))
+
+
 def test_a_misspelt_key_is_named_with_a_suggestion(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("[prune]\nsparcity = 0.5\n")
@@ -49,7 +66,9 @@ def test_a_misspelt_key_is_named_with_a_suggestion(tmp_path):
 
 
 def test_the_recipe_in_force_reads_back_as_it_was(tmp_path):
-    recipe = Recipe(name="auto", why='a "quoted" reason', prune=PruneTable(sparsity=0.9, epochs=7))
+    recipe = Recipe(
+        name="auto", why='a "quoted" reason', prune=PruneTable(sparsity=0.9, epochs=7, recovery=())
+    )
     write_recipe(recipe, tmp_path / "recipe.toml")
     found = load_recipe(str(tmp_path / "recipe.toml"))
     assert dataclasses.replace(found, name="auto") == recipe

@@ -101,6 +101,28 @@ def test_this_machine_is_compared_on_itself(folder, capsys):
     assert json.loads(out)["parity"]["where"].startswith("local, LiteRT")
 
 
+@pytest.mark.parametrize("flavour", keras_nets.FLAVOURS)
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_criterion_prunes_at_once_with_and_without_training_after_it(
+    folder, capsys, flavour, epochs
+):
+    model, made = keras_nets.build(flavour, "sequential"), keras_nets.dataset(96)
+    x = made.x_train * 3
+    y = np.asarray(model(x)).argmax(axis=1)
+    np.savez(folder / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    keras_nets.save(model, folder / "net.keras")
+    table = f'[prune]\nschedule = "one_shot"\nepochs = {epochs}\nsparsity = 0.5\n'
+    (folder / "mine.toml").write_text(table)
+    argv = ["--recipe", "mine.toml", "--criterion", "second_order", "--data", "d.npz"]
+    with pytest.raises(SystemExit) as done:
+        cli.main(["compress", "net.keras", "-o", "out.tflite", "--no-verify", *argv])
+    out, err = capsys.readouterr()
+    assert done.value.code == 0, err
+    said = "nothing was trained" if epochs == 0 else "fine-tuned for 1 epochs on 96 samples"
+    assert said in " ".join(out.split())
+    assert ("epoch 1/1" in err) == (epochs == 1)
+
+
 def test_help_says_what_is_compared():
     found = CliRunner().invoke(cli.edgeprune, ["compress", "--help"])
     assert "emulated board of the same core" in " ".join(found.output.split())

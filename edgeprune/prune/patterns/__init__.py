@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ class Pruning(NamedTuple):
     mask: BoolArray
 
 
+@functools.cache
 def pattern(name: str) -> Pattern:
     """The pattern of this name.
 
