@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 CHANNEL = "channel"
 """The pattern that removes whole channels: short for the table ``[channels]``."""
@@ -34,7 +36,8 @@ class ChannelsTable:
         pruning_ratio: Share of channels to remove, in [0, 1); 0 removes none.
         macs: Largest share of the multiply-accumulates to keep, in (0, 1], in place of
             ``pruning_ratio``; 1 removes nothing.
-        criterion: What scores channels: a name in ``edgeprune/prune/channels/criteria``.
+        criterion: What scores channels: a name in ``edgeprune/prune/channels/criteria``; from
+            Python also a function of a group that gives a score for each of its units.
         scope: ``local`` removes the share of every group of channels, ``global`` the lowest scores
             of the model.
         round_to: What stays of a group is rounded up to a multiple of this many channels.
@@ -47,7 +50,7 @@ class ChannelsTable:
 
     pruning_ratio: float = 0.0
     macs: float = 1.0
-    criterion: str = "l2"
+    criterion: str | Callable[[Any], Any] = "l2"
     scope: str = "local"
     round_to: int = 1
     ignored: tuple[str, ...] = ()

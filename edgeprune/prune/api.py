@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -37,7 +37,7 @@ class ChannelWishes(TypedDict, total=False):
 
     pruning_ratio: float
     macs: float
-    criterion: str
+    criterion: str | Callable[[Any], Any]
     scope: str
     round_to: int
     ignored: Sequence[str]

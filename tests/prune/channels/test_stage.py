@@ -225,6 +225,14 @@ def test_channels_and_zeros_may_be_wished_in_one_call():
     done = edgeprune.prune(model, channels={"macs": 0.5}, sparsity=0.75, layers="all")
     assert count_macs(done.keras) <= 0.5 * count_macs(model)
     assert all(abs(one.zeros / one.weights - 0.75) < 0.1 for one in done.tensors)
+    seen = []
+
+    def first_go(group):
+        seen.append(group.name)
+        return np.arange(group.units)
+
+    edgeprune.prune(model, channels={"pruning_ratio": 0.5, "criterion": first_go})
+    assert seen == [one.name for one in done.groups]
     alone = edgeprune.prune(model, channels={"pruning_ratio": 0.25, "limits": {"mix": 0.0}})
     assert not alone.tensors and {one.channels_after for one in alone.groups} == {8}
 
