@@ -135,11 +135,12 @@ def test_centroids_and_rounded_weights_follow_the_dense_model_too(flavour):
     for weight in (0.0, 1.0):
         table = ClusterTable(8, epochs=8, learning_rate=0.01, distillation=weight)
         tuned = QuantizeTable("int8", qat_epochs=4, qat_learning_rate=0.01, qat_distillation=weight)
-        models = (
-            cluster(start, table, data, dense=loaded(dense, flavour)).keras,
-            qat(start, tuned, data, print, {}, dense=loaded(dense, flavour)).model.keras,
+        done = (
+            cluster(start, table, data, dense=loaded(dense, flavour)),
+            qat(start, tuned, data, print, {}, dense=loaded(dense, flavour)),
         )
-        alike[weight] = [agreement(model, dense, data.x_train) for model in models]
+        alike[weight] = [agreement(one.model.keras, dense, data.x_train) for one in done]
+        assert all(("distillation" in " ".join(one.notes)) == bool(weight) for one in done)
     assert all(one > other + 0.3 for one, other in zip(alike[1.0], alike[0.0], strict=True))
 
 
