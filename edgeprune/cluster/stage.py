@@ -81,7 +81,7 @@ def cluster(
         teacher = teacher_of(taught, x, spec.distillation, spec.temperature)
         say = progress or (lambda line: None)
         _train(copied, codebooks, spec, seed, training, say, teacher)
-        notes.append(f"centroids trained for {spec.epochs} epochs on {len(training[0])} samples")
+        notes.append(_trained(spec, len(training[0])))
     if spec.bfloat16:
         codebooks.round()
         notes.append("centroids rounded to bfloat16")
@@ -113,6 +113,11 @@ def _train(
         stack.enter_context(codebooks)
         task = Task(model.keras, flavour, None, settings, training, progress, hooks=[codebooks])
         fine_tune(dataclasses.replace(task, teacher=teacher))
+
+
+def _trained(spec: ClusterTable, samples: int) -> str:
+    taught = ", with distillation from the dense model" if spec.distillation else ""
+    return f"centroids trained for {spec.epochs} epochs on {samples} samples{taught}"
 
 
 def _norms_left(model: Any) -> list[str]:

@@ -68,7 +68,8 @@ def qat(
         seed=seed,
     )
     hooks: list[Hook] = [QuantizedWeights(copied)]
-    notes = [f"trained with rounding for {table.qat_epochs} epochs"]
+    taught_too = ", with distillation from the dense model" if table.qat_distillation else ""
+    notes = [f"trained with rounding for {table.qat_epochs} epochs{taught_too}"]
     with contextlib.ExitStack() as stack:
         weights = [one for one in prunable_weights(copied, "all") if one.name in codebooks]
         if weights:
