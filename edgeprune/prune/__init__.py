@@ -88,19 +88,12 @@ def prune(
     choice = _choice(layers, spec, cpu)
     weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
     shares = layer_shares(copied, weights, layers, spec, training, cpu)
-    held = Masks(
-        copied,
-        weights,
-        {share.name: share.sparsity for share in shares},
-        flavour=model.flavour or "keras",
-    )
-    say = progress or (lambda line: None)
+    got = {share.name: share.sparsity for share in shares}
     told = prospects(
-        [
-            Wish(w.name, w.pattern, w.matrix(), w.in_channels, s.sparsity)
-            for w, s in zip(weights, shares, strict=True)
-        ]
+        [Wish(w.name, w.pattern, w.matrix(), w.in_channels, got[w.name]) for w in weights]
     )
+    held = Masks(copied, weights, got, flavour=model.flavour or "keras")
+    say = progress or (lambda line: None)
     for line in told:
         say(line)
     done = _prune_keras(model, copied, held, spec, training, say, max_accuracy_drop)
