@@ -94,7 +94,8 @@ def layer_shares(
         cpu: The board's cores, or None.
 
     Raises:
-        ModelError: The limits cannot be kept, or the loss cannot be measured.
+        ModelError: The limits cannot be kept, the loss cannot be measured, or no layer has costs
+            that ``cost_aware`` could weigh.
     """
     table = cost_table(cpu) if cpu is not None and has_sparse_kernels(cpu) else None
     priced = [_Priced(weight, layer, table) for weight, layer in zip(weights, layers, strict=True)]
@@ -109,6 +110,13 @@ def layer_shares(
             dataclasses.replace(one, curve=layer.curve(points, errors[one.name]))
             for one, layer in zip(found, priced, strict=True)
         ]
+    if spec.allocation == "cost_aware" and all(
+        one.curve is None or one.curve.costs is None for one in found
+    ):
+        raise ModelError(
+            "the allocation cost_aware needs layers that a sparse kernel of the board can run, and "
+            "the model has none: choose the allocation sensitivity, or another --board"
+        )
     got = sparsities(found, spec)
     return tuple(
         layer.share(got[one.name], one.curve, increases.get(one.name, ()))

@@ -142,9 +142,11 @@ def test_layers_that_no_sparse_kernel_runs_take_the_wished_sparsity():
     assert allocate("cost_aware", candidates, 0.8, {})["head"] == 0.8
 
 
-def test_cost_aware_with_nothing_that_runs_sparse_is_an_error():
-    with pytest.raises(ModelError, match="needs a board whose sparse kernels run some"):
-        allocate("cost_aware", [candidate("head", (32, 10), pixels=None)], 0.8, {})
+def test_limits_on_all_layers_that_run_sparse_leave_the_rest_to_the_others():
+    candidates = [candidate("conv", (32, 32)), candidate("head", (64, 64), pixels=None)]
+    shares = allocate("cost_aware", candidates, 0.8, {"conv": 0.5})
+    assert shares["conv"] == 0.5
+    assert total(candidates, shares) == pytest.approx(0.8)
 
 
 def test_too_few_zeros_to_run_sparse_go_where_they_hurt_least():

@@ -4,7 +4,7 @@ from keras_nets import FLAVOURS, build, dataset, loaded
 
 import edgeprune
 from edgeprune.artifacts import Dataset, Loaded, ModelFile
-from edgeprune.board import load_board, resolved_cpu
+from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.convert import convert
 from edgeprune.errors import ModelError
 from edgeprune.explain.cost import cost_table
@@ -150,3 +150,10 @@ def test_a_pattern_that_fixes_the_sparsity_leaves_nothing_to_choose():
             allocation="sensitivity",
             pattern="2:4",
         )
+
+
+def test_cost_aware_for_cores_without_sparse_kernels_says_so():
+    model = loaded(pointwise_net(), "keras")
+    avx = Cpu("haswell", "x86_64", ("avx",))
+    with pytest.raises(ModelError, match="layers that a sparse kernel of the board can run"):
+        prune(model, spec("cost_aware"), samples(), cpu=avx, dense=convert(model))

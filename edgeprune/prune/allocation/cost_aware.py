@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeprune.errors import ModelError
 from edgeprune.prune.allocation.base import ALLOCATIONS, Candidate, curves
 from edgeprune.prune.allocation.sensitivity import kept_weights, sensitivity
 from edgeprune.prune.curve_choice import Budget, shares_within
@@ -30,16 +29,13 @@ def cost_aware(candidates: Sequence[Candidate], sparsity: float) -> dict[str, fl
     Losses of layers are added up, see :mod:`edgeprune.prune.least_loss`.
 
     Raises:
-        ModelError: A layer has no curve, or none has costs.
+        ModelError: A layer has no curve.
     """
     found = curves(candidates, "cost_aware")
     priced = [one for one, each in zip(candidates, found, strict=True) if each.costs is not None]
-    if not priced:
-        raise ModelError(
-            "the allocation cost_aware needs a board whose sparse kernels run some of the layers, "
-            "and none is predicted to: choose sensitivity, or another --board"
-        )
     shares = {one.name: sparsity for one in candidates}
+    if not priced:
+        return shares
     if sparsity <= ENOUGH:
         return shares | sensitivity(priced, sparsity)
     found = curves(priced, "cost_aware")
