@@ -28,7 +28,7 @@ from edgeprune.prune.capture import Calibration
 from edgeprune.prune.keras_model import prunable_weights
 from edgeprune.prune.one_shot import one_shot
 from edgeprune.prune.recovery import re_estimate_batch_norm
-from edgeprune.recipe import RECOVERIES
+from edgeprune.recipe.prune_table import RECOVERIES
 
 METHODS = ("random", "batch_norm_scale", "magnitude", "wanda", "taylor", "second_order")
 SPARSITIES = (0.5, 0.6, 0.7, 0.8)

@@ -45,7 +45,7 @@ from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.keras_model import clone
 from edgeprune.qat import qat
 from edgeprune.quantize import quantize
-from edgeprune.recipe import QuantizeTable
+from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.verify import accuracy, check_kept
 
 NETS = ("start", "dense", "unstructured", "channels", "tfmot")

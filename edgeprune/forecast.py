@@ -17,7 +17,7 @@ from edgeprune.board import Cpu
 from edgeprune.explain import Forecast, explain
 from edgeprune.prune import prune
 from edgeprune.prune.spec import MEASURED_ALLOCATIONS
-from edgeprune.recipe import PruneTable
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import stored_dense
 

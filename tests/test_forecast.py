@@ -6,7 +6,7 @@ from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.explain import explain
 from edgeprune.forecast import forecast, grid
-from edgeprune.recipe import PruneTable
+from edgeprune.recipe.prune_table import PruneTable
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 

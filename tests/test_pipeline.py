@@ -21,7 +21,10 @@ from edgeprune.macs import size
 from edgeprune.pipeline import Request, accuracy_limit, compress, deploy
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.progress import Progress
-from edgeprune.recipe import ClusterTable, QuantizeTable, RunTable, load_recipe
+from edgeprune.recipe import load_recipe
+from edgeprune.recipe.cluster_table import ClusterTable
+from edgeprune.recipe.quantize_table import QuantizeTable
+from edgeprune.recipe.small_tables import RunTable
 from edgeprune.report.history import runs
 from edgeprune.report.result import validate
 from edgeprune.sparsify import stored_dense

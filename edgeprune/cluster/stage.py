@@ -23,7 +23,7 @@ from edgeprune.prune.held import held_zeros
 from edgeprune.prune.keras_model import biases, clone, prunable_weights, walk
 from edgeprune.prune.select import matching
 from edgeprune.prune.training_data import training_data
-from edgeprune.recipe import ClusterTable
+from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.tensor_error import sqnr_db
 
 

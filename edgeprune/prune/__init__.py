@@ -10,7 +10,6 @@ from typing import Any, Unpack
 
 from edgeprune.artifacts import Array, Dataset, Loaded, Narrowed, Pruned
 from edgeprune.board import Cpu
-from edgeprune.channels_table import CHANNEL
 from edgeprune.errors import ModelError
 from edgeprune.prune.api import Wishes, dataset_of, loaded, masks, tables_of
 from edgeprune.prune.channels.stage import remove_channels
@@ -20,6 +19,7 @@ from edgeprune.prune.plan import unpruned
 from edgeprune.prune.shares import check_needs
 from edgeprune.prune.spec import PruneSpec, check
 from edgeprune.prune.tflite_stage import prune_tflite
+from edgeprune.recipe.prune_table import CHANNEL
 
 __all__ = ["Masks", "PruneSpec", "Wishes", "masks", "prune", "prune_model"]
 

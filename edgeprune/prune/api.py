@@ -10,13 +10,6 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from edgeprune.artifacts import Array, Dataset, Flavour, Loaded, ModelFile
-from edgeprune.channels_table import (
-    CHANNEL,
-    CHANNEL_RATIO,
-    ChannelLimit,
-    ChannelsTable,
-    channel_faults,
-)
 from edgeprune.errors import ModelError
 from edgeprune.prune.calibration import calibration
 from edgeprune.prune.keras_model import Weight, prunable_weights
@@ -25,13 +18,20 @@ from edgeprune.prune.plan import sparsities, wanted
 from edgeprune.prune.pruner import pruner
 from edgeprune.prune.shares import candidates, check_needs
 from edgeprune.prune.spec import PruneSpec, check
-from edgeprune.recipe import RECOVERIES, Limit, channels_of
+from edgeprune.recipe.channels_table import (
+    CHANNEL_RATIO,
+    ChannelLimit,
+    ChannelsTable,
+    channel_faults,
+    channels_of,
+)
+from edgeprune.recipe.prune_table import CHANNEL, RECOVERIES, Limit
 
 
 class ChannelWishes(TypedDict, total=False):
     """What may be wished of removing channels: the keys of a recipe's table ``[channels]``.
 
-    :class:`edgeprune.channels_table.ChannelsTable` says what each means, and its default.
+    :class:`edgeprune.recipe.channels_table.ChannelsTable` says what each means, and its default.
     ``limits`` is a mapping of layer names to pruning ratios here.
     """
 
@@ -50,9 +50,10 @@ class ChannelWishes(TypedDict, total=False):
 class Wishes(TypedDict, total=False):
     """What may be wished of pruning: the keys of a recipe's table ``[prune]``.
 
-    :class:`edgeprune.recipe.PruneTable` says what each means, and its default. ``limits`` is a
-    mapping of layer names to sparsities here. ``channels`` is the table ``[channels]``: where it
-    wishes for something and nothing is said of ``sparsity`` or ``pattern``, only channels go.
+    :class:`edgeprune.recipe.prune_table.PruneTable` says what each means, and its default.
+    ``limits`` is a mapping of layer names to sparsities here. ``channels`` is the table
+    ``[channels]``: where it wishes for something and nothing is said of ``sparsity`` or
+    ``pattern``, only channels go.
     """
 
     sparsity: float
@@ -93,7 +94,7 @@ def tables_of(wishes: Wishes) -> tuple[PruneSpec, ChannelsTable]:
         raise ModelError(f"no such wish: {error}") from error
     spec = spec_of(wishes)
     if faults := channel_faults(channels, spec.pattern):
-        raise ModelError("; ".join(faults))
+        raise ModelError("channels: " + "; ".join(faults))
     if not {"sparsity", "pattern"} & wishes.keys() and not channels.is_idle:
         spec = dataclasses.replace(spec, sparsity=0.0)
     return channels_of(spec, channels)

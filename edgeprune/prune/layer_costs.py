@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeprune.explain.cost import CostTable
 from edgeprune.prune.kernel_pattern import Layer, cost
-from edgeprune.recipe import PATTERN_FORMS
+from edgeprune.recipe.prune_table import PATTERN_FORMS
 
 DoubleArray = NDArray[np.float64]
 

@@ -21,7 +21,7 @@ from edgeprune.prune.keras_model import clone, prunable_weights
 from edgeprune.prune.training_data import training_data
 from edgeprune.qat.activations import QuantizedActivations
 from edgeprune.qat.weights import QuantizedWeights
-from edgeprune.recipe import QuantizeTable
+from edgeprune.recipe.quantize_table import QuantizeTable
 
 __all__ = ["QuantizedActivations", "QuantizedWeights", "qat"]
 

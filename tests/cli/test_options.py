@@ -2,7 +2,7 @@ import pytest
 
 from edgeprune.cli.options import recipe_of
 from edgeprune.errors import ConfigError
-from edgeprune.recipe import CRITERIA, WHILE_TRAINING
+from edgeprune.recipe.prune_table import CRITERIA, WHILE_TRAINING
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)

@@ -15,7 +15,7 @@ from edgeprune.convert import convert
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.keras_model import walk
-from edgeprune.recipe import ClusterCount, ClusterTable
+from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable
 
 
 def filters(tflite):

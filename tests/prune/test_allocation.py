@@ -11,7 +11,7 @@ from edgeprune.prune.allocation.base import Curve
 from edgeprune.prune.allocation.cost_aware import ENOUGH
 from edgeprune.prune.sensitivity import grid
 from edgeprune.prune.spec import MEASURED_ALLOCATIONS
-from edgeprune.recipe import ALLOCATIONS as NAMES
+from edgeprune.recipe.prune_table import ALLOCATIONS as NAMES
 
 each_allocation = pytest.mark.parametrize("name", NAMES)
 each_of_wished_sparsity = pytest.mark.parametrize("name", sorted({*NAMES} - {"cost_aware"}))

@@ -15,7 +15,10 @@ from edgeprune.prune import PruneSpec, prune
 from edgeprune.prune.distillation import Teacher, soft_loss, teacher_of
 from edgeprune.prune.trainer import Trainer
 from edgeprune.qat import qat
-from edgeprune.recipe import ClusterTable, PruneTable, QuantizeTable, Recipe, checked
+from edgeprune.recipe import Recipe, checked
+from edgeprune.recipe.cluster_table import ClusterTable
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.recipe.quantize_table import QuantizeTable
 
 CLASSES = "sparse categorical crossentropy"
 

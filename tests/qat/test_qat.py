@@ -12,7 +12,8 @@ from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.keras_model import prunable_weights, walk
 from edgeprune.qat import QuantizedActivations, QuantizedWeights, qat, weights
 from edgeprune.quantize import quantize
-from edgeprune.recipe import QuantizeTable, Recipe, checked
+from edgeprune.recipe import Recipe, checked
+from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.verify import accuracy
 
 INT8 = QuantizeTable("int8", qat_epochs=2, qat_batch_size=16, qat_learning_rate=1e-3)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts import Array, ChannelGroup, Dataset, Loaded, Narrowed
-from edgeprune.channels_table import ChannelsTable
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.capture import Calibration
@@ -22,6 +21,7 @@ from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.keras_model import clone
 from edgeprune.prune.spec import PruneSpec
 from edgeprune.prune.training_data import training_data
+from edgeprune.recipe.channels_table import ChannelsTable
 
 SAMPLES = 512
 """Training samples that a criterion sees. Source: ours."""

@@ -8,7 +8,6 @@ from nets import eligible
 import edgeprune
 from edgeprune import paths
 from edgeprune.artifacts import Loaded, ModelFile, Narrowed
-from edgeprune.channels_table import ChannelLimit, ChannelsTable
 from edgeprune.convert import convert
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import import_keras
@@ -16,6 +15,7 @@ from edgeprune.macs import size
 from edgeprune.prune import PruneSpec, prune
 from edgeprune.prune.channels import count_macs
 from edgeprune.prune.channels.stage import remove_channels
+from edgeprune.recipe.channels_table import ChannelLimit, ChannelsTable
 
 both = pytest.mark.parametrize("flavour", FLAVOURS)
 HALF = ChannelsTable(pruning_ratio=0.5, epochs=2, batch_size=16)
