@@ -146,7 +146,10 @@ def theirs(make: Callable[[Any], Any], pattern: str) -> str:
             left = prunable_weights(tfmot.strip_pruning(pruned), "all")
     except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
         causes = [line for line in str(error).splitlines() if "Error: " in line]  # innermost last
-        return one_line(ValueError(causes[-1]) if causes else error, 160)
+        text = one_line(ValueError(causes[-1]) if causes else error, 10_000)
+        return (
+            text if len(text) <= 170 else f"{text[:60]} ... {text[-100:]}"
+        )  # it ends in the layer
     reached = zeros(left)
     is_met = reached >= 0.98 * wanted(pattern)
     return "" if is_met else f"no error, and {reached:.1%} zeros in {len(left)} kernels"
