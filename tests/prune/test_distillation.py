@@ -218,9 +218,9 @@ def test_values_out_of_range_are_refused(wish, line):
         edgeprune.prune(build("keras", "sequential"), **wish)
     quantize = {f"qat_{name}": value for name, value in wish.items()}
     for recipe, where in (
-        (Recipe(prune=PruneTable(**wish)), "prune."),
-        (Recipe(cluster=ClusterTable(**wish)), "cluster."),
-        (Recipe(quantize=QuantizeTable(**quantize)), "quantize.qat_"),
+        (Recipe(prune=PruneTable(**wish)), r"\[prune\] "),
+        (Recipe(cluster=ClusterTable(**wish)), r"\[cluster\] "),
+        (Recipe(quantize=QuantizeTable(**quantize)), r"\[quantize\] qat_"),
     ):
         with pytest.raises(ConfigError, match=where + line):
             checked(recipe)

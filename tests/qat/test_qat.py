@@ -136,7 +136,7 @@ def test_without_epochs_data_or_a_keras_model_nothing_is_trained():
     ("table", "line"),
     [
         (QuantizeTable("fp16", qat_epochs=1), "needs a mode with integer weights, got 'fp16'"),
-        (QuantizeTable("int8", qat_epochs=-1), "quantize.qat_epochs must be >= 0"),
+        (QuantizeTable("int8", qat_epochs=-1), "qat_epochs must be >= 0"),
         (QuantizeTable("int8", qat_learning_rate=0.0), "qat_learning_rate must be > 0"),
     ],
 )
