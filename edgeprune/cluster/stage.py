@@ -56,7 +56,7 @@ def cluster(
         ModelError: A layer's name matches nothing, weights are quantized already or not finite, or
             the model cannot be copied or trained.
     """
-    if not spec.clusters and not spec.biases and not any(one.clusters for one in spec.counts):
+    if spec.is_idle:
         return Clustered(model)
     if model.tflite is not None:
         return _cluster_tflite(model, model.tflite, spec, seed)

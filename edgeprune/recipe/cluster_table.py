@@ -59,6 +59,11 @@ class ClusterTable:
     biases: int = 0
     bfloat16: bool = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is to be clustered."""
+        return not self.clusters and not self.biases and not any(c.clusters for c in self.counts)
+
 
 def cluster_faults(table: ClusterTable) -> list[str]:
     """What is wrong with the table's values."""
