@@ -6,7 +6,7 @@ answers every row learns (distillation): the dense control, edgeprune's rows and
 tensorflow-model-optimization (tfmot) are all trained as long, by the same loss, on the same
 samples, with Adam, one batch size and a learning rate that falls as a cosine.
 
-    python benchmarks/resnet8.py FOLDER [--passes 6] [--seeds 3] [--nets dense] [--files int8]
+    python benchmarks/resnet8.py FOLDER [--passes 12] [--seeds 3] [--nets dense] [--files int8]
 
 Rows that are done are kept in FOLDER and not run again, nor are finished passes of a training.
 Accuracy is that of the .tflite file, run by LiteRT on the host, on the 2,000 test images; the
@@ -66,7 +66,8 @@ QAT = QuantizeTable(
     "int8",
     qat_epochs=1,
     qat_batch_size=64,
-    qat_learning_rate=1e-4,
+    qat_learning_rate=2e-4,
+    calibration_samples=512,
     qat_distillation=TUNING.distillation,
     qat_temperature=TUNING.temperature,
 )
@@ -246,7 +247,7 @@ def main() -> None:
     """Runs what is not done yet, one seed after the other, and prints the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--passes", type=int, default=6)
+    parser.add_argument("--passes", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
     parser.add_argument("--files", nargs="+", choices=FILES, default=FILES)
