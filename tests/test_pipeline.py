@@ -319,7 +319,7 @@ def test_a_keras_model_is_pruned_clustered_trained_with_rounding_and_quantized(f
     with Progress() as progress:
         done = compress(asked, resolved_cpu(load_board("rpi4").cpu), progress)
     said = " ".join(done.notes)
-    assert "centroids trained for 1 epochs" in said and "with rounding for 1 epochs" in said
+    assert "centroids fine-tuned for 1 epoch" in said and "with rounding fine-tuned for 1" in said
     assert not done.profiling_only and graph.weight_sparsity(done.sparsified.tflite) > 0.35
     names = {one.name for one in done.pruned.tensors}
     assert names == {one.name for one in done.clustered.tensors}

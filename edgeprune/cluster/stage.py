@@ -17,7 +17,7 @@ from edgeprune.cluster.kmeans import codebook, nearest
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import PruneSpec
 from edgeprune.prune.distillation import Teacher, teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune
+from edgeprune.prune.fine_tune import Task, fine_tune, trained
 from edgeprune.prune.flatbuffer import filters
 from edgeprune.prune.held import held_zeros
 from edgeprune.prune.keras_model import biases, clone, prunable_weights, walk
@@ -80,8 +80,9 @@ def cluster(
         x, taught = training[0], (dense or model).keras
         teacher = teacher_of(taught, x, spec.distillation, spec.temperature)
         say = progress or (lambda line: None)
-        _train(copied, codebooks, spec, seed, training, say, teacher)
-        notes.append(_trained(spec, len(training[0])))
+        settings = _settings(spec, seed)
+        _train(copied, codebooks, settings, training, say, teacher)
+        notes.append(f"centroids {trained(settings, len(training[0]))}")
     if spec.bfloat16:
         codebooks.round()
         notes.append("centroids rounded to bfloat16")
@@ -94,18 +95,11 @@ def cluster(
 def _train(
     model: Loaded,
     codebooks: Codebooks,
-    spec: ClusterTable,
-    seed: int,
+    settings: PruneSpec,
     training: tuple[Array, Array],
     progress: Callable[[str], None],
     teacher: Teacher | None,
 ) -> None:
-    settings = PruneSpec(
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        learning_rate=spec.learning_rate,
-        seed=seed,
-    )
     flavour = model.flavour or "keras"
     clustered = {id(weight.variable) for weight in codebooks.weights}
     with contextlib.ExitStack() as stack:
@@ -115,9 +109,15 @@ def _train(
         fine_tune(dataclasses.replace(task, teacher=teacher))
 
 
-def _trained(spec: ClusterTable, samples: int) -> str:
-    taught = ", with distillation from the dense model" if spec.distillation else ""
-    return f"centroids trained for {spec.epochs} epochs on {samples} samples{taught}"
+def _settings(spec: ClusterTable, seed: int) -> PruneSpec:
+    return PruneSpec(
+        epochs=spec.epochs,
+        batch_size=spec.batch_size,
+        learning_rate=spec.learning_rate,
+        distillation=spec.distillation,
+        temperature=spec.temperature,
+        seed=seed,
+    )
 
 
 def _norms_left(model: Any) -> list[str]:

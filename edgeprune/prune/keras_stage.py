@@ -27,8 +27,7 @@ from edgeprune.prune.calibration import calibration
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
 from edgeprune.prune.distillation import teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune
-from edgeprune.prune.held_out import split
+from edgeprune.prune.fine_tune import Task, fine_tune, trained
 from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
 from edgeprune.prune.kernel_pattern import pattern_choice
 from edgeprune.prune.masking import Masks
@@ -156,7 +155,7 @@ def _fine_tuned(
         reference=before.dense.keras if before.groups else None,
         teacher=teacher_of(before.dense.keras, training[0], spec.distillation, spec.temperature),
     )
-    notes = (_trained(spec, len(training[0])), *fine_tune(task))
+    notes = (trained(spec, len(training[0])), *fine_tune(task))
     control = _control(before.control or before.dense, task) if spec.control else None
     remove(folder)
     return control, notes
@@ -178,15 +177,6 @@ def _control(model: Loaded, task: Task) -> Loaded:
         )
     )
     return dataclasses.replace(model, keras=dense)
-
-
-def _trained(spec: PruneSpec, samples: int) -> str:
-    rounds = f"{spec.rounds + 1} times " if spec.schedule == "iterative" else ""
-    epochs = "1 epoch" if spec.epochs == 1 else f"{spec.epochs} epochs"
-    trained_on, held = (len(part) for part in split(samples, spec.seed))
-    rest = f", {held:,} others held out" if held else ""
-    taught = ", with distillation from the dense model" if spec.distillation else ""
-    return f"fine-tuned for {rounds}{epochs} on {trained_on:,} samples{rest}{taught}"
 
 
 def _counted(weights: Sequence[Weight], masks: Mapping[str, BoolArray]) -> tuple[PrunedTensor, ...]:

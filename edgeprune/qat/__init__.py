@@ -14,7 +14,7 @@ from edgeprune.cluster import Codebooks
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import PruneSpec
 from edgeprune.prune.distillation import teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune
+from edgeprune.prune.fine_tune import Task, fine_tune, trained
 from edgeprune.prune.held import held_zeros
 from edgeprune.prune.hook import Hook
 from edgeprune.prune.keras_model import clone, prunable_weights
@@ -65,11 +65,12 @@ def qat(
         epochs=table.qat_epochs,
         batch_size=table.qat_batch_size,
         learning_rate=table.qat_learning_rate,
+        distillation=table.qat_distillation,
+        temperature=table.qat_temperature,
         seed=seed,
     )
     hooks: list[Hook] = [QuantizedWeights(copied)]
-    taught_too = ", with distillation from the dense model" if table.qat_distillation else ""
-    notes = [f"trained with rounding for {table.qat_epochs} epochs{taught_too}"]
+    notes = [f"with rounding {trained(settings, len(training[0]))}"]
     with contextlib.ExitStack() as stack:
         weights = [one for one in prunable_weights(copied, "all") if one.name in codebooks]
         if weights:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgeprune.recipe.faults import not_among, not_positive, too_small
+from edgeprune.recipe.faults import not_a_share, not_among, not_positive, too_small
 from edgeprune.recipe.prune_table import CHANNEL, PruneTable
 
 CHANNEL_RATIO = 0.5
@@ -47,6 +47,8 @@ class ChannelsTable:
         epochs: Passes over the training data with the smaller model.
         batch_size: Samples in a training step.
         learning_rate: Adam's, at the start.
+        distillation: As in the table ``[prune]``.
+        temperature: Likewise.
     """
 
     pruning_ratio: float = 0.0
@@ -59,6 +61,8 @@ class ChannelsTable:
     epochs: int = 4
     batch_size: int = 64
     learning_rate: float = 1e-3
+    distillation: float = 0.0
+    temperature: float = 4.0
 
     @property
     def is_idle(self) -> bool:
@@ -87,7 +91,8 @@ def channel_faults(table: ChannelsTable, pattern: str = "") -> list[str]:
         if not 0 <= one.pruning_ratio <= 1
     ]
     wrong += too_small(table, {"round_to": 1, "epochs": 1, "batch_size": 1})
-    return wrong + not_positive(table, "learning_rate")
+    wrong += not_positive(table, "learning_rate", "temperature")
+    return wrong + not_a_share(table, "distillation")
 
 
 def channels_of(prune: PruneTable, channels: ChannelsTable) -> tuple[PruneTable, ChannelsTable]:
@@ -103,6 +108,8 @@ def channels_of(prune: PruneTable, channels: ChannelsTable) -> tuple[PruneTable,
         epochs=prune.epochs,
         batch_size=prune.batch_size,
         learning_rate=prune.learning_rate,
+        distillation=prune.distillation,
+        temperature=prune.temperature,
     )
     plain = dataclasses.replace(prune, pattern="unstructured", sparsity=0.0, ignored=(), limits=())
     return plain, channels

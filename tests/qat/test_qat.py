@@ -41,7 +41,7 @@ def test_training_with_rounding_keeps_every_zero_and_moves_the_rest(flavour, kin
     assert all(np.array_equal(wanted[name], found[name]) for name in wanted)
     after = tuned.get_weights()
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    assert len(lines) == 2 and "with rounding for 2 epochs" in done.notes[0]
+    assert len(lines) == 2 and "with rounding fine-tuned for 2 epochs" in done.notes[0]
     assert ("only weights were rounded" in " ".join(done.notes)) == (kind == "subclassed")
     assert not any("call" in vars(layer) for _, layer in walk(tuned))
     assert accuracy(quantize(convert(done.model), "int8", None).tflite, dataset()) is not None

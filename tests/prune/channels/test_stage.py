@@ -242,7 +242,7 @@ def test_channels_and_zeros_may_be_wished_in_one_call():
     [
         ({"channels": {"ratio": 0.5}}, "no such wish.*'ratio'"),
         ({"channels": {"pruning_ratio": 0.5, "macs": 0.5}}, "either pruning_ratio or macs"),
-        ({"channels": {"round_to": 0}}, "channels.round_to must be >= 1, got 0"),
+        ({"channels": {"round_to": 0}}, "channels: round_to must be >= 1, got 0"),
         (
             {"pattern": "channel", "channels": {"pruning_ratio": 0.5}},
             "pattern = 'channel' takes sparsity, ignored and limits of",
@@ -261,3 +261,14 @@ def test_masks_and_the_stage_prune_send_to_the_stage_that_removes_channels():
             edgeprune.masks(model, **wishes)
     with pytest.raises(ModelError, match="use the stage channels before it"):
         prune(loaded(model, "keras"), PruneSpec(pattern="channel"), None)
+
+
+def test_the_dense_model_may_teach_the_smaller_one():
+    model = loaded(build("keras", "functional"), "keras")
+    answers = []
+    for weight in (0.0, 1.0):
+        table = ChannelsTable(pruning_ratio=0.5, epochs=1, distillation=weight)
+        done = remove_channels(model, table, dataset(), control=False)
+        assert ("with distillation" in done.notes[0]) == bool(weight)
+        answers.append(np.asarray(done.model.keras(dataset().x_test, training=False)))
+    assert not np.allclose(*answers)
