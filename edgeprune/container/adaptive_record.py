@@ -40,12 +40,9 @@ def encode(taken: Symbols, row: int) -> bytes | None:
     occupancy, tree, coder = Occupancy(row, stride), Tree(max(1, taken.header.symbols)), Encoder()
     parts = zip(taken.symbols.tolist(), taken.tails.tolist(), taken.tail_bits.tolist(), strict=True)
     for made, flag in enumerate(taken.coded.tolist()):
-        # What follows a record's first elements must have been paid for by itself: a decoder
-        # counts over the whole file.
-        if (
-            made % CHARGED_ELEMENTS == 0
-            and made > MOST_ELEMENTS_PER_BYTE * coder.byte_count + _AHEAD
-        ):
+        # A decoder counts over the whole file, so each record has to pay for itself by its end.
+        paid_for = MOST_ELEMENTS_PER_BYTE * coder.byte_count + _AHEAD
+        if made % CHARGED_ELEMENTS == 0 and made > paid_for:
             return None
         if taken.header.zeros:
             occupancy.code(coder, flag)
