@@ -40,12 +40,7 @@ def encode(taken: Symbols, row: int) -> bytes | None:
     occupancy, tree, coder = Occupancy(row, stride), Tree(max(1, taken.header.symbols)), Encoder()
     parts = zip(taken.symbols.tolist(), taken.tails.tolist(), taken.tail_bits.tolist(), strict=True)
     for made, flag in enumerate(taken.coded.tolist()):
-        # What follows a record's first elements must have been paid for by itself: a decoder
-        # counts over the whole file.
-        if (
-            made % CHARGED_ELEMENTS == 0
-            and made > MOST_ELEMENTS_PER_BYTE * coder.byte_count + _AHEAD
-        ):
+        if made % CHARGED_ELEMENTS == 0 and made > _paid_for(coder):
             return None
         if taken.header.zeros:
             occupancy.code(coder, flag)
@@ -81,6 +76,11 @@ def decode(reader: Reader, count: int, header: WeightHeader, bits: BitReader, si
             raise damaged("an element where a record has zeros alone")
         elements.put(header.element(tree.code(coder, 0), coder))
     elements.flush()
+
+
+def _paid_for(coder: Encoder) -> int:
+    """Elements that a decoder, which counts over the whole file, lets this record have by now."""
+    return MOST_ELEMENTS_PER_BYTE * coder.byte_count + _AHEAD
 
 
 def _stride(coded: np.ndarray[tuple[int], np.dtype[np.bool_]], row: int) -> int:
