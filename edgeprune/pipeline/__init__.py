@@ -115,6 +115,7 @@ def _report(
         + rewrite_notes(done.rewritten),
         done.sparsified.reasons,
     )
+    document |= {"notes": list(outcome.notes), "reasons": list(outcome.reasons)}
     result.write_result(document, folder)
     recipe.write_recipe(done.recipe, folder / "recipe.toml")
     with (folder / "report.txt").open("w", encoding="utf-8") as text:
