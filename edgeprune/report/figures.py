@@ -74,6 +74,15 @@ def time_text(value_us: float | None) -> str:
     return NOT_MEASURED if value_us is None else _scaled(value_us, ("us", "ms", "s"))
 
 
+def count_text(count: int) -> str:
+    """A count of instructions; in millions from there on.
+
+    >>> count_text(821_499), count_text(54_396_860)
+    ('821,499', '54.40 M')
+    """
+    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f} M"
+
+
 def _scaled(value: float, units: tuple[str, ...]) -> str:
     """Four digits, in the first unit that leaves fewer than four before the point."""
     for unit in units[:-1]:
@@ -122,8 +131,7 @@ def _instructions(variant: _Variant) -> str:
     instructions = variant["instructions"]
     if instructions is None:
         return NOT_MEASURED
-    count = instructions["per_inference"]
-    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f} M"
+    return count_text(instructions["per_inference"])
 
 
 def _energy(variant: _Variant) -> str:
