@@ -74,6 +74,15 @@ def time_text(value_us: float | None) -> str:
     return NOT_MEASURED if value_us is None else _scaled(value_us, ("us", "ms", "s"))
 
 
+def energy_text(value_uj: float) -> str:
+    """An energy given in microjoules, four digits.
+
+    >>> energy_text(12_345.0)
+    '12.35 mJ'
+    """
+    return _scaled(value_uj, ("uJ", "mJ", "J"))
+
+
 def count_text(count: int) -> str:
     """A count of instructions; in millions from there on.
 
@@ -138,7 +147,7 @@ def _energy(variant: _Variant) -> str:
     energy = variant["energy_uj"]
     if energy is None:
         return NOT_MEASURED
-    return _scaled(energy["per_inference"], ("uJ", "mJ", "J"))
+    return energy_text(energy["per_inference"])
 
 
 def _sparse_layers(variant: _Variant) -> str:

@@ -91,7 +91,10 @@ def fisher(hits: tuple[int, int], samples: tuple[int, int]) -> float:
     total = sum(hits)
     low, high = max(0, total - samples[1]), min(total, samples[0])
     logs = np.array(
-        [_log_choose(samples[0], k) + _log_choose(samples[1], total - k) for k in range(low, high + 1)]
+        [
+            _log_choose(samples[0], k) + _log_choose(samples[1], total - k)
+            for k in range(low, high + 1)
+        ]
     )
     shares = np.exp(logs - logs.max())
     seen = shares[hits[0] - low]

@@ -70,7 +70,8 @@ def result(tmp_path):
 
 def test_a_result_has_the_promised_shape(result):
     assert list(result) == [
-        "schema", "made", "model", "board", "device", "recipe", "variants", "comparison", "validity",
+        "schema", "made", "model", "board", "device", "recipe", "variants", "comparison",
+        "validity",
     ]  # fmt: skip
     assert result["schema"] == 1
     assert result["model"] == {

@@ -16,8 +16,9 @@ from typing import Any
 from edgeprune.errors import ConfigError
 from edgeprune.report.figures import figures
 from edgeprune.report.history import Run
+from edgeprune.report.leaves import leaves
 from edgeprune.report.page.distribution import distribution
-from edgeprune.report.page.exports import exports, leaves
+from edgeprune.report.page.exports import exports
 from edgeprune.report.page.headline import headline
 from edgeprune.report.page.layers import has_cost, kernel_strips, layer_rows
 from edgeprune.report.page.pareto import pareto
@@ -45,7 +46,7 @@ def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str =
     rows = layer_rows(beside) if beside else []
     is_emulated = result["comparison"]["metric"] == "instructions"
     script = _file("page.js")
-    return _template().render(
+    page: str = _template().render(
         result=result,
         headline=headline(result),
         names=[variant["name"] for variant in result["variants"]],
@@ -69,6 +70,7 @@ def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str =
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+    return page
 
 
 def write_page(page: str, file: Path) -> None:

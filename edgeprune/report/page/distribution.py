@@ -165,8 +165,8 @@ def _row(runs_us: Runs, scale: Scale, y: float, kind: str, *, has_dots: bool) ->
 def _remarks(pooled: Runs, high: float, *, has_dots: bool) -> tuple[str, ...]:
     dots = "a dot a run, " if has_dots else ""
     lines = [
-        f"a row is one fresh process: {dots}the box its middle half, the thick line its median; the "
-        "band is the 95 % interval of the median over processes"
+        f"a row is one fresh process: {dots}the box its middle half, the thick line its median; "
+        "the band is the 95 % interval of the median over processes"
     ]
     beyond = int((pooled > high).sum())
     if beyond:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgeprune.report.leaves import leaves
 from edgeprune.report.page.pareto import Point
 from edgeprune.report.terminal import printable
 
@@ -52,22 +53,6 @@ def exports(result: Mapping[str, Any], points: Sequence[Point]) -> list[Export]:
         one if len(one.text) <= MOST_CHARACTERS else Export(one.name, one.title, "")
         for one in found
     ]
-
-
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every plain value below ``value`` with its path, in order; an empty list or table as such.
-
-    >>> list(leaves({"a": {"b": 1}, "c": [2, None]}))
-    [('a.b', 1), ('c[0]', 2), ('c[1]', None)]
-    """
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from leaves(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and value:
-        for index, item in enumerate(value):
-            yield from leaves(item, f"{path}[{index}]")
-    else:
-        yield path, value
 
 
 def _figures(result: Mapping[str, Any]) -> str:

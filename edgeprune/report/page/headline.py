@@ -52,7 +52,9 @@ def headline(result: Mapping[str, Any]) -> Headline:
         facts.insert(0, f"These figures are {validity['verdict']}: {reasons}.")
         return Headline("warning", f"Not to be relied on: {line}.", tuple(facts))
     moods: dict[str, Mood] = {"faster": "good", "slower": "bad"}
-    return Headline(moods.get(result["comparison"]["verdict"], "plain"), sentence + ".", tuple(facts))
+    return Headline(
+        moods.get(result["comparison"]["verdict"], "plain"), sentence + ".", tuple(facts)
+    )
 
 
 def _wrong(reasons: list[str]) -> str:
@@ -97,10 +99,10 @@ def _accuracy(variants: Mapping[str, Any], deployed: Mapping[str, Any]) -> list[
     if base is None or deployed["name"] == "dense":
         return [f"Accuracy (top1) is {score['value']:.2%} on {samples}."]
     points = 100 * (score["value"] - base["value"])
-    how = f"{abs(points):.2f} points {'higher' if points > 0 else 'lower'}" if points else "the same"
-    lines = [
-        f"Accuracy (top1) goes from {base['value']:.2%} to {score['value']:.2%} on {samples}: {how}."
-    ]
+    way = "higher" if points > 0 else "lower"
+    how = f"{abs(points):.2f} points {way}" if points else "the same"
+    change = f"from {base['value']:.2%} to {score['value']:.2%}"
+    lines = [f"Accuracy (top1) goes {change} on {samples}: {how}."]
     rival = variants.get("dense-fine-tuned", {}).get("accuracy")
     if rival is not None:
         lines.append(f"The dense network trained exactly as long scores {rival['value']:.2%}.")
@@ -114,6 +116,4 @@ def _sparse(deployed: Mapping[str, Any]) -> str:
         return f"Which kernels ran {name} was not measured."
     if expected == 0 and run == 0:
         return f"No layer of {name} ran sparse, and none was expected to."
-    return (
-        f"{run} layers of {name} ran sparse by the board's own profile; {expected} were expected to."
-    )
+    return f"By the board's own profile {run} layers of {name} ran sparse; {expected} should have."

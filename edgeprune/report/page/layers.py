@@ -138,5 +138,3 @@ def _cell(layer: Layer | None) -> Cell:
     elif layer["instructions"] is not None:
         cost = f"{layer['instructions']:,} instructions"
     return Cell(printable(layer["kernel"]), bool(layer["sparse"]), cost)
-
-

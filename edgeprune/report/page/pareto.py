@@ -1,4 +1,4 @@
-"""What was bought with what: cost, size and accuracy of this run's variants and of earlier ones'."""
+"""What was bought with what: cost, size and accuracy of this run's variants and of earlier ones."""
 
 from __future__ import annotations
 

@@ -122,9 +122,9 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
 
 def box(x: float, y: float, width: float, height: float, kind: str) -> Markup:
     """A rectangle; ``kind`` is its class."""
-    return Markup(
-        '<rect x="{:.2f}" y="{:.1f}" width="{:.2f}" height="{:.1f}" class="{}"/>'
-    ).format(x, y, max(width, 0.0), height, kind)
+    return Markup('<rect x="{:.2f}" y="{:.1f}" width="{:.2f}" height="{:.1f}" class="{}"/>').format(
+        x, y, max(width, 0.0), height, kind
+    )
 
 
 def axis_below(scale: Scale, top: float, bottom: float, unit: Unit, name: str) -> list[Markup]:
