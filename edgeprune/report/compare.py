@@ -77,8 +77,8 @@ def compare(base: Result, new: Result, *, across_devices: bool = False) -> list[
             + ", ".join(variant["name"] for variant in new["variants"])
         )
     pairs.sort(key=lambda pair: pair[1]["name"] != "deployed")
-    doubts = _doubts(base, new)
-    return [change for pair in pairs for change in _changes(*pair, doubts)]
+    doubts = _doubts(base, new) or _drift(base, new)
+    return [change for pair in pairs for change in _changes(pair[0], pair[1], doubts)]
 
 
 def subject(changes: list[Change]) -> str:
@@ -126,6 +126,29 @@ def _doubts(base: Result, new: Result) -> str:
         if one["validity"]["verdict"] not in _TIMES_HOLD
     ]
     return " and ".join(found)
+
+
+def _drift(base: Result, new: Result) -> str:
+    """Why times cannot be compared although both results are valid; empty if they can.
+
+    The dense variant of one model on one runtime is the same file both times, and is measured in
+    turns with the deployed one: where it seems to have changed, the device has.
+    """
+    keys = (("model", "sha256"), ("device", "runtime_version"), ("device", "id"))
+    if any(base[table][key] != new[table][key] for table, key in keys):
+        return ""
+    controls = [one["variants"][0] for one in (base, new)]
+    if any(one["name"] != "dense" for one in controls) or (
+        controls[0]["bytes"] != controls[1]["bytes"]
+    ):
+        return ""
+    control = _latency("dense", controls[0], controls[1], "")
+    if control.verdict not in ("better", "worse") or control.percent is None:
+        return ""
+    return (
+        f"the dense variant, the same file in both, changed by {control.percent:+.1f} %: the "
+        "device was not in the same state"
+    )
 
 
 def _changes(base: Mapping[str, Any], new: Mapping[str, Any], doubts: str) -> list[Change]:

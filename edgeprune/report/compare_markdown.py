@@ -111,8 +111,9 @@ def plain(text: object) -> str:
     >>> print(plain("a|b <script> @team #1"))
     a\|b &lt;script&gt; &#64;team \#1
     """
-    escaped = html.escape(printable(text), quote=False).replace("@", "&#64;")
-    return re.sub(r"([\\`*\[\]|#]|(?<=\W)_|_(?=\W)|!(?=\[))", r"\\\1", escaped)
+    escaped = html.escape(printable(text), quote=False)
+    escaped = re.sub(r"([\\`*\[\]|#]|(?<=\W)_|_(?=\W)|!(?=\[))", r"\\\1", escaped)
+    return escaped.replace("@", "&#64;")  # else a name could call people in
 
 
 def _headline(changes: Sequence[Change]) -> str:

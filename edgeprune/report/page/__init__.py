@@ -90,7 +90,7 @@ def write_page(page: str, file: Path) -> None:
         ) from error
 
 
-def _provenance(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _provenance(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """What ran where, as name and value."""
     model, device, made = result["model"], result["device"], result.get("made")
     found = [
@@ -109,9 +109,10 @@ def _provenance(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     for variant in result["variants"]:
         name = variant["name"]
         found.append((f"{name}: file", variant["file"]))
-        for key, label in (("instructions", "counted by"), ("energy_uj", "energy measured by")):
-            if variant[key] is not None:
-                found.append((f"{name}: {label}", variant[key].get("source")))
+        if variant["instructions"] is not None:
+            found.append((f"{name}: counted by", variant["instructions"]["source"]))
+        energy = leaves(variant["energy_uj"] or {}, "energy")
+        found += [(f"{name}: {key}", value) for key, value in energy if key != "energy"]
         if variant["parity"] is not None:
             parity = variant["parity"]
             found.append((f"{name}: outputs compared with", parity["reference"]))

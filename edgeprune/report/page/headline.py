@@ -42,7 +42,9 @@ def headline(result: Mapping[str, Any]) -> Headline:
         )
     validity = result["validity"]
     if validity["verdict"] == "invalid":
-        return Headline("bad", _wrong(validity["reasons"]), tuple(facts))
+        reasons = "; ".join(validity["reasons"])
+        facts = [f"{reasons}.", "What follows describes the wrong model, to find the fault."]
+        return Headline("bad", "Do not use this model: its outputs are wrong.", tuple(facts))
     line = verdict_line(result) if len(result["variants"]) > 1 else _single(result)
     if result["comparison"]["metric"] == "instructions" and "emulated" not in line:
         line += " (emulated)"
@@ -55,10 +57,6 @@ def headline(result: Mapping[str, Any]) -> Headline:
     return Headline(
         moods.get(result["comparison"]["verdict"], "plain"), sentence + ".", tuple(facts)
     )
-
-
-def _wrong(reasons: list[str]) -> str:
-    return f"Do not use this model: its outputs are wrong. {'; '.join(reasons)}."
 
 
 def _single(result: Mapping[str, Any]) -> str:

@@ -49,7 +49,8 @@ def layer_rows(variants: Sequence[Mapping[str, Any]]) -> list[Row]:
     Args:
         variants: One or two variants with layers; the first one's come first where they differ.
     """
-    folder = common_folder([layer["name"] for layer in variants[0]["layers"]])
+    known = [layer["name"] for layer in variants[0]["layers"] if layer["op"] != "UNKNOWN"]
+    folder = common_folder(known)
     columns = [[(_label(layer, folder), layer) for layer in one["layers"]] for one in variants]
     if len(columns) == 1:
         return [_row(label, [layer]) for label, layer in columns[0]]

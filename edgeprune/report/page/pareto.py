@@ -83,6 +83,8 @@ def pareto(result: Mapping[str, Any], earlier: Sequence[Run]) -> Pareto:
         result: A valid result.
         earlier: Runs of the same model on the same device. Only valid ones are used.
     """
+    if result["validity"]["verdict"] == "invalid":
+        return Pareto((), (), ("outputs are wrong, so there is nothing to choose from",))
     metric = result["comparison"]["metric"]
     scored = [v["accuracy"] for v in result["variants"] if v["accuracy"] is not None]
     score = (scored[0]["metric"], scored[0]["samples"]) if scored else None
@@ -98,7 +100,7 @@ def pareto(result: Mapping[str, Any], earlier: Sequence[Run]) -> Pareto:
                 points.append(point)
     lower = scored[0]["metric"] == "mse" if scored else False
     shown = tuple(_with_front(points, lower_is_better=lower))
-    remarks = []
+    remarks = [] if points else ["no variant has a measured cost"]
     if score is None:
         remarks.append("accuracy was not measured, so the choice is between cost and size alone")
     if left_out:
