@@ -247,5 +247,6 @@ def _session_medians_us(variant: Mapping[str, Any]) -> list[float]:
     return [statistics.median(one["latency_ns"]) / 1000 for one in sessions]
 
 
-def _percent(before: float, after: float) -> float:
-    return 100 * (after / before - 1) if before else 0.0
+def _percent(before: float, after: float) -> float | None:
+    """How much higher ``after`` is, in percent; None where ``before`` is 0, as an error may be."""
+    return 100 * (after - before) / before if before else None
