@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -208,3 +209,22 @@ def test_a_page_is_written_whole_and_a_place_that_cannot_be_written_is_named(tmp
         with pytest.raises(ConfigError, match=r"cannot be written.*--html"):
             write_page("<p>", place)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("result", [timed(), emulated()], ids=["timed", "emulated"])
+def test_a_screen_reader_and_a_keyboard_reach_everything(result):
+    text = render(result)
+    page = Page(text)
+    assert page.tags[0] == ("html", {"lang": "en"})
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(later <= earlier + 1 for earlier, later in itertools.pairwise(levels))
+    assert all("scope" in attributes for attributes in page.all_of("th"))
+    for picture in page.all_of("svg"):
+        assert picture["role"] == "img"
+        assert f'<desc id="{picture["aria-labelledby"]}">' in text
+    assert text.count("<desc") == len(page.all_of("svg")) >= 3
+    assert all(area["aria-label"] for area in page.all_of("textarea"))
+    for part in page.all_of("div"):
+        if "scroll" in part.get("class", ""):  # else its far end is out of reach without a mouse
+            assert part["tabindex"] == "0" and part["aria-label"]
