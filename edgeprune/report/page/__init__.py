@@ -45,6 +45,8 @@ def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str =
     beside = [v for v in profiled if v["name"] in ("dense", "deployed")] or profiled[:1]
     rows = layer_rows(beside) if beside else []
     is_emulated = result["comparison"]["metric"] == "instructions"
+    is_valid = result["validity"]["verdict"] == "valid"
+    lines = remarks(result, result.get("notes", ()))
     script = _file("page.js")
     page: str = _template().render(
         result=result,
@@ -61,7 +63,7 @@ def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str =
         rows=rows[:_MOST_ROWS],
         hidden_rows=max(0, len(rows) - _MOST_ROWS),
         has_cost=has_cost(beside),
-        remarks=remarks(result, result.get("notes", ())),
+        remarks=lines if is_valid else lines[1:],  # the first repeats the reasons
         reasons=result.get("reasons", ()),
         provenance=_provenance(result),
         recipe=list(leaves(result["recipe"])),

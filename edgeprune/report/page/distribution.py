@@ -32,7 +32,9 @@ Runs = NDArray[np.float64]
 """Times of one process, microseconds, shape ``(runs,)``."""
 
 _LEFT, _RIGHT, _TOP = 8.0, WIDTH - 16.0, 6.0
-_HEADING, _ROW, _GAP = 18.0, 13.0, 10.0
+_HEADING, _GAP = 18.0, 10.0
+_BLOCK, _ROWS = 150.0, (5.0, 13.0)
+"""Height of a variant's rows where the bounds of a row's height allow it."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,12 @@ def _sessions(timed: Sequence[Mapping[str, Any]]) -> Chart:
         parts.append(text(_LEFT, y + 12, words, kind="label"))
         y += _HEADING
         rows = runs_us[variant["name"]]
-        parts += _interval(variant, scale, y, len(rows) * _ROW)
+        height = min(max(_BLOCK / len(rows), _ROWS[0]), _ROWS[1])
+        parts += _interval(variant, scale, y, len(rows) * height)
         for row in rows:
-            parts += _row(row, scale, y, kind_of(variant["name"]), has_dots=has_dots)
-            y += _ROW
+            bar = _Row(scale, y, height, kind_of(variant["name"]))
+            parts += bar.drawn(row, has_dots=has_dots)
+            y += height
         y += _GAP
     axis = axis_below(scale, _TOP, y, unit_of(high, "us"), "time per inference")
     drawn = picture("sessions", "; ".join(said), y + 38, axis + parts)
@@ -145,21 +149,33 @@ def _interval(variant: Mapping[str, Any], scale: Scale, y: float, height: float)
     return [box(left, y, max(right - left, 1.0), height, f"band {kind_of(variant['name'])}")]
 
 
-def _row(runs_us: Runs, scale: Scale, y: float, kind: str, *, has_dots: bool) -> list[Markup]:
-    quarter, median, three_quarters = (scale(q) for q in np.quantile(runs_us, [0.25, 0.5, 0.75]))
-    middle = y + _ROW / 2
-    parts = []
-    if has_dots:
-        drawn = runs_us[runs_us <= scale.high]
-        path = "".join(f"M{scale(value):.1f} {middle:.1f}h0" for value in drawn)
-        parts.append(Markup('<path class="dots {}" d="{}"/>').format(kind, path))
-    # A session that was disturbed throughout may lie wholly beyond the axis.
-    quarter, median, three_quarters = (
-        min(place, _RIGHT) for place in (quarter, median, three_quarters)
-    )
-    parts.append(box(quarter, y + 2, three_quarters - quarter, _ROW - 4, f"half {kind}"))
-    parts.append(line(median, y + 1, median, y + _ROW - 1, f"median {kind}"))
-    return parts
+@dataclass(frozen=True)
+class _Row:
+    """The place of one process."""
+
+    scale: Scale
+    top: float
+    height: float
+    kind: str
+
+    def drawn(self, runs_us: Runs, *, has_dots: bool) -> list[Markup]:
+        """Its runs as dots, the middle half as a box, the median as a line."""
+        middle = self.top + self.height / 2
+        parts = []
+        if has_dots:
+            shown = runs_us[runs_us <= self.scale.high]
+            path = "".join(f"M{self.scale(value):.1f} {middle:.1f}h0" for value in shown)
+            parts.append(Markup('<path class="dots {}" d="{}"/>').format(self.kind, path))
+        # The slower half of a process that was disturbed may lie beyond the axis.
+        left, median, right = (
+            min(self.scale(value), _RIGHT) for value in np.quantile(runs_us, [0.25, 0.5, 0.75])
+        )
+        room = self.height / 6
+        half = box(left, self.top + room, right - left, self.height - 2 * room, f"half {self.kind}")
+        tall = line(
+            median, self.top + 0.5, median, self.top + self.height - 0.5, f"median {self.kind}"
+        )
+        return [*parts, half, tall]
 
 
 def _remarks(pooled: Runs, high: float, *, has_dots: bool) -> tuple[str, ...]:

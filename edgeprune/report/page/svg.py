@@ -63,7 +63,7 @@ def unit_of(largest: float, base: str) -> Unit:
     return Unit(1000**power, names[power])
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round numbers in ``[low, high]``: multiples of 1, 2 or 5 times a power of ten.
 
     Args:

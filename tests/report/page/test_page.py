@@ -228,3 +228,8 @@ def test_a_screen_reader_and_a_keyboard_reach_everything(result):
     for part in page.all_of("div"):
         if "scroll" in part.get("class", ""):  # else its far end is out of reach without a mouse
             assert part["tabindex"] == "0" and part["aria-label"]
+
+
+def test_a_reason_against_the_figures_is_said_once_in_the_list_of_validity():
+    text = Page(render(emulated(validity=("noisy", "a busy neighbour")))).text
+    assert text.partition("Validity noisy")[2].count("a busy neighbour") == 1
