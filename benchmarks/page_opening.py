@@ -2,8 +2,8 @@
 
     python benchmarks/page_opening.py RESULT...
 
-RESULT is as for ``edgeprune report``. The browser draws each page and an empty one in turns, each in
-a process of its own; the difference of the medians is what the page takes.
+RESULT is as for ``edgeprune report``. The browser draws each page and an empty one in turns,
+each in a process of its own; the difference of the medians is what the page takes.
 """
 
 from __future__ import annotations
