@@ -76,6 +76,13 @@ def test_wrong_outputs_on_the_board_end_in_exit_code_1_with_nothing_written(fold
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("edgeprune: deployed: outputs on rpi4-emulated")
     assert {p for p in folder.rglob("*") if "edgeprune" not in p.parts} == before
+    (run,) = runs()
+    assert last.endswith(f"`edgeprune report {run.id}` shows the run")
+    assert run.result["validity"]["verdict"] == "invalid"
+    assert run.result["notes"][0] in last and "first differ at" in last
+    with pytest.raises(SystemExit):
+        cli.main(["report", str(run.id), "--html", "wrong.html"])
+    assert "Do not use this model: its outputs are wrong" in (folder / "wrong.html").read_text()
 
 
 def test_parity_that_fails_names_variant_and_difference(folder, monkeypatch):

@@ -1,27 +1,75 @@
-"""``edgeprune report``: the tables of an earlier result."""
+"""``edgeprune report``: an earlier result as tables and as a page; the list of all runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgeprune.cli.options import json_option, print_json
+from edgeprune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edgeprune.report.source import Source
 
 
 @click.command(epilog="Example: edgeprune report digits-rpi4-emulated")
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("result", required=False)
 @click.option("--layers", is_flag=True, help="Print which kernel ran each layer as well.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the page; report.html beside the result if not given.",
+)
+@click.option("--history", "as_list", is_flag=True, help="List recorded runs with their numbers.")
+@click.option("--limit", type=click.IntRange(1), default=20, help="Runs to list; 20 if not given.")
 @json_option
-def report(result: Path, layers: bool, as_json: bool) -> None:
-    """Print the tables of RESULT, an output folder of deploy or its result.json."""
-    from edgeprune.report.result import FILE_NAME, read_result
+def report(
+    result: str | None, layers: bool, html: Path | None, as_list: bool, limit: int, as_json: bool
+) -> None:
+    """Print the tables of RESULT and write it as one self-contained HTML page.
+
+    RESULT is an output folder of deploy, its result.json, or the number of a recorded run.
+    """
+    if as_list:
+        _list_runs(limit, as_json=as_json)
+        return
+    if result is None:
+        raise click.UsageError("Missing argument 'RESULT', or --history.")
+    from edgeprune.report.source import find_result
     from edgeprune.report.terminal import print_layers, print_report
 
-    found = read_result(result / FILE_NAME if result.is_dir() else result)
+    found = find_result(result)
     if as_json:
-        print_json(found)
-        return
-    print_report(found)
-    if layers:
-        print_layers(found)
+        print_json(found.result)
+    else:
+        lines = {key: found.result.get(key, ()) for key in ("notes", "reasons")}
+        print_report(found.result, **lines)
+        if layers:
+            print_layers(found.result)
+    file = html or found.page
+    _write_page(found, file)
+    click.echo(f"written to {file}", err=as_json)
+
+
+def _write_page(found: Source, file: Path) -> None:
+    from edgeprune.report import history
+    from edgeprune.report.page import render, write_page
+
+    try:
+        earlier, remark = history.alike(found.result), ""
+    except ConfigError as error:
+        earlier, remark = [], f"earlier runs are not shown: {error}"
+    write_page(render(found.result, earlier, remark), file)
+
+
+def _list_runs(limit: int, *, as_json: bool) -> None:
+    from edgeprune.report import history
+    from edgeprune.report.runs import print_runs
+
+    runs = history.runs(limit)
+    if as_json:
+        print_json([vars(run) for run in runs])
+    else:
+        print_runs(runs)

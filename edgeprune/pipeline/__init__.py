@@ -20,7 +20,7 @@ from edgeprune.bench import choose_device, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.container import pack
 from edgeprune.effect import Effect, effect
-from edgeprune.errors import ConfigError
+from edgeprune.errors import ConfigError, VerifyError
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.device_half import comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
@@ -83,50 +83,59 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         done = compress_within_limit(request, resolved_cpu(board.cpu), progress)
         variants = _write_variants(done, folder)
         with TRANSPORTS.get(board.transport.use)(board, device) as transport:
-            found = measure(transport, agent, library, done, variants, progress)
+            found, wrong = measure(transport, agent, library, done, variants, progress)
         with progress.stage("report"):
-            outcome = _report(request, done, variants, found, folder)
+            outcome = _outcome(request, done, variants, found, folder)
+            if wrong:
+                raise VerifyError(wrong + _recorded_as_wrong(outcome, wrong))
+            _write(outcome, done.recipe)
     history.record(outcome.result)
     return dataclasses.replace(outcome, folder=target)
 
 
-def _report(
+def _outcome(
     request: Request,
     done: Compressed,
     variants: list[Variant],
     found: RunResult,
     folder: Path,
 ) -> Outcome:
-    """Writes result, recipe and tables into ``folder``."""
-    from edgeprune.report import result
-    from edgeprune.report.allocation import write_sensitivity
+    """The result with its notes, not yet written."""
     from edgeprune.report.notes import notes, rewrite_notes
+    from edgeprune.report.result import build_result
 
-    document = result.build_result(
-        done.loaded.source,
-        request.board,
-        dataclasses.asdict(done.recipe),
-        found,
-        variants,
-        done.scores,
-        folder,
-    )
     has_data = done.data is not None
-    outcome = Outcome(
-        document,
-        folder,
-        notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data)
-        + done.notes
-        + rewrite_notes(done.rewritten),
-        done.sparsified.reasons,
-        done.pruned.shares,
+    recipe_table = dataclasses.asdict(done.recipe)
+    lines = notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data)
+    lines += done.notes + rewrite_notes(done.rewritten)
+    document = build_result(
+        done.loaded.source, request.board, recipe_table, found, variants, done.scores, folder
     )
-    result.write_result(document, folder)
-    recipe.write_recipe(done.recipe, folder / "recipe.toml")
-    write_sensitivity(done.pruned.shares, folder / SENSITIVITY)
-    with (folder / "report.txt").open("w", encoding="utf-8") as text:
+    document |= {"notes": list(lines), "reasons": list(done.sparsified.reasons)}
+    return Outcome(document, folder, lines, done.sparsified.reasons, done.pruned.shares)
+
+
+def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
+    """Keeps a run with wrong outputs for its report alone; the files go with their folder."""
+    from edgeprune.report import history
+
+    try:
+        number = history.record(outcome.result | {"notes": [wrong, *outcome.notes]})
+    except ConfigError as error:  # the wrong outputs are what must be said
+        return f"; the run was not recorded: {error}"
+    return f"; `edgeprune report {number}` shows the run"
+
+
+def _write(outcome: Outcome, in_force: recipe.Recipe) -> None:
+    """Writes result, recipe and tables into the outcome's folder."""
+    from edgeprune.report.allocation import write_sensitivity
+    from edgeprune.report.result import write_result
+
+    write_result(outcome.result, outcome.folder)
+    write_sensitivity(outcome.shares, outcome.folder / SENSITIVITY)
+    recipe.write_recipe(in_force, outcome.folder / "recipe.toml")
+    with (outcome.folder / "report.txt").open("w", encoding="utf-8") as text:
         print_outcome(outcome, Console(file=text, width=100))
-    return outcome
 
 
 def print_outcome(outcome: Outcome, console: Console | None = None) -> None:

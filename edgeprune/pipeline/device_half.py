@@ -20,12 +20,15 @@ def measure(
     done: Compressed,
     variants: list[Variant],
     progress: Progress,
-) -> RunResult:
+) -> tuple[RunResult, str]:
     """The device half: verify, push, run.
+
+    Returns:
+        What was measured, and what is wrong with a variant's outputs; empty if all are right.
 
     Raises:
         DeviceError: The device or the way to it failed.
-        VerifyError: A variant's outputs are wrong on the device.
+        VerifyError: The reference computes no numbers, so that nothing can be compared.
     """
     from edgeprune.push import push
     from edgeprune.push.packed import push_models

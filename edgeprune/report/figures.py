@@ -74,6 +74,24 @@ def time_text(value_us: float | None) -> str:
     return NOT_MEASURED if value_us is None else _scaled(value_us, ("us", "ms", "s"))
 
 
+def energy_text(value_uj: float) -> str:
+    """An energy given in microjoules, four digits.
+
+    >>> energy_text(12_345.0)
+    '12.35 mJ'
+    """
+    return _scaled(value_uj, ("uJ", "mJ", "J"))
+
+
+def count_text(count: int) -> str:
+    """A count of instructions; in millions from there on.
+
+    >>> count_text(821_499), count_text(54_396_860)
+    ('821,499', '54.40 M')
+    """
+    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f} M"
+
+
 def _scaled(value: float, units: tuple[str, ...]) -> str:
     """Four digits, in the first unit that leaves fewer than four before the point."""
     for unit in units[:-1]:
@@ -122,15 +140,14 @@ def _instructions(variant: _Variant) -> str:
     instructions = variant["instructions"]
     if instructions is None:
         return NOT_MEASURED
-    count = instructions["per_inference"]
-    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f} M"
+    return count_text(instructions["per_inference"])
 
 
 def _energy(variant: _Variant) -> str:
     energy = variant["energy_uj"]
     if energy is None:
         return NOT_MEASURED
-    return _scaled(energy["per_inference"], ("uJ", "mJ", "J"))
+    return energy_text(energy["per_inference"])
 
 
 def _sparse_layers(variant: _Variant) -> str:

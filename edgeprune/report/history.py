@@ -113,6 +113,26 @@ def runs(limit: int = 20) -> list[Run]:
     return [_run(row) for row in rows]
 
 
+def alike(result: Mapping[str, Any], limit: int = 50) -> list[Run]:
+    """The newest runs of a result's model on its device, newest first.
+
+    Args:
+        result: A valid result.
+        limit: How many at most.
+
+    Raises:
+        ConfigError: The history cannot be read.
+    """
+    wanted = (result["model"]["sha256"], result["board"], result["device"]["id"], limit)
+    with _database() as database:
+        rows = database.execute(
+            f"SELECT {_COLUMNS} FROM runs WHERE model_sha256 = ? AND board = ? AND device = ? "
+            "ORDER BY id DESC LIMIT ?",
+            wanted,
+        ).fetchall()
+    return [_run(row) for row in rows]
+
+
 def run(number: int) -> Run:
     """The run with the id ``number``.
 

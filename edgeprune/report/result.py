@@ -7,11 +7,14 @@ import dataclasses
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import edgeprune
 from edgeprune.artifacts import Accuracy, Measured, ModelFile, Parity, RunResult, Variant
 from edgeprune.errors import ConfigError
 from edgeprune.report import statistics
@@ -51,6 +54,10 @@ def build_result(
     compared = _compare(run.emulated, measured.get("dense"), measured.get("deployed"))
     result = {
         "schema": SCHEMA_VERSION,
+        "made": {
+            "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+            "edgeprune_version": edgeprune.__version__,
+        },
         "model": {"path": str(model.path), "sha256": model.sha256, "format": model.format},
         "board": board,
         "device": {
@@ -103,7 +110,7 @@ def write_result(result: Mapping[str, Any], folder: Path) -> Path:
         ConfigError: The result is not valid, or the folder cannot be written to.
     """
     validate(result)
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json_text(result)
     target = folder / FILE_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -142,6 +149,23 @@ def read_result(path: Path) -> dict[str, Any]:
     return dict(result)
 
 
+def json_text(result: Mapping[str, Any]) -> str:
+    """The file's text: indented, but a list of numbers on one line, since there may be thousands.
+
+    >>> print(json_text({"latency_ns": [10, 11]}), end="")
+    {
+      "latency_ns": [10, 11]
+    }
+    """
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A string holds no line break of its own in JSON, so only the layout can match.
+    return re.sub(r"\[\n[-+.\deE,\s]+\]", lambda found: _one_line(found.group()), text)
+
+
+def _one_line(numbers: str) -> str:
+    return "[" + " ".join(numbers[1:-1].split()) + "]"
+
+
 @contextlib.contextmanager
 def _removed_on_error(path: Path) -> Iterator[None]:
     """Removes ``path`` if the block ends with an error, whichever it is."""
@@ -173,6 +197,7 @@ def _variant(
         "accuracy": accuracy,
         "parity": _parity(measured.parity if measured else None),
         "latency_us": statistics.latency_summary(sessions),
+        "sessions": sessions,
         "instructions": _instructions(measured),
         "energy_uj": None,
         "peak_memory_bytes": measured.peak_memory_bytes if measured else None,

@@ -70,18 +70,33 @@ def checked(comparison: Comparison, found: Samples, where: str, infer: Infer) ->
     Raises:
         VerifyError: They are wrong; the message names the layer where they first differ.
     """
-    name = comparison.name
+    result = _compared(comparison, found, where)
+    if not result.passed:
+        raise VerifyError(_difference(comparison, result, found, infer))
+    return result
+
+
+def _compared(comparison: Comparison, found: Samples, where: str) -> Parity:
+    """The parity, passed or not.
+
+    Raises:
+        VerifyError: There is nothing to compare with.
+    """
     if not all(np.isfinite(value).all() for row in comparison.expected for value in row):
         raise VerifyError(
-            f"{name}: the reference on the host computes outputs that are no numbers (NaN or "
-            "infinity), so that nothing can be compared: mend the model; nothing was written"
+            f"{comparison.name}: the reference on the host computes outputs that are no numbers "
+            "(NaN or infinity), so that nothing can be compared: mend the model; nothing was "
+            "written"
         )
-    result = comparison.parity(found, where)
-    if result.passed:
-        return result
-    raise VerifyError(
-        f"{name}: outputs on {where} differ from the reference by {result.max_abs_diff:.3g}, more "
-        f"than {result.limit:.3g}; {locate(comparison, found, infer)}; nothing was written"
+    return comparison.parity(found, where)
+
+
+def _difference(comparison: Comparison, result: Parity, found: Samples, infer: Infer) -> str:
+    """What is wrong, with the layer where it begins."""
+    return (
+        f"{comparison.name}: outputs on {result.where} differ from the reference by "
+        f"{result.max_abs_diff:.3g}, more than {result.limit:.3g}; "
+        f"{locate(comparison, found, infer)}; nothing was written"
     )
 
 
@@ -90,7 +105,7 @@ def with_parity(
     comparisons: Sequence[Comparison],
     outputs: dict[str, Samples],
     infer: Callable[[bytes, Samples], Samples],
-) -> RunResult:
+) -> tuple[RunResult, str]:
     """Adds each variant's parity to what a device brought back.
 
     Args:
@@ -99,16 +114,23 @@ def with_parity(
         outputs: The device's outputs by variant.
         infer: Runs another file on that device.
 
+    Returns:
+        The run, and what is wrong with a variant's outputs; empty if all are right.
+
     Raises:
-        VerifyError: A variant's outputs are wrong on the device.
+        VerifyError: There is nothing to compare with, or outputs are no numbers.
     """
     where = f"{found.device.id}, {found.device.runtime_version}"
     wanted = {comparison.name: comparison for comparison in comparisons}
-    measured, reasons = [], list(found.reasons)
+    measured, reasons, wrong = [], list(found.reasons), ""
     for item in found.measured:
         comparison = wanted[item.variant]
         if weakness := comparison.weakness():
             reasons.append(f"{item.variant}: {weakness}")
-        result = checked(comparison, outputs[item.variant], where, infer)
+        result = _compared(comparison, outputs[item.variant], where)
+        if not (result.passed or wrong):
+            wrong = _difference(comparison, result, outputs[item.variant], infer)
+            if not np.isfinite(result.max_abs_diff):  # no result can hold that
+                raise VerifyError(wrong)
         measured.append(dataclasses.replace(item, parity=result))
-    return dataclasses.replace(found, measured=tuple(measured), reasons=tuple(reasons))
+    return dataclasses.replace(found, measured=tuple(measured), reasons=tuple(reasons)), wrong

@@ -70,7 +70,8 @@ def result(tmp_path):
 
 def test_a_result_has_the_promised_shape(result):
     assert list(result) == [
-        "schema", "model", "board", "device", "recipe", "variants", "comparison", "validity",
+        "schema", "made", "model", "board", "device", "recipe", "variants", "comparison",
+        "validity",
     ]  # fmt: skip
     assert result["schema"] == 1
     assert result["model"] == {
@@ -108,6 +109,29 @@ def test_times_of_an_emulated_board_never_get_out(tmp_path):
     runs = (measured("dense", instructions=3), measured("deployed", instructions=1))
     result = build(tmp_path, RunResult(DEVICE, True, runs))
     assert [variant["latency_us"] for variant in result["variants"]] == [None, None]
+    assert [variant["sessions"] for variant in result["variants"]] == [[], []]
+
+
+def test_every_raw_sample_is_kept_on_few_lines(result, tmp_path):
+    sessions = result["variants"][1]["sessions"]
+    assert len(sessions) == 6
+    assert sessions[5]["latency_ns"] == [100_005] * 120
+    assert sessions[5]["peak_memory_bytes"] == 5_000_000
+    lines = write_result(result, tmp_path).read_text().splitlines()
+    assert sum("100005" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("key", ["made", "sessions"])
+def test_a_result_without_what_older_versions_did_not_keep_is_valid(result, key):
+    result.pop(key, None)
+    for variant in result["variants"]:
+        variant.pop(key, None)
+    validate(result)
+
+
+def test_no_text_of_a_result_is_changed_by_its_layout(result, tmp_path):
+    result["notes"] = ["[\n1,\n2\n]", "[1, 2]"]
+    assert read_result(write_result(result, tmp_path))["notes"] == result["notes"]
 
 
 def test_few_runs_leave_percentiles_and_interval_null(tmp_path):
@@ -192,6 +216,11 @@ def fixed_places(result):
 @pytest.fixture(params=["board", "emulated"])
 def good(request, tmp_path):
     result = build(tmp_path, on_a_board() if request.param == "board" else emulated())
+    for variant in result["variants"]:  # one mutant a value takes long with all samples
+        variant["sessions"] = [
+            session | {"latency_ns": session["latency_ns"][:1]}
+            for session in variant["sessions"][:1]
+        ]
     if request.param == "board":
         result["variants"][0]["energy_uj"] = {
             "per_inference": 12.5, "idle_subtracted": True, "source": "INA226",
@@ -201,10 +230,13 @@ def good(request, tmp_path):
     return result
 
 
+OPTIONAL = {"made", "sessions"}
+
+
 def test_every_single_key_is_required(good):
     checked = 0
     for path in fixed_places(good):
-        if path and isinstance(path[-1], str):
+        if path and isinstance(path[-1], str) and path[-1] not in OPTIONAL:
             mutant = copy.deepcopy(good)
             del at(mutant, path[:-1])[path[-1]]
             with pytest.raises(ConfigError) as caught:

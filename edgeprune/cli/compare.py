@@ -1,0 +1,85 @@
+"""``edgeprune compare``: what changed between two results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeprune.cli.options import json_option, print_json
+from edgeprune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edgeprune.report.compare import Change
+
+
+@click.command(epilog="Example: edgeprune compare 12 digits-rpi4 --max-regression 5")
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--max-regression",
+    type=click.FloatRange(min=0),
+    help="Exit with 1 where B's deployed variant is worse by more than this, in percent (accuracy: "
+    "points), and by more than chance.",
+)
+@click.option("--across-devices", is_flag=True, help="Compare results of different devices.")
+@json_option
+def compare(
+    a: str, b: str, max_regression: float | None, across_devices: bool, as_json: bool
+) -> int:
+    """Print what changed from result A to result B as Markdown.
+
+    A and B are output folders, result.json files, or numbers of recorded runs, which `edgeprune
+    report --history` lists.
+    """
+    from edgeprune.report.compare import compare, regressions, unchecked
+    from edgeprune.report.compare_markdown import context, markdown
+    from edgeprune.report.source import find_result
+
+    base, new = find_result(a), find_result(b)
+    changes = compare(base.result, new.result, across_devices=across_devices)
+    worse = regressions(changes, max_regression) if max_regression is not None else []
+    open_ = unchecked(changes) if max_regression is not None else []
+    wrong = max_regression is not None and new.result["validity"]["verdict"] == "invalid"
+    outcome = _outcome(worse, open_, max_regression)
+    if as_json:
+        print_json(
+            {
+                "a": base.name,
+                "b": new.name,
+                "changes": [vars(change) for change in changes],
+                "context": context(base.result, new.result),
+                "max_regression_percent": max_regression,
+                "regressions": [change.metric for change in worse],
+                "unchecked": [change.metric for change in open_],
+            }
+        )
+    else:
+        names = (base.name, new.name)
+        click.echo(markdown(names, base.result, new.result, changes, outcome), nl=False)
+    if worse or wrong:
+        reason = "; ".join(outcome) if worse else f"{new.name}: its outputs are wrong"
+        click.echo(f"edgeprune: {reason}", err=True)
+        return 1
+    if open_:
+        raise ConfigError("; ".join(outcome))
+    return 0
+
+
+def _outcome(worse: list[Change], open_: list[Change], limit: float | None) -> list[str]:
+    """What became of the limit, in sentences; none without one."""
+    from edgeprune.report.compare_markdown import change_text, metric_name
+
+    if limit is None:
+        return []
+    lines = [
+        f"regression beyond {limit:g} {'points' if one.metric == 'top1' else '%'}: {one.variant}: "
+        f"{metric_name(one)} {change_text(one)}"
+        for one in worse
+    ]
+    lines += [
+        f"the limit of {limit:g} % could not be checked: {one.variant}: {metric_name(one)}: "
+        f"{one.why}"
+        for one in open_
+    ]
+    return lines or [f"no regression beyond {limit:g} %"]

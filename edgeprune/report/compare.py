@@ -1,0 +1,252 @@
+"""Two results beside each other: what changed, by how much, and whether that is more than chance.
+
+Latency is compared by the medians of fresh processes, never by single runs; instructions and sizes
+are exact. What has one figure per result and no test, as energy, is shown and not judged.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edgeprune.errors import ConfigError
+from edgeprune.report.rank_test import CONFIDENCE, fisher, hodges_lehmann, mann_whitney
+from edgeprune.report.statistics import MIN_EFFECT, MIN_SESSIONS, compare_instructions
+
+Result = Mapping[str, Any]
+Judgement = Literal["better", "worse", "no difference shown", "not measurable", "not tested"]
+
+COSTS = ("latency_us", "instructions")
+
+_TIMES_HOLD = ("valid", "insufficient")
+"""Validity with which times may be compared; too few sessions are found by their number."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of one variant in both results.
+
+    Attributes:
+        variant: Name of the variant.
+        metric: Key of the figure in ``result.json``.
+        base: The figure before, in the key's unit; None if it was not measured.
+        new: The figure after.
+        percent: By how much ``new`` is higher than ``base``, in percent; for ``top1`` in points.
+            None if either was not measured.
+        ci95: 95 % confidence interval of ``percent``, or None where there is none.
+        p_value: Of the test, or None where there is none.
+        verdict: What the figures show.
+        why: Why they show no more; may be empty.
+    """
+
+    variant: str
+    metric: str
+    base: float | None
+    new: float | None
+    percent: float | None
+    ci95: tuple[float, float] | None = None
+    p_value: float | None = None
+    verdict: Judgement = "not measurable"
+    why: str = ""
+
+
+def compare(base: Result, new: Result, *, across_devices: bool = False) -> list[Change]:
+    """Every figure that at least one of two results has, variant by variant; deployed first.
+
+    Args:
+        base: The older result.
+        new: The newer one.
+        across_devices: Compare results of different devices.
+
+    Raises:
+        ConfigError: They are of different devices, or share no variant.
+    """
+    here, there = ((one["board"], one["device"]["id"], one["device"]["cpu"]) for one in (base, new))
+    if here != there and not across_devices:
+        raise ConfigError(
+            f"the results are of different devices, {_device(base)} and {_device(new)}: what "
+            "differs may be the devices; --across-devices compares them all the same"
+        )
+    older = {variant["name"]: variant for variant in base["variants"]}
+    pairs = [(older[v["name"]], v) for v in new["variants"] if v["name"] in older]
+    if not pairs:
+        raise ConfigError(
+            f"the results share no variant: {', '.join(older)} and "
+            + ", ".join(variant["name"] for variant in new["variants"])
+        )
+    pairs.sort(key=lambda pair: pair[1]["name"] != "deployed")
+    doubts = _doubts(base, new) or _drift(base, new)
+    return [change for pair in pairs for change in _changes(pair[0], pair[1], doubts)]
+
+
+def subject(changes: list[Change]) -> str:
+    """The variant that a limit applies to: the deployed one, or the only one."""
+    return changes[0].variant
+
+
+def regressions(changes: list[Change], most_percent: float) -> list[Change]:
+    """What got worse by more than a limit, by more than chance.
+
+    Args:
+        changes: From :func:`compare`. Only the deployed variant counts: the dense one is a control.
+        most_percent: The limit in percent, in points for top-1 accuracy.
+    """
+    return [
+        change
+        for change in changes
+        if change.variant == subject(changes)
+        and change.verdict == "worse"
+        and change.percent is not None
+        and abs(change.percent) > most_percent
+    ]
+
+
+def unchecked(changes: list[Change]) -> list[Change]:
+    """Costs of the deployed variant that no limit can be held against."""
+    return [
+        change
+        for change in changes
+        if change.variant == subject(changes)
+        and change.metric in COSTS
+        and change.verdict == "not measurable"
+    ]
+
+
+def _device(result: Result) -> str:
+    return f"{result['board']} {result['device']['id']} ({result['device']['cpu']})"
+
+
+def _doubts(base: Result, new: Result) -> str:
+    """Why times cannot be compared; empty if they can."""
+    found = [
+        f"{name} is {one['validity']['verdict']}"
+        for name, one in (("A", base), ("B", new))
+        if one["validity"]["verdict"] not in _TIMES_HOLD
+    ]
+    return " and ".join(found)
+
+
+def _drift(base: Result, new: Result) -> str:
+    """Why times cannot be compared although both results are valid; empty if they can.
+
+    The dense variant of one model on one runtime is the same file both times, and is measured in
+    turns with the deployed one: where it seems to have changed, the device has.
+    """
+    keys = (("model", "sha256"), ("device", "runtime_version"), ("device", "id"))
+    if any(base[table][key] != new[table][key] for table, key in keys):
+        return ""
+    controls = [one["variants"][0] for one in (base, new)]
+    if any(one["name"] != "dense" for one in controls) or (
+        controls[0]["bytes"] != controls[1]["bytes"]
+    ):
+        return ""
+    control = _latency("dense", controls[0], controls[1], "")
+    if control.verdict not in ("better", "worse") or control.percent is None:
+        return ""
+    return (
+        f"the dense variant, the same file in both, changed by {control.percent:+.1f} %: the "
+        "device was not in the same state"
+    )
+
+
+def _changes(base: Mapping[str, Any], new: Mapping[str, Any], doubts: str) -> list[Change]:
+    name = new["name"]
+    changes = [
+        _latency(name, base, new, doubts),
+        _instructions(name, base, new),
+        _exact(name, "bytes", base["bytes"], new["bytes"]),
+        _accuracy(name, base["accuracy"], new["accuracy"]),
+        _untested(name, "energy_uj", _energy(base), _energy(new)),
+        _untested(name, "peak_memory_bytes", base["peak_memory_bytes"], new["peak_memory_bytes"]),
+    ]
+    return [one for one in changes if one.base is not None or one.new is not None]
+
+
+def _latency(name: str, base: Mapping[str, Any], new: Mapping[str, Any], doubts: str) -> Change:
+    medians = [_session_medians_us(one) for one in (base, new)]
+    before, after = (one["latency_us"] and one["latency_us"]["median"] for one in (base, new))
+    if before is None or after is None:
+        return Change(name, "latency_us", before, after, None, why="only one of them was timed")
+    plain = _percent(before, after)
+    why = doubts
+    if not all(medians):
+        why = why or "a result has no raw samples: measure it again with this edgeprune"
+    elif min(len(one) for one in medians) < MIN_SESSIONS:
+        why = why or f"fewer than {MIN_SESSIONS} fresh processes"
+    if why:
+        return Change(name, "latency_us", before, after, plain, why=why)
+    p_value = mann_whitney(*medians)
+    factor, low, high = hodges_lehmann(*medians)
+    verdict: Judgement = "no difference shown"
+    if p_value <= 1 - CONFIDENCE and max(factor, 1 / factor) >= 1 + MIN_EFFECT:
+        verdict = "worse" if factor > 1 else "better"
+    interval = (100 * (low - 1), 100 * (high - 1))
+    return Change(name, "latency_us", before, after, 100 * (factor - 1), interval, p_value, verdict)
+
+
+def _instructions(name: str, base: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
+    before, after = (
+        one["instructions"] and one["instructions"]["per_inference"] for one in (base, new)
+    )
+    if before is None or after is None:
+        return Change(name, "instructions", before, after, None, why="only one of them was counted")
+    verdicts: dict[str, Judgement] = {"faster": "better", "slower": "worse"}
+    found = compare_instructions(before, after).verdict
+    verdict = verdicts.get(found, "no difference shown")
+    why = "" if verdict != "no difference shown" or before == after else "within 0.5 %"
+    percent = _percent(before, after)
+    return Change(name, "instructions", before, after, percent, verdict=verdict, why=why)
+
+
+def _exact(name: str, metric: str, before: int, after: int) -> Change:
+    verdict: Judgement = "no difference shown"
+    if before != after:
+        verdict = "worse" if after > before else "better"
+    return Change(name, metric, before, after, _percent(before, after), verdict=verdict)
+
+
+def _accuracy(
+    name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> Change:
+    """Top-1 by Fisher's test, which is careful here: it takes the samples for different ones."""
+    old, now = (None if one is None else float(one["value"]) for one in (before, after))
+    metric = (after or before or {"metric": "accuracy"})["metric"]
+    if before is None or after is None or old is None or now is None:
+        return Change(name, metric, old, now, None, why="only one of them was scored")
+    if before["metric"] != after["metric"]:
+        return Change(name, metric, old, now, None, why=f"A was scored by {before['metric']}")
+    if metric != "top1":
+        return _untested(name, metric, old, now)
+    samples = (before["samples"], after["samples"])
+    p_value = fisher((round(old * samples[0]), round(now * samples[1])), samples)
+    verdict: Judgement = "no difference shown"
+    if p_value <= 1 - CONFIDENCE:
+        verdict = "worse" if now < old else "better"
+    why = "" if samples[0] == samples[1] else f"on {samples[0]:,} and {samples[1]:,} samples"
+    points = 100 * (now - old)
+    return Change(name, metric, old, now, points, p_value=p_value, verdict=verdict, why=why)
+
+
+def _untested(name: str, metric: str, before: float | None, after: float | None) -> Change:
+    if before is None or after is None:
+        return Change(name, metric, before, after, None, why="only one of them was measured")
+    percent = _percent(before, after)
+    why = "one figure a result, so chance cannot be told"
+    return Change(name, metric, before, after, percent, verdict="not tested", why=why)
+
+
+def _energy(variant: Mapping[str, Any]) -> float | None:
+    energy = variant["energy_uj"]
+    return None if energy is None else energy["per_inference"]
+
+
+def _session_medians_us(variant: Mapping[str, Any]) -> list[float]:
+    sessions = variant.get("sessions", ())
+    return [statistics.median(one["latency_ns"]) / 1000 for one in sessions]
+
+
+def _percent(before: float, after: float) -> float | None:
+    """How much higher ``after`` is, in percent; None where ``before`` is 0, as an error may be."""
+    return 100 * (after - before) / before if before else None

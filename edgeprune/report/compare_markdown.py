@@ -1,0 +1,174 @@
+"""A comparison of two results as Markdown, for a pull request."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgeprune.report.compare import Change, subject
+from edgeprune.report.figures import NOT_MEASURED, bytes_text, energy_text, time_text
+from edgeprune.report.leaves import leaves
+from edgeprune.report.terminal import printable
+
+_NAMES = {
+    "latency_us": "latency, median",
+    "instructions": "instructions per inference (emulated)",
+    "bytes": "file size",
+    "top1": "accuracy (top1)",
+    "mse": "mean squared error",
+    "energy_uj": "energy per inference",
+    "peak_memory_bytes": "peak memory",
+}
+_MOST_RECIPE_LINES = 12
+
+Result = Mapping[str, Any]
+
+
+def markdown(
+    names: tuple[str, str],
+    base: Result,
+    new: Result,
+    changes: Sequence[Change],
+    outcome: Sequence[str] = (),
+) -> str:
+    """The whole text.
+
+    Args:
+        names: Of both results, as the user gave them.
+        base: The older result, ``A``.
+        new: The newer one, ``B``.
+        changes: From :func:`edgeprune.report.compare.compare`.
+        outcome: What became of a limit, in sentences.
+    """
+    model = str(new["model"]["path"]).rpartition("/")[2]
+    lines = [
+        f"### {plain(model)} on {plain(new['board'])}",
+        "",
+        f"**{_headline(changes)}**",
+        "",
+        "| | A | B | B against A | |",
+        "| --- | ---: | ---: | ---: | --- |",
+        *(_row(change) for change in changes),
+        "",
+        f"A is {plain(names[0])}, B is {plain(names[1])}.",
+    ]
+    notes = [*outcome, *context(base, new)]
+    if notes:
+        lines += ["", *(f"- {plain(note)}" for note in notes)]
+    return "\n".join(lines) + "\n"
+
+
+def context(base: Result, new: Result) -> list[str]:
+    """What else differs between two results, and what speaks against either, in sentences."""
+    notes = []
+    for name, one in (("A", base), ("B", new)):
+        validity = one["validity"]
+        if validity["verdict"] != "valid":
+            notes.append(f"{name} is {validity['verdict']}: {'; '.join(validity['reasons'])}")
+    if any(variant["latency_us"] is not None for variant in new["variants"]):
+        notes.append(
+            "A and B were timed one after the other, not in turns: a drift of the device is in the "
+            "difference"
+        )
+    if (base["board"], base["device"]["id"]) != (new["board"], new["device"]["id"]):
+        devices = [f"{one['board']} {one['device']['id']}" for one in (base, new)]
+        notes.append(f"different devices: {devices[0]} and {devices[1]}")
+    for key, what in (("runtime_version", "runtime"), ("os", "operating system")):
+        if base["device"][key] != new["device"][key]:
+            notes.append(f"different {what}: {base['device'][key]} and {new['device'][key]}")
+    if base["model"]["sha256"] != new["model"]["sha256"]:
+        notes.append("different model files")
+    return notes + _recipe_changes(base["recipe"], new["recipe"])
+
+
+def change_text(change: Change) -> str:
+    """By how much a figure changed.
+
+    >>> change_text(Change("deployed", "latency_us", 100.0, 112.0, 12.0, (8.0, 16.5), 0.004))
+    '+12.0 % (95 %: +8.0 to +16.5), p = 0.004'
+    """
+    if change.percent is None:
+        return ""
+    unit = "points" if change.metric == "top1" else "%"
+    text = f"{_signed(change)} {unit}"
+    if change.ci95 is not None:
+        text += f" (95 %: {change.ci95[0]:+.1f} to {change.ci95[1]:+.1f})"
+    if change.p_value is not None:
+        text += f", p {'< 0.001' if change.p_value < 0.001 else f'= {change.p_value:.3f}'}"
+    return text
+
+
+def metric_name(change: Change) -> str:
+    """The figure in words."""
+    return _NAMES.get(change.metric, change.metric)
+
+
+def plain(text: object) -> str:
+    r"""``text`` as Markdown that shows it and does nothing else: names come from files.
+
+    >>> print(plain("a|b <script> @team #1"))
+    a\|b &lt;script&gt; &#64;team \#1
+    """
+    escaped = html.escape(printable(text), quote=False)
+    escaped = re.sub(r"([\\`*\[\]|#]|(?<=\W)_|_(?=\W)|!(?=\[))", r"\\\1", escaped)
+    return escaped.replace("@", "&#64;")  # else a name could call people in
+
+
+def _headline(changes: Sequence[Change]) -> str:
+    """What the change did to the deployed variant's cost, in a sentence."""
+    own = [change for change in changes if change.variant == subject(list(changes))]
+    cost = own[0]
+    name, amount = plain(cost.variant), metric_name(cost)
+    if cost.verdict in ("better", "worse") and cost.percent is not None:
+        less = "fewer" if cost.metric == "instructions" else "less"
+        way = less if cost.percent < 0 else "more"
+        verb, what = "takes", "time"
+        if cost.metric == "instructions":
+            verb, what = "executes", amount
+        return f"{name} {verb} {abs(cost.percent):.1f} % {way} {what}: {cost.verdict}"
+    if cost.verdict == "no difference shown":
+        return f"{name}: no difference shown in {amount}"
+    return f"{name}: {amount} not measurable"
+
+
+def _row(change: Change) -> str:
+    label = f"{change.variant}: {metric_name(change)}"
+    verdict = change.verdict + (f": {change.why}" if change.why else "")
+    cells = (label, _value(change, change.base), _value(change, change.new), change_text(change))
+    return "| " + " | ".join(plain(cell) for cell in (*cells, verdict)) + " |"
+
+
+def _value(change: Change, value: float | None) -> str:
+    if value is None:
+        return NOT_MEASURED
+    if change.metric == "latency_us":
+        return time_text(value)
+    if change.metric == "instructions":
+        return f"{round(value):,}"
+    if change.metric in ("bytes", "peak_memory_bytes"):
+        return bytes_text(round(value))
+    if change.metric == "energy_uj":
+        return energy_text(value)
+    return f"{value:.2%}" if change.metric == "top1" else f"{value:.4g}"
+
+
+def _signed(change: Change) -> str:
+    """With a sign; what would show as no change is said to be small."""
+    percent = change.percent or 0.0
+    if percent and abs(percent) < 0.005:
+        return "less than 0.01"
+    digits = 2 if change.metric == "top1" or abs(percent) < 0.1 else 1
+    return f"{percent:+.{digits}f}" if percent else "0"
+
+
+def _recipe_changes(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    before, after = dict(leaves(base)), dict(leaves(new))
+    keys = [key for key in (before | after) if before.get(key) != after.get(key)]
+    lines = [
+        f"recipe {key}: {before.get(key, 'absent')} in A, {after.get(key, 'absent')} in B"
+        for key in keys[:_MOST_RECIPE_LINES]
+    ]
+    hidden = len(keys) - len(lines)
+    return lines + ([f"and {hidden} more keys of the recipe"] if hidden else [])

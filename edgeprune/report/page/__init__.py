@@ -1,0 +1,137 @@
+"""A result as one HTML page that needs no network: it opens from a USB stick, and prints.
+
+The page may do nothing but show itself: its content security policy allows no request, and of
+scripts only ours. Names out of model files are escaped by the template engine.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeprune.errors import ConfigError
+from edgeprune.report.figures import figures
+from edgeprune.report.history import Run
+from edgeprune.report.leaves import leaves
+from edgeprune.report.page.distribution import distribution
+from edgeprune.report.page.exports import exports
+from edgeprune.report.page.headline import headline
+from edgeprune.report.page.layers import has_cost, kernel_strips, layer_rows
+from edgeprune.report.page.pareto import pareto
+from edgeprune.report.terminal import printable
+from edgeprune.report.verdict import remarks
+
+FILE_NAME = "report.html"
+
+_MOST_ROWS = 4000
+"""Of the table of layers; a browser lays out more slowly. layers.csv has all. Source: ours."""
+
+
+def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str = "") -> str:
+    """The page's text.
+
+    Args:
+        result: A valid result.
+        earlier: Runs of the same model on the same device, for the Pareto picture.
+        remark: A further line for it, as that the history cannot be read.
+    """
+    choice = pareto(result, earlier)
+    shown, missing = figures(result)
+    profiled = [v for v in result["variants"] if v["layers"]]
+    beside = [v for v in profiled if v["name"] in ("dense", "deployed")] or profiled[:1]
+    rows = layer_rows(beside) if beside else []
+    is_emulated = result["comparison"]["metric"] == "instructions"
+    is_valid = result["validity"]["verdict"] == "valid"
+    lines = remarks(result, result.get("notes", ()))
+    script = _file("page.js")
+    page: str = _template().render(
+        result=result,
+        headline=headline(result),
+        names=[variant["name"] for variant in result["variants"]],
+        figures=[(heading.strip(), cells) for heading, cells in shown],
+        missing=missing,
+        cost_title="Instructions" if is_emulated else "Distribution of times",
+        chart=distribution(result),
+        pareto=choice,
+        pareto_remarks=[line for line in (*choice.remarks, remark) if line],
+        beside=beside,
+        strips=kernel_strips(beside) if beside else None,
+        rows=rows[:_MOST_ROWS],
+        hidden_rows=max(0, len(rows) - _MOST_ROWS),
+        has_cost=has_cost(beside),
+        remarks=lines if is_valid else lines[1:],  # the first repeats the reasons
+        reasons=result.get("reasons", ()),
+        provenance=_provenance(result),
+        recipe=list(leaves(result["recipe"])),
+        exports=exports(result, choice.points),
+        style=_file("page.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    return page
+
+
+def write_page(page: str, file: Path) -> None:
+    """Writes the page.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    partial = file.with_name(f".{file.name}.part")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ConfigError(
+            f"{file}: cannot be written: {error.strerror}; name another file with --html"
+        ) from error
+
+
+def _provenance(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What ran where, as name and value."""
+    model, device, made = result["model"], result["device"], result.get("made")
+    found = [
+        ("model", model["path"]),
+        ("format", model["format"]),
+        ("SHA-256", model["sha256"]),
+        ("board", result["board"]),
+        ("device", device["id"]),
+        ("CPU", device["cpu"]),
+        ("operating system", device["os"]),
+        ("runtime", device["runtime_version"]),
+        ("agent", device["agent_version"]),
+        ("made", made["time_utc"] if made else "not recorded"),
+        ("edgeprune", made["edgeprune_version"] if made else "not recorded"),
+    ]
+    for variant in result["variants"]:
+        name = variant["name"]
+        found.append((f"{name}: file", variant["file"]))
+        if variant["instructions"] is not None:
+            found.append((f"{name}: counted by", variant["instructions"]["source"]))
+        energy = leaves(variant["energy_uj"] or {}, "energy")
+        found += [(f"{name}: {key}", value) for key, value in energy if key != "energy"]
+        if variant["parity"] is not None:
+            parity = variant["parity"]
+            found.append((f"{name}: outputs compared with", parity["reference"]))
+            found.append((f"{name}: compared on", f"{parity['samples']} inputs, {parity['where']}"))
+    return found
+
+
+def _file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _template() -> Any:
+    import jinja2  # only needed where a page is made
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["p"] = printable
+    return environment.from_string(_file("page.html.j2"))

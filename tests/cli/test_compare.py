@@ -1,0 +1,93 @@
+import json
+
+import pytest
+from results import counted, processes, result_of, variant
+
+from edgeprune import cli
+from edgeprune.report import history
+from edgeprune.report.result import write_result
+
+
+def emulated(count, **rest):
+    return result_of(counted("dense", 9000), counted("deployed", count), **rest)
+
+
+@pytest.fixture
+def compared(home, monkeypatch, capsys):
+    """Writes two results and gives exit code, stdout and stderr of comparing them."""
+    monkeypatch.chdir(home)
+
+    def compared(base, new, *options):
+        write_result(base, home / "a")
+        write_result(new, home / "b")
+        with pytest.raises(SystemExit) as done:
+            cli.main(["compare", "a", "b", *options])
+        return done.value.code, *capsys.readouterr()
+
+    return compared
+
+
+def test_markdown_is_on_stdout_and_without_a_limit_nothing_fails(compared):
+    code, out, err = compared(emulated(1000), emulated(2000))
+    assert (code, err) == (0, "")
+    assert out.startswith("### net.h5 on rpi4\n") and "+100.0 %" in out
+
+
+@pytest.mark.parametrize(
+    ("new", "limit", "code", "said"),
+    [
+        (
+            1100,
+            "5",
+            1,
+            "regression beyond 5 %: deployed: instructions per inference (emulated) +10.0 %",
+        ),
+        (1100, "10", 0, "no regression beyond 10 %"),
+        (900, "0", 0, "no regression beyond 0 %"),
+    ],
+)
+def test_a_regression_beyond_the_limit_is_exit_code_1(compared, new, limit, code, said):
+    found, out, err = compared(emulated(1000), emulated(new), "--max-regression", limit)
+    assert found == code
+    assert said in out and (said in err) == (code == 1)
+
+
+def test_a_slowdown_within_chance_is_no_regression(compared):
+    base, new = (result_of(variant("deployed", processes(us, spread=1.0))) for us in (100, 112))
+    code, out, _ = compared(base, new, "--max-regression", "5")
+    assert code == 0 and "no difference shown" in out
+
+
+def test_a_limit_that_cannot_be_checked_does_not_pass(compared):
+    few = result_of(variant("deployed", processes(100, count=2)))
+    code, out, err = compared(few, few, "--max-regression", "5")
+    assert code == 2 and "not measurable" in out
+    assert err.startswith("edgeprune: the limit of 5 % could not be checked: ")
+
+
+def test_wrong_outputs_do_not_pass_a_limit(compared):
+    wrong = emulated(500, validity=("invalid", "0.5 off"))
+    code, out, err = compared(emulated(1000), wrong, "--max-regression", "5")
+    assert code == 1 and "B is invalid: 0.5 off" in out and "outputs are wrong" in err
+
+
+def test_json_has_every_change_and_what_became_of_the_limit(compared):
+    code, out, _ = compared(emulated(1000), emulated(1100), "--json", "--max-regression", "5")
+    found = json.loads(out)
+    assert code == 1 and found["regressions"] == ["instructions"]
+    assert found["changes"][0]["percent"] == pytest.approx(10)
+
+
+def test_other_devices_need_to_be_asked_for(compared):
+    other = emulated(1000, board="rpi5")
+    code, out, err = compared(emulated(1000), other)
+    assert (code, out) == (2, "") and "--across-devices" in err
+    assert compared(emulated(1000), other, "--across-devices")[0] == 0
+
+
+def test_recorded_runs_are_compared_by_number(home, monkeypatch, capsys):
+    numbers = [history.record(emulated(count)) for count in (1000, 2000)]
+    with pytest.raises(SystemExit) as done:
+        cli.main(["compare", *map(str, numbers)])
+    assert done.value.code == 0
+    assert f"A is \\#{numbers[0]}, B is \\#{numbers[1]}." in capsys.readouterr().out

@@ -1,0 +1,72 @@
+import json
+
+import pytest
+from results import counted, result_of
+
+from edgeprune import cli
+from edgeprune.report import history
+from edgeprune.report.result import write_result
+
+RESULT = result_of(
+    counted("dense", 300), counted("deployed", 100), verdict="faster", speedup=3.0,
+    notes=["a stage's line"], reasons=["1 x CONV_2D: too few zeros"],
+)  # fmt: skip
+
+
+def run(*argv):
+    with pytest.raises(SystemExit) as done:
+        cli.main(["report", *argv])
+    return done.value.code
+
+
+@pytest.fixture
+def folder(home, monkeypatch):
+    monkeypatch.chdir(home)
+    write_result(RESULT, home / "out")
+    return home
+
+
+def test_tables_are_printed_and_the_page_is_written_beside_the_result(folder, capsys):
+    assert run("out") == 0
+    printed = capsys.readouterr().out
+    assert "3.00x fewer instructions" in printed and "written to out/report.html" in printed
+    assert "a stage's line" in printed and "too few zeros" in printed
+    page = (folder / "out" / "report.html").read_text()
+    assert "too few zeros" in page and "3.00x fewer instructions" in page
+
+
+def test_json_alone_is_on_stdout(folder, capsys):
+    assert run("out", "--json", "--html", "page.html") == 0
+    found = capsys.readouterr()
+    assert json.loads(found.out) == RESULT and "written to page.html" in found.err
+    assert (folder / "page.html").exists()
+
+
+def test_a_recorded_run_gets_a_page_in_the_current_folder(folder, capsys):
+    number = history.record(RESULT)
+    assert run(str(number)) == 0
+    assert (folder / f"report-{number}.html").exists()
+
+
+def test_the_history_is_listed_with_numbers(folder, capsys):
+    assert run("--history") == 0
+    assert "no run is recorded" in capsys.readouterr().out
+    numbers = [history.record(RESULT) for _ in range(3)]
+    assert run("--history", "--limit", "2") == 0
+    printed = capsys.readouterr().out
+    assert f" {numbers[2]} " in printed and f" {numbers[0]} " not in printed
+    assert run("--history", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [one["id"] for one in listed] == numbers[::-1] and listed[0]["result"] == RESULT
+
+
+def test_a_history_that_cannot_be_read_takes_no_page_away(folder, capsys):
+    (folder / "edgeprune").mkdir(exist_ok=True)
+    (folder / "edgeprune" / "history.sqlite").write_text("not a database")
+    assert run("out") == 0
+    assert "earlier runs are not shown" in (folder / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("argv", [(), ("nowhere",), ("9",), ("out", "--html", "none/page.html")])
+def test_wrong_usage_is_exit_code_2(folder, capsys, argv):
+    assert run(*argv) == 2

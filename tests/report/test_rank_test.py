@@ -1,0 +1,73 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeprune.report.rank_test import fisher, hodges_lehmann, mann_whitney
+
+# Few distinct values, so that ties are common.
+SIDES = st.lists(st.integers(1, 6), min_size=2, max_size=5)
+
+
+def by_all_choices(first, second):
+    """The definition: of all ways to deal the values out, the share at least as uneven."""
+    values = [*first, *second]
+    ranks = [sum(v < w for v in values) + (sum(v == w for v in values) + 1) / 2 for w in values]
+    middle = sum(ranks) * len(first) / len(ranks)
+    seen = abs(sum(ranks[: len(first)]) - middle)
+    sums = [sum(choice) for choice in itertools.combinations(ranks, len(first))]
+    return sum(abs(one - middle) >= seen - 1e-9 for one in sums) / len(sums)
+
+
+@given(SIDES, SIDES)
+def test_the_p_value_is_that_of_its_definition_with_ties_too(first, second):
+    assert mann_whitney(first, second) == pytest.approx(by_all_choices(first, second))
+    assert mann_whitney(second, first) == pytest.approx(mann_whitney(first, second))
+
+
+def test_five_sessions_can_show_a_difference_and_three_never():
+    assert mann_whitney(range(5), range(10, 15)) == pytest.approx(2 / 252)
+    assert mann_whitney(range(3), range(10, 13)) == pytest.approx(0.1)
+
+
+@settings(max_examples=50)
+@given(st.integers(4, 12), st.integers(4, 12), st.integers(0, 10**6))
+def test_the_interval_leaves_1_out_exactly_where_the_test_refuses(base, new, seed):
+    rng = np.random.default_rng(seed)
+    first, second = rng.lognormal(0, 0.02, base), rng.lognormal(0.02, 0.02, new)
+    factor, low, high = hodges_lehmann(first, second)
+    assert low <= factor <= high
+    assert (low > 1 or high < 1) == (mann_whitney(first, second) <= 0.05)
+
+
+def test_a_known_factor_is_found_and_lies_in_the_interval_as_often_as_promised():
+    rng = np.random.default_rng(1)
+    hits, factors = 0, []
+    for _ in range(400):
+        base, new = rng.lognormal(3, 0.02, 10), 1.05 * rng.lognormal(3, 0.02, 10)
+        factor, low, high = hodges_lehmann(base, new)
+        hits += low <= 1.05 <= high
+        factors.append(factor)
+    assert np.median(factors) == pytest.approx(1.05, rel=2e-3)
+    assert hits >= 370  # 380 expected; 2.3 standard deviations below
+
+
+def test_two_copies_are_told_apart_in_5_of_100_at_most():
+    rng = np.random.default_rng(2)
+    sides = rng.lognormal(3, 0.02, (1000, 2, 10))
+    assert sum(mann_whitney(*pair) <= 0.05 for pair in sides) <= 65
+
+
+def test_fisher_is_that_of_a_published_table():
+    # Fisher 1935, ch. 2: the lady who tastes 4 of 4 cups right; two-sided 2/70.
+    assert fisher((4, 0), (4, 4)) == pytest.approx(2 / 70)
+    assert fisher((3, 1), (4, 4)) == pytest.approx(34 / 70)
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_fisher_is_a_probability_and_symmetric(first, second):
+    value = fisher((first, second), (500, 500))
+    assert 0 <= value <= 1
+    assert value == pytest.approx(fisher((second, first), (500, 500)), abs=1e-9)

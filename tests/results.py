@@ -1,0 +1,78 @@
+"""Results as ``result.json`` holds them, made by hand."""
+
+from edgeprune.artifacts import Session
+from edgeprune.report.result import validate
+from edgeprune.report.statistics import latency_summary
+
+
+def layer(name, kernel="Fully Connected (NC, F32) GEMM", **rest):
+    return {
+        "name": name, "op": "CONV_2D", "kernel": kernel, "sparse": "SPMM" in kernel,
+        "latency_us": None, "instructions": None,
+    } | rest  # fmt: skip
+
+
+def variant(name, sessions_us=(), **rest):
+    """A variant; ``sessions_us`` holds one tuple of times per process."""
+    sessions = [
+        {
+            "latency_ns": [round(us * 1000) for us in session],
+            "first_ns": 900_000, "load_ns": 5_000_000, "peak_memory_bytes": 7_000_000,
+        }
+        for session in sessions_us
+    ]  # fmt: skip
+    summary = latency_summary([Session(**one) for one in sessions])
+    latency = None if summary is None else dict(vars(summary))
+    if latency is not None and latency["ci95"] is not None:
+        latency["ci95"] = list(latency["ci95"])
+    return {
+        "name": name, "file": f"{name}.tflite", "bytes": 16_900_000, "sparsity": 0.0,
+        "profiling_only": False, "accuracy": None, "parity": None, "latency_us": latency,
+        "sessions": sessions, "instructions": None, "energy_uj": None, "peak_memory_bytes": None,
+        "layers": [], "sparse_layers_expected": 0, "sparse_layers_run": None,
+    } | rest  # fmt: skip
+
+
+def counted(name, instructions, **rest):
+    """A variant of an emulated board."""
+    count = {"per_inference": instructions, "source": "QEMU plugin"}
+    return variant(name, instructions=count, **rest)
+
+
+def top1(value, samples=1000):
+    return {"metric": "top1", "value": value, "samples": samples}
+
+
+def result_of(*variants, verdict="no difference shown", speedup=1.0, validity=(), **rest):
+    """A valid result; ``validity`` is its verdict and then reasons; valid if empty."""
+    is_counted = any(one["instructions"] is not None for one in variants)
+    is_compared = len(variants) > 1
+    result = {
+        "schema": 1,
+        "made": {"time_utc": "2026-11-21T17:00:00+00:00", "edgeprune_version": "0.1.0"},
+        "model": {"path": "models/net.h5", "sha256": "ab" * 32, "format": "keras2-h5"},
+        "board": "rpi4",
+        "device": {
+            "id": "desk-pi", "cpu": "Cortex-A72", "os": "Linux 6.6", "agent_version": "1",
+            "runtime_version": "LiteRT 2.3.0",
+        },
+        "recipe": {"name": "auto", "prune": {"sparsity": 0.8125}},
+        "variants": list(variants),
+        "comparison": {
+            "metric": "instructions" if is_counted else "latency_us",
+            "speedup": speedup if is_compared else None,
+            "ci95": None if is_counted or not is_compared else [speedup * 0.98, speedup * 1.02],
+            "verdict": verdict if is_compared else "not measurable",
+        },
+        "validity": {
+            "verdict": validity[0] if validity else "valid", "reasons": list(validity[1:]),
+        },
+    } | rest  # fmt: skip
+    validate(result)
+    return result
+
+
+def processes(median_us, count=10, spread=0.01):
+    """Times of ``count`` processes around a median, each of 5 runs."""
+    centres = [median_us * (1 + spread * (k - count / 2) / count) for k in range(count)]
+    return [tuple(centre * (1 + run / 1000) for run in range(5)) for centre in centres]
