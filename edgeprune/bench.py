@@ -7,8 +7,29 @@ from pathlib import Path
 
 from edgeprune import paths
 from edgeprune.board import Board
+from edgeprune.energy import Grid
 from edgeprune.errors import ConfigError
 from edgeprune.tables import read_table, read_toml
+
+
+@dataclass(frozen=True)
+class MeterTable:
+    """What measures the energy of one device.
+
+    Attributes:
+        use: Name of a file in ``edgeprune/meters``.
+        at: Which one: a CSV file, a serial number or port, or the sensor's folder on the device;
+            None takes the only one.
+        rails: Labels of the channels to add up; empty takes the only one.
+        voltage_v: Supply voltage, for a meter that knows only the current.
+        zero: When a log's time 0 was: ISO 8601 or Unix seconds, for logs with relative times.
+    """
+
+    use: str
+    at: str | None = None
+    rails: tuple[str, ...] = ()
+    voltage_v: float | None = None
+    zero: str | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +48,7 @@ class Device:
         cpus: Cores to pin the agent to; empty leaves it free.
         password_env: Environment variable that holds the login password, for devices that know
             no keys; None refuses password logins.
+        meter: The meter in its supply line; None takes the board's own.
     """
 
     board: str
@@ -39,13 +61,20 @@ class Device:
     folder: str | None = None
     cpus: tuple[int, ...] = ()
     password_env: str | None = None
+    meter: MeterTable | None = None
 
 
 @dataclass(frozen=True)
 class Bench:
-    """All devices on this desk, by name."""
+    """What is on this desk.
+
+    Attributes:
+        devices: All devices, by name.
+        grid: Where the electricity is from; None takes the world's average.
+    """
 
     devices: dict[str, Device] = field(default_factory=dict)
+    grid: Grid | None = None
 
 
 def load_bench(path: Path | None = None) -> Bench:
@@ -58,7 +87,10 @@ def load_bench(path: Path | None = None) -> Bench:
     if path is None and not file.is_file():
         return Bench()
     bench = read_table(Bench, read_toml(file), str(file))
-    return Bench({name: replace(device, name=name) for name, device in bench.devices.items()})
+    if bench.grid is not None and bench.grid.g_per_kwh <= 0:
+        raise ConfigError(f"{file}: grid.g_per_kwh must be > 0, got {bench.grid.g_per_kwh}")
+    devices = {name: replace(device, name=name) for name, device in bench.devices.items()}
+    return replace(bench, devices=devices)
 
 
 def choose_device(bench: Bench, board: Board, host: str | None) -> Device:
