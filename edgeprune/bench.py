@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeprune import paths
 from edgeprune.board import Board
-from edgeprune.energy import Grid
+from edgeprune.energy import WORLD, Grid
 from edgeprune.errors import ConfigError
 from edgeprune.tables import read_table, read_toml
 
@@ -122,3 +122,58 @@ def choose_device(bench: Bench, board: Board, host: str | None) -> Device:
         f'{paths.config_folder() / "bench.toml"}: [devices.NAME] board = "{board.name}" '
         'host = "ADDRESS"'
     )
+
+
+@dataclass(frozen=True)
+class EnergyPlan:
+    """What is to measure energy.
+
+    Attributes:
+        meters: The first one that is there is taken.
+        is_named: The user named it, rather than the board.
+        missing: Why there is none, where ``meters`` is empty.
+        grid: Where the electricity is from.
+    """
+
+    meters: tuple[MeterTable, ...] = ()
+    is_named: bool = False
+    missing: str = ""
+    grid: Grid = WORLD
+
+
+def choose_meters(
+    bench: Bench, board: Board, device: Device, named: str | None, g_per_kwh: float | None
+) -> EnergyPlan:
+    """Picks what measures energy: ``--meter``, else the device's meter, else the board's.
+
+    Args:
+        bench: What is on this desk.
+        board: The board that the user named.
+        device: The device to run on.
+        named: ``--meter``: a meter's name, ``NAME:WHICH``, a CSV log, or ``none``.
+        g_per_kwh: ``--grid-factor``, or None.
+
+    Raises:
+        ConfigError: The factor is impossible.
+    """
+    grid = bench.grid or WORLD
+    if g_per_kwh is not None:
+        if not g_per_kwh > 0:
+            raise ConfigError(f"--grid-factor must be > 0 g/kWh, got {g_per_kwh:g}")
+        grid = Grid(g_per_kwh, "--grid-factor")
+    if named == "none":
+        return EnergyPlan((), True, "energy was not asked for: --meter none", grid)
+    if named is not None:
+        return EnergyPlan((_meter_of(named, device.meter),), True, "", grid)
+    if device.meter is not None:
+        return EnergyPlan((device.meter,), True, "", grid)
+    missing = board.meters.missing or f"no meter is known for a {board.name}: name one with --meter"
+    return EnergyPlan(tuple(MeterTable(use) for use in board.meters.use), False, missing, grid)
+
+
+def _meter_of(named: str, table: MeterTable | None) -> MeterTable:
+    """The meter that ``--meter`` names, with the rest of the device's own table if it is that."""
+    use, _, at = ("csv", "", named) if named.endswith(".csv") else named.partition(":")
+    if table is not None and table.use == use:
+        return replace(table, at=at or table.at)
+    return MeterTable(use, at or None)

@@ -244,6 +244,9 @@ class RunTable:
         warmup: Inferences before them, not counted.
         threads: Threads of the runtime.
         max_s: A session stops timing after this many seconds, with the runs it has.
+        energy_window_s: Where there is a meter: how long inferences run in the pass for energy;
+            longer where its sensor is slow.
+        energy_idle_s: How long the device stays idle before and after them.
     """
 
     sessions: int = 10
@@ -251,6 +254,8 @@ class RunTable:
     warmup: int = 10
     threads: int = 1
     max_s: float = 10.0
+    energy_window_s: float = 10.0
+    energy_idle_s: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -396,8 +401,9 @@ def checked(recipe: Recipe) -> Recipe:
     ]
     if not prune.learning_rate > 0:
         wrong.append(f"prune.learning_rate must be > 0, got {prune.learning_rate:g}")
-    if not run.max_s > 0:
-        wrong.append(f"run.max_s must be > 0, got {run.max_s:g}")
+    for key in ("max_s", "energy_window_s", "energy_idle_s"):
+        if not getattr(run, key) > 0:
+            wrong.append(f"run.{key} must be > 0, got {getattr(run, key):g}")
     if wrong:
         raise ConfigError(f"recipe {recipe.name}: " + "; ".join(wrong))
     return recipe
