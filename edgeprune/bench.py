@@ -154,7 +154,7 @@ def choose_meters(
         g_per_kwh: ``--grid-factor``, or None.
 
     Raises:
-        ConfigError: The factor is impossible.
+        ConfigError: The factor is impossible, or a meter is named for an emulated board.
     """
     grid = bench.grid or WORLD
     if g_per_kwh is not None:
@@ -162,7 +162,9 @@ def choose_meters(
             raise ConfigError(f"--grid-factor must be > 0 g/kWh, got {g_per_kwh:g}")
         grid = Grid(g_per_kwh, "--grid-factor")
     if named == "none":
-        return EnergyPlan((), True, "energy was not asked for: --meter none", grid)
+        return EnergyPlan((), True, "--meter none was given", grid)
+    if named is not None and board.kind == "emulated":
+        raise ConfigError(f"{board.name} is emulated and draws no power: leave out --meter")
     if named is not None:
         return EnergyPlan((_meter_of(named, device.meter),), True, "", grid)
     if device.meter is not None:

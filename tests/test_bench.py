@@ -157,9 +157,14 @@ def test_a_board_without_a_sensor_names_the_meter_to_buy():
     assert "Joulescope" in plan.missing
 
 
+def test_an_emulated_board_has_nothing_to_measure():
+    with pytest.raises(ConfigError, match="rpi4-emulated is emulated and draws no power"):
+        plan_of("log.csv", board="rpi4-emulated")
+
+
 def test_none_switches_energy_off():
     assert plan_of("none").meters == ()
-    assert plan_of("none").missing == "energy was not asked for: --meter none"
+    assert plan_of("none").missing == "--meter none was given"
 
 
 def test_the_grid_is_the_flags_then_the_benchs_then_the_worlds():

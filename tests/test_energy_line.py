@@ -71,4 +71,4 @@ def test_without_energy_the_result_says_why(folder, capsys):
     assert deploy("--meter", "none", "--json") == 0
     for variant in json.loads(capsys.readouterr().out)["variants"]:
         assert variant["energy_uj"] is None
-        assert variant["energy_reason"] == "energy was not asked for: --meter none"
+        assert variant["energy_reason"] == "--meter none was given"
