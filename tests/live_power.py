@@ -59,13 +59,13 @@ def ina219(folder):
 
 
 @contextlib.contextmanager
-def csv_log(path):
-    """A lab meter's program that logs with Unix times."""
+def csv_log(path, clock_error_s=0.0):
+    """A lab meter's program that logs with Unix times, by a clock that is off."""
     with Path(path).open("w") as file:
         file.write("Time (s),Voltage (V),Current (mA)\n")
 
         def write(watts):
-            file.write(f"{time.time():.4f},5.0,{watts / 5 * 1000:.2f}\n")
+            file.write(f"{time.time() + clock_error_s:.4f},5.0,{watts / 5 * 1000:.2f}\n")
             file.flush()
 
         with following(write):

@@ -6,17 +6,21 @@ than a session of the timing takes.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import AgentSession
+from edgeprune.alignment import shift_s
 from edgeprune.bench import EnergyPlan
 from edgeprune.energy import MIN_UPDATES, Energy, NoEnergy, Window, net_energy
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.meters.base import METERS, Meter, Row, Sampler, Site
+from edgeprune.power_trace import PowerTrace
 from edgeprune.recipe import RunTable
 from edgeprune.transports.base import Transport
 
@@ -33,6 +37,9 @@ _RUNS_LIMIT = 1_000_000
 """Of the agent's request ``time``. Source: device_agents/PROTOCOL.md, Limits."""
 
 _PINGS = 10
+
+_MOST_SHIFT = 0.95
+"""Of :data:`SETTLE_S`; a meter's clock that is further off may be off by any time."""
 
 
 class Starter(Protocol):
@@ -157,9 +164,45 @@ def _one(
         except DeviceError as error:
             return NoEnergy(str(error))
     inferring = Window(timing.begin_ns / 1e9, timing.end_ns / 1e9)
-    count = len(timing.latency_ns)
-    before, inferring, after = (_shifted(w, offset_s) for w in (before, inferring, after))
-    return net_energy(trace, before, inferring, after, count, plan.grid)
+    windows = _Windows(before, inferring, after, len(timing.latency_ns))
+    return _figure(trace, windows, offset_s, plan, is_aligned=meter.on_device)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The three stretches on the device's clock, and how many inferences ran in the second."""
+
+    before: Window
+    inferring: Window
+    after: Window
+    inferences: int
+
+    def shifted(self, by_s: float) -> _Windows:
+        """The same, later."""
+        return _Windows(
+            _shifted(self.before, by_s),
+            _shifted(self.inferring, by_s),
+            _shifted(self.after, by_s),
+            self.inferences,
+        )
+
+
+def _figure(
+    trace: PowerTrace, windows: _Windows, offset_s: float, plan: EnergyPlan, *, is_aligned: bool
+) -> Energy | NoEnergy:
+    """The net energy; a meter with a clock of its own is set right by the edges of the load."""
+    w = windows.shifted(offset_s)
+    by_s = 0.0 if is_aligned else shift_s(trace, w.before, w.inferring, w.after, SETTLE_S)
+    if abs(by_s) > _MOST_SHIFT * SETTLE_S:
+        return NoEnergy(
+            f"{trace.sensor}: its load begins {SETTLE_S:g} s or more away from the inferences: set "
+            "the clock of the machine that logs, or zero in the device's meter table"
+        )
+    if by_s:
+        line = f"the meter's clock was {by_s:+.2f} s off, by the edges of the load; set right"
+        trace = dataclasses.replace(trace, notes=(*trace.notes, line))
+    w = w.shifted(by_s)
+    return net_energy(trace, w.before, w.inferring, w.after, w.inferences, plan.grid)
 
 
 def _shifted(window: Window, by_s: float) -> Window:

@@ -1,6 +1,7 @@
 """The pass for energy with the real agent on this machine and a sensor that follows its work."""
 
 import contextlib
+import re
 
 import live_power
 import nets
@@ -68,6 +69,23 @@ def test_a_lab_meters_log_is_read_on_the_clock_of_the_host(tmp_path):
         (found,) = energies(tmp_path, plan)
     assert_follows_the_work(found)
     assert (found.tier, found.grid.g_per_kwh) == ("measured-external", 100.0)
+
+
+@pytest.mark.parametrize("clock_error_s", [0.6, -0.6])
+def test_a_lab_meters_clock_that_is_off_is_set_right_by_the_load(tmp_path, clock_error_s):
+    log = tmp_path / "log.csv"
+    with live_power.csv_log(log, clock_error_s):
+        (found,) = energies(tmp_path, EnergyPlan((MeterTable("csv", at=str(log)),), True))
+    assert_follows_the_work(found)
+    told = re.match(r"the meter's clock was (\S+) s off", found.notes[0])
+    assert float(told[1]) == pytest.approx(clock_error_s, abs=0.1)
+
+
+def test_a_lab_meters_clock_that_is_far_off_gives_no_figure(tmp_path):
+    log = tmp_path / "log.csv"
+    with live_power.csv_log(log, 1.5):
+        (found,) = energies(tmp_path, EnergyPlan((MeterTable("csv", at=str(log)),), True))
+    assert isinstance(found, NoEnergy)
 
 
 def test_the_first_meter_of_the_board_that_is_there_is_taken(tmp_path):
