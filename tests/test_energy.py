@@ -44,6 +44,12 @@ def test_idle_that_drifts_by_more_than_5_percent_is_unstable():
     assert not meter_rig.energy_of(trace_of(drifting(-0.055))).stable
 
 
+def test_what_is_subtracted_is_the_mean_of_idle_before_and_after():
+    warming = trace_of(lambda t: meter_rig.square_wave_w(t) + np.where(t > 22.5, 0.08, 0))
+    found = meter_rig.energy_of(warming)
+    assert found.idle_uj * found.inferences / 1e6 == pytest.approx(2.04 * 10, rel=1e-3)
+
+
 @pytest.mark.parametrize("middle_s", [6, 17, 28])
 def test_a_gap_of_more_than_5_periods_in_any_window_gives_no_figure(middle_s):
     def without(length_s):
