@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeprune.agents import build
+from edgeprune.agents.sampler import AgentSampler
+from edgeprune.agents.session import start_agent
 from edgeprune.bench import Device, MeterTable
 from edgeprune.board import load_board
 from edgeprune.energy import Window, net_energy
@@ -78,6 +81,14 @@ def opened(name, sampler, folder=None, **table):
         site = Site(transport, sampler, MeterTable(name, at=at, **table))
         with METERS.get(name)(site) as meter:
             yield meter
+
+
+@contextlib.contextmanager
+def real_sampler():
+    """The agent on this machine as the sampler, and the agent."""
+    with TRANSPORTS.get("local")(load_board("local"), Device("local", "local")) as transport:
+        with start_agent(transport, str(build.agent("host"))) as agent:
+            yield AgentSampler(agent), agent
 
 
 def traced(name, tree, **table):

@@ -51,7 +51,7 @@ class Csv(Meter):
 
     def start(self) -> None:
         """Remembers where the log's next line begins."""
-        tail_at = max(0, self._path.stat().st_size - _HEADER_BYTES)
+        tail_at = max(0, self._size() - _HEADER_BYTES)
         self._offset = tail_at + self._bytes(tail_at, -1).rfind(b"\n") + 1
 
     def stop(self) -> PowerTrace:
@@ -73,7 +73,7 @@ class Csv(Meter):
 
     def _last_s(self, layout: Layout) -> float:
         """Unix seconds of the log's last line since the start."""
-        tail_at = max(self._offset, self._path.stat().st_size - _TAIL_BYTES)
+        tail_at = max(self._offset, self._size() - _TAIL_BYTES)
         rows = parse_rows(self._whole_lines(tail_at), layout)
         # The first of these lines may be cut, and be read as something else.
         rows = rows if tail_at == self._offset else rows[1:]
@@ -110,6 +110,12 @@ class Csv(Meter):
         """The log from a byte on; the last line may still be being written, and is left out."""
         content = self._bytes(offset, -1)
         return content[: content.rfind(b"\n") + 1].decode("utf-8", "replace")
+
+    def _size(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except OSError as error:
+            raise ConfigError(f"{self._path}: cannot be read: {error.strerror}") from error
 
     def _bytes(self, offset: int, size: int) -> bytes:
         try:

@@ -195,3 +195,24 @@ def test_a_log_that_is_not_there_is_a_mistake_of_the_user(tmp_path):
     with pytest.raises(ConfigError, match=r"gone\.csv: cannot be read"):
         with meter_rig.opened("csv", None, at=str(tmp_path / "gone.csv")):
             pass
+
+
+def test_a_line_that_was_half_written_at_the_start_is_read_whole(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("Power (W),Time (s)\n12")
+    with meter_rig.opened("csv", None, at=str(path)) as meter:
+        meter.start()
+        now_s = time.time()
+        with path.open("a") as file:
+            file.write(f"3,{now_s:.3f}\n7,{now_s + 60:.3f}\n")
+        assert meter.stop().power_w.tolist() == [123, 7]
+
+
+def test_a_log_that_vanishes_is_told(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("Power (W),Time (s)\n12,1800000000\n")
+    with meter_rig.opened("csv", None, at=str(path)) as meter:
+        meter.start()
+        path.unlink()
+        with pytest.raises(ConfigError, match=r"log\.csv: cannot be read"):
+            meter.stop()

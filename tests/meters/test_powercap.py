@@ -1,4 +1,5 @@
 import os
+import time
 
 import meter_rig
 import pytest
@@ -82,24 +83,14 @@ def test_a_counter_that_only_root_may_read_says_so(tmp_path):
 
 def test_the_real_agent_reads_the_tree(tmp_path):
     """Files on disk, the C agent and real time: 0.6 s of a counter that never changes."""
-    import time
-
-    from edgeprune.agents import build
-    from edgeprune.agents.sampler import AgentSampler
-    from edgeprune.agents.session import start_agent
-    from edgeprune.bench import Device
-    from edgeprune.board import load_board
-    from edgeprune.transports.base import TRANSPORTS
-
     meter_rig.Tree(tmp_path, machine())
-    with TRANSPORTS.get("local")(load_board("local"), Device("local", "local")) as transport:
-        with start_agent(transport, str(build.agent("host"))) as agent:
-            with meter_rig.opened("powercap", AgentSampler(agent), tmp_path) as meter:
-                begin_s = agent.clock_s()
-                meter.start()
-                time.sleep(0.6)
-                trace = meter.stop()
-                end_s = agent.clock_s()
+    with meter_rig.real_sampler() as (sampler, agent):
+        with meter_rig.opened("powercap", sampler, tmp_path) as meter:
+            begin_s = agent.clock_s()
+            meter.start()
+            time.sleep(0.6)
+            trace = meter.stop()
+            end_s = agent.clock_s()
     assert begin_s <= trace.time_s[0] <= trace.time_s[-1] <= end_s
     assert 3 <= len(trace.time_s) <= 14
     assert trace.energy_between_j(begin_s, end_s) == 0

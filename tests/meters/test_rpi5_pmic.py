@@ -1,4 +1,5 @@
 import stat
+import time
 
 import meter_rig
 import pytest
@@ -64,3 +65,15 @@ def test_a_rail_that_goes_missing_is_a_gap_and_not_less_energy(tmp_path, vcgencm
 def test_another_board_is_told(tmp_path, vcgencmd):
     with pytest.raises(NoSensor, match=r"vcgencmd pmic_read_adc fails on the device: .*a Pi 5"):
         traced(tmp_path, vcgencmd('error=1 error_msg="Command not registered"', 1))
+
+
+def test_the_real_agent_runs_the_command_and_its_answers_are_read(tmp_path, vcgencmd):
+    with meter_rig.real_sampler() as (sampler, agent):
+        with meter_rig.opened("rpi5_pmic", sampler, at=vcgencmd()) as meter:
+            meter.start()
+            begin_s = agent.clock_s()
+            time.sleep(0.6)
+            end_s = agent.clock_s()
+            trace = meter.stop()
+    assert trace.energy_between_j(begin_s, end_s) == pytest.approx(2.0 * (end_s - begin_s))
+    assert trace.samples_between(begin_s, end_s) >= 3
