@@ -7,11 +7,14 @@
 #include "device_facts.h"
 #include "profile.h"
 #include "runtime.h"
+#include "sample.h"
 #include "text.h"
 #include "unpack.h"
 
 #define AGENT_VERSION "1"
 enum { THREADS_LIMIT = 256, RUNS_LIMIT = 1000000, PROFILE_RUNS_LIMIT = 1000 };
+enum { SHORTEST_PERIOD_NS = 1000000 };
+#define LONGEST_PERIOD_NS INT64_C(10000000000)
 
 static struct model model;
 static bool is_loaded;
@@ -131,6 +134,12 @@ static void latencies(struct text *answer, const int64_t *latency_ns, size_t don
     }
 }
 
+static void moment(struct call *call, const char *key, int64_t ns)
+{
+    text_raw(call->answer, key);
+    text_integer(call->answer, ns);
+}
+
 static bool time_runs(struct call *call)
 {
     if (!in_range(call, "warmup", 0, RUNS_LIMIT) || !in_range(call, "runs", 1, RUNS_LIMIT) ||
@@ -153,9 +162,12 @@ static bool time_runs(struct call *call)
         good = model_run(&model, &call->failure);
     }
     size_t done = 0;
+    int64_t begin = now_ns();
     good = good && model_time(&model, latency_ns, runs, integer(call, "max_ns"), &done,
                               &call->failure);
     if (good) {
+        moment(call, ", \"begin_ns\": ", begin);
+        moment(call, ", \"end_ns\": ", now_ns());
         latencies(call->answer, latency_ns, done);
     }
     free(latency_ns);
@@ -188,6 +200,28 @@ static bool unpack(struct call *call)
     return true;
 }
 
+static bool tell_clock(struct call *call)
+{
+    moment(call, ", \"now_ns\": ", now_ns());
+    return true;
+}
+
+static bool start_sampling(struct call *call)
+{
+    struct sampling sampling = {
+        .files = json_find(call->arguments, "files")->string,
+        .command = json_find(call->arguments, "command")->string,
+        .period_ns = integer(call, "period_ns"),
+    };
+    return in_range(call, "period_ns", SHORTEST_PERIOD_NS, LONGEST_PERIOD_NS) &&
+           sample_start(&sampling, &call->failure);
+}
+
+static bool stop_sampling(struct call *call)
+{
+    return sample_stop(&call->blob, &call->blob_bytes, &call->failure);
+}
+
 static bool quit(struct call *call)
 {
     call->ends = true;
@@ -205,6 +239,10 @@ static const struct command COMMANDS[] = {
     {"profile", false, true, profile, {{"runs", JSON_INTEGER}, {0}}},
     {"unpack", false, false, unpack,
      {{"packed", JSON_STRING}, {"target", JSON_STRING}, {"max_bytes", JSON_INTEGER}, {0}}},
+    {"clock", false, false, tell_clock, {{0}}},
+    {"sample_start", false, false, start_sampling,
+     {{"files", JSON_STRING}, {"command", JSON_STRING}, {"period_ns", JSON_INTEGER}, {0}}},
+    {"sample_stop", false, false, stop_sampling, {{0}}},
     {"quit", false, false, quit, {{0}}},
 };
 

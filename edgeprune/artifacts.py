@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprune.energy import Energy, NoEnergy
+
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 Array = NDArray[Any]
@@ -451,6 +453,8 @@ class Measured:
         layers: Kernels of one inference in execution order.
         parity: Comparison with the reference.
         peak_memory_bytes: Largest over the sessions, or None.
+        energy: Measured in a pass of its own, or why not; None where there is none to speak of, as
+            on an emulated device.
     """
 
     variant: str
@@ -460,6 +464,7 @@ class Measured:
     layers: tuple[LayerTiming, ...]
     parity: Parity | None
     peak_memory_bytes: int | None
+    energy: Energy | NoEnergy | None = None
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,29 @@ from pathlib import Path
 
 from edgeprune import paths
 from edgeprune.board import Board
+from edgeprune.energy import WORLD, Grid
 from edgeprune.errors import ConfigError
 from edgeprune.tables import read_table, read_toml
+
+
+@dataclass(frozen=True)
+class MeterTable:
+    """What measures the energy of one device.
+
+    Attributes:
+        use: Name of a file in ``edgeprune/meters``.
+        at: Which one: a CSV file, a serial number or port, or the sensor's folder on the device;
+            None takes the only one.
+        rails: Labels of the channels to add up; empty takes the only one.
+        voltage_v: Supply voltage, for a meter that knows only the current.
+        zero: When a log's time 0 was: ISO 8601 or Unix seconds, for logs with relative times.
+    """
+
+    use: str
+    at: str | None = None
+    rails: tuple[str, ...] = ()
+    voltage_v: float | None = None
+    zero: str | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +48,7 @@ class Device:
         cpus: Cores to pin the agent to; empty leaves it free.
         password_env: Environment variable that holds the login password, for devices that know
             no keys; None refuses password logins.
+        meter: The meter in its supply line; None takes the board's own.
     """
 
     board: str
@@ -39,13 +61,20 @@ class Device:
     folder: str | None = None
     cpus: tuple[int, ...] = ()
     password_env: str | None = None
+    meter: MeterTable | None = None
 
 
 @dataclass(frozen=True)
 class Bench:
-    """All devices on this desk, by name."""
+    """What is on this desk.
+
+    Attributes:
+        devices: All devices, by name.
+        grid: Where the electricity is from; None takes the world's average.
+    """
 
     devices: dict[str, Device] = field(default_factory=dict)
+    grid: Grid | None = None
 
 
 def load_bench(path: Path | None = None) -> Bench:
@@ -58,7 +87,10 @@ def load_bench(path: Path | None = None) -> Bench:
     if path is None and not file.is_file():
         return Bench()
     bench = read_table(Bench, read_toml(file), str(file))
-    return Bench({name: replace(device, name=name) for name, device in bench.devices.items()})
+    if bench.grid is not None and bench.grid.g_per_kwh <= 0:
+        raise ConfigError(f"{file}: grid.g_per_kwh must be > 0, got {bench.grid.g_per_kwh}")
+    devices = {name: replace(device, name=name) for name, device in bench.devices.items()}
+    return replace(bench, devices=devices)
 
 
 def choose_device(bench: Bench, board: Board, host: str | None) -> Device:
@@ -90,3 +122,60 @@ def choose_device(bench: Bench, board: Board, host: str | None) -> Device:
         f'{paths.config_folder() / "bench.toml"}: [devices.NAME] board = "{board.name}" '
         'host = "ADDRESS"'
     )
+
+
+@dataclass(frozen=True)
+class EnergyPlan:
+    """What is to measure energy.
+
+    Attributes:
+        meters: The first one that is there is taken.
+        is_named: The user named it, rather than the board.
+        missing: Why there is none, where ``meters`` is empty.
+        grid: Where the electricity is from.
+    """
+
+    meters: tuple[MeterTable, ...] = ()
+    is_named: bool = False
+    missing: str = ""
+    grid: Grid = WORLD
+
+
+def choose_meters(
+    bench: Bench, board: Board, device: Device, named: str | None, g_per_kwh: float | None
+) -> EnergyPlan:
+    """Picks what measures energy: ``--meter``, else the device's meter, else the board's.
+
+    Args:
+        bench: What is on this desk.
+        board: The board that the user named.
+        device: The device to run on.
+        named: ``--meter``: a meter's name, ``NAME:WHICH``, a CSV log, or ``none``.
+        g_per_kwh: ``--grid-factor``, or None.
+
+    Raises:
+        ConfigError: The factor is impossible, or a meter is named for an emulated board.
+    """
+    grid = bench.grid or WORLD
+    if g_per_kwh is not None:
+        if not g_per_kwh > 0:
+            raise ConfigError(f"--grid-factor must be > 0 g/kWh, got {g_per_kwh:g}")
+        grid = Grid(g_per_kwh, "--grid-factor")
+    if named == "none":
+        return EnergyPlan((), True, "--meter none was given", grid)
+    if named is not None and board.kind == "emulated":
+        raise ConfigError(f"{board.name} is emulated and draws no power: leave out --meter")
+    if named is not None:
+        return EnergyPlan((_meter_of(named, device.meter),), True, "", grid)
+    if device.meter is not None:
+        return EnergyPlan((device.meter,), True, "", grid)
+    missing = board.meters.missing or f"no meter is known for a {board.name}: name one with --meter"
+    return EnergyPlan(tuple(MeterTable(use) for use in board.meters.use), False, missing, grid)
+
+
+def _meter_of(named: str, table: MeterTable | None) -> MeterTable:
+    """The meter that ``--meter`` names, with the rest of the device's own table if it is that."""
+    use, _, at = ("csv", "", named) if named.endswith(".csv") else named.partition(":")
+    if table is not None and table.use == use:
+        return replace(table, at=at or table.at)
+    return MeterTable(use, at or None)

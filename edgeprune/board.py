@@ -88,10 +88,12 @@ class Meters:
     """What measures energy.
 
     Attributes:
-        use: Names of meters that fit the board; empty if it has none.
+        use: Names of meters that fit the board, the best first; empty if it has none.
+        missing: Why it has none, and what to buy.
     """
 
     use: tuple[str, ...]
+    missing: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@
     . DeviceTimeout      nothing came back in time                               3
     . HostKeyError       the device's host key is unknown or has changed         3
     . DiskFull           the device has no room for what is pushed               3
+    . NoSensor           the device has no such power sensor, or hides it        3
   - VerifyError          an answer came back, and it is wrong                    1
 """
 
@@ -57,6 +58,10 @@ class HostKeyError(DeviceError):
 
 class DiskFull(DeviceError):
     """The device's file system has no room for the file."""
+
+
+class NoSensor(DeviceError):
+    """The device has no such power sensor, or does not let us read it."""
 
 
 class VerifyError(EdgepruneError):

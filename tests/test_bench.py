@@ -1,7 +1,16 @@
 import pytest
 
-from edgeprune.bench import Bench, Device, choose_device, load_bench
+from edgeprune.bench import (
+    Bench,
+    Device,
+    EnergyPlan,
+    MeterTable,
+    choose_device,
+    choose_meters,
+    load_bench,
+)
 from edgeprune.board import load_board
+from edgeprune.energy import WORLD, Grid
 from edgeprune.errors import ConfigError
 
 DESK = Device(board="rpi4", name="desk", host="198.51.100.7")
@@ -99,3 +108,69 @@ def test_no_device_says_how_to_add_one(home):
 @pytest.mark.parametrize("name", ["local", "rpi4-emulated"])
 def test_boards_of_this_machine_need_no_device(name):
     assert choose_device(Bench(), load_board(name), None) == Device(board=name, name=name)
+
+
+def test_a_devices_meter_and_the_grid_are_read(home):
+    (home / "bench.toml").write_text(
+        "[grid]\ng_per_kwh = 56\nsource = 'RTE 2024'\n"
+        "[devices.desk]\nboard = 'rpi4'\nhost = '198.51.100.7'\n"
+        "[devices.desk.meter]\nuse = 'csv'\nat = '~/log.csv'\nvoltage_v = 5.1\n"
+        "rails = ['Main (A)']\nzero = '2026-01-31T12:00:00'\n"
+    )
+    bench = load_bench()
+    assert bench.grid == Grid(56.0, "RTE 2024")
+    assert bench.devices["desk"].meter == MeterTable(
+        "csv", "~/log.csv", ("Main (A)",), 5.1, "2026-01-31T12:00:00"
+    )
+
+
+@pytest.mark.parametrize("factor", [0, -5.0])
+def test_a_grid_without_a_factor_above_0_is_refused(home, factor):
+    (home / "bench.toml").write_text(f"[grid]\ng_per_kwh = {factor}\nsource = 'x'\n")
+    with pytest.raises(ConfigError, match=r"bench\.toml: grid\.g_per_kwh must be > 0"):
+        load_bench()
+
+
+def plan_of(named=None, meter=None, board="rpi5", g_per_kwh=None, bench=None):
+    device = Device(board=board, name="desk", meter=meter)
+    return choose_meters(bench or Bench(), load_board(board), device, named, g_per_kwh)
+
+
+def test_the_flag_goes_before_the_devices_meter_and_that_before_the_boards():
+    own = MeterTable("ppk2", "/dev/ttyACM0", voltage_v=5.0)
+    assert plan_of() == EnergyPlan((MeterTable("rpi5_pmic"),), False, plan_of().missing)
+    assert plan_of(meter=own) == EnergyPlan((own,), True)
+    assert plan_of("joulescope", own) == EnergyPlan((MeterTable("joulescope"),), True)
+
+
+def test_the_flag_may_say_which_and_keeps_the_rest_of_the_devices_table():
+    own = MeterTable("csv", "old.csv", voltage_v=5.0)
+    assert plan_of("new.csv", own).meters == (MeterTable("csv", "new.csv", voltage_v=5.0),)
+    assert plan_of("csv", own).meters == (own,)
+    assert plan_of("ppk2:/dev/ttyACM1", own).meters == (MeterTable("ppk2", "/dev/ttyACM1"),)
+
+
+def test_a_board_without_a_sensor_names_the_meter_to_buy():
+    plan = plan_of(board="rpi4")
+    assert plan.meters == () and not plan.is_named
+    assert "a Raspberry Pi 4 has no power sensor" in plan.missing
+    assert "Joulescope" in plan.missing
+
+
+def test_an_emulated_board_has_nothing_to_measure():
+    with pytest.raises(ConfigError, match="rpi4-emulated is emulated and draws no power"):
+        plan_of("log.csv", board="rpi4-emulated")
+
+
+def test_none_switches_energy_off():
+    assert plan_of("none").meters == ()
+    assert plan_of("none").missing == "--meter none was given"
+
+
+def test_the_grid_is_the_flags_then_the_benchs_then_the_worlds():
+    assert plan_of().grid == WORLD
+    france = Bench(grid=Grid(56.0, "RTE 2024"))
+    assert plan_of(bench=france).grid == Grid(56.0, "RTE 2024")
+    assert plan_of(bench=france, g_per_kwh=300.0).grid == Grid(300.0, "--grid-factor")
+    with pytest.raises(ConfigError, match="--grid-factor must be > 0"):
+        plan_of(g_per_kwh=0.0)

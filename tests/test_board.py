@@ -8,6 +8,7 @@ from edgeprune import paths
 from edgeprune.board import Cpu, board_names, load_board, parse_board, resolved_cpu
 from edgeprune.cpuinfo import PARTS
 from edgeprune.errors import ConfigError
+from edgeprune.meters.base import METERS
 from edgeprune.transports.base import TRANSPORTS
 
 SHIPPED = sorted(path.stem for path in paths.shipped("boards").glob("*.toml"))
@@ -54,6 +55,13 @@ def test_every_transport_of_a_shipped_board_exists(name):
     assert load_board(name).transport.use in TRANSPORTS.names()
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_meter_of_a_shipped_board_exists_and_a_board_without_one_says_what_to_buy(name):
+    board = load_board(name)
+    assert set(board.meters.use) <= set(METERS.names())
+    assert board.meters.use or board.meters.missing or board.kind == "emulated"
+
+
 def test_the_promised_boards_are_shipped():
     assert {"local", "rpi4", "rpi5", "jetson-orin", "rpi4-emulated"} <= set(board_names())
 
@@ -63,7 +71,10 @@ def test_the_emulated_board_has_the_core_and_features_of_the_one_that_it_stands_
     assert (emulated.core, emulated.isa, emulated.features) == (real.core, real.isa, real.features)
 
 
-OPTIONAL = {("memory",), ("cpu", "cores"), ("cpu", "clock_hz"), ("transport", "folder")}
+OPTIONAL = {
+    ("memory",), ("cpu", "cores"), ("cpu", "clock_hz"), ("transport", "folder"),
+    ("meters", "missing"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("path", list(keys_of(raw_board())), ids=".".join)

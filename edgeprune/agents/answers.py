@@ -73,11 +73,15 @@ class Timing:
     """Times of one process's inferences.
 
     Attributes:
+        begin_ns: The device's monotonic clock before the timed inferences.
+        end_ns: It behind them.
         first_ns: The first inference since the load, before the warm-up.
         latency_ns: One entry per timed inference.
         peak_memory_bytes: VmHWM of the process, or None where the kernel does not say.
     """
 
+    begin_ns: int
+    end_ns: int
     first_ns: int
     latency_ns: tuple[int, ...]
     peak_memory_bytes: int | None

@@ -167,6 +167,8 @@ class AgentSession:
         with complete(answer, "time"):
             peak = answer["peak_memory_bytes"]
             return Timing(
+                begin_ns=int(answer["begin_ns"]),
+                end_ns=int(answer["end_ns"]),
                 first_ns=int(answer["first_ns"]),
                 latency_ns=tuple(int(value) for value in answer["latency_ns"]),
                 peak_memory_bytes=None if peak is None else int(peak),
@@ -202,6 +204,34 @@ class AgentSession:
         answer = self._ask("unpack", request, timeout_s).message
         with complete(answer, "unpack"):
             return int(answer["bytes"])
+
+    def clock_s(self, timeout_s: float = 30.0) -> float:
+        """The device's monotonic clock, in seconds."""
+        answer = self._ask("clock", {}, timeout_s).message
+        with complete(answer, "clock"):
+            return int(answer["now_ns"]) / 1e9
+
+    def sample_start(
+        self, files: Sequence[str], command: str, period_s: float, timeout_s: float = 30.0
+    ) -> None:
+        """Begins to read files and a command's output every ``period_s`` seconds.
+
+        Args:
+            files: Paths on the device, none with a newline.
+            command: For the device's shell, or empty.
+            period_s: 0.001 to 10.
+            timeout_s: How long the answer may take.
+        """
+        request = {
+            "files": "\n".join(files),
+            "command": command,
+            "period_ns": round(period_s * 1e9),
+        }
+        self._ask("sample_start", request, timeout_s)
+
+    def sample_stop(self, timeout_s: float = 60.0) -> bytes:
+        """Ends it; the samples as PROTOCOL.md describes them."""
+        return self._ask("sample_stop", {}, timeout_s).blob
 
     def close(self, timeout_s: float = 5.0) -> int | None:
         """Ends the agent by closing its input; may be called twice.

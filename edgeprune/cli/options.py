@@ -100,8 +100,16 @@ def data_options(function: Function) -> Function:
 
 
 def device_options(function: Function) -> Function:
-    """``--bench`` and ``--host``."""
+    """``--bench``, ``--host``, ``--meter`` and ``--grid-factor``."""
     for option in (
+        click.option(
+            "--grid-factor", type=float, help="Grams of CO2e per kWh; the bench's if not given."
+        ),
+        click.option(
+            "--meter",
+            help="What measures energy: a log as FILE.csv, NAME or NAME:WHICH, or none; the "
+            "device's own if not given.",
+        ),
         click.option("--host", help="Device name in the bench, address, or OpenSSH alias."),
         click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use."),
     ):

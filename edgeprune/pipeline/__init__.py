@@ -16,7 +16,7 @@ from rich.console import Console
 from edgeprune import graph, recipe, verify
 from edgeprune.agents import build, runtime
 from edgeprune.artifacts import LayerShare, Parity, RunResult, Variant
-from edgeprune.bench import choose_device, load_bench
+from edgeprune.bench import choose_device, choose_meters, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.container import pack
 from edgeprune.effect import Effect, effect
@@ -70,20 +70,24 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     from edgeprune.load.sniff import sniff
     from edgeprune.report import history
     from edgeprune.report.folder import output_folder
+    from edgeprune.run import check_meters
 
     board = load_board(request.board)
-    device = choose_device(load_bench(request.bench), board, request.host)
+    bench = load_bench(request.bench)
+    device = choose_device(bench, board, request.host)
+    energy = choose_meters(bench, board, device, request.meter, request.grid_factor)
     sniff(request.model)
     stem = f"{request.model.stem}-{request.board}"
     with output_folder(request.output, stem) as (folder, target):
         # What may fail for lack of a device, a network or a compiler fails before any training.
-        with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device):
+        with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device) as way:
+            check_meters(energy, way)
             agent = build.agent(board.agent.target)
             library = runtime.library(board.cpu.isa, board.runtime.version)
         done = compress_within_limit(request, resolved_cpu(board.cpu), progress)
         variants = _write_variants(done, folder)
         with TRANSPORTS.get(board.transport.use)(board, device) as transport:
-            found, wrong = measure(transport, agent, library, done, variants, progress)
+            found, wrong = measure(transport, agent, library, done, variants, progress, energy)
         with progress.stage("report"):
             outcome = _outcome(request, done, variants, found, folder)
             if wrong:

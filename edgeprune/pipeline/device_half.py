@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeprune import verify
 from edgeprune.agents import runtime
 from edgeprune.artifacts import RunResult, Samples, Variant
+from edgeprune.bench import EnergyPlan
 from edgeprune.pipeline.host_half import Compressed
 from edgeprune.progress import Progress
 from edgeprune.transports.base import Transport
@@ -20,6 +21,7 @@ def measure(
     done: Compressed,
     variants: list[Variant],
     progress: Progress,
+    energy: EnergyPlan | None = None,
 ) -> tuple[RunResult, str]:
     """The device half: verify, push, run.
 
@@ -55,7 +57,9 @@ def measure(
         )
         samples = {name: comparison.samples for name, comparison in wanted.items()}
         originals = {name: comparison.file for name, comparison in wanted.items()}
-        found, outputs = run(transport, pushed, done.recipe.run, samples, originals, progress.say)
+        found, outputs = run(
+            transport, pushed, done.recipe.run, samples, originals, progress.say, energy
+        )
 
     def infer(tflite: bytes, inputs: Samples) -> Samples:
         return infer_once(transport, pushed.agent, pushed.runtime, tflite, inputs)

@@ -45,6 +45,8 @@ class Request:
         allow_code: Load files that carry code.
         input_shape: Fills open dimensions of a Keras model's inputs, without the batch, or None.
         max_accuracy_drop: Largest accepted difference of accuracy, dense minus deployed.
+        meter: What measures energy, as ``--meter`` names it, or None for the device's own.
+        grid_factor: Grams of CO2e per kilowatt-hour, or None for the bench's.
     """
 
     model: Path
@@ -57,6 +59,8 @@ class Request:
     allow_code: bool = False
     input_shape: tuple[int, ...] | None = None
     max_accuracy_drop: float | None = None
+    meter: str | None = None
+    grid_factor: float | None = None
 
 
 @dataclass(frozen=True)

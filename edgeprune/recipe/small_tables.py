@@ -51,6 +51,9 @@ class RunTable:
         warmup: Inferences before them, not counted.
         threads: Threads of the runtime.
         max_s: A session stops timing after this many seconds, with the runs it has.
+        energy_window_s: Where there is a meter: how long inferences run in the pass for energy;
+            longer where its sensor is slow.
+        energy_idle_s: How long the device stays idle before and after them.
     """
 
     sessions: int = 10
@@ -58,6 +61,8 @@ class RunTable:
     warmup: int = 10
     threads: int = 1
     max_s: float = 10.0
+    energy_window_s: float = 10.0
+    energy_idle_s: float = 10.0
 
 
 def verify_faults(table: VerifyTable) -> list[str]:
@@ -68,4 +73,4 @@ def verify_faults(table: VerifyTable) -> list[str]:
 def run_faults(table: RunTable) -> list[str]:
     """What is wrong with the table's values."""
     wrong = too_small(table, {"sessions": 1, "runs": 1, "warmup": 0, "threads": 1})
-    return wrong + not_positive(table, "max_s")
+    return wrong + not_positive(table, "max_s", "energy_window_s", "energy_idle_s")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from edgeprune.report.energy import co2e_text
+
 Figure = tuple[str, list[str]]
 """A heading, and one text per variant in the result's order."""
 
@@ -37,6 +39,8 @@ def figures(result: Mapping[str, Any]) -> tuple[list[Figure], list[str]]:
         cells["latency, p90"] = lambda variant: _percentile(variant, "p90")
         cells["latency, p99"] = lambda variant: _percentile(variant, "p99")
         cells["energy per inference"] = _energy
+        if any(co2e_text(variant) for variant in result["variants"]):
+            cells["CO2e per million inferences"] = lambda v: co2e_text(v) or NOT_MEASURED
         cells["peak memory"] = lambda variant: bytes_text(variant["peak_memory_bytes"])
     cells["sparse layers"] = _sparse_layers
     cells["largest difference"] = _difference

@@ -18,6 +18,7 @@ import edgeprune
 from edgeprune.artifacts import Accuracy, Measured, ModelFile, Parity, RunResult, Variant
 from edgeprune.errors import ConfigError
 from edgeprune.report import statistics
+from edgeprune.report.energy import energy_entry
 
 SCHEMA_VERSION = 1
 FILE_NAME = "result.json"
@@ -199,7 +200,7 @@ def _variant(
         "latency_us": statistics.latency_summary(sessions),
         "sessions": sessions,
         "instructions": _instructions(measured),
-        "energy_uj": None,
+        **energy_entry(measured.energy if measured else None),
         "peak_memory_bytes": measured.peak_memory_bytes if measured else None,
         "layers": layers,
         "sparse_layers_expected": len(variant.expected),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgeprune.report.energy import energy_remarks
 from edgeprune.report.statistics import MIN_SESSIONS
 
 _NO_ACCURACY = "accuracy was not measured"
@@ -80,6 +81,7 @@ def _variant_remarks(variant: Mapping[str, Any]) -> list[str]:
             f"{variant['name']}: only {run} of {expected} layers that were expected to run sparse "
             "did; `edgeprune report --layers` names the kernels"
         )
+    lines += energy_remarks(variant)
     latency = variant["latency_us"]
     if latency is not None and latency["p99"] is None:
         least = "a p99 needs 662 runs" + ("" if latency["p90"] else " and a p90 64")

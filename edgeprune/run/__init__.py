@@ -19,8 +19,10 @@ from edgeprune.artifacts import (
     Samples,
     Session,
 )
+from edgeprune.bench import EnergyPlan
 from edgeprune.errors import DeviceError
 from edgeprune.recipe.small_tables import RunTable
+from edgeprune.run.energy import check_meters, measure_energy
 from edgeprune.run.layers import layer_timings
 from edgeprune.transports.base import Transport
 
@@ -68,6 +70,7 @@ def run(
     samples: Mapping[str, Samples],
     originals: Mapping[str, bytes],
     say: Callable[[str], None],
+    energy: EnergyPlan | None = None,
 ) -> tuple[RunResult, dict[str, Samples]]:
     """Measures every variant.
 
@@ -78,6 +81,7 @@ def run(
         samples: Inputs by variant, whose outputs are brought back.
         originals: Each variant's file, to name layers by.
         say: Takes a line of progress.
+        energy: What measures energy; None leaves it out.
 
     Returns:
         What was measured, without parity, and the outputs by variant.
@@ -100,6 +104,9 @@ def run(
             for name in names if k % 2 == 0 else names[::-1]:
                 say(f"{name}: process {k + 1} of {table.sessions}")
                 sessions[name].append(bench.time(name))
+    energies = {}
+    if energy is not None and not transport.emulated:
+        energies = measure_energy(bench, energy, pushed.models, say)
     measured, outputs = [], {}
     for name in pushed.models:
         say(f"{name}: kernels and outputs")
@@ -115,6 +122,7 @@ def run(
                 layers=layers,
                 parity=None,
                 peak_memory_bytes=max(peaks, default=None),
+                energy=energies.get(name),
             )
         )
     return RunResult(facts, transport.emulated, tuple(measured)), outputs
@@ -130,10 +138,12 @@ class _Bench:
         # One emulated inference of MobileNetV1 takes seconds where this machine takes 11 ms.
         self.timeout_s = 600.0 if transport.emulated else 120.0
 
-    def _agent(self, *, count_instructions: bool = False) -> AgentSession:
+    def agent(self, *, count_instructions: bool = False) -> AgentSession:
+        """A fresh agent."""
         return start_agent(self.transport, self.pushed.agent, count_instructions=count_instructions)
 
-    def _load(self, agent: AgentSession, name: str, *, profile: bool = False) -> int:
+    def load(self, agent: AgentSession, name: str, *, profile: bool = False) -> int:
+        """Loads a variant; nanoseconds that it took."""
         loaded = agent.load(
             self.pushed.runtime,
             self.pushed.models[name],
@@ -146,7 +156,7 @@ class _Bench:
 
     def facts(self) -> DeviceFacts:
         """What the agent says about its device."""
-        with self._agent() as agent:
+        with self.agent() as agent:
             hello: Hello = agent.hello()
         return DeviceFacts(
             id=self.transport.device.name,
@@ -160,8 +170,8 @@ class _Bench:
 
     def time(self, name: str) -> Session:
         """One fresh process that times one variant."""
-        with self._agent() as agent:
-            load_ns = self._load(agent, name)
+        with self.agent() as agent:
+            load_ns = self.load(agent, name)
             timing = agent.time(
                 warmup=self.table.warmup,
                 runs=self.table.runs,
@@ -185,8 +195,8 @@ class _Bench:
 
     def _total(self, name: str, runs: int) -> tuple[int, float]:
         """Instructions of a whole process, and the seconds that its last inference took."""
-        with self._agent(count_instructions=True) as agent:
-            self._load(agent, name)
+        with self.agent(count_instructions=True) as agent:
+            self.load(agent, name)
             timing = agent.time(warmup=1, runs=runs, max_s=0.0, timeout_s=self.timeout_s)
             total = agent.close()
         if total is None:
@@ -195,17 +205,17 @@ class _Bench:
 
     def profile(self, name: str, tflite: bytes) -> tuple[LayerTiming, ...]:
         """Kernels of one inference, in a process of its own."""
-        with self._agent() as agent:
-            self._load(agent, name, profile=True)
+        with self.agent() as agent:
+            self.load(agent, name, profile=True)
             runs = 1 if self.transport.emulated else PROFILED_RUNS
             found = agent.profile(runs, timeout_s=self.timeout_s)
         return layer_timings(found, tflite, emulated=self.transport.emulated)
 
     def infer(self, name: str, samples: Samples) -> Samples:
         """Outputs for the samples, in a process of its own."""
-        with self._agent() as agent:
-            self._load(agent, name)
+        with self.agent() as agent:
+            self.load(agent, name)
             return agent.infer(samples, timeout_s=self.timeout_s)
 
 
-__all__: Sequence[str] = ["Pushed", "run"]
+__all__: Sequence[str] = ["Pushed", "check_meters", "run"]

@@ -1,0 +1,127 @@
+"""Energy in the document and on the terminal."""
+
+import copy
+import dataclasses
+import io
+import re
+from pathlib import Path
+
+import meter_rig
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edgeprune.artifacts import DeviceFacts, Measured, ModelFile, RunResult, Session, Variant
+from edgeprune.energy import Grid, NoEnergy
+from edgeprune.errors import ConfigError
+from edgeprune.power_trace import PowerTrace
+from edgeprune.report.result import build_result, validate
+from edgeprune.report.terminal import print_report
+
+
+def energy(**changes):
+    times_s = np.arange(0, meter_rig.RECORD_S, 0.05)
+    watts = meter_rig.square_wave_w(times_s)
+    notes = ("the probe covers the board alone",)
+    trace = PowerTrace(times_s, watts, None, "probe", "measured-external", 0.05, 0.05, notes)
+    return dataclasses.replace(meter_rig.energy_of(trace), **changes)
+
+
+@pytest.fixture
+def built(tmp_path):
+    def build(dense, deployed):
+        variants, runs = [], []
+        for name, found in (("dense", dense), ("deployed", deployed)):
+            file = tmp_path / f"{name}.tflite"
+            file.write_bytes(b"1234")
+            variants.append(Variant(name, file, b"", 0.5, False))
+            sessions = (Session((10**5,) * 100, 10**6, 10**6, 10**6),) * 6
+            runs.append(Measured(name, sessions, None, None, (), None, 10**6, found))
+        run = RunResult(DeviceFacts("pi", "A72", "Linux", "1", "2.3.0"), False, tuple(runs))
+        model = ModelFile(Path("net.h5"), "a" * 64, "keras2-h5")
+        return build_result(model, "rpi4", {}, run, variants, {}, tmp_path)
+
+    return build
+
+
+def text_of(result):
+    file = io.StringIO()
+    print_report(result, Console(file=file, width=120))
+    return file.getvalue()
+
+
+def test_a_figure_comes_with_all_that_judges_it(built):
+    result = built(energy(), energy(net_uj=15_000.0, grid=Grid(56.0, "RTE 2024")))
+    dense, deployed = (variant["energy_uj"] for variant in result["variants"])
+    assert dense["per_inference"] == pytest.approx(30_000, rel=0.01)
+    assert (dense["idle_subtracted"], dense["source"]) == (True, "probe")
+    how = dense["measurement"]
+    assert how["gross"] - how["idle"] == pytest.approx(dense["per_inference"])
+    assert (how["tier"], how["stable"], how["inferences"]) == ("measured-external", True, 1000)
+    assert deployed["co2e"] == {
+        "g_per_million_inferences": pytest.approx(15_000 / 3.6e6 * 56), "grid_g_per_kwh": 56.0,
+        "grid_source": "RTE 2024",
+    }  # fmt: skip
+    assert "energy_reason" not in result["variants"][0]
+
+
+def test_a_missing_figure_is_null_with_the_reason_and_no_carbon(built):
+    result = built(NoEnergy("no sensor: buy one"), NoEnergy("no sensor: buy one"))
+    for variant in result["variants"]:
+        assert variant["energy_uj"] is None
+        assert variant["energy_reason"] == "no sensor: buy one"
+    text = text_of(result)
+    assert "energy was not measured: no sensor: buy one" in text
+    assert text.count("buy one") == 1
+    assert "CO2e" not in text
+    assert "energy per inference" in text.partition("not measured:")[2].partition("\n")[0]
+
+
+def test_the_terminal_shows_energy_carbon_and_where_they_are_from(built):
+    text = text_of(built(energy(), energy(net_uj=15_000.0)))
+    assert "15.00 mJ" in text
+    assert "CO2e per million inferences" in text and "1.85 g" in text
+    assert re.search("deployed: energy by probe, measured-external: 20. new values in 10.0 s", text)
+    assert "CO2e at 445 g/kWh: IEA" in text
+    assert "the probe covers the board alone" in text
+
+
+def test_unstable_idle_is_told(built):
+    text = text_of(built(energy(), energy(stable=False, idle_after_w=2.3)))
+    assert "energy of deployed is unstable: idle power was 2 W before and 2.3 W after" in text
+
+
+def test_an_older_result_without_the_new_keys_is_still_valid(built):
+    result = built(energy(), energy())
+    for variant in result["variants"]:
+        del variant["energy_uj"]["measurement"]
+        del variant["energy_uj"]["co2e"]
+    validate(result)
+    assert "deployed: energy by probe" in text_of(result)
+
+
+def places(value, path=()):
+    for key, item in value.items():
+        yield (*path, key)
+        if isinstance(item, dict):
+            yield from places(item, (*path, key))
+
+
+def test_every_new_key_is_checked(built):
+    good = built(energy(), energy())
+    checked = 0
+    for path in places(good["variants"][1]["energy_uj"]):
+        for sample in (None, [], "", {"a": 1}, True, -1.0):
+            mutant = copy.deepcopy(good)
+            table = mutant["variants"][1]["energy_uj"]
+            for key in path[:-1]:
+                table = table[key]
+            if isinstance(table[path[-1]], (bool, list)) and isinstance(sample, (bool, list)):
+                continue
+            if path[-1].startswith("idle") and sample == -1.0:
+                continue  # power may be negative
+            table[path[-1]] = sample
+            with pytest.raises(ConfigError):
+                validate(mutant)
+            checked += 1
+    assert checked > 80
