@@ -25,6 +25,8 @@ class Device:
         jump: ``[user@]host[:port]`` to go through; None takes OpenSSH's ProxyJump.
         folder: Where pushed files go on the device; None takes the board's.
         cpus: Cores to pin the agent to; empty leaves it free.
+        serial: Serial number as ``adb devices`` shows it; None takes the host's, or else the only
+            phone that there is.
         password_env: Environment variable that holds the login password, for devices that know
             no keys; None refuses password logins.
     """
@@ -38,6 +40,7 @@ class Device:
     jump: str | None = None
     folder: str | None = None
     cpus: tuple[int, ...] = ()
+    serial: str | None = None
     password_env: str | None = None
 
 
