@@ -65,15 +65,24 @@ class Link:
         Raises:
             DeviceError: The phone is lost, or refused.
         """
-        if self._lost:
-            raise self.broken()
-        stream = self._server.connect(service, timeout_s, self.serial)
+        begun: list[socket.socket] = []
+
+        def begin(stream: socket.socket) -> None:
+            with self._lock:
+                self._open.add(stream)
+            begun.append(stream)
+            if self._lost:  # maybe only now, and the watch has passed this stream by
+                end(stream)
+
+        try:
+            stream = self._server.connect(service, timeout_s, self.serial, begin)
+        except DeviceError as error:
+            for stream in begun:
+                self.close_stream(stream)
+            if self._lost:
+                raise self.broken() from error
+            raise
         stream.setblocking(False)
-        with self._lock:
-            self._open.add(stream)
-        if self._lost:  # meanwhile: the watch may have passed this stream by
-            self.close_stream(stream)
-            raise self.broken()
         return stream
 
     def close_stream(self, stream: socket.socket) -> None:

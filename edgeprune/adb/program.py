@@ -24,7 +24,7 @@ from edgeprune.shell_line import STARTED, kill_line, shell_line, shell_line_told
 
 CHUNK_BYTES = 1 << 16
 _GREETING_BYTES = 64 << 10
-_KILL_TIMEOUT_S = 5.0
+_KILL_TIMEOUT_S = 3.0
 _WORDS_S = 1.0
 _POLL_S = 0.1
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 from edgeprune.bench import Device
@@ -24,6 +23,10 @@ _STATES = {
     "no permissions": "this user may not open its USB port: see `adb devices`",
     "absent": "is it plugged in, with USB debugging on? See `adb devices`",
 }
+
+
+def _ignore(_: socket.socket) -> None:
+    """Nobody ends the wait."""
 
 
 class Server:
@@ -51,33 +54,50 @@ class Server:
         Raises:
             DeviceError: It refused, or does not answer.
         """
-        with self._accepted(request, timeout_s, "") as connection:
+        connection = self._connect(request, timeout_s, "", _ignore)
+        try:
             return str(connection.read_string_block())
+        except self._errors as error:
+            raise DeviceError(f"adb server: {request}: {error or 'no answer'}") from error
+        finally:
+            connection.close()
 
-    def connect(self, request: str, timeout_s: float, serial: str = "") -> socket.socket:
+    def connect(
+        self,
+        request: str,
+        timeout_s: float,
+        serial: str = "",
+        begun: Callable[[socket.socket], None] = _ignore,
+    ) -> socket.socket:
         """A connection on which the server has accepted ``request``.
 
         Args:
             request: A service of the server, or of the phone ``serial``.
             timeout_s: How long accepting may take.
             serial: Phone to hand the connection over to.
+            begun: Given the socket before anything is asked on it, so that another thread can end
+                the wait.
 
         Raises:
-            DeviceError: Refused, or no answer in time.
+            DeviceError: Refused, or no answer in time; the socket is closed.
         """
-        with self._accepted(request, timeout_s, serial) as connection:
-            return socket.socket(fileno=connection.conn.detach())
+        found: socket.socket = self._connect(request, timeout_s, serial, begun).conn
+        return found
 
-    @contextlib.contextmanager
-    def _accepted(self, request: str, timeout_s: float, serial: str) -> Iterator[Any]:
-        """An ``adbutils.AdbConnection`` on which ``request`` was accepted."""
+    def _connect(
+        self, request: str, timeout_s: float, serial: str, begun: Callable[[socket.socket], None]
+    ) -> Any:
+        connection: Any = None
         try:
-            with self._client.make_connection(timeout=timeout_s) as connection:
-                for words in ([f"host:transport:{serial}"] if serial else []) + [request]:
-                    connection.send_command(words)
-                    connection.check_okay()
-                yield connection
+            connection = self._client.make_connection(timeout=timeout_s)
+            begun(connection.conn)
+            for words in ([f"host:transport:{serial}"] if serial else []) + [request]:
+                connection.send_command(words)
+                connection.check_okay()
+            return connection
         except self._errors as error:
+            if connection is not None:
+                connection.close()
             service = request.partition(":")[0]
             reason = "it closed the connection" if "Unknown data: ''" in str(error) else str(error)
             raise DeviceError(f"{serial or 'adb server'}: {service}: {reason}") from error
