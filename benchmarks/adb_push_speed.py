@@ -4,7 +4,7 @@
 
 FOLDER keeps the chroot of Debian 13's adbd (see adbd_chroot.py, which also says what it needs).
 Rounds are interleaved, so that what else this machine does falls on all alike. Of each, the median
-is printed:
+is printed, and of the ratios within a round:
 
 * adb push: Debian 12's ``adb push``, which checks no content.
 * adb push, checked: and then what ``push`` does besides: sha256sum on both sides, and a sync.
@@ -76,14 +76,13 @@ def main() -> None:
     print(
         f"{options.megabytes} MB of random bytes, {len(rounds)} rounds, load {os.getloadavg()[0]}"
     )
-    median = {}
     for way in ("adb push", "adb push, checked", "upload", "push"):
         speeds = sorted(options.megabytes / took_s[way] for took_s in rounds)
-        median[way] = statistics.median(speeds)
-        print(f"  {way:<19}{median[way]:6.0f} MB/s  ({speeds[0]:.0f} to {speeds[-1]:.0f})")
-    print(f"  upload / adb push  {median['upload'] / median['adb push']:.2f}")
-    print(f"  push / adb push    {median['push'] / median['adb push']:.2f}")
-    print(f"  push / adb push, checked  {median['push'] / median['adb push, checked']:.2f}")
+        found = f"{statistics.median(speeds):6.0f} MB/s  ({speeds[0]:.0f} to {speeds[-1]:.0f})"
+        print(f"  {way:<19}{found}")
+    for ours, theirs in (("upload", "adb push"), ("push", "adb push, checked")):
+        ratio = statistics.median(took_s[theirs] / took_s[ours] for took_s in rounds)
+        print(f"  {ours} / {theirs}: {ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from edgeprune.adb.output import (
 from edgeprune.errors import DeviceError, DeviceTimeout
 from edgeprune.shell_line import STARTED, kill_line, shell_line, shell_line_told
 
-CHUNK_BYTES = 1 << 16
+CHUNK_BYTES = 1 << 18  # 64 KiB take this side 1.5 times the processor time, 1 MiB no less
 _GREETING_BYTES = 64 << 10
 _KILL_TIMEOUT_S = 3.0
 _WORDS_S = 1.0

@@ -13,7 +13,8 @@ from edgeprune.errors import ConfigError, DeviceError, DiskFull
 from edgeprune.transports.base import TRANSPORTS, Channel, Completed, Transport
 
 _START_TIMEOUT_S = 10.0
-_APPEND = 'LC_ALL=C; export LC_ALL; exec head -c "$2" >> "$1"'
+_APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
+_APPEND_SIZED = 'LC_ALL=C; export LC_ALL; exec head -c "$2" >> "$1"'
 
 
 class AdbChannel(Channel):
@@ -38,7 +39,7 @@ class AdbChannel(Channel):
 
 @TRANSPORTS.register
 class Adb(Transport):
-    """Runs programs as adb's shell user, and appends to files through ``head``.
+    """Runs programs as adb's shell user, and appends to files through ``cat`` or ``head``.
 
     adb's own way to send a file always begins at its first byte, so that it can resume nothing.
     """
@@ -68,7 +69,9 @@ class Adb(Transport):
             raise ConfigError(f"{source}: cannot be read: {error}") from error
         with stream:
             stream.seek(offset)
-            argv = ["sh", "-c", _APPEND, "sh", target, str(size)]
+            # Without shell_v2 the input has no end that the program could see.
+            append = _APPEND if "shell_v2" in link.features else _APPEND_SIZED
+            argv = ["sh", "-c", append, "sh", target, str(size)]
             program = Program(link, argv, {}, timeout_s)
             try:
                 while chunk := stream.read(min(CHUNK_BYTES, size)):
