@@ -121,10 +121,12 @@ class Server:
             bare = ":" not in device.host and device.host not in states
             serial = f"{device.host}:{device.port or DEFAULT_PORT}" if bare else device.host
         if not serial:
-            if len(states) != 1:
-                found = f"{len(states)} phones: {', '.join(states)}" if states else "no phone"
+            if not states:
+                raise DeviceError(f"adb sees no phone: {_STATES['absent']}")
+            if len(states) > 1:
                 raise DeviceError(
-                    f"adb sees {found}: name one by `serial` in bench.toml, or with --host SERIAL"
+                    f"adb sees {len(states)} phones: name one by `serial` in bench.toml, or with "
+                    f"--host SERIAL: {', '.join(states)}"
                 )
             [serial] = states
         if device.host and states.get(serial) != "device" and ":" in serial:

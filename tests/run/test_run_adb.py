@@ -57,6 +57,16 @@ def pushed(phone, phone_board, tmp_path_factory):
         return agent, there, push(adb, [model])[0].path
 
 
+def test_a_folder_may_have_any_name(phone, phone_board):
+    library = runtime.library("host", agent_rig.VERSION).path
+    folder = str(phone.home / "it's $HOME")
+    with phone.adb(phone_board, folder=folder) as adb:
+        agent, _ = push_programs(adb, build.agent("host"), library)
+        with start_agent(adb, agent) as session:
+            assert session.hello().agent_version
+    assert agent.startswith(folder)
+
+
 def converse(adb, pushed):
     """Everything that a run asks of an agent; returns input, outputs and times."""
     agent, library, model = pushed
