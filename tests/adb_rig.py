@@ -49,7 +49,8 @@ class Fault:
     """Something that goes wrong once.
 
     Attributes:
-        kind: ``drop`` breaks the connection; ``stall`` moves nothing more; ``corrupt`` changes a
+        kind: ``drop`` breaks the connection; ``stall`` moves nothing more; ``dead``
+            moves nothing more on this connection; ``corrupt`` changes a
             byte; ``offline`` breaks it and accepts no other; ``kill`` kills what runs there;
             ``lie`` changes the length in a shell packet. The last two need shell_v2.
         at_bytes: After so many bytes of payload, both ways together.
@@ -111,6 +112,8 @@ class _Connection:
         self.streams: dict[int, _Stream] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.next = 1
+        self.alive = asyncio.Event()
+        self.alive.set()
 
     async def serve(self) -> None:
         """Answers until the server, or a fault, breaks the connection."""
@@ -119,7 +122,7 @@ class _Connection:
                 head = await self.reader.readexactly(_MESSAGE.size)
                 command, arg0, arg1, size, _, _ = _MESSAGE.unpack(head)
                 data = await self.reader.readexactly(size)
-                await self.adbd.running.wait()
+                await self._moving()
                 await self._take(command, arg0, arg1, data)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -152,10 +155,14 @@ class _Connection:
     async def send(self, command: int, arg0: int, arg1: int, data: bytes = b"") -> None:
         """Sends a message."""
         data = self.adbd.passing(data)
-        await self.adbd.running.wait()
+        await self._moving()
         head = (command, arg0, arg1, len(data), 0, command ^ 0xFFFFFFFF)
         self.writer.write(_MESSAGE.pack(*head) + data)
         await self.writer.drain()
+
+    async def _moving(self) -> None:
+        await self.alive.wait()
+        await self.adbd.running.wait()
 
     async def _service(self, stream: _Stream, name: str) -> None:
         kind, _, line = name.partition(":")
@@ -278,6 +285,7 @@ class Adbd:
 
     def _break(self) -> None:
         for link in self._links:
+            link.alive.set()
             link.writer.transport.abort()
             link.reader.feed_eof()
 
@@ -299,6 +307,9 @@ class Adbd:
         fault.struck = True
         if fault.kind == "stall":
             self.running.clear()
+        elif fault.kind == "dead":
+            for link in self._links:
+                link.alive.clear()
         elif fault.kind in ("drop", "offline"):
             self._away = fault.kind == "offline"
             self._break()

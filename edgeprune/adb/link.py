@@ -18,7 +18,7 @@ BEAT_S = 1.0
 SILENCE_S = 3.0
 """A phone that has been asked and says nothing for so long is gone."""
 
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 5.0
 _STAT = b"STAT" + struct.pack("<I", 1) + b"/"
 _STAT_ANSWER_BYTES = 16
 
@@ -51,7 +51,7 @@ class Link:
         self._open: set[socket.socket] = set()
         self._lost = ""
         self._moved_s = time.monotonic()
-        self.features = set(server.ask(f"host-serial:{serial}:features").split(","))
+        self.features = set(server.ask(f"host-serial:{serial}:features", _TIMEOUT_S).split(","))
         self._beats = self.open("sync:", _TIMEOUT_S)
         self._states = server.connect("host:track-devices", _TIMEOUT_S)
         threading.Thread(target=self._watch, daemon=True).start()

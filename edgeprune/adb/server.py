@@ -130,12 +130,16 @@ class Server:
                 )
             [serial] = states
         if device.host and states.get(serial) != "device" and ":" in serial:
-            self._reach(serial)
+            self.reach(serial)
         self._settled(serial)
         return serial
 
-    def _reach(self, address: str) -> None:
-        """Connects to a phone on the network, anew if the server holds a dead connection."""
+    def reach(self, address: str) -> None:
+        """Connects to a phone on the network, anew if the server holds a connection.
+
+        Raises:
+            DeviceError: There is no phone.
+        """
         if address in self.states():
             self.ask(f"host:disconnect:{address}")
         said = self.ask(f"host:connect:{address}", 2 * _TIMEOUT_S)

@@ -49,7 +49,15 @@ class Adb(Transport):
     def open(self) -> None:
         """Finds the phone and begins to watch it."""
         server = Server()
-        self._link = Link(server, server.find(self.device), self.device.name)
+        serial = server.find(self.device)
+        try:
+            self._link = Link(server, serial, self.device.name)
+        except DeviceError:
+            # The server does not see that a network has failed, and keeps the dead connection.
+            if not self.device.host or ":" not in serial:
+                raise
+            server.reach(serial)
+            self._link = Link(server, serial, self.device.name)
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Runs a command to its end; output is text, and of standard error the last 64 KiB."""

@@ -148,6 +148,15 @@ def test_a_phone_that_vanishes_is_noticed_within_five_seconds(phone, kind):
     assert phone.left() == []
 
 
+def test_a_phone_whose_network_failed_is_connected_to_anew(new_phone):
+    """The adb server still holds the old connection, on which nothing moves."""
+    with new_phone.adb() as adb, pytest.raises(DeviceError, match="no sign of life"):
+        new_phone.strike("dead")
+        adb.run(["sleep", "60"], 60)
+    with new_phone.adb() as adb:
+        assert adb.run(["echo", "back"], 5).stdout == "back\n"
+
+
 def test_a_quiet_phone_is_not_taken_for_a_lost_one(new_phone):
     with new_phone.adb() as adb:
         assert adb.run(["sh", "-c", "sleep 6; echo there"], 20).stdout == "there\n"
