@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from adb_rig import adb_server, free_port  # noqa: E402 - found through the line above
+from adb_server import adb_server, free_port  # noqa: E402 - found through the line above
 
 from edgeprune.bench import Device  # noqa: E402
 from edgeprune.board import load_board  # noqa: E402

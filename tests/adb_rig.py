@@ -1,7 +1,7 @@
-"""A phone's adbd of our own that can be told to fail, behind a real adb server on a private port.
+"""A phone's adbd of our own that can be told to fail.
 
 It speaks adb's transport protocol, the side of a phone, and runs commands of this machine. What it
-can be told to do is in :class:`Fault`. Needs Debian's adb.
+can be told to do is in :class:`Fault`.
 
 Source of the protocol: AOSP packages/modules/adb, protocol.txt, SERVICES.TXT, SYNC.TXT.
 """
@@ -11,17 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from adb_server import free_port
 
 from edgeprune.adb.output import CLOSE_STDIN, EXIT, HEADER, STDERR, STDIN, STDOUT
 from edgeprune.bench import Device
@@ -33,15 +33,6 @@ CNXN, OPEN, OKAY, CLSE, WRTE = (
 _MESSAGE = struct.Struct("<6I")
 _VERSION, _MAX_BYTES = 0x01000001, 1 << 18
 FAULTS = ("drop", "stall", "corrupt", "offline", "kill", "lie")
-
-
-def free_port() -> int:
-    """A TCP port that nobody uses now, outside those that an adb server searches."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = int(probe.getsockname()[1])
-        if not 5555 <= port <= 5585:
-            return port
 
 
 @dataclass
@@ -398,37 +389,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             os.kill(process.pid, signal.SIGHUP)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(process.wait(), 5)
-
-
-@contextlib.contextmanager
-def adb_server(folder: Path) -> Iterator[int]:
-    """A real adb server with keys and log in ``folder``; its port is in the environment too."""
-    if shutil.which("adb") is None:
-        raise RuntimeError("needs adb: apt-get install adb")
-    port = free_port()
-    own = {"HOME": str(folder), "ANDROID_ADB_SERVER_PORT": str(port)}
-    before = {name: os.environ.get(name) for name in ("ANDROID_ADB_SERVER_PORT",)}
-    with (folder / "adb.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "adb", "-P", str(port), "nodaemon", "server"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=os.environ | own,
-        )
-    try:
-        end_s = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            if time.monotonic() > end_s or process.poll() is not None:
-                raise RuntimeError((folder / "adb.log").read_text(errors="replace"))
-            time.sleep(0.02)
-        os.environ["ANDROID_ADB_SERVER_PORT"] = str(port)
-        yield port
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
-        process.terminate()
-        process.wait(10)

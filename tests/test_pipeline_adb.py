@@ -7,7 +7,8 @@ import threading
 
 import nets
 import pytest
-from adb_rig import Adbd, adb_server
+from adb_rig import Adbd
+from adb_server import adb_server
 from emulated import SHIPPED
 
 from edgeprune import cli

@@ -18,6 +18,7 @@ BEAT_S = 1.0
 SILENCE_S = 3.0
 """A phone that has been asked and says nothing for so long is gone."""
 
+_TICK_MS = 100
 _TIMEOUT_S = 5.0
 _STAT = b"STAT" + struct.pack("<I", 1) + b"/"
 _STAT_ANSWER_BYTES = 16
@@ -28,9 +29,9 @@ class Link:
 
     It is watched by a thread of its own. The adb server tells when it loses a phone that is
     unplugged. A phone whose network fails is told by nobody, so it is asked for the state of a
-    file every second over a stream that stays open: that starts no process there, and takes a
-    core some 50 us. Any other byte that moves counts as a sign of life too, as the question may
-    have to wait behind a push.
+    file every second over a stream that stays open. That starts no process there, and took 0.3 ms
+    of one core each time (Debian 13's adbd on a busy x86-64 machine), 0.03 % of it. Any other byte
+    that moves counts as a sign of life too, as the question may have to wait behind a push.
 
     Attributes:
         where: The phone's name and serial number, for messages.
@@ -45,7 +46,7 @@ class Link:
             DeviceError: The phone does not answer.
         """
         self.serial = serial
-        self.where = name if name in ("", serial) else f"{name} ({serial})"
+        self.where = serial if name in ("", serial) else f"{name} ({serial})"
         self._server = server
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -122,7 +123,7 @@ class Link:
         listing, asked_s = bytearray(), 0.0
         try:
             while not self._lost:
-                ready = {number for number, _ in poll.poll(BEAT_S * 100)}
+                ready = {number for number, _ in poll.poll(_TICK_MS)}
                 now_s = time.monotonic()
                 if states.fileno() in ready:
                     self._read_states(states, listing)
@@ -136,7 +137,7 @@ class Link:
                 if not asked_s and now_s - self._moved_s > BEAT_S:
                     beats.send(_STAT)
                     asked_s = now_s
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: what the server says is no number
             self._lose(str(error))
         finally:
             self.close_stream(beats)

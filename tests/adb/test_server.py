@@ -1,5 +1,5 @@
 import pytest
-from adb_rig import free_port
+from adb_server import free_port
 
 from edgeprune.adb.server import Server
 from edgeprune.errors import ConfigError, DeviceError

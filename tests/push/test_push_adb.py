@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from adb_rig import FAULTS, Adbd, Fault, adb_server
+from adb_rig import FAULTS, Adbd, Fault
+from adb_server import adb_server
 
 from edgeprune.errors import DeviceError, DiskFull
 from edgeprune.push import push

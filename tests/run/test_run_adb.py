@@ -7,7 +7,8 @@ from pathlib import Path
 import agent_rig
 import numpy as np
 import pytest
-from adb_rig import FAULTS, Adbd, Fault, adb_server
+from adb_rig import FAULTS, Adbd, Fault
+from adb_server import adb_server
 from nets import Net
 
 from edgeprune.agents import build, runtime

@@ -4,7 +4,8 @@ import threading
 import time
 
 import pytest
-from adb_rig import Adbd, adb_server, free_port
+from adb_rig import Adbd
+from adb_server import adb_server, free_port
 
 from edgeprune.errors import DeviceError, DeviceTimeout
 
