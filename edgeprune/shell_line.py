@@ -37,7 +37,9 @@ def shell_line_told(
     r"""As :func:`shell_line`, where output is all that comes back: no status, one stream.
 
     What the program prints on standard output is followed by ``mark``, its exit status, a newline,
-    and the end of what it printed on standard error.
+    the end of what it printed on standard error, and ``mark`` again. Input that the program left
+    is taken until the line's input closes: a socket that is closed on unread input loses what was
+    printed last.
 
     Args:
         argv: Program and arguments.
@@ -50,7 +52,8 @@ def shell_line_told(
     """
     source = "<&0" if reads_input else "</dev/null"
     words = _words(argv, env, f" {source} 2>&1 >&3 3>&-")
-    told = f"{{ {words}; printf '%s%s\\n' {mark} $? >&3; }} | tail -c {WORDS_BYTES}"
+    told = f"{{ {words}; printf '%s%s\\n' {mark} $? >&3; }} | tail -c {WORDS_BYTES}; printf {mark}"
+    told += "; exec cat >/dev/null" if reads_input else ""
     return "exec sh -c " + shlex.quote(f"echo edgeprune:$$; exec 3>&1; {told}")
 
 

@@ -25,12 +25,14 @@ class Output(abc.ABC):
         stdout: Standard output that nobody has taken yet.
         words: The end of standard error.
         code: Exit status, once it has come.
+        complete: Whether nothing more is to come.
     """
 
     def __init__(self) -> None:
         self.stdout = bytearray()
         self.words = bytearray()
         self.code: int | None = None
+        self.complete = False
         self._ahead = bytearray()
 
     @abc.abstractmethod
@@ -64,6 +66,7 @@ class PacketOutput(Output):
                 del self.words[:-WORDS_BYTES]
             else:
                 self.code = data[0] if data else 255
+                self.complete = True
 
 
 class MarkedOutput(Output):
@@ -76,20 +79,28 @@ class MarkedOutput(Output):
     def feed(self, part: bytes) -> None:
         """Takes what has arrived; what may be the beginning of the mark is held back."""
         if self.code is not None:
-            self.words += part
+            self._take_words(part)
             return
         self._ahead += part
         found = re.search(self._mark + rb"(\d+)\n", self._ahead)
         if found:
             self.code = int(found[1])
             self.stdout += self._ahead[: found.start()]
-            self.words += self._ahead[found.end() :]
+            self._take_words(self._ahead[found.end() :])
             self._ahead.clear()
             return
         at = self._ahead.find(self._mark)
         safe = at if at >= 0 else len(self._ahead) - self._begun()
         self.stdout += self._ahead[:safe]
         del self._ahead[:safe]
+
+    def _take_words(self, part: bytes | bytearray) -> None:
+        if self.complete:
+            return
+        self.words += part
+        if self.words.endswith(self._mark):
+            del self.words[-len(self._mark) :]
+            self.complete = True
 
     def _begun(self) -> int:
         """How many of the last bytes are a beginning of the mark."""

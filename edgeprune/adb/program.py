@@ -136,7 +136,7 @@ class Program:
         except DeviceTimeout:
             self.kill()
             raise
-        self._pump.join(_WORDS_S)  # complaints come after the status
+        self._await_words()
         if self._output.code is None:
             raise self._why()
         return self._output.code, _text(self._output.stdout), _text(self._output.words)
@@ -263,13 +263,18 @@ class Program:
             f"{self._link.where}: sent nothing in time" + (f": {words}" if words else "")
         )
 
+    def _await_words(self) -> None:
+        """Waits for the complaints that may come after the status."""
+        with self._news:
+            self._news.wait_for(lambda: self._output.complete or self._ended, _WORDS_S)
+
     def _why(self) -> DeviceError:
         """Why no more comes."""
         if self._fault:
             return DeviceError(f"{self._link.where}: {self._fault}; try again")
         if self._output.code is None:
             return self._link.broken()
-        self._pump.join(_WORDS_S)  # complaints come after the status
+        self._await_words()
         words = _text(self._output.words).strip()[-1000:] or "it printed nothing on standard error"
         code = self._output.code
         how = f"was ended by signal {code - 128}" if code > 128 else f"ended with status {code}"

@@ -28,7 +28,7 @@ def test_packets_are_taken_apart_however_they_are_cut(packets, code, cuts):
     output.feed(HEADER.pack(EXIT, 1) + bytes([code]))
     assert output.stdout == b"".join(part for kind, part in packets if kind == STDOUT)
     assert output.words == b"".join(part for kind, part in packets if kind == STDERR)
-    assert output.code == code
+    assert output.code == code and output.complete
 
 
 @pytest.mark.parametrize("header", [HEADER.pack(STDOUT, 1 << 30), HEADER.pack(STDIN, 1)])
@@ -47,6 +47,10 @@ def test_a_mark_is_found_however_the_stream_is_cut(parts, code, words, cuts):
     stdout = b"".join(parts)
     output = fed(MarkedOutput(MARK), stdout + f"{MARK}{code}\n".encode() + words, cuts)
     assert (output.stdout, output.code, output.words) == (stdout, code, words)
+    assert not output.complete
+    output.feed(MARK[:9].encode())
+    output.feed(MARK[9:].encode())
+    assert (output.words, output.complete) == (words, True)
 
 
 @given(st.binary(max_size=100), st.lists(st.integers(0, 100)))
