@@ -38,6 +38,15 @@ _START = (
 )
 
 
+class Plain(Adb):
+    """The transport as it is where adbd has no shell_v2."""
+
+    def open(self) -> None:
+        """Connects, and forgets what the adbd can."""
+        super().open()
+        self._open_link().features.discard("shell_v2")
+
+
 class RealAdbd:
     """The adbd as one user.
 
@@ -78,11 +87,11 @@ class RealAdbd:
             self._process.wait(10)
             self._process = None
 
-    def adb(self, board: str = "rpi4") -> Adb:
+    def adb(self, board: str = "rpi4", kind: type[Adb] = Adb) -> Adb:
         """A transport to it, not open yet."""
         folder = f"{FOLDER}/edgeprune"
         device = Device(board=board, name="adbd", host=self.address, folder=folder)
-        return Adb(load_board(board), device)
+        return kind(load_board(board), device)
 
 
 def make_chroot(folder: Path) -> tuple[Path, float]:

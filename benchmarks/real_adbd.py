@@ -42,9 +42,9 @@ def require(truth: bool, what: object) -> None:
         raise SystemExit(f"failed: {what}")
 
 
-def shell(adbd: adbd_chroot.RealAdbd) -> str:
+def shell(adbd: adbd_chroot.RealAdbd, kind: type[adbd_chroot.Adb]) -> str:
     """Arguments, exit codes, signals, a command that hangs."""
-    with adbd.adb() as adb:
+    with adbd.adb(kind=kind) as adb:
         done = adb.run(["printf", "%s|", *NASTY], 5)
         require(done.stdout == "".join(f"{word}|" for word in NASTY), done)
         done = adb.run(["sh", "-c", "echo out; echo err >&2; exit 3"], 5)
@@ -57,16 +57,18 @@ def shell(adbd: adbd_chroot.RealAdbd) -> str:
             pass
         user = adb.run(["id", "-u"], 5).stdout.strip()
     require(user == str(adbd.user), f"user {user}")
-    require(left("45674") == [], left("45674"))
+    remains = left(adbd, "45674")
+    require(remains == [], remains)
     require(not (adbd.home / "tmp/pwned").exists(), "a token reached a shell as code")
     return f"user {user}"
 
 
-def transfer(adbd: adbd_chroot.RealAdbd, folder: Path) -> str:
+def transfer(adbd: adbd_chroot.RealAdbd, folder: Path, kind: type[adbd_chroot.Adb]) -> str:
     """A push that is broken off, resumed and checked; the same bytes back through a stream."""
     file = folder / "model.tflite"
     file.write_bytes(random.Random(1).randbytes(50_000_000))
-    with adbd.adb() as adb:
+    with adbd.adb(kind=kind) as adb:
+        adb.run(["rm", "-rf", f"{adbd_chroot.FOLDER}/edgeprune"], 30)
         part = f"{adbd_chroot.FOLDER}/edgeprune/{sha256(file)[:16]}/{file.name}.part"
         adb.run(["mkdir", "-p", os.path.dirname(part)], 5)
         head = folder / "head"
@@ -106,7 +108,8 @@ def run(adbd: adbd_chroot.RealAdbd, folder: Path) -> str:
             found = session.infer([[sample]])[0][0]
             timing = session.time(warmup=1, runs=64, max_s=0.0, timeout_s=30)
     require(bool((found == np.maximum(sample, 0)).all()), "the outputs")
-    require(left("edgeprune-agent") == [], left("edgeprune-agent"))
+    remains = left(adbd, "edgeprune-agent")
+    require(remains == [], remains)
     return f"{len(timing.latency_ns)} inferences, outputs equal"
 
 
@@ -134,16 +137,17 @@ def sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def left(marker: str) -> list[str]:
-    """Command lines of this machine that hold ``marker``, once they had a second to go."""
+def left(adbd: adbd_chroot.RealAdbd, marker: str) -> list[str]:
+    """Command lines in the chroot that hold ``marker``, once they had a second to go."""
     time.sleep(1.0)
     found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            inside = os.readlink(process / "root") == str(adbd.home.resolve())
         except OSError:
             continue
-        found += [words] if marker in words else []
+        found += [words] if inside and marker in words else []
     return found
 
 
@@ -153,15 +157,16 @@ def told(name: str) -> Iterator[list[str]]:
     words: list[str] = []
     begun_s = time.monotonic()
     yield words
-    print(f"  {name:<12}{time.monotonic() - begun_s:5.1f} s  {'; '.join(words)}", flush=True)
+    print(f"  {name:<24}{time.monotonic() - begun_s:5.1f} s  {'; '.join(words)}", flush=True)
 
 
 def check(adbd: adbd_chroot.RealAdbd, folder: Path) -> None:
     """All checks with one adbd."""
-    with told("shell") as words:
-        words.append(shell(adbd))
-    with told("push, pull") as words:
-        words.append(transfer(adbd, folder))
+    for way, kind in (("", adbd_chroot.Adb), (", no shell_v2", adbd_chroot.Plain)):
+        with told(f"shell{way}") as words:
+            words.append(shell(adbd, kind))
+        with told(f"push, pull{way}") as words:
+            words.append(transfer(adbd, folder, kind))
     with told("run") as words:
         words.append(run(adbd, folder))
     with told("killed") as words:
