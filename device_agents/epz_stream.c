@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "crc32.h"
+
 void stream_open(struct epz_stream *stream, const struct epz_ends *ends)
 {
     stream->ends = *ends;
@@ -19,20 +21,6 @@ void stream_fail(struct epz_stream *stream, const char *why)
     if (stream->wrong == NULL) {
         stream->wrong = why;
     }
-}
-
-/* The CRC-32 of RFC 1952, section 8, four bits at a time; the table is that of its polynomial
- * 0xedb88320 for every four bits. */
-static uint32_t crc_after(uint32_t crc, unsigned char byte)
-{
-    static const uint32_t TABLE[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-    };
-    crc = ~crc ^ byte;
-    crc = crc >> 4 ^ TABLE[crc & 15];
-    return ~(crc >> 4 ^ TABLE[crc & 15]);
 }
 
 static bool fill(struct epz_stream *stream)
@@ -56,7 +44,7 @@ uint32_t stream_byte(struct epz_stream *stream)
         return 0;
     }
     unsigned char byte = stream->in[stream->in_at++];
-    stream->crc = crc_after(stream->crc, byte);
+    stream->crc = crc32_after(stream->crc, byte);
     stream->taken++;
     return byte;
 }

@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEADER_BYTES = 12 };
-static const char MAGIC[4] = {'E', 'P', 'F', '1'};
+#include "crc32.h"
+
+enum { HEADER_BYTES = 16, LENGTHS = 4, CRC = 12 };
+static const char MAGIC[4] = {'E', 'P', 'F', '2'};
 
 /* Reads exactly `bytes`; false at the stream's end or on a broken descriptor. */
 static bool read_all(int fd, void *target, size_t bytes)
@@ -44,6 +46,15 @@ static bool write_all(int fd, const void *source, size_t bytes)
     return true;
 }
 
+/* Of the lengths and of what follows the header. */
+static uint32_t frame_crc(const unsigned char *header, const void *json, size_t json_bytes,
+                          const void *blob, size_t blob_bytes)
+{
+    uint32_t crc = crc32_of(0, header + LENGTHS, CRC - LENGTHS);
+    crc = crc32_of(crc, json, json_bytes);
+    return crc32_of(crc, blob, blob_bytes);
+}
+
 static uint32_t from_little_endian(const unsigned char *bytes)
 {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
@@ -67,7 +78,7 @@ enum frame_result frame_read(int fd, struct frame *frame, const char **why)
         return FRAME_END;
     }
     if (memcmp(header, MAGIC, sizeof MAGIC) != 0) {
-        *why = "input is no frame: it does not begin with EPF1";
+        *why = "input is no frame: it does not begin with EPF2";
         return FRAME_BAD;
     }
     if (!read_all(fd, header + sizeof MAGIC, HEADER_BYTES - sizeof MAGIC)) {
@@ -91,6 +102,12 @@ enum frame_result frame_read(int fd, struct frame *frame, const char **why)
         frame_free(frame);
         return FRAME_END;
     }
+    if (frame_crc(header, frame->json, frame->json_bytes, frame->blob, frame->blob_bytes) !=
+        from_little_endian(header + CRC)) {
+        frame_free(frame);
+        *why = "frame was damaged on its way: its CRC differs";
+        return FRAME_BAD;
+    }
     frame->json[frame->json_bytes] = '\0';
     return FRAME_OK;
 }
@@ -101,6 +118,7 @@ bool frame_write(int fd, const char *json, size_t json_bytes, const void *blob, 
     memcpy(header, MAGIC, sizeof MAGIC);
     to_little_endian(json_bytes, header + 4);
     to_little_endian(blob_bytes, header + 8);
+    to_little_endian(frame_crc(header, json, json_bytes, blob, blob_bytes), header + CRC);
     return write_all(fd, header, sizeof header) && write_all(fd, json, json_bytes) &&
            write_all(fd, blob, blob_bytes);
 }

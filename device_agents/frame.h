@@ -18,7 +18,7 @@ struct frame {
 enum frame_result { FRAME_OK, FRAME_END, FRAME_BAD };
 
 /* Reads one frame. FRAME_END: the stream ended, even within a frame. FRAME_BAD: the bytes are no
- * frame, or too long, or there is no memory for them; *why then says which. The caller frees. */
+ * frame, damaged or too long, or there is no memory for them; *why then says which. The caller frees. */
 enum frame_result frame_read(int fd, struct frame *frame, const char **why);
 
 /* Writes one frame; false if the other end is gone. */

@@ -46,6 +46,8 @@ class Device:
         jump: ``[user@]host[:port]`` to go through; None takes OpenSSH's ProxyJump.
         folder: Where pushed files go on the device; None takes the board's.
         cpus: Cores to pin the agent to; empty leaves it free.
+        serial: Serial number as ``adb devices`` shows it; None takes the host's, or else the only
+            phone that there is.
         password_env: Environment variable that holds the login password, for devices that know
             no keys; None refuses password logins.
         meter: The meter in its supply line; None takes the board's own.
@@ -60,6 +62,7 @@ class Device:
     jump: str | None = None
     folder: str | None = None
     cpus: tuple[int, ...] = ()
+    serial: str | None = None
     password_env: str | None = None
     meter: MeterTable | None = None
 
@@ -99,21 +102,23 @@ def choose_device(bench: Bench, board: Board, host: str | None) -> Device:
     Args:
         bench: What is on this desk.
         board: The board that the user named.
-        host: ``--host``: a device's name in the bench, or an address or OpenSSH alias.
+        host: ``--host``: a device's name in the bench, its serial number, or an address or
+            OpenSSH alias.
 
     Raises:
         ConfigError: No device or several fit; the message says how to name one.
     """
     if host is not None:
-        named = bench.devices.get(host)
+        serials = {device.serial: device for device in bench.devices.values()}
+        named = bench.devices.get(host) or serials.get(host)
         if named is not None and named.board != board.name:
             raise ConfigError(f"device {host!r} is a {named.board}, not a {board.name}")
         return named or Device(board=board.name, name=host, host=host)
     fitting = [device for device in bench.devices.values() if device.board == board.name]
     if len(fitting) == 1:
         return fitting[0]
-    if board.transport.use in ("local", "qemu"):
-        return Device(board=board.name, name=board.name)
+    if board.transport.use in ("local", "qemu") or (board.transport.use == "adb" and not fitting):
+        return Device(board=board.name, name=board.name)  # with adb the only phone that there is
     if fitting:
         names = ", ".join(device.name for device in fitting)
         raise ConfigError(f"several devices are a {board.name}: name one with --host: {names}")

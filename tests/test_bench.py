@@ -89,6 +89,25 @@ def test_of_several_devices_one_must_be_named():
     assert choose_device(bench, board, "shelf") == SHELF
 
 
+PHONE = Device(board="pixel-8", name="mine", serial="39LX0DLJH0")
+OTHER_PHONE = Device(board="pixel-8", name="yours", serial="39LX0DLJH1")
+
+
+def test_of_several_phones_one_may_be_named_by_its_serial_number():
+    bench, board = bench_of(PHONE, OTHER_PHONE), load_board("pixel-8")
+    with pytest.raises(ConfigError, match=r"several devices are a pixel-8: .*mine, yours"):
+        choose_device(bench, board, None)
+    assert choose_device(bench, board, "39LX0DLJH1") == OTHER_PHONE
+    assert choose_device(bench, board, "mine") == PHONE
+    with pytest.raises(ConfigError, match="device '39LX0DLJH1' is a pixel-8, not a rpi4"):
+        choose_device(bench, load_board("rpi4"), "39LX0DLJH1")
+
+
+def test_a_phone_needs_no_file_as_adb_may_have_only_one():
+    board = load_board("pixel-8")
+    assert choose_device(Bench(), board, None) == Device(board="pixel-8", name="pixel-8")
+
+
 def test_an_address_needs_no_file():
     device = choose_device(Bench(), load_board("rpi4"), "pi@198.51.100.9")
     assert (device.board, device.host) == ("rpi4", "pi@198.51.100.9")

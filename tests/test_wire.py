@@ -1,5 +1,6 @@
 import io
 import struct
+import zlib
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ def test_frames_sent_back_to_back_arrive_as_they_were(first, blob, second, other
 
 @given(st.binary(max_size=200).filter(lambda junk: MAGIC not in junk + MAGIC[:3]))
 def test_a_greeting_before_the_first_frame_is_skipped_if_allowed(greeting):
-    frame = Frame({"id": 1}, b"EPF1")
+    frame = Frame({"id": 1}, b"EPF2")
     stream = Stream(greeting + pack(frame))
     assert read_frame(stream.read, greeting_limit_bytes=200) == frame
 
@@ -70,5 +71,15 @@ def test_a_frame_longer_than_the_limits_is_refused_before_it_is_read(lengths):
 
 @pytest.mark.parametrize("text", [b"[1]", b"{", b"\xff\xfe", b"1", b"[" * 100000])
 def test_json_that_is_no_object_is_refused(text):
+    lengths = struct.pack("<II", len(text), 0)
+    crc = struct.pack("<I", zlib.crc32(lengths + text))
     with pytest.raises(DeviceError, match="JSON"):
-        read_frame(Stream(MAGIC + struct.pack("<II", len(text), 0) + text).read)
+        read_frame(Stream(MAGIC + lengths + crc + text).read)
+
+
+@given(MESSAGES, st.binary(), st.data())
+def test_a_frame_with_any_bit_changed_never_passes(message, blob, data):
+    packed = bytearray(pack(Frame(message, blob)))
+    packed[data.draw(st.integers(0, len(packed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(DeviceError):
+        read_frame(Stream(bytes(packed)).read)

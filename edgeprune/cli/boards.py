@@ -45,6 +45,8 @@ def _features(board: Board) -> str:
         "asimddp": "int8 dot product",
         "i8mm": "int8 matrix product",
     }
+    if "i8mm" in board.cpu.features:  # it never comes without the lesser one
+        del words["asimddp"]
     return ": " + ", ".join(word for key, word in words.items() if key in board.cpu.features)
 
 

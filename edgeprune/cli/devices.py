@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from edgeprune.bench import Device, load_bench
+from edgeprune.board import board_names, load_board
 from edgeprune.cli.options import json_option, print_json
 from edgeprune.errors import ConfigError, HostKeyError
 from edgeprune.ssh.host_keys import HostKey, check_host_key, trust_host_key, trusted_key
@@ -39,10 +40,9 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
     for device in found:
         key = trusted_key(device.name) if device.host else None
         shown = f"{key.type} {key.fingerprint}" if key else "no host key trusted yet"
-        click.echo(
-            f"{device.name:<16}{device.board:<16}{device.host or 'this machine':<24}", nl=False
-        )
-        click.echo(shown if device.host else "")
+        where = device.host or device.serial or "this machine"
+        click.echo(f"{device.name:<16}{device.board:<16}{where:<24}", nl=False)
+        click.echo(shown if device.host and _has_host_key(device) else "")
 
 
 @devices.command(epilog="Example: edgeprune devices trust desk-pi --fingerprint SHA256:2fQe...")
@@ -115,6 +115,12 @@ def _decision(fingerprints: tuple[str, ...], yes: bool) -> Callable[[str, HostKe
                 raise HostKeyError(f"{name}: not trusted, as you said")
 
     return decide
+
+
+def _has_host_key(device: Device) -> bool:
+    """Whether it is reached over ssh; a board that is unknown is another command's business."""
+    known = device.board in board_names()
+    return not known or load_board(device.board).transport.use == "ssh"
 
 
 def _entry(device: Device) -> dict[str, object]:

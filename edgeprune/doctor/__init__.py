@@ -17,11 +17,12 @@ from edgeprune.doctor import probes
 from edgeprune.doctor.check import FAULTS, NEEDED_FOR, Check, Scope, checked, one_line
 from edgeprune.doctor.packages import package_checks
 from edgeprune.errors import ConfigError
+from edgeprune.glibc import APT_PACKAGES
 from edgeprune.transports.base import TRANSPORTS
 
 __all__ = ["NEEDED_FOR", "Check", "Diagnosis", "Readiness", "diagnose"]
 
-_APT = "apt-get install qemu-user libc6-arm64-cross libstdc++6-arm64-cross"
+_APT = f"apt-get install qemu-user {APT_PACKAGES}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ def diagnose(bench_file: Path | None = None) -> Diagnosis:
         ),
         checked("qemu-aarch64", "emulated", probes.qemu_version, _APT),
         checked("arm64 libraries", "emulated", probes.arm64_libraries, _APT),
+        checked(
+            "glibc for phones", "adb", probes.phone_libraries, f"apt-get install {APT_PACKAGES}"
+        ),
         checked("instruction counting", "emulated", probes.counting, _APT),
     )
     boards = tuple(_readiness(name, checks, bench) for name in _names())
@@ -105,6 +109,8 @@ def _readiness(name: str, checks: Sequence[Check], bench: Bench) -> Readiness:
         scopes.add("emulated")
     elif board.transport.use == "ssh":
         scopes.add("ssh")
+    elif board.transport.use == "adb":
+        scopes.add("adb")
     # Several parts may need the same command: it is named once.
     needs = [
         check.fix or check.found
@@ -115,7 +121,7 @@ def _readiness(name: str, checks: Sequence[Check], bench: Bench) -> Readiness:
 
 
 def _device_needs(board: Board, bench: Bench) -> list[str]:
-    if board.transport.use in ("local", "qemu"):
+    if board.transport.use in ("local", "qemu", "adb"):  # adb takes the phone that is plugged in
         return []
     if any(device.board == board.name for device in bench.devices.values()):
         return []

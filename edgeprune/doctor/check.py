@@ -9,12 +9,13 @@ from typing import Literal
 from edgeprune.errors import EdgepruneError
 
 State = Literal["ok", "missing", "broken"]
-Scope = Literal["local", "emulated", "ssh", "keras", "quantize", "example"]
+Scope = Literal["local", "emulated", "ssh", "adb", "keras", "quantize", "example"]
 
 NEEDED_FOR: dict[Scope, str] = {
     "local": "every board",
     "emulated": "emulated boards",
     "ssh": "boards reached by ssh",
+    "adb": "phones",
     "keras": "Keras and SavedModel files",
     "quantize": "--quantize",
     "example": "edgeprune example",

@@ -115,6 +115,16 @@ def arm64_libraries() -> str:
         raise FileNotFoundError(str(error)) from error
 
 
+def phone_libraries() -> str:
+    """The C and C++ libraries that are pushed to a phone."""
+    from edgeprune import glibc
+
+    try:
+        return f"{len(glibc.bundle('aarch64'))} files in {glibc.folder('aarch64')}"
+    except DeviceError as error:
+        raise FileNotFoundError(str(error)) from error
+
+
 def counting() -> str:
     """Runs the agent on the emulated core, with the plug-in that counts: all parts at once."""
     from edgeprune.agents import build

@@ -68,6 +68,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         EdgepruneError: See :mod:`edgeprune.errors`; nothing is left behind.
     """
     from edgeprune.load.sniff import sniff
+    from edgeprune.push.programs import needed_libraries
     from edgeprune.report import history
     from edgeprune.report.folder import output_folder
     from edgeprune.run import check_meters
@@ -84,6 +85,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             check_meters(energy, way)
             agent = build.agent(board.agent.target)
             library = runtime.library(board.cpu.isa, board.runtime.version)
+            needed_libraries(board)
         done = compress_within_limit(request, resolved_cpu(board.cpu), progress)
         variants = _write_variants(done, folder)
         with TRANSPORTS.get(board.transport.use)(board, device) as transport:

@@ -32,8 +32,8 @@ def measure(
         DeviceError: The device or the way to it failed.
         VerifyError: The reference computes no numbers, so that nothing can be compared.
     """
-    from edgeprune.push import push
     from edgeprune.push.packed import push_models
+    from edgeprune.push.programs import push_programs
     from edgeprune.run import Pushed, run
 
     measured = {variant.name: variant for variant in variants if variant.measured}
@@ -43,16 +43,15 @@ def measure(
             for name, variant in measured.items()
         }
     with progress.stage("push"):
-        programs = push(transport, [agent, library.path])
+        agent_path, runtime_path = push_programs(transport, agent, library.path)
         files = [variant.file for variant in measured.values()]
-        models = push_models(transport, programs[0].path, files, progress.say)
-        paths = [item.path for item in (*programs, *models)]
+        models = push_models(transport, agent_path, files, progress.say)
     with progress.stage("run"):
         pushed = Pushed(
-            agent=paths[0],
-            runtime=paths[1],
+            agent=agent_path,
+            runtime=runtime_path,
             runtime_version=f"LiteRT {library.version} (sha256 {library.sha256[:12]})",
-            models=dict(zip(measured, paths[2:], strict=True)),
+            models={name: item.path for name, item in zip(measured, models, strict=True)},
             cpus=transport.device.cpus,
         )
         samples = {name: comparison.samples for name, comparison in wanted.items()}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import shlex
 import threading
 import time
-from collections.abc import Mapping, Sequence
 
-from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout
+from edgeprune.errors import DeviceError, DeviceTimeout
+from edgeprune.shell_line import STARTED, WORDS_BYTES, kill_line
 from edgeprune.ssh.link import Link
 from edgeprune.ssh.login import BROKEN
 
@@ -17,59 +15,6 @@ CHUNK_BYTES = 1 << 18  # measured best of 32 KiB to 1 MiB; paramiko cuts it into
 _KILL_TIMEOUT_S = 5.0
 _GRACE_S = 0.5
 _GREETING_BYTES = 64 << 10
-_LAST_WORDS_BYTES = 64 << 10
-_MARK = re.compile(rb"edgeprune:(\d+)\n")
-
-
-def shell_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
-    r"""The command line that makes any login shell run exactly ``argv``.
-
-    It prints ``edgeprune:<its process number>`` before the program starts: what a login shell
-    greets with ends there, and the number is what a kill needs. It stays the program's parent,
-    so that a program ended by signal n is seen as exit status 128 + n.
-
-    Raises:
-        ConfigError: A token holds a newline or NUL or is not UTF-8, or a variable's name is none.
-
-    >>> shell_line(["ls", "a b"])
-    'exec sh -c \'echo edgeprune:$$; \'"\'"\'ls\'"\'"\' \'"\'"\'a b\'"\'"\'; exit $?\''
-    """
-    variables = dict(env or {})
-    for token in (*argv, *variables.values()):
-        if "\n" in token or "\0" in token:
-            raise ConfigError(f"{token!r} holds a newline or NUL, which no device is sent: rename")
-        try:
-            token.encode()
-        except UnicodeEncodeError as error:
-            raise ConfigError(f"{token!r} is not UTF-8, which no device is sent: rename") from error
-    for name in variables:
-        if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is None:
-            raise ConfigError(f"{name!r} is no name of an environment variable")
-    exports = "".join(f"export {name}={shlex.quote(variables[name])}; " for name in variables)
-    # shlex leaves harmless words bare; a bare `A=b` or `if` in the first place is not harmless.
-    first = argv[0] if shlex.quote(argv[0]) == argv[0] else None
-    words = shlex.join(argv) if first is None else f"'{first}' {shlex.join(argv[1:])}".rstrip()
-    return "exec sh -c " + shlex.quote(f"echo edgeprune:$$; {exports}{words}; exit $?")
-
-
-def kill_line(shell: int) -> str:
-    """The command line that kills a shell and all that it started.
-
-    OpenSSH makes every session a process group. Dropbear does not: there the tree is walked, each
-    parent stopped first, so that it starts nothing more while its children are looked for.
-
-    Args:
-        shell: The number that :func:`shell_line` printed.
-    """
-    # /proc/PID/stat is "pid (any name) state ppid ...". Source: proc(5).
-    tree = (
-        'tree() { kill -STOP "$1"; for stat in /proc/[0-9]*/stat; do '
-        '{ read -r line < "$stat"; } 2>/dev/null || continue; '
-        "rest=${line##*) }; rest=${rest#? }; "
-        '[ "${rest%% *}" != "$1" ] || tree "${line%% *}"; done; kill -9 "$1"; }'
-    )
-    script = f"kill -9 -{shell} 2>/dev/null || {{ {tree}; tree {shell}; }}"
-    return "exec sh -c " + shlex.quote(script)
 
 
 class Program:
@@ -80,7 +25,7 @@ class Program:
     """
 
     def __init__(self, link: Link, line: str, timeout_s: float) -> None:
-        """Starts ``line``, made by :func:`shell_line`, and waits until its shell runs.
+        """Starts ``line``, made by ``shell_line``, and waits until its shell runs.
 
         Raises:
             DeviceTimeout: It did not start within ``timeout_s`` seconds.
@@ -96,7 +41,7 @@ class Program:
             self._session.exec_command(line)
         self._pump = threading.Thread(target=self._pump_stderr, daemon=True)
         self._pump.start()
-        while (mark := _MARK.search(self._ahead)) is None:
+        while (mark := STARTED.search(self._ahead)) is None:
             part = self._receive(1 << 16, deadline_s)
             if not part or len(self._ahead) > _GREETING_BYTES:
                 words = self._ahead.decode(errors="replace").strip() or self._last_words()
@@ -241,7 +186,7 @@ class Program:
                 if not part:
                     return
                 self._words += part
-                del self._words[:-_LAST_WORDS_BYTES]
+                del self._words[:-WORDS_BYTES]
 
     def _ended(self) -> DeviceError:
         self._session.status_event.wait(2.0)

@@ -12,16 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from edgeprune import cpuinfo, paths
+from edgeprune import cpuinfo, glibc, paths
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.pipes import Child, append_file, run_to_end
 from edgeprune.transports.base import TRANSPORTS, Channel, Completed, Transport
 from edgeprune.zig import compile_c
 
 _QEMU = "qemu-aarch64"
-_LIBRARIES = Path("/usr/aarch64-linux-gnu/lib")
-_NEEDED = ("ld-linux-aarch64.so.1", "libc.so.6", "libstdc++.so.6", "libgcc_s.so.1")
-_APT = "apt-get install qemu-user libc6-arm64-cross libstdc++6-arm64-cross"
+_ISA = "aarch64"
+_APT = f"apt-get install qemu-user {glibc.APT_PACKAGES}"
 
 
 class QemuChannel(Channel):
@@ -72,9 +71,7 @@ class Qemu(Transport):
         """
         if shutil.which(_QEMU) is None:
             raise DeviceError(f"{_QEMU} is not installed: {_APT}")
-        missing = [name for name in _NEEDED if not (_LIBRARIES / name).exists()]
-        if missing:
-            raise DeviceError(f"{_LIBRARIES} has no {', '.join(missing)}: {_APT}")
+        glibc.bundle(_ISA)
         self._root = _make_root(self.board.cpu.core, self.board.cpu.features)
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
@@ -137,7 +134,7 @@ def _make_root(core: str, features: Sequence[str]) -> Path:
         known = ", ".join(cpuinfo.PARTS)
         raise ConfigError(f"cpu.core {core!r} cannot be emulated; known cores: {known}")
     text = cpuinfo.cpuinfo_text(core, features, cores=1)
-    digest = hashlib.sha256((text + str(_LIBRARIES)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256((text + str(glibc.folder(_ISA))).encode()).hexdigest()[:12]
     root = paths.cache_folder() / "qemu" / f"{core}-{digest}"
     if root.is_dir():
         return root
@@ -145,7 +142,7 @@ def _make_root(core: str, features: Sequence[str]) -> Path:
         made = aside / "root"
         (made / "proc").mkdir(parents=True)
         (made / "proc" / "cpuinfo").write_text(text)
-        (made / "lib").symlink_to(_LIBRARIES)
+        (made / "lib").symlink_to(glibc.folder(_ISA))
         try:
             made.rename(root)
         except OSError:

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.shell_line import shell_line
 from edgeprune.ssh.config import Hop, route_to
 from edgeprune.ssh.host_keys import HostKey, check_host_key
 from edgeprune.ssh.link import Link
 from edgeprune.ssh.login import connect
-from edgeprune.ssh.program import CHUNK_BYTES, Program, shell_line
+from edgeprune.ssh.program import CHUNK_BYTES, Program
 from edgeprune.transports.base import TRANSPORTS, Channel, Completed, Transport
 
 _START_TIMEOUT_S = 10.0

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import time
+import zlib
 from pathlib import Path
 
 import agent_rig
@@ -36,7 +37,9 @@ def talker(agent):
 
 def ask(child, text, blob=b""):
     """Sends JSON text as it is, and returns the answer's message."""
-    child.write(b"EPF1" + struct.pack("<II", len(text), len(blob)) + text + blob, 10)
+    lengths = struct.pack("<II", len(text), len(blob))
+    crc = struct.pack("<I", zlib.crc32(lengths + text + blob))
+    child.write(b"EPF2" + lengths + crc + text + blob, 10)
     return receive(child).message
 
 
@@ -218,6 +221,7 @@ def test_any_json_bytes_in_a_good_frame_get_an_answer(talker, text, blob):
     assert answer["ok"] is False and answer["error"] and "\n" not in answer["error"]
 
 
+CRC = bytes(4)
 VALID = pack(Frame({"id": 1, "cmd": "hello"}))
 
 
@@ -235,10 +239,11 @@ def test_junk_ends_the_agent_cleanly(agent, junk, keep):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"GET / HTTP/1.1\r\n", "does not begin with EPF1"),
-        (b"EPF1" + struct.pack("<II", (16 << 20) + 1, 0), "longer than"),
-        (b"EPF1" + struct.pack("<II", 2, (1 << 30) + 1), "longer than"),
-        (b"EPF1" + struct.pack("<II", 0xFFFFFFFF, 0xFFFFFFFF), "longer than"),
+        (b"GET / HTTP/1.1\r\n", "does not begin with EPF2"),
+        (VALID[:-1] + b"!", "its CRC differs"),
+        (b"EPF2" + struct.pack("<II", (16 << 20) + 1, 0) + CRC, "longer than"),
+        (b"EPF2" + struct.pack("<II", 2, (1 << 30) + 1) + CRC, "longer than"),
+        (b"EPF2" + struct.pack("<II", 0xFFFFFFFF, 0xFFFFFFFF) + CRC, "longer than"),
     ],
 )
 def test_bytes_that_are_no_frame_end_the_agent_with_a_message(agent, data, words):

@@ -11,6 +11,7 @@ import agent_rig
 import numpy as np
 import pytest
 
+from edgeprune import glibc
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
 from edgeprune.bench import Device
@@ -140,7 +141,7 @@ def test_missing_parts_are_named_with_the_command_that_installs_them(board, monk
     with pytest.raises(DeviceError, match="qemu-aarch64 is not installed: apt-get install"):
         transport(board).open()
     monkeypatch.undo()
-    monkeypatch.setattr(qemu, "_LIBRARIES", tmp_path)
+    monkeypatch.setattr(glibc, "folder", lambda isa: tmp_path)
     with pytest.raises(DeviceError, match=r"has no ld-linux.*: apt-get install .*arm64-cross"):
         transport(board).open()
 

@@ -14,9 +14,9 @@ from ssh_rig import PASSWORD, make_key, sh
 
 from edgeprune.cli.devices import devices
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, HostKeyError
+from edgeprune.shell_line import kill_line, shell_line
 from edgeprune.ssh.config import route_to
 from edgeprune.ssh.host_keys import known_keys_file, trust_host_key, trusted_key
-from edgeprune.ssh.program import kill_line, shell_line
 
 pytestmark = [pytest.mark.device, pytest.mark.usefixtures("home")]
 NASTY = [
