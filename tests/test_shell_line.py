@@ -1,5 +1,6 @@
 import socket
 import subprocess
+import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,6 +42,7 @@ def test_input_that_the_program_leaves_is_taken_so_that_nothing_printed_is_lost(
     with near, subprocess.Popen(["sh", "-c", line], stdin=far, stdout=far, stderr=far) as shell:
         far.close()
         near.sendall(bytes(50_000))
+        time.sleep(1.0)  # were the input not taken, the socket would be closed on it by now
         found = b""
         while not found.endswith(f"{MARK}7\nerr\n{MARK}".encode()):
             part = near.recv(1000)
