@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy_resnet8 import SHARED, decoded
+from cifar10 import SHARED, decoded
 from prediction import EmulatedBoard
 
 from edgeprune.artifacts import Dataset, Loaded
