@@ -128,7 +128,7 @@ class Measuring:
         weights = wanted(prunable_weights(copied, spec.layers), spec)
         training = (self.data.x_train, self.data.y_train)
         found = layer_shares(
-            copied, weights, layers_of(weights, self.dense), spec, training, self.board.cpu
+            copied, weights, layers_of(weights, self.dense), spec, training, cpu=self.board.cpu
         )
         masks = Masks(copied, weights, {one.name: one.sparsity for one in found})
         masks.update()
