@@ -1,16 +1,15 @@
 """What masks cost a training step: dense, edgeprune, and tensorflow-model-optimization (tfmot).
 
-Masks are made anew every 100 steps, or every step, and the time of that is counted. Blocks of steps
-of all kinds take turns, so that a busy machine slows all of them; the medians of the ratios to the
-dense block before are printed, of wall time and of processor time over all threads. tfmot knows
-Keras 2 only.
+Masks are made anew every 100 steps, or every step, and the time of that is counted. Short blocks of
+steps of all kinds take turns, so that a busy machine slows all of them; a round has as many of them
+as the masks need to be made anew. The medians of the rounds' ratios to the dense steps of the same
+round are printed, of wall time and of processor time over all threads. tfmot knows Keras 2 only.
 
-    python benchmarks/mask_overhead.py [--flavour tf_keras] [--nets mlp] [--rounds 9]
+    python benchmarks/mask_overhead.py [--flavour tf_keras] [--nets mlp] [--every 100] [--rounds 9]
 """
 
 import argparse
 import os
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,10 +23,8 @@ from edgeprune.prune.api import masks as masks_of
 from edgeprune.prune.schedules.gradual import cubic_sparsity
 
 BATCH = 32
-STEPS = {100: 100, 1: 10}
-"""Steps of a block, by how often masks are made anew."""
-
-DENSE_STEPS = 20
+STEPS = 10
+"""Of a block."""
 
 WARM_UP = 3
 
@@ -122,7 +119,9 @@ def timed(block: Callable[[int], None], steps: int) -> tuple[float, float]:
     )
 
 
-def measure(keras: Any, make: Any, shape: tuple[int, ...], wishes: argparse.Namespace) -> None:
+def measure(
+    keras: Any, make: Any, shape: tuple[int, ...], every: int, wishes: argparse.Namespace
+) -> None:
     """Prints a line per kind of one network."""
     tf = import_tensorflow()
     rng = np.random.default_rng(0)
@@ -131,37 +130,36 @@ def measure(keras: Any, make: Any, shape: tuple[int, ...], wishes: argparse.Name
         tf.constant(rng.integers(0, 10, BATCH)),
     )
     dense_step = stepper(keras, make(keras), *batch)
-    kinds: dict[tuple[str, int], Callable[[int], None]] = {}
-    for every in STEPS:
-        kinds["edgeprune", every] = ours(keras, make, wishes.sparsity, every, batch)
-        if wishes.flavour == "tf_keras":
-            kinds["tfmot", every] = theirs(keras, make, wishes.sparsity, every, batch)
+    kinds: dict[str, Callable[[int], None]] = {}
+    kinds["edgeprune"] = ours(keras, make, wishes.sparsity, every, batch)
+    if wishes.flavour == "tf_keras":
+        kinds["tfmot"] = theirs(keras, make, wishes.sparsity, every, batch)
 
     def dense(steps: int) -> None:
         for _ in range(steps):
             dense_step()
 
-    for block in (dense, *kinds.values()):
+    kinds = {"dense": dense, **kinds}
+    for block in kinds.values():
         block(WARM_UP)
-    ratios: dict[tuple[str, int], list[tuple[float, float]]] = {key: [] for key in kinds}
-    base = []
+    rounds = []
     for _ in range(wishes.rounds):
-        for key, block in kinds.items():
-            steps = STEPS[key[1]]
-            before, here = timed(dense, DENSE_STEPS), timed(block, steps)
-            base.append(before)
-            ratios[key].append((here[0] / before[0], here[1] / before[1]))
-    walls, works = zip(*base, strict=True)
-    name = f"{make.__name__}, {wishes.flavour}"
+        found = {name: np.zeros(2) for name in kinds}
+        for _ in range(max(1, every // STEPS)):
+            for name, block in kinds.items():
+                found[name] += timed(block, STEPS)
+        rounds.append(found)
+    count = max(1, every // STEPS)
+    wall, work = np.median([one["dense"] / count for one in rounds], axis=0)
     print(
-        f"{name}: dense {statistics.median(walls):.2f} ms a step, "
-        f"{statistics.median(works):.2f} ms of processor time",
+        f"{make.__name__}, {wishes.flavour}: dense {wall:.2f} ms a step, {work:.2f} ms of "
+        "processor time",
         flush=True,
     )
-    for (who, every), found in ratios.items():
-        wall, work = (statistics.median(part) for part in zip(*found, strict=True))
+    for name in list(kinds)[1:]:
+        wall, work = np.median([one[name] / one["dense"] for one in rounds], axis=0)
         print(
-            f"    {who:9} masks every {every:3}: {wall:6.3f} x wall {work:6.3f} x processor",
+            f"    {name:9} masks every {every:3}: {wall:6.3f} x wall {work:6.3f} x processor",
             flush=True,
         )
 
@@ -171,13 +169,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--flavour", choices=("tf_keras", "keras"), default="tf_keras")
     parser.add_argument("--nets", nargs="+", default=["resnet8", "mlp"])
+    parser.add_argument("--every", nargs="+", type=int, default=[100, 1])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--sparsity", type=float, default=0.8)
     wishes = parser.parse_args()
     keras = import_keras(wishes.flavour)
     for make, shape in ((resnet8, (32, 32, 3)), (mlp, (784,))):
         if make.__name__ in wishes.nets:
-            measure(keras, make, shape, wishes)
+            for every in wishes.every:
+                measure(keras, make, shape, every, wishes)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """One-shot pruning from 512 unlabelled calibration images: second order against simple criteria.
 
 Every convolution and dense layer is pruned to the same sparsity, nothing is trained. Prints top-1
-on the 2,000 CIFAR-10 test images: the mean over three draws of the calibration images, and each,
-as pruned and after the recovery (batch normalization measured anew, biases corrected) that every
-method gets alike. ``taylor`` alone sees labels. Networks: MLPerf Tiny's ResNet-8 (Keras 2), and a
-separable network (Keras 3) that is trained here first. Last come time and memory for a network of
-2 M parameters. Finished runs are kept in FOLDER and not done again.
+on the test images: the mean over three draws of the calibration images, and each, as pruned and
+after the recovery (batch normalization measured anew, biases corrected) that every method gets
+alike. ``taylor`` alone sees labels. Networks: MLPerf Tiny's ResNet-8 (Keras 2, CIFAR-10), LeNet-5
+(MNIST) and a separable network (CIFAR-10), both of Keras 3 and trained here first. Last come time
+and memory for a network of 2 M parameters. Finished runs are kept in FOLDER and not done again.
 
-    python benchmarks/one_shot.py FOLDER [resnet8] [separable] [time] [--draws 3]
+    python benchmarks/one_shot.py FOLDER [resnet8] [lenet5] [separable] [time] [--draws 3]
 """
 
 import argparse
@@ -21,21 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy_resnet8 import SHARED, decoded
+from cifar10 import SHARED, decoded
 
 from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.keras_model import prunable_weights
 from edgeprune.prune.one_shot import one_shot
 from edgeprune.prune.recovery import re_estimate_batch_norm
-from edgeprune.recipe import RECOVERIES
+from edgeprune.recipe.prune_table import RECOVERIES
 
 METHODS = ("random", "batch_norm_scale", "magnitude", "wanda", "taylor", "second_order")
 SPARSITIES = (0.5, 0.6, 0.7, 0.8)
 SAMPLES = 512
 THREADS = 2
-EPOCHS = 6
-PARTS = ("resnet8", "separable", "time")
+EPOCHS = {"separable": 6, "lenet5": 2}
+PARTS = ("resnet8", "lenet5", "separable", "time")
 
 
 def main() -> None:
@@ -64,16 +64,26 @@ def main() -> None:
     if not images.exists():
         decoded(SHARED / "data" / "cifar10.npz", images)
     data = dict(np.load(images))
+    if wishes.parts[0] == "lenet5":
+        data = digits()
     kept = Kept(wishes.folder / f"{wishes.parts[0]}.json")
     if wishes.parts[0] == "resnet8":
         path = SHARED / "models" / "pretrainedResnet.h5"
         with quiet():
             model = import_keras("tf_keras").models.load_model(path, compile=False)
         table("resnet8", model, data, kept, wishes)
-    elif wishes.parts[0] == "separable":
-        table("separable", trained(separable(), data, wishes.folder), data, kept, wishes)
+    elif wishes.parts[0] in NETS:
+        name = wishes.parts[0]
+        table(name, trained(name, data, wishes.folder), data, kept, wishes)
     else:
         timing(data)
+
+
+def digits() -> dict[str, Any]:
+    """20,000 training and all test images of MNIST, ``(n, 28, 28, 1)``."""
+    found = dict(np.load(SHARED / "data" / "mnist.npz"))
+    arrays = {name: found[name][:20_000] for name in found}
+    return {name: a[..., None] if name.startswith("x") else a for name, a in arrays.items()}
 
 
 class Kept:
@@ -180,19 +190,43 @@ def separable() -> Any:
     return keras.Model(inputs, outputs)
 
 
-def trained(model: Any, data: dict[str, Any], folder: Path) -> Any:
+def lenet5() -> Any:
+    """430,000 parameters, no batch normalization. Source: LeCun et al. 1998, Caffe's variant."""
+    keras = import_keras("keras")
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(20, 5),
+            layers.MaxPooling2D(),
+            layers.Conv2D(50, 5),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(500, activation="relu"),
+            layers.Dense(10),
+        ]
+    )
+
+
+NETS = {"separable": separable, "lenet5": lenet5}
+
+
+def trained(name: str, data: dict[str, Any], folder: Path) -> Any:
     """Trained on the 20,000 images for a few epochs, or as kept in the folder."""
     keras = import_keras("keras")
-    path = folder / "separable.weights.h5"
+    model = NETS[name]()
+    path = folder / f"{name}.weights.h5"
     if path.exists():
         model.load_weights(path)
         return model
-    steps = EPOCHS * (len(data["x_train"]) // 128)
+    steps = EPOCHS[name] * (len(data["x_train"]) // 128)
     model.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    model.fit(data["x_train"], data["y_train"], batch_size=128, epochs=EPOCHS, verbose=0)
+    model.fit(data["x_train"], data["y_train"], batch_size=128, epochs=EPOCHS[name], verbose=0)
     with quiet():
         model.save_weights(path)
     return model

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from edgeprune.keras_flavours import import_keras
-from edgeprune.prune.api import candidates
 from edgeprune.prune.fine_tune import Task, fine_tune
 from edgeprune.prune.keras_model import Weight, prunable_weights
 from edgeprune.prune.masking import Masks, magnitudes
 from edgeprune.prune.plan import sparsities
+from edgeprune.prune.shares import candidates
 from edgeprune.prune.spec import PruneSpec
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"

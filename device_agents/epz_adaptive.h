@@ -9,6 +9,7 @@
 #include "epz_stream.h"
 
 enum { ADAPTIVE_ROW = 4096, ADAPTIVE_RING = 8192, ADAPTIVE_NODES = 512, ADAPTIVE_NEAR = 5 };
+enum { ADAPTIVE_CHARGED = 4096 }; /* elements that are counted at once */
 
 struct opinion {
     uint16_t p; /* that the bit is 1, in 65536ths */

@@ -10,6 +10,7 @@ void stream_open(struct epz_stream *stream, const struct epz_ends *ends)
     stream->wrong = NULL;
     stream->in_at = stream->in_bytes = stream->out_bytes = 0;
     stream->crc = 0;
+    stream->taken = stream->charged = 0;
     stream->held = 0;
     stream->held_bits = 0;
     sha256_begin(&stream->sha);
@@ -44,6 +45,7 @@ uint32_t stream_byte(struct epz_stream *stream)
     }
     unsigned char byte = stream->in[stream->in_at++];
     stream->crc = crc32_after(stream->crc, byte);
+    stream->taken++;
     return byte;
 }
 
@@ -93,6 +95,15 @@ uint64_t stream_number(struct epz_stream *stream)
     }
     stream_fail(stream, "a number has a form that no packer writes");
     return 0;
+}
+
+void stream_charge(struct epz_stream *stream, uint64_t elements)
+{
+    enum { FREE = 16384, MOST_PER_BYTE = 256 };
+    stream->charged += elements;
+    if (stream->charged > FREE + MOST_PER_BYTE * stream->taken) {
+        stream_fail(stream, "far more elements than its bytes may stand for");
+    }
 }
 
 void stream_put(struct epz_stream *stream, unsigned char byte)

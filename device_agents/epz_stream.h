@@ -28,6 +28,8 @@ struct epz_stream {
     unsigned char in[EPZ_CHUNK];
     size_t in_at, in_bytes;
     uint32_t crc; /* of all that was read */
+    uint64_t taken; /* bytes read */
+    uint64_t charged; /* elements counted against them */
     uint32_t held; /* bits of the last byte that were not taken yet, the next one lowest */
     unsigned held_bits;
     unsigned char out[EPZ_CHUNK];
@@ -48,6 +50,10 @@ void stream_drop_bits(struct epz_stream *stream);
 void stream_align(struct epz_stream *stream);
 /* A number in LEB128, below 2^35. */
 uint64_t stream_number(struct epz_stream *stream);
+
+/* Counts elements about to be made that may take less than a bit each. More than the bytes read so
+ * far may stand for are an error, or a few bytes could keep a device busy for hours. */
+void stream_charge(struct epz_stream *stream, uint64_t elements);
 
 void stream_put(struct epz_stream *stream, unsigned char byte);
 void stream_flush(struct epz_stream *stream);

@@ -111,6 +111,9 @@ static void unpack_adaptive(struct weights *state, struct epz_stream *stream, ui
     stream_align(stream);
     adaptive_begin(adaptive, stream, row, stride, state->symbols > 0 ? state->symbols : 1);
     for (uint64_t made = 0; made < count && stream->wrong == NULL; made++) {
+        if (made % ADAPTIVE_CHARGED == 0) {
+            stream_charge(stream, count - made < ADAPTIVE_CHARGED ? count - made : ADAPTIVE_CHARGED);
+        }
         if (state->zeros && !adaptive_occupied(adaptive, stream)) {
             put(state, stream, 0);
             continue;

@@ -136,6 +136,41 @@ class PrunedTensor:
 
 
 @dataclass(frozen=True)
+class LayerShare:
+    """What one layer got of the sparsity, and what was known of it when that was decided.
+
+    Attributes:
+        name: Layer path and weight name.
+        weights: How many.
+        pattern: What prunes it.
+        sparsity: Share of zeros that it got.
+        output_error: Share of the energy of its outputs that is lost, on training samples, in
+            [0, 1]; what allocations weigh against cost. None if not measured.
+        loss_increase: Of the mean loss on training samples, with only this layer pruned so and
+            nothing trained; between measured points on a straight line. May be negative; None if
+            not measured.
+        instructions: Predicted for the layer if it runs sparse; None where no sparse kernel does,
+            or without costs of the board.
+        sparsities: Shares of zeros that were looked at, rising from 0.
+        output_errors: At each of them; empty if not measured.
+        loss_increases: Likewise.
+        instructions_at: Likewise.
+    """
+
+    name: str
+    weights: int
+    pattern: str
+    sparsity: float
+    output_error: float | None = None
+    loss_increase: float | None = None
+    instructions: float | None = None
+    sparsities: tuple[float, ...] = ()
+    output_errors: tuple[float, ...] = ()
+    loss_increases: tuple[float, ...] = ()
+    instructions_at: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Pruned:
     """A model after the prune stage.
 
@@ -148,6 +183,7 @@ class Pruned:
         control: The dense model trained exactly as long, on the same batches; None if not trained.
         notes: Lines for the report.
         groups: Channels that were removed before, by group; empty where none were to go.
+        shares: What each layer got, in model order; empty where all got the same.
     """
 
     model: Loaded
@@ -158,6 +194,7 @@ class Pruned:
     control: Loaded | None = None
     notes: tuple[str, ...] = ()
     groups: tuple[ChannelGroup, ...] = ()
+    shares: tuple[LayerShare, ...] = ()
 
     @property
     def keras(self) -> Any:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from edgeprune.board import Cpu
 from edgeprune.explain import explain, has_sparse_kernels
 from edgeprune.forecast import forecast
-from edgeprune.recipe import PruneTable, Recipe
+from edgeprune.recipe import Recipe
+from edgeprune.recipe.prune_table import PruneTable
 
 DOT_PRODUCT = "asimddp"
 """Linux's name for the instructions that make integer arithmetic cheap on Arm, as SDOT."""

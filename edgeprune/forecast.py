@@ -16,7 +16,8 @@ from edgeprune.artifacts import Loaded, ModelFile
 from edgeprune.board import Cpu
 from edgeprune.explain import Forecast, explain
 from edgeprune.prune import prune
-from edgeprune.recipe import PruneTable
+from edgeprune.prune.spec import MEASURED_ALLOCATIONS
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import stored_dense
 
@@ -29,12 +30,15 @@ def forecast(tflite: bytes, table: PruneTable, cpu: Cpu) -> Forecast:
 
     Args:
         tflite: Any storage; sparse tensors are decoded first.
-        table: How to prune; ``sparsity`` 0 leaves the zeros that are there.
+        table: How to prune; ``sparsity`` 0 leaves the zeros that are there. Allocations that need
+            data count as uniform, which ``cost_aware`` costs no more than.
         cpu: The board's cores.
 
     Raises:
         ModelError: The file is damaged, or its weights are quantized and ``sparsity`` is not 0.
     """
+    if table.allocation in MEASURED_ALLOCATIONS:
+        table = dataclasses.replace(table, allocation="uniform")
     loaded = Loaded(_NO_FILE, tflite=stored_dense(tflite))
     # Which weights are zero hardly matters to the cost, and other criteria need the Keras model.
     table = dataclasses.replace(table, criterion="magnitude")

@@ -101,7 +101,7 @@ DENSE = WeightHeader(1, False, False, False, 0, (1, 2, 3))
 NOTHING = WeightHeader(1, False, True, False, 0, ())
 
 
-def _up(*steps):
+def lengths(*steps):
     """Fields of code lengths: the first one, then differences."""
     fields = [(steps[0], 4)]
     for step in steps[1:]:
@@ -149,25 +149,29 @@ HOSTILE = {
     ),
     "a copy of nothing": whole(8, head(Kind.COPY, 8)),
     "elements that do not divide": whole(
-        7, weights(Kind.HUFFMAN, 7, WeightHeader(2, False, False, False, 0, (1,)), *_up(1))
+        7, weights(Kind.HUFFMAN, 7, WeightHeader(2, False, False, False, 0, (1,)), *lengths(1))
     ),
-    "a filler of no zeros": whole(8, weights(Kind.HUFFMAN, 8, GAPS, (0, 8), *_up(1))),
+    "a filler of no zeros": whole(8, weights(Kind.HUFFMAN, 8, GAPS, (0, 8), *lengths(1))),
     "more zeros than elements": whole(
-        8, weights(Kind.HUFFMAN, 8, GAPS, (15, 8), *_up(*[0] * 15, 1), *_up(1))
+        8, weights(Kind.HUFFMAN, 8, GAPS, (15, 8), *lengths(*[0] * 15, 1), *lengths(1))
     ),
-    "a code with too few words": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(2, 0, 0), (0, 64))),
-    "a code with too many words": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(1, 0, 0), (0, 9))),
-    "a code without symbols": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(0, 0, 0), (0, 9))),
-    "a code length of 16": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(15, 1, 0), (0, 9))),
-    "a code length of -1": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *_up(0, -1, 0), (0, 9))),
+    "a code with too few words": whole(
+        8, weights(Kind.HUFFMAN, 8, DENSE, *lengths(2, 0, 0), (0, 64))
+    ),
+    "a code with too many words": whole(
+        8, weights(Kind.HUFFMAN, 8, DENSE, *lengths(1, 0, 0), (0, 9))
+    ),
+    "a code without symbols": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *lengths(0, 0, 0), (0, 9))),
+    "a code length of 16": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *lengths(15, 1, 0), (0, 9))),
+    "a code length of -1": whole(8, weights(Kind.HUFFMAN, 8, DENSE, *lengths(0, -1, 0), (0, 9))),
     "an element among zeros alone": whole(
-        8, weights(Kind.HUFFMAN, 8, NOTHING, (1, 8), *_up(1, -1))
+        8, weights(Kind.HUFFMAN, 8, NOTHING, (1, 8), *lengths(1, -1))
     ),
     "no symbols at all": whole(
         8, weights(Kind.HUFFMAN, 8, WeightHeader(1, False, False, False, 0, ()), (0, 40))
     ),
     "filled with ones": whole(
-        8, weights(Kind.HUFFMAN, 8, DENSE, *_up(1, 1, 0), *[(0, 1)] * 8, (1, 1)), b"\1" * 8
+        8, weights(Kind.HUFFMAN, 8, DENSE, *lengths(1, 1, 0), *[(0, 1)] * 8, (1, 1)), b"\1" * 8
     ),
     "a codebook entry out of range": whole(
         8, fields(Kind.HUFFMAN, 8, *CODEBOOK_OF_1, *[(1, 1)] * 300)
@@ -180,6 +184,10 @@ HOSTILE = {
     "more verbatim bits than an element has": whole(8, head(Kind.HUFFMAN, 8) + b"\0\1" + bytes(99)),
     "arithmetic of all ones": whole(8, weights(Kind.ADAPTIVE, 8, DENSE) + b"\xff" * 20),
     "a symbol outside its alphabet": whole(8, weights(Kind.ADAPTIVE, 8, DENSE) + bytes(20)),
+    "adaptive with a thousandth of a bit an element": whole(
+        1 << 22,
+        weights(Kind.ADAPTIVE, 1 << 22, GAPS, (0, 24)) + b"\xff\xff\xff\xfe" + b"\xff" * 4000,
+    ),
     "adaptive without symbols": whole(
         8, weights(Kind.ADAPTIVE, 8, WeightHeader(1, False, False, False, 0, ())) + bytes(20)
     ),

@@ -6,7 +6,7 @@ from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.explain import explain
 from edgeprune.forecast import forecast, grid
-from edgeprune.recipe import PruneTable
+from edgeprune.recipe.prune_table import PruneTable
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 
@@ -53,3 +53,10 @@ def test_sparsity_0_predicts_the_zeros_that_are_there():
 def test_quantized_weights_cannot_be_pruned():
     with pytest.raises(ModelError, match="quantized"):
         forecast(nets.eligible(0.9, "int8"), PruneTable(sparsity=0.9), A72)
+
+
+def test_allocations_that_need_data_are_forecast_as_uniform():
+    table = PruneTable(sparsity=0.9, allocation="cost_aware")
+    assert (
+        forecast(stock(), table, A72).plan == forecast(stock(), PruneTable(sparsity=0.9), A72).plan
+    )

@@ -2,21 +2,12 @@ import dataclasses
 
 import pytest
 
-from edgeprune.channels_table import ChannelLimit, ChannelsTable
 from edgeprune.errors import ConfigError
-from edgeprune.recipe import (
-    ClusterCount,
-    ClusterTable,
-    Limit,
-    PruneTable,
-    Recipe,
-    RunTable,
-    checked,
-    load_recipe,
-    recipe_names,
-    with_channels,
-    write_recipe,
-)
+from edgeprune.recipe import Recipe, checked, load_recipe, recipe_names, with_channels, write_recipe
+from edgeprune.recipe.channels_table import ChannelLimit, ChannelsTable
+from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable
+from edgeprune.recipe.prune_table import Limit, PruneTable
+from edgeprune.recipe.small_tables import RunTable
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -37,8 +28,27 @@ def test_a_sparsity_outside_its_range_is_refused(sparsity):
 
 def test_all_faults_are_named_at_once():
     recipe = Recipe(prune=PruneTable(layers="none"), run=RunTable(sessions=0, max_s=0.0))
-    with pytest.raises(ConfigError, match=r"layers 'none'.*run\.sessions.*run\.max_s"):
+    with pytest.raises(
+        ConfigError, match=r"\[prune\] layers must be.*'none'.*\[run\] sessions.*\[run\] max_s"
+    ):
         checked(recipe)
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        (PruneTable(criterion="wanda"), "the criterion wanda prunes at once: set schedule to one"),
+        (PruneTable(criterion="size"), r"\[prune\] criterion must be one of magnitude, l1, l2"),
+        (PruneTable(recovery=("luck",)), "recovery 'luck' must be one of batch_norm, bias"),
+        (PruneTable(calibration_samples=0), r"\[prune\] calibration_samples must be >= 1, got 0"),
+        (PruneTable(epochs=0), r"\[prune\] epochs must be >= 1 with the schedule gradual, got 0"),
+        (PruneTable(schedule="rigl", criterion="taylor"), "rigl drops by magnitude"),
+    ],
+)
+def test_a_criterion_that_cannot_be_is_refused(table, line):
+    with pytest.raises(ConfigError, match=line):
+        checked(Recipe(prune=table))
+    checked(Recipe(prune=PruneTable(criterion="wanda", schedule="one_shot", epochs=0)))
 
 
 def test_a_misspelt_key_is_named_with_a_suggestion(tmp_path):
@@ -49,7 +59,9 @@ def test_a_misspelt_key_is_named_with_a_suggestion(tmp_path):
 
 
 def test_the_recipe_in_force_reads_back_as_it_was(tmp_path):
-    recipe = Recipe(name="auto", why='a "quoted" reason', prune=PruneTable(sparsity=0.9, epochs=7))
+    recipe = Recipe(
+        name="auto", why='a "quoted" reason', prune=PruneTable(sparsity=0.9, epochs=7, recovery=())
+    )
     write_recipe(recipe, tmp_path / "recipe.toml")
     found = load_recipe(str(tmp_path / "recipe.toml"))
     assert dataclasses.replace(found, name="auto") == recipe
@@ -64,11 +76,14 @@ def test_a_table_for_clusters_reads_back_as_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("table", "line"),
     [
-        (ClusterTable(-1), "cluster.clusters must be >= 0, got -1"),
-        (ClusterTable(init="best"), "cluster.init must be one of linear"),
-        (ClusterTable(layers="none"), "cluster.layers must be one of paying"),
-        (ClusterTable(counts=(ClusterCount("x", -2),)), "counts of x must be >= 0, got -2"),
-        (ClusterTable(learning_rate=float("inf")), "cluster.learning_rate must be > 0 and finite"),
+        (ClusterTable(-1), r"\[cluster\] clusters must be >= 0, got -1"),
+        (ClusterTable(init="best"), r"\[cluster\] init must be one of linear"),
+        (ClusterTable(layers="none"), r"\[cluster\] layers must be one of paying"),
+        (ClusterTable(counts=(ClusterCount("x", -2),)), "counts: that of x must be >= 0, got -2"),
+        (
+            ClusterTable(learning_rate=float("inf")),
+            r"\[cluster\] learning_rate must be > 0 and finite",
+        ),
     ],
 )
 def test_clusters_out_of_range_are_refused(table, line):
@@ -116,13 +131,16 @@ def test_the_pattern_channel_is_short_for_a_table():
 @pytest.mark.parametrize(
     ("table", "line"),
     [
-        (ChannelsTable(1.0), r"channels\.pruning_ratio must be in \[0, 1\), got 1"),
-        (ChannelsTable(macs=0.0), r"channels\.macs must be in \(0, 1\], got 0"),
-        (ChannelsTable(0.5, 0.5), "either pruning_ratio or macs, got both"),
-        (ChannelsTable(scope="all"), "channels.scope must be one of local, global, got 'all'"),
-        (ChannelsTable(round_to=0), "channels.round_to must be >= 1, got 0"),
-        (ChannelsTable(limits=(ChannelLimit("x", 2),)), "the limit of x must be in"),
-        (ChannelsTable(learning_rate=0.0), "channels.learning_rate must be > 0 and finite, got 0"),
+        (ChannelsTable(1.0), r"\[channels\] pruning_ratio must be in \[0, 1\), got 1"),
+        (ChannelsTable(macs=0.0), r"\[channels\] macs must be in \(0, 1\], got 0"),
+        (ChannelsTable(0.5, 0.5), "either pruning_ratio or macs may be given"),
+        (ChannelsTable(scope="all"), r"\[channels\] scope must be one of local, global, got 'all'"),
+        (ChannelsTable(round_to=0), r"\[channels\] round_to must be >= 1, got 0"),
+        (ChannelsTable(limits=(ChannelLimit("x", 2),)), "limits: that of x must be in"),
+        (
+            ChannelsTable(learning_rate=0.0),
+            r"\[channels\] learning_rate must be > 0 and finite, got 0",
+        ),
     ],
 )
 def test_channels_out_of_range_are_refused(table, line):

@@ -43,6 +43,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     """
     from edgeprune.pipeline import Request, compress_to_file
     from edgeprune.progress import Progress
+    from edgeprune.report.allocation import print_shares
     from edgeprune.report.channels import print_groups
     from edgeprune.report.effect import print_effects
     from edgeprune.report.notes import rewrite_notes
@@ -71,12 +72,14 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
                 "notes": [*sparsified.reasons, *written.done.notes],
                 "effects": effects,
                 "channels": groups,
+                "shares": [dataclasses.asdict(one) for one in written.done.pruned.shares],
                 "tensors": tensors,
                 "tensor_errors": errors,
             }
         )
         return
     print_groups(groups)
+    print_shares(written.done.pruned.shares)
     print_tensors(tensors, sparsified.reasons)
     print_tensor_errors(errors)
     in_force = written.done.recipe

@@ -50,10 +50,18 @@ def explain(
     from edgeprune.board import load_board, resolved_cpu
     from edgeprune.explain import explain as plan_of
     from edgeprune.pipeline import float_tflite
+    from edgeprune.recipe import with_channels
     from edgeprune.report.forecast import print_forecast, print_grid
     from edgeprune.report.plan import print_plan
     from edgeprune.report.terminal import stdout
 
+    recipe = with_channels(recipe)
+    if not recipe.channels.is_idle:
+        click.echo(
+            "explain leaves all channels in: `edgeprune compress` removes them, and its table says "
+            "what that saves",
+            err=True,
+        )
     kind = load_board(board)
     cpu = resolved_cpu(kind.cpu)
     release = release or kind.runtime.version

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from edgeprune.board import load_board
-from edgeprune.channels_table import CHANNEL, CHANNEL_RATIO
 from edgeprune.errors import ConfigError
-from edgeprune.recipe import (
+from edgeprune.recipe import Recipe, checked, load_recipe
+from edgeprune.recipe.channels_table import CHANNEL_RATIO
+from edgeprune.recipe.prune_table import (
+    CHANNEL,
     CRITERIA,
-    MODES,
     PATTERNS_HELP,
     WHILE_TRAINING,
     PruneTable,
-    Recipe,
-    checked,
-    load_recipe,
 )
+from edgeprune.recipe.quantize_table import MODES
 
 if TYPE_CHECKING:
     from edgeprune.pipeline import Outcome

@@ -9,14 +9,14 @@ from edgeprune.artifacts import Array, Clustered, Dataset
 from edgeprune.cluster.stage import cluster
 from edgeprune.errors import ModelError
 from edgeprune.prune.api import dataset_of, loaded
-from edgeprune.recipe import ClusterCount, ClusterTable, cluster_table_checked
+from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable, cluster_table_checked
 
 
 class Wishes(TypedDict, total=False):
     """What may be wished of clustering: the keys of a recipe's table ``[cluster]``.
 
-    :class:`edgeprune.recipe.ClusterTable` says what each means, and its default. ``counts`` is a
-    mapping of layer names to numbers of clusters here.
+    :class:`edgeprune.recipe.cluster_table.ClusterTable` says what each means, and its default.
+    ``counts`` is a mapping of layer names to numbers of clusters here.
     """
 
     init: str

@@ -17,13 +17,13 @@ from edgeprune.cluster.kmeans import codebook, nearest
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import PruneSpec
 from edgeprune.prune.distillation import Teacher, teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune
+from edgeprune.prune.fine_tune import Task, fine_tune, trained
 from edgeprune.prune.flatbuffer import filters
 from edgeprune.prune.held import held_zeros
 from edgeprune.prune.keras_model import biases, clone, prunable_weights, walk
 from edgeprune.prune.select import matching
 from edgeprune.prune.training_data import training_data
-from edgeprune.recipe import ClusterTable
+from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.tensor_error import sqnr_db
 
 
@@ -56,7 +56,7 @@ def cluster(
         ModelError: A layer's name matches nothing, weights are quantized already or not finite, or
             the model cannot be copied or trained.
     """
-    if not spec.clusters and not spec.biases and not any(one.clusters for one in spec.counts):
+    if spec.is_idle:
         return Clustered(model)
     if model.tflite is not None:
         return _cluster_tflite(model, model.tflite, spec, seed)
@@ -80,8 +80,9 @@ def cluster(
         x, taught = training[0], (dense or model).keras
         teacher = teacher_of(taught, x, spec.distillation, spec.temperature)
         say = progress or (lambda line: None)
-        _train(copied, codebooks, spec, seed, training, say, teacher)
-        notes.append(f"centroids trained for {spec.epochs} epochs on {len(training[0])} samples")
+        settings = _settings(spec, seed)
+        _train(copied, codebooks, settings, training, say, teacher)
+        notes.append(f"centroids {trained(settings, len(training[0]))}")
     if spec.bfloat16:
         codebooks.round()
         notes.append("centroids rounded to bfloat16")
@@ -94,18 +95,11 @@ def cluster(
 def _train(
     model: Loaded,
     codebooks: Codebooks,
-    spec: ClusterTable,
-    seed: int,
+    settings: PruneSpec,
     training: tuple[Array, Array],
     progress: Callable[[str], None],
     teacher: Teacher | None,
 ) -> None:
-    settings = PruneSpec(
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        learning_rate=spec.learning_rate,
-        seed=seed,
-    )
     flavour = model.flavour or "keras"
     clustered = {id(weight.variable) for weight in codebooks.weights}
     with contextlib.ExitStack() as stack:
@@ -113,6 +107,17 @@ def _train(
         stack.enter_context(codebooks)
         task = Task(model.keras, flavour, None, settings, training, progress, hooks=[codebooks])
         fine_tune(dataclasses.replace(task, teacher=teacher))
+
+
+def _settings(spec: ClusterTable, seed: int) -> PruneSpec:
+    return PruneSpec(
+        epochs=spec.epochs,
+        batch_size=spec.batch_size,
+        learning_rate=spec.learning_rate,
+        distillation=spec.distillation,
+        temperature=spec.temperature,
+        seed=seed,
+    )
 
 
 def _norms_left(model: Any) -> list[str]:

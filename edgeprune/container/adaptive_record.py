@@ -9,15 +9,22 @@ from edgeprune.container.arithmetic import Decoder, Encoder
 from edgeprune.container.bits import BitReader, BitWriter
 from edgeprune.container.damage import damaged
 from edgeprune.container.elements import Elements, Sink
-from edgeprune.container.layout import ROW_LIMIT, WeightHeader
+from edgeprune.container.layout import (
+    CHARGED_ELEMENTS,
+    FREE_ELEMENTS,
+    MOST_ELEMENTS_PER_BYTE,
+    ROW_LIMIT,
+    WeightHeader,
+)
 from edgeprune.container.reader import Reader
 from edgeprune.container.symbols import Symbols
 
 _FIELD_BITS = 12
+_AHEAD = FREE_ELEMENTS - CHARGED_ELEMENTS
 
 
-def encode(taken: Symbols, row: int) -> bytes:
-    """The record's body.
+def encode(taken: Symbols, row: int) -> bytes | None:
+    """The record's body, or None where it would stand for more elements than its bytes may.
 
     Args:
         taken: The elements.
@@ -32,14 +39,17 @@ def encode(taken: Symbols, row: int) -> bytes:
         bits.put(stride, _FIELD_BITS)
     occupancy, tree, coder = Occupancy(row, stride), Tree(max(1, taken.header.symbols)), Encoder()
     parts = zip(taken.symbols.tolist(), taken.tails.tolist(), taken.tail_bits.tolist(), strict=True)
-    for flag in taken.coded.tolist():
+    for made, flag in enumerate(taken.coded.tolist()):
+        if made % CHARGED_ELEMENTS == 0 and made > _paid_for(coder):
+            return None
         if taken.header.zeros:
             occupancy.code(coder, flag)
         if flag:
             symbol, tail, tail_bits = next(parts)
             tree.code(coder, symbol)
             coder.put(tail, tail_bits)
-    return bits.done() + coder.done()
+    body = bits.done() + coder.done()
+    return body if taken.coded.size <= MOST_ELEMENTS_PER_BYTE * len(body) else None
 
 
 def decode(reader: Reader, count: int, header: WeightHeader, bits: BitReader, sink: Sink) -> None:
@@ -56,7 +66,9 @@ def decode(reader: Reader, count: int, header: WeightHeader, bits: BitReader, si
         raise damaged("an element where a record has zeros alone")
     occupancy, tree, coder = Occupancy(row, stride), Tree(max(1, header.symbols)), Decoder(reader)
     elements = Elements(header, sink)
-    for _ in range(count):
+    for made in range(count):
+        if made % CHARGED_ELEMENTS == 0:
+            reader.charge(min(CHARGED_ELEMENTS, count - made))
         if header.zeros and not occupancy.code(coder, 0):
             elements.put(0)
             continue
@@ -64,6 +76,11 @@ def decode(reader: Reader, count: int, header: WeightHeader, bits: BitReader, si
             raise damaged("an element where a record has zeros alone")
         elements.put(header.element(tree.code(coder, 0), coder))
     elements.flush()
+
+
+def _paid_for(coder: Encoder) -> int:
+    """Elements that a decoder, which counts over the whole file, lets this record have by now."""
+    return MOST_ELEMENTS_PER_BYTE * coder.byte_count + _AHEAD
 
 
 def _stride(coded: np.ndarray[tuple[int], np.dtype[np.bool_]], row: int) -> int:

@@ -37,6 +37,11 @@ class Encoder:
         self._full = 0  # bytes 0xff behind it, which a carry would turn over
         self._out = bytearray()
 
+    @property
+    def byte_count(self) -> int:
+        """How many a decoder has read by now, but for the 4 that it begins with."""
+        return len(self._out) + self._full
+
     def bit(self, bit: int, probability: int) -> int:
         """See :class:`Coder`."""
         bound = (self._range >> 12) * probability

@@ -36,6 +36,14 @@ class Elements:
         if len(self._chunk) >= _CHUNK:
             self.flush()
 
+    def repeat(self, block: list[int], times: int) -> None:
+        """Adds a block of elements, or differences, so many times."""
+        at_once = min(times, max(1, _CHUNK // len(block)))
+        many = array("I", block * at_once)
+        for done in range(0, times, max(1, at_once)):
+            self._chunk.extend(many[: len(block) * (times - done)])
+            self.flush()
+
     def flush(self) -> None:
         """Hands over what there is."""
         words: Words = np.array(self._chunk, np.uint32)

@@ -92,7 +92,12 @@ def read_lengths(bits: BitReader, symbols: int) -> list[int]:
 
 
 class Decoder:
-    """Decodes one code by a table of every word of its longest length."""
+    """Decodes one code by a table of every word of its longest length.
+
+    Attributes:
+        lengths: Of the symbols' words.
+        only: The sole symbol, which takes no bits, or -1.
+    """
 
     def __init__(self, lengths: list[int]) -> None:
         """Builds the table.
@@ -102,9 +107,10 @@ class Decoder:
                 read without a bit, may leave words unused.
         """
         used = [symbol for symbol, length in enumerate(lengths) if length]
-        self._only = used[0] if len(used) == 1 and lengths[used[0]] == 1 else -1
+        self.lengths = lengths
+        self.only = used[0] if len(used) == 1 and lengths[used[0]] == 1 else -1
         share = sum(1 << (LENGTH_LIMIT - lengths[symbol]) for symbol in used)
-        if share != 1 << LENGTH_LIMIT and self._only < 0:
+        if share != 1 << LENGTH_LIMIT and self.only < 0:
             raise damaged("a Huffman code that is not complete")
         self._longest = max(lengths)
         self._table: list[tuple[int, int]] = [(0, 0)] * (1 << self._longest)
@@ -112,8 +118,7 @@ class Decoder:
         for symbol in used:
             step = 1 << lengths[symbol]
             entry = (symbol, lengths[symbol])
-            for word in range(int(words[symbol]), len(self._table), step):
-                self._table[word] = entry
+            self._table[int(words[symbol]) :: step] = [entry] * (len(self._table) // step)
 
     def next(self, bits: BitReader) -> int:
         """The next symbol.
@@ -121,8 +126,8 @@ class Decoder:
         Raises:
             ModelError: The file ends within it.
         """
-        if self._only >= 0:
-            return self._only
+        if self.only >= 0:
+            return self.only
         while True:
             symbol, length = self._table[bits.held & ((1 << self._longest) - 1)]
             if length <= bits.count:

@@ -100,7 +100,7 @@ def decode(count: int, header: WeightHeader, bits: BitReader, sink: Sink) -> Non
         gap_code = huffman.Decoder(huffman.read_lengths(bits, filler + 1))
     code = huffman.Decoder(huffman.read_lengths(bits, header.symbols)) if header.symbols else None
     elements = Elements(header, sink)
-    made = 0
+    made = _repeated(count, header, gap_code, code, elements)
     while made < count:
         if gap_code is not None:
             gap = gap_code.next(bits)
@@ -116,3 +116,32 @@ def decode(count: int, header: WeightHeader, bits: BitReader, sink: Sink) -> Non
         made += 1
     elements.flush()
     bits.end()
+
+
+def _repeated(
+    count: int,
+    header: WeightHeader,
+    gap_code: huffman.Decoder | None,
+    code: huffman.Decoder | None,
+    elements: Elements,
+) -> int:
+    """Makes elements that take no bits at all, many at a time: all codes have a sole symbol.
+
+    Else a file of a few bytes could keep the decoder busy for hours.
+
+    Returns:
+        How many were made: 0, or all but those that a gap at the end may cut.
+    """
+    gap = 0 if gap_code is None else gap_code.only
+    symbol = len(header.codebook) if code is None else code.only
+    is_filler = gap_code is not None and gap == len(gap_code.lengths) - 1
+    if gap < 0 or (
+        not is_filler and (symbol in (-1, len(header.codebook)) or header.verbatim_bits)
+    ):
+        return 0
+    block = [0] * gap
+    if not is_filler:
+        block.append(header.codebook[symbol])
+    times = count // len(block)
+    elements.repeat(block, times)
+    return times * len(block)

@@ -30,6 +30,13 @@ STORE_BYTES = 1 << 16
 ROW_LIMIT = 4096
 """Longest row whose columns have a context each."""
 
+MOST_ELEMENTS_PER_BYTE = 256
+FREE_ELEMENTS = 1 << 14
+CHARGED_ELEMENTS = 1 << 12
+"""What adaptive records may make of a file's bytes, and how many elements are counted at once:
+without a limit a few bytes could keep a decoder busy for hours, an element at a time. Real weights
+make up to 100; what is denser packs as well in another way."""
+
 CODEBOOK_LIMIT = 256
 GAP_LIMIT = 255
 

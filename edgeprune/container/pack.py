@@ -57,9 +57,9 @@ def _smallest(data: bytes, part: Range) -> Piece:
     body, taken = min(tried, key=lambda pair: len(pair[0]))
     best: Piece = (Kind.HUFFMAN, data, body)
     if taken.coded.size <= _ADAPTIVE_LIMIT:
-        body = adaptive_record.encode(taken, part.row)
-        if len(body) < _ADAPTIVE_PAYS * len(best[2]):
-            best = (Kind.ADAPTIVE, data, body)
+        adaptive = adaptive_record.encode(taken, part.row)
+        if adaptive is not None and len(adaptive) < _ADAPTIVE_PAYS * len(best[2]):
+            best = (Kind.ADAPTIVE, data, adaptive)
     return best if len(best[2]) < len(_deflate(data)) else plain
 
 

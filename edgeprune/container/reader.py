@@ -6,7 +6,7 @@ import zlib
 from typing import BinaryIO
 
 from edgeprune.container.damage import damaged
-from edgeprune.container.layout import CRC_BYTES
+from edgeprune.container.layout import CRC_BYTES, FREE_ELEMENTS, MOST_ELEMENTS_PER_BYTE
 
 CHUNK_BYTES = 1 << 16
 _KEPT_BYTES = 16  # a bit reader gives back at most this many
@@ -20,6 +20,8 @@ class Reader:
         self._buffer = b""
         self._at = 0
         self._crc = 0
+        self._dropped = 0  # bytes that the buffer no longer holds
+        self._charged = 0
 
     def _fill(self) -> None:
         """Reads on; afterwards there is a byte at ``_at``."""
@@ -30,6 +32,7 @@ class Reader:
             raise damaged("it ends too early")
         self._buffer = self._buffer[kept:] + chunk
         self._at -= kept
+        self._dropped += kept
 
     def some(self, most: int) -> bytes:
         """One to ``most`` bytes.
@@ -73,6 +76,17 @@ class Reader:
                     break
                 return value
         raise damaged("a number in a form that no packer writes")
+
+    def charge(self, elements: int) -> None:
+        """Counts elements about to be made that may take less than a bit each.
+
+        Raises:
+            ModelError: They are more than the bytes taken so far may stand for.
+        """
+        self._charged += elements
+        taken = self._dropped + self._at
+        if self._charged > FREE_ELEMENTS + MOST_ELEMENTS_PER_BYTE * taken:
+            raise damaged("far more elements than its bytes may stand for")
 
     def end(self) -> None:
         """Checks the CRC-32 that ends the file.

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from edgeprune import graph, recipe, verify
 from edgeprune.agents import build, runtime
-from edgeprune.artifacts import Parity, RunResult, Variant
+from edgeprune.artifacts import LayerShare, Parity, RunResult, Variant
 from edgeprune.bench import choose_device, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.container import pack
@@ -39,6 +39,8 @@ __all__ = [
     "print_outcome",
 ]
 
+SENSITIVITY = "sensitivity.json"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -49,12 +51,14 @@ class Outcome:
         folder: Where everything was written.
         notes: Lines that the tables do not say.
         reasons: Why layers do not run sparse.
+        shares: What each layer got of the sparsity; empty where all got the same.
     """
 
     result: dict[str, Any]
     folder: Path
     notes: tuple[str, ...]
     reasons: tuple[str, ...]
+    shares: tuple[LayerShare, ...] = ()
 
 
 def deploy(request: Request, progress: Progress) -> Outcome:
@@ -97,6 +101,7 @@ def _report(
 ) -> Outcome:
     """Writes result, recipe and tables into ``folder``."""
     from edgeprune.report import result
+    from edgeprune.report.allocation import write_sensitivity
     from edgeprune.report.notes import notes, rewrite_notes
 
     document = result.build_result(
@@ -116,9 +121,11 @@ def _report(
         + done.notes
         + rewrite_notes(done.rewritten),
         done.sparsified.reasons,
+        done.pruned.shares,
     )
     result.write_result(document, folder)
     recipe.write_recipe(done.recipe, folder / "recipe.toml")
+    write_sensitivity(done.pruned.shares, folder / SENSITIVITY)
     with (folder / "report.txt").open("w", encoding="utf-8") as text:
         print_outcome(outcome, Console(file=text, width=100))
     return outcome
@@ -126,8 +133,10 @@ def _report(
 
 def print_outcome(outcome: Outcome, console: Console | None = None) -> None:
     """Prints the tables of an outcome with its notes; on standard output if ``console`` is None."""
+    from edgeprune.report.allocation import print_shares
     from edgeprune.report.terminal import print_report
 
+    print_shares(outcome.shares, console)
     print_report(outcome.result, console, reasons=outcome.reasons, notes=outcome.notes)
 
 
@@ -153,7 +162,8 @@ class Written:
 def compress_to_file(request: Request, progress: Progress, *, compare: bool = True) -> Written:
     """The host half alone: writes ``request.output`` in one step.
 
-    It is a ``.tflite`` file, or by its suffix a ``.epz`` container of one.
+    It is a ``.tflite`` file, or by its suffix a ``.epz`` container of one. What was measured of
+    each layer, where anything was, is beside it, as ``<its name>.sensitivity.json``.
 
     Args:
         request: What the user asked for.
@@ -182,11 +192,14 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
 
             parity, remark = verify.verify_off_board(comparison, tflite, board, progress.say)
     effects = _effects(done, cpu)
+    from edgeprune.report.allocation import write_sensitivity
+
     content = pack(tflite) if target.suffix == ".epz" else tflite
     partial = target.with_name(target.name + ".part")
     try:
         partial.write_bytes(content)
         partial.replace(target)
+        write_sensitivity(done.pruned.shares, target.with_name(f"{target.name}.{SENSITIVITY}"))
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error

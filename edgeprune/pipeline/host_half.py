@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,7 +156,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         sparsified = sparsify(quantized.tflite, cpu, encode=recipe.sparsify.encode)
         lines += verify.check_kept("sparsify", quantized.tflite, sparsified.tflite, codebooks=books)
     dense = stored_dense(done.dense)
-    with progress.stage("score"):
+    with _asked(progress, "score", data is not None):
         scores = _scores(done, sparsified.tflite)
     return Compressed(
         recipe=recipe,
@@ -195,7 +196,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     loaded, dense, data = _loaded(request, progress)
     score = None if data is None else verify.accuracy(dense, data)
     recipe, drop = with_channels(request.recipe), request.max_accuracy_drop
-    with progress.stage("channels"):
+    with _asked(progress, "channels", not recipe.channels.is_idle):
         narrowed = remove_channels(
             loaded,
             recipe.channels,
@@ -216,11 +217,11 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     with progress.stage("prune"):
         pruned = prune(narrowed, recipe.prune, data, progress.say, cpu, narrow, drop)
         remove(narrowed.checkpoint)
-    with progress.stage("cluster"):
+    with _asked(progress, "cluster", not recipe.cluster.is_idle):
         seed = recipe.prune.seed
         clustered = cluster(pruned.model, recipe.cluster, data, progress.say, seed, loaded)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)
-    with progress.stage("qat"):
+    with _asked(progress, "qat", recipe.quantize.qat_epochs > 0):
         books = {one.name: one.distinct for one in clustered.tensors}
         table = recipe.quantize
         tuned = qat(clustered.model, table, data, progress.say, books, seed, loaded)
@@ -233,6 +234,11 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
             verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
         verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
     return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data, score)
+
+
+def _asked(progress: Progress, name: str, is_asked: bool) -> AbstractContextManager[None]:
+    """Shows a stage where it has something to do; what does nothing is no news."""
+    return progress.stage(name) if is_asked else nullcontext()
 
 
 def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Dataset | None]:

@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Unpack
 
-import numpy as np
-
-from edgeprune import graph
-from edgeprune.artifacts import (
-    Array,
-    BoolArray,
-    Dataset,
-    Loaded,
-    Narrowed,
-    Pruned,
-    PrunedTensor,
-)
+from edgeprune.artifacts import Array, Dataset, Loaded, Narrowed, Pruned
 from edgeprune.board import Cpu
-from edgeprune.channels_table import CHANNEL
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import import_keras, library_errors, one_line
-from edgeprune.prune.allocation import Candidate
-from edgeprune.prune.api import Wishes, candidates, dataset_of, loaded, masks, tables_of
-from edgeprune.prune.calibration import calibration
-from edgeprune.prune.capture import Calibration
+from edgeprune.prune.api import Wishes, dataset_of, loaded, masks, tables_of
 from edgeprune.prune.channels.stage import remove_channels
-from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
-from edgeprune.prune.distillation import teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune
-from edgeprune.prune.flatbuffer import filters, prune_filters
-from edgeprune.prune.held_out import split
-from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
-from edgeprune.prune.kernel_pattern import Choice, Layer, choose_patterns
+from edgeprune.prune.keras_stage import Job, prune_keras
 from edgeprune.prune.masking import Masks
-from edgeprune.prune.plan import Wish, prospects, sparsities, wanted
-from edgeprune.prune.pruner import pruner
+from edgeprune.prune.plan import unpruned
+from edgeprune.prune.shares import check_needs
 from edgeprune.prune.spec import PruneSpec, check
-from edgeprune.prune.training_data import training_data
+from edgeprune.prune.tflite_stage import prune_tflite
+from edgeprune.recipe.prune_table import CHANNEL
 
 __all__ = ["Masks", "PruneSpec", "Wishes", "masks", "prune", "prune_model"]
 
@@ -67,9 +45,10 @@ def prune(
         spec: What to prune and how to train; a sparsity of 0 prunes nothing.
         data: To fine-tune with, or None.
         progress: Told a line per epoch, or None.
-        cpu: The board's cores; only the pattern ``kernel``, which chooses for them, needs it.
-        dense: A Keras model as float TFLite, from which ``kernel`` reads its layers' sizes;
-            without it they count as unknown.
+        cpu: The board's cores; the pattern ``kernel`` and the allocation ``cost_aware``, which
+            choose for them, need it.
+        dense: A Keras model as float TFLite, from which those read its layers' sizes; without it
+            they count as unknown.
         max_accuracy_drop: Accuracy (or mean squared error) that pruning may cost on held-out
             training samples, beside the model as it comes; None lets it cost what it will. The
             sparsest state that keeps it is handed out, and training stops where it is lost.
@@ -89,37 +68,21 @@ def prune(
     if spec.pattern == CHANNEL:
         raise ModelError("the stage prune removes no channels: use the stage channels before it")
     before = model if isinstance(model, Narrowed) else Narrowed(model, model)
-    done = _pruned(before, spec, data, progress, cpu, dense, max_accuracy_drop)
+    say = progress or (lambda line: None)
+    job = Job(before, spec, data, say, cpu, dense, max_accuracy_drop)
+    done = _pruned(job)
     return _joined(before, done) if before.groups else done
 
 
-def _pruned(
-    before: Narrowed,
-    spec: PruneSpec,
-    data: Dataset | None,
-    progress: Callable[[str], None] | None,
-    cpu: Cpu | None,
-    dense: bytes | None,
-    max_accuracy_drop: float | None,
-) -> Pruned:
-    model = before.model
+def _pruned(job: Job) -> Pruned:
+    model, spec = job.before.model, job.spec
     if spec.sparsity == 0:
-        return _unpruned(model, "sparsity 0: nothing was pruned")
+        return unpruned(model, "sparsity 0: nothing was pruned")
+    has_training = model.tflite is None and job.training is not None
+    check_needs(spec, has_training=has_training, has_board=job.cpu is not None)
     if model.tflite is not None:
-        return _prune_tflite(model, model.tflite, spec, cpu, has_data=data is not None)
-    keras = import_keras(model.flavour or "keras")
-    keras.utils.set_random_seed(spec.seed)
-    copied = clone(model)
-    weights = prunable_weights(copied, spec.layers)
-    if not weights:
-        return _unpruned(model, _nothing(spec))
-    weights = wanted(weights, spec)
-    layers = layers_of(weights, dense if spec.pattern == "kernel" else None)
-    choice = _choice(layers, spec, cpu)
-    weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
-    say = progress or (lambda line: None)
-    done = _prune_keras(before, copied, weights, spec, data, say, max_accuracy_drop)
-    return dataclasses.replace(done, notes=(*done.notes, *choice.notes))
+        return prune_tflite(model, model.tflite, spec, job.cpu, has_data=job.data is not None)
+    return prune_keras(job)
 
 
 def prune_model(
@@ -165,177 +128,6 @@ def _joined(before: Narrowed, done: Pruned) -> Pruned:
         notes=(*before.notes, *done.notes) if is_pruned else before.notes,
         groups=before.groups,
     )
-
-
-def _unpruned(model: Loaded, note: str) -> Pruned:
-    return Pruned(model, {}, (), fine_tuned=False, profiling_only=False, notes=(note,))
-
-
-def _choice(layers: Sequence[Layer], spec: PruneSpec, cpu: Cpu | None) -> Choice:
-    if spec.pattern != "kernel":
-        return Choice({layer.name: spec.pattern for layer in layers}, ())
-    if cpu is None:
-        raise ModelError("the pattern kernel chooses for a board's cores, and none were named")
-    return choose_patterns(layers, spec.sparsity, cpu)
-
-
-def _prune_tflite(
-    loaded: Loaded, tflite: bytes, spec: PruneSpec, cpu: Cpu | None, has_data: bool
-) -> Pruned:
-    if spec.criterion != "magnitude":
-        raise ModelError(
-            f"the criterion {spec.criterion} needs a Keras model: a .tflite file is pruned by "
-            "magnitude"
-        )
-    model = graph.read(tflite)
-    found = filters(model, spec.layers)
-    if not found:
-        return _unpruned(loaded, _nothing(spec))
-    found = wanted(found, spec)
-    choice = _choice([one.layer for one in found], spec, cpu)
-    layers = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
-    shares = sparsities(layers, spec)
-    wishes = [
-        Wish(one.name, choice.patterns[one.name], one.matrix, one.in_channels, shares[one.name])
-        for one in found
-    ]
-    told = tuple(prospects(wishes))
-    masks, tensors = prune_filters(model, found, choice.patterns, shares)
-    note = "weights were zeroed at once" + (
-        ": a .tflite file cannot be fine-tuned" if has_data else ", without data"
-    )
-    return Pruned(
-        dataclasses.replace(loaded, tflite=graph.write(model)),
-        masks,
-        tuple(tensors),
-        fine_tuned=False,
-        profiling_only=True,
-        notes=(note, *told, *choice.notes),
-    )
-
-
-def _prune_keras(
-    before: Narrowed,
-    copied: Any,
-    weights: list[Weight],
-    spec: PruneSpec,
-    data: Dataset | None,
-    progress: Callable[[str], None],
-    max_accuracy_drop: float | None,
-) -> Pruned:
-    """Prunes ``copied``, a copy of the Keras model, in place."""
-    model = before.model
-    flavour = model.flavour or "keras"
-    training = training_data(data)
-    control = None
-    samples = calibration(data, spec)
-    with _calibrating():
-        shares = sparsities(candidates(copied, weights, spec, samples), spec)
-        made = pruner(copied, weights, spec, samples)
-    told = prospects(
-        [Wish(w.name, w.pattern, w.matrix(), w.in_channels, shares[w.name]) for w in weights]
-    )
-    for line in told:
-        progress(line)
-    held = Masks(copied, weights, shares, flavour=flavour, pruner=made)
-    if training is None or not spec.epochs:
-        notes = _at_once(spec, samples, max_accuracy_drop)
-        with _calibrating():
-            held.update()
-    else:
-        patterns = {weight.name: weight.pattern for weight in weights}
-        folder = folder_for(model, spec, patterns, max_accuracy_drop, training)
-        kept = None if folder is None else Checkpoint(folder / "pruned.npz")
-        reference = before.dense.keras if before.groups else None
-        teacher = teacher_of(before.dense.keras, training[0], spec.distillation, spec.temperature)
-        task = Task(
-            copied, flavour, held, spec, training, progress, kept, max_accuracy_drop, reference
-        )
-        task = dataclasses.replace(task, teacher=teacher)
-        notes = (_trained(spec, len(training[0])), *fine_tune(task))
-        if spec.control:
-            control = _control(before.control or before.dense, task)
-        remove(folder)
-    return Pruned(
-        dataclasses.replace(model, keras=copied),
-        held.masks,
-        _counted(weights, held.masks),
-        fine_tuned=training is not None and spec.epochs > 0,
-        profiling_only=training is None and not _is_calibrated(spec, samples),
-        control=control,
-        notes=(*notes, *told),
-    )
-
-
-@contextlib.contextmanager
-def _calibrating() -> Iterator[None]:
-    """Turns what libraries raise in the block into one line."""
-    try:
-        yield
-    except library_errors() as error:
-        raise ModelError(f"the model cannot be calibrated: {one_line(error)}") from error
-
-
-def _at_once(
-    spec: PruneSpec, samples: Calibration | None, max_accuracy_drop: float | None
-) -> tuple[str, ...]:
-    if not _is_calibrated(spec, samples) or samples is None:
-        return ("weights were zeroed at once, without training data",)
-    recovered = " and ".join(name.replace("_", " ") for name in spec.recovery) or "nothing"
-    note = (
-        f"pruned at once by {spec.criterion}, {recovered} corrected, with {len(samples.x)} "
-        "calibration samples; nothing was trained"
-    )
-    watched = "the accepted drop was not watched: nothing was trained"
-    return (note,) if max_accuracy_drop is None else (note, watched)
-
-
-def _is_calibrated(spec: PruneSpec, samples: Calibration | None) -> bool:
-    return spec.schedule == "one_shot" and samples is not None
-
-
-def _control(model: Loaded, task: Task) -> Loaded:
-    """The dense model after the same training."""
-    import_keras(task.flavour).utils.set_random_seed(task.spec.seed)
-    dense = clone(model)
-    kept = task.checkpoint
-    fine_tune(
-        dataclasses.replace(
-            task,
-            model=dense,
-            masks=None,
-            reference=None,
-            progress=lambda line: task.progress(f"dense: {line}"),
-            checkpoint=None if kept is None else Checkpoint(kept.path.with_name("dense.npz")),
-        )
-    )
-    return dataclasses.replace(model, keras=dense)
-
-
-def _trained(spec: PruneSpec, samples: int) -> str:
-    rounds = f"{spec.rounds + 1} times " if spec.schedule == "iterative" else ""
-    epochs = "1 epoch" if spec.epochs == 1 else f"{spec.epochs} epochs"
-    trained_on, held = (len(part) for part in split(samples, spec.seed))
-    rest = f", {held:,} others held out" if held else ""
-    taught = ", with distillation from the dense model" if spec.distillation else ""
-    return f"fine-tuned for {rounds}{epochs} on {trained_on:,} samples{rest}{taught}"
-
-
-def _nothing(spec: PruneSpec) -> str:
-    which = "pointwise convolution or dense layer" if spec.layers == "paying" else "such layer"
-    return f"nothing was pruned: the model has no {which} (layers = {spec.layers!r})"
-
-
-def _counted(weights: list[Weight], masks: Mapping[str, BoolArray]) -> tuple[PrunedTensor, ...]:
-    """Zeros of each tensor as it is now."""
-    counted = []
-    for weight in weights:
-        values = weight.value()
-        if values[~masks[weight.name]].any():
-            raise ModelError(f"{weight.name}: pruned weights came back during training")
-        zeros = values.size - int(np.count_nonzero(values))
-        counted.append(PrunedTensor(weight.name, values.size, zeros))
-    return tuple(counted)
 
 
 class _Stage(ModuleType):

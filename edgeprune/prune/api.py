@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from edgeprune.artifacts import Array, Dataset, Flavour, Loaded, ModelFile
-from edgeprune.channels_table import (
-    CHANNEL,
+from edgeprune.errors import ModelError
+from edgeprune.prune.calibration import calibration
+from edgeprune.prune.keras_model import Weight, prunable_weights
+from edgeprune.prune.masking import Masks
+from edgeprune.prune.plan import sparsities, wanted
+from edgeprune.prune.pruner import pruner
+from edgeprune.prune.shares import candidates, check_needs
+from edgeprune.prune.spec import PruneSpec, check
+from edgeprune.recipe.channels_table import (
     CHANNEL_RATIO,
     ChannelLimit,
     ChannelsTable,
     channel_faults,
+    channels_of,
 )
-from edgeprune.errors import ModelError
-from edgeprune.prune.allocation import Candidate
-from edgeprune.prune.calibration import calibration
-from edgeprune.prune.capture import Calibration
-from edgeprune.prune.keras_model import Weight, prunable_weights
-from edgeprune.prune.masking import Masks
-from edgeprune.prune.plan import sparsities, wanted
-from edgeprune.prune.pruner import pruner, scores_of
-from edgeprune.prune.spec import PruneSpec, check
-from edgeprune.recipe import RECOVERIES, Limit, channels_of
+from edgeprune.recipe.prune_table import CHANNEL, RECOVERIES, Limit
 
 
 class ChannelWishes(TypedDict, total=False):
     """What may be wished of removing channels: the keys of a recipe's table ``[channels]``.
 
-    :class:`edgeprune.channels_table.ChannelsTable` says what each means, and its default.
+    :class:`edgeprune.recipe.channels_table.ChannelsTable` says what each means, and its default.
     ``limits`` is a mapping of layer names to pruning ratios here.
     """
 
     pruning_ratio: float
     macs: float
-    criterion: str
+    criterion: str | Callable[[Any], Any]
     scope: str
     round_to: int
     ignored: Sequence[str]
@@ -51,9 +50,10 @@ class ChannelWishes(TypedDict, total=False):
 class Wishes(TypedDict, total=False):
     """What may be wished of pruning: the keys of a recipe's table ``[prune]``.
 
-    :class:`edgeprune.recipe.PruneTable` says what each means, and its default. ``limits`` is a
-    mapping of layer names to sparsities here. ``channels`` is the table ``[channels]``: where it
-    wishes for something and nothing is said of ``sparsity`` or ``pattern``, only channels go.
+    :class:`edgeprune.recipe.prune_table.PruneTable` says what each means, and its default.
+    ``limits`` is a mapping of layer names to sparsities here. ``channels`` is the table
+    ``[channels]``: where it wishes for something and nothing is said of ``sparsity`` or
+    ``pattern``, only channels go.
     """
 
     sparsity: float
@@ -94,7 +94,7 @@ def tables_of(wishes: Wishes) -> tuple[PruneSpec, ChannelsTable]:
         raise ModelError(f"no such wish: {error}") from error
     spec = spec_of(wishes)
     if faults := channel_faults(channels, spec.pattern):
-        raise ModelError("; ".join(faults))
+        raise ModelError("channels: " + "; ".join(faults))
     if not {"sparsity", "pattern"} & wishes.keys() and not channels.is_idle:
         spec = dataclasses.replace(spec, sparsity=0.0)
     return channels_of(spec, channels)
@@ -178,6 +178,7 @@ def masks(
         raise ModelError("the pattern kernel chooses for a board: use `edgeprune compress`")
     if spec.pattern == CHANNEL or wishes.get("channels"):
         raise ModelError("masks remove no channels: use edgeprune.prune or prune_channels first")
+    check_needs(spec, has_training=False, has_board=False)
     found = prunable_weights(model, spec.layers)
     if not found:
         raise ModelError(f"the model has no layers to prune (layers = {spec.layers!r})")
@@ -188,14 +189,3 @@ def masks(
     shares = sparsities(candidates(model, weights, spec, samples), spec)
     made = pruner(model, weights, spec, samples)
     return Masks(model, weights, shares, flavour=flavour, pruner=made)
-
-
-def candidates(
-    model: Any, weights: Sequence[Weight], spec: PruneSpec, calibration: Calibration | None
-) -> list[Candidate]:
-    """Weights as an allocation sees them; ``global`` alone looks at their scores."""
-    if spec.allocation == "global" and spec.criterion != "magnitude":
-        scores = scores_of(model, weights, spec, calibration)
-    else:
-        scores = {weight.name: np.abs(weight.matrix()) for weight in weights}
-    return [Candidate(w.name, tuple(w.variable.shape), scores[w.name]) for w in weights]

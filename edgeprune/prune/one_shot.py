@@ -26,7 +26,7 @@ from edgeprune.prune.recovery import (
     re_estimate_batch_norm,
 )
 from edgeprune.prune.second_order import saliency, second_order
-from edgeprune.recipe import RECOVERIES
+from edgeprune.recipe.prune_table import RECOVERIES
 
 SECOND_ORDER = "second_order"
 """Not a criterion that scores weights: it moves those that stay as well."""

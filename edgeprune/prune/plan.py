@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from edgeprune.artifacts import FloatArray
+from edgeprune.artifacts import FloatArray, Loaded, Pruned
 from edgeprune.errors import ModelError
 from edgeprune.prune.allocation import Candidate, allocate
 from edgeprune.prune.patterns import by_magnitude
@@ -51,6 +51,18 @@ def sparsities(candidates: Sequence[Candidate], spec: PruneSpec) -> dict[str, fl
     for limit in spec.limits:
         limits |= {name: limit.sparsity for name in matching(limit.layer, names)}
     return allocate(spec.allocation, candidates, spec.sparsity, limits)
+
+
+def unpruned(model: Loaded, note: str) -> Pruned:
+    """What the stage hands out where it did nothing."""
+    return Pruned(model, {}, (), fine_tuned=False, profiling_only=False, notes=(note,))
+
+
+def nothing_to_prune(model: Loaded, spec: PruneSpec) -> Pruned:
+    """The model as it came, where it has no layer of the wished kind."""
+    which = "pointwise convolution or dense layer" if spec.layers == "paying" else "such layer"
+    note = f"nothing was pruned: the model has no {which} (layers = {spec.layers!r})"
+    return unpruned(model, note)
 
 
 OFF = 0.01

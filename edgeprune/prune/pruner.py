@@ -38,7 +38,8 @@ def pruner(
         ModelError: The model does not know such samples; see :func:`check_samples`.
     """
     recovery = spec.recovery if calibration and spec.schedule == "one_shot" else ()
-    if calibration and (spec.criterion in NEEDS_SAMPLES or recovery):
+    # A model that is trained afterwards may know nothing yet.
+    if calibration and (spec.criterion in NEEDS_SAMPLES or (recovery and not spec.epochs)):
         check_samples(model, calibration)
     if spec.schedule == "one_shot":
         return lambda sparsities: one_shot(
@@ -52,6 +53,8 @@ def pruner(
         )
     if spec.criterion == "taylor" and calibration:
         return _Taylor(weights, SquaredGradients(model, weights, calibration, BATCH))
+    if spec.criterion == "magnitude":
+        return lambda sparsities: {w.name: w.prune(sparsities[w.name]) for w in weights}
     evidence = ModelEvidence(model, weights, None, spec.seed)
     score = CRITERIA.get(spec.criterion)
 

@@ -23,7 +23,8 @@ def matching(wish: str, names: Sequence[str]) -> list[str]:
     """
     found = [name for name in names if any(fnmatchcase(form, wish) for form in _forms(name))]
     if not found:
-        close = get_close_matches(wish, [form for name in names for form in _forms(name)], n=3)
+        forms = list(dict.fromkeys(form for name in names for form in _forms(name)))
+        close = get_close_matches(wish, forms, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {_some(names)}"
         raise ModelError(f"no layer to prune is called {wish!r}: {hint}")
     return found

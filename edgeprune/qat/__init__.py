@@ -14,14 +14,14 @@ from edgeprune.cluster import Codebooks
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import PruneSpec
 from edgeprune.prune.distillation import teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune
+from edgeprune.prune.fine_tune import Task, fine_tune, trained
 from edgeprune.prune.held import held_zeros
 from edgeprune.prune.hook import Hook
 from edgeprune.prune.keras_model import clone, prunable_weights
 from edgeprune.prune.training_data import training_data
 from edgeprune.qat.activations import QuantizedActivations
 from edgeprune.qat.weights import QuantizedWeights
-from edgeprune.recipe import QuantizeTable
+from edgeprune.recipe.quantize_table import QuantizeTable
 
 __all__ = ["QuantizedActivations", "QuantizedWeights", "qat"]
 
@@ -65,10 +65,12 @@ def qat(
         epochs=table.qat_epochs,
         batch_size=table.qat_batch_size,
         learning_rate=table.qat_learning_rate,
+        distillation=table.qat_distillation,
+        temperature=table.qat_temperature,
         seed=seed,
     )
     hooks: list[Hook] = [QuantizedWeights(copied)]
-    notes = [f"trained with rounding for {table.qat_epochs} epochs"]
+    notes = [f"with rounding {trained(settings, len(training[0]))}"]
     with contextlib.ExitStack() as stack:
         weights = [one for one in prunable_weights(copied, "all") if one.name in codebooks]
         if weights:

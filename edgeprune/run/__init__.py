@@ -20,7 +20,7 @@ from edgeprune.artifacts import (
     Session,
 )
 from edgeprune.errors import DeviceError
-from edgeprune.recipe import RunTable
+from edgeprune.recipe.small_tables import RunTable
 from edgeprune.run.layers import layer_timings
 from edgeprune.transports.base import Transport
 

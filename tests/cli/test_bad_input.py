@@ -8,6 +8,7 @@ import sys
 import time
 import zipfile
 
+import keras_nets
 import nets
 import numpy as np
 import pytest
@@ -207,6 +208,59 @@ def test_data_that_is_no_data(capsys, folder, keras):
     refused(capsys, folder, path, "--data", "d.npz", says="d.npz")
     refused(capsys, folder, path, "--data", "nowhere.npz", says="nowhere.npz")
     refused(capsys, folder, path, "--data", "no_module:nothing", says="no_module")
+
+
+@pytest.fixture(scope="module", params=["tf_keras", "keras"])
+def line_model(request, tmp_path_factory):
+    """A file of either Keras: a stem of 3x3, a pointwise convolution on 6 channels, and a head."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return save(keras_nets.build(request.param, "sequential"), folder / "m.keras")
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("sparsty = 0.5", "unknown key 'prune.sparsty' (did you mean 'prune.sparsity'?)"),
+        ('ignored = ["heat"]', "no layer to prune is called 'heat': did you mean head?"),
+        (
+            'limits = [{layer = "mixx", sparsity = 0.5}]',
+            "no layer to prune is called 'mixx': did you mean mix?",
+        ),
+        ('pattern = "2:4"\nsparsity = 0.5', "2:4 does not fit 6 input channels: 4 must divide"),
+        ('pattern = "1x64"', "blocks of 1x64 do not fit weights of 10 output channels by 6 input"),
+        ("epochs = 0", "[prune] epochs must be >= 1 with the schedule gradual, got 0"),
+        ('criterion = "wandaa"', "[prune] criterion must be one of magnitude, l1, l2"),
+        ('criterion = "wanda"', "the criterion wanda prunes at once: set schedule to one_shot"),
+        (
+            'criterion = "second_order"\nschedule = "one_shot"\nepochs = 0',
+            "the criterion second_order looks at training samples, and got no data",
+        ),
+    ],
+)
+def test_a_wish_that_cannot_be(capsys, folder, line_model, table, says):
+    (folder / "wish.toml").write_text(f"[prune]\n{table}\n")
+    refused(capsys, folder, line_model, "--recipe", "wish.toml", says=says)
+
+
+def images(folder, scale):
+    """Images whose labels say nothing about them."""
+    made = keras_nets.dataset(120)
+    x = made.x_train * np.float32(scale)
+    return data(folder, x_train=x, y_train=made.y_train, x_test=x[:8], y_test=made.y_test)
+
+
+def test_a_loss_that_is_no_number_any_more(capsys, folder, line_model):
+    (folder / "wish.toml").write_text("[prune]\nepochs = 2\nlearning_rate = 1e30\n")
+    argv = (line_model, "--recipe", "wish.toml", *images(folder, 1))
+    refused(capsys, folder, *argv, says="training diverged in epoch 1: the sparse categorical")
+
+
+def test_calibration_data_of_the_wrong_range(capsys, folder, line_model):
+    table = 'criterion = "wanda"\nschedule = "one_shot"\nepochs = 0\n'
+    (folder / "wish.toml").write_text(f"[prune]\n{table}")
+    argv = (line_model, "--recipe", "wish.toml", *images(folder, 1e-9))
+    says = "the model answers all 120 calibration samples alike: their values lie in"
+    refused(capsys, folder, *argv, says=says)
 
 
 def test_an_output_folder_that_exists(capsys, folder, keras):

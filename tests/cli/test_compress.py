@@ -3,12 +3,18 @@
 import json
 
 import forced
+import keras_nets
 import nets
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgeprune import cli
+from edgeprune import cli, graph
 from edgeprune.container import pack, unpack
+from edgeprune.convert import convert
+from edgeprune.data.npz import KEYS
+from edgeprune.keras_flavours import import_keras, quiet
+from edgeprune.prune.api import loaded
 
 
 @pytest.fixture
@@ -95,6 +101,28 @@ def test_this_machine_is_compared_on_itself(folder, capsys):
     assert json.loads(out)["parity"]["where"].startswith("local, LiteRT")
 
 
+@pytest.mark.parametrize("flavour", keras_nets.FLAVOURS)
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_criterion_prunes_at_once_with_and_without_training_after_it(
+    folder, capsys, flavour, epochs
+):
+    model, made = keras_nets.build(flavour, "sequential"), keras_nets.dataset(96)
+    x = made.x_train * 3
+    y = np.asarray(model(x)).argmax(axis=1)
+    np.savez(folder / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    keras_nets.save(model, folder / "net.keras")
+    table = f'[prune]\nschedule = "one_shot"\nepochs = {epochs}\nsparsity = 0.5\n'
+    (folder / "mine.toml").write_text(table)
+    argv = ["--recipe", "mine.toml", "--criterion", "second_order", "--data", "d.npz"]
+    with pytest.raises(SystemExit) as done:
+        cli.main(["compress", "net.keras", "-o", "out.tflite", "--no-verify", *argv])
+    out, err = capsys.readouterr()
+    assert done.value.code == 0, err
+    said = "nothing was trained" if epochs == 0 else "fine-tuned for 1 epoch on 87 samples"
+    assert said in " ".join(out.split())
+    assert ("epoch 1/1" in err) == (epochs == 1)
+
+
 def test_help_says_what_is_compared():
     found = CliRunner().invoke(cli.edgeprune, ["compress", "--help"])
     assert "emulated board of the same core" in " ".join(found.output.split())
@@ -121,3 +149,60 @@ def test_a_container_is_compressed_and_explained_like_the_file_that_it_holds(fol
         assert done.value.code == 0
         found.append(json.loads(capsys.readouterr().out))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("flavour", keras_nets.FLAVOURS)
+def test_the_recipe_deep_compression_makes_a_small_container_of_few_values(folder, capsys, flavour):
+    model = keras_nets.build(flavour, "sequential")
+    keras_nets.save(model, folder / "net.keras")
+    data = keras_nets.dataset()
+    np.savez("data.npz", **{key: getattr(data, key) for key in KEYS})
+    argv = ["net.keras", "-o", "net.epz", "--recipe", "deep-compression", "--data", "data.npz"]
+    with pytest.raises(SystemExit) as done:
+        cli.main(["compress", *argv, "--sparsity", "0.8", "--no-verify"])
+    assert done.value.code == 0, capsys.readouterr().err
+    packed = (folder / "net.epz").read_bytes()
+    tflite = graph.read(unpack(packed))
+    operators = [
+        op
+        for op in tflite.subgraphs[0].operators
+        if graph.op_name(tflite, op) in ("CONV_2D", "FULLY_CONNECTED")
+    ]
+    kernels, biases = (
+        [graph.constant(tflite, tflite.subgraphs[0].tensors[op.inputs[k]]) for op in operators]
+        for k in (1, 2)
+    )
+    assert 0.79 < np.mean(np.concatenate([one.ravel() for one in kernels]) == 0) < 0.81
+    for one in (*kernels, *biases):
+        assert np.unique(one[one != 0]).size <= 8
+        assert not (one.view(np.uint32) & 0xFFFF).any()  # bfloat16
+    assert len(packed) < 0.6 * len(pack(convert(loaded(model))))
+
+
+def test_cost_aware_allocation_tells_what_each_layer_got(folder, capsys):
+    """From the recipe to the table, and to the file beside the result."""
+    keras = import_keras("keras")
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    x = inputs = layers.Input((16, 16, 3))
+    for name, channels, stride in (("stem", 8, 2), ("first", 16, 1), ("second", 64, 1)):
+        x = layers.Conv2D(channels, 3 if stride == 2 else 1, stride, "same", name=name)(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    with quiet():
+        keras.Model(inputs, layers.Dense(4, name="head")(x)).save("net.keras")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(48, 16, 16, 3)).astype(np.float32), rng.integers(0, 4, 48)
+    np.savez("data.npz", x_train=x, y_train=y, x_test=x[:8], y_test=y[:8])
+    (folder / "own.toml").write_text(
+        '[prune]\nsparsity = 0.8\nallocation = "cost_aware"\nepochs = 1\ncontrol = false\n'
+    )
+    argv = ["compress", "net.keras", "-o", "out.tflite", "--board", "rpi4", "--no-verify"]
+    with pytest.raises(SystemExit) as done:
+        cli.main([*argv, "--recipe", "own.toml", "--data", "data.npz"])
+    out, err = capsys.readouterr()
+    assert done.value.code in (0, None), err
+    assert "what each layer got" in out
+    assert {"first", "second", "head"} <= set(out.split())
+    layers = json.loads((folder / "out.tflite.sensitivity.json").read_text())["layers"]
+    assert [one["name"] for one in layers] == ["first/kernel", "second/kernel", "head/kernel"]
+    assert layers[2]["sparsity"] == 0.8 and layers[2]["instructions"] is None

@@ -152,3 +152,12 @@ def test_no_tensorflow_is_loaded_for_a_tflite_file(tmp_path):
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_channels_are_left_in_and_that_is_said(tmp_path):
+    (tmp_path / "net.tflite").write_bytes(nets.eligible())
+    argv = [str(tmp_path / "net.tflite"), "--board", "rpi4", "--pattern", "channel", "--json"]
+    done = CliRunner().invoke(explain, argv, standalone_mode=False, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "explain leaves all channels in: `edgeprune compress` removes them" in done.stderr
+    assert json.loads(done.stdout)["compress"]["sparsity"] == 0

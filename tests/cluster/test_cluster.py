@@ -15,7 +15,7 @@ from edgeprune.convert import convert
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.keras_model import walk
-from edgeprune.recipe import ClusterCount, ClusterTable
+from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable
 
 
 def filters(tflite):
@@ -225,10 +225,10 @@ def test_a_layer_that_does_not_exist_is_refused():
 @pytest.mark.parametrize(
     ("wishes", "line"),
     [
-        ({"clusters": -1}, "cluster.clusters must be >= 0"),
-        ({"init": "best"}, "cluster.init must be one of linear"),
-        ({"learning_rate": 0.0}, "cluster.learning_rate must be > 0"),
-        ({"counts": {"mix": -1}}, "cluster.counts of mix must be >= 0"),
+        ({"clusters": -1}, "clusters must be >= 0"),
+        ({"init": "best"}, "init must be one of linear"),
+        ({"learning_rate": 0.0}, "learning_rate must be > 0"),
+        ({"counts": {"mix": -1}}, "counts: that of mix must be >= 0"),
     ],
 )
 def test_wishes_out_of_range_are_refused(wishes, line):

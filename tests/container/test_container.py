@@ -1,27 +1,37 @@
 """Containers: whatever goes in comes out, and whatever is no container is refused in one line."""
 
+import contextlib
 import io
 import os
 import random
 import re
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
 from container_files import (
     AT_THE_END,
+    DENSE,
     FOUND_AT_THE_END,
+    GAPS,
     HOSTILE,
+    NOTHING,
     clustered,
     dense_net,
+    head,
+    lengths,
     nets,
     shared_models,
     sparse_net,
+    weights,
+    whole,
 )
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from edgeprune.container import is_epz, pack, unpack, unpack_file, unpack_stream
+from edgeprune.container import huffman, is_epz, pack, unpack, unpack_file, unpack_stream
+from edgeprune.container.layout import Kind, WeightHeader
 from edgeprune.errors import ModelError
 
 SMALL = pack(dense_net(clustered((20, 90), 0.1, 16), clustered((10, 20), 0.3, 16)))
@@ -132,6 +142,66 @@ def test_memory_is_bounded_whatever_a_container_holds(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 2 << 20
+
+
+TALL = [  # headers of records whose elements may take no bits at all, or nearly none
+    weights(Kind.HUFFMAN, 1 << 24, DENSE, *lengths(1, -1, 0)),
+    weights(Kind.HUFFMAN, 1 << 24, NOTHING, (1, 8), *lengths(0, 1)),
+    weights(Kind.HUFFMAN, 1 << 24, GAPS, (2, 8), *lengths(1, -1, 0), *lengths(1)),
+    weights(Kind.HUFFMAN, 1 << 24, GAPS, (1, 8), *lengths(0, 1), *lengths(1)),
+    weights(Kind.ADAPTIVE, 1 << 24, GAPS, (0, 24)),
+    weights(Kind.ADAPTIVE, 1 << 24, DENSE),
+    head(Kind.DEFLATE, 1 << 24),
+]
+LONG_CODES = weights(
+    Kind.HUFFMAN,
+    1,
+    WeightHeader(1, False, False, False, 0, tuple(range(1, 17))),
+    *lengths(1, *[1] * 14, 0),
+    (0, 1),
+)
+
+
+@given(st.sampled_from(TALL), st.binary(max_size=100), st.sampled_from([b"\0", b"\xff"]))
+@settings(max_examples=40, deadline=None, phases=[Phase.generate])  # a failure takes long to shrink
+def test_what_a_container_says_it_holds_makes_no_work_beyond_its_bytes(record, noise, filling):
+    packed = whole(1 << 24, record + b"\xff\xff\xff" + noise + filling * 100)
+    with counted("call") as calls, pytest.raises(ModelError):
+        unpack_stream(io.BytesIO(packed), io.BytesIO(), 1 << 30)
+    assert calls[0] < 200_000 + 4000 * len(packed)
+
+
+def test_tables_of_short_records_make_no_work_either():
+    with counted("line") as lines:
+        assert unpack(whole(20, LONG_CODES * 20, b"\1" * 20)) == b"\1" * 20
+    assert lines[0] < 2000 * 20
+
+
+@contextlib.contextmanager
+def counted(event):
+    """Counts calls or lines of the decoders' files, in a list of one number."""
+    count = [0]
+    folder = os.path.dirname(huffman.__file__)
+
+    def trace(frame, seen, _):
+        if not frame.f_code.co_filename.startswith(folder):
+            return None
+        count[0] += seen == event
+        return trace if event == "line" else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield count
+    finally:
+        sys.settrace(before)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.0003, 0.002, 0.01, 0.1])
+def test_weights_of_any_sparsity_come_out_as_they_went_in(kept):
+    """Those that are too sparse for the adaptive coder's limit take another way."""
+    tflite = dense_net(clustered((300, 784), kept, 8), clustered((100, 300), 0.1, 8))
+    assert unpack(pack(tflite)) == tflite
 
 
 def test_a_file_is_unpacked_whole_or_not_at_all(tmp_path):

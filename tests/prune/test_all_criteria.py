@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from edgeprune import recipe
 from edgeprune.errors import UnknownPart
 from edgeprune.prune.criteria.base import CRITERIA
 
@@ -62,6 +63,10 @@ def test_channels_of_small_gamma_go_first_and_within_them_small_weights():
     assert np.argsort(scores, axis=None).tolist() == [4, 3, 5, 0, 1, 2]
     without = CRITERIA.get("batch_norm_scale")(WEIGHTS, Made()).values
     assert np.argsort(without, axis=None).tolist() == [4, 0, 1, 2, 3, 5]
+
+
+def test_a_recipe_knows_every_criterion():
+    assert sorted(recipe.CRITERIA) == sorted([*CRITERIA.names(), "second_order"])
 
 
 def test_chance_repeats_with_its_seed():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edgeprune.errors import ModelError
 from edgeprune.explain.spmm import analyse
 from edgeprune.prune.patterns import PATTERNS, by_magnitude, pattern
-from edgeprune.recipe import PATTERN_FORMS, PATTERN_NAMES, is_pattern
+from edgeprune.recipe.prune_table import PATTERN_FORMS, PATTERN_NAMES, is_pattern
 
 BLOCKS = {"unstructured": (1, 1), "2x1": (2, 1), "4x1": (4, 1), "1x4": (1, 4), "3x2": (3, 2)}
 each_block = pytest.mark.parametrize("name", BLOCKS)

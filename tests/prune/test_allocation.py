@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,14 +7,24 @@ from hypothesis import strategies as st
 
 from edgeprune.errors import ModelError
 from edgeprune.prune.allocation import ALLOCATIONS, Candidate, allocate
-from edgeprune.recipe import ALLOCATIONS as NAMES
+from edgeprune.prune.allocation.base import Curve
+from edgeprune.prune.allocation.cost_aware import ENOUGH
+from edgeprune.prune.sensitivity import grid
+from edgeprune.prune.spec import MEASURED_ALLOCATIONS
+from edgeprune.recipe.prune_table import ALLOCATIONS as NAMES
 
 each_allocation = pytest.mark.parametrize("name", NAMES)
+each_of_wished_sparsity = pytest.mark.parametrize("name", sorted({*NAMES} - {"cost_aware"}))
+each_that_measures = pytest.mark.parametrize("name", MEASURED_ALLOCATIONS)
 
 
-def candidate(name, shape, scale=1.0, seed=0):
+def candidate(name, shape, scale=1.0, seed=0, pixels=64.0):
+    """Pruning hurts the more, the larger the scale; ``pixels`` None: no sparse kernel runs it."""
     values = np.random.default_rng(seed).normal(size=(shape[-1], int(np.prod(shape[:-1]))))
-    return Candidate(name, shape, np.abs(scale * values).astype(np.float32))
+    points = np.array(grid(0.8))
+    costs = None if pixels is None else pixels * values.size * (1 - points)
+    curve = Curve(points, scale * points**2, costs)
+    return Candidate(name, shape, np.abs(scale * values).astype(np.float32), curve)
 
 
 @st.composite
@@ -34,7 +46,7 @@ def test_each_allocation_may_stand_in_a_recipe():
     assert set(NAMES) == set(ALLOCATIONS.names())
 
 
-@each_allocation
+@each_of_wished_sparsity
 @given(networks(), st.floats(0, 0.95))
 def test_together_the_layers_have_the_wished_sparsity(name, candidates, sparsity):
     shares = allocate(name, candidates, sparsity, {})
@@ -44,7 +56,7 @@ def test_together_the_layers_have_the_wished_sparsity(name, candidates, sparsity
     assert total(candidates, shares) == pytest.approx(sparsity, abs=0.51 / size + 1e-6)
 
 
-@each_allocation
+@each_of_wished_sparsity
 @given(networks(), st.floats(0.1, 0.8), st.floats(0, 0.9))
 def test_limits_hold_and_the_others_make_up_for_it(name, candidates, sparsity, limit):
     first = candidates[0]
@@ -81,3 +93,64 @@ def test_erk_is_that_of_the_paper():
 def test_erk_keeps_what_would_be_more_than_dense_dense():
     candidates = [candidate("a", (4, 4)), candidate("b", (200, 200))]
     assert allocate("erk", candidates, 0.9, {})["a"] == 0
+
+
+@each_that_measures
+def test_without_measured_curves_the_line_says_what_is_needed(name):
+    bare = Candidate("a", (4, 4), np.ones((4, 4), np.float32))
+    with pytest.raises(ModelError, match=rf"the allocation {name} .* training data \(--data\)"):
+        allocate(name, [bare], 0.8, {})
+
+
+def cost(candidates, shares):
+    return sum(one.curve.cost(shares[one.name]) for one in candidates)
+
+
+@given(networks(), st.lists(st.sampled_from([4.0, 64.0, 1024.0]), min_size=6, max_size=6))
+def test_cost_aware_costs_what_uniform_does_and_loses_no_more(candidates, pixels):
+    priced = [
+        dataclasses.replace(one, curve=dataclasses.replace(one.curve, costs=size * one.curve.costs))
+        for one, size in zip(candidates, pixels, strict=False)
+    ]
+    shares = allocate("cost_aware", priced, 0.8, {})
+    uniform = allocate("uniform", priced, 0.8, {})
+    assert cost(priced, shares) <= cost(priced, uniform) * (1 + 1e-9)
+    lost = [sum(one.curve.loss(s[one.name]) for one in priced) for s in (shares, uniform)]
+    assert lost[0] <= lost[1] * (1 + 1e-9) + 1e-12
+    assert total(priced, shares) >= ENOUGH - 1e-9
+
+
+def test_cost_aware_keeps_what_hardly_costs_denser():
+    candidates = [
+        candidate("few pixels", (32, 32), pixels=16.0),
+        candidate("many pixels", (32, 32), pixels=1024.0),
+    ]
+    shares = allocate("cost_aware", candidates, 0.9, {})
+    assert shares["few pixels"] < 0.9 - 0.1
+    assert shares["many pixels"] > 0.9
+
+
+def test_cost_aware_leaves_enough_zeros_to_run_sparse_at_all():
+    large = candidate("few pixels", (100, 100), scale=10.0, pixels=1.0)
+    candidates = [large, candidate("many pixels", (20, 20), pixels=10000.0)]
+    shares = allocate("cost_aware", candidates, 0.7, {})
+    assert total(candidates, shares) >= ENOUGH - 1e-9
+
+
+def test_layers_that_no_sparse_kernel_runs_take_the_wished_sparsity():
+    candidates = [candidate("conv", (32, 32)), candidate("head", (32, 10), 100.0, pixels=None)]
+    assert allocate("cost_aware", candidates, 0.8, {})["head"] == 0.8
+
+
+def test_limits_on_all_layers_that_run_sparse_leave_the_rest_to_the_others():
+    candidates = [candidate("conv", (32, 32)), candidate("head", (64, 64), pixels=None)]
+    shares = allocate("cost_aware", candidates, 0.8, {"conv": 0.5})
+    assert shares["conv"] == 0.5
+    assert total(candidates, shares) == pytest.approx(0.8)
+
+
+def test_too_few_zeros_to_run_sparse_go_where_they_hurt_least():
+    candidates = [candidate("a", (32, 32)), candidate("b", (32, 32), 9.0, pixels=1024.0)]
+    assert allocate("cost_aware", candidates, 0.5, {}) == pytest.approx(
+        allocate("sensitivity", candidates, 0.5, {})
+    )

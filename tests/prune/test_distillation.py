@@ -15,7 +15,10 @@ from edgeprune.prune import PruneSpec, prune
 from edgeprune.prune.distillation import Teacher, soft_loss, teacher_of
 from edgeprune.prune.trainer import Trainer
 from edgeprune.qat import qat
-from edgeprune.recipe import ClusterTable, PruneTable, QuantizeTable, Recipe, checked
+from edgeprune.recipe import Recipe, checked
+from edgeprune.recipe.cluster_table import ClusterTable
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.recipe.quantize_table import QuantizeTable
 
 CLASSES = "sparse categorical crossentropy"
 
@@ -80,31 +83,38 @@ def learned(flavour, kind):
     return model
 
 
-def misleading():
-    """Samples whose labels are all wrong."""
+def misleading(model):
+    """Samples whose labels are all other classes than the model takes them for."""
     data = dataset(200)
-    return dataclasses.replace(data, y_train=(data.y_train + 1) % 4)
+    return dataclasses.replace(data, y_train=(model(data.x_train).numpy().argmax(1) + 1) % 4)
 
 
 def agreement(model, other, x):
     """Share of inputs that two models take for the same class."""
-    return np.mean(*[model(x).numpy().argmax(1) == other(x).numpy().argmax(1)])
+    return np.mean(model(x).numpy().argmax(1) == other(x).numpy().argmax(1))
+
+
+FOLLOWING = PruneSpec(sparsity=0.5, layers="all", epochs=3, batch_size=16, learning_rate=0.01)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_dense_model_is_followed_as_far_as_the_weight_says(flavour, kind):
-    dense, data = learned(flavour, kind), misleading()
-    spec = PruneSpec(sparsity=0.5, layers="all", epochs=4, batch_size=16, learning_rate=0.01)
-    alike = {}
-    for weight in (0.0, 1.0):
-        now = dataclasses.replace(spec, distillation=weight)
-        done = prune(loaded(dense, flavour), now, data)
-        assert ("distillation" in done.notes[0]) == bool(weight)
-        for name, model in (("pruned", done.keras), ("control", done.control.keras)):
-            alike[name, weight] = agreement(model, dense, data.x_train)
-    for name in ("pruned", "control"):
-        assert alike[name, 1.0] > alike[name, 0.0] + 0.3
+def test_with_all_the_weight_the_dense_model_is_followed_and_no_label(flavour, kind):
+    dense = learned(flavour, kind)
+    data = misleading(dense)
+    spec = dataclasses.replace(FOLLOWING, distillation=1.0)
+    done = prune(loaded(dense, flavour), spec, data)
+    assert "with distillation from the dense model" in done.notes[0]
+    for model in (done.keras, done.control.keras):
+        assert agreement(model, dense, data.x_train) > 0.5
+
+
+def test_without_it_the_dense_model_is_left():
+    dense = learned("keras", "sequential")
+    data = misleading(dense)
+    done = prune(loaded(dense, "keras"), FOLLOWING, data)
+    assert "distillation" not in done.notes[0]
+    assert agreement(done.keras, dense, data.x_train) < 0.5
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -121,17 +131,19 @@ def test_regression_learns_the_mean_of_target_and_teacher(flavour):
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_centroids_and_rounded_weights_follow_the_dense_model_too(flavour):
-    dense, data = learned(flavour, "sequential"), misleading()
+    dense = learned(flavour, "sequential")
+    data = misleading(dense)
     start = loaded(edgeprune.prune(dense, sparsity=0.3, layers="all").keras, flavour)
     alike = {}
     for weight in (0.0, 1.0):
         table = ClusterTable(8, epochs=8, learning_rate=0.01, distillation=weight)
         tuned = QuantizeTable("int8", qat_epochs=4, qat_learning_rate=0.01, qat_distillation=weight)
-        models = (
-            cluster(start, table, data, dense=loaded(dense, flavour)).keras,
-            qat(start, tuned, data, print, {}, dense=loaded(dense, flavour)).model.keras,
+        done = (
+            cluster(start, table, data, dense=loaded(dense, flavour)),
+            qat(start, tuned, data, print, {}, dense=loaded(dense, flavour)),
         )
-        alike[weight] = [agreement(model, dense, data.x_train) for model in models]
+        alike[weight] = [agreement(one.model.keras, dense, data.x_train) for one in done]
+        assert all(("distillation" in " ".join(one.notes)) == bool(weight) for one in done)
     assert all(one > other + 0.3 for one, other in zip(alike[1.0], alike[0.0], strict=True))
 
 
@@ -206,9 +218,9 @@ def test_values_out_of_range_are_refused(wish, line):
         edgeprune.prune(build("keras", "sequential"), **wish)
     quantize = {f"qat_{name}": value for name, value in wish.items()}
     for recipe, where in (
-        (Recipe(prune=PruneTable(**wish)), "prune."),
-        (Recipe(cluster=ClusterTable(**wish)), "cluster."),
-        (Recipe(quantize=QuantizeTable(**quantize)), "quantize.qat_"),
+        (Recipe(prune=PruneTable(**wish)), r"\[prune\] "),
+        (Recipe(cluster=ClusterTable(**wish)), r"\[cluster\] "),
+        (Recipe(quantize=QuantizeTable(**quantize)), r"\[quantize\] qat_"),
     ):
         with pytest.raises(ConfigError, match=where + line):
             checked(recipe)

@@ -119,3 +119,24 @@ def test_an_error_inside_takes_the_masks_off():
     with pytest.raises(KeyError), masks:
         raise KeyError("x")
     assert all(weight.variable.constraint is None for weight in masks.weights)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_masks_hold_weights_of_every_float_type_at_zero(flavour, dtype):
+    keras = import_keras(flavour)
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((6,), dtype=dtype), layers.Dense(4, dtype=dtype, name="head")]
+    )
+    kernel = model.layers[-1].kernel
+    with masks_of(model, 0.5) as masks:
+        masks.update()
+        kept = masks.masks["head/kernel"]
+        before = np.asarray(kernel.numpy()).astype(np.float64)
+        kernel.assign(np.where(kept, before, -3.0))
+        masks.apply()
+    after = np.asarray(kernel.numpy()).astype(np.float64)
+    assert (~kept).sum() == 12
+    assert np.array_equal(after, np.where(kept, before, 0)) and not np.signbit(after[~kept]).any()

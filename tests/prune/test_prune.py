@@ -87,9 +87,9 @@ def test_sparsity_zero_changes_nothing():
     [
         ({"sparsity": 1.5}, r"sparsity must be in \[0, 1\), got 1.5"),
         ({"sparsity": math.nan}, r"sparsity must be in \[0, 1\), got nan"),
-        ({"pattern": "2;4"}, "no pattern is called '2;4'; there are unstructured, kernel, blocks"),
+        ({"pattern": "2;4"}, "no pattern is called '2;4'; there are unstructured, kernel, channel"),
         ({"layers": "some"}, "layers must be one of"),
-        ({"epochs": 0}, "epochs and batch_size must be >= 1"),
+        ({"epochs": 0}, "epochs must be >= 1 with the schedule gradual"),
         ({"schedule": "cubic"}, "schedule must be one of gradual, iterative, one_shot, rigl"),
         ({"rewind": "time"}, "rewind must be one of weights, learning-rate"),
         ({"rounds": 0}, "rounds must be >= 1"),

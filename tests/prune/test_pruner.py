@@ -8,7 +8,7 @@ from edgeprune.errors import ModelError
 from edgeprune.prune import prune, prune_model
 from edgeprune.prune.keras_model import prunable_weights
 from edgeprune.prune.spec import PruneSpec
-from edgeprune.recipe import CRITERIA, WHILE_TRAINING
+from edgeprune.recipe.prune_table import CRITERIA, WHILE_TRAINING
 
 
 def known(model, n=96):

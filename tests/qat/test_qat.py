@@ -12,7 +12,8 @@ from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.keras_model import prunable_weights, walk
 from edgeprune.qat import QuantizedActivations, QuantizedWeights, qat, weights
 from edgeprune.quantize import quantize
-from edgeprune.recipe import QuantizeTable, Recipe, checked
+from edgeprune.recipe import Recipe, checked
+from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.verify import accuracy
 
 INT8 = QuantizeTable("int8", qat_epochs=2, qat_batch_size=16, qat_learning_rate=1e-3)
@@ -40,7 +41,7 @@ def test_training_with_rounding_keeps_every_zero_and_moves_the_rest(flavour, kin
     assert all(np.array_equal(wanted[name], found[name]) for name in wanted)
     after = tuned.get_weights()
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    assert len(lines) == 2 and "with rounding for 2 epochs" in done.notes[0]
+    assert len(lines) == 2 and "with rounding fine-tuned for 2 epochs" in done.notes[0]
     assert ("only weights were rounded" in " ".join(done.notes)) == (kind == "subclassed")
     assert not any("call" in vars(layer) for _, layer in walk(tuned))
     assert accuracy(quantize(convert(done.model), "int8", None).tflite, dataset()) is not None
@@ -135,7 +136,7 @@ def test_without_epochs_data_or_a_keras_model_nothing_is_trained():
     ("table", "line"),
     [
         (QuantizeTable("fp16", qat_epochs=1), "needs a mode with integer weights, got 'fp16'"),
-        (QuantizeTable("int8", qat_epochs=-1), "quantize.qat_epochs must be >= 0"),
+        (QuantizeTable("int8", qat_epochs=-1), "qat_epochs must be >= 0"),
         (QuantizeTable("int8", qat_learning_rate=0.0), "qat_learning_rate must be > 0"),
     ],
 )

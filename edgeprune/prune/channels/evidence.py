@@ -53,7 +53,9 @@ class Evidence:
 
     def _collected(self) -> dict[int, Scores]:
         if self._samples is None or self._samples.y is None:
-            raise ConfigError("the criterion taylor needs samples with targets: give data")
+            raise ConfigError(
+                "the criterion taylor needs samples with targets: give --data (or samples)"
+            )
         x, y, model = self._samples.x, self._samples.y, self._model
         readers = {id(group): members for group in self._groups if (members := _readers(group))}
         read = [member.variable for members in readers.values() for member in members]

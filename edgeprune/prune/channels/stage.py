@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts import Array, ChannelGroup, Dataset, Loaded, Narrowed
-from edgeprune.channels_table import ChannelsTable
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.channels.removal import ChannelPruned, prune_channels
 from edgeprune.prune.checkpoint import Checkpoint, folder_for
-from edgeprune.prune.fine_tune import Task, fine_tune
+from edgeprune.prune.distillation import teacher_of
+from edgeprune.prune.fine_tune import Task, fine_tune, trained
 from edgeprune.prune.keras_model import clone
 from edgeprune.prune.spec import PruneSpec
 from edgeprune.prune.training_data import training_data
+from edgeprune.recipe.channels_table import ChannelsTable
 
 SAMPLES = 512
 """Training samples that a criterion sees. Source: ours."""
@@ -92,9 +93,10 @@ def remove_channels(
         _checkpoint(folder, "smaller"),
         max_accuracy_drop,
         model.keras,
+        teacher=teacher_of(model.keras, training[0], table.distillation, table.temperature),
     )
     notes = [
-        f"the smaller model was trained for {table.epochs} epochs on {len(training[0])} samples",
+        f"the smaller model was {trained(spec, len(training[0]))}",
         *fine_tune(task),
         *notes,
     ]
@@ -176,6 +178,8 @@ def _training_spec(table: ChannelsTable, seed: int) -> PruneSpec:
         epochs=table.epochs,
         batch_size=table.batch_size,
         learning_rate=table.learning_rate,
+        distillation=table.distillation,
+        temperature=table.temperature,
         seed=seed,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from edgeprune.artifacts import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.prune.highest import check_scores
 from edgeprune.prune.patterns.base import PATTERNS, Pattern
-from edgeprune.recipe import PATTERN_FORMS, PATTERNS_HELP
+from edgeprune.recipe.prune_table import PATTERN_FORMS, PATTERNS_HELP
 
 __all__ = ["PATTERNS", "Pattern", "Pruning", "by_magnitude", "pattern"]
 
@@ -28,6 +29,7 @@ class Pruning(NamedTuple):
     mask: BoolArray
 
 
+@functools.cache
 def pattern(name: str) -> Pattern:
     """The pattern of this name.
 

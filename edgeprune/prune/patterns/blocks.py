@@ -57,7 +57,7 @@ class Blocks:
         if self.columns > in_channels:
             raise ModelError(
                 f"blocks of {self.rows}x{self.columns} do not fit weights of {out_channels} output "
-                f"channels by {in_channels} input channels"
+                f"channels by {in_channels} input channels: ignore the layer, or use smaller ones"
             )
         taps = scores.reshape(out_channels, in_features // in_channels, in_channels)
         rows = np.arange(0, out_channels, self.rows)

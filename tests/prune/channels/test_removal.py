@@ -121,7 +121,7 @@ def test_a_name_near_nothing_is_refused_with_some_that_there_are(model):
 
 def test_taylor_without_targets_is_refused(model):
     for none in (None, Calibration(samples().x)):
-        with pytest.raises(ConfigError, match="taylor needs samples with targets: give data"):
+        with pytest.raises(ConfigError, match="taylor needs samples with targets: give --data"):
             prune_channels(model, pruning_ratio=0.5, criterion="taylor", samples=none)
 
 

@@ -8,7 +8,6 @@ from nets import eligible
 import edgeprune
 from edgeprune import paths
 from edgeprune.artifacts import Loaded, ModelFile, Narrowed
-from edgeprune.channels_table import ChannelLimit, ChannelsTable
 from edgeprune.convert import convert
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import import_keras
@@ -16,6 +15,7 @@ from edgeprune.macs import size
 from edgeprune.prune import PruneSpec, prune
 from edgeprune.prune.channels import count_macs
 from edgeprune.prune.channels.stage import remove_channels
+from edgeprune.recipe.channels_table import ChannelLimit, ChannelsTable
 
 both = pytest.mark.parametrize("flavour", FLAVOURS)
 HALF = ChannelsTable(pruning_ratio=0.5, epochs=2, batch_size=16)
@@ -144,11 +144,43 @@ def test_weights_that_are_left_can_be_pruned_next(flavour):
     assert sparse.parameters == small.parameters
     assert sparse.nonzero_macs < 0.8 * small.macs
     assert done.groups == before.groups and done.notes[: len(before.notes)] == before.notes
-    # The dense model for comparison has seen both trainings.
-    assert [w.shape for w in done.control.keras.get_weights()] == [
-        w.shape for w in before.dense.keras.get_weights()
+
+
+def kernels(model):
+    return [np.array(w) for w in model.get_weights() if w.ndim > 1]
+
+
+@both
+def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
+    data = dataset()
+    before = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, data)
+    spec = PruneSpec(sparsity=0.5, layers="all", epochs=1)
+    still = prune(before, dataclasses.replace(spec, learning_rate=1e-9), data).control.keras
+    for ours, theirs in zip(kernels(still), kernels(before.control.keras), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-5)
+    further = prune(before, spec, data).control.keras
+    assert not same(kernels(further), kernels(before.control.keras))
+
+
+@both
+def test_an_interruption_in_the_next_stage_goes_on_there(flavour):
+    model, data, lines = from_file(flavour), dataset(), []
+    table = dataclasses.replace(HALF, epochs=1, learning_rate=2e-3)
+    spec = PruneSpec(sparsity=0.5, layers="all", epochs=2)
+
+    def cut(line):
+        if line.startswith("epoch 1/2"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune(remove_channels(model, table, data), spec, data, cut)
+    before = remove_channels(model, table, data, lines.append)
+    prune(before, spec, data, lines.append)
+    assert [line for line in lines if line.startswith("resuming")] == [
+        "resuming after epoch 1/1",
+        "resuming after epoch 1/2",
     ]
-    assert not same(weights_of(before.control.keras), weights_of(done.control.keras))
+    assert before.checkpoint.exists()
 
 
 @both
@@ -193,6 +225,14 @@ def test_channels_and_zeros_may_be_wished_in_one_call():
     done = edgeprune.prune(model, channels={"macs": 0.5}, sparsity=0.75, layers="all")
     assert count_macs(done.keras) <= 0.5 * count_macs(model)
     assert all(abs(one.zeros / one.weights - 0.75) < 0.1 for one in done.tensors)
+    seen = []
+
+    def first_go(group):
+        seen.append(group.name)
+        return np.arange(group.units)
+
+    edgeprune.prune(model, channels={"pruning_ratio": 0.5, "criterion": first_go})
+    assert seen == [one.name for one in done.groups]
     alone = edgeprune.prune(model, channels={"pruning_ratio": 0.25, "limits": {"mix": 0.0}})
     assert not alone.tensors and {one.channels_after for one in alone.groups} == {8}
 
@@ -202,7 +242,7 @@ def test_channels_and_zeros_may_be_wished_in_one_call():
     [
         ({"channels": {"ratio": 0.5}}, "no such wish.*'ratio'"),
         ({"channels": {"pruning_ratio": 0.5, "macs": 0.5}}, "either pruning_ratio or macs"),
-        ({"channels": {"round_to": 0}}, "channels.round_to must be >= 1, got 0"),
+        ({"channels": {"round_to": 0}}, "channels: round_to must be >= 1, got 0"),
         (
             {"pattern": "channel", "channels": {"pruning_ratio": 0.5}},
             "pattern = 'channel' takes sparsity, ignored and limits of",
@@ -221,3 +261,14 @@ def test_masks_and_the_stage_prune_send_to_the_stage_that_removes_channels():
             edgeprune.masks(model, **wishes)
     with pytest.raises(ModelError, match="use the stage channels before it"):
         prune(loaded(model, "keras"), PruneSpec(pattern="channel"), None)
+
+
+def test_the_dense_model_may_teach_the_smaller_one():
+    model = loaded(build("keras", "functional"), "keras")
+    answers = []
+    for weight in (0.0, 1.0):
+        table = ChannelsTable(pruning_ratio=0.5, epochs=1, distillation=weight)
+        done = remove_channels(model, table, dataset(), control=False)
+        assert ("with distillation" in done.notes[0]) == bool(weight)
+        answers.append(np.asarray(done.model.keras(dataset().x_test, training=False)))
+    assert not np.allclose(*answers)

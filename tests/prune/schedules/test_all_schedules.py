@@ -7,7 +7,7 @@ from keras_nets import FLAVOURS, build, dataset, loaded
 from edgeprune.errors import ModelError
 from edgeprune.prune import PruneSpec, prune
 from edgeprune.prune.schedules import SCHEDULES, schedule
-from edgeprune.recipe import SCHEDULES as NAMES
+from edgeprune.recipe.prune_table import SCHEDULES as NAMES
 
 
 def test_each_schedule_may_stand_in_a_recipe():

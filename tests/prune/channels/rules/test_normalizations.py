@@ -61,3 +61,13 @@ def test_slopes_of_prelu_go_with_their_channels(flavour, shared_axes):
 def test_softmax_over_channels_holds_them(flavour, kind):
     body = around(lambda layers: layers.Softmax() if kind == "Softmax" else layers.Activation(kind))
     assert sizes(checked(functional(flavour, body))) == {"after": 4}
+
+
+@both
+def test_statistics_of_the_data_hold_the_inputs_that_stay_anyway_without_a_word(flavour):
+    def body(layers, x):
+        x = layers.Conv2D(8, 1, name="before")(layers.Normalization()(x))
+        return layers.Conv2D(3, 1, name="end")(x)
+
+    pruned = checked(functional(flavour, body))
+    assert sizes(pruned) == {"before": 4} and len(pruned.notes) == 1  # on the outputs

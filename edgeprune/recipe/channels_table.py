@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-CHANNEL = "channel"
-"""The pattern that removes whole channels: short for the table ``[channels]``."""
+from edgeprune.recipe.faults import not_a_share, not_among, not_positive, too_small
+from edgeprune.recipe.prune_table import CHANNEL, PruneTable
 
 CHANNEL_RATIO = 0.5
-"""What that pattern removes of each group where nothing says how much. Source: ours."""
+"""What the pattern ``channel`` removes of each group where nothing says how much. Source: ours."""
 
 SCOPES = ("local", "global")
 
@@ -34,7 +37,8 @@ class ChannelsTable:
         pruning_ratio: Share of channels to remove, in [0, 1); 0 removes none.
         macs: Largest share of the multiply-accumulates to keep, in (0, 1], in place of
             ``pruning_ratio``; 1 removes nothing.
-        criterion: What scores channels: a name in ``edgeprune/prune/channels/criteria``.
+        criterion: What scores channels: a name in ``edgeprune/prune/channels/criteria``; from
+            Python also a function of a group that gives a score for each of its units.
         scope: ``local`` removes the share of every group of channels, ``global`` the lowest scores
             of the model.
         round_to: What stays of a group is rounded up to a multiple of this many channels.
@@ -43,11 +47,13 @@ class ChannelsTable:
         epochs: Passes over the training data with the smaller model.
         batch_size: Samples in a training step.
         learning_rate: Adam's, at the start.
+        distillation: As in the table ``[prune]``.
+        temperature: Likewise.
     """
 
     pruning_ratio: float = 0.0
     macs: float = 1.0
-    criterion: str = "l2"
+    criterion: str | Callable[[Any], Any] = "l2"
     scope: str = "local"
     round_to: int = 1
     ignored: tuple[str, ...] = ()
@@ -55,6 +61,8 @@ class ChannelsTable:
     epochs: int = 4
     batch_size: int = 64
     learning_rate: float = 1e-3
+    distillation: float = 0.0
+    temperature: float = 4.0
 
     @property
     def is_idle(self) -> bool:
@@ -66,26 +74,42 @@ def channel_faults(table: ChannelsTable, pattern: str = "") -> list[str]:
     """What is wrong with a table ``[channels]`` beside this pattern in the table ``[prune]``."""
     wrong = []
     if not 0 <= table.pruning_ratio < 1:
-        wrong.append(f"channels.pruning_ratio must be in [0, 1), got {table.pruning_ratio:g}")
+        wrong.append(f"pruning_ratio must be in [0, 1), got {table.pruning_ratio:g}")
     if not 0 < table.macs <= 1:
-        wrong.append(f"channels.macs must be in (0, 1], got {table.macs:g}")
+        wrong.append(f"macs must be in (0, 1], got {table.macs:g}")
     if table.macs != 1 and table.pruning_ratio:
-        wrong.append("channels takes either pruning_ratio or macs, got both")
+        wrong.append("either pruning_ratio or macs may be given, got both")
     if pattern == CHANNEL and (table.pruning_ratio or table.ignored or table.limits):
         wrong.append(
             f"pattern = {CHANNEL!r} takes sparsity, ignored and limits of [prune] in place of "
             "those in [channels]: leave the pattern out, or the keys in [channels]"
         )
-    if table.scope not in SCOPES:
-        wrong.append(f"channels.scope must be one of {', '.join(SCOPES)}, got {table.scope!r}")
+    wrong += not_among(table, {"scope": SCOPES})
     wrong += [
-        f"channels: the limit of {one.layer} must be in [0, 1], got {one.pruning_ratio:g}"
+        f"limits: that of {one.layer} must be in [0, 1], got {one.pruning_ratio:g}"
         for one in table.limits
         if not 0 <= one.pruning_ratio <= 1
     ]
-    counts = {"round_to": table.round_to, "epochs": table.epochs, "batch_size": table.batch_size}
-    wrong += [f"channels.{key} must be >= 1, got {got}" for key, got in counts.items() if got < 1]
-    if not 0 < table.learning_rate < float("inf"):
-        rate = table.learning_rate
-        wrong.append(f"channels.learning_rate must be > 0 and finite, got {rate:g}")
-    return wrong
+    wrong += too_small(table, {"round_to": 1, "epochs": 1, "batch_size": 1})
+    wrong += not_positive(table, "learning_rate", "temperature")
+    return wrong + not_a_share(table, "distillation")
+
+
+def channels_of(prune: PruneTable, channels: ChannelsTable) -> tuple[PruneTable, ChannelsTable]:
+    """The two tables with ``pattern = "channel"`` written out as keys of ``[channels]``."""
+    if prune.pattern != CHANNEL:
+        return prune, channels
+    limits = tuple(ChannelLimit(one.layer, one.sparsity) for one in prune.limits)
+    channels = dataclasses.replace(
+        channels,
+        pruning_ratio=prune.sparsity if channels.macs == 1 else 0.0,
+        ignored=prune.ignored,
+        limits=limits,
+        epochs=prune.epochs,
+        batch_size=prune.batch_size,
+        learning_rate=prune.learning_rate,
+        distillation=prune.distillation,
+        temperature=prune.temperature,
+    )
+    plain = dataclasses.replace(prune, pattern="unstructured", sparsity=0.0, ignored=(), limits=())
+    return plain, channels

@@ -1,0 +1,118 @@
+"""What pruning each layer alone does to the loss on training samples.
+
+Nothing is trained and batch normalization keeps its statistics, so losses are higher than what is
+left after fine-tuning; they tell which layers mind more than others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import Array
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import call, flat_outputs, import_tensorflow, quiet
+from edgeprune.prune.capture import batches
+from edgeprune.prune.keras_model import Weight
+from edgeprune.prune.loss import Loss, loss_for
+
+SAMPLES = 256
+"""Training samples that losses are measured on, at most. Source: ours."""
+
+REMAINING = 0.9
+"""Share of what remains that is left after each step of the grid.
+
+Source: Frantar and Alistarh 2022, "SPDY", section 4.
+"""
+
+_STEPS = 42  # of the grid: up to 98.8 %
+
+POINTS = tuple(1 - REMAINING**k for k in range(0, _STEPS + 1, 7))
+"""Sparsities at which losses are measured: every seventh of the grid. Source: ours."""
+
+
+def grid(sparsity: float) -> tuple[float, ...]:
+    """Sparsities to choose from, rising from 0, with the wished one among them.
+
+    >>> [round(share, 3) for share in grid(0.5)[:4]]
+    [0.0, 0.1, 0.19, 0.271]
+    """
+    return tuple(sorted({sparsity, *(1 - REMAINING**k for k in range(_STEPS + 1))}))
+
+
+def loss_increases(
+    model: Any, weights: Sequence[Weight], data: tuple[Array, Array], sparsities: Sequence[float]
+) -> dict[str, tuple[float, ...]]:
+    """Prunes each layer alone to each sparsity, by magnitude, and sees what the loss does.
+
+    Args:
+        model: One output; has its old weights afterwards, also after an exception.
+        weights: Each is pruned in its pattern.
+        data: Inputs ``(n, ...)`` and targets ``(n, ...)``.
+        sparsities: In [0, 1).
+
+    Returns:
+        By name of the weights, an increase of the mean loss for each sparsity.
+
+    Raises:
+        ModelError: Data and model do not fit together, a pattern does not fit its weight, or the
+            loss is not finite.
+    """
+    with quiet():
+        measured = _MeanLoss(model, *data)
+        before = measured()
+        return {
+            weight.name: tuple(measured.pruned(weight, share) - before for share in sparsities)
+            for weight in weights
+        }
+
+
+class _MeanLoss:
+    """The mean loss of a model as it is now, at inference."""
+
+    def __init__(self, model: Any, x: Array, y: Array) -> None:
+        tf = import_tensorflow()
+        outputs = flat_outputs(call(model, [tf.constant(next(batches(model, x)))], training=False))
+        if len(outputs) != 1:
+            raise ModelError(
+                f"sensitivity needs a model with one output, this one has {len(outputs)}"
+            )
+        self._loss: Loss = loss_for(outputs[0].numpy(), y)[1]
+        self._batches = [
+            (tf.constant(a), tf.constant(b))
+            for a, b in zip(batches(model, x), batches(model, y), strict=True)
+        ]
+
+        def answers(inputs: Any) -> Any:
+            return flat_outputs(call(model, [inputs], training=False))[0]
+
+        self._answers = tf.function(answers, autograph=False, reduce_retracing=True)
+
+    def pruned(self, weight: Weight, sparsity: float) -> float:
+        """The same with one layer pruned for a moment."""
+        value = weight.value()
+        try:
+            weight.prune(sparsity)
+            return self()
+        finally:
+            weight.variable.assign(value)
+
+    def __call__(self) -> float:
+        total, count = 0.0, 0
+        for x, y in self._batches:
+            total += float(self._loss(y, self._answers(x))) * len(x)
+            count += len(x)
+        if not np.isfinite(total):
+            raise ModelError(
+                f"the loss on training samples is {total}: scale the data as the model expects it"
+            )
+        return total / max(count, 1)
+
+
+def drawn(data: tuple[Array, Array], seed: int) -> tuple[Array, Array]:
+    """At most :data:`SAMPLES` of the training samples, drawn by ``seed``."""
+    x, y = data
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(x))[:SAMPLES])
+    return x[chosen], y[chosen]

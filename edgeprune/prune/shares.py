@@ -1,0 +1,158 @@
+"""Decides what each layer of a Keras model gets of the sparsity, and says on what grounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprune.artifacts import Array, LayerShare
+from edgeprune.board import Cpu
+from edgeprune.errors import ModelError
+from edgeprune.explain import has_sparse_kernels
+from edgeprune.explain.cost import CostTable, cost_table
+from edgeprune.prune.allocation import Candidate
+from edgeprune.prune.allocation.base import Curve
+from edgeprune.prune.capture import Calibration
+from edgeprune.prune.keras_model import Weight
+from edgeprune.prune.kernel_pattern import Layer
+from edgeprune.prune.layer_costs import layer_costs
+from edgeprune.prune.output_errors import additive, error, output_errors
+from edgeprune.prune.patterns import pattern
+from edgeprune.prune.plan import sparsities
+from edgeprune.prune.pruner import scores_of
+from edgeprune.prune.sensitivity import POINTS, drawn, grid, loss_increases
+from edgeprune.prune.spec import MEASURED_ALLOCATIONS, PruneSpec
+
+DoubleArray = NDArray[np.float64]
+
+
+def candidates(
+    model: Any, weights: Sequence[Weight], spec: PruneSpec, calibration: Calibration | None
+) -> list[Candidate]:
+    """Weights as an allocation sees them; ``global`` alone looks at their scores."""
+    if spec.allocation == "global" and spec.criterion != "magnitude":
+        scores = scores_of(model, weights, spec, calibration)
+    else:
+        scores = {weight.name: np.abs(weight.matrix()) for weight in weights}
+    return [Candidate(w.name, tuple(w.variable.shape), scores[w.name]) for w in weights]
+
+
+def check_needs(spec: PruneSpec, *, has_training: bool, has_board: bool) -> None:
+    """Checks, before anything takes time, that an allocation gets what it measures with.
+
+    Args:
+        spec: The wish.
+        has_training: Whether there is a Keras model, and data to train it on.
+        has_board: Whether a board's cores are named.
+
+    Raises:
+        ModelError: Something is missing, or the pattern leaves no choice.
+    """
+    if spec.allocation not in MEASURED_ALLOCATIONS:
+        return
+    if not has_training:
+        raise ModelError(
+            f"the allocation {spec.allocation} measures the loss of every layer: it needs a Keras "
+            "model and training data (--data); uniform, global and erk need neither"
+        )
+    if spec.allocation == "cost_aware" and not has_board:
+        raise ModelError(
+            "the allocation cost_aware counts a board's instructions, and no board was named: use "
+            "`edgeprune compress --board ...`, or the allocation sensitivity"
+        )
+    if spec.pattern != "kernel" and pattern(spec.pattern).share(0.3) != 0.3:
+        raise ModelError(
+            f"the pattern {spec.pattern} fixes the sparsity of every layer: there is nothing for "
+            f"the allocation {spec.allocation} to choose"
+        )
+
+
+def layer_shares(
+    model: Any,
+    weights: Sequence[Weight],
+    layers: Sequence[Layer],
+    spec: PruneSpec,
+    training: tuple[Array, Array] | None,
+    calibration: Calibration | None = None,
+    cpu: Cpu | None = None,
+) -> tuple[LayerShare, ...]:
+    """What each layer gets.
+
+    Args:
+        model: With the weights as they came; is the same afterwards.
+        weights: What is pruned, each in its pattern.
+        layers: Their sizes, in the same order.
+        spec: The wish; :func:`check_needs` let it pass.
+        training: Inputs and targets; only allocations that measure look at them.
+        calibration: Samples for criteria that look at some; those of ``global`` alone count here,
+            the allocations that measure prune by magnitude.
+        cpu: The board's cores, or None.
+
+    Raises:
+        ModelError: The limits cannot be kept, the loss cannot be measured, or no layer has costs
+            that ``cost_aware`` could weigh.
+    """
+    table = cost_table(cpu) if cpu is not None and has_sparse_kernels(cpu) else None
+    priced = [_Priced(weight, layer, table) for weight, layer in zip(weights, layers, strict=True)]
+    found = candidates(model, weights, spec, calibration)
+    increases: dict[str, tuple[float, ...]] = {}
+    if spec.allocation in MEASURED_ALLOCATIONS and training is not None:
+        x, y = drawn(training, spec.seed)
+        increases = loss_increases(model, weights, (x, y), POINTS)
+        points = grid(spec.sparsity)
+        errors = output_errors(model, weights, x, points)
+        found = [
+            dataclasses.replace(one, curve=layer.curve(points, errors[one.name]))
+            for one, layer in zip(found, priced, strict=True)
+        ]
+    if spec.allocation == "cost_aware" and all(
+        one.curve is None or one.curve.costs is None for one in found
+    ):
+        raise ModelError(
+            "the allocation cost_aware needs layers that a sparse kernel of the board can run, and "
+            "the model has none: choose the allocation sensitivity, or another --board"
+        )
+    got = sparsities(found, spec)
+    return tuple(
+        layer.share(got[one.name], one.curve, increases.get(one.name, ()))
+        for one, layer in zip(found, priced, strict=True)
+    )
+
+
+class _Priced:
+    """A layer, and what it costs at any sparsity."""
+
+    def __init__(self, weight: Weight, layer: Layer, table: CostTable | None) -> None:
+        self._weight, self._layer, self._table = weight, layer, table
+
+    def curve(self, points: Sequence[float], errors: DoubleArray) -> Curve:
+        """For an allocation."""
+        losses = additive(np.maximum.accumulate(errors))
+        return Curve(np.array(points), losses, self._costs(points))
+
+    def share(self, sparsity: float, curve: Curve | None, increases: Sequence[float]) -> LayerShare:
+        """For the report."""
+        costs, at_points = self._costs([sparsity]), self._costs(POINTS)
+        return LayerShare(
+            name=self._weight.name,
+            weights=math.prod(self._weight.variable.shape),
+            pattern=self._weight.pattern,
+            sparsity=sparsity,
+            output_error=None if curve is None else error(curve.loss(sparsity)),
+            loss_increase=float(np.interp(sparsity, POINTS, increases)) if increases else None,
+            instructions=None if costs is None else float(costs[0]),
+            sparsities=POINTS,
+            output_errors=() if curve is None else tuple(error(curve.loss(s)) for s in POINTS),
+            loss_increases=tuple(increases),
+            instructions_at=() if at_points is None else tuple(map(float, at_points)),
+        )
+
+    def _costs(self, shares: Sequence[float] | DoubleArray) -> DoubleArray | None:
+        if self._table is None:
+            return None
+        return layer_costs(self._table, self._layer, self._weight.pattern, shares)

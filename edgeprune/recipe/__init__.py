@@ -1,0 +1,139 @@
+"""Recipes: what to do at each stage, one TOML table a stage, each table in a file of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgeprune.errors import ConfigError
+from edgeprune.recipe.channels_table import (
+    CHANNEL_RATIO,
+    ChannelsTable,
+    channel_faults,
+    channels_of,
+)
+from edgeprune.recipe.cluster_table import ClusterTable, cluster_faults
+from edgeprune.recipe.prune_table import CHANNEL, PruneTable, prune_faults
+from edgeprune.recipe.quantize_table import QuantizeTable, quantize_faults
+from edgeprune.recipe.small_tables import (
+    RewriteTable,
+    RunTable,
+    SparsifyTable,
+    VerifyTable,
+    run_faults,
+    verify_faults,
+)
+from edgeprune.tables import read_table, read_toml
+
+_SHIPPED = Path(__file__).parent.parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to do at each stage.
+
+    Attributes:
+        name: Name of a shipped recipe, or path of the user's.
+        why: Why this recipe, in one line.
+        fixed: What the user set beside a named recipe, of ``sparsity``, ``pattern`` and
+            ``quantize``; the recipe ``auto`` leaves it as it is.
+    """
+
+    name: str = "auto"
+    why: str = ""
+    fixed: tuple[str, ...] = ()
+    channels: ChannelsTable = field(default_factory=ChannelsTable)
+    prune: PruneTable = field(default_factory=PruneTable)
+    cluster: ClusterTable = field(default_factory=ClusterTable)
+    rewrite: RewriteTable = field(default_factory=RewriteTable)
+    quantize: QuantizeTable = field(default_factory=QuantizeTable)
+    sparsify: SparsifyTable = field(default_factory=SparsifyTable)
+    verify: VerifyTable = field(default_factory=VerifyTable)
+    run: RunTable = field(default_factory=RunTable)
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes, ``auto`` included."""
+    return sorted({path.stem for path in _SHIPPED.glob("*.toml")} | {"auto"})
+
+
+def load_recipe(name: str) -> Recipe:
+    """Reads a shipped recipe, or a file where ``name`` ends in ``.toml``.
+
+    Raises:
+        ConfigError: There is no such recipe, or it is wrong; the message names file and key.
+    """
+    if name == "auto":
+        return Recipe()
+    path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
+    if not path.is_file():
+        raise ConfigError(f"no recipe is called {name!r}; there are: {', '.join(recipe_names())}")
+    raw = read_toml(path)
+    recipe = dataclasses.replace(read_table(Recipe, raw, str(path)), name=name)
+    said = raw.get("prune")
+    if not isinstance(said, dict) or "sparsity" not in said:
+        prune = dataclasses.replace(recipe.prune, sparsity=_unsaid(recipe.prune, "channels" in raw))
+        recipe = dataclasses.replace(recipe, prune=prune)
+    return checked(recipe)
+
+
+def _unsaid(table: PruneTable, has_channels: bool) -> float:
+    """The sparsity of a recipe file that says none."""
+    if table.pattern == CHANNEL:
+        return CHANNEL_RATIO
+    # Who asks for fewer channels has not asked for zeros among the weights that are left.
+    return 0.0 if has_channels else table.sparsity
+
+
+def with_channels(recipe: Recipe) -> Recipe:
+    """The recipe with ``pattern = "channel"`` written out as a table ``[channels]``.
+
+    ``sparsity``, ``ignored``, ``limits`` and the training of ``[prune]`` are then those of
+    ``[channels]``, and nothing else is pruned.
+    """
+    if recipe.prune.pattern != CHANNEL:
+        return recipe
+    prune, channels = channels_of(recipe.prune, recipe.channels)
+    fixed = tuple(dict.fromkeys([*recipe.fixed, "sparsity", "pattern"]))
+    return dataclasses.replace(recipe, prune=prune, channels=channels, fixed=fixed)
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """``recipe`` itself, if every value lies in its range.
+
+    Raises:
+        ConfigError: One does not; all faults are in one message.
+    """
+    faults = {
+        "channels": channel_faults(recipe.channels, recipe.prune.pattern),
+        "prune": prune_faults(recipe.prune),
+        "cluster": cluster_faults(recipe.cluster),
+        "quantize": quantize_faults(recipe.quantize),
+        "verify": verify_faults(recipe.verify),
+        "run": run_faults(recipe.run),
+    }
+    wrong = [f"[{table}] {fault}" for table, found in faults.items() for fault in found]
+    if wrong:
+        raise ConfigError(f"recipe {recipe.name}: " + "; ".join(wrong))
+    return recipe
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Writes a recipe as the TOML that :func:`load_recipe` reads back."""
+    lines = [f"why = {json.dumps(recipe.why)}"]
+    for name, table in dataclasses.asdict(recipe).items():
+        if isinstance(table, dict):
+            lines += ["", f"[{name}]"]
+            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _toml(value: object) -> str:
+    """A value as TOML; JSON's numbers, booleans and strings are TOML's."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)

@@ -1,0 +1,49 @@
+"""What is wrong with the values of a table, each fault in one phrase that begins with the key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+LAYERS = ("paying", "all")
+"""Values of the key ``layers``.
+
+``paying``: pointwise convolutions and dense layers, whose sparse kernels exist; ``all``: every
+convolution as well.
+"""
+
+
+def not_among(table: Any, known: Mapping[str, Collection[str]]) -> list[str]:
+    """Keys of a table whose values are none of the known ones."""
+    return [
+        f"{key} must be one of {', '.join(names)}, got {getattr(table, key)!r}"
+        for key, names in known.items()
+        if getattr(table, key) not in names
+    ]
+
+
+def too_small(table: Any, least: Mapping[str, int]) -> list[str]:
+    """Keys of a table whose values lie below the least one."""
+    return [
+        f"{key} must be >= {low}, got {getattr(table, key)}"
+        for key, low in least.items()
+        if getattr(table, key) < low
+    ]
+
+
+def not_positive(table: Any, *keys: str) -> list[str]:
+    """Keys of a table whose values are not above 0 and finite."""
+    return [
+        f"{key} must be > 0 and finite, got {getattr(table, key):g}"
+        for key in keys
+        if not 0 < getattr(table, key) < float("inf")
+    ]
+
+
+def not_a_share(table: Any, *keys: str) -> list[str]:
+    """Keys of a table whose values do not lie in [0, 1]."""
+    return [
+        f"{key} must be in [0, 1], got {getattr(table, key):g}"
+        for key in keys
+        if not 0 <= getattr(table, key) <= 1
+    ]

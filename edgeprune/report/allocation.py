@@ -1,0 +1,57 @@
+"""What each layer got of the sparsity, as a table for people and as ``sensitivity.json``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgeprune.artifacts import LayerShare
+from edgeprune.report.figures import NOT_MEASURED
+from edgeprune.report.terminal import printable, stdout
+
+
+def print_shares(shares: Sequence[LayerShare], console: Console | None = None) -> None:
+    """Prints a row a layer; nothing where every layer got the same.
+
+    Args:
+        shares: In model order.
+        console: Where to print; standard output if None.
+    """
+    if not shares:
+        return
+    table = Table(title="what each layer got", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("weights of", overflow="fold")
+    table.add_column("number", justify="right", no_wrap=True)
+    table.add_column("pattern")
+    for heading in ("sparsity", "output lost", "loss alone", "instructions (estimated)"):
+        table.add_column(heading, justify="right")
+    for one in shares:
+        cells = (
+            one.name.rpartition("/")[0] or one.name,
+            f"{one.weights:,}",
+            one.pattern,
+            f"{one.sparsity:.1%}",
+            NOT_MEASURED if one.output_error is None else f"{one.output_error:.1%}",
+            NOT_MEASURED if one.loss_increase is None else f"{one.loss_increase:+.4f}",
+            "-" if one.instructions is None else f"{one.instructions:,.0f}",
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    (console or stdout()).print(table)
+
+
+def write_sensitivity(shares: Sequence[LayerShare], path: Path) -> None:
+    """Writes what was measured of each layer, where anything was.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    measured = [dataclasses.asdict(one) for one in shares if one.loss_increases]
+    if measured:
+        path.write_text(json.dumps({"layers": measured}, indent=1) + "\n", encoding="utf-8")
