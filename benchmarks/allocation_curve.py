@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy_resnet8 import SHARED, decoded
+from cifar10 import SHARED, decoded
 from prediction import EmulatedBoard
 
 from edgeprune.artifacts import Dataset, Loaded
@@ -128,7 +128,7 @@ class Measuring:
         weights = wanted(prunable_weights(copied, spec.layers), spec)
         training = (self.data.x_train, self.data.y_train)
         found = layer_shares(
-            copied, weights, layers_of(weights, self.dense), spec, training, self.board.cpu
+            copied, weights, layers_of(weights, self.dense), spec, training, cpu=self.board.cpu
         )
         masks = Masks(copied, weights, {one.name: one.sparsity for one in found})
         masks.update()

@@ -38,8 +38,8 @@ def shell_line_told(
 
     What the program prints on standard output is followed by ``mark``, its exit status, a newline,
     the end of what it printed on standard error, and ``mark`` again. Input that the program left
-    is taken until the line's input closes: a socket that is closed on unread input loses what was
-    printed last.
+    is taken until the line's input closes: an adbd that can write no more of it closes the stream,
+    and loses what was printed last.
 
     Args:
         argv: Program and arguments.

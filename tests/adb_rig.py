@@ -27,8 +27,9 @@ from edgeprune.adb.output import CLOSE_STDIN, EXIT, HEADER, STDERR, STDIN, STDOU
 from edgeprune.bench import Device
 from edgeprune.board import load_board
 
-CNXN, OPEN, OKAY, CLSE, WRTE = (
-    int.from_bytes(word, "little") for word in (b"CNXN", b"OPEN", b"OKAY", b"CLSE", b"WRTE")
+CNXN, AUTH, OPEN, OKAY, CLSE, WRTE = (
+    int.from_bytes(word, "little")
+    for word in (b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"CLSE", b"WRTE")
 )
 _MESSAGE = struct.Struct("<6I")
 _VERSION, _MAX_BYTES = 0x01000001, 1 << 18
@@ -67,10 +68,10 @@ class _Stream:
         """Sends all of ``data``, waiting for each part to be taken."""
         for start in range(0, len(data), _MAX_BYTES):
             self.taken.clear()
-            await self.link.send(WRTE, self.local, self.remote, data[start : start + _MAX_BYTES])
-            await self.taken.wait()
             if not self.open:
                 raise ConnectionError
+            await self.link.send(WRTE, self.local, self.remote, data[start : start + _MAX_BYTES])
+            await self.taken.wait()
 
     async def receive(self) -> bytes:
         """Some input; empty once the host has closed."""
@@ -126,7 +127,10 @@ class _Connection:
 
     async def _take(self, command: int, arg0: int, arg1: int, data: bytes) -> None:
         stream = self.streams.get(arg1)
-        if command == CNXN:
+        if command in (CNXN, AUTH) and not self.adbd.allows:
+            if arg0 != 3:  # with its public key the server waits for the phone's user
+                await self.send(AUTH, 1, 0, bytes(20))
+        elif command == CNXN:
             banner = f"device::ro.product.model=rig;features={self.adbd.features}"
             await self.send(CNXN, _VERSION, _MAX_BYTES, banner.encode())
         elif command == OPEN:
@@ -183,13 +187,18 @@ class Adbd:
     Attributes:
         features: What it claims to support.
         home: Working folder of its commands.
+        tools: Folder with its shell and all that it finds; None for this machine's.
         port: Where it listens on 127.0.0.1.
+        allows: Whether its user has allowed this computer.
         fault: What will go wrong, or None.
         sessions: Session numbers of every program that it started.
     """
 
-    def __init__(self, home: Path, features: str = "shell_v2,cmd,stat_v2") -> None:
-        self.home, self.features, self.port = home, features, free_port()
+    def __init__(
+        self, home: Path, features: str = "shell_v2,cmd,stat_v2", tools: Path | None = None
+    ) -> None:
+        self.home, self.features, self.tools, self.port = home, features, tools, free_port()
+        self.allows = True
         self.fault: Fault | None = None
         self.moved_bytes = 0
         self.sessions: list[int] = []
@@ -241,7 +250,8 @@ class Adbd:
             self.running.set()
 
         self.loop.call_soon_threadsafe(mend)
-        while self._links:
+        end_s = time.monotonic() + 10
+        while self._links and time.monotonic() < end_s:  # the server may have come back already
             time.sleep(0.01)
 
     def close(self) -> None:
@@ -319,8 +329,10 @@ class Adbd:
         return HEADER.pack(kind, size) + data
 
     async def _start(self, line: str, **pipes: Any) -> asyncio.subprocess.Process:
+        own = {"PATH": str(self.tools), "HOME": "/"} if self.tools else None
+        shell = f"{self.tools or '/bin'}/sh"
         process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", line, cwd=self.home, start_new_session=True, **pipes
+            shell, "-c", line, cwd=self.home, env=own, start_new_session=True, **pipes
         )
         self.sessions.append(process.pid)
         return process

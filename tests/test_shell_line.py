@@ -1,5 +1,6 @@
 import socket
 import subprocess
+import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def test_input_is_handed_over_only_where_it_is_wanted():
     assert told(["cat"], reads_input=False) == f"{MARK}0\n{MARK}".encode()
 
 
-def test_input_that_the_program_leaves_is_taken_so_that_nothing_printed_is_lost():
+def test_input_is_taken_after_the_programs_end_so_that_nothing_printed_is_lost():
     """On a socket, as adbd gives it to ``exec:``."""
     near, far = socket.socketpair()
     line = shell_line_told(
@@ -40,6 +41,8 @@ def test_input_that_the_program_leaves_is_taken_so_that_nothing_printed_is_lost(
     )
     with near, subprocess.Popen(["sh", "-c", line], stdin=far, stdout=far, stderr=far) as shell:
         far.close()
+        near.sendall(bytes(50_000))
+        time.sleep(1.0)  # the program has ended by now
         near.sendall(bytes(50_000))
         found = b""
         while not found.endswith(f"{MARK}7\nerr\n{MARK}".encode()):

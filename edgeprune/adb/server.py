@@ -143,7 +143,7 @@ class Server:
         if address in self.states():
             self.ask(f"host:disconnect:{address}")
         said = self.ask(f"host:connect:{address}", 2 * _TIMEOUT_S)
-        if "connected to" not in said:
+        if "connected to" not in said and "authenticate" not in said:  # its state tells the latter
             raise DeviceError(f"{said}: is the phone on this network, with debugging over it on?")
 
     def _settled(self, serial: str) -> None:

@@ -168,6 +168,12 @@ def test_an_address_where_no_phone_is_is_told(new_phone):
         new_phone.adb(host=f"127.0.0.1:{free_port()}").open()
 
 
+def test_a_phone_that_does_not_allow_this_computer_is_told(new_phone):
+    new_phone.allows = False
+    with pytest.raises(DeviceError, match="unauthorized: unlock it and allow this computer"):
+        new_phone.adb().open()
+
+
 def test_a_serial_number_that_adb_does_not_have_is_told(new_phone):
     with pytest.raises(DeviceError, match="adb says absent: is it plugged in"):
         new_phone.adb(host=None, serial="39LX0DLJH0").open()
@@ -193,17 +199,23 @@ def test_several_phones_work_at_once_each_under_its_own_serial_number(server, tm
     found = {}
 
     def work(number):
-        with phones[number].adb() as adb:
-            script = f"for n in 1 2 3 4 5; do echo {number}; sleep 0.1; done"
-            found[number] = adb.run(["sh", "-c", script], 10).stdout
+        script = f"for n in 1 2 3 4 5; do echo {number}; sleep 0.1; done"
+        found[number] = transports[number].run(["sh", "-c", script], 10).stdout
 
+    transports = [phone.adb() for phone in phones]
     threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
     try:
+        for (
+            transport
+        ) in transports:  # one by one: Debian 12's adb server has crashed on three at once
+            transport.open()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(20)
     finally:
+        for transport in transports:
+            transport.close()
         for phone in phones:
             phone.close()
     assert found == {number: f"{number}\n" * 5 for number in range(3)}
