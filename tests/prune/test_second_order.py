@@ -115,15 +115,30 @@ def test_counts_and_shapes_are_exact(pattern, seed, rows, columns, sparsity):
             assert (~first).sum() == wanted
 
 
-@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(2, 24), st.floats(0, 0.9))
-def test_the_error_is_never_above_that_of_magnitude(seed, rows, columns, sparsity):
+def errors(seed, rows, columns, sparsity):
+    """Of second order, of its mask without the update, and of magnitude."""
     weights, inputs = problem(seed, rows, columns)
     hessian = damped(hessian_of(inputs))
     shape = block_shape("unstructured")
-    ours = second_order(weights, hessian_of(inputs), shape, sparsity).values
-    plain = np.where(lowest_removed(np.abs(weights), shape, sparsity), weights, 0)
-    limit = output_error(plain - weights.astype(float), hessian)
-    assert output_error(ours - weights.astype(float), hessian) <= limit + 1e-6
+    done = second_order(weights, hessian_of(inputs), shape, sparsity)
+    kept = lowest_removed(np.abs(weights), shape, sparsity)
+    found = done.values, np.where(done.mask, weights, 0), np.where(kept, weights, 0)
+    return [output_error(one - weights.astype(float), hessian) for one in found]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(2, 24), st.floats(0, 0.9))
+def test_the_update_is_never_worse_than_zeroing_the_same_weights(seed, rows, columns, sparsity):
+    updated, zeroed, _ = errors(seed, rows, columns, sparsity)
+    assert updated <= zeroed + 1e-6
+
+
+def test_the_error_is_far_below_that_of_magnitude():
+    """Not always, as the choice of weights is greedy: by the median of many matrices."""
+    ratios = []
+    for seed in range(40):
+        updated, _, magnitude = errors(seed, 4, 24, 0.6)
+        ratios.append(updated / magnitude)
+    assert np.median(ratios) < 0.5 and np.mean(np.array(ratios) <= 1) > 0.95
 
 
 def test_masks_of_a_small_row_are_close_to_the_best_of_all():
