@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from edgeprune.board import Cpu
 from edgeprune.explain import explain, has_sparse_kernels
+from edgeprune.explain.cost import cost_table
 from edgeprune.forecast import forecast
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.prune_table import PruneTable
@@ -51,7 +52,15 @@ class _Costs:
     layers: int  # how many would run a sparse kernel
 
 
-def choose(recipe: Recipe, cpu: Cpu, dense: bytes, *, is_quantized: bool, has_data: bool) -> Recipe:
+def choose(
+    recipe: Recipe,
+    cpu: Cpu,
+    dense: bytes,
+    *,
+    is_quantized: bool,
+    has_data: bool,
+    is_trainable: bool = False,
+) -> Recipe:
     """Completes the recipe ``auto`` for one core and one model; others stay as they are.
 
     So does one that says already why it was chosen. What the user fixed (``recipe.fixed``) is never
@@ -62,7 +71,8 @@ def choose(recipe: Recipe, cpu: Cpu, dense: bytes, *, is_quantized: bool, has_da
         cpu: The board's cores.
         dense: The model as float TFLite, or a file that is quantized already.
         is_quantized: Whether it is.
-        has_data: Whether there is data to train on and to calibrate with.
+        has_data: Whether there is data to calibrate with and to score on.
+        is_trainable: Whether there is a Keras model, and data to train it on.
 
     Returns:
         The recipe in force; ``why`` says in one line what was chosen and why.
@@ -83,10 +93,23 @@ def choose(recipe: Recipe, cpu: Cpu, dense: bytes, *, is_quantized: bool, has_da
     else:
         wished = _completed(recipe, "", pattern="kernel")
         done = _cheapest(wished, cpu, _costs(dense, cpu, wished.prune))
+        if is_trainable and done.prune.sparsity and cost_table(cpu) is not None:
+            done = _allocated(done)
     is_integer = done.quantize.mode in ("int8", "int16x8")
     if has_data or not (is_integer or done.prune.sparsity):
         return done
     return dataclasses.replace(done, why=f"{done.why}; a file fit for use needs --data")
+
+
+def _allocated(recipe: Recipe) -> Recipe:
+    """The recipe with sparsity where it costs least accuracy, at the same predicted cost.
+
+    Source: ``python benchmarks/allocation_curve.py``. N:M leaves no choice.
+    """
+    if ":" in recipe.prune.pattern:
+        return recipe
+    table = dataclasses.replace(recipe.prune, allocation="cost_aware")
+    return dataclasses.replace(recipe, prune=table)
 
 
 QAT_EPOCHS = 2

@@ -14,9 +14,9 @@ A76 = load_board("rpi5").cpu
 AVX = Cpu("host", "x86_64", ("avx", "avx2"))
 
 
-def chosen(cpu, recipe=None, *, is_quantized=False, has_data=True):
-    recipe = recipe or Recipe()
-    return choose(recipe, cpu, nets.eligible(), is_quantized=is_quantized, has_data=has_data)
+def chosen(cpu, recipe=None, *, is_quantized=False, has_data=True, **rest):
+    rest |= {"is_quantized": is_quantized, "has_data": has_data}
+    return choose(recipe or Recipe(), cpu, nets.eligible(), **rest)
 
 
 def asked(**flags):
@@ -111,6 +111,15 @@ def test_on_x86_with_avx_pruning_is_said_not_to_pay_and_int8_is_taken(monkeypatc
     found = chosen(AVX)
     assert summary(found)[::2] == (0.0, "int8-weights")
     assert "edgeprune[quantize]" in found.why
+
+
+def test_what_can_be_trained_gets_its_sparsity_where_that_costs_least(predicted):
+    predicted(210.4, 73.4, 174.8)
+    assert chosen(A72, is_trainable=True).prune.allocation == "cost_aware"
+    assert chosen(A72).prune.allocation == "uniform"
+    assert chosen(A72, asked(pattern="2:4"), is_trainable=True).prune.allocation == "uniform"
+    assert chosen(AVX, asked(sparsity=0.8), is_trainable=True).prune.allocation == "uniform"
+    assert chosen(A72, asked(sparsity=0.0), is_trainable=True).prune.allocation == "uniform"
 
 
 def test_without_data_it_says_that_the_file_is_not_fit_for_use():

@@ -8,7 +8,7 @@ from edgeprune.artifacts import Accuracy
 from edgeprune.auto import gentler
 from edgeprune.board import Cpu
 from edgeprune.errors import VerifyError
-from edgeprune.pipeline.host_half import Compressed, Request, compress
+from edgeprune.pipeline.host_half import Compressed, Request, compress, is_trainable
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 
@@ -37,7 +37,7 @@ def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Com
             return _with_history(done, tried)
         tried.append(f"{_what(done.recipe)} loses {_amount(lost, done.scores['dense'])}")
         progress.say(f"{tried[-1]}, more than {_amount(limit, done.scores['dense'])}")
-        recipe = gentler(done.recipe, is_trainable=_is_trainable(done))
+        recipe = gentler(done.recipe, is_trainable=is_trainable(done.loaded, done.data))
         if recipe is None:
             score = done.scores["dense"]
             raise VerifyError(
@@ -52,10 +52,6 @@ def drop(dense: Accuracy, deployed: Accuracy) -> float:
     """Accuracy that was lost: a share of right labels, or an increase of the mean squared error."""
     sign = 1 if dense.metric == "top1" else -1
     return sign * (dense.value - deployed.value)
-
-
-def _is_trainable(done: Compressed) -> bool:
-    return done.loaded.keras is not None and done.data is not None and done.data.x_train is not None
 
 
 def _with_history(done: Compressed, tried: list[str]) -> Compressed:

@@ -217,6 +217,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
             narrow,
             is_quantized=loaded.tflite is not None and is_quantized(loaded.tflite),
             has_data=data is not None,
+            is_trainable=is_trainable(loaded, data),
         )
     with progress.stage("prune"):
         pruned = prune(narrowed, recipe.prune, data, progress.say, cpu, narrow, drop)
@@ -238,6 +239,11 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
             verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
         verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
     return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data, score)
+
+
+def is_trainable(loaded: Loaded, data: Dataset | None) -> bool:
+    """Whether there is a Keras model, and data to train it on."""
+    return loaded.keras is not None and data is not None and data.x_train is not None
 
 
 def _asked(progress: Progress, name: str, is_asked: bool) -> AbstractContextManager[None]:

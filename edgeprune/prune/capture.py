@@ -124,31 +124,71 @@ def moments(model: Any, spot: Spot, x: Array, dense: Snapshot | None = None) -> 
     Raises:
         ModelError: The layer's inputs are not finite, or it is of an unsuitable kind.
     """
+    if dense is None:
+        (hessian,) = hessians(model, [spot], x)
+        return Moments(hessian, hessian)
     unrolled = Unrolled(spot.layer)
     shape = (unrolled.groups, unrolled.in_features, unrolled.in_features)
     hessian, cross, count = np.zeros(shape), np.zeros(shape), 0
     for batch in batches(model, x):
         inputs = _inputs(model, spot, batch)
-        if dense is None:
-            references = inputs
-        else:
-            with dense.restored():
-                references = _inputs(model, spot, batch)
+        with dense.restored():
+            references = _inputs(model, spot, batch)
         for one, reference in zip(inputs, references, strict=True):
             pairs = zip(unrolled.rows(one, len(x)), unrolled.rows(reference, len(x)), strict=True)
             for rows, reference_rows in pairs:
                 for group, inputs_of in enumerate(rows):
                     hessian[group] += inputs_of.T @ inputs_of  # one array: half of it is saved
-                    if dense is not None:
-                        cross[group] += reference_rows[group].T @ inputs_of
+                    cross[group] += reference_rows[group].T @ inputs_of
                 count += rows.shape[1]
     hessian *= 2 / max(count, 1)
-    cross = hessian if dense is None else cross * (2 / max(count, 1))
+    cross *= 2 / max(count, 1)
     if not (np.isfinite(hessian).all() and np.isfinite(cross).all()):
         raise ModelError(
             f"layer {spot.layer.name!r}: calibration samples give inputs of inf or nan"
         )
     return Moments(hessian, cross)
+
+
+def hessians(model: Any, wanted: Sequence[Spot], x: Array) -> list[DoubleArray]:
+    """``hessian`` of :func:`moments` for many layers, in one run of the model.
+
+    Args:
+        model: One input; unchanged.
+        wanted: The layers.
+        x: Samples ``(n, ...)``.
+
+    Raises:
+        ModelError: As :func:`moments`.
+    """
+    sums = {id(spot.layer): _SecondMoment(spot.layer, len(x)) for spot in wanted}
+    for batch in batches(model, x):
+        run_until(model, wanted, batch, lambda layer, inputs: sums[id(layer)].add(inputs))
+    return [sums[id(spot.layer)].hessian() for spot in wanted]
+
+
+class _SecondMoment:
+    """Of one layer's inputs, summed batch by batch in float64."""
+
+    def __init__(self, layer: Any, samples: int) -> None:
+        self._layer, self._samples = layer, samples
+        self._unrolled = Unrolled(layer)
+        size = self._unrolled.in_features
+        self._sum = np.zeros((self._unrolled.groups, size, size))
+        self._count = 0
+
+    def add(self, inputs: FloatArray) -> None:
+        for rows in self._unrolled.rows(inputs, self._samples):
+            for group, inputs_of in enumerate(rows):
+                self._sum[group] += inputs_of.T @ inputs_of  # one array: half of it is saved
+            self._count += rows.shape[1]
+
+    def hessian(self) -> DoubleArray:
+        found = self._sum * (2 / max(self._count, 1))
+        if not np.isfinite(found).all():
+            name = self._layer.name
+            raise ModelError(f"layer {name!r}: calibration samples give inputs of inf or nan")
+        return np.asarray(found)
 
 
 def mean_inputs(model: Any, spot: Spot, x: Array) -> DoubleArray:
@@ -174,7 +214,7 @@ def _mean(model: Any, spot: Spot, x: Array, power: int) -> DoubleArray:
 
 def _inputs(model: Any, spot: Spot, batch: Array) -> list[FloatArray]:
     found: list[FloatArray] = []
-    run_until(model, spot, batch, found.append)
+    run_until(model, [spot], batch, lambda _, inputs: found.append(inputs))
     return found
 
 

@@ -19,6 +19,9 @@ from edgeprune.prune.keras_model import walk
 Watcher = Callable[[Any, Any, Any], None]
 """Told the layer, its first input and its output, each time the layer has run."""
 
+Taken = Callable[[Any, Array], None]
+"""Told a layer and one of its inputs."""
+
 
 class _Enough(BaseException):
     """Ends a run of the model early; Keras rewrites exceptions, but no BaseException."""
@@ -107,26 +110,26 @@ def spots(model: Any, layers: Sequence[Any], x: Array) -> list[Spot]:
     return [Spot(wanted[key], counts[key], norms.get(key)) for key in counts]
 
 
-def run_until(model: Any, spot: Spot, x: Array, taken: Callable[[Array], None]) -> None:
-    """Runs the model until the layer has all its inputs, and hands each to ``taken``.
+def run_until(model: Any, wanted: Sequence[Spot], x: Array, taken: Taken) -> None:
+    """Runs the model until the layers have all their inputs, and hands each to ``taken``.
 
     Args:
         model: One input.
-        spot: From :func:`spots`.
+        wanted: From :func:`spots`.
         x: One batch.
-        taken: Gets the layer's input of each call, as float32.
+        taken: Told the layer and its input, as float32, at each call of it.
     """
     tf = import_tensorflow()
-    left = spot.calls
+    left = sum(spot.calls for spot in wanted)
 
     def watcher(layer: Any, inputs: Any, outputs: Any) -> None:
         nonlocal left
-        taken(tf.cast(inputs, tf.float32).numpy())
+        taken(layer, tf.cast(inputs, tf.float32).numpy())
         left -= 1
         if not left:
             raise _Enough
 
-    with contextlib.suppress(_Enough), watched([spot.layer], watcher):
+    with contextlib.suppress(_Enough), watched([spot.layer for spot in wanted], watcher):
         call(model, [tf.constant(x)], training=False)
 
 

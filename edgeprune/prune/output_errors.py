@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgeprune.artifacts import Array, BoolArray, FloatArray
 from edgeprune.errors import ModelError
-from edgeprune.prune.capture import batches, moments
+from edgeprune.prune.capture import batches, hessians
 from edgeprune.prune.intercept import Spot, spots
 from edgeprune.prune.keras_model import Weight, walk
 from edgeprune.prune.patterns import pattern
@@ -55,8 +55,8 @@ def output_errors(
         ModelError: A pattern does not fit its weight, or a layer cannot be calibrated.
     """
     found = {}
-    for weight, spot in zip(weights, _spots(model, weights, x), strict=True):
-        hessian = moments(model, spot, x).hessian
+    measured = hessians(model, _spots(model, weights, x), x)
+    for weight, hessian in zip(weights, measured, strict=True):
         matrix = weight.matrix()
         outputs = _Outputs(matrix, hessian)
         made = pattern(weight.pattern)

@@ -21,6 +21,16 @@ from edgeprune.prune.loss import Loss, loss_for
 SAMPLES = 256
 """Training samples that losses are measured on, at most. Source: ours."""
 
+MOST_PASSES = 12_000
+"""Samples that go through the model while all losses are measured, about.
+
+A sample goes through it once for each layer and sparsity. Source: ours, a fraction of one epoch on
+the data that a large network is trained on.
+"""
+
+LEAST_SAMPLES = 16
+"""Fewer say nothing. Source: ours."""
+
 REMAINING = 0.9
 """Share of what remains that is left after each step of the grid.
 
@@ -50,7 +60,8 @@ def loss_increases(
     Args:
         model: One output; has its old weights afterwards, also after an exception.
         weights: Each is pruned in its pattern.
-        data: Inputs ``(n, ...)`` and targets ``(n, ...)``.
+        data: Inputs ``(n, ...)`` and targets ``(n, ...)``; of many, for many layers, the first ones
+            are used, see :data:`MOST_PASSES`.
         sparsities: In [0, 1).
 
     Returns:
@@ -60,8 +71,10 @@ def loss_increases(
         ModelError: Data and model do not fit together, a pattern does not fit its weight, or the
             loss is not finite.
     """
+    x, y = data
+    most = max(LEAST_SAMPLES, MOST_PASSES // max(1, len(weights) * len(sparsities)))
     with quiet():
-        measured = _MeanLoss(model, *data)
+        measured = _MeanLoss(model, x[:most], y[:most])
         before = measured()
         return {
             weight.name: tuple(measured.pruned(weight, share) - before for share in sparsities)

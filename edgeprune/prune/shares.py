@@ -94,10 +94,15 @@ def layer_shares(
         cpu: The board's cores, or None.
 
     Raises:
-        ModelError: The limits cannot be kept, the loss cannot be measured, or no layer has costs
+        ModelError: The limits cannot be kept, the loss cannot be measured, or no costs are known
             that ``cost_aware`` could weigh.
     """
     table = cost_table(cpu) if cpu is not None and has_sparse_kernels(cpu) else None
+    if table is None and spec.allocation == "cost_aware":
+        raise ModelError(
+            "the allocation cost_aware weighs what sparse kernels cost, and the board's core has "
+            "none, or none whose costs are known: choose the allocation sensitivity"
+        )
     priced = [_Priced(weight, layer, table) for weight, layer in zip(weights, layers, strict=True)]
     found = candidates(model, weights, spec, calibration)
     increases: dict[str, tuple[float, ...]] = {}
@@ -110,13 +115,6 @@ def layer_shares(
             dataclasses.replace(one, curve=layer.curve(points, errors[one.name]))
             for one, layer in zip(found, priced, strict=True)
         ]
-    if spec.allocation == "cost_aware" and all(
-        one.curve is None or one.curve.costs is None for one in found
-    ):
-        raise ModelError(
-            "the allocation cost_aware needs layers that a sparse kernel of the board can run, and "
-            "the model has none: choose the allocation sensitivity, or another --board"
-        )
     got = sparsities(found, spec)
     return tuple(
         layer.share(got[one.name], one.curve, increases.get(one.name, ()))

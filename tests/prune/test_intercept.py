@@ -48,10 +48,14 @@ def test_a_run_ends_once_the_layer_has_all_its_inputs(flavour, kind):
     spot = spots(model, [layers["mix0" if kind == "subclassed" else "mix"]], X[:1])[0]
     ran, taken = [], []
     with watched([layers["head"]], lambda *seen: ran.append(seen)):
-        run_until(model, spot, X, taken.append)
+        run_until(model, [spot], X, lambda layer, inputs: taken.append((layer, inputs)))
         assert len(taken) == spot.calls and not ran
-        run_until(model, spots(model, [layers["head"]], X[:1])[0], X, taken.append)
-    assert taken[-1].dtype == np.float32 and is_clean(model)
+        assert all(layer is spot.layer for layer, _ in taken)
+        both = spots(model, [spot.layer, layers["head"]], X[:1])
+        run_until(model, both, X, lambda layer, inputs: taken.append((layer, inputs)))
+        assert len(taken) == 2 * spot.calls + 1
+    assert taken[-1][0] is layers["head"]
+    assert taken[-1][1].dtype == np.float32 and is_clean(model)
     before = np.asarray(model(X, training=False))
     assert before.shape == (4, 4)
 

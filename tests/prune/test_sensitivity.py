@@ -3,6 +3,7 @@ import pytest
 
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
+from edgeprune.prune import sensitivity
 from edgeprune.prune.keras_model import prunable_weights
 from edgeprune.prune.sensitivity import POINTS, SAMPLES, drawn, grid, loss_increases
 
@@ -74,6 +75,24 @@ def test_the_grid_removes_a_share_of_what_remains_and_has_the_wish():
     assert points[0] == 0 and 0.8 in points and points == tuple(sorted(points))
     assert points[-1] < 1
     assert set(POINTS) <= set(points)
+
+
+def test_many_layers_are_measured_on_fewer_samples(monkeypatch):
+    seen = []
+
+    class Measured(sensitivity._MeanLoss):
+        def __init__(self, model, x, y):
+            seen.append(len(x))
+            super().__init__(model, x, y)
+
+    monkeypatch.setattr(sensitivity, "_MeanLoss", Measured)
+    monkeypatch.setattr(sensitivity, "MOST_PASSES", 20 * 2 * 3)
+    made, rng = model("keras"), np.random.default_rng(0)
+    data = rng.normal(size=(40, 8)).astype(np.float32), rng.integers(0, 3, 40)
+    weights = prunable_weights(made, "all")[:2]
+    loss_increases(made, weights, data, (0.1, 0.5, 0.9))
+    loss_increases(made, weights, data, (0.1,) * 10)
+    assert seen == [20, sensitivity.LEAST_SAMPLES]
 
 
 def test_samples_are_drawn_by_the_seed():

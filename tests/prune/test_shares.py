@@ -155,5 +155,16 @@ def test_a_pattern_that_fixes_the_sparsity_leaves_nothing_to_choose():
 def test_cost_aware_for_cores_without_sparse_kernels_says_so():
     model = loaded(pointwise_net(), "keras")
     avx = Cpu("haswell", "x86_64", ("avx",))
-    with pytest.raises(ModelError, match="layers that a sparse kernel of the board can run"):
+    with pytest.raises(ModelError, match="the board's core has none"):
         prune(model, spec("cost_aware"), samples(), cpu=avx, dense=convert(model))
+
+
+def test_cost_aware_where_no_layer_s_cost_is_known_places_zeros_as_sensitivity_does():
+    model = loaded(pointwise_net(), "keras")
+    without_sizes, measured = (
+        prune(model, spec(name, layers="all"), samples(), cpu=cpu(), dense=None)
+        for name in ("cost_aware", "sensitivity")
+    )
+    assert [one.sparsity for one in without_sizes.shares] == [
+        one.sparsity for one in measured.shares
+    ]

@@ -22,9 +22,9 @@ def cost_aware(candidates: Sequence[Candidate], sparsity: float) -> dict[str, fl
     """Chooses a point of each layer's curve: the least total loss at no more than uniform's cost.
 
     Layers that no sparse kernel runs cost the same however sparse they are, and take the wished
-    sparsity. The others count as one cluster, which keeps enough zeros to run sparse at all; where
-    the wished sparsity is below that they run dense in any case, and zeros are placed as
-    ``sensitivity`` does.
+    sparsity; if there are no others, zeros are placed as ``sensitivity`` does. The others count as
+    one cluster, which keeps enough zeros to run sparse at all; where the wished sparsity is below
+    that they run dense in any case, and zeros are placed likewise.
 
     Losses of layers are added up, see :mod:`edgeprune.prune.least_loss`.
 
@@ -33,9 +33,9 @@ def cost_aware(candidates: Sequence[Candidate], sparsity: float) -> dict[str, fl
     """
     found = curves(candidates, "cost_aware")
     priced = [one for one, each in zip(candidates, found, strict=True) if each.costs is not None]
-    shares = {one.name: sparsity for one in candidates}
     if not priced:
-        return shares
+        return sensitivity(candidates, sparsity)
+    shares = {one.name: sparsity for one in candidates}
     if sparsity <= ENOUGH:
         return shares | sensitivity(priced, sparsity)
     found = curves(priced, "cost_aware")
