@@ -101,11 +101,14 @@ def make_chroot(folder: Path) -> tuple[Path, float]:
     if (home / "usr/lib/android-sdk/platform-tools/adbd").exists():
         return home, 0.0
     folder.mkdir(parents=True, exist_ok=True)
-    mirror = "https://deb.debian.org/debian"
-    for sources in Path("/etc/apt/sources.list.d").glob("*.sources"):
+    # Without a mirror debootstrap takes its own.
+    argv = ["debootstrap", "--variant=minbase", "--include=adbd", "trixie", str(home)]
+    for sources in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
         lines = sources.read_text().splitlines()
-        mirror = next((ln.split()[1] for ln in lines if ln.startswith("URIs:")), mirror)
-    argv = ["debootstrap", "--variant=minbase", "--include=adbd", "trixie", str(home), mirror]
+        mirrors = [line.split()[1] for line in lines if line.startswith("URIs:")]
+        if mirrors:
+            argv.append(mirrors[0])
+            break
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
     return home, time.monotonic() - begun_s
 

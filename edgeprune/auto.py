@@ -104,9 +104,10 @@ def choose(
 def _allocated(recipe: Recipe) -> Recipe:
     """The recipe with sparsity where it costs least accuracy, at the same predicted cost.
 
-    Source: ``python benchmarks/allocation_curve.py``. N:M leaves no choice.
+    Source: ``python benchmarks/allocation_curve.py``. N:M leaves no choice, and who asks for a
+    sparsity gets it in every layer.
     """
-    if ":" in recipe.prune.pattern:
+    if ":" in recipe.prune.pattern or "sparsity" in recipe.fixed:
         return recipe
     table = dataclasses.replace(recipe.prune, allocation="cost_aware")
     return dataclasses.replace(recipe, prune=table)
@@ -256,4 +257,4 @@ def _completed(
 
 
 def _millions(instructions: float) -> str:
-    return f"{instructions / 1e6:.1f} M"
+    return f"{instructions / 1e6:.1f} M" if instructions >= 1e6 else f"{instructions:,.0f}"

@@ -117,6 +117,7 @@ def test_what_can_be_trained_gets_its_sparsity_where_that_costs_least(predicted)
     predicted(210.4, 73.4, 174.8)
     assert chosen(A72, is_trainable=True).prune.allocation == "cost_aware"
     assert chosen(A72).prune.allocation == "uniform"
+    assert chosen(A72, asked(sparsity=0.8), is_trainable=True).prune.allocation == "uniform"
     assert chosen(A72, asked(pattern="2:4"), is_trainable=True).prune.allocation == "uniform"
     assert chosen(AVX, asked(sparsity=0.8), is_trainable=True).prune.allocation == "uniform"
     assert chosen(A72, asked(sparsity=0.0), is_trainable=True).prune.allocation == "uniform"

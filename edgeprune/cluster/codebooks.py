@@ -19,8 +19,8 @@ from edgeprune.artifacts import FloatArray
 from edgeprune.cluster.kmeans import codebook, nearest
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_tensorflow
+from edgeprune.prune.constraints import Constraints
 from edgeprune.prune.keras_model import Weight
-from edgeprune.prune.masking import constrain, forget_compiled_step
 
 
 class Codebooks:
@@ -53,7 +53,7 @@ class Codebooks:
         self._places: dict[str, Any] = {}
         self._codes: dict[str, Any] = {}
         self._firsts: dict[str, Any] = {}
-        self._before: dict[str, Any] = {}
+        self._held = Constraints(model, weights, self._constraint, "codebooks")
         for weight in weights:
             try:
                 self._assign(weight, clusters[weight.name], init, seed)
@@ -93,13 +93,7 @@ class Codebooks:
         Raises:
             ModelError: They are held already.
         """
-        if self._before:
-            raise ModelError("these codebooks are held already: leave the first `with` block")
-        for weight in self.weights:
-            before = weight.variable.constraint
-            self._before[weight.name] = before
-            constrain(weight.variable, self._constraint(weight, before))
-        forget_compiled_step(self._model)
+        self._held.lay()
         return self
 
     def __exit__(
@@ -109,9 +103,7 @@ class Codebooks:
         trace: TracebackType | None,
     ) -> None:
         """Takes them off again; the weights stay where they are."""
-        for weight in self.weights:
-            constrain(weight.variable, self._before.pop(weight.name))
-        forget_compiled_step(self._model)
+        self._held.lift()
 
     def _assign(self, weight: Weight, clusters: int, init: str, seed: int) -> None:
         """Moves a weight onto its codebook, and notes where its values lie that are not zero."""

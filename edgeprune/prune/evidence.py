@@ -21,7 +21,7 @@ from edgeprune.prune.capture import (
 )
 from edgeprune.prune.criteria.base import ScoreArray
 from edgeprune.prune.intercept import Spot, spots
-from edgeprune.prune.keras_model import Weight, model_zeros, walk
+from edgeprune.prune.keras_model import Weight, model_zeros, owners
 
 
 class ModelEvidence:
@@ -45,13 +45,10 @@ class ModelEvidence:
         calibration: Calibration | None,
         seed: int = 0,
     ) -> None:
-        owners = {id(kernel): layer for _, layer in walk(model) for kernel in _kernels(layer)}
-        if lost := [w.name for w in weights if id(w.variable) not in owners]:
-            raise ModelError(f"{lost[0]} belongs to no layer of the model {model.name!r}")
         self.model = model
         self.weights = list(weights)
         self.seed = seed
-        self._owners = owners
+        self._layers = owners(model, weights)
         self._calibration = calibration
 
     @property
@@ -77,9 +74,9 @@ class ModelEvidence:
             probe = model_zeros(self.model)[0].numpy()
         else:
             probe = next(batches(self.model, self._calibration.x, 1))
-        names = {id(self._owners[id(w.variable)]): w.name for w in self.weights}
-        layers = [self._owners[id(weight.variable)] for weight in self.weights]
-        return {names[id(spot.layer)]: spot for spot in spots(self.model, layers, probe)}
+        pairs = zip(self._layers, self.weights, strict=True)
+        names = {id(layer): weight.name for layer, weight in pairs}
+        return {names[id(spot.layer)]: spot for spot in spots(self.model, self._layers, probe)}
 
     @cached_property
     def dense(self) -> Snapshot:
@@ -121,8 +118,3 @@ class LayerEvidence:
     def random(self) -> np.random.Generator:
         """See :class:`Evidence`."""
         return np.random.default_rng([self._of.seed, zlib.crc32(self._weight.name.encode())])
-
-
-def _kernels(layer: Any) -> list[Any]:
-    found = [getattr(layer, name, None) for name in ("kernel", "pointwise_kernel")]
-    return [kernel for kernel in found if kernel is not None]

@@ -7,7 +7,7 @@ Keras are treated like any other.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +133,24 @@ def fixed_batch(model: Any) -> int | None:
     inputs = getattr(model, "inputs", None)
     size = inputs[0].shape[0] if inputs else None
     return None if size is None else int(size)
+
+
+def owners(model: Any, weights: Sequence[Weight]) -> list[Any]:
+    """The layer that each weight is the kernel of.
+
+    Raises:
+        ModelError: One belongs to no layer of the model.
+    """
+    kernels = ("kernel", "pointwise_kernel")
+    found = {
+        id(getattr(layer, name)): layer
+        for _, layer in walk(model)
+        for name in kernels
+        if getattr(layer, name, None) is not None
+    }
+    if lost := [weight.name for weight in weights if id(weight.variable) not in found]:
+        raise ModelError(f"{lost[0]} belongs to no layer of the model {model.name!r}")
+    return [found[id(weight.variable)] for weight in weights]
 
 
 def biases(model: Any) -> list[Weight]:

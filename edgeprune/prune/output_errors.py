@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.artifacts import Array, BoolArray, FloatArray
-from edgeprune.errors import ModelError
 from edgeprune.prune.capture import batches, hessians
 from edgeprune.prune.intercept import Spot, spots
-from edgeprune.prune.keras_model import Weight, walk
+from edgeprune.prune.keras_model import Weight, owners
 from edgeprune.prune.patterns import pattern
 
 DoubleArray = NDArray[np.float64]
@@ -81,15 +80,7 @@ def error(loss: float) -> float:
 
 def _spots(model: Any, weights: Sequence[Weight], x: Array) -> list[Spot]:
     """Each weight's layer in the model's run."""
-    owners = {
-        id(getattr(layer, name)): layer
-        for _, layer in walk(model)
-        for name in ("kernel", "pointwise_kernel")
-        if getattr(layer, name, None) is not None
-    }
-    if lost := [weight.name for weight in weights if id(weight.variable) not in owners]:
-        raise ModelError(f"{lost[0]} belongs to no layer of the model {model.name!r}")
-    layers = [owners[id(weight.variable)] for weight in weights]
+    layers = owners(model, weights)
     found = {id(spot.layer): spot for spot in spots(model, layers, next(batches(model, x, 1)))}
     return [found[id(layer)] for layer in layers]
 

@@ -10,31 +10,11 @@ from edgeprune.adb.link import Link
 from edgeprune.adb.program import CHUNK_BYTES, Program
 from edgeprune.adb.server import Server
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
-from edgeprune.transports.base import TRANSPORTS, Channel, Completed, Transport
+from edgeprune.transports.base import TRANSPORTS, Channel, Completed, ProgramChannel, Transport
 
 _START_TIMEOUT_S = 10.0
 _APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
 _APPEND_SIZED = 'LC_ALL=C; export LC_ALL; exec head -c "$2" >> "$1"'
-
-
-class AdbChannel(Channel):
-    """A program on the phone."""
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-
-    def write(self, data: bytes, timeout_s: float) -> None:
-        """Sends all of ``data``."""
-        self._program.write(data, timeout_s)
-
-    def read(self, size: int, timeout_s: float) -> bytes:
-        """Receives exactly ``size`` bytes."""
-        return self._program.read(size, timeout_s)
-
-    def close(self, timeout_s: float = 5.0) -> int | None:
-        """Closes the program's input and waits for its end; nothing is counted here."""
-        self._program.close(timeout_s)
-        return None
 
 
 @TRANSPORTS.register
@@ -100,7 +80,7 @@ class Adb(Transport):
         self, argv: Sequence[str], env: Mapping[str, str], *, count_instructions: bool = False
     ) -> Channel:
         """Starts a program and leaves it running; instructions cannot be counted here."""
-        return AdbChannel(Program(self._open_link(), argv, env, _START_TIMEOUT_S))
+        return ProgramChannel(Program(self._open_link(), argv, env, _START_TIMEOUT_S))
 
     def close(self) -> None:
         """Ends the watch. The adb server keeps its own connection to the phone."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from edgeprune.bench import Device
 from edgeprune.board import Board
@@ -59,6 +59,39 @@ class Channel(abc.ABC):
         Returns:
             Instructions that the program executed, or None where the transport cannot count.
         """
+
+
+class Program(Protocol):
+    """A program on a device behind a wire, as the packages ``ssh`` and ``adb`` run it."""
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """As :meth:`Channel.write`."""
+
+    def read(self, size: int, timeout_s: float) -> bytes:
+        """As :meth:`Channel.read`."""
+
+    def close(self, timeout_s: float) -> None:
+        """Closes its input and waits for its end, killing it after ``timeout_s``."""
+
+
+class ProgramChannel(Channel):
+    """A program on a device behind a wire; nothing is counted there."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """Sends all of ``data``."""
+        self._program.write(data, timeout_s)
+
+    def read(self, size: int, timeout_s: float) -> bytes:
+        """Receives exactly ``size`` bytes."""
+        return self._program.read(size, timeout_s)
+
+    def close(self, timeout_s: float = 5.0) -> int | None:
+        """Closes the program's input and waits for its end."""
+        self._program.close(timeout_s)
+        return None
 
 
 class Transport(abc.ABC):

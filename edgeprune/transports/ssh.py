@@ -14,30 +14,10 @@ from edgeprune.ssh.host_keys import HostKey, check_host_key
 from edgeprune.ssh.link import Link
 from edgeprune.ssh.login import connect
 from edgeprune.ssh.program import CHUNK_BYTES, Program
-from edgeprune.transports.base import TRANSPORTS, Channel, Completed, Transport
+from edgeprune.transports.base import TRANSPORTS, Channel, Completed, ProgramChannel, Transport
 
 _START_TIMEOUT_S = 10.0
 _APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
-
-
-class SshChannel(Channel):
-    """A program on the device."""
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-
-    def write(self, data: bytes, timeout_s: float) -> None:
-        """Sends all of ``data``."""
-        self._program.write(data, timeout_s)
-
-    def read(self, size: int, timeout_s: float) -> bytes:
-        """Receives exactly ``size`` bytes."""
-        return self._program.read(size, timeout_s)
-
-    def close(self, timeout_s: float = 5.0) -> int | None:
-        """Closes the program's input and waits for its end; nothing is counted here."""
-        self._program.close(timeout_s)
-        return None
 
 
 @TRANSPORTS.register
@@ -97,7 +77,7 @@ class Ssh(Transport):
         self, argv: Sequence[str], env: Mapping[str, str], *, count_instructions: bool = False
     ) -> Channel:
         """Starts a program and leaves it running; instructions cannot be counted here."""
-        return SshChannel(Program(self._open_link(), shell_line(argv, env), _START_TIMEOUT_S))
+        return ProgramChannel(Program(self._open_link(), shell_line(argv, env), _START_TIMEOUT_S))
 
     def close(self) -> None:
         """Disconnects."""
