@@ -401,3 +401,4 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             os.kill(process.pid, signal.SIGHUP)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(process.wait(), 5)
+    process._transport.close()  # type: ignore[attr-defined]  # else unread output keeps its pipe

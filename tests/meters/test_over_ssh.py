@@ -9,6 +9,7 @@ from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import start_agent
 from edgeprune.bench import MeterTable
 from edgeprune.meters.base import METERS, Site
+from edgeprune.push import push
 
 pytestmark = [pytest.mark.device, pytest.mark.usefixtures("home")]
 
@@ -18,13 +19,15 @@ def test_a_sensor_behind_ssh_is_found_and_sampled(lab, tmp_path):
     sensor.mkdir()
     for name, text in {"name": "ina226", "in1_input": "5000", "curr1_input": "400"}.items():
         (sensor / name).write_text(text + "\n")
-    with lab.ssh() as ssh, start_agent(ssh, str(build.agent("host"))) as agent:
-        table = MeterTable("hwmon", at=str(tmp_path))
-        with METERS.get("hwmon")(Site(ssh, AgentSampler(agent), table)) as meter:
-            meter.start()
-            begin_s = agent.clock_s()
-            time.sleep(0.6)
-            end_s = agent.clock_s()
-            trace = meter.stop()
+    table = MeterTable("hwmon", at=str(tmp_path))
+    with lab.ssh() as ssh:
+        program = push(ssh, [build.agent("host")])[0].path
+        with start_agent(ssh, program) as agent:
+            with METERS.get("hwmon")(Site(ssh, AgentSampler(agent), table)) as meter:
+                meter.start()
+                begin_s = agent.clock_s()
+                time.sleep(0.6)
+                end_s = agent.clock_s()
+                trace = meter.stop()
     assert trace.energy_between_j(begin_s, end_s) == pytest.approx(2.0 * (end_s - begin_s))
     assert trace.samples_between(begin_s, end_s) >= 10
