@@ -21,16 +21,24 @@ from edgeprune.recipe.prune_table import PruneTable
 DOT_PRODUCT = "asimddp"
 """Linux's name for the instructions that make integer arithmetic cheap on Arm, as SDOT."""
 
-INT8_SHARE = {True: 0.33, False: 0.83}
-"""Instructions of full-integer inference, as a share of dense float32's; True with dot product.
+INT8_SHARE = 0.33
+"""Instructions of full-integer inference with dot product, as a share of dense float32's.
 
-Source: medians over MobileNet, MobileNetV2, MobileNetV3 large, EfficientNetB0, ResNet50,
-DenseNet121 and Xception at 64 or 96 pixels on LiteRT 2.3.0, emulated Cortex-A76 (0.25 to 0.46) and
-Cortex-A72 (0.65 to 0.89): ``python benchmarks/int8_instructions.py``.
+Source: the median over 26 networks on LiteRT 2.3.0, emulated Cortex-A76, ``python
+benchmarks/int8_instructions.py``: 0.25 to 0.46 on MobileNet, MobileNetV2, MobileNetV3 large,
+EfficientNetB0, ResNet50 and DenseNet121, above 0.6 on networks of less than 0.25 M instructions,
+1.04 on NASNetMobile.
+"""
+
+PLAIN_INT8 = "0.7 to 2.0 of float32's instructions, by network"
+"""What full-integer inference takes without dot product: on too many networks more than float32.
+
+Source: the same benchmark and networks, emulated Cortex-A72: 0.69 (EfficientNetB0), 0.83
+(MobileNet), 0.87 (DenseNet121), 1.00 (DS-CNN-L), 1.38 (MLPerf Tiny's DS-CNN), 2.02 (NASNetMobile).
 """
 
 HANDICAP = 0.9
-"""Share of int8's cost that sparse kernels must stay below, unless the user wished for sparsity.
+"""Share of any other cost that sparse kernels must stay below, unless the user wished for sparsity.
 
 Pruning costs more accuracy than int8 does, and needs more training. Source: ours.
 """
@@ -48,7 +56,7 @@ class _Costs:
 
     dense: float
     sparse: float
-    int8: float
+    int8: float | None  # not predicted on cores without dot product
     layers: int  # how many would run a sparse kernel
 
 
@@ -120,14 +128,16 @@ Source: ours, half of what pruning gets.
 """
 
 
-def gentler(recipe: Recipe, *, is_trainable: bool) -> Recipe | None:
+def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
     """What ``auto`` tries next where a recipe of its choice costs too much accuracy.
 
-    In this order, as far as the user left it open: any pattern, no sparsity and int8 instead, int8
-    with quantization-aware training, weights alone stored as int8, float32.
+    In this order, as far as the user left it open: any pattern, no sparsity and int8 instead where
+    the core is fast at it, int8 with quantization-aware training, weights alone stored as int8,
+    float32.
 
     Args:
         recipe: In force.
+        cpu: The board's cores.
         is_trainable: Whether there is a Keras model, and data to train it on.
 
     Returns:
@@ -143,7 +153,8 @@ def gentler(recipe: Recipe, *, is_trainable: bool) -> Recipe | None:
     elif is_sparse and is_open["sparsity"] and (is_open["quantize"] or mode != "none"):
         table = dataclasses.replace(table, sparsity=0.0)
         if is_open["quantize"]:
-            mode = "int8" if has_quantizer() else "int8-weights"
+            is_fast = DOT_PRODUCT in cpu.features or not has_sparse_kernels(cpu)
+            mode = "int8" if is_fast and has_quantizer() else "int8-weights"
             quantize = dataclasses.replace(quantize, mode=mode)
     elif mode == "int8" and is_trainable and not quantize.qat_epochs:
         quantize = dataclasses.replace(quantize, qat_epochs=QAT_EPOCHS)
@@ -163,9 +174,8 @@ def _costs(dense: bytes, cpu: Cpu, table: PruneTable) -> _Costs | None:
     if before is None or plan.instructions is None:
         return None
     layers = 0 if plan.wrong else len(plan.sparse)
-    return _Costs(
-        before, plan.instructions, before * INT8_SHARE[DOT_PRODUCT in cpu.features], layers
-    )
+    int8 = before * INT8_SHARE if DOT_PRODUCT in cpu.features else None
+    return _Costs(before, plan.instructions, int8, layers)
 
 
 def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
@@ -178,19 +188,20 @@ def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
         why = (
             f"{recipe.prune.sparsity:.0%} sparse, pattern {recipe.prune.pattern}: "
             f"{_millions(costs.dense)} to {_millions(costs.sparse)} instructions on {cpu.core} "
-            f"(estimated) with {costs.layers} sparse kernels; int8 would take some "
-            f"{_millions(costs.int8)}"
+            f"(estimated) with {costs.layers} sparse kernels; int8 would take {_int8(costs)}"
         )
         return _completed(recipe, why, mode="int8-weights")
     rival = _rival(costs, recipe.prune.sparsity)
     if best == "int8":
-        cause = " with dot product" if DOT_PRODUCT in cpu.features else ""
+        cause = " with dot product" if costs.int8 is not None else ""
         why = (
-            f"int8: {_millions(costs.dense)} to some {_millions(costs.int8)} instructions on "
-            f"{cpu.core}{cause} (estimated); {rival}"
+            f"int8 on {cpu.core}{cause}: {_int8(costs)} instead of {_millions(costs.dense)} "
+            f"instructions (estimated); {rival}"
         )
         return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="int8")
-    why = f"nothing to gain on {cpu.core} without integer arithmetic: {rival}"
+    why = f"nothing to gain on {cpu.core} as float32: {rival}"
+    if not _fixed_mode(recipe):
+        why += f"; int8 would take {_int8(costs)}"
     return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="none")
 
 
@@ -199,12 +210,13 @@ def _best(costs: _Costs, recipe: Recipe) -> str:
     mode = _fixed_mode(recipe)
     if mode == "int8":
         return "int8"
-    allowed = {"dense": costs.dense}
+    is_wished = "sparsity" in recipe.fixed and recipe.prune.sparsity > 0
+    lead = 1 if is_wished else HANDICAP
+    allowed = {"dense": costs.dense * lead}
     if costs.layers:
         allowed["sparse"] = costs.sparse
-    if not mode and has_quantizer():
-        is_wished = "sparsity" in recipe.fixed and recipe.prune.sparsity > 0
-        allowed["int8"] = costs.int8 * (1 if is_wished else HANDICAP)
+    if not mode and costs.int8 is not None and has_quantizer():
+        allowed["int8"] = costs.int8 * lead
     return min(allowed, key=allowed.__getitem__)
 
 
@@ -254,6 +266,11 @@ def _completed(
     if mode is not None and "quantize" not in recipe.fixed:
         quantize = dataclasses.replace(quantize, mode=mode)
     return dataclasses.replace(recipe, prune=table, quantize=quantize, why=why)
+
+
+def _int8(costs: _Costs) -> str:
+    """What full-integer inference would take."""
+    return PLAIN_INT8 if costs.int8 is None else f"some {_millions(costs.int8)}"
 
 
 def _millions(instructions: float) -> str:

@@ -37,7 +37,7 @@ def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Com
             return _with_history(done, tried)
         tried.append(f"{_what(done.recipe)} loses {_amount(lost, done.scores['dense'])}")
         progress.say(f"{tried[-1]}, more than {_amount(limit, done.scores['dense'])}")
-        recipe = gentler(done.recipe, is_trainable=is_trainable(done.loaded, done.data))
+        recipe = gentler(done.recipe, cpu, is_trainable=is_trainable(done.loaded, done.data))
         if recipe is None:
             score = done.scores["dense"]
             raise VerifyError(
