@@ -1,8 +1,8 @@
 """The recipe ``auto``: what to do with one model for one core, chosen by predicted cost.
 
 Costs are instructions per inference. They come from :func:`explain` for float32 layers, dense and
-sparse, after the rewrite that ``compress`` would do; integer layers have no cost table, so a share
-of the dense model's stands for them.
+sparse, after the rewrite that ``compress`` would do; integer layers have no cost table, so shares
+of the dense model's stand for them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import importlib.util
 from dataclasses import dataclass
 
 from edgeprune.board import Cpu
-from edgeprune.explain import explain, has_sparse_kernels
+from edgeprune.explain import Plan, explain, has_sparse_kernels
 from edgeprune.explain.cost import cost_table
 from edgeprune.forecast import forecast
 from edgeprune.recipe import Recipe
@@ -21,13 +21,14 @@ from edgeprune.recipe.prune_table import PruneTable
 DOT_PRODUCT = "asimddp"
 """Linux's name for the instructions that make integer arithmetic cheap on Arm, as SDOT."""
 
-INT8_SHARE = 0.33
-"""Instructions of full-integer inference with dot product, as a share of dense float32's.
+INT8_SHARES = {"CONV_2D": 0.29, "FULLY_CONNECTED": 0.29, "DEPTHWISE_CONV_2D": 0.95}
+INT8_SHARE_OF_OTHERS = 0.13
+INT8_OPERATOR = 2000
+"""Full-integer inference with dot product: shares of float32's instructions, and an operator's own.
 
-Source: the median over 26 networks on LiteRT 2.3.0, emulated Cortex-A76, ``python
-benchmarks/int8_instructions.py``: 0.25 to 0.46 on MobileNet, MobileNetV2, MobileNetV3 large,
-EfficientNetB0, ResNet50 and DenseNet121, above 0.6 on networks of less than 0.25 M instructions,
-1.04 on NASNetMobile.
+Source: least squares of the relative error over 25 networks on LiteRT 2.3.0, emulated Cortex-A76,
+``python benchmarks/int8_instructions.py``. Of the same ones 22 come out within 20 %; the furthest
+off are a net of 0.2 M instructions (0.4 of its count) and NASNetMobile (0.6).
 """
 
 PLAIN_INT8 = "0.7 to 2.0 of float32's instructions, by network"
@@ -169,13 +170,22 @@ def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
 
 def _costs(dense: bytes, cpu: Cpu, table: PruneTable) -> _Costs | None:
     """Predictions for a float model that is pruned as ``table`` says; None without a cost table."""
-    before = explain(dense, cpu).dense_instructions
+    stored = explain(dense, cpu)
+    before = stored.dense_instructions
     plan = forecast(dense, table, cpu).plan
     if before is None or plan.instructions is None:
         return None
     layers = 0 if plan.wrong else len(plan.sparse)
-    int8 = before * INT8_SHARE if DOT_PRODUCT in cpu.features else None
+    int8 = _int8_instructions(stored) if DOT_PRODUCT in cpu.features else None
     return _Costs(before, plan.instructions, int8, layers)
+
+
+def _int8_instructions(dense: Plan) -> float:
+    """What a dense float32 model would take in full integers, on a core with dot product."""
+    return sum(
+        INT8_OPERATOR + INT8_SHARES.get(op.op, INT8_SHARE_OF_OTHERS) * (op.instructions or 0)
+        for op in dense.operators
+    )
 
 
 def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:

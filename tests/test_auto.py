@@ -158,7 +158,7 @@ def test_predictions_come_from_the_graph_that_would_run(cpu):
     found = auto._costs(nets.eligible(sparsity=0.0, size=32), cpu, asked(sparsity=0.9).prune)
     assert found.layers == 2
     assert found.sparse < found.dense
-    assert found.int8 == (pytest.approx(found.dense * 0.33) if cpu is A76 else None)
+    assert found.int8 is None if cpu is A72 else 0.3 < found.int8 / found.dense < 0.95
     thin = auto._costs(nets.eligible(sparsity=0.0, size=32), cpu, asked(sparsity=0.5).prune)
     assert thin.layers == 0 and dataclasses.astuple(thin)[0] == found.dense
 
