@@ -39,7 +39,7 @@ def recorded(instrument, seconds=4.4, **table):
 def test_the_instruments_own_sum_gives_the_square_waves_energy(connect):
     instrument = connect(joulescope_instrument.Instrument("JS220-000123", counted_j))
     found = recorded(instrument)
-    assert found.net_uj * 10 / 1e6 == pytest.approx(3 * 1.2, rel=0.02)
+    assert found.net_uj * 10 / 1e6 == pytest.approx(3 * 1.2, rel=0.01)
     assert (found.sensor, found.tier) == ("Joulescope JS220-000123", "measured-external")
     assert instrument.parameters == {
         "i_range": "auto", "v_range": "15V", "reduction_frequency": "50 Hz",
@@ -55,7 +55,7 @@ def test_a_short_loss_costs_no_energy_and_a_long_one_the_figure(connect):
         )
 
     found = recorded(instrument(0.06))
-    assert found.net_uj * 10 / 1e6 == pytest.approx(3 * 1.2, rel=0.02)
+    assert found.net_uj * 10 / 1e6 == pytest.approx(3 * 1.2, rel=0.01)
     found = recorded(instrument(0.3))
     assert isinstance(found, NoEnergy) and "without a sample" in found.reason
 
