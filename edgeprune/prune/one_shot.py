@@ -20,6 +20,7 @@ from edgeprune.prune.intercept import Spot
 from edgeprune.prune.keras_model import Weight
 from edgeprune.prune.patterns import Pruning, pattern
 from edgeprune.prune.recovery import (
+    answers,
     correct_biases,
     mean_outputs,
     needs_bias,
@@ -73,7 +74,8 @@ def one_shot(
     shapes = {w.name: block_shape(w.pattern) for w in weights} if score is None else {}
     evidence = ModelEvidence(model, weights, calibration, seed)
     kept = _correctable(evidence) if "bias" in recovery else []
-    dense_means = mean_outputs(model, kept, evidence.calibration.x) if kept else []
+    means = mean_outputs(model, kept, evidence.calibration.x) if kept else []
+    wanted = answers(model, evidence.calibration.x) if kept else np.empty(0)
     ordered = list(weights)
     if criterion in LAYER_BY_LAYER:
         by_name = {weight.name: weight for weight in weights}
@@ -89,7 +91,8 @@ def one_shot(
         masks[weight.name] = np.asarray(weight.as_tensor(done.mask), np.bool_)
     if "batch_norm" in recovery:
         re_estimate_batch_norm(model, evidence.calibration.x)
-    correct_biases(model, kept, dense_means, evidence.calibration.x if kept else np.empty(0))
+    if kept:
+        correct_biases(model, kept, means, evidence.calibration.x, wanted)
     return masks
 
 

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts import Array
+from edgeprune.keras_flavours import call, flat_outputs, import_tensorflow
 from edgeprune.prune.batch_norm import measure_again
-from edgeprune.prune.capture import BATCH, DoubleArray, mean_inputs
+from edgeprune.prune.capture import BATCH, DoubleArray, batches, mean_inputs
 from edgeprune.prune.intercept import Spot
 from edgeprune.prune.keras_model import Weight
 from edgeprune.prune.layer_rows import can_unroll
+
+_SAME = 1e-6
+"""Errors that differ by less are equal. Source: float32."""
 
 
 def re_estimate_batch_norm(model: Any, x: Array) -> None:
@@ -44,24 +48,59 @@ def correct_biases(
     layers: Sequence[tuple[Spot, Weight]],
     dense_means: Sequence[DoubleArray],
     x: Array,
+    dense_answers: DoubleArray,
 ) -> None:
     """Shifts biases so that each channel's mean output is that of the dense model again.
 
-    Layers come in the order in which they run, each measured behind the corrected ones.
+    Layers come in the order in which they run, each measured behind the corrected ones. A shift
+    that takes the model's answers further from the dense model's is undone: where little of a
+    signal is left, all of its mean drowns the rest.
 
     Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
-    Correction", section 4.2, with means measured instead of derived.
+    Correction", section 4.2, with means measured instead of derived; undoing is ours.
 
     Args:
         model: Changed in place.
         layers: Where they occur, and their pruned kernels; each has a bias.
         dense_means: From :func:`mean_outputs` of the dense model.
         x: Inputs ``(n, ...)``.
+        dense_answers: From :func:`answers` of the dense model.
     """
+    error = _error(model, x, dense_answers) if layers else 0.0
     for (spot, weight), wanted in zip(layers, dense_means, strict=True):
         shift = wanted - _mean_output(model, spot, weight, x)
         old = np.asarray(spot.layer.bias.numpy())
         spot.layer.bias.assign(old + shift.reshape(old.shape).astype(old.dtype))
+        corrected = _error(model, x, dense_answers)
+        if corrected <= error + _SAME:
+            error = corrected
+        else:
+            spot.layer.bias.assign(old)
+
+
+def answers(model: Any, x: Array) -> DoubleArray:
+    """The first output at inference for all samples that fill a batch, ``(n, -1)``."""
+    tf = import_tensorflow()
+    found = [
+        flat_outputs(call(model, [tf.constant(batch)], training=False))[0].numpy()
+        for batch in batches(model, x)
+    ]
+    return np.concatenate(found).astype(np.float64).reshape(sum(map(len, found)), -1)
+
+
+def _error(model: Any, x: Array, dense_answers: DoubleArray) -> float:
+    """1 minus the cosine of the model's answers and the dense model's.
+
+    Each sample's answers count less their mean, which no class gains by. A mean squared difference
+    would praise a model that answers every sample alike.
+    """
+    found, wanted = (_centred(one) for one in (answers(model, x), dense_answers))
+    energy = np.square(found).sum() * np.square(wanted).sum()
+    return 1.0 - float((found * wanted).sum() / np.sqrt(energy)) if energy else 1.0
+
+
+def _centred(rows: DoubleArray) -> DoubleArray:
+    return rows - rows.mean(axis=1, keepdims=True) if rows.shape[1] > 1 else rows
 
 
 def needs_bias(spot: Spot) -> bool:

@@ -149,6 +149,29 @@ def test_recovery_brings_mean_outputs_back(flavour):
     assert off[("batch_norm", "bias")] < 1e-4
 
 
+def closeness(found, wanted):
+    """Cosine of answers, each sample's less their mean."""
+    found, wanted = (one - one.mean(axis=1, keepdims=True) for one in (found, wanted))
+    return (found * wanted).sum() / np.sqrt(np.square(found).sum() * np.square(wanted).sum())
+
+
+def test_a_bias_that_would_take_the_answers_further_away_is_left_as_it_was():
+    keras = import_keras("keras")
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    wide = [layers.Dense(64, "relu", bias_initializer="random_normal") for _ in range(4)]
+    model = keras.Sequential([layers.Input((6, 6, 3)), layers.Flatten(), *wide, layers.Dense(5)])
+    dense, trained = answers(model), model.get_weights()
+    close = {}
+    for criterion in ("magnitude", "taylor"):  # all corrections but taylor's do good here
+        for recovery in ((), ("bias",)):
+            model.set_weights(trained)
+            pruned(model, criterion, sparsity=0.8, recovery=recovery)
+            close[criterion, *recovery] = closeness(answers(model), dense)
+    assert close["magnitude", "bias"] > close["magnitude",] + 0.1
+    assert close["taylor", "bias"] > close["taylor",] - 1e-5
+
+
 def test_the_same_seed_gives_the_same_random_masks():
     masks = [pruned(build("keras", "sequential"), "random", seed=k)[1] for k in (1, 1, 2)]
     assert all(np.array_equal(masks[0][name], masks[1][name]) for name in masks[0])
