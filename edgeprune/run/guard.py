@@ -23,8 +23,11 @@ LIVE_BITS, STICKY_BITS = 0xF, 0xF0000
 Source: Raspberry Pi documentation, vcgencmd, get_throttled.
 """
 
-MOST_WAITED = 0.10
-"""Share of a session for which another process may have the core. Source: ours; a median bears it.
+MOST_WAITED = 0.25
+"""Share of a session for which another process may have the core.
+
+Source: ours. A median bears up to half of its runs being disturbed, and a wait of a time slice hits
+one run of many; a neighbour that computes all the time on the same core takes half.
 """
 
 MOST_OTHERS = 0.10
