@@ -34,7 +34,7 @@ def rows_of(name, heading):
 def test_the_efforts_are_those_of_the_table_and_the_default_is_named():
     written = {row[0]: row[1:] for row in rows_of("measuring.md", "Efforts")}
     assert written == {
-        name: [str(e.sessions), str(e.runs), f"{e.timed_s:g}", f"{e.max_s:g} s"]
+        name: [str(e.sessions), str(e.runs), f"{e.timed_s:g}", f"{e.max_s:g} s", str(e.repeats)]
         for name, e in EFFORTS.items()
     }
     assert f"The default is `{DEFAULT_EFFORT}`." in (DOCS / "measuring.md").read_text()
@@ -51,7 +51,7 @@ def test_the_rules_have_the_limits_of_the_guard():
         f"more than {100 * guard.MOST_OTHERS:g} % of the used cores",
         f"at least {guard.LEAST_RUNS} runs spreads over more than {100 * guard.WIDEST_HALF:g} %",
         f"from {guard.SHORTEST_FOR_TICKS_S:g} s on",
-        f"sessions of {session.LONG_S:g} s and more",
+        f"in sessions of {guard.SHORTEST_FOR_TREND_S:g} s and more",
     ):
         assert limit in rules, limit
 
@@ -61,7 +61,6 @@ def test_the_waits_the_verdict_and_the_repeats_are_those_of_the_code():
     table = RunTable()
     for words in (
         f"makes {table.warmup} inferences that do not count",
-        f"at most {table.repeats} times (`repeats`)",
         f"at least {table.cooldown_min_s:g} s (`cooldown_min_s`)",
         f"within {cooling.NEAR_C:g} C of its temperature",
         f"most {table.cooldown_max_s:g} s (`cooldown_max_s`)",

@@ -38,7 +38,7 @@ class RunTable:
     warmup: int = 10
     threads: int = 1
     max_s: float | None = None
-    repeats: int = 2
+    repeats: int | None = None
     cooldown_min_s: float = 10.0
     cooldown_max_s: float = 300.0
     energy_window_s: float = 10.0
@@ -47,6 +47,10 @@ class RunTable:
     def planned_sessions(self) -> int:
         """Sessions per variant."""
         return EFFORTS[self.effort].sessions if self.sessions is None else self.sessions
+
+    def most_repeats(self) -> int:
+        """How often sessions that are not valid are made again."""
+        return EFFORTS[self.effort].repeats if self.repeats is None else self.repeats
 
     def amount(self) -> Amount:
         """What each session is to time: the user's numbers, else the effort's share.

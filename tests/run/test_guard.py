@@ -91,12 +91,16 @@ def rising(percent_a_minute, minutes=2.0, points=30, noise=0.0):
         (rising(5, noise=10), "throttled"),
         (rising(1), "valid"),
         (rising(-5), "valid"),
-        (rising(5, minutes=0.1, noise=10), "valid"),  # too short for that much noise
+        (rising(5, minutes=0.1, noise=10), "valid"),  # too noisy for so few seconds
         (rising(5, points=9), "valid"),
     ],
 )
 def test_latency_that_rises_surely_by_over_2_percent_a_minute_is_throttling(points, verdict):
-    assert verdict_of(session(trend=percent_per_minute(points)))[0] == verdict
+    trend = percent_per_minute(points)
+    assert verdict_of(session(seconds=61.0, trend=trend))[0] == verdict
+    assert verdict_of(session(seconds=59.0, trend=trend))[0] == "valid", "too short to judge"
+    busy = session(seconds=61.0, trend=trend, wait_share=0.5)
+    assert verdict_of(busy)[0] == "contaminated", "a neighbour explains a trend as well"
 
 
 def test_a_neighbour_counts_where_it_had_the_agents_core():
