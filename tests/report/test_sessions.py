@@ -54,7 +54,7 @@ def test_times_of_rejected_sessions_are_marked_where_they_are_shown():
     result = timed(rejected=range(6))
     result["variants"][1]["latency_us"] |= {"rejected": 6, "ci95": None}
     shown = dict(figures(result)[0])
-    assert shown["latency, median"] == ["100.0 us", "100.0 us (6 of 6 rejected)"]
+    assert shown["latency, median"] == ["100.1 us", "100.1 us (6 of 6 rejected)"]
     assert session_remarks(result)[1] == (
         "deployed: 6 of 6 sessions were rejected (6 contaminated); too few are valid, so the times "
         "shown are of all"
