@@ -132,8 +132,7 @@ def _one(starter: Starter, name: str, watch: Watch | None) -> Session:
     with starter.agent() as agent:
         load_ns = starter.load(agent, name)
         if watch is not None:
-            planned_s = max(amount.timed_s, 0.0)
-            watch.begin(agent.hello().pid, planned_s)
+            watch.begin(agent.hello().pid, amount.timed_s)
         session = time_session(
             agent,
             amount,
