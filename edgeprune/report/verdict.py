@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgeprune.report.energy import energy_remarks
-from edgeprune.report.statistics import MIN_SESSIONS
+from edgeprune.report.sessions import session_remarks
+from edgeprune.report.shift import MIN_SESSIONS
 
 _NO_ACCURACY = "accuracy was not measured"
 
@@ -29,12 +30,15 @@ def verdict_line(result: Mapping[str, Any]) -> str:
     if verdict == "not measurable":
         return (
             f"not measurable: dense took {speedup:.2f}x the time of deployed, but fewer than "
-            f"{MIN_SESSIONS} sessions give no confidence interval"
+            f"{MIN_SESSIONS} valid sessions of each give no confidence interval"
         )
     if verdict == "no difference shown":
         what = "dense executes" if is_counted else "dense takes"
         of = "the instructions" if is_counted else "the time"
-        return f"no difference shown: {what} {speedup:.3f}x {of} of deployed{_interval(comparison)}"
+        return (
+            f"no difference shown: {what} {speedup:.3f}x {of} of deployed{_interval(comparison)}"
+            f"{_least(comparison)}"
+        )
     factor = speedup if verdict == "faster" else 1 / speedup
     if is_counted:
         amount = "fewer" if verdict == "faster" else "more"
@@ -60,6 +64,7 @@ def remarks(result: Mapping[str, Any], notes: Sequence[str] = ()) -> list[str]:
             if variant["instructions"] is not None
         }
         lines += [f"emulated: instructions are no times; counted by {source}" for source in sources]
+    lines += session_remarks(result)
     for variant in result["variants"]:
         lines += _variant_remarks(variant)
     is_scored = any(variant["accuracy"] is not None for variant in result["variants"])
@@ -97,3 +102,8 @@ def _interval(comparison: Mapping[str, Any]) -> str:
     if comparison["verdict"] == "slower":
         ends = [1 / end for end in reversed(ends)]
     return f" (95 % confidence: {ends[0]:.2f}x to {ends[1]:.2f}x)"
+
+
+def _least(comparison: Mapping[str, Any]) -> str:
+    least_effect = comparison.get("least_effect")
+    return "" if least_effect is None else f"; the smallest that counts here is {least_effect:.1%}"
