@@ -69,7 +69,7 @@ class Cpufreq:
 
 
 def processes(agent: Path) -> list[int]:
-    """Processes started by this path, watchdogs included; a dead one that nobody waits for is none."""
+    """Processes started by this path, watchdogs included, zombies not."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

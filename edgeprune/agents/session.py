@@ -234,7 +234,7 @@ class AgentSession:
         return self._ask("sample_stop", {}, timeout_s).blob
 
     def peak_memory_bytes(self, timeout_s: float = 30.0) -> int | None:
-        """Largest resident memory of the process so far (VmHWM); None where the kernel is silent."""
+        """Largest resident memory of the process so far (VmHWM), or None if unknown."""
         answer = self._ask("memory", {}, timeout_s).message
         with complete(answer, "memory"):
             peak = answer["peak_memory_bytes"]

@@ -136,7 +136,7 @@ def test_a_core_that_is_gone_at_the_end_is_told(device, agent):
 def test_one_setting_that_fails_leaves_all_as_they_were(pair):
     device, session, _ = pair
     wanted = device.wanted() | {device.name(7): "performance"}
-    with pytest.raises(DeviceError, match="cpu7/.* cannot be set to performance: No such file"):
+    with pytest.raises(DeviceError, match=r"cpu7/.* cannot be set to performance: No such file"):
         session.hold(wanted)
     assert device.are(*device.before)
     session.hold(device.wanted())
