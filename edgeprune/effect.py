@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeprune.artifacts import Accuracy
 from edgeprune.board import Cpu
 from edgeprune.explain import explain
 from edgeprune.macs import Size, size
+from edgeprune.run_artifacts import Accuracy
 
 
 @dataclass(frozen=True)

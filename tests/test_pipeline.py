@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from edgeprune import auto, cli, graph, verify
-from edgeprune.artifacts import Accuracy
 from edgeprune.board import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
 from edgeprune.macs import size
@@ -27,6 +26,7 @@ from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.recipe.small_tables import RunTable
 from edgeprune.report.history import runs
 from edgeprune.report.result import validate
+from edgeprune.run_artifacts import Accuracy
 from edgeprune.sparsify import stored_dense
 from edgeprune.ssh.host_keys import trust_host_key
 

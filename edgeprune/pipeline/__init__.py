@@ -15,7 +15,7 @@ from rich.console import Console
 
 from edgeprune import graph, recipe, verify
 from edgeprune.agents import build, runtime
-from edgeprune.artifacts import LayerShare, Parity, RunResult, Variant
+from edgeprune.artifacts import LayerShare
 from edgeprune.bench import choose_device, choose_meters, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.container import pack
@@ -25,6 +25,7 @@ from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.device_half import comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.progress import Progress
+from edgeprune.run_artifacts import Parity, RunResult, Variant
 from edgeprune.transports.base import TRANSPORTS
 
 __all__ = [

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgeprune.artifacts import Accuracy
 from edgeprune.auto import gentler
 from edgeprune.board import Cpu
 from edgeprune.errors import VerifyError
 from edgeprune.pipeline.host_half import Compressed, Request, compress, is_trainable
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
+from edgeprune.run_artifacts import Accuracy
 
 ROUNDING = 1e-9
 """Two shares of right labels, subtracted, are off by less. Source: float64."""

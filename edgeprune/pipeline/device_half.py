@@ -7,10 +7,11 @@ from pathlib import Path
 
 from edgeprune import verify
 from edgeprune.agents import runtime
-from edgeprune.artifacts import RunResult, Samples, Variant
+from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
 from edgeprune.pipeline.host_half import Compressed
 from edgeprune.progress import Progress
+from edgeprune.run_artifacts import RunResult, Variant
 from edgeprune.transports.base import Transport
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from edgeprune import verify
 from edgeprune.artifacts import (
-    Accuracy,
     Array,
     Clustered,
     Dataset,
@@ -28,6 +27,7 @@ from edgeprune.board import Cpu
 from edgeprune.data import load_data
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
+from edgeprune.run_artifacts import Accuracy
 
 
 @dataclass(frozen=True)

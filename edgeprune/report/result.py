@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import edgeprune
-from edgeprune.artifacts import Accuracy, Measured, ModelFile, Parity, RunResult, Variant
+from edgeprune.artifacts import ModelFile
 from edgeprune.errors import ConfigError
 from edgeprune.report import statistics
 from edgeprune.report.energy import energy_entry
+from edgeprune.run_artifacts import Accuracy, Measured, Parity, RunResult, Variant
 
 SCHEMA_VERSION = 1
 FILE_NAME = "result.json"

@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts import Session
 from edgeprune.errors import DeviceError
+from edgeprune.run_artifacts import Session
 
 Verdict = Literal["faster", "slower", "no difference shown", "not measurable"]
 Interval = tuple[float, float]

@@ -11,19 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgeprune.agents.session import AgentSession, Hello, start_agent
-from edgeprune.artifacts import (
-    DeviceFacts,
-    LayerTiming,
-    Measured,
-    RunResult,
-    Samples,
-    Session,
-)
+from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
 from edgeprune.errors import DeviceError
 from edgeprune.recipe.small_tables import RunTable
 from edgeprune.run.energy import check_meters, measure_energy
 from edgeprune.run.layers import layer_timings
+from edgeprune.run_artifacts import DeviceFacts, LayerTiming, Measured, RunResult, Session
 from edgeprune.transports.base import Transport
 
 PROFILED_RUNS = 5

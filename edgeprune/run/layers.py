@@ -14,9 +14,9 @@ from collections import defaultdict
 
 from edgeprune import graph
 from edgeprune.agents.session import Profile, ProfileEvent
-from edgeprune.artifacts import LayerTiming
 from edgeprune.explain.partitions import partitions
 from edgeprune.explain.reader import Reader
+from edgeprune.run_artifacts import LayerTiming
 
 SPARSE_KERNEL = "SPMM"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts import Accuracy, Dataset
+from edgeprune.artifacts import Dataset
+from edgeprune.run_artifacts import Accuracy
 from edgeprune.verify.host import HostModel
 from edgeprune.verify.inputs import as_input
 from edgeprune.verify.parity import real_values

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from edgeprune import graph
 from edgeprune.agents import build, runtime
-from edgeprune.artifacts import Parity, Samples
+from edgeprune.artifacts import Samples
 from edgeprune.bench import Device
 from edgeprune.board import Board, load_board, resolved_cpu, twin
 from edgeprune.errors import DeviceError
 from edgeprune.explain import has_sparse_kernels
+from edgeprune.run_artifacts import Parity
 from edgeprune.transports.base import TRANSPORTS, Transport
 from edgeprune.verify.on_board import board_outputs, checked
 from edgeprune.verify.parity import Comparison

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from edgeprune.agents.session import start_agent
-from edgeprune.artifacts import Parity, RunResult, Samples
+from edgeprune.artifacts import Samples
 from edgeprune.errors import VerifyError
+from edgeprune.run_artifacts import Parity, RunResult
 from edgeprune.transports.base import Transport
 from edgeprune.verify.locate import Infer, locate
 from edgeprune.verify.parity import Comparison

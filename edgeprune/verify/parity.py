@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeprune import graph
-from edgeprune.artifacts import Array, Parity, Samples
+from edgeprune.artifacts import Array, Samples
+from edgeprune.run_artifacts import Parity
 
 FLOAT_REFERENCE = "LiteRT built-in kernels on the host, same weights stored dense"
 INTEGER_REFERENCE = "XNNPACK on the host, same weights stored dense"

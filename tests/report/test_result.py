@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from edgeprune.artifacts import (
+from edgeprune.artifacts import ModelFile
+from edgeprune.errors import ConfigError
+from edgeprune.report.result import build_result, read_result, validate, write_result
+from edgeprune.run_artifacts import (
     Accuracy,
     DeviceFacts,
     LayerTiming,
     Measured,
-    ModelFile,
     Parity,
     RunResult,
     Session,
     Variant,
 )
-from edgeprune.errors import ConfigError
-from edgeprune.report.result import build_result, read_result, validate, write_result
 
 DEVICE = DeviceFacts("desk-pi", "Cortex-A72 aarch64", "Linux 6.6 aarch64", "1.0", "2.3.0 (ab12)")
 PARITY = Parity("host reference kernels", 3e-7, 0.99, 16, "desk-pi", limit=1e-4, passed=True)

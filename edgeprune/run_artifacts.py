@@ -1,0 +1,174 @@
+"""What the stages ``run`` and ``verify`` hand on: what ran where, and what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgeprune.energy import Energy, NoEnergy
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What the agent says about the device that it runs on.
+
+    Attributes:
+        id: The device's name in the bench, or the host's name.
+        cpu: Model name and architecture.
+        os: Kernel name, release and machine.
+        agent_version: Version of our agent.
+        runtime_version: Version of the inference runtime, with the library's SHA-256.
+        cores: Online CPU cores.
+        features: CPU features that the kernel reports.
+    """
+
+    id: str
+    cpu: str
+    os: str
+    agent_version: str
+    runtime_version: str
+    cores: int | None = None
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerTiming:
+    """One kernel run by the runtime, from a profiling pass of its own.
+
+    Attributes:
+        name: The model's layer (name of the operator's output tensor), or the kernel's own name
+            where the runtime does not let the two be matched.
+        op: TFLite operator, or ``UNKNOWN``.
+        kernel: The name that the runtime gave.
+        sparse: Whether that name is a sparse kernel's.
+        latency_us: Mean time in microseconds, or None on an emulated device.
+        instructions: Instructions, or None where they were not counted per layer.
+    """
+
+    name: str
+    op: str
+    kernel: str
+    sparse: bool
+    latency_us: float | None
+    instructions: int | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model file to be run on the device.
+
+    Attributes:
+        name: ``dense`` or ``deployed``, or a further one.
+        file: The ``.tflite`` file on the host.
+        reference: The same network stored dense, for the host's reference kernels.
+        sparsity: Share of zeros over all weights of convolution and dense kernels.
+        profiling_only: Not fit for use: weights or ranges were not made with data.
+        expected: Outputs of operators that are expected to run sparse.
+        measured: False for a variant that is only scored, not run for time.
+    """
+
+    name: str
+    file: Path
+    reference: bytes
+    sparsity: float
+    profiling_only: bool
+    expected: tuple[str, ...] = ()
+    measured: bool = True
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Score of a variant, computed on the host with the file that is deployed.
+
+    Attributes:
+        metric: ``top1`` (share of right labels) or ``mse`` (mean squared error).
+        value: The score.
+        samples: Test samples used.
+    """
+
+    metric: str
+    value: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Outputs on the board beside those of the reference kernels on the host.
+
+    Attributes:
+        reference: What the outputs were compared with.
+        max_abs_diff: Largest absolute difference over all outputs and samples.
+        argmax_agreement: Share of samples whose largest output is the same; None without classes.
+        samples: Inputs compared.
+        where: Device and runtime that made the outputs.
+        limit: The largest ``max_abs_diff`` that passes.
+        passed: Whether the board's outputs are right.
+    """
+
+    reference: str
+    max_abs_diff: float
+    argmax_agreement: float | None
+    samples: int
+    where: str
+    limit: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Session:
+    """One fresh agent process that timed one variant.
+
+    Attributes:
+        latency_ns: One entry per timed inference, in order.
+        first_ns: The very first inference, before the warm-up.
+        load_ns: From the start of loading to a compiled model.
+        peak_memory_bytes: VmHWM of the process, or None.
+    """
+
+    latency_ns: tuple[int, ...]
+    first_ns: int
+    load_ns: int
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that one variant's runs on one device brought back.
+
+    Attributes:
+        variant: Name of the variant.
+        sessions: Fresh processes, in the order in which they ran; empty on an emulated device.
+        instructions: Instructions per inference, or None where they cannot be counted.
+        instructions_source: How they were counted, or None.
+        layers: Kernels of one inference in execution order.
+        parity: Comparison with the reference.
+        peak_memory_bytes: Largest over the sessions, or None.
+        energy: Measured in a pass of its own, or why not; None where there is none to speak of, as
+            on an emulated device.
+    """
+
+    variant: str
+    sessions: tuple[Session, ...]
+    instructions: int | None
+    instructions_source: str | None
+    layers: tuple[LayerTiming, ...]
+    parity: Parity | None
+    peak_memory_bytes: int | None
+    energy: Energy | NoEnergy | None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run of all variants on one device.
+
+    Attributes:
+        device: What ran it.
+        emulated: True where time means nothing and instructions were counted instead.
+        measured: One entry per measured variant, ``dense`` first.
+        reasons: What the figures lack to be valid; empty if nothing.
+    """
+
+    device: DeviceFacts
+    emulated: bool
+    measured: tuple[Measured, ...]
+    reasons: tuple[str, ...] = field(default=())
