@@ -304,6 +304,7 @@ def start_agent(
     loader: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     count_instructions: bool = False,
+    idle_s: int | None = None,
 ) -> AgentSession:
     """Starts the agent on a device.
 
@@ -313,9 +314,11 @@ def start_agent(
         loader: Program and arguments to start it through, where the device has no glibc.
         env: Variables to set for it.
         count_instructions: Count instructions, where the transport can.
+        idle_s: It ends after that many seconds without a request, 1 to 86400; None leaves that to
+            it.
 
     Raises:
         DeviceError: It could not be started.
     """
-    argv = [*loader, agent_path]
+    argv = [*loader, agent_path, *([] if idle_s is None else [str(idle_s)])]
     return AgentSession(transport.start(argv, env or {}, count_instructions=count_instructions))
