@@ -1,11 +1,12 @@
 """What does measuring cost? The agent's ``time`` beside a bare loop over the same runtime.
 
 The bare loop (``bare_loop.c``) reads the clock once before and once after all of its inferences;
-the agent reads it around each one. Both run in fresh processes that take turns, bare and agent first
-in turn, as many inferences as fill 0.1 s: short, so that a busy neighbour spoils few pairs. One pair
-gives one ratio of means; shown are the median of all pairs and its 95 % bootstrap interval. Beside
-it stand instructions per inference of both, counted by valgrind where that is installed: they have
-no noise. Most of what the agent adds there is writing its answer, after the last reading.
+the agent reads it around each one. Both run in fresh processes that take turns, bare and agent
+first in turn, as many inferences as fill 0.1 s: short, so that a busy neighbour spoils few pairs.
+One pair gives one ratio of means; shown are the median of all pairs and its 95 % bootstrap
+interval. Beside it stand instructions per inference of both, counted by valgrind where that is
+installed: they have no noise. Most of what the agent adds there is writing its answer, after the
+last reading.
 
 A net passes where the agent's figure is at most 1 % or at most 5 us above the bare loop's, at the
 upper end of the interval.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from edgeprune.energy import Energy, NoEnergy
+
+SessionVerdict = Literal["valid", "throttled", "noisy", "contaminated"]
 
 
 @dataclass(frozen=True)
@@ -164,20 +167,110 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class SessionState:
+    """What the device said of itself around one session; None is what it does not say.
+
+    Attributes:
+        temperature_before_c: Hottest of its processors' thermal zones.
+        temperature_highest_c: Likewise, over the session and the moment after it.
+        temperature_after_c: Likewise, right after it.
+        frequency_hz: Median of the fastest used core's clock while inferences ran.
+        frequency_lowest_hz: Its lowest.
+        pinned_hz: The clock that the governor ``performance`` holds; None where the clock floats.
+        governor: Of the first used core.
+        throttle_bits_before: ``vcgencmd get_throttled``.
+        throttle_bits_seen: Bits that stood in any reading during the session or after it.
+        thermal_status_before: Android's, 0 (none) to 6 (shutdown).
+        thermal_status_highest: Likewise, during the session or after it.
+        wait_share: Share of the session in which its process was ready and another had the core.
+        other_share: CPU time of other processes on the used cores, per core, as a share.
+        stolen_share: The same of what other guests of the same machine took.
+        load_1min: Load average before it.
+        battery_percent: Charge before it.
+        on_mains: Whether it was charged, or needs no battery.
+        readings: How often the device was read while inferences ran.
+        not_read: What this device does not say, and so was not judged, each in a few words.
+    """
+
+    temperature_before_c: float | None = None
+    temperature_highest_c: float | None = None
+    temperature_after_c: float | None = None
+    frequency_hz: float | None = None
+    frequency_lowest_hz: float | None = None
+    pinned_hz: float | None = None
+    governor: str | None = None
+    throttle_bits_before: int | None = None
+    throttle_bits_seen: int | None = None
+    thermal_status_before: int | None = None
+    thermal_status_highest: int | None = None
+    wait_share: float | None = None
+    other_share: float | None = None
+    stolen_share: float | None = None
+    load_1min: float | None = None
+    battery_percent: float | None = None
+    on_mains: bool | None = None
+    readings: int = 0
+    not_read: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Session:
     """One fresh agent process that timed one variant.
 
     Attributes:
-        latency_ns: One entry per timed inference, in order.
+        latency_ns: One entry per timed inference, in order; of a long session every k-th.
         first_ns: The very first inference, before the warm-up.
         load_ns: From the start of loading to a compiled model.
         peak_memory_bytes: VmHWM of the process, or None.
+        runs: Timed inferences; None where each has its entry in ``latency_ns``.
+        begin_s: The device's monotonic clock before the timed inferences; None if not recorded.
+        end_s: It behind them.
+        over_time: Of a long session, [seconds since ``begin_s``, median latency in microseconds]
+            of equal stretches of it.
+        state: What the device said around it; None if nothing was read.
+        verdict: Whether its times may be used.
+        reason: Why not, in one sentence; None for a valid one.
     """
 
     latency_ns: tuple[int, ...]
     first_ns: int
     load_ns: int
     peak_memory_bytes: int | None
+    runs: int | None = None
+    begin_s: float | None = None
+    end_s: float | None = None
+    over_time: tuple[tuple[float, float], ...] = ()
+    state: SessionState | None = None
+    verdict: SessionVerdict = "valid"
+    reason: str | None = None
+
+    @property
+    def timed_runs(self) -> int:
+        """Timed inferences, those without an entry included."""
+        return len(self.latency_ns) if self.runs is None else self.runs
+
+
+@dataclass(frozen=True)
+class Timed:
+    """How the variants were timed.
+
+    Attributes:
+        effort: Name of the effort.
+        sessions: Sessions planned per variant.
+        runs: Timed inferences planned per session, at least.
+        timed_s: Seconds of them planned per session, at least.
+        order: Variants in the order in which their sessions ran, repeats included.
+        repeats: How often sessions were made again.
+        notes: What there is to know of the waits between them.
+    """
+
+    effort: str
+    sessions: int
+    runs: int
+    timed_s: float
+    order: tuple[str, ...]
+    repeats: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,6 +314,7 @@ class RunResult:
         measured: One entry per measured variant, ``dense`` first.
         reasons: What the figures lack to be valid; empty if nothing.
         pinning: What was held fixed meanwhile; None on an emulated device.
+        timed: How the variants were timed; None where they were not.
     """
 
     device: DeviceFacts
@@ -228,3 +322,4 @@ class RunResult:
     measured: tuple[Measured, ...]
     reasons: tuple[str, ...] = field(default=())
     pinning: Pinning | None = None
+    timed: Timed | None = None

@@ -23,7 +23,7 @@ from edgeprune.progress import Progress
 from edgeprune.recipe import load_recipe
 from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.recipe.quantize_table import QuantizeTable
-from edgeprune.recipe.small_tables import RunTable
+from edgeprune.recipe.run_table import RunTable
 from edgeprune.report.history import runs
 from edgeprune.report.result import validate
 from edgeprune.run_artifacts import Accuracy

@@ -7,7 +7,7 @@ from edgeprune.recipe import Recipe, checked, load_recipe, recipe_names, with_ch
 from edgeprune.recipe.channels_table import ChannelLimit, ChannelsTable
 from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable
 from edgeprune.recipe.prune_table import Limit, PruneTable
-from edgeprune.recipe.small_tables import RunTable
+from edgeprune.recipe.run_table import RunTable
 
 
 @pytest.mark.parametrize("name", recipe_names())

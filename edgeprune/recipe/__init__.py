@@ -17,12 +17,11 @@ from edgeprune.recipe.channels_table import (
 from edgeprune.recipe.cluster_table import ClusterTable, cluster_faults
 from edgeprune.recipe.prune_table import CHANNEL, PruneTable, prune_faults
 from edgeprune.recipe.quantize_table import QuantizeTable, quantize_faults
+from edgeprune.recipe.run_table import RunTable, run_faults
 from edgeprune.recipe.small_tables import (
     RewriteTable,
-    RunTable,
     SparsifyTable,
     VerifyTable,
-    run_faults,
     verify_faults,
 )
 from edgeprune.tables import read_table, read_toml
@@ -126,7 +125,7 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
     for name, table in dataclasses.asdict(recipe).items():
         if isinstance(table, dict):
             lines += ["", f"[{name}]"]
-            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+            lines += [f"{k} = {_toml(v)}" for k, v in table.items() if v is not None]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

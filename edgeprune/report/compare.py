@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgeprune.errors import ConfigError
-from edgeprune.report.rank_test import CONFIDENCE, fisher, hodges_lehmann, mann_whitney
-from edgeprune.report.statistics import MIN_EFFECT, MIN_SESSIONS, compare_instructions
+from edgeprune.report.rank_test import CONFIDENCE, fisher
+from edgeprune.report.shift import MIN_SESSIONS, latency_shift, least_effect_of
+from edgeprune.report.statistics import compare_instructions
 
 Result = Mapping[str, Any]
 Judgement = Literal["better", "worse", "no difference shown", "not measurable", "not tested"]
@@ -177,13 +178,13 @@ def _latency(name: str, base: Mapping[str, Any], new: Mapping[str, Any], doubts:
         why = why or f"fewer than {MIN_SESSIONS} fresh processes"
     if why:
         return Change(name, "latency_us", before, after, plain, why=why)
-    p_value = mann_whitney(*medians)
-    factor, low, high = hodges_lehmann(*medians)
-    verdict: Judgement = "no difference shown"
-    if p_value <= 1 - CONFIDENCE and max(factor, 1 / factor) >= 1 + MIN_EFFECT:
-        verdict = "worse" if factor > 1 else "better"
-    interval = (100 * (low - 1), 100 * (high - 1))
-    return Change(name, "latency_us", before, after, 100 * (factor - 1), interval, p_value, verdict)
+    least_effect = max(least_effect_of(one)[0] for one in medians)
+    shift = latency_shift(medians[0], medians[1], least_effect)
+    words: dict[str, Judgement] = {"slower": "worse", "faster": "better"}
+    verdict = words.get(shift.verdict, "no difference shown")
+    interval = (100 * (shift.ci95[0] - 1), 100 * (shift.ci95[1] - 1))
+    percent = 100 * (shift.factor - 1)
+    return Change(name, "latency_us", before, after, percent, interval, shift.p_value, verdict)
 
 
 def _instructions(name: str, base: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
@@ -243,8 +244,11 @@ def _energy(variant: Mapping[str, Any]) -> float | None:
 
 
 def _session_medians_us(variant: Mapping[str, Any]) -> list[float]:
-    sessions = variant.get("sessions", ())
-    return [statistics.median(one["latency_ns"]) / 1000 for one in sessions]
+    return [
+        statistics.median(one["latency_ns"]) / 1000
+        for one in variant.get("sessions", ())
+        if one.get("verdict", "valid") == "valid"
+    ]
 
 
 def _percent(before: float, after: float) -> float | None:

@@ -19,6 +19,7 @@ from edgeprune.artifacts import ModelFile
 from edgeprune.errors import ConfigError
 from edgeprune.report import statistics
 from edgeprune.report.energy import energy_entry
+from edgeprune.report.shift import MIN_SESSIONS
 from edgeprune.run_artifacts import Accuracy, Measured, Parity, RunResult, Variant
 
 SCHEMA_VERSION = 1
@@ -246,10 +247,9 @@ def _validity(run: RunResult) -> dict[str, Any]:
     ]
     few = list(run.reasons)
     few += [
-        f"{item.variant}: {len(item.sessions)} sessions, a confidence interval needs "
-        f"{statistics.MIN_SESSIONS}"
+        f"{item.variant}: {len(item.sessions)} sessions, a confidence interval needs {MIN_SESSIONS}"
         for item in run.measured
-        if not run.emulated and len(item.sessions) < statistics.MIN_SESSIONS
+        if not run.emulated and len(item.sessions) < MIN_SESSIONS
     ]
     few += [
         f"{item.variant}: instructions were not counted"

@@ -19,16 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.errors import DeviceError
+from edgeprune.report.rank_test import hodges_lehmann
+from edgeprune.report.shift import MIN_SESSIONS, latency_shift, least_effect_of
 from edgeprune.run_artifacts import Session
 
 Verdict = Literal["faster", "slower", "no difference shown", "not measurable"]
 Interval = tuple[float, float]
 Medians = NDArray[np.float64]
-
-#: With n sessions, the widest interval that resampling can give runs from the smallest to the
-#: largest of the n medians, and covers the true median with a probability of 1 - 2**(1 - n):
-#: 87.5 % for 4 sessions, 93.75 % for 5, 98.4 % for 7. Fewer than 5 cannot give 95 %, however noisy.
-MIN_SESSIONS = 5
 
 RESAMPLES = 10_000
 SEED = 0
@@ -36,14 +33,6 @@ SEED = 0
 #: Smaller differences in instruction counts say nothing about time; see compare_instructions.
 #: In thousandths, so that the comparison stays one of whole numbers.
 SAME_INSTRUCTIONS_PER_MILLE = 5
-
-MIN_EFFECT = 0.03
-"""Smallest difference of latencies that is called one, as a share.
-
-Where a file's buffers happen to lie moves its latency in every process alike, which no number of
-sessions shows. Source: ours; two files of the same operators differed by 0.6 %, with an interval
-that left 1 outside.
-"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +46,10 @@ class LatencySummary:
         min: Fastest run, microseconds.
         runs: Timed inferences in all sessions.
         sessions: Fresh processes.
-        ci95: 95 % confidence interval of ``median``, microseconds; None below 5 sessions.
+        ci95: 95 % confidence interval of ``median``, microseconds; None below 5 sessions, and where
+            ``rejected`` is not 0.
+        rejected: How many of ``sessions`` are not valid: 0, unless there are too few valid ones, so
+            that all are shown.
     """
 
     median: float
@@ -67,6 +59,7 @@ class LatencySummary:
     runs: int
     sessions: int
     ci95: Interval | None
+    rejected: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,12 +71,18 @@ class Comparison:
         speedup: Dense divided by deployed: above 1 is faster; None if either was not measured.
         ci95: 95 % confidence interval of ``speedup``; None for exact counts and for few sessions.
         verdict: What the figures show.
+        p_value: Of the Mann-Whitney test; None for exact counts and for few sessions.
+        least_effect: Smallest difference that counts, as a share; None likewise.
+        noise: By what two halves of the dense variant's sessions differ, as a share; None likewise.
     """
 
     metric: Literal["latency_us", "instructions"]
     speedup: float | None
     ci95: Interval | None
     verdict: Verdict
+    p_value: float | None = None
+    least_effect: float | None = None
+    noise: float | None = None
 
 
 @functools.cache
@@ -154,51 +153,67 @@ def latency_summary(sessions: Sequence[Session]) -> LatencySummary | None:
     """
     if not sessions:
         return None
-    medians = _medians_us(sessions)
-    runs_us = [ns / 1000 for session in sessions for ns in session.latency_ns]
+    counted = counted_sessions(sessions)
+    rejected = sum(one.verdict != "valid" for one in counted)
+    medians = medians_us(counted)
+    runs_us = [ns / 1000 for session in counted for ns in session.latency_ns]
+    has_interval = len(counted) >= MIN_SESSIONS and not rejected
     return LatencySummary(
         median=float(np.median(medians)),
         p90=percentile(runs_us, 0.90),
         p99=percentile(runs_us, 0.99),
         min=min(runs_us),
-        runs=len(runs_us),
-        sessions=len(sessions),
-        ci95=None if len(sessions) < MIN_SESSIONS else _interval(_resampled(medians, SEED)),
+        runs=sum(one.timed_runs for one in counted),
+        sessions=len(counted),
+        ci95=_interval(_resampled(medians, SEED)) if has_interval else None,
+        rejected=rejected,
     )
+
+
+def counted_sessions(sessions: Sequence[Session]) -> Sequence[Session]:
+    """The valid ones; all of them where the valid ones are too few and some were rejected.
+
+    Times of a busy machine are still worth a look; who shows them must mark them.
+    """
+    valid = [one for one in sessions if one.verdict == "valid"]
+    return valid if len(valid) >= MIN_SESSIONS else sessions
 
 
 def compare_latency(dense: Sequence[Session], deployed: Sequence[Session]) -> Comparison:
     """Says whether the deployed variant is faster than the dense one, and by how much.
 
-    The speedup is the ratio of the medians of session medians. Its interval comes from resampling
-    the sessions of both variants. A difference counts if the interval leaves 1 outside and the
-    speedup is at least :data:`MIN_EFFECT` away from 1.
+    By :func:`edgeprune.report.shift.latency_shift` over the medians of the valid sessions; the
+    smallest difference that counts comes from the dense variant beside itself.
 
     Returns:
-        ``not measurable``, with no interval, if either variant has fewer than 5 sessions; the
+        ``not measurable``, with no interval, if either variant has fewer than 5 valid sessions; the
         speedup is still given if both were timed.
 
     Raises:
         DeviceError: A session has no run, or a run took no time.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), ch. 13, the percentile
-    interval; processes as the unit: Kalibera and Jones, Rigorous Benchmarking in Reasonable Time
-    (ISMM 2013).
     """
     if not dense or not deployed:
         return Comparison("latency_us", None, None, "not measurable")
-    dense_us, deployed_us = _medians_us(dense), _medians_us(deployed)
-    speedup = float(np.median(dense_us) / np.median(deployed_us))
-    if min(len(dense), len(deployed)) < MIN_SESSIONS:
+    sides = [counted_sessions(dense), counted_sessions(deployed)]
+    dense_us, deployed_us = (medians_us(one) for one in sides)
+    if any(len(one) < MIN_SESSIONS or _rejected(one) for one in sides):
+        speedup = 1 / hodges_lehmann(dense_us.tolist(), deployed_us.tolist())
         return Comparison("latency_us", speedup, None, "not measurable")
-    # Different seeds: with one, sessions of equal numbers would be drawn in step.
-    interval = _interval(_resampled(dense_us, SEED) / _resampled(deployed_us, SEED + 1))
-    verdict: Verdict = "no difference shown"
-    if interval[0] > 1 and speedup >= 1 + MIN_EFFECT:
-        verdict = "faster"
-    elif interval[1] < 1 and speedup <= 1 / (1 + MIN_EFFECT):
-        verdict = "slower"
-    return Comparison("latency_us", speedup, interval, verdict)
+    least_effect, noise = least_effect_of(dense_us.tolist())
+    shift = latency_shift(dense_us.tolist(), deployed_us.tolist(), least_effect)
+    return Comparison(
+        "latency_us",
+        speedup=1 / shift.factor,
+        ci95=(1 / shift.ci95[1], 1 / shift.ci95[0]),
+        verdict=shift.verdict,
+        p_value=shift.p_value,
+        least_effect=least_effect,
+        noise=noise,
+    )
+
+
+def _rejected(sessions: Sequence[Session]) -> bool:
+    return any(one.verdict != "valid" for one in sessions)
 
 
 def compare_instructions(dense: int | None, deployed: int | None) -> Comparison:
@@ -229,7 +244,7 @@ def compare_instructions(dense: int | None, deployed: int | None) -> Comparison:
     return Comparison("instructions", speedup, None, "faster" if speedup > 1 else "slower")
 
 
-def _medians_us(sessions: Sequence[Session]) -> Medians:
+def medians_us(sessions: Sequence[Session]) -> Medians:
     """One median per session, microseconds, shape ``(sessions,)``."""
     for number, session in enumerate(sessions, start=1):
         if not session.latency_ns or min(session.latency_ns) <= 0:

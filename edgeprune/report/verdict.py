@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgeprune.report.energy import energy_remarks
-from edgeprune.report.statistics import MIN_SESSIONS
+from edgeprune.report.shift import MIN_SESSIONS
 
 _NO_ACCURACY = "accuracy was not measured"
 

@@ -15,12 +15,14 @@ from edgeprune.agents.session import AgentSession, Hello, start_agent
 from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
 from edgeprune.errors import DeviceError
-from edgeprune.recipe.small_tables import RunTable
+from edgeprune.recipe.run_table import RunTable
 from edgeprune.run.energy import check_meters, measure_energy
 from edgeprune.run.governor import HeldGovernor
+from edgeprune.run.guard import UsedCores
+from edgeprune.run.interleave import Sessions, time_variants
 from edgeprune.run.layers import layer_timings
 from edgeprune.run.start import measure_start
-from edgeprune.run_artifacts import DeviceFacts, LayerTiming, Measured, RunResult, Session
+from edgeprune.run_artifacts import DeviceFacts, LayerTiming, Measured, RunResult
 from edgeprune.transports.base import Transport
 
 PROFILED_RUNS = 5
@@ -108,18 +110,16 @@ def _run(
     bench = _Bench(transport, pushed, table)
     say("hello")
     facts = bench.facts()
-    sessions: dict[str, list[Session]] = {name: [] for name in pushed.models}
+    sessions: Sessions = dict.fromkeys(pushed.models, ())
+    timed = None
     instructions: dict[str, int | None] = dict.fromkeys(pushed.models)
     if transport.emulated:
         for name in pushed.models:
             say(f"{name}: counting instructions")
             instructions[name] = bench.count(name)
     else:
-        for k in range(table.sessions):
-            names = list(pushed.models)
-            for name in names if k % 2 == 0 else names[::-1]:
-                say(f"{name}: process {k + 1} of {table.sessions}")
-                sessions[name].append(bench.time(name))
+        used = UsedCores(facts.cores, table.threads, is_pinned=bool(pushed.cpus))
+        sessions, timed = time_variants(bench, list(pushed.models), used, pushed.cpus, say)
     energies = {}
     if energy is not None and not transport.emulated:
         energies = measure_energy(bench, energy, pushed.models, say)
@@ -134,7 +134,7 @@ def _run(
         measured.append(
             Measured(
                 variant=name,
-                sessions=tuple(sessions[name]),
+                sessions=sessions[name],
                 instructions=instructions[name],
                 instructions_source=COUNT_SOURCE if transport.emulated else None,
                 layers=layers,
@@ -145,7 +145,8 @@ def _run(
                 packed_bytes=pushed.packed_bytes.get(name),
             )
         )
-    return RunResult(facts, transport.emulated, tuple(measured)), outputs
+    result = RunResult(facts, transport.emulated, tuple(measured), timed=timed)
+    return result, outputs
 
 
 class _Bench:
@@ -187,18 +188,6 @@ class _Bench:
             cores=hello.cores,
             features=hello.features,
         )
-
-    def time(self, name: str) -> Session:
-        """One fresh process that times one variant."""
-        with self.agent() as agent:
-            load_ns = self.load(agent, name)
-            timing = agent.time(
-                warmup=self.table.warmup,
-                runs=self.table.runs,
-                max_s=self.table.max_s,
-                timeout_s=self.timeout_s + self.table.max_s,
-            )
-        return Session(timing.latency_ns, timing.first_ns, load_ns, timing.peak_memory_bytes)
 
     def count(self, name: str) -> int:
         """Instructions per inference: the difference of two run lengths.

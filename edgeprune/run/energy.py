@@ -21,7 +21,7 @@ from edgeprune.energy import MIN_UPDATES, Energy, NoEnergy, Window, net_energy
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.meters.base import METERS, Meter, Row, Sampler, Site
 from edgeprune.power_trace import PowerTrace
-from edgeprune.recipe.small_tables import RunTable
+from edgeprune.recipe.run_table import RunTable
 from edgeprune.transports.base import Transport
 
 SETTLE_S = 1.0
@@ -148,7 +148,8 @@ def _one(
     idle_s, window_s = max(table.energy_idle_s, least_s), max(table.energy_window_s, least_s)
     with starter.agent() as agent:
         starter.load(agent, name)
-        agent.time(table.warmup, 1, table.max_s, starter.timeout_s + table.max_s)
+        max_s = table.amount().max_s
+        agent.time(table.warmup, 1, max_s, starter.timeout_s + max_s)
         offset_s = 0.0 if meter.on_device else _host_minus_device_s(agent)
         meter.start()
         time.sleep(SETTLE_S)

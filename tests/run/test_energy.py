@@ -13,7 +13,7 @@ from edgeprune.bench import Device, EnergyPlan, MeterTable
 from edgeprune.board import load_board
 from edgeprune.energy import Energy, Grid, NoEnergy
 from edgeprune.errors import ConfigError
-from edgeprune.recipe.small_tables import RunTable
+from edgeprune.recipe.run_table import RunTable
 from edgeprune.run import Pushed, check_meters, run
 from edgeprune.transports.base import TRANSPORTS
 

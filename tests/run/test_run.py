@@ -9,7 +9,7 @@ from edgeprune.agents import build, runtime
 from edgeprune.bench import Device
 from edgeprune.board import Cpu, load_board
 from edgeprune.errors import DeviceError
-from edgeprune.recipe.small_tables import RunTable
+from edgeprune.recipe.run_table import RunTable
 from edgeprune.run import Pushed, run
 from edgeprune.sparsify import sparsify
 from edgeprune.transports.base import TRANSPORTS

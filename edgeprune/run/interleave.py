@@ -1,0 +1,162 @@
+"""Sessions of all variants in turns, A B B A, until enough of them are valid."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from edgeprune.agents.session import AgentSession
+from edgeprune.errors import DeviceError
+from edgeprune.recipe.run_table import RunTable
+from edgeprune.run.cooling import cool
+from edgeprune.run.device_state import find_sources
+from edgeprune.run.guard import UsedCores, judged
+from edgeprune.run.session import time_session
+from edgeprune.run.watch import Watch
+from edgeprune.run_artifacts import Session, Timed
+from edgeprune.transports.base import Transport
+
+Say = Callable[[str], None]
+Sessions = dict[str, tuple[Session, ...]]
+
+
+class Starter(Protocol):
+    """Starts agents on one device, and loads variants into them."""
+
+    transport: Transport
+    table: RunTable
+    timeout_s: float
+
+    def agent(self) -> AgentSession:
+        """A fresh agent."""
+
+    def load(self, agent: AgentSession, name: str) -> int:
+        """Loads a variant; nanoseconds that it took."""
+
+
+def turns(names: Sequence[str], rounds: int, first: int = 0) -> list[str]:
+    """Who runs when: forward, backward, forward, ...; for two variants A B B A.
+
+    Args:
+        names: The variants.
+        rounds: Sessions of each.
+        first: Number of the first round; the odd ones go backward.
+
+    Source: the order ABBA, as of facebook/FAI-PEP, so that a drift of the device meets all alike.
+
+    >>> turns(["a", "b", "c"], 2)
+    ['a', 'b', 'c', 'c', 'b', 'a']
+    """
+    return [
+        name
+        for k in range(first, first + rounds)
+        for name in (names if k % 2 == 0 else list(reversed(names)))
+    ]
+
+
+def time_variants(
+    starter: Starter, names: Sequence[str], used: UsedCores, cpus: Sequence[int], say: Say
+) -> tuple[Sessions, Timed]:
+    """Times all variants, and once more what was not valid.
+
+    Args:
+        starter: Starts agents on the device.
+        names: The variants.
+        used: What the agents run on, for the rules.
+        cpus: Cores that they are pinned to; empty for all.
+        say: Takes a line of progress.
+
+    Returns:
+        The sessions by variant, each with its verdict, and how they were timed.
+
+    Raises:
+        DeviceError: The device or the way to it failed.
+    """
+    table = starter.table
+    planned, amount = table.planned_sessions(), table.amount()
+    found: Sessions = dict.fromkeys(names, ())
+    order: list[str] = []
+    notes: list[str] = []
+    rounds, repeats = planned, -1
+    with _watch(starter, cpus, notes) as watch:
+        while rounds and repeats < table.repeats:
+            repeats += 1
+            if repeats:
+                notes += _pause(found, watch, table, say)
+            for name in turns(names, rounds, first=len(order) // len(names)):
+                number = len(found[name]) + 1
+                again = " (again)" if repeats else ""
+                say(f"{name}: process {number} of {max(planned, number)}{again}")
+                found[name] = (*found[name], _one(starter, name, watch))
+                order.append(name)
+            found = judged(found, used)
+            rounds = max(planned - valid_count(sessions) for sessions in found.values())
+            rounds = max(rounds, 0)
+    timed = Timed(
+        effort=table.effort,
+        sessions=planned,
+        runs=amount.runs,
+        timed_s=amount.timed_s,
+        order=tuple(order),
+        repeats=repeats,
+        notes=tuple(notes),
+    )
+    return found, timed
+
+
+def valid_count(sessions: Sequence[Session]) -> int:
+    """How many of them may be used."""
+    return sum(one.verdict == "valid" for one in sessions)
+
+
+@contextlib.contextmanager
+def _watch(starter: Starter, cpus: Sequence[int], notes: list[str]) -> Iterator[Watch | None]:
+    """An agent that reads the device's state; None, with a note, where it cannot."""
+    with contextlib.ExitStack() as stack:
+        watch = None
+        try:
+            sources = find_sources(starter.transport, cpus)
+            watch = Watch(stack.enter_context(starter.agent()), sources)
+            watch.read()
+        except DeviceError as error:
+            watch = None
+            notes.append(f"the device's state was not read: {error}")
+        yield watch
+
+
+def _one(starter: Starter, name: str, watch: Watch | None) -> Session:
+    """One fresh process that times one variant."""
+    amount = starter.table.amount()
+    with starter.agent() as agent:
+        load_ns = starter.load(agent, name)
+        if watch is not None:
+            planned_s = max(amount.timed_s, 0.0)
+            watch.begin(agent.hello().pid, planned_s)
+        session = time_session(
+            agent,
+            amount,
+            starter.table.warmup,
+            starter.timeout_s,
+            watch.keep_awake if watch is not None else lambda: None,
+        )
+        state = None
+        if watch is not None and session.begin_s is not None and session.end_s is not None:
+            state = watch.end(session.begin_s, session.end_s)
+    return dataclasses.replace(session, load_ns=load_ns, state=state)
+
+
+def _pause(
+    found: Mapping[str, Sequence[Session]], watch: Watch | None, table: RunTable, say: Say
+) -> list[str]:
+    """Before sessions are made again: a device that throttled has to cool, no other waits."""
+    sessions = [one for of_variant in found.values() for one in of_variant]
+    if watch is None or not any(one.verdict == "throttled" for one in sessions):
+        return []
+    say("cooling")
+    starts = [one.state.temperature_before_c for one in sessions if one.state is not None]
+    known = [start for start in starts if start is not None]
+    start_c = known[0] if known else None
+    _, note = cool(watch.read, start_c, table.cooldown_min_s, table.cooldown_max_s)
+    return [note]
