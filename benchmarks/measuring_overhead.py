@@ -145,6 +145,7 @@ class Counted:
                 [*tool, f"--log-file={folder}/log", *argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             ) as process:
                 stdin = cast(IO[bytes], process.stdin)
                 stdin.write(frames)
