@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -23,6 +24,9 @@ IDLE_S = 60
 
 PING_S = 15.0
 """How often the host shows that it is there; one short request costs the device some 50 us."""
+
+_PING_TIMEOUT_S = 10.0
+_RESTORE_TIMEOUT_S, _RESTORE_POLL_S = 3.0, 0.1
 
 _LOOK = (
     "for file in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor; do "
@@ -63,6 +67,7 @@ class HeldGovernor:
         self.pinning = Pinning(cpus, wanted, (), ())
         self._transport, self._agent_path, self._say = transport, agent_path, say
         self._agent: AgentSession | None = None
+        self._before: dict[str, str] = {}
         self._ends = threading.Event()
         self._pinging = threading.Thread(target=self._ping, daemon=True)
 
@@ -72,13 +77,13 @@ class HeldGovernor:
         Raises:
             DeviceError: The way to the device broke.
         """
-        found = self._governors()
-        names = tuple(dict.fromkeys(found.values()))
+        self._before = self._governors()
+        names = tuple(dict.fromkeys(self._before.values()))
         self._change(governors=names, governors_before=names)
         if self.pinning.asked == "performance":
             self._agent = start_agent(self._transport, self._agent_path, idle_s=IDLE_S)
             try:
-                self._hold(self._agent, found)
+                self._hold(self._agent)
             except BaseException:
                 self._agent.close(0.5)
                 raise
@@ -100,16 +105,16 @@ class HeldGovernor:
         elif self.pinning.restored is not None:
             self._release(self._agent)
 
-    def _hold(self, agent: AgentSession, found: dict[str, str]) -> None:
+    def _hold(self, agent: AgentSession) -> None:
         """Holds the governors, or on a phone its mode, or says why not."""
         reason = "the device has no cpufreq governor that can be read"
-        if found:
-            reason = _refusal(agent, dict.fromkeys(found, "performance"))
+        if self._before:
+            reason = _refusal(agent, dict.fromkeys(self._before, "performance"))
             if not reason:  # not as before until it is known to be
                 self._change(governors=("performance",), restored=False)
                 self._pinging.start()
                 return
-            reason += f" (governor is {', '.join(self.pinning.governors)})"
+            reason += f" (governor is {_names(self._before)})"
         no_mode = "it is no phone"
         if self._transport.board.kind == "android":
             no_mode = _refusal(agent, {_MODE: "true"})
@@ -126,25 +131,35 @@ class HeldGovernor:
         """Shows the agent every now and then that its host is there."""
         with suppress(DeviceError):  # a lost agent is told at the end
             while self._agent is not None and not self._ends.wait(PING_S):
-                self._agent.clock_s()
+                self._agent.clock_s(_PING_TIMEOUT_S)
 
     def _release(self, agent: AgentSession) -> None:
+        """Restores, and looks whether all is as before; a fault here costs no measurement."""
         try:
-            left = agent.release()
-            reason = "; ".join(left)
+            faults = [f"not restored: {line}" for line in agent.release()]
+            is_restored = not faults
         except DeviceError as error:
-            left = ("lost",)
-            reason = (
-                f"the agent that held it was lost, the clock was not pinned to the end: {error}"
-            )
+            faults = [f"the clock was not pinned to the end: {error}"]
+            is_restored = not self.pinning.fixed_performance_mode  # which cannot be asked
         agent.close()
-        before = self.pinning.governors_before
-        now = tuple(dict.fromkeys(self._governors().values()))
-        is_restored = now == before and not left
-        if not is_restored:
-            self._change(reason=f"governor not restored: {reason} (governor is {', '.join(now)})")
+        try:
+            now = self._governors_at_last()
+            is_restored = is_restored and now == self._before
+            self._change(restored=is_restored)
+            if not is_restored:
+                faults.append(f"governor is {_names(now)}")
+        except DeviceError as error:
+            faults.append(f"not known to be as before: {error}")
+        if faults:
+            self._change(reason="; ".join(faults))
             self._say(str(self.pinning.reason))
-        self._change(restored=is_restored)
+
+    def _governors_at_last(self) -> dict[str, str]:
+        """Governors once they are as before, or after a while: a lost agent's watchdog may run."""
+        end_s = time.monotonic() + _RESTORE_TIMEOUT_S
+        while (now := self._governors()) != self._before and time.monotonic() < end_s:
+            time.sleep(_RESTORE_POLL_S)
+        return now
 
     def _governors(self) -> dict[str, str]:
         """Governors by file, in order of cores."""
@@ -154,6 +169,11 @@ class HeldGovernor:
 
     def _change(self, **changes: object) -> None:
         self.pinning = dataclasses.replace(self.pinning, **changes)  # type: ignore[arg-type]
+
+
+def _names(governors: dict[str, str]) -> str:
+    """Each governor once, in order of cores."""
+    return ", ".join(dict.fromkeys(governors.values())) or "none that can be read"
 
 
 def _refusal(agent: AgentSession, settings: dict[str, str]) -> str:

@@ -15,7 +15,6 @@ from edgeprune.agents import build
 from edgeprune.agents.session import start_agent
 from edgeprune.bench import Device
 from edgeprune.board import load_board
-from edgeprune.errors import DeviceError
 from edgeprune.push import push
 from edgeprune.run import governor
 from edgeprune.run.governor import HeldGovernor
@@ -125,16 +124,16 @@ def test_what_is_not_restored_is_said(cpufreq, agent):
     assert hold.pinning.restored is False
     assert said == [hold.pinning.reason]
     assert "cpu0/cpufreq/scaling_governor: somebody set it to powersave" in said[0]
-    assert said[0].endswith("(governor is powersave, ondemand)")
+    assert said[0].endswith("; governor is powersave, ondemand")
 
 
 def test_an_agent_that_is_lost_meanwhile_is_said_and_the_device_is_as_before(cpufreq, agent):
     with held(Elsewhere(cpufreq), agent) as hold:
         for pid in sorted(processes(agent))[:1]:
             os.kill(pid, signal.SIGKILL)
-        assert cpufreq.is_restored(agent)
-    assert hold.pinning.restored is False
-    assert "the clock was not pinned to the end" in hold.pinning.reason
+    assert cpufreq.is_restored(agent)
+    assert hold.pinning.restored is True
+    assert hold.pinning.reason.startswith("the clock was not pinned to the end: ")
 
 
 def test_an_error_within_the_block_restores_too(cpufreq, agent):
@@ -209,14 +208,13 @@ def test_over_ssh_a_device_is_pinned_and_as_before(lab, pi):
 @pytest.mark.parametrize("fault", ["cut", "kill_sessions", "agent killed and cut"])
 def test_over_ssh_a_broken_link_leaves_the_device_as_before(lab, pi, fault):
     cpufreq, agent = pi
-    with contextlib.suppress(DeviceError), lab.ssh() as ssh, held(ssh, agent) as hold:
+    with lab.ssh() as ssh, held(ssh, agent) as hold:
         if "killed" in fault:
             os.kill(min(processes(agent)), signal.SIGKILL)
         lab.device.kill_sessions() if fault == "kill_sessions" else lab.cut()
         assert cpufreq.is_restored(agent, 10.0)  # its sshd notices after 4 seconds
         lab.mend()
-    lab.mend()
-    assert hold.pinning.restored is False
+    assert hold.pinning.reason.startswith("the clock was not pinned to the end: ")
     with lab.ssh() as ssh, start_agent(ssh, agent) as session:
         assert list(session.hold(cpufreq.wanted()).values()) == list(cpufreq.before)
     assert cpufreq.is_restored(agent)
