@@ -227,6 +227,8 @@ class Session:
         end_s: It behind them.
         over_time: Of a long session, [seconds since ``begin_s``, median latency in microseconds]
             of equal stretches of it.
+        trend: Percent a minute by which latency rose in it, and both ends of the 95 % interval;
+            None for a short one.
         state: What the device said around it; None if nothing was read.
         verdict: Whether its times may be used.
         reason: Why not, in one sentence; None for a valid one.
@@ -240,6 +242,7 @@ class Session:
     begin_s: float | None = None
     end_s: float | None = None
     over_time: tuple[tuple[float, float], ...] = ()
+    trend: tuple[float, float, float] | None = None
     state: SessionState | None = None
     verdict: SessionVerdict = "valid"
     reason: str | None = None

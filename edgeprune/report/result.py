@@ -20,8 +20,8 @@ from edgeprune.errors import ConfigError
 from edgeprune.report import statistics
 from edgeprune.report.energy import energy_entry
 from edgeprune.report.pinning import pinning_entry
-from edgeprune.report.shift import MIN_SESSIONS
 from edgeprune.report.start import start_entry
+from edgeprune.report.validity import validity_of
 from edgeprune.run_artifacts import Accuracy, Measured, Parity, RunResult, Variant
 
 SCHEMA_VERSION = 1
@@ -76,7 +76,8 @@ def build_result(
             for item in variants
         ],
         "comparison": compared,
-        "validity": _validity(run),
+        "validity": validity_of(run),
+        "timed": run.timed,
     }
     plain: dict[str, Any] = _plain(result)
     validate(plain)
@@ -239,32 +240,6 @@ def _compare(
     return statistics.compare_latency(
         dense.sessions if dense else (), deployed.sessions if deployed else ()
     )
-
-
-def _validity(run: RunResult) -> dict[str, Any]:
-    """Wrong outputs outweigh what is missing; all reasons are kept."""
-    wrong = [
-        f"{item.variant}: outputs on the board differ from {item.parity.reference} by "
-        f"{item.parity.max_abs_diff:.3g}, limit {item.parity.limit:.3g}"
-        for item in run.measured
-        if item.parity is not None and not item.parity.passed
-    ]
-    few = list(run.reasons)
-    few += [
-        f"{item.variant}: {len(item.sessions)} sessions, a confidence interval needs {MIN_SESSIONS}"
-        for item in run.measured
-        if not run.emulated and len(item.sessions) < MIN_SESSIONS
-    ]
-    few += [
-        f"{item.variant}: instructions were not counted"
-        for item in run.measured
-        if run.emulated and item.instructions is None
-    ]
-    if not run.measured:
-        few.append("nothing was measured")
-    graded = (("invalid", wrong), ("insufficient", few))
-    verdict = next((grade for grade, reasons in graded if reasons), "valid")
-    return {"verdict": verdict, "reasons": [line for _, lines in graded for line in lines]}
 
 
 def _relative(file: Path, folder: Path) -> str:

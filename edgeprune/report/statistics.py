@@ -195,15 +195,15 @@ def compare_latency(dense: Sequence[Session], deployed: Sequence[Session]) -> Co
     if not dense or not deployed:
         return Comparison("latency_us", None, None, "not measurable")
     sides = [counted_sessions(dense), counted_sessions(deployed)]
-    dense_us, deployed_us = (medians_us(one) for one in sides)
+    dense_us, deployed_us = (medians_us(one).tolist() for one in sides)
+    speedup = hodges_lehmann(deployed_us, dense_us)
     if any(len(one) < MIN_SESSIONS or _rejected(one) for one in sides):
-        speedup = 1 / hodges_lehmann(dense_us.tolist(), deployed_us.tolist())
         return Comparison("latency_us", speedup, None, "not measurable")
-    least_effect, noise = least_effect_of(dense_us.tolist())
-    shift = latency_shift(dense_us.tolist(), deployed_us.tolist(), least_effect)
+    least_effect, noise = least_effect_of(dense_us)
+    shift = latency_shift(dense_us, deployed_us, least_effect)
     return Comparison(
         "latency_us",
-        speedup=1 / shift.factor,
+        speedup=speedup,
         ci95=(1 / shift.ci95[1], 1 / shift.ci95[0]),
         verdict=shift.verdict,
         p_value=shift.p_value,

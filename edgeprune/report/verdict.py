@@ -7,6 +7,7 @@ from typing import Any
 
 from edgeprune.report.energy import energy_remarks
 from edgeprune.report.pinning import pinning_remarks
+from edgeprune.report.sessions import session_remarks
 from edgeprune.report.shift import MIN_SESSIONS
 
 _NO_ACCURACY = "accuracy was not measured"
@@ -30,12 +31,15 @@ def verdict_line(result: Mapping[str, Any]) -> str:
     if verdict == "not measurable":
         return (
             f"not measurable: dense took {speedup:.2f}x the time of deployed, but fewer than "
-            f"{MIN_SESSIONS} sessions give no confidence interval"
+            f"{MIN_SESSIONS} valid sessions of each give no confidence interval"
         )
     if verdict == "no difference shown":
         what = "dense executes" if is_counted else "dense takes"
         of = "the instructions" if is_counted else "the time"
-        return f"no difference shown: {what} {speedup:.3f}x {of} of deployed{_interval(comparison)}"
+        return (
+            f"no difference shown: {what} {speedup:.3f}x {of} of deployed{_interval(comparison)}"
+            f"{_least(comparison)}"
+        )
     factor = speedup if verdict == "faster" else 1 / speedup
     if is_counted:
         amount = "fewer" if verdict == "faster" else "more"
@@ -62,6 +66,7 @@ def remarks(result: Mapping[str, Any], notes: Sequence[str] = ()) -> list[str]:
         }
         lines += [f"emulated: instructions are no times; counted by {source}" for source in sources]
     lines += pinning_remarks(result)
+    lines += session_remarks(result)
     for variant in result["variants"]:
         lines += _variant_remarks(variant)
     is_scored = any(variant["accuracy"] is not None for variant in result["variants"])
@@ -99,3 +104,8 @@ def _interval(comparison: Mapping[str, Any]) -> str:
     if comparison["verdict"] == "slower":
         ends = [1 / end for end in reversed(ends)]
     return f" (95 % confidence: {ends[0]:.2f}x to {ends[1]:.2f}x)"
+
+
+def _least(comparison: Mapping[str, Any]) -> str:
+    least_effect = comparison.get("least_effect")
+    return "" if least_effect is None else f"; the smallest that counts here is {least_effect:.1%}"

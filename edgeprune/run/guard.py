@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune.run.trend import percent_per_minute
 from edgeprune.run_artifacts import Session, SessionState, SessionVerdict
 
 SLOWEST_CLOCK = 0.95
@@ -140,7 +139,7 @@ def _by_clock(state: SessionState, usual_hz: float | None) -> str:
 
 
 def _by_trend(session: Session) -> str:
-    trend = percent_per_minute(session.over_time)
+    trend = session.trend
     if trend is None or trend[1] <= STEEPEST_PERCENT:
         return ""
     return (

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from edgeprune.agents.session import AgentSession, Timing
 from edgeprune.recipe.efforts import Amount
+from edgeprune.run.trend import percent_per_minute
 from edgeprune.run_artifacts import Session
 
 MOST_KEPT = 2000
@@ -58,6 +59,7 @@ def time_session(
         # At least a millisecond: the agent takes 0 for no limit.
         last = agent.time(0, runs, max(min(left_s, STRETCH_S), 1e-3), answer_s + STRETCH_S)
         kept.add(last)
+    over_time = kept.over_time(first.begin_ns) if kept.timed_s >= LONG_S else ()
     return Session(
         latency_ns=tuple(kept.latency_ns),
         first_ns=first.first_ns,
@@ -66,7 +68,8 @@ def time_session(
         runs=kept.runs,
         begin_s=first.begin_ns / 1e9,
         end_s=last.end_ns / 1e9,
-        over_time=kept.over_time(first.begin_ns) if kept.timed_s >= LONG_S else (),
+        over_time=over_time,
+        trend=percent_per_minute(over_time),
     )
 
 

@@ -23,6 +23,7 @@ from edgeprune.report.page.headline import headline
 from edgeprune.report.page.layers import has_cost, kernel_strips, layer_rows
 from edgeprune.report.page.pareto import pareto
 from edgeprune.report.pinning import pinning_rows
+from edgeprune.report.sessions import session_table
 from edgeprune.report.terminal import printable
 from edgeprune.report.verdict import remarks
 
@@ -48,6 +49,7 @@ def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str =
     is_emulated = result["comparison"]["metric"] == "instructions"
     is_valid = result["validity"]["verdict"] == "valid"
     lines = remarks(result, result.get("notes", ()))
+    session_headings, session_rows = session_table(result)
     script = _file("page.js")
     page: str = _template().render(
         result=result,
@@ -65,6 +67,8 @@ def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str =
         hidden_rows=max(0, len(rows) - _MOST_ROWS),
         has_cost=has_cost(beside),
         remarks=lines if is_valid else lines[1:],  # the first repeats the reasons
+        session_headings=session_headings,
+        session_rows=session_rows,
         reasons=result.get("reasons", ()),
         provenance=_provenance(result),
         recipe=list(leaves(result["recipe"])),

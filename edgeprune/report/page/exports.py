@@ -49,6 +49,7 @@ def exports(result: Mapping[str, Any], points: Sequence[Point]) -> list[Export]:
         found.append(Export("layers.csv", "Kernels of every variant", _layers(result)))
     if any(variant.get("sessions") for variant in result["variants"]):
         found.append(Export("samples.csv", "Every timed inference", _samples(result)))
+        found.append(Export("sessions.csv", "Every process and its readings", _sessions(result)))
     return [
         one if len(one.text) <= MOST_CHARACTERS else Export(one.name, one.title, "")
         for one in found
@@ -87,6 +88,16 @@ def _samples(result: Mapping[str, Any]) -> str:
         for run, sample in enumerate(session["latency_ns"], start=1)
     )
     return _csv(["variant", "session", "run", "latency_ns"], rows)
+
+
+def _sessions(result: Mapping[str, Any]) -> str:
+    rows = (
+        [variant["name"], number, key, value]
+        for variant in result["variants"]
+        for number, session in enumerate(variant.get("sessions", ()), start=1)
+        for key, value in leaves({k: v for k, v in session.items() if k != "latency_ns"})
+    )
+    return _csv(["variant", "session", "key", "value"], rows)
 
 
 def _csv(heading: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:

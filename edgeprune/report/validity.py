@@ -1,0 +1,100 @@
+"""Whether a result's figures may be relied on, and why not."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from edgeprune.report.shift import MIN_SESSIONS
+from edgeprune.report.statistics import medians_us
+from edgeprune.run_artifacts import Measured, RunResult, Session, SessionVerdict
+
+WIDEST_SCATTER = 0.1
+"""Of the medians of a variant's sessions: 1.4826 times their median absolute deviation, which is
+the standard deviation of normal ones, as a share of their median. Source: ours; five times what a
+quiet board shows (docs/measuring.md)."""
+
+_GRAVEST: tuple[SessionVerdict, ...] = ("throttled", "contaminated", "noisy")
+
+
+def validity_of(run: RunResult) -> dict[str, Any]:
+    """The graver outweighs the lighter; all reasons are kept.
+
+    Args:
+        run: What was measured.
+
+    Returns:
+        ``verdict``: ``valid``, ``insufficient``, ``noisy``, ``contaminated``, ``throttled`` or
+        ``invalid``; ``reasons``: a sentence each, none for ``valid``.
+    """
+    graded: dict[str, list[str]] = {"invalid": _wrong(run)}
+    graded |= {grade: [] for grade in _GRAVEST}
+    graded["insufficient"] = list(run.reasons)
+    for item in () if run.emulated else run.measured:
+        for grade, reason in _doubts(item, run):
+            graded[grade].append(f"{item.variant}: {reason}")
+    graded["insufficient"] += [
+        f"{item.variant}: instructions were not counted"
+        for item in run.measured
+        if run.emulated and item.instructions is None
+    ]
+    if not run.measured:
+        graded["insufficient"].append("nothing was measured")
+    verdict = next((grade for grade, reasons in graded.items() if reasons), "valid")
+    return {"verdict": verdict, "reasons": [line for lines in graded.values() for line in lines]}
+
+
+def _wrong(run: RunResult) -> list[str]:
+    return [
+        f"{item.variant}: outputs on the board differ from {item.parity.reference} by "
+        f"{item.parity.max_abs_diff:.3g}, limit {item.parity.limit:.3g}"
+        for item in run.measured
+        if item.parity is not None and not item.parity.passed
+    ]
+
+
+def _doubts(item: Measured, run: RunResult) -> list[tuple[str, str]]:
+    """What speaks against one variant's times, each with its grade."""
+    valid = [one for one in item.sessions if one.verdict == "valid"]
+    if len(valid) < MIN_SESSIONS:
+        return [_too_few(item.sessions, len(valid))]
+    found = []
+    scatter = scatter_of(valid)
+    if scatter > WIDEST_SCATTER:
+        found.append(
+            (
+                "noisy",
+                f"the medians of {len(valid)} sessions scatter by {scatter:.0%}; at most "
+                f"{WIDEST_SCATTER:.0%} is expected: close other programs, or cool the device",
+            )
+        )
+    runs = sum(one.timed_runs for one in valid)
+    planned = run.timed.sessions * run.timed.runs if run.timed else 0
+    if runs < planned:
+        found.append(("insufficient", f"{runs} runs, {planned} were planned: raise max_s in [run]"))
+    return found
+
+
+def _too_few(sessions: Sequence[Session], valid: int) -> tuple[str, str]:
+    rejected = [one for one in sessions if one.verdict != "valid"]
+    if len(sessions) < MIN_SESSIONS or not rejected:
+        return "insufficient", f"{valid} sessions, a confidence interval needs {MIN_SESSIONS}"
+    worst = min(rejected, key=lambda one: _GRAVEST.index(one.verdict))
+    return worst.verdict, (
+        f"{valid} of {len(sessions)} sessions are valid, {MIN_SESSIONS} are needed; {worst.reason}"
+    )
+
+
+def scatter_of(sessions: Sequence[Session]) -> float:
+    """How far the medians of sessions lie apart, robustly, as a share of their median.
+
+    Args:
+        sessions: At least one.
+
+    Source: F. R. Hampel, The Influence Curve and its Role in Robust Estimation (1974), the median
+    absolute deviation.
+    """
+    medians = medians_us(sessions)
+    middle = statistics.median(medians)
+    return float(1.4826 * statistics.median(abs(one - middle) for one in medians) / middle)
