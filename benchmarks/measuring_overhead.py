@@ -1,17 +1,17 @@
 """What does measuring cost? The agent's ``time`` beside a bare loop over the same runtime.
 
-The bare loop (``bare_loop.c``) reads the clock once before and once after all of its inferences;
-the agent reads it around each one. Both run in fresh processes that take turns, bare and agent
-first in turn, as many inferences as fill 0.1 s: short, so that a busy neighbour spoils few pairs.
-One pair gives one ratio of means; shown are the median of all pairs and its 95 % bootstrap
-interval. Beside it stand instructions per inference of both, counted by valgrind where that is
-installed: they have no noise. Most of what the agent adds there is writing its answer, after the
-last reading.
+The bare loop (``bare_loop.c``) reads the clock once before and once after a block of inferences;
+the agent reads it around each one. A pair is one fresh process of each; the two take turns, block
+by block of 3 ms, so that both meet the same neighbours. Of each the quietest twentieth of the
+blocks gives the time of one inference, and a pair one ratio; shown are the median of all pairs and
+its 95 % bootstrap interval. Beside it stand instructions per inference of both, counted by valgrind
+where that is installed: they have no noise. Most of what the agent adds there is writing its
+answer, after the last reading.
 
 A net passes where the agent's figure is at most 1 % or at most 5 us above the bare loop's, at the
 upper end of the interval.
 
-    python benchmarks/measuring_overhead.py FOLDER [--pairs 200]
+    python benchmarks/measuring_overhead.py FOLDER [--pairs 20]
 
 Every pair is kept in FOLDER/pairs.json and not measured again.
 """
@@ -36,16 +36,21 @@ import numpy as np
 from nets import Net
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.session import AgentSession, start_agent
 from edgeprune.bench import Device
 from edgeprune.board import load_board
 from edgeprune.errors import DeviceError
+from edgeprune.pipes import Child
 from edgeprune.transports.base import TRANSPORTS, Transport
 from edgeprune.zig import compile_c
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT / ".." / "shared" / "models"
-LOOP_S = 0.1
+BLOCK_S = 0.003
+"""Short enough to fit between two interruptions; its two clock readings are 0.003 % of it."""
+
+BLOCKS = 300
+QUIET = 0.05
 LIMIT_RATIO, LIMIT_US = 1.01, 5.0
 COUNTED = (20, 120)  # runs of the two processes whose instruction counts are subtracted
 MOBILENET = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5)
@@ -88,17 +93,22 @@ class Rivals:
         self.transport, self.model = transport, model
         self.library = str(runtime.library("host", transport.board.runtime.version).path)
 
-    def bare_us(self, warmup: int, runs: int) -> float:
-        """Mean time of one inference of the bare loop."""
-        argv = [str(self.loop), self.library, str(self.model), str(warmup), str(runs)]
-        done = subprocess.run(argv, check=True, capture_output=True, timeout=600)
-        return int(done.stdout.split()[-1]) / runs / 1e3
-
-    def agent_us(self, warmup: int, runs: int) -> float:
-        """Mean of the times of single inferences that the agent answers with."""
+    def pair_us(self, block: int) -> tuple[float, float]:
+        """Quiet times of one inference: of the bare loop, and of the agent."""
+        argv = [str(self.loop), self.library, str(self.model)]
+        bare, agent_us = Child(argv, {}), []
+        bare_us = []
         with start_agent(self.transport, str(self.agent_path)) as agent:
             agent.load(self.library, str(self.model))
-            return statistics.fmean(agent.time(warmup, runs, 0.0, 600.0).latency_ns) / 1e3
+            for k in range(BLOCKS):
+                if k % 2:
+                    agent_us.append(_agent_us(agent, block))
+                    bare_us.append(_bare_us(bare, block))
+                else:
+                    bare_us.append(_bare_us(bare, block))
+                    agent_us.append(_agent_us(agent, block))
+        bare.close(5.0)
+        return float(np.quantile(bare_us, QUIET)), float(np.quantile(agent_us, QUIET))
 
     def refuses_profiled_timing(self) -> bool:
         """Whether the agent times no model that carries the profiler."""
@@ -111,6 +121,20 @@ class Rivals:
         return False
 
 
+def _bare_us(bare: Child, block: int) -> float:
+    """Mean of one block of the bare loop."""
+    bare.write(b"%d\n" % block, 60.0)
+    text = b""
+    while not text.endswith(b"\n"):
+        text += bare.read(1, 60.0)
+    return int(text) / block / 1e3
+
+
+def _agent_us(agent: AgentSession, block: int) -> float:
+    """Mean of the single times of one block that the agent answers with."""
+    return statistics.fmean(agent.time(0, block, 0.0, 60.0).latency_ns) / 1e3
+
+
 class Counted:
     """The two programs under valgrind."""
 
@@ -120,8 +144,8 @@ class Counted:
     def bare(self, runs: int) -> int:
         """Instructions of a whole process of the bare loop."""
         rivals = self.rivals
-        argv = [str(rivals.loop), rivals.library, str(rivals.model), "0", str(runs)]
-        return self._count(argv, b"")
+        argv = [str(rivals.loop), rivals.library, str(rivals.model)]
+        return self._count(argv, b"%d\n" % runs)
 
     def agent(self, runs: int) -> int:
         """Instructions of a whole agent process, its answer included."""
@@ -149,7 +173,10 @@ class Counted:
             ) as process:
                 stdin = cast(IO[bytes], process.stdin)
                 stdin.write(frames)
-                stdin.flush()
+                if argv[0] == str(self.rivals.agent_path):
+                    stdin.flush()
+                else:
+                    stdin.close()
                 process.wait(600)
             words = Path(folder, "log").read_text(errors="replace")
         found = re.search(r"Collected : (\d+)", words)
@@ -160,19 +187,12 @@ class Counted:
 
 def measure(rivals: Rivals, pairs: int, row: dict[str, Any], keep: Callable[[], None]) -> None:
     """Adds what a row lacks."""
-    if "runs" not in row:
-        guess_us = rivals.bare_us(20, 50)
-        row["runs"] = max(20, min(200_000, round(LOOP_S * 1e6 / guess_us)))
+    if "block" not in row:
+        row["block"] = max(1, round(BLOCK_S * 1e6 / rivals.pair_us(20)[0]))
     row.setdefault("refuses", rivals.refuses_profiled_timing())
     done = row.setdefault("pairs_us", [])
     while len(done) < pairs:
-        runs = row["runs"]
-        if len(done) % 2:
-            agent = rivals.agent_us(runs // 10, runs)
-            done.append([rivals.bare_us(runs // 10, runs), agent])
-        else:
-            bare = rivals.bare_us(runs // 10, runs)
-            done.append([bare, rivals.agent_us(runs // 10, runs)])
+        done.append(rivals.pair_us(row["block"]))
         keep()
     if "instructions" not in row and shutil.which("valgrind"):
         counted = Counted(rivals)
@@ -208,7 +228,7 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=20)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     file = given.folder / "pairs.json"
