@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--aa", type=int, default=0)
     parser.add_argument("--slower", type=int, default=0)
     parser.add_argument("--effort", choices=list(EFFORTS), default="standard")
-    parser.add_argument("--repeats", type=int, default=RunTable().repeats)
+    parser.add_argument("--repeats", type=int)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     file = given.folder / "trials.json"

@@ -262,7 +262,8 @@ def test_sessions_and_runs_are_those_of_the_recipe(folder):
     latency = outcome.result["variants"][0]["latency_us"]
     assert (latency["sessions"], latency["runs"]) == (2, 8)
     assert latency["p90"] is None and latency["p99"] is None
-    assert RunTable().sessions * RunTable().runs >= 662, "the default shows a p99"
+    assert RunTable().planned_sessions() >= 5, "the default gives a verdict"
+    assert RunTable().planned_sessions() * RunTable().amount().runs >= 64, "and a p90"
 
 
 def spoilt(made):

@@ -15,6 +15,8 @@ from edgeprune.cli.options import (
     load_options,
     model_argument,
     recipe_options,
+    timed_by,
+    timing_options,
 )
 from edgeprune.recipe import Recipe
 
@@ -27,8 +29,9 @@ from edgeprune.recipe import Recipe
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
 @load_options
 @device_options
+@timing_options
 @json_option
-def deploy(model: Path, as_json: bool, recipe: Recipe, **rest: Any) -> None:
+def deploy(model: Path, as_json: bool, recipe: Recipe, timing: dict[str, Any], **rest: Any) -> None:
     """Prune, quantize, push and measure MODEL on a board, beside the unpruned model.
 
     Writes the files, the recipe in force and result.json into the output folder.
@@ -37,5 +40,6 @@ def deploy(model: Path, as_json: bool, recipe: Recipe, **rest: Any) -> None:
     from edgeprune.progress import Progress
 
     with Progress() as progress:
-        outcome = deploy(Request(model=model, recipe=recipe, **rest), progress)
+        request = Request(model=model, recipe=timed_by(recipe, timing), **rest)
+        outcome = deploy(request, progress)
     finish(outcome, as_json=as_json)

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,6 +16,7 @@ from edgeprune.board import load_board
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import Recipe, checked, load_recipe
 from edgeprune.recipe.channels_table import CHANNEL_RATIO
+from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.prune_table import (
     CHANNEL,
     CRITERIA,
@@ -115,6 +116,48 @@ def device_options(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def timing_options(function: Function) -> Function:
+    """``--effort``, ``--sessions`` and ``--runs``, handed on as ``timing``."""
+
+    @functools.wraps(function)
+    def with_timing(effort: str | None, sessions: int | None, runs: int | None, **rest: Any) -> Any:
+        given = {"effort": effort, "sessions": sessions, "runs": runs}
+        timing = {key: value for key, value in given.items() if value is not None}
+        return function(timing=timing, **rest)
+
+    command: Any = with_timing
+    for option in (
+        click.option("--runs", type=int, help="Timed inferences in each, instead of the effort's."),
+        click.option(
+            "--sessions",
+            type=int,
+            help="Fresh processes a variant, instead of the effort's; a verdict needs 5.",
+        ),
+        click.option(
+            "--effort",
+            type=click.Choice(list(EFFORTS)),
+            help="How thoroughly to time: from 1 s a variant (quick, the default) and 10 s "
+            "(standard) to a minute (full); soak: one stretch of 10 minutes, with the trend.",
+        ),
+    ):
+        command = option(command)
+    return cast(Function, command)
+
+
+def timed_by(recipe: Recipe, timing: Mapping[str, Any]) -> Recipe:
+    """The recipe with the user's own timing in place.
+
+    Args:
+        recipe: A recipe.
+        timing: Values of :class:`edgeprune.recipe.run_table.RunTable` by key.
+
+    Raises:
+        ConfigError: A value lies outside its range.
+    """
+    run = dataclasses.replace(recipe.run, **timing)
+    return checked(dataclasses.replace(recipe, run=run))
 
 
 def json_option(function: Function) -> Function:

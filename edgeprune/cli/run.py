@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from edgeprune.cli.options import device_options, finish, json_option, model_argument
+from edgeprune.cli.options import (
+    device_options,
+    finish,
+    json_option,
+    model_argument,
+    timed_by,
+    timing_options,
+)
 from edgeprune.recipe import load_recipe
 
 
@@ -17,8 +24,9 @@ from edgeprune.recipe import load_recipe
 @click.option("--data", help="Data to score the file with, as for deploy.")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
 @device_options
+@timing_options
 @json_option
-def run(model: Path, as_json: bool, **rest: Any) -> None:
+def run(model: Path, as_json: bool, timing: dict[str, Any], **rest: Any) -> None:
     """Measure the .tflite file MODEL on a board as it is, and print which kernel ran each layer.
 
     Outputs are compared with the host's; wrong ones are exit code 1 with the layer at fault.
@@ -26,6 +34,7 @@ def run(model: Path, as_json: bool, **rest: Any) -> None:
     from edgeprune.pipeline import Request, deploy
     from edgeprune.progress import Progress
 
+    recipe = timed_by(load_recipe("as-is"), timing)
     with Progress() as progress:
-        outcome = deploy(Request(model=model, recipe=load_recipe("as-is"), **rest), progress)
+        outcome = deploy(Request(model=model, recipe=recipe, **rest), progress)
     finish(outcome, as_json=as_json, with_layers=True)

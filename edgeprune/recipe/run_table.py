@@ -43,7 +43,7 @@ class RunTable:
     warmup: int = 10
     threads: int = 1
     max_s: float | None = None
-    repeats: int = 2
+    repeats: int | None = None
     cooldown_min_s: float = 10.0
     cooldown_max_s: float = 300.0
     governor: str = "auto"
@@ -53,6 +53,10 @@ class RunTable:
     def planned_sessions(self) -> int:
         """Sessions per variant."""
         return EFFORTS[self.effort].sessions if self.sessions is None else self.sessions
+
+    def most_repeats(self) -> int:
+        """How often sessions that are not valid are made again."""
+        return EFFORTS[self.effort].repeats if self.repeats is None else self.repeats
 
     def amount(self) -> Amount:
         """What each session is to time: the user's numbers, else the effort's share.

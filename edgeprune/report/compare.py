@@ -175,7 +175,7 @@ def _latency(name: str, base: Mapping[str, Any], new: Mapping[str, Any], doubts:
     if not all(medians):
         why = why or "a result has no raw samples: measure it again with this edgeprune"
     elif min(len(one) for one in medians) < MIN_SESSIONS:
-        why = why or f"fewer than {MIN_SESSIONS} fresh processes"
+        why = why or f"fewer than {MIN_SESSIONS} valid fresh processes"
     if why:
         return Change(name, "latency_us", before, after, plain, why=why)
     least_effect = max(least_effect_of(one)[0] for one in medians)

@@ -50,7 +50,7 @@ def session_remarks(result: Mapping[str, Any]) -> list[str]:
     lines += timed["notes"]
     missing = _not_read(result)
     if missing:
-        lines.append(f"not checked on this device: {'; '.join(missing)}")
+        lines.append(f"not told by this device, so not checked: {', '.join(missing)}")
     return lines
 
 
@@ -98,12 +98,10 @@ def _rejected(variant: Mapping[str, Any]) -> list[str]:
         return []
     kinds = Counter(one["verdict"] for one in found)
     said = ", ".join(f"{count} {verdict}" for verdict, count in kinds.items())
-    is_counted = variant["latency_us"].get("rejected", 0) > 0
-    use = "shown all the same, since too few are valid" if is_counted else "left out of the figures"
-    return [
-        f"{variant['name']}: {len(found)} of {len(sessions)} sessions were rejected ({said}) and "
-        f"are {use}; {found[0]['reason']}"
-    ]
+    line = f"{variant['name']}: {len(found)} of {len(sessions)} sessions were rejected ({said})"
+    if variant["latency_us"].get("rejected", 0):  # the validity says why
+        return [f"{line}; too few are valid, so the times shown are of all"]
+    return [f"{line} and are left out of the figures; {found[0]['reason']}"]
 
 
 def _trend(variant: Mapping[str, Any]) -> list[str]:
@@ -123,7 +121,7 @@ def _not_read(result: Mapping[str, Any]) -> list[str]:
         for one in variant.get("sessions", ())
         for line in (one.get("state") or {}).get("not_read", ())
     ]
-    return list(dict.fromkeys(lines))
+    return list(dict.fromkeys(line.partition(":")[0] for line in lines))
 
 
 def _one(value: Any, text: Callable[[Any], str]) -> str:

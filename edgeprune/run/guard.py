@@ -17,14 +17,21 @@ SLOWEST_CLOCK = 0.95
 STEEPEST_PERCENT = 2.0
 """Rise of latency a minute from which on a session is throttled. Source: docs/measuring.md."""
 
+SHORTEST_FOR_TREND_S = 60.0
+"""Of a session whose trend is judged. Source: ours; on a busy machine the speeds of neighbouring
+seconds are alike, and 16 s showed trends of 50 % a minute where there was none."""
+
 LIVE_BITS, STICKY_BITS = 0xF, 0xF0000
 """Under-voltage, capped, throttled, soft limit: now, and since the start of the device.
 
 Source: Raspberry Pi documentation, vcgencmd, get_throttled.
 """
 
-MOST_WAITED = 0.10
-"""Share of a session for which another process may have the core. Source: ours; a median bears it.
+MOST_WAITED = 0.25
+"""Share of a session for which another process may have the core.
+
+Source: ours. A median bears up to half of its runs being disturbed, and a wait of a time slice hits
+one run of many; a neighbour that computes all the time on the same core takes half.
 """
 
 MOST_OTHERS = 0.10
@@ -94,8 +101,9 @@ def judged(
 def _with_verdict(session: Session, usual_hz: float | None, used: UsedCores) -> Session:
     state = session.state or SessionState()
     found: tuple[tuple[SessionVerdict, str], ...] = (
-        ("throttled", throttled(session, state, usual_hz)),
+        ("throttled", throttled(state, usual_hz)),
         ("contaminated", contaminated(session, state, used)),
+        ("throttled", slowing(session)),
         ("noisy", noisy(session)),
     )
     for verdict, reason in found:
@@ -104,12 +112,12 @@ def _with_verdict(session: Session, usual_hz: float | None, used: UsedCores) -> 
     return dataclasses.replace(session, verdict="valid", reason=None)
 
 
-def throttled(session: Session, state: SessionState, usual_hz: float | None) -> str:
-    """Why the device ran slower than it can, in one sentence; empty if nothing shows it."""
+def throttled(state: SessionState, usual_hz: float | None) -> str:
+    """Why the device ran slower than it can, in one sentence; empty if it says nothing of it."""
     before, highest = state.thermal_status_before, state.thermal_status_highest
     if before is not None and highest is not None and highest > before:
         return f"Android's thermal status rose from {before} to {highest}"
-    return _by_bits(state) or _by_clock(state, usual_hz) or _by_trend(session)
+    return _by_bits(state) or _by_clock(state, usual_hz)
 
 
 def _by_bits(state: SessionState) -> str:
@@ -138,14 +146,22 @@ def _by_clock(state: SessionState, usual_hz: float | None) -> str:
     )
 
 
-def _by_trend(session: Session) -> str:
+def slowing(session: Session) -> str:
+    """How latency rose, in one sentence; empty if it did not, or the session is too short."""
     trend = session.trend
-    if trend is None or trend[1] <= STEEPEST_PERCENT:
+    if trend is None or trend[1] <= STEEPEST_PERCENT or length_s(session) < SHORTEST_FOR_TREND_S:
         return ""
     return (
         f"latency rose by {trend[0]:.1f} % a minute (95 % confidence: {trend[1]:.1f} to "
         f"{trend[2]:.1f}); at most {STEEPEST_PERCENT:g} % is expected"
     )
+
+
+def length_s(session: Session) -> float:
+    """Seconds from its first timed inference to its last; 0 if not recorded."""
+    if session.begin_s is None or session.end_s is None:
+        return 0.0
+    return session.end_s - session.begin_s
 
 
 def contaminated(session: Session, state: SessionState, used: UsedCores) -> str:
@@ -154,17 +170,14 @@ def contaminated(session: Session, state: SessionState, used: UsedCores) -> str:
     Where the kernel says how long the agent waited for its core, that decides: processes on other
     cores do not count.
     """
-    length_s = 0.0
-    if session.begin_s is not None and session.end_s is not None:
-        length_s = session.end_s - session.begin_s
-    is_long = length_s >= SHORTEST_FOR_TICKS_S
+    is_long = length_s(session) >= SHORTEST_FOR_TICKS_S
     if is_long and state.stolen_share is not None and state.stolen_share > MOST_OTHERS:
         return (
             f"other guests of this machine took {state.stolen_share:.0%} of the cores; at most "
             f"{MOST_OTHERS:.0%} is expected"
         )
     if state.wait_share is not None:
-        if state.wait_share <= MOST_WAITED or length_s < SHORTEST_FOR_WAITS_S:
+        if state.wait_share <= MOST_WAITED or length_s(session) < SHORTEST_FOR_WAITS_S:
             return ""
         return (
             f"another process had the core for {state.wait_share:.0%} of the session; at most "

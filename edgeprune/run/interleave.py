@@ -81,7 +81,7 @@ def time_variants(
     notes: list[str] = []
     rounds, repeats = planned, -1
     with _watch(starter, cpus, notes) as watch:
-        while rounds and repeats < table.repeats:
+        while rounds and repeats < table.most_repeats():
             repeats += 1
             if repeats:
                 notes += _pause(found, watch, table, say)

@@ -1,7 +1,8 @@
 import pytest
 
-from edgeprune.cli.options import recipe_of
+from edgeprune.cli.options import recipe_of, timed_by
 from edgeprune.errors import ConfigError
+from edgeprune.recipe import load_recipe, write_recipe
 from edgeprune.recipe.prune_table import CRITERIA, WHILE_TRAINING
 
 
@@ -18,3 +19,22 @@ def test_a_schedule_that_a_recipe_names_is_not_changed(tmp_path):
     assert recipe_of(str(path), None, None, None, "l2").prune.schedule == "iterative"
     with pytest.raises(ConfigError, match="the criterion wanda prunes at once: set schedule to"):
         recipe_of(str(path), None, None, None, "wanda")
+
+
+def test_an_effort_and_numbers_beside_it_take_the_place_of_the_recipes(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[run]\neffort = "full"\nsessions = 6\n')
+    recipe = recipe_of(str(path), None, None, None)
+    assert (recipe.run.effort, recipe.run.planned_sessions()) == ("full", 6)
+    assert timed_by(recipe, {"effort": "standard"}).run.amount().timed_s == 10 / 6
+    assert timed_by(recipe, {"runs": 4}).run.amount().runs == 4
+    assert timed_by(recipe, {}) == recipe
+    with pytest.raises(ConfigError, match=r"\[run\] sessions must be >= 1, got 0"):
+        timed_by(recipe, {"sessions": 0})
+
+
+def test_a_recipe_in_force_is_read_back_with_what_was_not_set_left_out(tmp_path):
+    recipe = timed_by(load_recipe("as-is"), {"effort": "soak", "runs": 9})
+    write_recipe(recipe, tmp_path / "r.toml")
+    again = load_recipe(str(tmp_path / "r.toml"))
+    assert again.run == recipe.run and again.run.timed_s is None

@@ -95,6 +95,10 @@ def _sessions(timed: Sequence[Mapping[str, Any]]) -> Chart:
         variant["name"]: [np.array(one["latency_ns"]) / 1000 for one in variant["sessions"]]
         for variant in timed
     }
+    rejected = {
+        variant["name"]: [one.get("verdict", "valid") != "valid" for one in variant["sessions"]]
+        for variant in timed
+    }
     pooled = np.concatenate([row for rows in runs_us.values() for row in rows])
     low, high = around([float(pooled.min()), _cut(runs_us.values(), pooled)], 0.03)
     scale = Scale(low, high, _LEFT, _RIGHT)
@@ -108,14 +112,18 @@ def _sessions(timed: Sequence[Mapping[str, Any]]) -> Chart:
         rows = runs_us[variant["name"]]
         height = min(max(_BLOCK / len(rows), _ROWS[0]), _ROWS[1])
         parts += _interval(variant, scale, y, len(rows) * height)
-        for row in rows:
-            bar = _Row(scale, y, height, kind_of(variant["name"]))
+        for row, is_rejected in zip(rows, rejected[variant["name"]], strict=True):
+            kind = kind_of(variant["name"]) + (" rejected" if is_rejected else "")
+            bar = _Row(scale, y, height, kind)
             parts += bar.drawn(row, has_dots=has_dots)
             y += height
         y += _GAP
     axis = axis_below(scale, _TOP, y, unit_of(high, "us"), "time per inference")
     drawn = picture("sessions", "; ".join(said), y + 38, axis + parts)
-    return Chart(drawn, _remarks(pooled, high, has_dots=has_dots))
+    lines = _remarks(pooled, high, has_dots=has_dots)
+    if any(any(of_variant) for of_variant in rejected.values()):
+        lines = (*lines, "pale rows are rejected processes: see Validity")
+    return Chart(drawn, lines)
 
 
 def _cut(variants: Iterable[list[Runs]], pooled: Runs) -> float:

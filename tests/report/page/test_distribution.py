@@ -31,6 +31,14 @@ def test_a_disturbed_process_stays_on_the_picture():
     assert float(re.findall(r"M([\d.]+)", str(found.svg))[-1]) <= 480
 
 
+def test_rejected_processes_are_pale_and_said_to_be():
+    result = result_of(variant("dense", processes(100)))
+    result["variants"][0]["sessions"][3] |= {"verdict": "noisy", "reason": "it was"}
+    found = distribution(result)
+    assert str(found.svg).count("dense rejected") == 3, "its dots, its half and its median"
+    assert "pale rows are rejected processes" in found.remarks[-1]
+
+
 def test_counts_are_bars_from_0_and_no_distribution():
     found = distribution(result_of(counted("dense", 300), counted("deployed", 100)))
     widths = [float(w) for w in re.findall(r'width="([\d.]+)" height="16', str(found.svg))]

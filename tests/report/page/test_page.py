@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 import re
@@ -10,6 +11,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.report.history import Run
 from edgeprune.report.leaves import leaves
 from edgeprune.report.page import render, write_page
+from edgeprune.run_artifacts import SessionState
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 SPMM = "Convolution (NCHW, F32) SPMM"
@@ -126,6 +128,19 @@ def test_every_figure_is_on_the_page_with_its_unit():
         "93.8% of 16", "12.50 us", "3.500 us", "1 of 1 expected", "0.8125", "2026-11-21T17:00",
     ):  # fmt: skip
         assert figure in text, figure
+
+
+def test_the_validity_shows_every_process_with_the_devices_state():
+    result = timed()
+    state = dataclasses.asdict(SessionState(temperature_before_c=50.0, temperature_highest_c=61.0))
+    for number, one in enumerate(result["variants"][1]["sessions"]):
+        one |= {"state": state | {"not_read": []}, "verdict": "valid", "reason": None}
+        if number == 0:
+            one |= {"verdict": "throttled", "reason": "the clock was <1200> MHz"}
+    page = Page(render(result))
+    assert "deployed 1" in page.text and "50 to 61 C" in page.text
+    assert "throttled: the clock was <1200> MHz" in page.text
+    assert "deployed,1,state.temperature_highest_c,61.0" in page.areas["sessions.csv"]
 
 
 def test_what_is_missing_is_said_and_never_0():
