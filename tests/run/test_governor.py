@@ -9,6 +9,8 @@ import sys
 import time
 
 import pytest
+from adb_rig import Adbd
+from adb_server import adb_server
 from cpufreq_rig import Cpufreq, processes
 
 from edgeprune.agents import build
@@ -159,6 +161,8 @@ HOST = """
 import sys, time
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {run!r}]
+from adb_rig import Adbd
+from adb_server import adb_server
 from cpufreq_rig import Cpufreq
 from test_governor import Elsewhere, held
 cpufreq = object.__new__(Cpufreq)
@@ -218,3 +222,34 @@ def test_over_ssh_a_broken_link_leaves_the_device_as_before(lab, pi, fault):
     with lab.ssh() as ssh, start_agent(ssh, agent) as session:
         assert list(session.hold(cpufreq.wanted()).values()) == list(cpufreq.before)
     assert cpufreq.is_restored(agent)
+
+
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory):
+    """A phone's adbd with cpufreq files, and its agent's path."""
+    folder = tmp_path_factory.mktemp("adb")
+    cpufreq = Cpufreq(tmp_path_factory.mktemp("sys"))
+    with adb_server(folder):
+        adbd = Adbd(folder)
+        adbd.within = cpufreq.within()
+        with adbd.adb() as adb:
+            (pushed,) = push(adb, [build.agent("host")])
+        yield adbd, cpufreq, pushed.path
+        adbd.close()
+
+
+@pytest.mark.parametrize("fault", [None, "drop", "kill", "offline"])
+def test_over_adb_a_device_is_as_before_whatever_breaks(phone, fault):
+    adbd, cpufreq, agent = phone
+    with adbd.adb() as adb, held(adb, agent) as hold:
+        assert cpufreq.are("performance", "performance")
+        if fault is not None:
+            adbd.strike(fault)
+            assert cpufreq.is_restored(agent)
+    assert cpufreq.is_restored(agent)
+    if fault is None:
+        assert (hold.pinning.restored, hold.pinning.reason) == (True, None)
+    else:
+        assert hold.pinning.reason.startswith("the clock was not pinned to the end: ")
+    adbd.heal()
+    assert adbd.left() == []
