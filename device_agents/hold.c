@@ -29,7 +29,8 @@ static const char LOCKED_FOLDER[] = "/sys/devices/system/cpu";
 /* Seen by both processes; only the watchdog writes `state` once it runs. */
 struct settings {
     size_t count;
-    size_t failed; /* which one could not be set */
+    size_t failed; /* which one could not be set, */
+    int error;     /* and the errno of that */
     struct setting all[SETTINGS_LIMIT];
 };
 
@@ -86,18 +87,25 @@ static void restore_all(void)
     }
 }
 
-static bool hold_all(void)
+static bool for_all(bool (*act)(struct setting *setting))
 {
     for (size_t i = 0; i < settings->count; i++) {
-        if (!setting_hold(&settings->all[i])) {
+        if (!act(&settings->all[i])) {
             settings->failed = i;
-            int error = settings->all[i].error;
-            restore_all();
-            settings->all[i].error = error;
+            settings->error = settings->all[i].error;
             return false;
         }
     }
     return true;
+}
+
+static bool hold_all(void)
+{
+    if (for_all(setting_look) && for_all(setting_hold)) {
+        return true;
+    }
+    restore_all();
+    return false;
 }
 
 static _Noreturn void watch(int channel)
@@ -168,7 +176,7 @@ static bool held(char answer, struct failure *failure)
                     LOCKED_FOLDER);
     case SAYS_FAILED:
         return fail(failure, "%s cannot be set to %s: %s; it was %s", setting->name,
-                    setting->wanted, strerror(setting->error),
+                    setting->wanted, strerror(settings->error),
                     setting->before[0] == '\0' ? "not readable" : setting->before);
     default: return fail(failure, "the watchdog ended");
     }

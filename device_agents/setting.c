@@ -118,10 +118,19 @@ static bool command(struct setting *setting, const char *value)
     return setting->error == 0;
 }
 
+bool setting_look(struct setting *setting)
+{
+    if (is_mode(setting)) {
+        memcpy(setting->before, "false", sizeof "false");
+        return true;
+    }
+    return read_file(setting, setting->before);
+}
+
 static bool hold_file(struct setting *setting)
 {
-    if (!read_file(setting, setting->before) || strcmp(setting->before, setting->wanted) == 0) {
-        return setting->error == 0;
+    if (strcmp(setting->before, setting->wanted) == 0) {
+        return true;
     }
     if (!write_file(setting, setting->wanted)) {
         return false;
@@ -141,7 +150,6 @@ bool setting_hold(struct setting *setting)
     if (!is_mode(setting)) {
         return hold_file(setting);
     }
-    memcpy(setting->before, "false", sizeof "false");
     bool good = command(setting, setting->wanted);
     bool may_be_set = good || setting->error == ETIMEDOUT;
     setting->state = may_be_set ? SETTING_HELD : SETTING_AS_BEFORE;
@@ -159,6 +167,10 @@ void setting_restore(struct setting *setting)
     } else {
         char now[SETTING_VALUE_BYTES];
         good = read_file(setting, now);
+        if (good && strcmp(now, setting->before) == 0) { /* with another core of its cluster */
+            setting->state = SETTING_AS_BEFORE;
+            return;
+        }
         if (good && strcmp(now, setting->found) != 0) {
             memcpy(setting->found, now, sizeof now);
             setting->state = SETTING_CHANGED_BY_OTHERS;

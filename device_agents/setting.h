@@ -27,7 +27,9 @@ struct setting {
  * for a value that is no word: the agent must not become a way to write files. */
 bool setting_parse(struct setting *setting, const char *line, size_t bytes);
 
-/* These two make only calls that are allowed between fork and exec, and set `error`. */
+/* These make only calls that are allowed between fork and exec, and set `error`. All settings are
+ * looked at before the first is held: cores of one cluster share a governor. */
+bool setting_look(struct setting *setting);
 bool setting_hold(struct setting *setting);
 void setting_restore(struct setting *setting);
 

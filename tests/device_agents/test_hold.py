@@ -1,6 +1,7 @@
 """Settings held by the agent and restored by its watchdog, under address and undefined checks."""
 
 import os
+import shutil
 import signal
 import time
 
@@ -130,6 +131,19 @@ def test_a_core_that_is_gone_at_the_end_is_told(device, agent):
     device.file(1).unlink()
     assert session.release() == (f"{device.name(1)}: No such file or directory",)
     assert device.file(0).read_text() == "schedutil\n"
+    child.close(5)
+
+
+def test_cores_of_one_cluster_that_share_a_governor_are_restored_and_nothing_else_is_told(
+    device, agent
+):
+    shutil.rmtree(device.file(1).parent)
+    device.file(1).parent.symlink_to("../cpu0/cpufreq")
+    child, session = start(device, agent)
+    assert list(session.hold(device.wanted()).values()) == ["schedutil", "schedutil"]
+    assert device.are("performance", "performance")
+    assert session.release() == ()
+    assert device.are("schedutil", "schedutil")
     child.close(5)
 
 
