@@ -182,6 +182,8 @@ def test_a_device_behind_a_real_sshd_is_measured_and_left_clean(over_ssh, lab):
     for variant in (dense, deployed):
         assert variant["latency_us"]["runs"] == 8
         assert variant["parity"]["where"].startswith("box-1")
+        states = [one["state"] for one in variant["sessions"]]
+        assert all(one["wait_share"] is not None and one["load_1min"] >= 0 for one in states)
     assert lab.gone("edgeprune-agent")
     names = {path.name for path in (lab.device.home / "ep").rglob("*") if path.is_file()}
     assert names == {"edgeprune-agent", "libLiteRt.so", "dense.tflite", "deployed.tflite"}

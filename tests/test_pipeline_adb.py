@@ -50,6 +50,8 @@ def test_the_only_phone_is_measured_without_a_bench_and_left_clean(phone, capsys
     for variant in result["variants"]:
         assert variant["latency_us"]["runs"] == 8
         assert variant["parity"]["where"].startswith("phone")
+        states = [one["state"] for one in variant["sessions"]]
+        assert all(one["wait_share"] is not None and one["load_1min"] >= 0 for one in states)
     assert phone.left() == []
     names = {path.name for path in (phone.home / "data").rglob("*") if path.is_file()}
     assert {"edgeprune-agent", "start-agent", "libLiteRt.so", "libc.so.6"} < names

@@ -145,7 +145,11 @@ def _accuracy(variant: _Variant) -> str:
 
 def _latency(variant: _Variant) -> str:
     latency = variant["latency_us"]
-    return NOT_MEASURED if latency is None else time_text(latency["median"])
+    if latency is None:
+        return NOT_MEASURED
+    rejected = latency.get("rejected", 0)
+    mark = f" ({rejected} of {latency['sessions']} rejected)" if rejected else ""
+    return time_text(latency["median"]) + mark
 
 
 def _interval(variant: _Variant) -> str:

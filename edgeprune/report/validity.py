@@ -15,7 +15,12 @@ WIDEST_SCATTER = 0.1
 the standard deviation of normal ones, as a share of their median. Source: ours; five times what a
 quiet board shows (docs/measuring.md)."""
 
-_GRAVEST: tuple[SessionVerdict, ...] = ("throttled", "contaminated", "noisy")
+_ADVICE: dict[SessionVerdict, str] = {
+    "throttled": "cool the device or its supply, and run again",
+    "contaminated": "close other programs, and run again",
+    "noisy": "close other programs, and run again with --effort standard",
+}
+"""What to do, by verdict; the gravest first."""
 
 
 def validity_of(run: RunResult) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def validity_of(run: RunResult) -> dict[str, Any]:
         ``invalid``; ``reasons``: a sentence each, none for ``valid``.
     """
     graded: dict[str, list[str]] = {"invalid": _wrong(run)}
-    graded |= {grade: [] for grade in _GRAVEST}
+    graded |= {grade: [] for grade in _ADVICE}
     graded["insufficient"] = list(run.reasons)
     for item in () if run.emulated else run.measured:
         for grade, reason in _doubts(item, run):
@@ -66,7 +71,7 @@ def _doubts(item: Measured, run: RunResult) -> list[tuple[str, str]]:
             (
                 "noisy",
                 f"the medians of {len(valid)} sessions scatter by {scatter:.0%}; at most "
-                f"{WIDEST_SCATTER:.0%} is expected: close other programs, or cool the device",
+                f"{WIDEST_SCATTER:.0%} is expected: {_ADVICE['noisy']}",
             )
         )
     runs = sum(one.timed_runs for one in valid)
@@ -80,9 +85,10 @@ def _too_few(sessions: Sequence[Session], valid: int) -> tuple[str, str]:
     rejected = [one for one in sessions if one.verdict != "valid"]
     if len(sessions) < MIN_SESSIONS or not rejected:
         return "insufficient", f"{valid} sessions, a confidence interval needs {MIN_SESSIONS}"
-    worst = min(rejected, key=lambda one: _GRAVEST.index(one.verdict))
+    worst = min(rejected, key=lambda one: list(_ADVICE).index(one.verdict))
     return worst.verdict, (
-        f"{valid} of {len(sessions)} sessions are valid, {MIN_SESSIONS} are needed; {worst.reason}"
+        f"{valid} of {len(sessions)} sessions are valid, {MIN_SESSIONS} are needed; "
+        f"{worst.reason}: {_ADVICE[worst.verdict]}"
     )
 
 

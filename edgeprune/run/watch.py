@@ -122,9 +122,6 @@ def state_of(
     bits = [one.throttle_bits for one in (*during, after) if one.throttle_bits is not None]
     status = [one.thermal_status for one in (*during, after) if one.thermal_status is not None]
     window_s = after.time_s - before.time_s
-    not_read = list(sources.missing)
-    if sources.clocks and not clocks:
-        not_read.append("clock: the session was too short to read it while inferences ran")
     seen = 0
     for one in bits:
         seen |= one
@@ -147,8 +144,22 @@ def state_of(
         battery_percent=before.battery_percent,
         on_mains=before.on_mains,
         readings=len(during),
-        not_read=tuple(not_read),
+        not_read=_not_read(before, bool(clocks), sources),
     )
+
+
+def _not_read(before: Reading, has_clocks: bool, sources: Sources) -> tuple[str, ...]:
+    """What the device has no source for, and which sources said nothing."""
+    silent = {
+        "clock: the session was too short to read it while inferences ran": bool(sources.clocks)
+        and not has_clocks,
+        "throttling bits: vcgencmd gave none": sources.has_throttle_bits
+        and before.throttle_bits is None,
+        "thermal status: dumpsys gave none": sources.is_android and before.thermal_status is None,
+        "waiting for a core: the kernel has no /proc/PID/schedstat": before.waited_s is None,
+        "CPU time of others: /proc/stat cannot be read": before.busy_s is None,
+    }
+    return (*sources.missing, *(line for line, is_silent in silent.items() if is_silent))
 
 
 def _share(before: float | None, after: float | None, of_s: float) -> float | None:

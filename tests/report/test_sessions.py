@@ -4,6 +4,7 @@ import dataclasses
 
 from results import counted, processes, result_of, variant
 
+from edgeprune.report.figures import figures
 from edgeprune.report.sessions import session_remarks, session_table
 from edgeprune.run_artifacts import SessionState
 
@@ -46,6 +47,17 @@ def test_rejected_sessions_and_trends_are_said_with_numbers():
     )
     assert session_remarks(timed(trend=[1.5, 0.5, 2.5]))[1] == (
         "dense: over 600 s latency changed by +1.50 % a minute (95 % confidence: +0.50 to +2.50)"
+    )
+
+
+def test_times_of_rejected_sessions_are_marked_where_they_are_shown():
+    result = timed(rejected=range(6))
+    result["variants"][1]["latency_us"] |= {"rejected": 6, "ci95": None}
+    shown = dict(figures(result)[0])
+    assert shown["latency, median"] == ["100.1 us", "100.1 us (6 of 6 rejected)"]
+    assert session_remarks(result)[1] == (
+        "deployed: 6 of 6 sessions were rejected (6 contaminated); too few are valid, so the times "
+        "shown are of all"
     )
 
 

@@ -91,3 +91,12 @@ def test_a_difference_within_the_devices_noise_is_none():
     new = [110, 111, 112, 113, 114]
     assert latency_shift(base, new, 0.03).verdict == "slower"
     assert latency_shift(base, new, 0.15).verdict == "no difference shown"
+
+
+def test_an_interval_that_leaves_1_outside_is_not_enough(monkeypatch):
+    monkeypatch.setattr(shift, "RESAMPLES", 1000)  # few draws, and so a lucky interval
+    base = [103.2, 95.8, 101.5, 104.7, 97.6]
+    new = [106.6, 106.4, 116.5, 113.0, 101.0]
+    found = latency_shift(base, new)
+    assert found.ci95[0] > 1 and found.factor > 1.08
+    assert found.p_value > 0.05 and found.verdict == "no difference shown"

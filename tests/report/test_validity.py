@@ -53,9 +53,14 @@ def test_too_few_valid_sessions_show_all_times_marked_and_no_verdict(valid, reje
     said = validity_of(run_of(dense=sessions(6), deployed=found))
     assert said["verdict"] == (verdict if valid + rejected >= 5 else "insufficient")
     if valid + rejected >= 5:
+        advice = {
+            "throttled": "cool the device or its supply",
+            "contaminated": "close other programs",
+        }
+        advice = f"{advice[verdict]}, and run again"
         assert said["reasons"] == [
             f"deployed: {valid} of {valid + rejected} sessions are valid, 5 are needed; "
-            f"it was {verdict}"
+            f"it was {verdict}: {advice}"
         ]
 
 

@@ -137,9 +137,23 @@ def test_what_a_device_lacks_is_null_and_named(tmp_path, monkeypatch):
             watch.begin(agent.hello().pid, 0.1)
             state = watch.end(agent.clock_s() - 1, agent.clock_s())
     named = [line.partition(":")[0] for line in state.not_read]
-    assert named == ["temperature", "clock", "throttling bits", "thermal status and battery"]
+    assert named == [
+        "temperature", "clock", "throttling bits", "thermal status and battery",
+        "waiting for a core", "CPU time of others",
+    ]  # fmt: skip
     told = {key: value for key, value in vars(state).items() if value is not None}
     assert set(told) == {"readings", "not_read"}
+
+
+def test_commands_that_refuse_are_null_and_named(tree):
+    for name in ("vcgencmd", "dumpsys"):
+        tree.command(name, "echo 'not permitted'; exit 1")
+    with watched(tree) as (watch, agent):
+        watch.begin(agent.hello().pid, 0.1)
+        state = watch.end(agent.clock_s() - 1, agent.clock_s())
+    assert state.throttle_bits_seen is None and state.thermal_status_highest is None
+    lines = " ".join(state.not_read)
+    assert "vcgencmd gave none" in lines and "dumpsys gave none" in lines
 
 
 def test_a_watch_whose_agent_is_gone_says_so_and_ends_no_session(tree):

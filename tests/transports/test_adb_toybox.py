@@ -12,11 +12,28 @@ from adb_rig import Adbd
 from adb_server import adb_server
 
 from edgeprune.errors import DeviceTimeout, DiskFull
+from edgeprune.meters.base import Row
 from edgeprune.push import push
+from edgeprune.run.device_state import find_sources
+from edgeprune.run.reading import parse_reading
 
 pytestmark = [pytest.mark.device]
 TOOLS = (
-    *("cat", "chmod", "df", "find", "head", "id", "kill", "mkdir", "mv", "printf", "rm", "rmdir"),
+    *(
+        "cat",
+        "chmod",
+        "df",
+        "find",
+        "grep",
+        "head",
+        "id",
+        "kill",
+        "mkdir",
+        "mv",
+        "printf",
+        "rm",
+        "rmdir",
+    ),
     *("sha256sum", "sleep", "sync", "tail", "true", "wc"),
 )
 NASTY = ["$(touch pwned)", "' ; touch pwned ; '", "$HOME", "a  b\tc", "*", "\\", "-n", "", "A=b"]
@@ -49,6 +66,30 @@ def test_quoting_exit_codes_signals_and_kills(phone):
             adb.run(["sh", "-c", "sleep 45675 & sleep 45675; :"], 0.5)
         assert phone.left(1) == []
     assert not (phone.home / "pwned").exists()
+
+
+def test_the_phones_state_is_found_and_its_answers_are_understood(phone):
+    zone = phone.home / "sys/class/thermal/thermal_zone0"
+    zone.mkdir(parents=True)
+    (zone / "type").write_text("cpu-0-0-usr\n")
+    (zone / "temp").write_text("41000\n")
+    answers = {
+        "thermalservice": "IsStatusOverride: false\nThermal Status: 3\n",
+        "battery": "Current state:\n  AC powered: false\n  present: true\n  level: 55\n",
+    }
+    for service, text in answers.items():
+        (phone.home / service).write_text(text)
+    dumpsys = phone.tools / "dumpsys"
+    dumpsys.write_text(f"#!{phone.tools}/sh\ncat {phone.home}/$1\n")
+    dumpsys.chmod(0o755)
+    with phone.adb() as adb:
+        sources = find_sources(adb, (), str(phone.home))
+        answer = adb.run(["sh", "-c", sources.command], 5)
+    assert sources.is_android and sources.zones == (str(zone / "temp"),)
+    texts = [None] * (len(sources.files(1)) - 1) + ["41000", answer.stdout]
+    found = parse_reading(Row(1.0, tuple(texts)), sources)
+    assert answer.code == 0 and found.temperature_c == 41.0
+    assert (found.thermal_status, found.battery_percent, found.on_mains) == (3, 55.0, False)
 
 
 def test_a_script_without_a_first_line_is_run(phone):
