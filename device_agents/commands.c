@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "device_facts.h"
+#include "hold.h"
 #include "profile.h"
 #include "runtime.h"
 #include "sample.h"
@@ -116,6 +117,17 @@ static bool infer(struct call *call)
     return true;
 }
 
+static void peak_memory(struct text *answer)
+{
+    int64_t peak = peak_memory_bytes();
+    text_raw(answer, ", \"peak_memory_bytes\": ");
+    if (peak < 0) {
+        text_raw(answer, "null");
+    } else {
+        text_integer(answer, peak);
+    }
+}
+
 static void latencies(struct text *answer, const int64_t *latency_ns, size_t done)
 {
     text_raw(answer, ", \"first_ns\": ");
@@ -125,13 +137,8 @@ static void latencies(struct text *answer, const int64_t *latency_ns, size_t don
         text_raw(answer, i > 0 ? ", " : "");
         text_integer(answer, latency_ns[i]);
     }
-    text_raw(answer, "], \"peak_memory_bytes\": ");
-    int64_t peak = peak_memory_bytes();
-    if (peak < 0) {
-        text_raw(answer, "null");
-    } else {
-        text_integer(answer, peak);
-    }
+    text_raw(answer, "]");
+    peak_memory(answer);
 }
 
 static void moment(struct call *call, const char *key, int64_t ns)
@@ -222,6 +229,36 @@ static bool stop_sampling(struct call *call)
     return sample_stop(&call->blob, &call->blob_bytes, &call->failure);
 }
 
+static bool hold_settings(struct call *call)
+{
+    struct text before = {0};
+    bool good = hold(json_find(call->arguments, "settings")->string, &before, &call->failure);
+    if (good) {
+        text_raw(call->answer, ", \"before\": ");
+        text_string(call->answer, before.data);
+    }
+    text_free(&before);
+    return good;
+}
+
+static bool release_settings(struct call *call)
+{
+    struct text not_restored = {0};
+    bool good = release(&not_restored, &call->failure);
+    if (good) {
+        text_raw(call->answer, ", \"not_restored\": ");
+        text_string(call->answer, not_restored.data);
+    }
+    text_free(&not_restored);
+    return good;
+}
+
+static bool tell_memory(struct call *call)
+{
+    peak_memory(call->answer);
+    return true;
+}
+
 static bool quit(struct call *call)
 {
     call->ends = true;
@@ -243,6 +280,9 @@ static const struct command COMMANDS[] = {
     {"sample_start", false, false, start_sampling,
      {{"files", JSON_STRING}, {"command", JSON_STRING}, {"period_ns", JSON_INTEGER}, {0}}},
     {"sample_stop", false, false, stop_sampling, {{0}}},
+    {"memory", false, false, tell_memory, {{0}}},
+    {"hold", false, false, hold_settings, {{"settings", JSON_STRING}, {0}}},
+    {"release", false, false, release_settings, {{0}}},
     {"quit", false, false, quit, {{0}}},
 };
 

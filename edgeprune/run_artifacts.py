@@ -35,6 +35,55 @@ class DeviceFacts:
 
 
 @dataclass(frozen=True)
+class Pinning:
+    """What was held fixed on the device while it was measured, and what became of it.
+
+    Attributes:
+        cpus: Cores that the agent was pinned to; empty where it was free.
+        asked: ``performance``, or ``keep`` where the device was to stay as it is.
+        governors: Distinct cpufreq governors while it was measured, in order of their cores; empty
+            where the device has none to read.
+        governors_before: The same, before.
+        fixed_performance_mode: Whether Android's was on.
+        restored: Whether all is as before; None where nothing was changed.
+        reason: Why the governor could not be set or was not restored, in one line; None where there
+            is nothing to explain.
+    """
+
+    cpus: tuple[int, ...]
+    asked: str
+    governors: tuple[str, ...]
+    governors_before: tuple[str, ...]
+    fixed_performance_mode: bool = False
+    restored: bool | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class StartSample:
+    """One fresh process that loaded a variant and made its first inference.
+
+    Attributes:
+        load_ns: From the start of loading to a compiled model.
+        first_ns: The very first inference.
+        peak_memory_bytes: VmHWM of the process behind it, or None.
+        agent_memory_bytes: The same before loading, without a model and without the runtime.
+    """
+
+    load_ns: int
+    first_ns: int
+    peak_memory_bytes: int | None
+    agent_memory_bytes: int | None
+
+    @property
+    def model_memory_bytes(self) -> int | None:
+        """What runtime and model added to the agent's memory."""
+        if self.peak_memory_bytes is None or self.agent_memory_bytes is None:
+            return None
+        return self.peak_memory_bytes - self.agent_memory_bytes
+
+
+@dataclass(frozen=True)
 class LayerTiming:
     """One kernel run by the runtime, from a profiling pass of its own.
 
@@ -238,9 +287,12 @@ class Measured:
         instructions_source: How they were counted, or None.
         layers: Kernels of one inference in execution order.
         parity: Comparison with the reference.
-        peak_memory_bytes: Largest over the sessions, or None.
+        peak_memory_bytes: Largest VmHWM over ``starts``, or None.
         energy: Measured in a pass of its own, or why not; None where there is none to speak of, as
             on an emulated device.
+        starts: Fresh processes that loaded it, in a pass of their own; empty on an emulated device.
+        packed_bytes: Size of the container that brought the file to the device; None where the file
+            was sent as it is, or lay there.
     """
 
     variant: str
@@ -251,6 +303,8 @@ class Measured:
     parity: Parity | None
     peak_memory_bytes: int | None
     energy: Energy | NoEnergy | None = None
+    starts: tuple[StartSample, ...] = ()
+    packed_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -262,6 +316,7 @@ class RunResult:
         emulated: True where time means nothing and instructions were counted instead.
         measured: One entry per measured variant, ``dense`` first.
         reasons: What the figures lack to be valid; empty if nothing.
+        pinning: What was held fixed meanwhile; None on an emulated device.
         timed: How the variants were timed; None where they were not.
     """
 
@@ -269,4 +324,5 @@ class RunResult:
     emulated: bool
     measured: tuple[Measured, ...]
     reasons: tuple[str, ...] = field(default=())
+    pinning: Pinning | None = None
     timed: Timed | None = None

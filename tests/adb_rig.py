@@ -188,6 +188,7 @@ class Adbd:
         features: What it claims to support.
         home: Working folder of its commands.
         tools: Folder with its shell and all that it finds; None for this machine's.
+        within: What to start its shell through, as a program and its arguments.
         port: Where it listens on 127.0.0.1.
         allows: Whether its user has allowed this computer.
         fault: What will go wrong, or None.
@@ -198,6 +199,7 @@ class Adbd:
         self, home: Path, features: str = "shell_v2,cmd,stat_v2", tools: Path | None = None
     ) -> None:
         self.home, self.features, self.tools, self.port = home, features, tools, free_port()
+        self.within: list[str] = []
         self.allows = True
         self.fault: Fault | None = None
         self.moved_bytes = 0
@@ -332,7 +334,7 @@ class Adbd:
         own = {"PATH": str(self.tools), "HOME": "/"} if self.tools else None
         shell = f"{self.tools or '/bin'}/sh"
         process = await asyncio.create_subprocess_exec(
-            shell, "-c", line, cwd=self.home, env=own, start_new_session=True, **pipes
+            *self.within, shell, "-c", line, cwd=self.home, env=own, start_new_session=True, **pipes
         )
         self.sessions.append(process.pid)
         return process

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from edgeprune.recipe.efforts import DEFAULT_EFFORT, EFFORTS
-from edgeprune.recipe.run_table import RunTable
+from edgeprune.recipe.run_table import GOVERNORS, RunTable
 from edgeprune.report import shift, validity
-from edgeprune.run import cooling, guard, session, watch
+from edgeprune.run import cooling, governor, guard, session, start, watch
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -73,3 +73,13 @@ def test_the_waits_the_verdict_and_the_repeats_are_those_of_the_code():
         f"less than {2 * watch.SLOWEST_S:g} s without commands",
     ):
         assert words in text, words
+
+
+def test_what_holds_the_device_still_has_the_numbers_of_the_code():
+    text = " ".join((DOCS / "pinning.md").read_text().split())
+    for words in (
+        f"every {governor.PING_S:g} s that it is there, and after {governor.IDLE_S} s of silence",
+        f"in {start.PROCESSES} fresh processes",
+    ):
+        assert words in text, words
+    assert {row[0].split()[0] for row in rows_of("pinning.md", "The clock")} == set(GOVERNORS)

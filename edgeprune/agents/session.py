@@ -233,6 +233,41 @@ class AgentSession:
         """Ends it; the samples as PROTOCOL.md describes them."""
         return self._ask("sample_stop", {}, timeout_s).blob
 
+    def peak_memory_bytes(self, timeout_s: float = 30.0) -> int | None:
+        """Largest resident memory of the process so far (VmHWM), or None if unknown."""
+        answer = self._ask("memory", {}, timeout_s).message
+        with complete(answer, "memory"):
+            peak = answer["peak_memory_bytes"]
+            return None if peak is None else int(peak)
+
+    def hold(self, settings: Mapping[str, str], timeout_s: float = 30.0) -> dict[str, str]:
+        """Makes settings of the device, all or none, until :meth:`release` or the agent's end.
+
+        Args:
+            settings: Values by name (PROTOCOL.md, "Held settings").
+            timeout_s: How long the answer may take.
+
+        Returns:
+            What they were before, by name.
+
+        Raises:
+            DeviceError: One cannot be set, or another agent holds settings; none is set then.
+        """
+        lines = "\n".join(f"{name}={value}" for name, value in settings.items())
+        answer = self._ask("hold", {"settings": lines}, timeout_s).message
+        with complete(answer, "hold"):
+            return dict(zip(settings, str(answer["before"]).split("\n"), strict=True))
+
+    def release(self, timeout_s: float = 30.0) -> tuple[str, ...]:
+        """Restores what :meth:`hold` changed.
+
+        Returns:
+            A line for each setting that is not as before, with the reason.
+        """
+        answer = self._ask("release", {}, timeout_s).message
+        with complete(answer, "release"):
+            return tuple(str(answer["not_restored"]).splitlines())
+
     def close(self, timeout_s: float = 5.0) -> int | None:
         """Ends the agent by closing its input; may be called twice.
 
@@ -269,6 +304,7 @@ def start_agent(
     loader: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     count_instructions: bool = False,
+    idle_s: int | None = None,
 ) -> AgentSession:
     """Starts the agent on a device.
 
@@ -278,9 +314,11 @@ def start_agent(
         loader: Program and arguments to start it through, where the device has no glibc.
         env: Variables to set for it.
         count_instructions: Count instructions, where the transport can.
+        idle_s: It ends after that many seconds without a request, 1 to 86400; None leaves that to
+            it.
 
     Raises:
         DeviceError: It could not be started.
     """
-    argv = [*loader, agent_path]
+    argv = [*loader, agent_path, *([] if idle_s is None else [str(idle_s)])]
     return AgentSession(transport.start(argv, env or {}, count_instructions=count_instructions))

@@ -25,6 +25,7 @@ from edgeprune.recipe.prune_table import (
     PruneTable,
 )
 from edgeprune.recipe.quantize_table import MODES
+from edgeprune.recipe.run_table import GOVERNORS
 
 if TYPE_CHECKING:
     from edgeprune.pipeline import Outcome
@@ -119,16 +120,22 @@ def device_options(function: Function) -> Function:
 
 
 def timing_options(function: Function) -> Function:
-    """``--effort``, ``--sessions`` and ``--runs``, handed on as ``timing``."""
+    """``--effort``, ``--sessions``, ``--runs`` and ``--governor``, handed on as ``timing``."""
 
     @functools.wraps(function)
-    def with_timing(effort: str | None, sessions: int | None, runs: int | None, **rest: Any) -> Any:
-        given = {"effort": effort, "sessions": sessions, "runs": runs}
-        timing = {key: value for key, value in given.items() if value is not None}
-        return function(timing=timing, **rest)
+    def with_timing(**given: Any) -> Any:
+        named = {key: given.pop(key) for key in ("effort", "sessions", "runs", "governor")}
+        timing = {key: value for key, value in named.items() if value is not None}
+        return function(timing=timing, **given)
 
     command: Any = with_timing
     for option in (
+        click.option(
+            "--governor",
+            type=click.Choice(GOVERNORS),
+            help="Pin the clock meanwhile and restore it (performance), or leave the device as it "
+            "is (keep); auto keeps only this machine.",
+        ),
         click.option("--runs", type=int, help="Timed inferences in each, instead of the effort's."),
         click.option(
             "--sessions",

@@ -54,6 +54,11 @@ def measure(
             runtime_version=f"LiteRT {library.version} (sha256 {library.sha256[:12]})",
             models={name: item.path for name, item in zip(measured, models, strict=True)},
             cpus=transport.device.cpus,
+            packed_bytes={
+                name: item.packed_bytes
+                for name, item in zip(measured, models, strict=True)
+                if item.packed_bytes is not None
+            },
         )
         samples = {name: comparison.samples for name, comparison in wanted.items()}
         originals = {name: comparison.file for name, comparison in wanted.items()}

@@ -55,11 +55,13 @@ class Pushed:
         path: Its absolute path there.
         sha256: Its content, as 64 hex digits.
         moved_bytes: How much of it had to be sent: 0 if it was there.
+        packed_bytes: Size of the container that it was sent in, or None.
     """
 
     path: str
     sha256: str
     moved_bytes: int
+    packed_bytes: int | None = None
 
 
 def push(transport: Transport, files: Sequence[Path], timeout_s: float = 60.0) -> list[Pushed]:

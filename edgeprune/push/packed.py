@@ -84,7 +84,7 @@ def _push_packed(
         transport.run(["sh", "-c", remove, "sh", arrived.path], timeout_s)
     if not find(transport, file, timeout_s)[1]:
         raise DeviceError(f"{target.path}: unpacked to another content than was packed")
-    return Pushed(target.path, target.sha256, arrived.moved_bytes)
+    return Pushed(target.path, target.sha256, arrived.moved_bytes, len(packed))
 
 
 def _rate_bytes_s(transport: Transport, timeout_s: float) -> float:

@@ -51,6 +51,6 @@ def push_programs(
     # this file runs it itself.
     with tempfile.TemporaryDirectory(prefix="edgeprune-") as aside:
         launcher = Path(aside) / "start-agent"
-        launcher.write_text(f"exec {words}\n", encoding="utf-8")
+        launcher.write_text(f'exec {words} "$@"\n', encoding="utf-8")
         launcher.chmod(0o755)
         return push(transport, [launcher], timeout_s)[0].path, there[1]

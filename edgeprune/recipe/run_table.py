@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from edgeprune.recipe.efforts import DEFAULT_EFFORT, EFFORTS, Amount
 from edgeprune.recipe.faults import not_among, not_positive, too_small
 
+GOVERNORS = ("auto", "performance", "keep")
+"""Values of the key ``governor``."""
+
 
 @dataclass(frozen=True)
 class RunTable:
@@ -24,6 +27,8 @@ class RunTable:
         repeats: How often sessions that are not valid are made again.
         cooldown_min_s: The least wait before throttled sessions are made again.
         cooldown_max_s: The longest wait for the device to cool.
+        governor: ``performance`` pins the clock where the device lets us, and restores it; ``keep``
+            leaves the device as it is; ``auto`` is ``keep`` on this machine, else ``performance``.
         energy_window_s: Where there is a meter: how long inferences run in the pass for energy;
             longer where its sensor is slow.
         energy_idle_s: How long the device stays idle before and after them.
@@ -41,6 +46,7 @@ class RunTable:
     repeats: int | None = None
     cooldown_min_s: float = 10.0
     cooldown_max_s: float = 300.0
+    governor: str = "auto"
     energy_window_s: float = 10.0
     energy_idle_s: float = 10.0
 
@@ -77,7 +83,8 @@ def run_faults(table: RunTable) -> list[str]:
     given = {key: low for key, low in least.items() if getattr(table, key) is not None}
     positive = ["cooldown_max_s", "energy_window_s", "energy_idle_s"]
     positive += [key for key in ("timed_s", "max_s") if getattr(table, key) is not None]
-    wrong = not_among(table, {"effort": tuple(EFFORTS)}) + too_small(table, given)
+    words = {"effort": tuple(EFFORTS), "governor": GOVERNORS}
+    wrong = not_among(table, words) + too_small(table, given)
     wrong += not_positive(table, *positive)
     if not 0 <= table.cooldown_min_s <= table.cooldown_max_s:
         wrong.append(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgeprune.report.energy import co2e_text
+from edgeprune.report.start import start_figure_bytes, start_figure_us
 
 Figure = tuple[str, list[str]]
 """A heading, and one text per variant in the result's order."""
@@ -41,7 +42,7 @@ def figures(result: Mapping[str, Any]) -> tuple[list[Figure], list[str]]:
         cells["energy per inference"] = _energy
         if any(co2e_text(variant) for variant in result["variants"]):
             cells["CO2e per million inferences"] = lambda v: co2e_text(v) or NOT_MEASURED
-        cells["peak memory"] = lambda variant: bytes_text(variant["peak_memory_bytes"])
+        cells |= _start_cells(result)
     cells["sparse layers"] = _sparse_layers
     cells["largest difference"] = _difference
     cells["same top class"] = _agreement
@@ -54,6 +55,25 @@ def figures(result: Mapping[str, Any]) -> tuple[list[Figure], list[str]]:
         else:
             missing.append(heading.strip())
     return shown, missing
+
+
+def _start_cells(result: Mapping[str, Any]) -> dict[str, Callable[[_Variant], str]]:
+    """Start and memory; what only newer results have is no gap of an older one."""
+    cells: dict[str, Callable[[_Variant], str]] = {
+        "time to load": lambda variant: time_text(start_figure_us(variant, "load_us")),
+        "first inference": lambda variant: time_text(start_figure_us(variant, "first_us")),
+        "peak memory": lambda variant: bytes_text(variant["peak_memory_bytes"]),
+        "  above the agent's own": lambda variant: bytes_text(
+            start_figure_bytes(variant, "model_memory_bytes")
+        ),
+        "sent as .epz": lambda variant: bytes_text(start_figure_bytes(variant, "packed_bytes")),
+    }
+    return {
+        heading: cell
+        for heading, cell in cells.items()
+        if heading == "peak memory"
+        or any(cell(variant) != NOT_MEASURED for variant in result["variants"])
+    }
 
 
 def bytes_text(value: int | None) -> str:

@@ -19,6 +19,8 @@ from edgeprune.artifacts import ModelFile
 from edgeprune.errors import ConfigError
 from edgeprune.report import statistics
 from edgeprune.report.energy import energy_entry
+from edgeprune.report.pinning import pinning_entry
+from edgeprune.report.start import start_entry
 from edgeprune.report.validity import validity_of
 from edgeprune.run_artifacts import Accuracy, Measured, Parity, RunResult, Variant
 
@@ -67,6 +69,7 @@ def build_result(
             key: getattr(run.device, key)
             for key in ("id", "cpu", "os", "agent_version", "runtime_version")
         },
+        **pinning_entry(run),
         "recipe": recipe,
         "variants": [
             _variant(item, measured.get(item.name), accuracy.get(item.name), run.emulated, folder)
@@ -205,6 +208,7 @@ def _variant(
         "instructions": _instructions(measured),
         **energy_entry(measured.energy if measured else None),
         "peak_memory_bytes": measured.peak_memory_bytes if measured else None,
+        **start_entry(measured),
         "layers": layers,
         "sparse_layers_expected": len(variant.expected),
         "sparse_layers_run": sum(layer.sparse for layer in layers) if layers else None,

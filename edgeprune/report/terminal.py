@@ -15,6 +15,7 @@ from rich.text import Text
 
 from edgeprune.names import short_name
 from edgeprune.report.figures import Figure, bytes_text, figures, time_text
+from edgeprune.report.pinning import pinning_rows
 from edgeprune.report.verdict import remarks, verdict_line
 
 Result = Mapping[str, Any]
@@ -191,6 +192,7 @@ def _heading(result: Result, console: Console) -> None:
         ("board", result["board"]),
         ("device", f"{device['id']}: {device['cpu']}, {device['os']}"),
         ("runtime", f"{device['runtime_version']}, agent {device['agent_version']}"),
+        *pinning_rows(result),
     ):
         grid.add_row(Text(name), Text(printable(value), style="bold"))
     console.print(grid)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgeprune.report.energy import energy_remarks
+from edgeprune.report.pinning import pinning_remarks
 from edgeprune.report.sessions import session_remarks
 from edgeprune.report.shift import MIN_SESSIONS
 
@@ -64,6 +65,7 @@ def remarks(result: Mapping[str, Any], notes: Sequence[str] = ()) -> list[str]:
             if variant["instructions"] is not None
         }
         lines += [f"emulated: instructions are no times; counted by {source}" for source in sources]
+    lines += pinning_remarks(result)
     lines += session_remarks(result)
     for variant in result["variants"]:
         lines += _variant_remarks(variant)

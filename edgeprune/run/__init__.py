@@ -7,8 +7,9 @@ costs time.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgeprune.agents.session import AgentSession, Hello, start_agent
 from edgeprune.artifacts import Samples
@@ -16,9 +17,11 @@ from edgeprune.bench import EnergyPlan
 from edgeprune.errors import DeviceError
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.run.energy import check_meters, measure_energy
+from edgeprune.run.governor import HeldGovernor
 from edgeprune.run.guard import UsedCores
 from edgeprune.run.interleave import Sessions, time_variants
 from edgeprune.run.layers import layer_timings
+from edgeprune.run.start import measure_start
 from edgeprune.run_artifacts import DeviceFacts, LayerTiming, Measured, RunResult
 from edgeprune.transports.base import Transport
 
@@ -50,6 +53,7 @@ class Pushed:
         runtime_version: Its version and digest, for the report.
         models: Path of each variant's file, ``dense`` first.
         cpus: Cores to pin to; empty leaves the agent free.
+        packed_bytes: Sizes of the containers that brought variants, where they were packed.
     """
 
     agent: str
@@ -57,6 +61,7 @@ class Pushed:
     runtime_version: str
     models: Mapping[str, str]
     cpus: tuple[int, ...] = ()
+    packed_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 def run(
@@ -68,7 +73,7 @@ def run(
     say: Callable[[str], None],
     energy: EnergyPlan | None = None,
 ) -> tuple[RunResult, dict[str, Samples]]:
-    """Measures every variant.
+    """Measures every variant, with the device's clock pinned meanwhile where that is possible.
 
     Args:
         transport: The open way to the device.
@@ -85,6 +90,23 @@ def run(
     Raises:
         DeviceError: The device or the way to it failed.
     """
+    if transport.emulated:
+        return _run(transport, pushed, table, samples, originals, say, energy)
+    with HeldGovernor(transport, pushed.agent, table.governor, pushed.cpus, say) as governor:
+        result, outputs = _run(transport, pushed, table, samples, originals, say, energy)
+    return dataclasses.replace(result, pinning=governor.pinning), outputs
+
+
+def _run(
+    transport: Transport,
+    pushed: Pushed,
+    table: RunTable,
+    samples: Mapping[str, Samples],
+    originals: Mapping[str, bytes],
+    say: Callable[[str], None],
+    energy: EnergyPlan | None,
+) -> tuple[RunResult, dict[str, Samples]]:
+    """As :func:`run`, with the clock as it is."""
     bench = _Bench(transport, pushed, table)
     say("hello")
     facts = bench.facts()
@@ -101,12 +123,14 @@ def run(
     energies = {}
     if energy is not None and not transport.emulated:
         energies = measure_energy(bench, energy, pushed.models, say)
+    starts = {} if transport.emulated else measure_start(bench, list(pushed.models), say)
     measured, outputs = [], {}
     for name in pushed.models:
         say(f"{name}: kernels and outputs")
         layers = bench.profile(name, originals[name])
         outputs[name] = bench.infer(name, samples[name])
-        peaks = [s.peak_memory_bytes for s in sessions[name] if s.peak_memory_bytes is not None]
+        began = starts.get(name, ())
+        peaks = [s.peak_memory_bytes for s in began if s.peak_memory_bytes is not None]
         measured.append(
             Measured(
                 variant=name,
@@ -117,6 +141,8 @@ def run(
                 parity=None,
                 peak_memory_bytes=max(peaks, default=None),
                 energy=energies.get(name),
+                starts=began,
+                packed_bytes=pushed.packed_bytes.get(name),
             )
         )
     result = RunResult(facts, transport.emulated, tuple(measured), timed=timed)

@@ -29,6 +29,9 @@ def test_an_effort_and_numbers_beside_it_take_the_place_of_the_recipes(tmp_path)
     assert timed_by(recipe, {"effort": "standard"}).run.amount().timed_s == 10 / 6
     assert timed_by(recipe, {"runs": 4}).run.amount().runs == 4
     assert timed_by(recipe, {}) == recipe
+    assert timed_by(recipe, {"governor": "keep"}).run.governor == "keep"
+    with pytest.raises(ConfigError, match="governor must be one of auto, performance, keep"):
+        timed_by(recipe, {"governor": "ondemand"})
     with pytest.raises(ConfigError, match=r"\[run\] sessions must be >= 1, got 0"):
         timed_by(recipe, {"sessions": 0})
 

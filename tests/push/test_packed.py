@@ -57,6 +57,7 @@ def test_over_a_slow_link_a_model_goes_packed_and_arrives_as_it_was(lab, slow, m
     assert stat.S_IMODE(there.stat().st_mode) == 0o644
     assert os.listdir(there.parent) == ["model.tflite"]
     assert 0 < pushed.moved_bytes < 0.1 * len(TFLITE)
+    assert pushed.packed_bytes == pushed.moved_bytes
     size = model.stat().st_size
     assert said == [f"model.tflite: {size:,} bytes pushed as {pushed.moved_bytes:,} of .epz"]
     assert not list(lab.device.home.rglob("*.epz"))

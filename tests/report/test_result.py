@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -14,9 +15,11 @@ from edgeprune.run_artifacts import (
     LayerTiming,
     Measured,
     Parity,
+    Pinning,
     RunResult,
     Session,
     SessionState,
+    StartSample,
     Timed,
     Variant,
 )
@@ -26,7 +29,7 @@ OPTIONAL = {
     ("comparison", "p_value"), ("comparison", "least_effect"), ("comparison", "noise"),
     ("sessions", "runs"), ("sessions", "begin_s"), ("sessions", "end_s"), ("sessions", "trend"),
     ("sessions", "over_time"), ("sessions", "state"), ("sessions", "verdict"),
-    ("sessions", "reason"),
+    ("sessions", "reason"), ("", "pinning"), ("variants", "start"),
 }  # fmt: skip
 """What results of older versions do not have: the object's name, and the key."""
 
@@ -43,6 +46,8 @@ STATE = SessionState(
     True, 4, ("clock: no cpufreq",),
 )  # fmt: skip
 TIMED = Timed("quick", 6, 13, 0.2, ("dense", "deployed", "deployed", "dense"), notes=("cooled",))
+PINNING = Pinning((4, 5), "performance", ("performance",), ("schedutil",), False, True, "told")
+STARTS = tuple(StartSample(10**6 * k, 10**5, 5_000_000 + k, 1_000_000) for k in (3, 1, 2))
 LAYER = LayerTiming("conv1", "CONV_2D", "Convolution (NCHW, F32) SPMM", True, 12.5)
 
 
@@ -63,7 +68,10 @@ def measured(name, sessions=6, runs=120, median_us=100, parity=PARITY, instructi
     )
     source = "QEMU plugin" if instructions else None
     memory = 5_000_000 if sessions else None
-    return Measured(name, timings, instructions, source, (LAYER,), parity, memory)
+    starts = STARTS if sessions else ()
+    return Measured(
+        name, timings, instructions, source, (LAYER,), parity, memory, starts=starts, packed_bytes=7
+    )
 
 
 def build(folder: Path, run: RunResult, names=("dense", "deployed")):
@@ -81,7 +89,7 @@ def build(folder: Path, run: RunResult, names=("dense", "deployed")):
 
 def on_a_board(**deployed):
     runs = (measured("dense", median_us=300), measured("deployed", **deployed))
-    return RunResult(DEVICE, False, runs, timed=TIMED)
+    return RunResult(DEVICE, False, runs, timed=TIMED, pinning=PINNING)
 
 
 def emulated(dense=300, deployed=100):
@@ -102,7 +110,7 @@ def result(tmp_path):
 
 def test_a_result_has_the_promised_shape(result):
     assert list(result) == [
-        "schema", "made", "model", "board", "device", "recipe", "variants", "comparison",
+        "schema", "made", "model", "board", "device", "pinning", "recipe", "variants", "comparison",
         "validity", "timed",
     ]  # fmt: skip
     assert result["schema"] == 1
@@ -152,6 +160,22 @@ def test_every_raw_sample_is_kept_on_few_lines(result, tmp_path):
     assert sessions[5]["peak_memory_bytes"] == 5_000_000
     lines = write_result(result, tmp_path).read_text().splitlines()
     assert sum("100005" in line for line in lines) == 1
+
+
+def test_start_and_memory_are_medians_beside_all_raw_values(result):
+    start = result["variants"][0]["start"]
+    assert (start["load_us"], start["first_us"]) == (2000.0, 100.0)
+    assert start["model_memory_bytes"] == 4_000_002
+    assert [one["load_ns"] for one in start["processes"]] == [3_000_000, 1_000_000, 2_000_000]
+
+
+def test_memory_that_one_process_could_not_tell_is_null(tmp_path):
+    starts = (*STARTS, StartSample(1, 1, None, 1_000_000))
+    run = on_a_board()
+    run = dataclasses.replace(
+        run, measured=tuple(dataclasses.replace(one, starts=starts) for one in run.measured)
+    )
+    assert build(tmp_path, run)["variants"][0]["start"]["model_memory_bytes"] is None
 
 
 @pytest.mark.parametrize("optional", sorted(OPTIONAL))
@@ -315,12 +339,13 @@ NULLABLE = {
     "frequency_lowest_hz", "pinned_hz", "governor", "throttle_bits_before", "throttle_bits_seen",
     "thermal_status_before", "thermal_status_highest", "wait_share", "other_share", "stolen_share",
     "load_1min", "battery_percent", "on_mains", "p_value", "least_effect", "noise", "timed",
+    "restored", "model_memory_bytes", "packed_bytes", "agent_memory_bytes",
 }  # fmt: skip
 
 
 def nullable(path):
     is_elsewhere = path[-1] == "runs" and named(path) != ("sessions", "runs")
-    return path[-1] in NULLABLE and not is_elsewhere
+    return named(path) == ("pinning", "reason") or (path[-1] in NULLABLE and not is_elsewhere)
 
 
 def test_null_is_allowed_exactly_where_a_figure_may_be_missing(good):

@@ -100,6 +100,31 @@ def test_no_line_is_wider_than_the_console_and_no_figure_is_cut(result, width):
             assert any(cell in line for line in text.splitlines()), cell
 
 
+def test_a_report_says_what_was_held_fixed_and_how_a_variant_starts():
+    start = {
+        "load_us": 8_500.0, "first_us": 950.0, "model_memory_bytes": 12_300_000,
+        "packed_bytes": 4_400_000,
+        "processes": [
+            {"load_ns": 1, "first_ns": 1, "peak_memory_bytes": None, "agent_memory_bytes": None}
+        ],
+    }  # fmt: skip
+    pinning = {
+        "cpus": [4, 5], "asked": "performance", "governors": ["schedutil"],
+        "governors_before": ["schedutil"], "fixed_performance_mode": True, "restored": True,
+        "reason": "governor not set: permission denied",
+    }  # fmt: skip
+    result = timed()
+    result["variants"][1]["start"] = start
+    text = printed(terminal.print_report, result | {"pinning": pinning})
+    for expected in (
+        "4, 5", "schedutil; in Android's fixed performance mode", "8.500 ms", "950.0 us",
+        "12.30 MB", "4.400 MB", "- governor not set: permission denied",
+    ):  # fmt: skip
+        assert expected in text
+    older = printed(terminal.print_report, timed())
+    assert "time to load" not in older and "governor" not in older
+
+
 def test_a_timed_report_says_what_ran_and_how_fast():
     text = printed(terminal.print_report, timed())
     for expected in (

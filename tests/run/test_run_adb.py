@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from adb_rig import FAULTS, Adbd, Fault
 from adb_server import adb_server
+from cpufreq_rig import Cpufreq
 from nets import Net
 
 from edgeprune.agents import build, runtime
@@ -37,11 +38,17 @@ def phone_board(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def phone(tmp_path_factory):
+def cpufreq(tmp_path_factory):
+    return Cpufreq(tmp_path_factory.mktemp("sys"))
+
+
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory, cpufreq):
     folder = tmp_path_factory.mktemp("adb")
     with adb_server(folder):
         (folder / "phone").mkdir()
         adbd = Adbd(folder / "phone")
+        adbd.within = cpufreq.within()
         yield adbd
         adbd.close()
 
@@ -68,24 +75,26 @@ def test_a_folder_may_have_any_name(phone, phone_board):
     assert agent.startswith(folder)
 
 
-def converse(adb, pushed):
-    """Everything that a run asks of an agent; returns input, outputs and times."""
+def converse(adb, pushed, settings):
+    """Everything that a run asks of agents; returns input, outputs and times."""
     agent, library, model = pushed
     sample = np.random.default_rng(0).normal(size=(1, SIZE)).astype(np.float32)
     with start_agent(adb, agent) as session:
         assert session.hello(TIMEOUT_S).agent_version
+        session.hold(settings, TIMEOUT_S)
         session.load(library, model, timeout_s=TIMEOUT_S)
         found = session.infer([[sample]], timeout_s=TIMEOUT_S)[0][0]
         timing = session.time(warmup=1, runs=RUNS, max_s=0.0, timeout_s=TIMEOUT_S)
+        assert session.release(TIMEOUT_S) == ()
     return sample, found, timing
 
 
 @pytest.fixture(scope="module")
-def whole_bytes(phone, phone_board, pushed):
+def whole_bytes(phone, phone_board, pushed, cpufreq):
     """Payload of a conversation in which nothing goes wrong."""
     before = phone.moved_bytes
     with phone.adb(phone_board) as adb:
-        converse(adb, pushed)
+        converse(adb, pushed, cpufreq.wanted())
     return phone.moved_bytes - before
 
 
@@ -102,7 +111,7 @@ def test_the_agent_runs_on_the_libraries_that_were_pushed_and_on_no_others(
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_fault_at_any_point_of_a_run_neither_falsifies_nor_hangs_nor_leaves_anything(
-    phone, phone_board, pushed, whole_bytes, seed
+    phone, phone_board, pushed, whole_bytes, cpufreq, seed
 ):
     at_bytes = random.Random(seed).randrange(1, whole_bytes)
     if seed % 3 == 0:  # most bytes are tensors: hit the rest too
@@ -112,7 +121,7 @@ def test_a_fault_at_any_point_of_a_run_neither_falsifies_nor_hangs_nor_leaves_an
     started_s = time.monotonic()
     try:
         with phone.adb(phone_board) as adb:
-            sample, found, timing = converse(adb, pushed)
+            sample, found, timing = converse(adb, pushed, cpufreq.wanted())
     except DeviceError as error:
         assert fault.struck, error
     else:
@@ -121,5 +130,6 @@ def test_a_fault_at_any_point_of_a_run_neither_falsifies_nor_hangs_nor_leaves_an
     assert time.monotonic() - started_s < 25
     phone.heal()
     assert phone.left() == []
+    assert cpufreq.is_restored(phone.home)
     with phone.adb(phone_board) as adb:
         assert adb.run(["echo", "again"], 5).stdout == "again\n"

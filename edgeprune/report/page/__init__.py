@@ -22,6 +22,7 @@ from edgeprune.report.page.exports import exports
 from edgeprune.report.page.headline import headline
 from edgeprune.report.page.layers import has_cost, kernel_strips, layer_rows
 from edgeprune.report.page.pareto import pareto
+from edgeprune.report.pinning import pinning_rows
 from edgeprune.report.sessions import session_table
 from edgeprune.report.terminal import printable
 from edgeprune.report.verdict import remarks
@@ -109,6 +110,7 @@ def _provenance(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ("operating system", device["os"]),
         ("runtime", device["runtime_version"]),
         ("agent", device["agent_version"]),
+        *pinning_rows(result),
         ("made", made["time_utc"] if made else "not recorded"),
         ("edgeprune", made["edgeprune_version"] if made else "not recorded"),
     ]
