@@ -69,12 +69,12 @@ def _hello(agent: Agent, request: Request, blob: bytes) -> Answer:
 def _load(agent: Agent, request: Request, blob: bytes) -> Answer:
     threads = _in_range(request, "threads", 1, _THREADS_LIMIT)
     facts.pin_to_cores(request["cpus"])
+    agent.model = None
     if not os.access(request["model"], os.R_OK):
         raise Refusal(f"model {request['model']} cannot be read")
     if request["profile"]:
         raise Refusal(_NO_PROFILE)
     interpreter = open_runtime(request["runtime"])
-    agent.model = None
     begin_ns = time.monotonic_ns()
     model = Model(interpreter, request["model"], threads)
     load_ns = time.monotonic_ns() - begin_ns

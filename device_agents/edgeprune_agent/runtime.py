@@ -53,7 +53,7 @@ def _import(folder: str) -> Any:
             return module
         reasons.append(f"{module.__file__} is another one's")
     sys.path.remove(folder)
-    raise Refusal(f"runtime {folder}: {'; '.join(reasons)}")
+    raise Refusal(f"runtime library: {folder}: {'; '.join(reasons)}")
 
 
 def _unpacked(wheel: str) -> str:
@@ -72,5 +72,5 @@ def _unpacked(wheel: str) -> str:
             shutil.rmtree(aside, ignore_errors=True)
     except (OSError, zipfile.BadZipFile) as error:
         if not os.path.isdir(folder):  # else another agent was faster
-            raise Refusal(f"runtime {wheel} cannot be unpacked: {error}") from error
+            raise Refusal(f"runtime library: {wheel} cannot be unpacked: {error}") from error
     return folder

@@ -1,4 +1,4 @@
-"""The agent as a sampler of files, under address and undefined checks."""
+"""Both agents as samplers of files; the native one under sanitizers."""
 
 import time
 
@@ -11,9 +11,9 @@ from edgeprune.errors import DeviceError
 from edgeprune.transports.local import LocalChannel
 
 
-@pytest.fixture(scope="module")
-def agent(tmp_path_factory):
-    return agent_rig.sanitized_agent(tmp_path_factory.mktemp("agent"))
+@pytest.fixture(scope="module", params=["sanitized", "python"])
+def agent(request, tmp_path_factory):
+    return agent_rig.agent(request.param, tmp_path_factory.mktemp("agent"))
 
 
 def test_files_and_a_command_are_read_at_the_given_rate(agent, tmp_path):
