@@ -50,7 +50,7 @@ def measure(
         pushed = Pushed(
             agent=agent_path,
             runtime=runtime_path,
-            runtime_version=f"LiteRT {library.version} (sha256 {library.sha256[:12]})",
+            runtime_version=library.label,
             models={name: item.path for name, item in zip(measured, models, strict=True)},
             cpus=transport.device.cpus,
         )

@@ -41,6 +41,14 @@ COUNTED_RUNS_SLOW = (1, 4)
 
 SLOW_S = 0.5
 
+_EMULATED_TIMEOUT_S = 600.0
+
+AFAR = (
+    "the device is emulated, told by its agent: times on it mean nothing, and its instructions "
+    "cannot be counted from here"
+)
+"""Why there are no figures from a device that is emulated behind its transport."""
+
 COUNT_SOURCE = "QEMU user-mode plugin: difference of two run lengths, one thread"
 
 
@@ -50,7 +58,7 @@ class Pushed:
 
     Attributes:
         agent: Path of the agent.
-        runtime: Path of ``libLiteRt.so``.
+        runtime: Path of ``libLiteRt.so``, or of a wheel for the agent in Python.
         runtime_version: Its version and digest, for the report.
         models: Path of each variant's file, ``dense`` first.
         cpus: Cores to pin to; empty leaves the agent free.
@@ -98,19 +106,20 @@ def run(
         for name in pushed.models:
             say(f"{name}: counting instructions")
             instructions[name] = bench.count(name)
-    else:
+    elif not bench.emulated:
         for k in range(table.sessions):
             names = list(pushed.models)
             for name in names if k % 2 == 0 else names[::-1]:
                 say(f"{name}: process {k + 1} of {table.sessions}")
                 sessions[name].append(bench.time(name))
     energies = {}
-    if energy is not None and not transport.emulated:
+    if energy is not None and not bench.emulated:
         energies = measure_energy(bench, energy, pushed.models, say)
     measured, outputs = [], {}
     for name in pushed.models:
         say(f"{name}: kernels and outputs")
-        layers = bench.profile(name, originals[name])
+        can_profile = transport.board.agent.use == "native"
+        layers = bench.profile(name, originals[name]) if can_profile else ()
         outputs[name] = bench.infer(name, samples[name])
         peaks = [s.peak_memory_bytes for s in sessions[name] if s.peak_memory_bytes is not None]
         measured.append(
@@ -125,7 +134,8 @@ def run(
                 energy=energies.get(name),
             )
         )
-    return RunResult(facts, transport.emulated, tuple(measured)), outputs
+    reasons = (AFAR,) if bench.emulated and not transport.emulated else ()
+    return RunResult(facts, bench.emulated, tuple(measured), reasons), outputs
 
 
 class _Bench:
@@ -135,8 +145,9 @@ class _Bench:
         self.transport = transport
         self.pushed = pushed
         self.table = table
+        self.emulated = transport.emulated
         # One emulated inference of MobileNetV1 takes seconds where this machine takes 11 ms.
-        self.timeout_s = 600.0 if transport.emulated else 120.0
+        self.timeout_s = _EMULATED_TIMEOUT_S if self.emulated else 120.0
 
     def agent(self, *, count_instructions: bool = False) -> AgentSession:
         """A fresh agent."""
@@ -147,7 +158,7 @@ class _Bench:
         loaded = agent.load(
             self.pushed.runtime,
             self.pushed.models[name],
-            threads=1 if self.transport.emulated else self.table.threads,
+            threads=1 if self.emulated else self.table.threads,
             cpus=self.pushed.cpus,
             profile=profile,
             timeout_s=self.timeout_s,
@@ -155,9 +166,11 @@ class _Bench:
         return loaded.load_ns
 
     def facts(self) -> DeviceFacts:
-        """What the agent says about its device."""
+        """What the agent says about its device; to be asked first."""
         with self.agent() as agent:
             hello: Hello = agent.hello()
+        if hello.emulated:
+            self.emulated, self.timeout_s = True, _EMULATED_TIMEOUT_S
         return DeviceFacts(
             id=self.transport.device.name,
             cpu=hello.cpu,
