@@ -54,6 +54,11 @@ class Runtime:
     use: str
     version: str
 
+    @property
+    def has_xnnpack(self) -> bool:
+        """Whether it runs XNNPACK's kernels; the wheels of ``tflite-runtime`` for Arm hold none."""
+        return self.use == "litert"
+
 
 @dataclass(frozen=True)
 class Agent:

@@ -37,9 +37,10 @@ def measure(
     from edgeprune.run import Pushed, run
 
     measured = {variant.name: variant for variant in variants if variant.measured}
+    xnnpack = transport.board.runtime.has_xnnpack
     with progress.stage("verify"):
         wanted = {
-            name: comparison_of(name, variant.file.read_bytes(), variant.reference, done)
+            name: comparison_of(name, variant.file.read_bytes(), variant.reference, done, xnnpack)
             for name, variant in measured.items()
         }
     with progress.stage("push"):
@@ -68,13 +69,13 @@ def measure(
 
 
 def comparison_of(
-    name: str, tflite: bytes, reference: bytes, done: Compressed
+    name: str, tflite: bytes, reference: bytes, done: Compressed, xnnpack: bool = True
 ) -> verify.Comparison:
-    """What a variant's outputs must be."""
+    """What a variant's outputs must be; ``xnnpack``: whether the board runs XNNPACK."""
     samples = verify.sample_inputs(reference, done.data, done.recipe.verify.samples)
-    expected = verify.reference_outputs(reference, samples)
-    rounding = verify.rounding_of(reference, samples)
-    return verify.Comparison(name, tflite, reference, samples, expected, rounding)
+    expected = verify.reference_outputs(reference, samples, xnnpack=xnnpack)
+    rounding = verify.rounding_of(reference, samples, xnnpack=xnnpack)
+    return verify.Comparison(name, tflite, reference, samples, expected, rounding, xnnpack)
 
 
 def infer_once(
