@@ -11,6 +11,7 @@ from edgeprune import graph
 from edgeprune.artifacts import Array, Samples
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import quiet
+from edgeprune.verify.parity import real_values
 
 
 class HostModel:
@@ -84,9 +85,9 @@ def rounding_of(tflite: bytes, samples: Samples, *, xnnpack: bool = True) -> lis
         xnnpack: Whether the board runs XNNPACK.
 
     Returns:
-        One number an output: the largest difference between the host's built-in kernels and
-        XNNPACK's. 0.0 for integer networks on XNNPACK, where built-in kernels are no second
-        opinion, and where the two differ by what is no number.
+        One number an output, in the units that it stands for: the largest difference between the
+        host's built-in kernels and XNNPACK's. 0.0 for integer networks on XNNPACK, where built-in
+        kernels are no second opinion, and where the two differ by what is no number.
 
     Raises:
         ModelError: The host cannot run the model.
@@ -100,6 +101,7 @@ def rounding_of(tflite: bytes, samples: Samples, *, xnnpack: bool = True) -> lis
     worst = np.zeros(count)
     for sample in samples:
         for k, (ours, theirs) in enumerate(zip(built_in(sample), fast(sample), strict=True)):
-            gap = np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(initial=0.0)
+            tensor = built_in.output_tensors[k]
+            gap = np.abs(real_values(ours, tensor) - real_values(theirs, tensor)).max(initial=0.0)
             worst[k] = max(worst[k], gap)
     return [float(gap) if np.isfinite(gap) else 0.0 for gap in worst]

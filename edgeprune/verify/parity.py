@@ -188,7 +188,7 @@ def is_right(found: Array, expected: Array, tensor: graph.Tensor) -> bool:
 
 
 def real_values(values: Array, tensor: graph.Tensor) -> Array:
-    """Values in the units that a quantized tensor stands for, as float64."""
+    """Values in the units that a quantized tensor stands for, as float64; others as they are."""
     quantization = tensor.quantization
     if values.dtype.kind in "iu" and quantization is not None and quantization.scale is not None:
         if len(quantization.scale):
