@@ -112,6 +112,10 @@ def _time(agent: Agent, request: Request, blob: bytes) -> Answer:
     return dict(timing, peak_memory_bytes=facts.peak_memory_bytes()), b""
 
 
+def _memory(agent: Agent, request: Request, blob: bytes) -> Answer:
+    return {"peak_memory_bytes": facts.peak_memory_bytes()}, b""
+
+
 def _profile(agent: Agent, request: Request, blob: bytes) -> Answer:
     raise Refusal(_NO_PROFILE)
 
@@ -151,6 +155,7 @@ COMMANDS = {
     ),
     "infer": Command(_infer, {"samples": int}, takes_blob=True, needs_model=True),
     "time": Command(_time, {"warmup": int, "runs": int, "max_ns": int}, needs_model=True),
+    "memory": Command(_memory),
     "profile": Command(_profile, {"runs": int}, needs_model=True),
     "unpack": Command(_unpack, {"packed": str, "target": str, "max_bytes": int}),
     "clock": Command(_clock),

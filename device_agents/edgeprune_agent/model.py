@@ -54,8 +54,8 @@ class Model:
             self._interpreter.allocate_tensors()
             self.inputs = [Tensor(d) for d in self._interpreter.get_input_details()]
             self.outputs = [Tensor(d) for d in self._interpreter.get_output_details()]
-        except (ValueError, RuntimeError, TypeError) as error:
-            raise Refusal(f"model {path}: {error}") from error
+        except (ValueError, RuntimeError, TypeError, SystemError) as error:
+            raise Refusal(f"model {path}: {error}") from error  # SystemError: a numpy that is alien
         self.input_bytes = sum(tensor.bytes for tensor in self.inputs)
         self.output_bytes = sum(tensor.bytes for tensor in self.outputs)
         self._first_ns = 0

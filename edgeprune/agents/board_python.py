@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import email
 import json
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from edgeprune import paths
 from edgeprune.agents.download import download_wheel
@@ -17,6 +24,7 @@ PACKAGE = "tflite-runtime"
 _OLDEST_PYTHON = (3, 7)  # what device_agents/edgeprune_agent is written for
 _NEWEST_PYTHON = (3, 11)  # the last that tflite-runtime has a wheel for
 _OLDEST_GLIBC = 17  # 2.17: below it no manylinux tag names a version. Source: PEP 600
+_FIRST_FOREIGN_NUMPY = Version("2")  # tflite-runtime 2.14.0 with numpy 2 ends in a SystemError
 _BITS = {"armv7l": 32}
 _MACHINES = {"armv7l": ("armv7l", "armv8l", "aarch64")}  # a 64-bit kernel may be below
 _NOT_FOUND = (126, 127)
@@ -95,9 +103,15 @@ def _checked(said: dict[str, Any], isa: str, where: str) -> BoardPython:
     libc, _, glibc = str(said["glibc"]).partition(" ")
     if libc != "glibc" or not glibc.startswith("2."):
         raise DeviceError(f"{where} has no glibc 2, which {PACKAGE} needs: use another image")
-    if not said["numpy"]:
+    numpy = str(said["numpy"])
+    if not numpy:
         raise DeviceError(f"{where} has no numpy for its {name}: sudo apt install python3-numpy")
-    return BoardPython(version, int(glibc.split(".")[1]), str(said["numpy"]))
+    if Version(numpy) >= _FIRST_FOREIGN_NUMPY:
+        raise DeviceError(
+            f"{where} has numpy {numpy}, and {PACKAGE} is built for numpy 1: put the "
+            "system's own in its place: pip uninstall numpy; sudo apt install python3-numpy"
+        )
+    return BoardPython(version, int(glibc.split(".")[1]), numpy)
 
 
 def wheel(isa: str, newest: str, python: BoardPython) -> RuntimeLibrary:
@@ -112,23 +126,45 @@ def wheel(isa: str, newest: str, python: BoardPython) -> RuntimeLibrary:
         DeviceError: There is none, or it cannot be fetched; nothing half-written is left.
     """
     version = "{}.{}".format(*python.version)
-    folder = (
-        paths.cache_folder()
-        / "runtimes"
-        / f"{isa}-{PACKAGE}-{newest}-python{version}-glibc2.{python.glibc}"
-    )
+    key = f"{isa}-{PACKAGE}-{newest}-python{version}-glibc2.{python.glibc}-numpy{python.numpy}"
+    folder = paths.cache_folder() / "runtimes" / key
     if not list(folder.glob("*.whl")):
-        platforms = [
-            f"manylinux_2_{minor}_{isa}" for minor in range(python.glibc, _OLDEST_GLIBC - 1, -1)
-        ]
-        where = (
-            f"{PACKAGE}, at most {newest}, for Python {version} and glibc 2.{python.glibc} on "
-            f"{isa} cannot be fetched"
-        )
         with paths.aside(folder) as aside:
-            found = download_wheel(
-                f"{PACKAGE}<={newest}", [*platforms, f"manylinux2014_{isa}"], version, aside, where
-            )
+            found = _fetch(isa, newest, python, aside)
             found.replace(folder / found.name)
     (file,) = folder.glob("*.whl")
-    return RuntimeLibrary(file, file.name.split("-")[1], sha256_of(file), PACKAGE)
+    return RuntimeLibrary(file, _version_of(file), sha256_of(file), PACKAGE)
+
+
+def _fetch(isa: str, newest: str, python: BoardPython, aside: Path) -> Path:
+    """The newest wheel for Python and glibc, or an older one that the board's numpy suffices for.
+
+    The board's own numpy stays: no other one has a wheel for 32-bit Arm.
+    """
+    version = "{}.{}".format(*python.version)
+    minors = range(python.glibc, _OLDEST_GLIBC - 1, -1)
+    platforms = [*(f"manylinux_2_{minor}_{isa}" for minor in minors), f"manylinux2014_{isa}"]
+    where = (
+        f"{PACKAGE}, at most {newest}, for Python {version}, glibc 2.{python.glibc} and numpy "
+        f"{python.numpy} on {isa} cannot be fetched"
+    )
+    bound = f"<={newest}"
+    while True:
+        found = download_wheel(f"{PACKAGE}{bound}", platforms, version, aside, where)
+        if _numpy_of(found).contains(python.numpy):
+            return found
+        bound = f"<{_version_of(found)}"
+        found.unlink()
+
+
+def _version_of(wheel: Path) -> str:
+    return wheel.name.split("-")[1]
+
+
+def _numpy_of(wheel: Path) -> SpecifierSet:
+    """Versions of numpy that a wheel asks for."""
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = email.message_from_bytes(archive.read(name))
+    needs = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    return next((need.specifier for need in needs if need.name == "numpy"), SpecifierSet())

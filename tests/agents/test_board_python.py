@@ -56,6 +56,8 @@ def test_a_real_python_answers_and_is_refused_where_it_is_for_another_machine():
         ({"version": [3, 13]}, r"Python 3\.13, and .*: use an image"),
         ({"glibc": ""}, "no glibc 2"),
         ({"numpy": ""}, r"no numpy for its Python 3\.11: sudo apt install python3-numpy"),
+        ({"numpy": "2.1.0"}, r"numpy 2\.1\.0, and tflite-runtime is built for numpy 1"),
+        ({"numpy": "junk"}, "says nothing usable"),
         ({"version": None}, "says nothing usable"),
     ],
 )
@@ -81,16 +83,18 @@ def wheels(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path / "cache"))
-    for version, tag in (
-        ("2.5.0", "cp311-cp311-linux_armv7l"),
-        ("2.13.0", "cp311-cp311-manylinux2014_armv7l"),
-        ("2.14.0", "cp311-cp311-manylinux_2_34_armv7l"),
-        ("2.15.0", "cp311-cp311-manylinux2014_armv7l"),
-        ("2.11.0", "cp37-cp37m-manylinux2014_armv7l"),
+    for version, tag, numpy in (
+        ("2.5.0", "cp311-cp311-linux_armv7l", ">=1.12.1"),
+        ("2.12.0", "cp311-cp311-manylinux2014_armv7l", ">=1.19.2"),
+        ("2.13.0", "cp311-cp311-manylinux2014_armv7l", ">=1.21.2"),
+        ("2.14.0", "cp311-cp311-manylinux_2_34_armv7l", ">=1.23.2"),
+        ("2.15.0", "cp311-cp311-manylinux2014_armv7l", ">=1.23.2"),
+        ("2.11.0", "cp37-cp37m-manylinux2014_armv7l", ">=1.16.0"),
     ):
         info = f"tflite_runtime-{version}.dist-info"
         with zipfile.ZipFile(folder / f"tflite_runtime-{version}-{tag}.whl", "w") as archive:
             metadata = f"Metadata-Version: 2.1\nName: tflite-runtime\nVersion: {version}\n"
+            metadata += f"Requires-Dist: numpy ({numpy})\n"
             archive.writestr(f"{info}/METADATA", metadata)
             archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\n")
             archive.writestr(f"{info}/RECORD", "")
@@ -98,13 +102,19 @@ def wheels(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("python", "glibc", "version"),
-    [((3, 11), 36, "2.14.0"), ((3, 11), 34, "2.14.0"), ((3, 11), 31, "2.13.0")],
+    ("glibc", "numpy", "version"),
+    [
+        (36, "1.24.2", "2.14.0"),
+        (34, "1.24.2", "2.14.0"),
+        (31, "1.24.2", "2.13.0"),
+        (36, "1.21.5", "2.13.0"),
+        (36, "1.19.5", "2.12.0"),
+    ],
 )
-def test_the_newest_wheel_that_python_and_glibc_take_is_fetched_once(
-    wheels, monkeypatch, python, glibc, version
+def test_the_newest_wheel_that_glibc_and_numpy_will_do_for_is_fetched_once(
+    wheels, monkeypatch, glibc, numpy, version
 ):
-    board = BoardPython(python, glibc, "1.24.2")
+    board = BoardPython((3, 11), glibc, numpy)
     found = wheel("armv7l", "2.14.0", board)
     assert (found.name, found.version) == ("tflite-runtime", version)
     assert found.label == f"tflite-runtime {version} (sha256 {found.sha256[:12]})"
@@ -118,8 +128,10 @@ def test_the_oldest_python_gets_its_own_wheel(wheels):
 
 
 def test_a_python_without_a_wheel_is_one_line_and_leaves_nothing(wheels):
-    words = r"tflite-runtime, at most 2\.14\.0, for Python 3\.9 and glibc 2\.31 on armv7l cannot be"
+    words = r"at most 2\.14\.0, for Python 3\.9, glibc 2\.31 and numpy 1\.19 on armv7l cannot be"
     with pytest.raises(DeviceError, match=words) as caught:
         wheel("armv7l", "2.14.0", BoardPython((3, 9), 31, "1.19"))
+    with pytest.raises(DeviceError, match=r"numpy 1\.18\.0 on armv7l cannot be fetched"):
+        wheel("armv7l", "2.14.0", BoardPython((3, 11), 36, "1.18.0"))
     assert not re.search("\n", str(caught.value))
     assert not [name for _, _, files in os.walk(wheels) for name in files]

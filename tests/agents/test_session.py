@@ -165,7 +165,11 @@ def test_a_missing_model_or_runtime_is_named(agent, model):
 
 
 def test_the_runtimes_own_words_are_in_the_error(agent, model):
-    words = "Flatbuffer|model identifier" if agent_rig.is_python(agent) else "must have at least 7 bytes"
+    words = (
+        "Flatbuffer|model identifier"
+        if agent_rig.is_python(agent)
+        else "must have at least 7 bytes"
+    )
     with session(agent) as talk, pytest.raises(DeviceError, match=words):
         talk.load(library(agent), model(b"junk\n"))
 
