@@ -1,16 +1,17 @@
 """`edgeprune deploy` on a 32-bit Arm Debian with its own Python, emulated on this machine.
 
-    python benchmarks/armhf_chroot.py FOLDER [MODEL ...]
+    python benchmarks/armhf_chroot.py FOLDER [MODEL ...] [--suite bullseye]
 
 Needs root, and `apt-get install debootstrap qemu-user qemu-user-static openssh-server iproute2`.
 FOLDER keeps the chroot, which takes six minutes and 400 MB the first time, and a result for each
 model; remove a result to have it made anew. Without MODEL it deploys ../shared's keyword net and
 ResNet-8.
 
-The chroot is a board as edgeprune sees it: a real sshd whose sessions run there, Debian 12's own
-Python 3.11 and numpy, and no pip. Kernels and outputs are those of a 32-bit Arm processor; times
-are not, and are left out. Instructions of single inferences are counted apart, for a dense file and
-for the same file with its weights stored sparse.
+The chroot is a board as edgeprune sees it: a real sshd whose sessions run there, Debian's own Python
+and numpy (bookworm, the default: 3.11; bullseye: 3.9), and no pip. Kernels and outputs are those of
+a 32-bit Arm processor; times are not, and are left out. Instructions of single inferences are
+counted apart: for a dense net and the same net with its weights stored sparse, and for each file
+that was deployed.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ MAGIC = (
 """A 32-bit Arm program's first bytes. Source: QEMU, scripts/qemu-binfmt-conf.sh, arm."""
 
 RUNS = (1, 1, 101)
+RUNS_LARGE = (1, 1, 5)
 """Inferences of each process that is counted; the first one compiles Python's own files."""
 
 COUNTED = """
@@ -78,7 +80,7 @@ def register_qemu() -> None:
         (BINFMT / "register").write_text(f"{MAGIC}{qemu}:F")
 
 
-def make_chroot(folder: Path) -> tuple[Path, float]:
+def make_chroot(folder: Path, suite: str) -> tuple[Path, float]:
     """The chroot under ``folder``, and the seconds that making it took; 0 if it was there."""
     root = folder / "root"
     begun_s = time.monotonic()
@@ -86,7 +88,7 @@ def make_chroot(folder: Path) -> tuple[Path, float]:
         return root, 0.0
     folder.mkdir(parents=True, exist_ok=True)
     argv = ["debootstrap", "--variant=minbase", "--arch=armhf", "--foreign"]
-    argv += ["--include=python3,python3-numpy", "bookworm", str(root)]
+    argv += ["--include=python3,python3-numpy", suite, str(root)]
     # Without a mirror debootstrap takes its own.
     for sources in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
         lines = sources.read_text().splitlines()
@@ -120,8 +122,9 @@ def board_file(built: Rig, home: Path) -> None:
     trust_host_key(NAME, built.device.host_key())
 
 
-def instructions(root: Path, packages: Path, model: Path) -> int:
+def instructions(folder: Path, model: Path, lengths: tuple[int, ...] = RUNS) -> int:
     """Instructions of one inference: the difference of two run lengths."""
+    root, packages = folder / "root", folder / "packages"
     libraries = root / "usr/lib/arm-linux-gnueabihf"
     env = {
         "PYTHONHOME": str(root / "usr"),
@@ -130,7 +133,7 @@ def instructions(root: Path, packages: Path, model: Path) -> int:
     }
     blas = f"LD_LIBRARY_PATH={libraries / 'blas'}:{libraries / 'lapack'}"
     totals = []
-    for runs in RUNS:
+    for runs in lengths:
         with tempfile.TemporaryDirectory() as aside:
             count = Path(aside) / "count"
             argv = ["qemu-arm", "-L", str(root), "-E", blas]
@@ -138,16 +141,17 @@ def instructions(root: Path, packages: Path, model: Path) -> int:
             argv += ["-c", COUNTED, str(packages), str(model), str(runs)]
             subprocess.run(argv, check=True, env=env)
             totals.append(int(count.read_text()))
-    return (totals[-1] - totals[-2]) // (RUNS[-1] - RUNS[-2])
+    return (totals[-1] - totals[-2]) // (lengths[-1] - lengths[-2])
 
 
-def counted(built: Rig, root: Path, folder: Path) -> str:
+def counted(built: Rig, folder: Path) -> str:
     """A dense net beside the same with weights stored sparse, which XNNPACK would run sparse."""
     board = load_board(BOARD)
     device = Device(BOARD, NAME, host=built.device.address, user="root", key=str(built.key))
     with Ssh(board, device) as way:
         library = wheel(board.cpu.isa, board.runtime.version, ask_python(way))
     packages = folder / "packages"
+    shutil.rmtree(packages, ignore_errors=True)
     shutil.unpack_archive(library.path, packages, "zip")
     symbols = subprocess.run(
         ["nm", *packages.glob("tflite_runtime/*.so")], capture_output=True, text=True, check=True
@@ -158,7 +162,7 @@ def counted(built: Rig, root: Path, folder: Path) -> str:
     counts = {}
     for name, content in files.items():
         (folder / f"{name}.tflite").write_bytes(content)
-        counts[name] = instructions(root, packages, folder / f"{name}.tflite")
+        counts[name] = instructions(folder, folder / f"{name}.tflite")
     return (
         f"{library.label}: {len(functions)} of {len(symbols):,} symbols are XNNPACK's; "
         f"instructions of an inference: {counts['dense']:,} dense, {counts['sparse']:,} with the "
@@ -175,15 +179,17 @@ def deployed(model: Path, folder: Path) -> dict[str, object]:
     return dict(json.loads((target / "result.json").read_text()))
 
 
-def told(result: dict[str, object]) -> str:
-    """A result in a few lines."""
+def told(result: dict[str, object], model: Path, folder: Path) -> str:
+    """A result in a few lines, with what an inference of each file takes."""
     lines = []
     for variant in result["variants"]:  # type: ignore[attr-defined]
         parity = variant["parity"] or {}
+        file = folder / f"result-{model.stem}" / variant["file"]
         lines.append(
             f"  {variant['name']:<18}{variant['bytes']:>9,} bytes, latency "
             f"{variant['latency_us']}, largest difference {parity.get('max_abs_diff')}, same "
-            f"class {parity.get('argmax_agreement')}, kernels {variant['sparse_layers_run']}"
+            f"class {parity.get('argmax_agreement')}, kernels {variant['sparse_layers_run']}, "
+            f"{instructions(folder, file, RUNS_LARGE):,} instructions (emulated)"
         )
     return "\n".join([*lines, f"  {result['device']}", f"  {result['validity']}"])
 
@@ -193,10 +199,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("models", type=Path, nargs="*")
+    parser.add_argument("--suite", default="bookworm")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     register_qemu()
-    root, took_s = make_chroot(folder)
+    root, took_s = make_chroot(folder, arguments.suite)
     print(f"chroot: {took_s:.0f} s", flush=True)
     home = folder / "home"
     os.environ["EDGEPRUNE_HOME"] = str(home)
@@ -204,11 +211,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as aside, rig(Path(aside)) as built:
         put_in_chroot(built, root)
         board_file(built, home)
-        print(counted(built, root, folder), flush=True)
+        print(counted(built, folder), flush=True)
         for model in models:
             begun_s = time.monotonic()
             result = deployed(model.resolve(), folder)
-            print(f"{model.name}: {time.monotonic() - begun_s:.0f} s, emulated\n{told(result)}")
+            print(f"{model.name}: {time.monotonic() - begun_s:.0f} s, emulated")
+            print(told(result, model, folder), flush=True)
 
 
 if __name__ == "__main__":

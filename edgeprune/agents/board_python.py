@@ -21,6 +21,12 @@ from edgeprune.transports.base import Transport
 
 PACKAGE = "tflite-runtime"
 
+_UNFIT = "!=2.12.0"
+"""Built with another compiler: it wants a C++ library that is newer than glibc 2.31's systems have.
+
+Source: its own undefined symbols, GLIBCXX_3.4.29, in the wheels for armv7l.
+"""
+
 _OLDEST_PYTHON = (3, 7)  # what device_agents/edgeprune_agent is written for
 _NEWEST_PYTHON = (3, 11)  # the last that tflite-runtime has a wheel for
 _OLDEST_GLIBC = 17  # 2.17: below it no manylinux tag names a version. Source: PEP 600
@@ -150,7 +156,7 @@ def _fetch(isa: str, newest: str, python: BoardPython, aside: Path) -> Path:
     )
     bound = f"<={newest}"
     while True:
-        found = download_wheel(f"{PACKAGE}{bound}", platforms, version, aside, where)
+        found = download_wheel(f"{PACKAGE}{bound},{_UNFIT}", platforms, version, aside, where)
         if _numpy_of(found).contains(python.numpy):
             return found
         bound = f"<{_version_of(found)}"

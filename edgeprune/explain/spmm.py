@@ -32,10 +32,10 @@ MICROKERNELS: dict[str, dict[int, str]] = {
 
 A name says: pixels a tile, ``x``, output channels a block, ``__``, instructions.
 
-XNNPACK has kernels for 32-bit Arm too, but no runtime for it holds XNNPACK: the wheels of
-tflite-runtime 2.11, 2.13 and 2.14 for armv7l have not one function of it among their 15,000
-symbols, and a file whose weights are stored sparse takes as many instructions there as the dense
-one (``benchmarks/armhf_chroot.py``).
+XNNPACK has kernels for 32-bit Arm too, but no runtime that fits it holds XNNPACK: the wheels of
+tflite-runtime 2.9.1 to 2.14.0 for armv7l have not one function of it among their 15,000 symbols
+(but 2.12.0, which boards cannot load), and in 2.14.0 a file whose weights are stored sparse takes
+as many instructions as the dense one (``benchmarks/armhf_chroot.py``).
 """
 
 

@@ -85,6 +85,7 @@ def wheels(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path / "cache"))
     for version, tag, numpy in (
         ("2.5.0", "cp311-cp311-linux_armv7l", ">=1.12.1"),
+        ("2.11.0", "cp311-cp311-manylinux2014_armv7l", ">=1.19.2"),
         ("2.12.0", "cp311-cp311-manylinux2014_armv7l", ">=1.19.2"),
         ("2.13.0", "cp311-cp311-manylinux2014_armv7l", ">=1.21.2"),
         ("2.14.0", "cp311-cp311-manylinux_2_34_armv7l", ">=1.23.2"),
@@ -108,7 +109,7 @@ def wheels(tmp_path, monkeypatch):
         (34, "1.24.2", "2.14.0"),
         (31, "1.24.2", "2.13.0"),
         (36, "1.21.5", "2.13.0"),
-        (36, "1.19.5", "2.12.0"),
+        (36, "1.19.5", "2.11.0"),  # 2.12.0 fits no board
     ],
 )
 def test_the_newest_wheel_that_glibc_and_numpy_will_do_for_is_fetched_once(
