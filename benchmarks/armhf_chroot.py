@@ -7,11 +7,11 @@ FOLDER keeps the chroot, which takes six minutes and 400 MB the first time, and 
 model; remove a result to have it made anew. Without MODEL it deploys ../shared's keyword net and
 ResNet-8.
 
-The chroot is a board as edgeprune sees it: a real sshd whose sessions run there, Debian's own Python
-and numpy (bookworm, the default: 3.11; bullseye: 3.9), and no pip. Kernels and outputs are those of
-a 32-bit Arm processor; times are not, and are left out. Instructions of single inferences are
-counted apart: for a dense net and the same net with its weights stored sparse, and for each file
-that was deployed.
+The chroot is a board as edgeprune sees it: a real sshd whose sessions run there, Debian's own
+Python and numpy (bookworm, the default: 3.11; bullseye: 3.9), and no pip. Kernels and outputs are
+those of a 32-bit Arm processor; times are not, and are left out. Instructions of single inferences
+are counted apart: for a dense net and the same net with its weights stored sparse, and for each
+file that was deployed.
 """
 
 from __future__ import annotations
