@@ -173,7 +173,7 @@ class _Bench:
             self.emulated, self.timeout_s = True, _EMULATED_TIMEOUT_S
         return DeviceFacts(
             id=self.transport.device.name,
-            cpu=hello.cpu,
+            cpu=f"{hello.cpu} emulating {hello.machine}" if hello.emulated else hello.cpu,
             os=hello.os,
             agent_version=hello.agent_version,
             runtime_version=self.pushed.runtime_version,

@@ -131,6 +131,7 @@ def test_a_device_that_its_agent_knows_to_be_emulated_gives_no_times(tmp_path):
     result = measure_in_python(agent, tmp_path, nets.eligible())
     [item] = result.measured
     assert result.emulated and item.sessions == () and item.instructions is None
+    assert " emulating " in result.device.cpu
     assert len(result.reasons) == 1 and "is emulated, told by its agent" in result.reasons[0]
 
 
