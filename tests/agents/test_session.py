@@ -106,6 +106,7 @@ def test_timing_stops_at_its_time_limit(agent, model):
         talk.load(library(agent), model(agent_rig.small_net()))
         timing = talk.time(warmup=0, runs=1_000_000, max_s=0.2)
     assert 0 < len(timing.latency_ns) < 1_000_000
+    assert timing.first_ns > 0  # also without a warm-up
     total = sum(timing.latency_ns)
     assert total - timing.latency_ns[-1] < 0.2e9  # it did not begin another after the limit
 

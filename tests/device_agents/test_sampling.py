@@ -64,6 +64,18 @@ def test_a_command_that_fails_or_is_slow_leaves_samples_out(agent, tmp_path):
     assert 2 <= len(rows) <= 5 and rows[0].texts == ("1",)
 
 
+def test_samples_that_were_missed_are_not_made_up_for(agent, tmp_path):
+    slow_once = f"[ -e {tmp_path}/done ] || {{ touch {tmp_path}/done; sleep 0.6; }}; echo 1"
+    with agent_rig.session(agent) as session:
+        sampler = AgentSampler(session)
+        begin_s = session.clock_s()
+        sampler.start([], slow_once, 0.05)
+        time.sleep(1.0)
+        rows = sampler.stop()
+        took_s = session.clock_s() - begin_s
+    assert 2 <= len(rows) <= (took_s - 0.6) / 0.05 + 3
+
+
 def test_the_command_does_not_eat_requests(agent):
     with agent_rig.session(agent) as session:
         session.sample_start([], "cat", 0.01)
