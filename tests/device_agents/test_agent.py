@@ -210,6 +210,17 @@ def test_a_blob_that_does_not_hold_the_samples_is_refused(agent, tmp_path, sampl
     assert child.close(5) == 0
 
 
+def test_a_load_that_fails_frees_the_former_model(agent, tmp_path):
+    (tmp_path / "model.tflite").write_bytes(agent_rig.unknown_batch())
+    child = agent_rig.start(agent)
+    for name, succeeds in (("model.tflite", True), ("absent", False)):
+        request = json.dumps(load_request(agent, tmp_path / name)).encode()
+        assert ask(child, request)["ok"] is succeeds
+    run = b'{"id":2,"cmd":"time","warmup":0,"runs":1,"max_ns":0}'
+    assert ask(child, run)["error"] == "no model is loaded"
+    assert child.close(5) == 0
+
+
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=150))
 @settings(max_examples=200)
 def test_any_text_is_decoded_as_python_encodes_it(talker, text):
