@@ -13,6 +13,15 @@ from edgeprune.tables import read_table, read_toml
 
 KINDS = ("host", "linux", "android", "emulated")
 
+AGENTS = {"native": "litert", "python": "tflite-runtime"}
+"""Our programs on boards, each with the runtime that it opens.
+
+``native`` is the C program in ``device_agents`` with the library of the ``ai-edge-litert`` wheel,
+``python`` the package ``device_agents/edgeprune_agent`` with the wheel of ``tflite-runtime``.
+"""
+
+RUNTIMES = tuple(AGENTS.values())
+
 
 @dataclass(frozen=True)
 class Cpu:
@@ -20,7 +29,7 @@ class Cpu:
 
     Attributes:
         core: The maker's spelling, lower case: ``cortex-a72``; ``host`` where it is detected.
-        isa: ``aarch64``, ``x86_64``, or ``host`` where it is detected.
+        isa: ``aarch64``, ``armv7l``, ``x86_64``, or ``host`` where it is detected.
         features: Features that choose kernels, spelt as Linux does: ``asimd``, ``asimddp``.
         cores: Number of them; absent where it is detected.
         clock_hz: Highest clock; absent where it is detected or means nothing.
@@ -38,12 +47,17 @@ class Runtime:
     """The inference runtime that runs on the board.
 
     Attributes:
-        use: ``litert``: the official library out of the ``ai-edge-litert`` wheel.
-        version: The wheel's version.
+        use: One of :data:`RUNTIMES`.
+        version: The wheel's version; of ``tflite-runtime``, the newest that is taken.
     """
 
     use: str
     version: str
+
+    @property
+    def has_xnnpack(self) -> bool:
+        """Whether it runs XNNPACK's kernels; the wheels of ``tflite-runtime`` for Arm hold none."""
+        return self.use == "litert"
 
 
 @dataclass(frozen=True)
@@ -51,8 +65,9 @@ class Agent:
     """Our program on the board.
 
     Attributes:
-        use: ``native``: the C agent in ``device_agents``.
-        target: Compiler target: ``aarch64-linux-gnu``, or ``host``.
+        use: One of :data:`AGENTS`.
+        target: Compiler target: ``aarch64-linux-gnu``, or ``host``; for the agent in Python, what
+            the board's own Python is called: ``python3``.
     """
 
     use: str
@@ -176,6 +191,12 @@ def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:
         wrong.append(f"name {board.name!r} must equal the file's stem {stem!r}")
     if board.kind not in KINDS:
         wrong.append(f"kind {board.kind!r} must be one of {', '.join(KINDS)}")
+    if AGENTS.get(board.agent.use) != board.runtime.use:
+        pairs = ", ".join(f"{agent} with {runtime}" for agent, runtime in AGENTS.items())
+        wrong.append(
+            f"agent.use {board.agent.use!r} with runtime.use {board.runtime.use!r} must be one "
+            f"of {pairs}"
+        )
     numbers = {"cpu.cores": board.cpu.cores, "cpu.clock_hz": board.cpu.clock_hz}
     if board.memory is not None:
         numbers["memory.ram_bytes"] = board.memory.ram_bytes

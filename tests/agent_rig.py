@@ -1,10 +1,12 @@
-"""Models, and agents compiled in two ways, for the tests that talk to a real agent."""
+"""Models, and agents of every kind, for the tests that talk to a real agent."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
+from pathlib import Path
 
+import ai_edge_litert
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from nets import TYPES, Net
@@ -18,6 +20,21 @@ VERSION = "2.3.0"
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 C11 = ("-std=c11", "-D_POSIX_C_SOURCE=200809L")
+
+
+NATIVE = ("plain", "sanitized")
+KINDS = (*NATIVE, "python")
+
+
+def agent(kind, folder):
+    """An agent of one of :data:`KINDS`."""
+    if kind == "python":
+        return build.python_agent()
+    return build.agent("host") if kind == "plain" else sanitized_agent(folder)
+
+
+def is_python(agent):
+    return agent.suffix == ".pyz"
 
 
 def sanitized_agent(folder):
@@ -51,7 +68,10 @@ def session(agent):
     assert code == 0, child.last_words()
 
 
-def library():
+def library(agent=None):
+    """The runtime for a native agent, or what the one in Python imports on this machine."""
+    if agent is not None and is_python(agent):
+        return str(Path(ai_edge_litert.__file__).parents[1])
     return str(runtime.library("host", VERSION).path)
 
 

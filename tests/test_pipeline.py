@@ -86,8 +86,8 @@ def test_wrong_outputs_on_the_board_end_in_exit_code_1_with_nothing_written(fold
 
 
 def test_parity_that_fails_names_variant_and_difference(folder, monkeypatch):
-    def off_by_some(tflite, samples):
-        return [[o + np.float32(0.01) for o in row] for row in expected(tflite, samples)]
+    def off_by_some(tflite, samples, **rest):
+        return [[o + np.float32(0.01) for o in row] for row in expected(tflite, samples, **rest)]
 
     expected = verify.reference_outputs
     monkeypatch.setattr(verify, "reference_outputs", off_by_some)

@@ -25,6 +25,7 @@ class Hello:
         cores: Cores that are online.
         features: CPU features that the kernel reports.
         pid: The agent's process on the device.
+        emulated: The agent knows that the device is emulated; the native one cannot tell.
     """
 
     agent_version: str
@@ -34,6 +35,7 @@ class Hello:
     cores: int
     features: tuple[str, ...]
     pid: int
+    emulated: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
-"""Compiles the native agent out of ``device_agents``."""
+"""Makes the agents out of ``device_agents``: compiles the native one, packs the one in Python."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import zipfile
 from pathlib import Path
 
 from edgeprune import paths
@@ -30,3 +33,33 @@ def agent(target: str) -> Path:
     # first would add or leave out some 600 instructions, and a count should repeat.
     flags = ("-D_POSIX_C_SOURCE=200809L", "-Wl,-z,now", "-s", "-ldl", "-lpthread")
     return compile_c("edgeprune-agent", agent_sources(), flags, target)
+
+
+_PYTHON_PACKAGE = "edgeprune_agent"
+_PYTHON_START = f"from {_PYTHON_PACKAGE}.__main__ import main\n\nmain()\n"
+_SHEBANG = b"#!/usr/bin/env python3\n"
+
+
+def python_agent() -> Path:
+    """The agent in Python as one file that a board's ``python3`` runs, unless the cache has it.
+
+    Raises:
+        DeviceError: The cache cannot be written.
+    """
+    sources = sorted((paths.shipped("device_agents") / _PYTHON_PACKAGE).glob("*.py"))
+    texts = {f"{_PYTHON_PACKAGE}/{path.name}": path.read_bytes() for path in sources}
+    texts["__main__.py"] = _PYTHON_START.encode()
+    digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:24]
+    built = paths.cache_folder() / "agents" / digest / "edgeprune-agent.pyz"
+    if built.is_file():
+        return built
+    with paths.aside(built.parent) as aside:
+        made = aside / built.name
+        with made.open("wb") as file:
+            file.write(_SHEBANG)
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, text in texts.items():  # with a fixed date: the same bytes each time
+                    archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+        made.chmod(0o755)
+        os.replace(made, built)
+    return built

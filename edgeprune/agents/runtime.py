@@ -7,19 +7,17 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
-import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune import paths
-from edgeprune.errors import DeviceError, DeviceTimeout
-from edgeprune.pipes import run_to_end
+from edgeprune.agents.download import download_wheel
+from edgeprune.errors import DeviceError
 from edgeprune.zig import GLIBC, host_isa
 
 _PACKAGE = "ai-edge-litert"
 _LIBRARY = "libLiteRt.so"
-_DOWNLOAD_TIMEOUT_S = 600.0
 _PYTHON = "3.11"  # any Python that has a wheel does: the library inside is the same
 
 
@@ -28,14 +26,21 @@ class RuntimeLibrary:
     """A runtime library on the host.
 
     Attributes:
-        path: The file.
-        version: Version of the ``ai-edge-litert`` wheel that it is from.
+        path: The file: ``libLiteRt.so``, or a whole wheel for the agent in Python.
+        version: Version of the wheel that it is from.
         sha256: Hex digest of the file.
+        name: What the version is one of.
     """
 
     path: Path
     version: str
     sha256: str
+    name: str = "LiteRT"
+
+    @property
+    def label(self) -> str:
+        """Its name, version and digest, for reports."""
+        return f"{self.name} {self.version} (sha256 {self.sha256[:12]})"
 
 
 def library(isa: str, version: str) -> RuntimeLibrary:
@@ -52,7 +57,7 @@ def library(isa: str, version: str) -> RuntimeLibrary:
     path = _installed(isa, version) or _cached(isa, version)
     if not path.is_file():
         _fetch(isa, version, path)
-    return RuntimeLibrary(path, version, _sha256(path))
+    return RuntimeLibrary(path, version, sha256_of(path))
 
 
 def _cached(isa: str, version: str) -> Path:
@@ -73,37 +78,25 @@ def _installed(isa: str, version: str) -> Path | None:
 def _fetch(isa: str, version: str, path: Path) -> None:
     platform = f"manylinux_{GLIBC.replace('.', '_')}_{isa}"
     with paths.aside(path.parent) as aside:
-        argv = [
-            *(sys.executable, "-m", "pip", "download", f"{_PACKAGE}=={version}", "--no-deps"),
-            *("--platform", platform, "--only-binary", ":all:", "--python-version", _PYTHON),
-            *("--dest", str(aside), "--disable-pip-version-check", "--quiet", "--no-input"),
-        ]
         where = f"the runtime {_PACKAGE} {version} for {platform} cannot be fetched"
-        try:
-            status, _, errors = run_to_end(argv, _DOWNLOAD_TIMEOUT_S)
-        except DeviceTimeout as error:
-            raise DeviceTimeout(f"{where}: {error}") from error
-        if status != 0:
-            lines = [line for line in errors.splitlines() if line.startswith("ERROR")]
-            reason = lines[-1] if lines else errors.strip()[-300:]
-            raise DeviceError(f"{where}: {reason}")
-        os.replace(_extract(aside, where), path)
+        wheel = download_wheel(f"{_PACKAGE}=={version}", [platform], _PYTHON, aside, where)
+        os.replace(_extract(wheel, where), path)
 
 
-def _extract(folder: Path, where: str) -> Path:
-    """Takes the library alone out of the wheel in ``folder``."""
-    extracted = folder / _LIBRARY
+def _extract(wheel: Path, where: str) -> Path:
+    """Takes the library alone out of a wheel."""
+    extracted = wheel.with_name(_LIBRARY)
     try:
-        (wheel,) = folder.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             inside = f"{_PACKAGE.replace('-', '_')}/{_LIBRARY}"
             with archive.open(inside) as source, extracted.open("wb") as target:
                 shutil.copyfileobj(source, target)
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (KeyError, zipfile.BadZipFile) as error:
         raise DeviceError(f"{where}: the wheel holds no {_LIBRARY} ({error})") from error
     return extracted
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file, as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

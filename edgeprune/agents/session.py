@@ -84,6 +84,7 @@ class AgentSession:
                 cores=int(answer["cores"]),
                 features=tuple(answer["features"]),
                 pid=int(answer["pid"]),
+                emulated=answer.get("emulated") is True,
             )
 
     def load(
@@ -101,7 +102,7 @@ class AgentSession:
         Both paths are the device's. The first load decides on the runtime of the process.
 
         Args:
-            runtime: Path of ``libLiteRt.so``.
+            runtime: Path of ``libLiteRt.so``; for the agent in Python, of a wheel.
             model: Path of the ``.tflite`` file.
             threads: Threads of XNNPACK.
             cpus: Cores to pin the process to; empty leaves it free.

@@ -40,6 +40,7 @@ def _features(board: Board) -> str:
     if not board.cpu.features:
         return ""
     words = {
+        "neon": "SIMD",  # as 32-bit Arm has it
         "asimd": "SIMD",
         "asimdhp": "half precision",
         "asimddp": "int8 dot product",

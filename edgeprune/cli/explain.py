@@ -49,6 +49,7 @@ def explain(
     """
     from edgeprune.board import load_board, resolved_cpu
     from edgeprune.explain import explain as plan_of
+    from edgeprune.explain.releases import LATEST
     from edgeprune.pipeline import float_tflite
     from edgeprune.recipe import with_channels
     from edgeprune.report.forecast import print_forecast, print_grid
@@ -64,7 +65,7 @@ def explain(
         )
     kind = load_board(board)
     cpu = resolved_cpu(kind.cpu)
-    release = release or kind.runtime.version
+    release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
     tflite = float_tflite(model, **loading)
     stored = plan_of(tflite, cpu, release=release)
     is_armed = bool(stored.sparse or stored.wrong)

@@ -26,12 +26,16 @@ MICROKERNELS: dict[str, dict[int, str]] = {
         2: "32x2__aarch64_neonfma",
         4: "32x4__aarch64_neonfma",
     },
-    "armv7l": {1: "32x1__neon", 2: "8x2__scalar", 4: "8x4__scalar"},
     "x86_64": {1: "32x1__sse", 2: "8x2__scalar", 4: "8x4__scalar"},
 }
 """Instruction set to block to the kernel ``xnn_f32_spmm_minmax_ukernel_<name>``.
 
 A name says: pixels a tile, ``x``, output channels a block, ``__``, instructions.
+
+XNNPACK has kernels for 32-bit Arm too, but no runtime that fits it holds XNNPACK: the wheels of
+tflite-runtime 2.9.1 to 2.14.0 for armv7l have not one function of it among their 15,000 symbols
+(but 2.12.0, which boards cannot load), and in 2.14.0 a file whose weights are stored sparse takes
+as many instructions as the dense one (``benchmarks/armhf_chroot.py``).
 """
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from rich.console import Console
 
 from edgeprune import graph, recipe, verify
-from edgeprune.agents import build, runtime
 from edgeprune.artifacts import LayerShare
 from edgeprune.bench import choose_device, choose_meters, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
@@ -69,7 +68,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         EdgepruneError: See :mod:`edgeprune.errors`; nothing is left behind.
     """
     from edgeprune.load.sniff import sniff
-    from edgeprune.push.programs import needed_libraries
+    from edgeprune.push.programs import needed_programs
     from edgeprune.report import history
     from edgeprune.report.folder import output_folder
     from edgeprune.run import check_meters
@@ -84,9 +83,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         # What may fail for lack of a device, a network or a compiler fails before any training.
         with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device) as way:
             check_meters(energy, way)
-            agent = build.agent(board.agent.target)
-            library = runtime.library(board.cpu.isa, board.runtime.version)
-            needed_libraries(board)
+            agent, library = needed_programs(way)
         done = compress_within_limit(request, resolved_cpu(board.cpu), progress)
         variants = _write_variants(done, folder)
         with TRANSPORTS.get(board.transport.use)(board, device) as transport:
@@ -108,13 +105,13 @@ def _outcome(
     folder: Path,
 ) -> Outcome:
     """The result with its notes, not yet written."""
-    from edgeprune.report.notes import notes, rewrite_notes
+    from edgeprune.report.notes import board_notes, notes, rewrite_notes
     from edgeprune.report.result import build_result
 
     has_data = done.data is not None
     recipe_table = dataclasses.asdict(done.recipe)
     lines = notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data)
-    lines += done.notes + rewrite_notes(done.rewritten)
+    lines += done.notes + rewrite_notes(done.rewritten) + board_notes(load_board(request.board))
     document = build_result(
         done.loaded.source, request.board, recipe_table, found, variants, done.scores, folder
     )

@@ -38,9 +38,10 @@ def measure(
     from edgeprune.run import Pushed, run
 
     measured = {variant.name: variant for variant in variants if variant.measured}
+    xnnpack = transport.board.runtime.has_xnnpack
     with progress.stage("verify"):
         wanted = {
-            name: comparison_of(name, variant.file.read_bytes(), variant.reference, done)
+            name: comparison_of(name, variant.file.read_bytes(), variant.reference, done, xnnpack)
             for name, variant in measured.items()
         }
     with progress.stage("push"):
@@ -51,7 +52,7 @@ def measure(
         pushed = Pushed(
             agent=agent_path,
             runtime=runtime_path,
-            runtime_version=f"LiteRT {library.version} (sha256 {library.sha256[:12]})",
+            runtime_version=library.label,
             models={name: item.path for name, item in zip(measured, models, strict=True)},
             cpus=transport.device.cpus,
             packed_bytes={
@@ -74,13 +75,13 @@ def measure(
 
 
 def comparison_of(
-    name: str, tflite: bytes, reference: bytes, done: Compressed
+    name: str, tflite: bytes, reference: bytes, done: Compressed, xnnpack: bool = True
 ) -> verify.Comparison:
-    """What a variant's outputs must be."""
+    """What a variant's outputs must be; ``xnnpack``: whether the board runs XNNPACK."""
     samples = verify.sample_inputs(reference, done.data, done.recipe.verify.samples)
-    expected = verify.reference_outputs(reference, samples)
-    rounding = verify.rounding_of(reference, samples)
-    return verify.Comparison(name, tflite, reference, samples, expected, rounding)
+    expected = verify.reference_outputs(reference, samples, xnnpack=xnnpack)
+    rounding = verify.rounding_of(reference, samples, xnnpack=xnnpack)
+    return verify.Comparison(name, tflite, reference, samples, expected, rounding, xnnpack)
 
 
 def infer_once(

@@ -45,7 +45,7 @@ def push_models(
         EdgepruneError: As ``push`` does.
         DeviceError: The agent cannot unpack a file, or not to the right content.
     """
-    if transport.shares_files:
+    if transport.shares_files or transport.board.agent.use == "python":  # which unpacks none
         return push(transport, files, timeout_s)
     pushed = []
     rate_bytes_s = 0.0

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from edgeprune import glibc
+from edgeprune.agents import board_python, build, runtime
 from edgeprune.board import Board
 from edgeprune.push import push
 from edgeprune.transports.base import Transport
@@ -22,6 +23,26 @@ def needed_libraries(board: Board) -> list[Path]:
     return glibc.bundle(board.cpu.isa) if board.kind == "android" else []
 
 
+def needed_programs(transport: Transport) -> tuple[Path, runtime.RuntimeLibrary]:
+    """The agent and the runtime for a board, on this machine; made or fetched where need be.
+
+    Args:
+        transport: Open: a board whose agent runs on its own Python is asked for that.
+
+    Raises:
+        DeviceError: One cannot be made or fetched, or the board lacks what they need.
+    """
+    board = transport.board
+    if board.agent.use == "python":
+        python = board_python.ask_python(transport)
+        library = board_python.wheel(board.cpu.isa, board.runtime.version, python)
+        return build.python_agent(), library
+    agent = build.agent(board.agent.target)
+    library = runtime.library(board.cpu.isa, board.runtime.version)
+    needed_libraries(board)
+    return agent, library
+
+
 def push_programs(
     transport: Transport, agent: Path, library: Path, timeout_s: float = 60.0
 ) -> tuple[str, str]:
@@ -30,7 +51,7 @@ def push_programs(
     Args:
         transport: Open.
         agent: The agent's program.
-        library: ``libLiteRt.so``.
+        library: ``libLiteRt.so``, or the wheel for the agent in Python, which unpacks it there.
         timeout_s: As for ``push``.
 
     Returns:

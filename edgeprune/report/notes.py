@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgeprune.artifacts import Loaded, Pruned, Quantized, Rewritten
+from edgeprune.board import Board
 from edgeprune.names import short_name
 from edgeprune.recipe import Recipe
 
@@ -28,6 +29,17 @@ def notes(
             "fit to be measured, not used"
         )
     return tuple(lines)
+
+
+def board_notes(board: Board) -> tuple[str, ...]:
+    """Lines on what a board's runtime lacks beside the current one."""
+    if board.runtime.use != "tflite-runtime":
+        return ()
+    return (
+        f"the runtime is tflite-runtime, at most {board.runtime.version}, the last for 32-bit Arm: "
+        "it is older than LiteRT, holds no XNNPACK and so no sparse kernels, and names no kernels "
+        "(no layers below)",
+    )
 
 
 def rewrite_notes(rewritten: Rewritten) -> tuple[str, ...]:

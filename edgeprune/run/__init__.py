@@ -40,6 +40,14 @@ COUNTED_RUNS_SLOW = (1, 4)
 
 SLOW_S = 0.5
 
+_EMULATED_TIMEOUT_S = 600.0
+
+AFAR = (
+    "the device is emulated, told by its agent: times on it mean nothing, and its instructions "
+    "cannot be counted from here"
+)
+"""Why there are no figures from a device that is emulated behind its transport."""
+
 COUNT_SOURCE = "QEMU user-mode plugin: difference of two run lengths, one thread"
 
 
@@ -49,7 +57,7 @@ class Pushed:
 
     Attributes:
         agent: Path of the agent.
-        runtime: Path of ``libLiteRt.so``.
+        runtime: Path of ``libLiteRt.so``, or of a wheel for the agent in Python.
         runtime_version: Its version and digest, for the report.
         models: Path of each variant's file, ``dense`` first.
         cpus: Cores to pin to; empty leaves the agent free.
@@ -117,17 +125,18 @@ def _run(
         for name in pushed.models:
             say(f"{name}: counting instructions")
             instructions[name] = bench.count(name)
-    else:
+    elif not bench.emulated:
         used = UsedCores(facts.cores, table.threads, is_pinned=bool(pushed.cpus))
         sessions, timed = time_variants(bench, list(pushed.models), used, pushed.cpus, say)
     energies = {}
-    if energy is not None and not transport.emulated:
+    if energy is not None and not bench.emulated:
         energies = measure_energy(bench, energy, pushed.models, say)
-    starts = {} if transport.emulated else measure_start(bench, list(pushed.models), say)
+    starts = {} if bench.emulated else measure_start(bench, list(pushed.models), say)
     measured, outputs = [], {}
     for name in pushed.models:
         say(f"{name}: kernels and outputs")
-        layers = bench.profile(name, originals[name])
+        can_profile = transport.board.agent.use == "native"
+        layers = bench.profile(name, originals[name]) if can_profile else ()
         outputs[name] = bench.infer(name, samples[name])
         began = starts.get(name, ())
         peaks = [s.peak_memory_bytes for s in began if s.peak_memory_bytes is not None]
@@ -145,7 +154,8 @@ def _run(
                 packed_bytes=pushed.packed_bytes.get(name),
             )
         )
-    result = RunResult(facts, transport.emulated, tuple(measured), timed=timed)
+    reasons = (AFAR,) if bench.emulated and not transport.emulated else ()
+    result = RunResult(facts, bench.emulated, tuple(measured), reasons, timed=timed)
     return result, outputs
 
 
@@ -156,8 +166,9 @@ class _Bench:
         self.transport = transport
         self.pushed = pushed
         self.table = table
+        self.emulated = transport.emulated
         # One emulated inference of MobileNetV1 takes seconds where this machine takes 11 ms.
-        self.timeout_s = 600.0 if transport.emulated else 120.0
+        self.timeout_s = _EMULATED_TIMEOUT_S if self.emulated else 120.0
 
     def agent(self, *, count_instructions: bool = False) -> AgentSession:
         """A fresh agent."""
@@ -168,7 +179,7 @@ class _Bench:
         loaded = agent.load(
             self.pushed.runtime,
             self.pushed.models[name],
-            threads=1 if self.transport.emulated else self.table.threads,
+            threads=1 if self.emulated else self.table.threads,
             cpus=self.pushed.cpus,
             profile=profile,
             timeout_s=self.timeout_s,
@@ -176,12 +187,14 @@ class _Bench:
         return loaded.load_ns
 
     def facts(self) -> DeviceFacts:
-        """What the agent says about its device."""
+        """What the agent says about its device; to be asked first."""
         with self.agent() as agent:
             hello: Hello = agent.hello()
+        if hello.emulated:
+            self.emulated, self.timeout_s = True, _EMULATED_TIMEOUT_S
         return DeviceFacts(
             id=self.transport.device.name,
-            cpu=hello.cpu,
+            cpu=f"{hello.cpu} emulating {hello.machine}" if hello.emulated else hello.cpu,
             os=hello.os,
             agent_version=hello.agent_version,
             runtime_version=self.pushed.runtime_version,

@@ -11,6 +11,7 @@ from edgeprune import graph
 from edgeprune.artifacts import Array, Samples
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import quiet
+from edgeprune.verify.parity import real_values
 
 
 class HostModel:
@@ -59,40 +60,48 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def reference_outputs(tflite: bytes, samples: Samples) -> Samples:
-    """Outputs of the host's trusted kernels for ``samples``; ``tflite`` must be stored dense.
+def reference_outputs(tflite: bytes, samples: Samples, *, xnnpack: bool = True) -> Samples:
+    """Outputs of the host's trusted kernels for ``samples``.
+
+    Args:
+        tflite: A model that is stored dense.
+        samples: Inputs.
+        xnnpack: Whether the board runs XNNPACK, which rounds integers in its own way.
 
     Raises:
         ModelError: The host cannot run the model.
     """
-    model = HostModel(tflite, reference=not graph.computes_on_integers(graph.read(tflite)))
+    is_integer = graph.computes_on_integers(graph.read(tflite))
+    model = HostModel(tflite, reference=not (is_integer and xnnpack))
     return [model(sample) for sample in samples]
 
 
-def rounding_of(tflite: bytes, samples: Samples) -> list[float]:
-    """How far right kernels differ on a network, because they sum in another order.
+def rounding_of(tflite: bytes, samples: Samples, *, xnnpack: bool = True) -> list[float]:
+    """How far right kernels differ on a network, because they sum or round in another way.
 
     Args:
         tflite: A model that is stored dense, so that neither of the two runs a sparse kernel.
         samples: Inputs.
+        xnnpack: Whether the board runs XNNPACK.
 
     Returns:
-        One number an output: the largest difference between the host's built-in kernels and
-        XNNPACK's. 0.0 for integer networks, where built-in kernels are no second opinion, and
-        where the two differ by what is no number.
+        One number an output, in the units that it stands for: the largest difference between the
+        host's built-in kernels and XNNPACK's. 0.0 for integer networks on XNNPACK, where built-in
+        kernels are no second opinion, and where the two differ by what is no number.
 
     Raises:
         ModelError: The host cannot run the model.
     """
     model = graph.read(tflite)
     count = len(graph.io_tensors(model)[1])
-    if graph.computes_on_integers(model):
+    if xnnpack and graph.computes_on_integers(model):
         return [0.0] * count
     built_in = HostModel(tflite, reference=True)
     fast = HostModel(tflite, reference=False)
     worst = np.zeros(count)
     for sample in samples:
         for k, (ours, theirs) in enumerate(zip(built_in(sample), fast(sample), strict=True)):
-            gap = np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(initial=0.0)
+            tensor = built_in.output_tensors[k]
+            gap = np.abs(real_values(ours, tensor) - real_values(theirs, tensor)).max(initial=0.0)
             worst[k] = max(worst[k], gap)
     return [float(gap) if np.isfinite(gap) else 0.0 for gap in worst]

@@ -95,7 +95,8 @@ class _Search:
             for value in computed_values(model)
             if value not in outputs and can_be_read(model, value, DIRECT)
         ]
-        row = reference_outputs(read_out(tflite, values), self.one.samples)[0]
+        samples, xnnpack = self.one.samples, self.one.xnnpack
+        row = reference_outputs(read_out(tflite, values), samples, xnnpack=xnnpack)[0]
         return dict(zip([*outputs, *values], row, strict=True)), row[: len(outputs)]
 
     def on_board(self) -> str:

@@ -67,7 +67,7 @@ def verify_off_board(
             )
 
         name = transport.board.name
-        where = f"{name}, LiteRT {library.version} (sha256 {library.sha256[:12]})"
+        where = f"{name}, {library.label}"
         say(f"{len(wanted.samples)} inputs on {name}")
         parity = checked(wanted, infer(wanted.file, wanted.samples), where, infer)
     return parity, wanted.weakness()

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import shutil
 import subprocess
 
@@ -88,3 +89,13 @@ def test_a_cache_that_cannot_be_written_is_named(sources, tmp_path, monkeypatch)
     monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path / "file"))
     with pytest.raises(DeviceError, match=r"cannot be written \(.*\): set EDGEPRUNE_CACHE"):
         zig.compile_c("seven", sources, (), "host")
+
+
+def test_the_agent_in_python_is_one_program_whose_bytes_repeat(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path))
+    built = build.python_agent()
+    first = built.read_bytes()
+    assert first.startswith(b"#!/usr/bin/env python3\n") and os.access(built, os.X_OK)
+    assert build.python_agent() == built and [built.name] == os.listdir(built.parent)
+    built.unlink()
+    assert build.python_agent().read_bytes() == first

@@ -21,7 +21,8 @@ def test_the_list_has_every_board_with_what_sets_it_apart():
     for name in board_names():
         board = load_board(name)
         entry = text[text.index(f"{name} ") :].split("\n", 2)[:2]
-        for word in (board.vendor, board.cpu.core, "litert 2.3.0", board.transport.use, "recipe"):
+        runtime = f"{board.runtime.use} {board.runtime.version}"
+        for word in (board.vendor, board.cpu.core, runtime, board.transport.use, "recipe"):
             assert word in " ".join(entry), (name, word)
     assert "cortex-a76: SIMD, half precision, int8 dot product" in text
     assert max(len(line) for line in text.splitlines()) <= 80

@@ -1,4 +1,4 @@
-"""The agent as a sampler of files, under address and undefined checks."""
+"""Both agents as samplers of files; the native one under sanitizers."""
 
 import time
 
@@ -11,9 +11,9 @@ from edgeprune.errors import DeviceError
 from edgeprune.transports.local import LocalChannel
 
 
-@pytest.fixture(scope="module")
-def agent(tmp_path_factory):
-    return agent_rig.sanitized_agent(tmp_path_factory.mktemp("agent"))
+@pytest.fixture(scope="module", params=["sanitized", "python"])
+def agent(request, tmp_path_factory):
+    return agent_rig.agent(request.param, tmp_path_factory.mktemp("agent"))
 
 
 def test_files_and_a_command_are_read_at_the_given_rate(agent, tmp_path):
@@ -62,6 +62,18 @@ def test_a_command_that_fails_or_is_slow_leaves_samples_out(agent, tmp_path):
         time.sleep(0.7)
         rows = sampler.stop()
     assert 2 <= len(rows) <= 5 and rows[0].texts == ("1",)
+
+
+def test_samples_that_were_missed_are_not_made_up_for(agent, tmp_path):
+    slow_once = f"[ -e {tmp_path}/done ] || {{ touch {tmp_path}/done; sleep 0.6; }}; echo 1"
+    with agent_rig.session(agent) as session:
+        sampler = AgentSampler(session)
+        begin_s = session.clock_s()
+        sampler.start([], slow_once, 0.05)
+        time.sleep(1.0)
+        rows = sampler.stop()
+        took_s = session.clock_s() - begin_s
+    assert 2 <= len(rows) <= (took_s - 0.6) / 0.05 + 3
 
 
 def test_the_command_does_not_eat_requests(agent):

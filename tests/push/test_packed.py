@@ -63,6 +63,14 @@ def test_over_a_slow_link_a_model_goes_packed_and_arrives_as_it_was(lab, slow, m
     assert not list(lab.device.home.rglob("*.epz"))
 
 
+def test_a_board_whose_agent_unpacks_nothing_gets_the_model_itself(lab, slow, model):
+    with lab.ssh() as ssh:
+        ssh.board = load_board("rpi3-32")
+        [pushed] = push_models(ssh, "/absent", [model], pytest.fail)
+    assert pushed.moved_bytes == model.stat().st_size
+    assert on_device(lab, pushed).read_bytes() == model.read_bytes()
+
+
 def test_over_a_quick_link_nothing_is_packed(lab, model):
     with lab.ssh() as ssh:
         [pushed] = push_models(ssh, "/absent", [model], pytest.fail)

@@ -1,5 +1,9 @@
-"""The run stage with the real agent on this machine."""
+"""The run stage with the real agents on this machine."""
 
+import dataclasses
+import sys
+
+import agent_rig
 import nets
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from edgeprune.recipe.run_table import RunTable
 from edgeprune.run import Pushed, run
 from edgeprune.sparsify import sparsify
 from edgeprune.transports.base import TRANSPORTS
+from edgeprune.zig import host_isa
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 
@@ -83,6 +88,51 @@ def test_a_core_that_does_not_exist_is_a_device_error(tmp_path, files):
 def test_a_file_that_the_runtime_cannot_load_is_a_device_error(tmp_path, files):
     with pytest.raises(DeviceError, match="load"):
         measure("local", tmp_path, files, broken=True)
+
+
+def measure_in_python(agent, folder, tflite):
+    """One variant by an agent in Python on this machine, as if it were a board with that agent."""
+    local = load_board("local")
+    board = dataclasses.replace(local, agent=load_board("rpi3-32").agent)
+    (folder / "deployed.tflite").write_bytes(tflite)
+    library = agent_rig.library(build.python_agent())
+    models = {"deployed": str(folder / "deployed.tflite")}
+    pushed = Pushed(str(agent), library, "this machine's", models)
+    samples = verify.sample_inputs(tflite, None, 3)
+    with TRANSPORTS.get("local")(board, Device(board.name, board.name)) as transport:
+        table = RunTable(sessions=2, runs=5, warmup=1)
+        args = ({"deployed": samples}, {"deployed": tflite}, print)
+        result, outputs = run(transport, pushed, table, *args)
+    expected = verify.reference_outputs(tflite, samples)
+    for found, right in zip(outputs["deployed"], expected, strict=True):
+        np.testing.assert_allclose(found[0], right[0], rtol=1e-4, atol=1e-5)
+    return result
+
+
+def test_the_agent_in_python_times_and_names_no_kernels(tmp_path):
+    result = measure_in_python(build.python_agent(), tmp_path, nets.eligible())
+    [item] = result.measured
+    assert [len(session.latency_ns) for session in item.sessions] == [5, 5]
+    assert item.layers == () and not result.emulated and result.reasons == ()
+    assert f"on Python {sys.version_info[0]}." in result.device.agent_version
+
+
+def test_a_device_that_its_agent_knows_to_be_emulated_gives_no_times(tmp_path):
+    """The agent takes another machine's program for its own Python: so this one emulates that."""
+    other = "aarch64" if host_isa() == "x86_64" else "x86_64"
+    foreign = build.agent(f"{other}-linux-gnu")
+    agent = tmp_path / "agent"
+    agent.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.executable = {str(foreign)!r}\n"
+        f"sys.path.insert(0, {str(build.python_agent())!r})\n"
+        "from edgeprune_agent.__main__ import main\nmain()\n"
+    )
+    agent.chmod(0o755)
+    result = measure_in_python(agent, tmp_path, nets.eligible())
+    [item] = result.measured
+    assert result.emulated and item.sessions == () and item.instructions is None
+    assert " emulating " in result.device.cpu
+    assert len(result.reasons) == 1 and "is emulated, told by its agent" in result.reasons[0]
 
 
 @pytest.mark.device

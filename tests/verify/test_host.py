@@ -43,3 +43,20 @@ def test_rounding_has_one_number_an_output_and_none_for_integers():
     x = net.input(1, 8)
     hybrid = net.build(net.op("FULLY_CONNECTED", [x, filters, -1], (1, 4), "FullyConnectedOptions"))
     assert verify.rounding_of(hybrid, verify.sample_inputs(hybrid, None, 2)) == [0.0]
+
+
+def test_without_xnnpack_integers_have_the_built_in_kernels_as_reference():
+    net = Net()
+    filters = net.const(np.arange(-16, 16, dtype=np.int8).reshape(4, 8), scale=0.01)
+    x = net.input(1, 8)
+    hybrid = net.build(net.op("FULLY_CONNECTED", [x, filters, -1], (1, 4), "FullyConnectedOptions"))
+    samples = verify.sample_inputs(hybrid, None, 4)
+    fast = verify.reference_outputs(hybrid, samples)
+    built_in = verify.reference_outputs(hybrid, samples, xnnpack=False)
+    gap = max(float(np.abs(a[0] - b[0]).max()) for a, b in zip(fast, built_in, strict=True))
+    assert gap > 0
+    assert verify.rounding_of(hybrid, samples, xnnpack=False) == [pytest.approx(gap)]
+    found = verify.Comparison(
+        "net", hybrid, hybrid, samples, built_in, (gap,), xnnpack=False
+    ).parity(built_in)
+    assert found.reference.startswith("LiteRT built-in kernels") and found.limit >= gap

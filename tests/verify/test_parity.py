@@ -104,3 +104,15 @@ def test_a_network_that_amplifies_rounding_gets_a_wider_limit_and_a_remark():
 def test_outputs_that_hardly_depend_on_the_inputs_get_a_remark():
     flat = comparison_of(dense_net(), (0.0,), [1, 2, 3], [1, 2, 3.001])
     assert "hardly depend on the inputs" in flat.weakness()
+
+
+def test_rounding_of_a_network_on_integers_passes_once():
+    net = Net()
+    filters = net.const(np.ones((4, 8), np.int8), scale=0.01)
+    x = net.input(1, 8)
+    out = net.op("FULLY_CONNECTED", [x, filters, -1], (1, 4), "FullyConnectedOptions")
+    tflite = net.build(out)
+    expected = samples_of([0, 1, 2, 3])
+    for off, passes in ((0.4, True), (0.6, False)):
+        comparison = verify.Comparison("net", tflite, tflite, [], expected, (0.5,), xnnpack=False)
+        assert comparison.parity([[expected[0][0] + np.float32(off)]]).passed is passes
