@@ -65,14 +65,27 @@ def timed(**rest):
         "where": "desk-pi",
     }  # fmt: skip
     energy = {"per_inference": 4321.0, "idle_subtracted": True, "source": "INA226"}
+    start = {
+        "load_us": 8500.0, "first_us": 951.0, "model_memory_bytes": 7_700_000,
+        "packed_bytes": 440_000,
+        "processes": [
+            {"load_ns": 8_500_000, "first_ns": 951_000, "peak_memory_bytes": 9_859_072,
+             "agent_memory_bytes": 2_159_072}
+        ],
+    }  # fmt: skip
+    pinning = {
+        "cpus": [4, 5], "asked": "performance", "governors": ["performance"],
+        "governors_before": ["schedutil"], "fixed_performance_mode": False, "restored": True,
+        "reason": None,
+    }  # fmt: skip
     return result_of(
         variant("dense", processes(212), layers=layers, accuracy=top1(0.9321), sparse_layers_run=0),
         variant(
             "deployed", processes(106), layers=sparse, accuracy=top1(0.9012), bytes=866_808,
             sparsity=0.9041, sparse_layers_run=1, sparse_layers_expected=1, parity=parity,
-            energy_uj=energy, peak_memory_bytes=9_859_072,
+            energy_uj=energy, peak_memory_bytes=9_859_072, start=start,
         ),
-        verdict="faster", speedup=2.0, **rest,
+        verdict="faster", speedup=2.0, **({"pinning": pinning} | rest),
     )  # fmt: skip
 
 
@@ -125,6 +138,7 @@ def test_every_figure_is_on_the_page_with_its_unit():
     text = Page(render(timed())).text
     for figure in (
         "866.8 kB", "16.90 MB", "90.4%", "top1 90.12% of 1000", "4.321 mJ", "9.859 MB", "3.1e-07",
+        "8.500 ms", "951.0 us", "7.700 MB", "440.0 kB", "performance; before and after: schedutil",
         "93.8% of 16", "12.50 us", "3.500 us", "1 of 1 expected", "0.8125", "2026-11-21T17:00",
     ):  # fmt: skip
         assert figure in text, figure
