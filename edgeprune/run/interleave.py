@@ -13,6 +13,7 @@ from edgeprune.recipe.run_table import RunTable
 from edgeprune.run.cooling import cool
 from edgeprune.run.device_state import find_sources
 from edgeprune.run.guard import UsedCores, judged
+from edgeprune.run.reading import Reading
 from edgeprune.run.session import time_session
 from edgeprune.run.watch import Watch
 from edgeprune.run_artifacts import Session, Timed
@@ -132,8 +133,7 @@ def _one(starter: Starter, name: str, watch: Watch | None) -> Session:
     with starter.agent() as agent:
         load_ns = starter.load(agent, name)
         if watch is not None:
-            planned_s = max(amount.timed_s, 0.0)
-            watch.begin(agent.hello().pid, planned_s)
+            watch.begin(agent.hello().pid, amount.timed_s)
         session = time_session(
             agent,
             amount,
@@ -152,11 +152,12 @@ def _pause(
 ) -> list[str]:
     """Before sessions are made again: a device that throttled has to cool, no other waits."""
     sessions = [one for of_variant in found.values() for one in of_variant]
-    if watch is None or not any(one.verdict == "throttled" for one in sessions):
+    if not any(one.verdict == "throttled" for one in sessions):
         return []
     say("cooling")
     starts = [one.state.temperature_before_c for one in sessions if one.state is not None]
     known = [start for start in starts if start is not None]
-    start_c = known[0] if known else None
-    _, note = cool(watch.read, start_c, table.cooldown_min_s, table.cooldown_max_s)
+    start_c = known[0] if known and watch is not None else None
+    read = watch.read if watch is not None else lambda: Reading(0.0)
+    _, note = cool(read, start_c, table.cooldown_min_s, table.cooldown_max_s)
     return [note]
