@@ -44,14 +44,16 @@ HANDICAP = 0.9
 Pruning costs more accuracy than int8 does, and needs more training. Source: ours.
 """
 
-AVX_TIMES = "0.3 to 1.1 of float32's time, 0.4 in the median, on seven networks"
+AVX_INT8 = "0.3 to 2.4 of float32's time, by network"
 """What full-integer inference takes on x86 with AVX.
 
-Source: the same benchmark and networks, on an x86-64 with AVX-512, one thread.
+Source: the same benchmark and networks, on an x86-64 with AVX-512, one thread: 0.33 and 0.48 (only
+dense layers), 0.66 (EfficientNetB0), 0.79 (MobileNet), 1.04 (ResNet-8), 1.35 (DS-CNN-L), 2.15
+(MLPerf Tiny's DS-CNN), 2.39 (NASNetMobile).
 """
 
 
-ARM32_INSTRUCTIONS = "0.66 of float32's instructions on ResNet-8, emulated"
+ARM32_INT8 = "0.66 of float32's instructions on ResNet-8, emulated"
 """What full-integer inference takes in tflite-runtime 2.14.0 on 32-bit Arm: 7.81 of 11.92 million.
 
 Source: ``python benchmarks/armhf_chroot.py FOLDER``.
@@ -161,8 +163,8 @@ def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
     elif is_sparse and is_open["sparsity"] and (is_open["quantize"] or mode != "none"):
         table = dataclasses.replace(table, sparsity=0.0)
         if is_open["quantize"]:
-            is_fast = DOT_PRODUCT in cpu.features or not has_sparse_kernels(cpu)
-            mode = "int8" if is_fast and has_quantizer() else "int8-weights"
+            is_fast = DOT_PRODUCT in cpu.features and has_quantizer()
+            mode = "int8" if is_fast else "int8-weights"
             quantize = dataclasses.replace(quantize, mode=mode)
     elif mode == "int8" and is_trainable and not quantize.qat_epochs:
         quantize = dataclasses.replace(quantize, qat_epochs=QAT_EPOCHS)
@@ -252,11 +254,14 @@ def _without_sparse_kernels(recipe: Recipe, cpu: Cpu) -> Recipe:
     why = f"the runtime has no sparse kernels for {isa}: pruning would not be faster"
     if _fixed_mode(recipe):
         return _completed(recipe, why, sparsity=0.0)
-    if not has_quantizer():
-        why += "; int8 would be, with edgeprune[quantize] installed; this file is smaller only"
+    if is_x86:
+        why += f"; the file is made smaller only, as int8 arithmetic takes {AVX_INT8}"
         return _completed(recipe, why, sparsity=0.0, mode="int8-weights")
-    takes = AVX_TIMES if is_x86 else ARM32_INSTRUCTIONS
-    return _completed(recipe, f"{why}; int8 takes {takes}", sparsity=0.0, mode="int8")
+    if not has_quantizer():
+        # Weights alone would be made float32 again at every inference: no XNNPACK keeps them.
+        why += f"; int8, which takes {ARM32_INT8}, needs edgeprune[quantize]"
+        return _completed(recipe, why, sparsity=0.0, mode="none")
+    return _completed(recipe, f"{why}; int8 takes {ARM32_INT8}", sparsity=0.0, mode="int8")
 
 
 def has_quantizer() -> bool:
