@@ -16,6 +16,9 @@ from edgeprune_agent.serve import serve
 IDLE_S = 300
 """Without a request for so long the agent ends. Source: PROTOCOL.md."""
 
+_GRACE_MS = 500
+"""For a worker that is about to end by itself, as it does at an end of input that it waits for."""
+
 _INPUT = 0
 _POLLRDHUP = 0x2000
 """The other side of a socket has closed. Source: Linux, include/uapi/asm-generic/poll.h."""
@@ -59,10 +62,10 @@ def _watch(worker: int, ended: int) -> int:
 
 
 def _is_over(ended: int) -> bool:
-    """Whether the worker's end of the pipe is closed, which its death does."""
+    """Whether the worker's end of the pipe closes soon, which its death does."""
     poll = select.poll()
     poll.register(ended, 0)
-    return bool(poll.poll(0))
+    return bool(poll.poll(_GRACE_MS))
 
 
 if __name__ == "__main__":
