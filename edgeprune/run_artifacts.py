@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeprune.energy import Energy, NoEnergy
 
 SessionVerdict = Literal["valid", "throttled", "noisy", "contaminated"]
@@ -232,6 +235,8 @@ class Session:
         state: What the device said around it; None if nothing was read.
         verdict: Whether its times may be used.
         reason: Why not, in one sentence; None for a valid one.
+        every_ns: Each timed inference, in order, shape ``(runs,)``; None where ``latency_ns`` has
+            all of them.
     """
 
     latency_ns: tuple[int, ...]
@@ -246,6 +251,7 @@ class Session:
     state: SessionState | None = None
     verdict: SessionVerdict = "valid"
     reason: str | None = None
+    every_ns: NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
 
     @property
     def timed_runs(self) -> int:

@@ -24,7 +24,7 @@ from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.device_half import comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.progress import Progress
-from edgeprune.run_artifacts import Parity, RunResult, Variant
+from edgeprune.run_artifacts import Measured, Parity, RunResult, Variant
 from edgeprune.transports.base import TRANSPORTS
 
 __all__ = [
@@ -52,6 +52,7 @@ class Outcome:
         notes: Lines that the tables do not say.
         reasons: Why layers do not run sparse.
         shares: What each layer got of the sparsity; empty where all got the same.
+        measured: Where ``result`` comes from.
     """
 
     result: dict[str, Any]
@@ -59,6 +60,7 @@ class Outcome:
     notes: tuple[str, ...]
     reasons: tuple[str, ...]
     shares: tuple[LayerShare, ...] = ()
+    measured: tuple[Measured, ...] = ()
 
 
 def deploy(request: Request, progress: Progress) -> Outcome:
@@ -116,7 +118,9 @@ def _outcome(
         done.loaded.source, request.board, recipe_table, found, variants, done.scores, folder
     )
     document |= {"notes": list(lines), "reasons": list(done.sparsified.reasons)}
-    return Outcome(document, folder, lines, done.sparsified.reasons, done.pruned.shares)
+    return Outcome(
+        document, folder, lines, done.sparsified.reasons, done.pruned.shares, found.measured
+    )
 
 
 def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
@@ -133,9 +137,11 @@ def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
 def _write(outcome: Outcome, in_force: recipe.Recipe) -> None:
     """Writes result, recipe and tables into the outcome's folder."""
     from edgeprune.report.allocation import write_sensitivity
+    from edgeprune.report.latencies import write_latencies
     from edgeprune.report.result import write_result
 
     write_result(outcome.result, outcome.folder)
+    write_latencies(outcome.measured, outcome.folder)
     write_sensitivity(outcome.shares, outcome.folder / SENSITIVITY)
     recipe.write_recipe(in_force, outcome.folder / "recipe.toml")
     with (outcome.folder / "report.txt").open("w", encoding="utf-8") as text:

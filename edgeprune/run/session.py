@@ -6,13 +6,16 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeprune.agents.session import AgentSession, Timing
 from edgeprune.recipe.efforts import Amount
 from edgeprune.run.trend import percent_per_minute
 from edgeprune.run_artifacts import Session
 
 MOST_KEPT = 2000
-"""Runs of a session that are kept; of more, every second, fourth, ... is. Source: ours.
+"""Runs of a session in ``latency_ns``; of more, every second, fourth, ... is there. Source: ours.
 
 A p99 needs 662 (:func:`edgeprune.report.statistics.minimum_runs`); a soak has millions.
 """
@@ -70,6 +73,7 @@ def time_session(
         end_s=last.end_ns / 1e9,
         over_time=over_time,
         trend=percent_per_minute(over_time),
+        every_ns=np.concatenate(kept.parts) if kept.every > 1 else None,
     )
 
 
@@ -82,8 +86,10 @@ class _Kept:
     every: int = 1
     runs: int = 0
     timed_s: float = 0.0
+    parts: list[NDArray[np.int64]] = field(default_factory=list)
 
     def add(self, timing: Timing) -> None:
+        self.parts.append(np.array(timing.latency_ns, np.int64))
         at_ns = timing.begin_ns
         for latency_ns in timing.latency_ns:
             if self.runs % self.every == 0:
