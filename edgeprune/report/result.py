@@ -22,7 +22,7 @@ from edgeprune.report.energy import energy_entry
 from edgeprune.report.pinning import pinning_entry
 from edgeprune.report.start import start_entry
 from edgeprune.report.validity import validity_of
-from edgeprune.run_artifacts import Accuracy, Measured, Parity, RunResult, Variant
+from edgeprune.run_artifacts import Accuracy, Measured, Parity, RunResult, Session, Variant
 
 SCHEMA_VERSION = 1
 FILE_NAME = "result.json"
@@ -204,7 +204,7 @@ def _variant(
         "accuracy": accuracy,
         "parity": _parity(measured.parity if measured else None),
         "latency_us": statistics.latency_summary(sessions),
-        "sessions": sessions,
+        "sessions": [_session(one) for one in sessions],
         "instructions": _instructions(measured),
         **energy_entry(measured.energy if measured else None),
         "peak_memory_bytes": measured.peak_memory_bytes if measured else None,
@@ -213,6 +213,12 @@ def _variant(
         "sparse_layers_expected": len(variant.expected),
         "sparse_layers_run": sum(layer.sparse for layer in layers) if layers else None,
     }
+
+
+def _session(session: Session) -> dict[str, Any]:
+    """All but the times that :mod:`edgeprune.report.latencies` writes."""
+    names = [field.name for field in dataclasses.fields(session) if field.name != "every_ns"]
+    return {name: getattr(session, name) for name in names}
 
 
 def _instructions(measured: Measured | None) -> dict[str, Any] | None:

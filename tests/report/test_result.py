@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeprune.artifacts import ModelFile
@@ -63,6 +64,7 @@ def measured(name, sessions=6, runs=120, median_us=100, parity=PARITY, instructi
             over_time=((0.5, 100.0),),
             trend=(0.5, -0.1, 1.0),
             state=STATE,
+            every_ns=np.full(10 * runs, median_us * 1000, np.int64),
         )
         for number in range(sessions)
     )
