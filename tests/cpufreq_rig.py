@@ -49,7 +49,9 @@ class Cpufreq:
     def within(self, *argv) -> list[str]:
         """``argv`` as a device with these files runs it."""
         inner = [] if self.is_writable else ["setpriv", "--bounding-set", "-dac_override"]
-        outer = ["unshare", "--mount", "sh", "-c", SCRIPT, str(self.folder)]
+        # Under nohup a hangup is ignored by all that is started: here it is not.
+        outer = ["env", "--default-signal=HUP"]
+        outer += ["unshare", "--mount", "sh", "-c", SCRIPT, str(self.folder)]
         return [*outer, *inner, *map(str, argv)]
 
     def lock(self) -> None:

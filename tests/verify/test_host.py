@@ -14,6 +14,15 @@ def test_a_file_that_the_runtime_refuses_is_one_line():
         verify.HostModel(net.build(out), reference=True)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_kernel_as_large_as_its_map_is_computed_as_xnnpack_does(size):
+    net = Net()
+    tflite = net.build(net.conv(net.input(1, size, size, 4), 6, kernel=size))
+    (sample,) = verify.sample_inputs(tflite, None, 1)
+    found = [verify.HostModel(tflite, reference=flag)(sample)[0] for flag in (True, False)]
+    assert np.allclose(*found, atol=1e-5)
+
+
 def chaotic(layers, gain=3.0):
     """A deep network of saturated layers: what is small at its input is large at its end."""
     net = Net()
