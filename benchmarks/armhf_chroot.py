@@ -26,20 +26,20 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+import nets
+from ssh_rig import Rig, rig
+
+from edgeprune.agents.board_python import ask_python, wheel
+from edgeprune.bench import Device
+from edgeprune.board import Cpu, load_board
+from edgeprune.sparsify import sparsify
+from edgeprune.ssh.host_keys import trust_host_key
+from edgeprune.transports.qemu import build_plugin
+from edgeprune.transports.ssh import Ssh
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-import nets  # noqa: E402 - found through the line above
-from ssh_rig import Rig, rig  # noqa: E402
-
-from edgeprune.agents.board_python import ask_python, wheel  # noqa: E402
-from edgeprune.bench import Device  # noqa: E402
-from edgeprune.board import Cpu, load_board  # noqa: E402
-from edgeprune.sparsify import sparsify  # noqa: E402
-from edgeprune.ssh.host_keys import trust_host_key  # noqa: E402
-from edgeprune.transports.qemu import build_plugin  # noqa: E402
-from edgeprune.transports.ssh import Ssh  # noqa: E402
-
 BOARD = "rpi3-32"
 NAME = "armhf"
 MODELS = ("kws_ref_model_float32.tflite", "pretrainedResnet.h5")

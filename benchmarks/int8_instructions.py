@@ -1,26 +1,107 @@
-"""How many instructions full-integer inference takes, beside float32, on two emulated Arm cores.
+"""How much full-integer inference takes, beside float32: on two emulated Arm cores, and here.
 
 The Cortex-A72 lacks the dot-product instructions that the Cortex-A76 has. Prints one line per
-model and core: million instructions per inference as float32 and as int8 (ranges from random
+network and core: million instructions per inference as float32 and as int8 (ranges from random
 inputs, which change no count), and their ratio. On this machine it prints median times instead.
+Last come the shares by kind of operator that fit the A76's counts best: ``INT8_SHARES`` and its
+neighbours in ``edgeprune/auto.py``.
 
-    python benchmarks/int8_instructions.py MODEL.tflite ...
+    python benchmarks/int8_instructions.py FOLDER [--nets MobileNet mlp16]
+
+Networks are made in FOLDER, with seeded weights, and kept there. Source of the fit: least squares
+of the relative error, no share below 0.
 """
 
+import argparse
 import dataclasses
 import statistics
-import sys
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import stock_models
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession, start_agent
+from edgeprune.auto import INT8_SHARES
 from edgeprune.bench import Device
 from edgeprune.board import Board, load_board
+from edgeprune.convert import convert
+from edgeprune.explain import explain
+from edgeprune.keras_flavours import import_keras
+from edgeprune.load import load
 from edgeprune.quantize import quantize
 from edgeprune.transports.base import TRANSPORTS, Transport
 
 RUNS = (1, 3)
+SIZE = 64
+APPLICATIONS = (
+    "MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "EfficientNetB0",
+    "ResNet50", "DenseNet121", "NASNetMobile",
+)  # fmt: skip
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
+
+
+def mlp(keras: Any, width: int) -> Any:
+    """Three dense layers."""
+    layers = keras.layers
+    hidden = [layers.Dense(width, activation="relu") for _ in range(2)]
+    return keras.Sequential([layers.Input((4 * width,)), *hidden, layers.Dense(10)])
+
+
+def convolutions(keras: Any, width: int) -> Any:
+    """Kernels of one size and another, no depthwise ones."""
+    layers = keras.layers
+    x = inputs = layers.Input((24, 24, 3))
+    for kernel, stride in ((3, 1), (3, 2), (1, 1), (5, 2)):
+        x = layers.ReLU()(layers.Conv2D(width, kernel, stride, "same")(x))
+    return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+
+
+def depthwise(keras: Any, width: int) -> Any:
+    """Depthwise kernels alone."""
+    layers = keras.layers
+    x = inputs = layers.Input((20, 20, width))
+    for kernel in (3, 5, 3):
+        x = layers.ReLU()(layers.DepthwiseConv2D(kernel, 1, "same")(x))
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+
+
+def separable(keras: Any, width: int) -> Any:
+    """A small MobileNet."""
+    blocks = [(1, width), (2, 2 * width), (1, 2 * width)]
+    return stock_models.separable_net(keras, (32, 32, 3), (width, 3, 2), blocks, 10)
+
+
+def makers() -> dict[str, Callable[[Any], Any]]:
+    """What makes each network, by its name."""
+    made: dict[str, Callable[[Any], Any]] = {
+        name: lambda keras, name=name: stock_models.application(keras, name, SIZE)
+        for name in APPLICATIONS
+    }
+    made |= {"cifar": stock_models.cifar_mobilenet, "ds-cnn-l": stock_models.keyword_net}
+    kinds = {
+        mlp: (16, 64, 256),
+        convolutions: (8, 32, 96),
+        depthwise: (16, 64, 200),
+        separable: (8, 16, 32, 64),
+    }
+    for kind, widths in kinds.items():
+        made |= {f"{kind.__name__}{w}": lambda k, kind=kind, w=w: kind(k, w) for w in widths}
+    return made
+
+
+def network(folder: Path, name: str) -> bytes:
+    """A float file, made where it is not there."""
+    path = folder / f"{name}.tflite"
+    if not path.exists():
+        source = SHARED / name
+        if not source.exists():
+            source = folder / f"{name}.keras"
+            makers()[name](import_keras("keras")).save(source)
+        path.write_bytes(convert(load(source)))
+    return path.read_bytes()
 
 
 def boards() -> dict[str, Board]:
@@ -55,24 +136,59 @@ def median_ns(transport: Transport, file: Path) -> float:
         return statistics.median(session.time(10, 60, max_s=10.0, timeout_s=120).latency_ns)
 
 
+def measured(folder: Path, name: str) -> float:
+    """Prints a network's lines; instructions of int8 on the Cortex-A76."""
+    files = [folder / f"{name}.tflite", folder / f"{name}-int8.tflite"]
+    files[1].write_bytes(quantize(network(folder, name), "int8", None).tflite)
+    counts = {}
+    for core, board in boards().items():
+        with TRANSPORTS.get(board.transport.use)(board, Device(core, core)) as transport:
+            measure = instructions if transport.emulated else median_ns
+            wide, counts[core] = (measure(transport, file) for file in files)
+        unit = "M instructions" if transport.emulated else "ms (median)"
+        print(
+            f"{name:24} {core:13} float32 {wide / 1e6:9.3f} int8 {counts[core] / 1e6:9.3f} "
+            f"{unit:15} ratio {counts[core] / wide:.3f}",
+            flush=True,
+        )
+    return counts["cortex-a76"]
+
+
+def parts(tflite: bytes) -> list[float]:
+    """Predicted float32 instructions on the A76: matrix products, depthwise, others; operators."""
+    layers = explain(tflite, load_board("rpi5").cpu).operators
+    found = dict.fromkeys(("product", "depthwise", "other"), 0.0)
+    for layer in layers:
+        kind = "depthwise" if layer.op == "DEPTHWISE_CONV_2D" else "product"
+        found[kind if layer.op in INT8_SHARES else "other"] += layer.instructions or 0.0
+    return [*found.values(), len(layers)]
+
+
+def print_fit(folder: Path, counts: dict[str, float]) -> None:
+    """The shares, and how far each network is off by them."""
+    from scipy.optimize import nnls  # comes with scikit-learn
+
+    names = list(counts)
+    table = np.array([parts(network(folder, name)) for name in names])
+    table /= np.array([counts[name] for name in names])[:, None]
+    fitted, _ = nnls(table, np.ones(len(names)))
+    print("matrix products, depthwise, others, an operator:", fitted.round(3))
+    for name, share in zip(names, table @ fitted, strict=True):
+        print(f"    {name:24} fitted {share:.2f} of its count")
+
+
 def main() -> None:
-    """Prints the table."""
-    for model in sys.argv[1:]:
-        with tempfile.TemporaryDirectory() as folder:
-            files = [Path(folder) / "float.tflite", Path(folder) / "int8.tflite"]
-            files[0].write_bytes(Path(model).read_bytes())
-            files[1].write_bytes(quantize(files[0].read_bytes(), "int8", None).tflite)
-            for name, board in boards().items():
-                device = Device(name, name)
-                with TRANSPORTS.get(board.transport.use)(board, device) as transport:
-                    measure = instructions if transport.emulated else median_ns
-                    wide, narrow = (measure(transport, file) / 1e6 for file in files)
-                unit = "M instructions" if transport.emulated else "ms (median)"
-                print(
-                    f"{Path(model).stem:24} {name:13} float32 {wide:9.2f} int8 {narrow:9.2f} "
-                    f"{unit:15} ratio {narrow / wide:.3f}",
-                    flush=True,
-                )
+    """Prints the table, and the fit where there are networks enough."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--nets", nargs="+")
+    wishes = parser.parse_args()
+    wishes.folder.mkdir(parents=True, exist_ok=True)
+    shared = ("pretrainedResnet.h5", "ad01.h5", "kws_ref_model") if SHARED.is_dir() else ()
+    names = wishes.nets or [*makers(), *shared]
+    counts = {name: measured(wishes.folder, name) for name in names}
+    if len(names) > len(parts(network(wishes.folder, names[0]))):
+        print_fit(wishes.folder, counts)
 
 
 if __name__ == "__main__":

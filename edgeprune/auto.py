@@ -27,8 +27,8 @@ INT8_OPERATOR = 2000
 """Full-integer inference with dot product: shares of float32's instructions, and an operator's own.
 
 Source: least squares of the relative error over 25 networks on LiteRT 2.3.0, emulated Cortex-A76,
-``python benchmarks/int8_instructions.py``. Of the same ones 22 come out within 20 %; the furthest
-off are a net of 0.2 M instructions (0.4 of its count) and NASNetMobile (0.6).
+``python benchmarks/int8_instructions.py FOLDER``. Of the same ones 22 come out within 20 %; the
+furthest off are a net of 0.2 M instructions (0.4 of its count) and NASNetMobile (0.6).
 """
 
 PLAIN_INT8 = "0.7 to 2.0 of float32's instructions, by network"

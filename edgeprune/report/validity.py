@@ -12,8 +12,8 @@ from edgeprune.run_artifacts import Measured, RunResult, Session, SessionVerdict
 
 WIDEST_SCATTER = 0.1
 """Of the medians of a variant's sessions: 1.4826 times their median absolute deviation, which is
-the standard deviation of normal ones, as a share of their median. Source: ours; five times what a
-quiet board shows (docs/measuring.md)."""
+the standard deviation of normal ones, as a share of their median. Source: ours; twice what a shared
+virtual machine showed (docs/measuring.md)."""
 
 _ADVICE: dict[SessionVerdict, str] = {
     "throttled": "cool the device or its supply, and run again",
