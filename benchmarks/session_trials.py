@@ -35,11 +35,11 @@ from edgeprune.bench import Device
 from edgeprune.board import load_board
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.run_table import RunTable
-from edgeprune.report.rank_test import CONFIDENCE
-from edgeprune.report.shift import latency_shift
 from edgeprune.report.statistics import compare_latency
 from edgeprune.run import Pushed, run
 from edgeprune.run_artifacts import Session
+from edgeprune.significance.rank_test import CONFIDENCE
+from edgeprune.significance.shift import latency_shift
 from edgeprune.transports.base import TRANSPORTS
 
 LAYERS, SIDE, CHANNELS = 20, 16, 64

@@ -7,8 +7,9 @@ import pytest
 
 from edgeprune.recipe.efforts import DEFAULT_EFFORT, EFFORTS
 from edgeprune.recipe.run_table import GOVERNORS, RunTable
-from edgeprune.report import shift, validity
+from edgeprune.report import validity
 from edgeprune.run import cooling, governor, guard, session, start, watch
+from edgeprune.significance import shift
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -34,7 +35,14 @@ def rows_of(name, heading):
 def test_the_efforts_are_those_of_the_table_and_the_default_is_named():
     written = {row[0]: row[1:] for row in rows_of("measuring.md", "Efforts")}
     assert written == {
-        name: [str(e.sessions), str(e.runs), f"{e.timed_s:g}", f"{e.max_s:g} s", str(e.repeats)]
+        name: [
+            str(e.sessions),
+            str(e.most_sessions),
+            str(e.runs),
+            f"{e.timed_s:g}",
+            f"{e.max_s:g} s",
+            str(e.repeats),
+        ]
         for name, e in EFFORTS.items()
     }
     assert f"The default is `{DEFAULT_EFFORT}`." in (DOCS / "measuring.md").read_text()

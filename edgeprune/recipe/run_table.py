@@ -18,7 +18,8 @@ class RunTable:
 
     Attributes:
         effort: ``quick``, ``standard``, ``full`` or ``soak``.
-        sessions: Fresh agent processes per variant, interleaved; the unit of all statistics.
+        sessions: Fresh agent processes per variant, interleaved; the unit of all statistics. Given,
+            it is exactly that many; else an effort may add some, see ``Effort.most_sessions``.
         runs: Timed inferences in each; given without ``timed_s``, exactly that many.
         timed_s: Seconds of timed inferences in each, at least.
         warmup: Inferences before them, not counted.
@@ -54,6 +55,10 @@ class RunTable:
         """Sessions per variant."""
         return EFFORTS[self.effort].sessions if self.sessions is None else self.sessions
 
+    def most_sessions(self) -> int:
+        """Sessions per variant where more than the planned ones are needed."""
+        return EFFORTS[self.effort].most_sessions if self.sessions is None else self.sessions
+
     def most_repeats(self) -> int:
         """How often sessions that are not valid are made again."""
         return EFFORTS[self.effort].repeats if self.repeats is None else self.repeats
@@ -62,7 +67,7 @@ class RunTable:
         """What each session is to time: the user's numbers, else the effort's share.
 
         >>> RunTable(effort="standard").amount()
-        Amount(runs=7, timed_s=1.0, max_s=10.0)
+        Amount(runs=4, timed_s=0.5, max_s=10.0)
         >>> RunTable(runs=5).amount()
         Amount(runs=5, timed_s=0.0, max_s=10.0)
         """

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgeprune.errors import ConfigError
-from edgeprune.report.rank_test import CONFIDENCE, fisher
-from edgeprune.report.shift import MIN_SESSIONS, latency_shift, least_effect_of
 from edgeprune.report.statistics import compare_instructions
+from edgeprune.significance.rank_test import CONFIDENCE, fisher
+from edgeprune.significance.shift import MIN_SESSIONS, latency_shift, least_effect_of
 
 Result = Mapping[str, Any]
 Judgement = Literal["better", "worse", "no difference shown", "not measurable", "not tested"]

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.errors import DeviceError
-from edgeprune.report.rank_test import hodges_lehmann
-from edgeprune.report.shift import MIN_SESSIONS, latency_shift, least_effect_of
 from edgeprune.run_artifacts import Session
+from edgeprune.significance.rank_test import hodges_lehmann
+from edgeprune.significance.shift import MIN_SESSIONS, latency_shift, least_effect_of
 
 Verdict = Literal["faster", "slower", "no difference shown", "not measurable"]
 Interval = tuple[float, float]
@@ -182,8 +182,8 @@ def counted_sessions(sessions: Sequence[Session]) -> Sequence[Session]:
 def compare_latency(dense: Sequence[Session], deployed: Sequence[Session]) -> Comparison:
     """Says whether the deployed variant is faster than the dense one, and by how much.
 
-    By :func:`edgeprune.report.shift.latency_shift` over the medians of the valid sessions; the
-    smallest difference that counts comes from the dense variant beside itself.
+    By :func:`edgeprune.significance.shift.latency_shift` over the medians of the valid sessions;
+    the smallest difference that counts comes from the dense variant beside itself.
 
     Returns:
         ``not measurable``, with no interval, if either variant has fewer than 5 valid sessions; the

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from edgeprune.report.shift import MIN_SESSIONS
 from edgeprune.report.statistics import medians_us
 from edgeprune.run_artifacts import Measured, RunResult, Session, SessionVerdict
+from edgeprune.significance.shift import MIN_SESSIONS
 
 WIDEST_SCATTER = 0.1
 """Of the medians of a variant's sessions: 1.4826 times their median absolute deviation, which is

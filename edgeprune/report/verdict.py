@@ -8,7 +8,7 @@ from typing import Any
 from edgeprune.report.energy import energy_remarks
 from edgeprune.report.pinning import pinning_remarks
 from edgeprune.report.sessions import session_remarks
-from edgeprune.report.shift import MIN_SESSIONS
+from edgeprune.significance.shift import MIN_SESSIONS
 
 _NO_ACCURACY = "accuracy was not measured"
 

@@ -1,9 +1,10 @@
-"""Sessions of all variants in turns, A B B A, until enough of them are valid."""
+"""Sessions of all variants in turns, A B B A, until enough are valid to compare the variants."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -17,10 +18,14 @@ from edgeprune.run.reading import Reading
 from edgeprune.run.session import time_session
 from edgeprune.run.watch import Watch
 from edgeprune.run_artifacts import Session, Timed
+from edgeprune.significance.enough import is_enough
 from edgeprune.transports.base import Transport
 
 Say = Callable[[str], None]
 Sessions = dict[str, tuple[Session, ...]]
+
+MORE = 10
+"""Sessions a variant that are added at once. Source: ours; even, so that turns stay A B B A."""
 
 
 class Starter(Protocol):
@@ -60,7 +65,7 @@ def turns(names: Sequence[str], rounds: int, first: int = 0) -> list[str]:
 def time_variants(
     starter: Starter, names: Sequence[str], used: UsedCores, cpus: Sequence[int], say: Say
 ) -> tuple[Sessions, Timed]:
-    """Times all variants, and once more what was not valid.
+    """Times all variants, again what was not valid, and more often what compares too vaguely.
 
     Args:
         starter: Starts agents on the device.
@@ -75,29 +80,30 @@ def time_variants(
     Raises:
         DeviceError: The device or the way to it failed.
     """
-    table = starter.table
-    planned, amount = table.planned_sessions(), table.amount()
+    table, amount = starter.table, starter.table.amount()
     found: Sessions = dict.fromkeys(names, ())
     order: list[str] = []
     notes: list[str] = []
-    rounds, repeats = planned, -1
+    wanted, had, repeats = table.planned_sessions(), 0, 0
     with _watch(starter, cpus, notes) as watch:
-        while rounds and repeats < table.most_repeats():
-            repeats += 1
-            if repeats:
+        while wanted:
+            is_again = had == wanted
+            if is_again:
+                repeats += 1
                 notes += _pause(found, watch, table, say)
+            rounds = wanted - _least_valid(found)
             for name in turns(names, rounds, first=len(order) // len(names)):
                 number = len(found[name]) + 1
-                again = " (again)" if repeats else ""
-                say(f"{name}: process {number} of {max(planned, number)}{again}")
+                again = " (again)" if is_again else ""
+                say(f"{name}: process {number} of {max(wanted, number)}{again}")
                 found[name] = (*found[name], _one(starter, name, watch))
                 order.append(name)
             found = judged(found, used)
-            rounds = max(planned - valid_count(sessions) for sessions in found.values())
-            rounds = max(rounds, 0)
+            had, wanted = wanted, _next_wanted(found, table, wanted, repeats)
+    notes += _narrowed(found, table, had)
     timed = Timed(
         effort=table.effort,
-        sessions=planned,
+        sessions=table.planned_sessions(),
         runs=amount.runs,
         timed_s=amount.timed_s,
         order=tuple(order),
@@ -105,6 +111,42 @@ def time_variants(
         notes=tuple(notes),
     )
     return found, timed
+
+
+def _next_wanted(found: Sessions, table: RunTable, wanted: int, repeats: int) -> int:
+    """How many valid sessions each variant is to have next; 0 where it is enough."""
+    if _least_valid(found) < wanted:
+        return wanted if repeats < table.most_repeats() else 0
+    most = table.most_sessions()
+    return 0 if wanted >= most or _is_enough(found) else min(wanted + MORE, most)
+
+
+def _is_enough(found: Sessions) -> bool:
+    """Whether the first variant and each other one compare clearly."""
+    base, *others = ([*_valid_medians(sessions)] for sessions in found.values())
+    # A clock that stands still is told where the times are summarized.
+    return any(min(one) <= 0 for one in (base, *others)) or all(is_enough(base, n) for n in others)
+
+
+def _narrowed(found: Sessions, table: RunTable, wanted: int) -> list[str]:
+    """Says that sessions were added, and whether they sufficed."""
+    planned = table.planned_sessions()
+    if wanted == planned:
+        return []
+    line = f"{wanted - planned} sessions a variant were added to tell a difference of 5 %"
+    if _least_valid(found) >= wanted and _is_enough(found):
+        return [line]
+    return [f"{line}, and do not suffice: the sessions' medians scatter too much"]
+
+
+def _valid_medians(sessions: Sequence[Session]) -> Iterator[float]:
+    for one in sessions:
+        if one.verdict == "valid":
+            yield statistics.median(one.latency_ns)
+
+
+def _least_valid(found: Sessions) -> int:
+    return min(valid_count(sessions) for sessions in found.values())
 
 
 def valid_count(sessions: Sequence[Session]) -> int:

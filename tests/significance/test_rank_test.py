@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeprune.report.rank_test import fisher, hodges_lehmann, mann_whitney
+from edgeprune.significance.rank_test import fisher, hodges_lehmann, mann_whitney
 
 # Few distinct values, so that ties are common.
 SIDES = st.lists(st.integers(1, 6), min_size=2, max_size=5)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeprune.report import shift
-from edgeprune.report.shift import MIN_EFFECT, latency_shift, least_effect_of
+from edgeprune.significance import shift
+from edgeprune.significance.shift import MIN_EFFECT, latency_shift, least_effect_of
 
 
 def simulated(rng, sessions, factor=1.0):

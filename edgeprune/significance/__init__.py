@@ -1,0 +1,1 @@
+"""Whether figures of two sides differ by more than chance; numbers in, numbers out."""

@@ -1,0 +1,58 @@
+"""Sessions until the interval is narrow: power and false alarms, on simulated medians."""
+
+import numpy as np
+import pytest
+
+from edgeprune.recipe.efforts import EFFORTS
+from edgeprune.run.interleave import MORE
+from edgeprune.significance import shift
+from edgeprune.significance.enough import TO_FIND, is_enough
+from edgeprune.significance.shift import latency_shift, least_effect_of
+
+STANDARD = EFFORTS["standard"]
+
+
+@pytest.fixture(autouse=True)
+def _fewer_resamples(monkeypatch):
+    monkeypatch.setattr(shift, "RESAMPLES", 300)
+
+
+def compared(rng, factor, scatter, most):
+    """Sessions of two sides until they are enough, as a run at effort standard makes them."""
+    sides = [np.zeros(0), np.zeros(0)]
+    count = STANDARD.sessions
+    while True:
+        missing = count - len(sides[0])
+        sides = [
+            np.concatenate([side, scale * rng.lognormal(6, scatter, missing)])
+            for side, scale in zip(sides, (1.0, factor), strict=True)
+        ]
+        if count >= most or is_enough(*sides):
+            return latency_shift(*sides, least_effect_of(sides[0])[0]).verdict, count
+        count += MORE
+
+
+def called(factor, verdict, most=STANDARD.most_sessions, trials=100):
+    rng = np.random.default_rng(7)
+    found = [compared(rng, factor, 0.05, most)[0] for _ in range(trials)]
+    return found.count(verdict)
+
+
+def test_added_sessions_find_5_percent_on_a_machine_that_scatters_as_much():
+    assert called(1 + TO_FIND, "slower") >= 85  # about 94; 3 standard deviations below 94: 87
+    assert called(1 / (1 + TO_FIND), "faster") >= 85
+    assert called(1 + TO_FIND, "slower", most=STANDARD.sessions) < 85, "the added ones are needed"
+
+
+def test_added_sessions_do_not_call_two_copies_different():
+    assert called(1.0, "no difference shown", trials=200) >= 190
+
+
+def test_a_quiet_device_needs_no_more_sessions():
+    rng = np.random.default_rng(8)
+    assert {compared(rng, f, 0.01, 60)[1] for f in (1.0, 1.05, 2.0)} == {STANDARD.sessions}
+
+
+def test_a_clear_difference_needs_no_more_sessions_however_noisy():
+    rng = np.random.default_rng(9)
+    assert {compared(rng, f, 0.08, 60)[1] for f in (0.4, 3.0)} == {STANDARD.sessions}
