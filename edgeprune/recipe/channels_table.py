@@ -13,7 +13,7 @@ from edgeprune.recipe.prune_table import CHANNEL, PruneTable
 CHANNEL_RATIO = 0.5
 """What the pattern ``channel`` removes of each group where nothing says how much. Source: ours."""
 
-SCOPES = ("local", "global")
+SCOPES = ("local", "global", "macs")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class ChannelsTable:
         criterion: What scores channels: a name in ``edgeprune/prune/channels/criteria``; from
             Python also a function of a group that gives a score for each of its units.
         scope: ``local`` removes the share of every group of channels, ``global`` the lowest scores
-            of the model.
+            of the model, ``macs`` more of groups on which more multiply-accumulates hang; empty is
+            ``macs`` where ``macs`` is given, else ``local``.
         round_to: What stays of a group is rounded up to a multiple of this many channels.
         ignored: Layers whose output channels all stay: names, or patterns of the shell.
         limits: Layers that may not lose as many as the others.
@@ -54,7 +55,7 @@ class ChannelsTable:
     pruning_ratio: float = 0.0
     macs: float = 1.0
     criterion: str | Callable[[Any], Any] = "l2"
-    scope: str = "local"
+    scope: str = ""
     round_to: int = 1
     ignored: tuple[str, ...] = ()
     limits: tuple[ChannelLimit, ...] = ()
@@ -84,7 +85,7 @@ def channel_faults(table: ChannelsTable, pattern: str = "") -> list[str]:
             f"pattern = {CHANNEL!r} takes sparsity, ignored and limits of [prune] in place of "
             "those in [channels]: leave the pattern out, or the keys in [channels]"
         )
-    wrong += not_among(table, {"scope": SCOPES})
+    wrong += not_among(table, {"scope": ("", *SCOPES)})
     wrong += [
         f"limits: that of {one.layer} must be in [0, 1], got {one.pruning_ratio:g}"
         for one in table.limits

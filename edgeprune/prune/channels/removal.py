@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from edgeprune.prune.channels.choose import (
     Scope,
     global_choice,
     local_choice,
+    macs_choice,
     scores_of,
     smallest_ratio,
 )
@@ -98,7 +99,7 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
     pruning_ratio: float | None = None,
     macs: float | None = None,
     criterion: str | Scorer = "l2",
-    scope: Scope = "local",
+    scope: Scope | None = None,
     round_to: int = 1,
     ignored: Collection[str] = (),
     limits: Mapping[str, float] | None = None,
@@ -118,7 +119,8 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
             reaches it is taken.
         criterion: Name of a criterion, or a function from a group to scores.
         scope: ``local`` takes the share of every group; ``global`` of the model as a whole, lowest
-            scores first.
+            scores first; ``macs`` of the model as a whole, more from groups on which more
+            multiply-accumulates hang. None is ``macs`` where ``macs`` is given, else ``local``.
         round_to: What stays of a group is rounded up to a multiple of this many channels.
         ignored: Layers, by name, path (``inner/conv``) or pattern of the shell, whose output
             channels all stay.
@@ -138,9 +140,12 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
         why = "; ".join(notes[:3]) or "it has no convolution or dense layer"
         raise ModelError(f"no channels of model {model.name!r} may be removed: {why}")
     scores = scores_of(groups, _scorer(criterion, Evidence(model, groups, samples)))
-    by_scope = local_choice if scope == "local" else global_choice
-    choose = by_scope(groups, scores, round_to)
-    ratio = _ratio_for(found, groups, choose, macs) if pruning_ratio is None else pruning_ratio
+    choose = _choice(
+        found, groups, scores, scope or ("local" if macs is None else "macs"), round_to
+    )
+    ratio = pruning_ratio or 0.0
+    if macs is not None:
+        ratio = _ratio_for(found, groups, choose, macs)
     chosen = choose(ratio)
     stays = _stays(found, groups, chosen)
     count = macs_counter(found)
@@ -164,7 +169,7 @@ def _check(
     macs: float | None,
     round_to: int,
     limits: Mapping[str, float] | None,
-    scope: str,
+    scope: str | None,
 ) -> None:
     if (ratio is None) == (macs is None):
         raise ConfigError(f"give either pruning_ratio or macs: got {ratio} and {macs}")
@@ -174,8 +179,9 @@ def _check(
         raise ConfigError(f"macs must be in (0, 1], got {macs}")
     if round_to < 1:
         raise ConfigError(f"round_to must be at least 1, got {round_to}")
-    if scope not in ("local", "global"):
-        raise ConfigError(f"scope must be 'local' or 'global', got {scope!r}")
+    if scope not in (None, *get_args(Scope)):
+        known = ", ".join(f"{one!r}" for one in get_args(Scope))
+        raise ConfigError(f"scope must be one of {known}, got {scope!r}")
     for layer, limit in (limits or {}).items():
         if not 0 <= limit <= 1:
             raise ConfigError(f"the limit of layer {layer!r} must be in [0, 1], got {limit}")
@@ -188,18 +194,38 @@ def _scorer(criterion: str | Scorer, evidence: Evidence) -> Scorer:
     return lambda group: known(group, evidence)
 
 
-def _ratio_for(found: Trace, groups: Sequence[Group], choose: Choice, macs: float | None) -> float:
+def _choice(
+    found: Trace,
+    groups: Sequence[Group],
+    scores: Sequence[Scores | None],
+    scope: Scope,
+    round_to: int,
+) -> Choice:
+    if scope == "macs":
+        cost = _cost(found, groups)
+        none = [np.zeros(0, np.intp)] * len(groups)
+        whole, macs = cost(none), []
+        for k, group in enumerate(groups):
+            macs.append(whole - cost([*none[:k], np.arange(group.units), *none[k + 1 :]]))
+        return macs_choice(groups, scores, round_to, macs)
+    return (local_choice if scope == "local" else global_choice)(groups, scores, round_to)
+
+
+def _cost(found: Trace, groups: Sequence[Group]) -> Callable[[list[Ids]], float]:
+    """A function from the units that go to the multiply-accumulates that stay."""
     count = macs_counter(found)
-    whole = count(None)
-    if whole is None or macs is None:
+    if count(None) is None:
         raise ModelError(
             "multiply-accumulates cannot be counted, because an input of the model has an open "
-            "size: give pruning_ratio, or build the model with a fixed size"
+            "size: give pruning_ratio with scope local or global, or build the model with a fixed "
+            "size"
         )
+    return lambda chosen: float(count(_stays(found, groups, chosen)) or 0)
 
-    def cost(chosen: list[Ids]) -> float:
-        return float(count(_stays(found, groups, chosen)) or 0)
 
+def _ratio_for(found: Trace, groups: Sequence[Group], choose: Choice, macs: float) -> float:
+    cost = _cost(found, groups)
+    whole = cost([np.zeros(0, np.intp)] * len(groups))
     return smallest_ratio(choose, cost, macs * whole)
 
 

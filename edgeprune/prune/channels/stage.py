@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from edgeprune.artifacts import Array, ChannelGroup, Dataset, Loaded, Narrowed
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.capture import Calibration
+from edgeprune.prune.channels.choose import Scope
 from edgeprune.prune.channels.removal import ChannelPruned, prune_channels
 from edgeprune.prune.checkpoint import Checkpoint, folder_for
 from edgeprune.prune.distillation import teacher_of
@@ -140,7 +141,7 @@ def _pruned(
         pruning_ratio=None if is_by_macs else table.pruning_ratio,
         macs=table.macs if is_by_macs else None,
         criterion=table.criterion,
-        scope="global" if table.scope == "global" else "local",
+        scope=cast("Scope | None", table.scope or None),
         round_to=table.round_to,
         ignored=table.ignored,
         limits={one.layer: one.pruning_ratio for one in table.limits},
