@@ -1,6 +1,7 @@
 """The run stage with the real agents on this machine."""
 
 import dataclasses
+import re
 import sys
 
 import agent_rig
@@ -13,8 +14,9 @@ from edgeprune.agents import build, runtime
 from edgeprune.bench import Device
 from edgeprune.board import Cpu, load_board
 from edgeprune.errors import DeviceError
+from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.run_table import RunTable
-from edgeprune.run import Pushed, run
+from edgeprune.run import Pushed, interleave, run
 from edgeprune.sparsify import sparsify
 from edgeprune.transports.base import TRANSPORTS
 from edgeprune.zig import host_isa
@@ -58,6 +60,38 @@ def test_variants_are_timed_in_fresh_interleaved_processes(tmp_path, files):
         assert all(ns > 0 for s in item.sessions for ns in (*s.latency_ns, s.first_ns, s.load_ns))
         assert item.instructions is None
         assert item.peak_memory_bytes > 1_000_000
+
+
+@pytest.mark.parametrize(
+    "answers, sessions, note",
+    [
+        ([True], 5, None),
+        ([False, True, True], 15, "10 sessions a variant were added to tell a difference of 5 %"),
+        ([False] * 3, 17, "12 sessions .* do not suffice: the sessions' medians scatter too much"),
+    ],
+)
+def test_sessions_are_added_until_the_variants_compare_clearly(
+    tmp_path, files, monkeypatch, answers, sessions, note
+):
+    left = iter(answers)
+    monkeypatch.setattr(interleave, "is_enough", lambda base, new: next(left))
+    effort = dataclasses.replace(EFFORTS["quick"], most_sessions=17, timed_s=0.0, repeats=0)
+    monkeypatch.setitem(EFFORTS, "quick", effort)
+    monkeypatch.setattr(interleave, "judged", lambda found, used: found)  # all are valid
+    result, _, _, _ = measure("local", tmp_path, files, RunTable(warmup=1))
+    assert [len(item.sessions) for item in result.measured] == [sessions] * 2
+    assert result.timed.sessions == 5
+    if note is None:
+        assert result.timed.notes == ()
+    else:
+        assert re.match(note, result.timed.notes[-1])
+
+
+def test_a_number_of_sessions_that_is_given_is_kept(tmp_path, files, monkeypatch):
+    monkeypatch.setattr(interleave, "is_enough", lambda base, new: False)
+    table = RunTable(effort="standard", sessions=6, runs=5, warmup=1, repeats=0)
+    result, _, _, _ = measure("local", tmp_path, files, table)
+    assert [len(item.sessions) for item in result.measured] == [6, 6]
 
 
 def test_outputs_come_back_for_the_inputs_that_were_given(tmp_path, files):

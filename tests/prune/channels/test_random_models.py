@@ -108,7 +108,7 @@ steps = st.lists(st.tuples(st.sampled_from(BLOCKS), st.integers(2, 7)), min_size
     st.booleans(),
     st.booleans(),
     st.sampled_from([0.3, 0.5, 0.8]),
-    st.sampled_from(["local", "global"]),
+    st.sampled_from(["local", "global", "macs"]),
 )
 def test_a_pruned_model_answers_like_the_masked_one(
     flavour, blocks, head, second_input, second_output, ratio, scope

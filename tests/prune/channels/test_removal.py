@@ -34,17 +34,19 @@ def samples(count=40):
 
 
 @pytest.mark.parametrize("criterion", CRITERIA.names())
-@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("scope", ["local", "global", "macs"])
 def test_every_criterion_and_scope_gives_an_exact_model(model, criterion, scope):
     pruned = checked(model, 0.4, criterion=criterion, scope=scope, samples=samples())
     gone = sum(sizes(pruned).values())
     if criterion == "bn_scale":
         assert "c: all 12 channels stay: the criterion has no score for them" in pruned.notes
-        assert gone == {"local": 6 + 8, "global": 14}[scope]
+        assert gone == {"local": 6 + 8, "global": 14, "macs": 18}[scope]
     elif scope == "local":
         assert sizes(pruned) == {"a": 6, "b": 8, "c": 4}
-    else:
+    elif scope == "global":
         assert gone == 19  # 40 % of 48
+    else:
+        assert 17 <= gone <= 19  # of each group whole units, rounded down
     assert (pruned.channels_before, pruned.channels_after) == (51, 51 - gone)
 
 
@@ -89,7 +91,7 @@ def test_what_is_left_is_rounded_up(model, round_to, left):
     assert (16 - gone["a"], 20 - gone["b"], 12 - gone["c"]) == left
 
 
-@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("scope", ["local", "global", "macs"])
 @pytest.mark.parametrize("round_to", [1, 8])
 def test_something_always_stays(model, scope, round_to):
     gone = sizes(checked(model, 0.999, scope=scope, round_to=round_to))
@@ -125,7 +127,7 @@ def test_taylor_without_targets_is_refused(model):
             prune_channels(model, pruning_ratio=0.5, criterion="taylor", samples=none)
 
 
-@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("scope", ["local", "global", "macs"])
 @pytest.mark.parametrize("share", [0.75, 0.5, 0.2])
 def test_a_share_of_the_macs_is_reached_and_hardly_undercut(model, scope, share):
     pruned = prune_channels(model, macs=share, scope=scope)
@@ -133,6 +135,53 @@ def test_a_share_of_the_macs_is_reached_and_hardly_undercut(model, scope, share)
     assert pruned.macs_after == count_macs(pruned.model) <= share * pruned.macs_before
     less = prune_channels(model, pruning_ratio=pruned.pruning_ratio - 1 / 1024, scope=scope)
     assert less.macs_after > share * pruned.macs_before
+
+
+def kept_by_macs(**options):
+    """Layers of like width on maps of 64, 16 and 4 positions: the units that stay of each."""
+
+    def body(layers, x):
+        x = layers.Conv2D(32, 3, padding="same", name="large")(x)
+        x = layers.Conv2D(32, 3, strides=2, padding="same", name="middle")(x)
+        x = layers.Conv2D(32, 3, strides=2, padding="same", name="small")(x)
+        return layers.Dense(3)(layers.GlobalAveragePooling2D()(x))
+
+    return prune_channels(functional("keras", body), **options)
+
+
+def test_a_share_of_the_macs_is_taken_from_where_most_are():
+    pruned = kept_by_macs(macs=0.5)
+    large, middle, small = pruned.units_left
+    assert large < middle < small == 32
+    assert pruned.units_left == kept_by_macs(macs=0.5, scope="macs").units_left
+    local = kept_by_macs(macs=0.5, scope="local")
+    assert len(set(local.units_left)) == 1
+    assert pruned.channels_after > local.channels_after, "the same cost, and more channels"
+
+
+def test_what_stays_is_in_inverse_proportion_to_the_macs_that_hang_on_it():
+    # Saved with a group: what makes it and what reads it, on the map of each.
+    saved = {
+        "large": 64 * 27 * 32 + 16 * 9 * 32 * 32,
+        "middle": 16 * 9 * 32 * 32 + 4 * 9 * 32 * 32,
+        "small": 4 * 9 * 32 * 32 + 32 * 3,
+    }
+    pruned = kept_by_macs(pruning_ratio=0.6, scope="macs")
+    left = dict(zip(saved, pruned.units_left, strict=True))
+    # Of the group with most left, because what stays is rounded up to a whole unit.
+    level = max((n, n * saved[name]) for name, n in left.items() if n < 32)[1]
+    assert left == {name: pytest.approx(min(32, level / saved[name]), abs=1) for name in saved}
+    assert sorted(left.values())[1] < 32, "a test of one group shows no proportion"
+    assert pruned.channels_after == pytest.approx(3 + 0.4 * 96, abs=3)
+
+
+def test_the_scope_macs_needs_a_model_whose_macs_can_be_counted():
+    def body(layers, x):
+        return layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3)(x)))
+
+    model = functional("keras", body, (None, None, 3))
+    with pytest.raises(ModelError, match="give pruning_ratio with scope local or global"):
+        prune_channels(model, pruning_ratio=0.5, scope="macs")
 
 
 def test_a_share_that_cannot_be_reached_is_refused_with_what_can(model):
