@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -9,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from edgeprune.artifacts import Array, Loaded
 from edgeprune.prune.spec import PruneSpec
 
 Lists = Mapping[str, list[Array]]
+
+ABANDONED_S = 30 * 24 * 3600
+"""Age at which a training that nobody took up again loses its checkpoints. Source: ours."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,22 @@ def folder_for(
 
 
 def remove(folder: Path | None) -> None:
-    """Removes the checkpoints of a training that is done."""
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Removes the checkpoints of a training that is done, and those that were abandoned."""
+    if folder is None:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    for other in folder.parent.glob("*"):
+        if other.is_dir() and time.time() - _last_saved_s(other) > ABANDONED_S:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _last_saved_s(folder: Path) -> float:
+    """When something in a folder was written last, as the clock tells time."""
+    times_s = []
+    for file in (folder, *folder.glob("*")):
+        with contextlib.suppress(FileNotFoundError):  # of a training that runs beside this one
+            times_s.append(file.stat().st_mtime)
+    return max(times_s, default=time.time())
 
 
 def _is_installed(name: str) -> bool:

@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import time
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from keras_nets import loaded
 
 from edgeprune.artifacts import ModelFile
 from edgeprune.prune import PruneSpec
-from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
+from edgeprune.prune.checkpoint import ABANDONED_S, Checkpoint, folder_for, remove
 
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6)
 
@@ -63,3 +64,15 @@ def test_another_model_wish_or_sample_is_another_training():
 def test_a_model_from_memory_has_none():
     assert folder(sha256="") is None
     remove(None)
+
+
+def test_a_training_that_is_done_leaves_nothing_and_takes_the_abandoned_ones_with_it(tmp_path):
+    kept = {name: Checkpoint(tmp_path / name / "a.npz") for name in ("done", "old", "young")}
+    for one in kept.values():
+        one.save({"state": [X]}, {})
+    for name, age_s in (("old", ABANDONED_S + 60), ("young", ABANDONED_S - 3600)):
+        then_s = time.time() - age_s
+        for path in (kept[name].path, kept[name].path.parent):
+            os.utime(path, (then_s, then_s))
+    remove(tmp_path / "done")
+    assert os.listdir(tmp_path) == ["young"]
