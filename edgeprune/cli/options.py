@@ -17,6 +17,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.recipe import Recipe, checked, load_recipe
 from edgeprune.recipe.channels_table import CHANNEL_RATIO
 from edgeprune.recipe.efforts import EFFORTS
+from edgeprune.recipe.faults import LAYERS
 from edgeprune.recipe.prune_table import (
     CHANNEL,
     CRITERIA,
@@ -46,10 +47,12 @@ def recipe_options(function: Function) -> Function:
         pattern: str | None,
         quantize: str | None,
         criterion: str | None,
+        layers: str | None,
         **rest: Any,
     ) -> Any:
         name = recipe or load_board(rest["board"]).recipe.default
-        return function(recipe=recipe_of(name, sparsity, pattern, quantize, criterion), **rest)
+        chosen = recipe_of(name, sparsity, pattern, quantize, criterion, layers)
+        return function(recipe=chosen, **rest)
 
     command: Any = with_recipe
     for option in (  # decorators: the last one stands first in the help
@@ -57,6 +60,12 @@ def recipe_options(function: Function) -> Function:
         click.option(
             "--pattern",
             help=f"Shape of what is left: {PATTERNS_HELP}; kernel chooses for each layer.",
+        ),
+        click.option(
+            "--layers",
+            type=click.Choice(LAYERS),
+            help="paying: what sparse kernels can run, the default; all: every convolution that is "
+            "not depthwise as well, for size.",
         ),
         click.option(
             "--criterion",
@@ -211,6 +220,7 @@ def recipe_of(
     pattern: str | None,
     quantize: str | None,
     criterion: str | None = None,
+    layers: str | None = None,
 ) -> Recipe:
     """The named recipe with the user's own values in place.
 
@@ -233,6 +243,8 @@ def recipe_of(
         at_once = criterion not in WHILE_TRAINING and is_default
         schedule = "one_shot" if at_once else prune.schedule
         prune = dataclasses.replace(prune, criterion=criterion, schedule=schedule)
+    if layers is not None:
+        prune = dataclasses.replace(prune, layers=layers)
     if quantize is not None:
         table = dataclasses.replace(table, mode=quantize)
     fixed = tuple(name for name, value in given.items() if value is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -79,6 +80,17 @@ def filters(model: graph.Model, layers: str) -> list[Filter]:
             name = name if name not in names else f"{name}#{buffer}"
             names.add(name)
             found[buffer] = Filter(name, buffer, weights, pixels_of(model, subgraph, op))
+    return list(found.values())
+
+
+def filter_sizes(model: graph.Model, layers: str) -> list[int]:
+    """Sizes of what :func:`filters` takes, however it is stored."""
+    found: dict[int, int] = {}
+    for subgraph in model.subgraphs:
+        for op in subgraph.operators:
+            if _is_prunable(model, subgraph, op, layers):
+                tensor = graph.stored_source(subgraph, op.inputs[1])
+                found[int(tensor.buffer)] = math.prod(int(size) for size in tensor.shape)
     return list(found.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ from edgeprune.prune.fine_tune import Task, fine_tune, trained
 from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
 from edgeprune.prune.kernel_pattern import pattern_choice
 from edgeprune.prune.masking import Masks
-from edgeprune.prune.plan import Wish, nothing_to_prune, prospects, wanted
+from edgeprune.prune.plan import Wish, left_whole, nothing_to_prune, prospects, wanted
 from edgeprune.prune.pruner import pruner
 from edgeprune.prune.shares import layer_shares
 from edgeprune.prune.spec import PruneSpec
@@ -68,6 +69,7 @@ def prune_keras(job: Job) -> Pruned:
     weights = prunable_weights(copied, spec.layers)
     if not weights:
         return nothing_to_prune(model, spec)
+    whole = left_whole(_sizes(weights), _sizes(prunable_weights(copied, "all")))
     weights = wanted(weights, spec)
     needs_sizes = spec.pattern == "kernel" or spec.allocation != "uniform"
     layers = layers_of(weights, job.dense if needs_sizes else None)
@@ -78,7 +80,7 @@ def prune_keras(job: Job) -> Pruned:
         shares = layer_shares(copied, weights, layers, spec, job.training, samples, job.cpu)
         made = pruner(copied, weights, spec, samples)
     sparsities = {share.name: share.sparsity for share in shares}
-    told = _told(weights, shares)
+    told = [*_told(weights, shares), *whole]
     for line in told:
         job.say(line)
     held = Masks(copied, weights, sparsities, flavour=model.flavour or "keras", pruner=made)
@@ -98,6 +100,10 @@ def prune_keras(job: Job) -> Pruned:
         notes=(*notes, *told, *choice.notes),
         shares=() if spec.allocation == "uniform" else shares,
     )
+
+
+def _sizes(weights: Sequence[Weight]) -> list[int]:
+    return [math.prod(weight.variable.shape) for weight in weights]
 
 
 def _told(weights: Sequence[Weight], shares: Sequence[LayerShare]) -> list[str]:

@@ -60,9 +60,30 @@ def unpruned(model: Loaded, note: str) -> Pruned:
 
 def nothing_to_prune(model: Loaded, spec: PruneSpec) -> Pruned:
     """The model as it came, where it has no layer of the wished kind."""
-    which = "pointwise convolution or dense layer" if spec.layers == "paying" else "such layer"
-    note = f"nothing was pruned: the model has no {which} (layers = {spec.layers!r})"
-    return unpruned(model, note)
+    if spec.layers != "paying":
+        return unpruned(model, "nothing was pruned: the model has no convolution or dense layer")
+    return unpruned(
+        model,
+        "nothing was pruned: the model has no pointwise convolution or dense layer, which sparse "
+        f"kernels could run; {_ALL}",
+    )
+
+
+_ALL = '--layers all (layers = "all" in [prune]) prunes the other convolutions too, for size alone'
+
+
+def left_whole(pruned: Sequence[int], every: Sequence[int]) -> list[str]:
+    """A line on the weights that are not pruned because no sparse kernel could run them.
+
+    Args:
+        pruned: Sizes of the weights that sparse kernels can run.
+        every: Sizes of those and of all others that can be pruned.
+    """
+    layers, weights = len(every) - len(pruned), sum(every) - sum(pruned)
+    if not layers:
+        return []
+    where = "1 other layer" if layers == 1 else f"{layers} other layers"
+    return [f"{weights:,} weights in {where} stay whole: no sparse kernel could run them; {_ALL}"]
 
 
 OFF = 0.01
@@ -109,5 +130,6 @@ def prospects(wishes: Sequence[Wish]) -> list[str]:
                 f"{matrix.shape[1]} weights, {sparsity:.1%} was wished"
             )
     verdict = "can be met" if not lines else "is met but for the layers below"
-    head = f"the wish {verdict}: {zeros:,} of {total:,} weights in {len(wishes)} layers go"
+    where = "1 layer" if len(wishes) == 1 else f"{len(wishes)} layers"
+    head = f"the wish {verdict}: {zeros:,} of {total:,} weights in {where} go"
     return [f"{head} ({zeros / max(total, 1):.1%})", *lines]

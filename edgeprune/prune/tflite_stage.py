@@ -11,9 +11,9 @@ from edgeprune.artifacts import Loaded, Pruned
 from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.prune.allocation import Candidate
-from edgeprune.prune.flatbuffer import filters, prune_filters
+from edgeprune.prune.flatbuffer import filter_sizes, filters, prune_filters
 from edgeprune.prune.kernel_pattern import pattern_choice
-from edgeprune.prune.plan import Wish, nothing_to_prune, prospects, sparsities, wanted
+from edgeprune.prune.plan import Wish, left_whole, nothing_to_prune, prospects, sparsities, wanted
 from edgeprune.prune.spec import PruneSpec
 
 
@@ -42,6 +42,7 @@ def prune_tflite(
     found = filters(model, spec.layers)
     if not found:
         return nothing_to_prune(loaded, spec)
+    whole = left_whole(filter_sizes(model, spec.layers), filter_sizes(model, "all"))
     found = wanted(found, spec)
     choice = pattern_choice([one.layer for one in found], spec, cpu)
     layers = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
@@ -50,7 +51,7 @@ def prune_tflite(
         Wish(one.name, choice.patterns[one.name], one.matrix, one.in_channels, shares[one.name])
         for one in found
     ]
-    told = tuple(prospects(wishes))
+    told = (*prospects(wishes), *whole)
     masks, tensors = prune_filters(model, found, choice.patterns, shares)
     note = "weights were zeroed at once" + (
         ": a .tflite file cannot be fine-tuned" if has_data else ", without data"

@@ -17,9 +17,10 @@ def notes(
     if pruned.tensors:
         zeros = sum(tensor.zeros for tensor in pruned.tensors)
         weights = sum(tensor.weights for tensor in pruned.tensors)
+        count = len(pruned.tensors)
         lines.append(
             f"pruned: {zeros:,} of {weights:,} weights ({zeros / weights:.2%}) "
-            f"in {len(pruned.tensors)} tensors"
+            f"in {count} tensor{'s' if count > 1 else ''}"
         )
     if not has_data:
         lines.append("accuracy was not measured: no --data was given")

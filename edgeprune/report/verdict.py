@@ -26,6 +26,8 @@ def verdict_line(result: Mapping[str, Any]) -> str:
     comparison = result["comparison"]
     speedup, verdict = comparison["speedup"], comparison["verdict"]
     is_counted = comparison["metric"] == "instructions"
+    if speedup is None and len(result.get("variants", ())) == 1:
+        return f"nothing to compare with: {result['variants'][0]['name']} is the only variant"
     if speedup is None:
         return "not measurable: there is no figure for both dense and deployed"
     if verdict == "not measurable":

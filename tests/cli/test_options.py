@@ -21,6 +21,11 @@ def test_a_schedule_that_a_recipe_names_is_not_changed(tmp_path):
         recipe_of(str(path), None, None, None, "wanda")
 
 
+def test_layers_take_the_place_of_the_recipes():
+    assert recipe_of("auto", None, None, None).prune.layers == "paying"
+    assert recipe_of("auto", None, None, None, layers="all").prune.layers == "all"
+
+
 def test_an_effort_and_numbers_beside_it_take_the_place_of_the_recipes(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('[run]\neffort = "full"\nsessions = 6\n')

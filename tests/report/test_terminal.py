@@ -148,6 +148,12 @@ def test_an_emulated_report_speaks_of_instructions_and_never_of_time():
     assert " ms" not in text
 
 
+def test_a_variant_alone_is_compared_with_nothing():
+    text = printed(terminal.print_report, report_of([variant("deployed")]))
+    assert "nothing to compare with: deployed is the only variant" in text
+    assert "not measurable" not in text
+
+
 def test_what_was_not_measured_says_so_and_is_never_zero():
     text = printed(terminal.print_report, report_of([variant("dense"), variant("deployed")]))
     assert "not measurable: there is no figure for both dense and deployed" in text
