@@ -53,8 +53,9 @@ from edgeprune.quantize import quantize
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.verify import accuracy, check_kept
 
-NETS = ("start", "dense", "unstructured", "channels", "tfmot")
-"""``start`` is where all others begin; ``dense`` is trained on as they are."""
+NETS = ("start", "dense", "unstructured", "channels", "channels-local", "tfmot")
+"""``start`` is where all others begin; ``dense`` is trained on as they are; of ``channels`` more go
+where more multiply-accumulates hang on them, of ``channels-local`` the same share everywhere."""
 
 FILES = ("float", "int8", "int8 QAT")
 ADAPTING = PruneSpec(sparsity=0.8, layers="all", epochs=2, batch_size=128, learning_rate=3e-4)
@@ -175,8 +176,9 @@ def tuned(lab: Lab, net: str, seed: int) -> Loaded:
         made = prune(lab.dense, spec, lab.data, say).model
     else:
         start = clone(lab.dense)
-        if net == "channels":
-            start = prune_channels(start, macs=0.5, round_to=4).model
+        if net.startswith("channels"):
+            scope = "local" if net == "channels-local" else "macs"
+            start = prune_channels(start, macs=0.5, scope=scope, round_to=4).model
         made = dataclasses.replace(lab.dense, keras=start)
         lab.train(made, spec, net, lab.teacher)
     save(made, path)
