@@ -16,7 +16,8 @@ from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
 from edgeprune.errors import DeviceError
 from edgeprune.recipe.run_table import RunTable
-from edgeprune.run.energy import check_meters, measure_energy
+from edgeprune.run.energy import measure_energy
+from edgeprune.run.find_meter import check_meters
 from edgeprune.run.governor import HeldGovernor
 from edgeprune.run.guard import UsedCores
 from edgeprune.run.interleave import Sessions, time_variants
@@ -118,6 +119,7 @@ def _run(
     bench = _Bench(transport, pushed, table)
     say("hello")
     facts = bench.facts()
+    used = UsedCores(facts.cores, table.threads, is_pinned=bool(pushed.cpus))
     sessions: Sessions = dict.fromkeys(pushed.models, ())
     timed = None
     instructions: dict[str, int | None] = dict.fromkeys(pushed.models)
@@ -126,11 +128,10 @@ def _run(
             say(f"{name}: counting instructions")
             instructions[name] = bench.count(name)
     elif not bench.emulated:
-        used = UsedCores(facts.cores, table.threads, is_pinned=bool(pushed.cpus))
         sessions, timed = time_variants(bench, list(pushed.models), used, pushed.cpus, say)
     energies = {}
     if energy is not None and not bench.emulated:
-        energies = measure_energy(bench, energy, pushed.models, say)
+        energies = measure_energy(bench, energy, pushed.models, used, say)
     starts = {} if bench.emulated else measure_start(bench, list(pushed.models), say)
     measured, outputs = [], {}
     for name in pushed.models:
@@ -166,6 +167,7 @@ class _Bench:
         self.transport = transport
         self.pushed = pushed
         self.table = table
+        self.cpus = pushed.cpus
         self.emulated = transport.emulated
         # One emulated inference of MobileNetV1 takes seconds where this machine takes 11 ms.
         self.timeout_s = _EMULATED_TIMEOUT_S if self.emulated else 120.0

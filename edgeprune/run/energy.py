@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from edgeprune.agents.answers import Timing
 from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import AgentSession
 from edgeprune.alignment import shift_s
 from edgeprune.bench import EnergyPlan
 from edgeprune.energy import MIN_UPDATES, Energy, NoEnergy, Window, net_energy
 from edgeprune.errors import ConfigError, DeviceError
-from edgeprune.meters.base import METERS, Meter, Row, Sampler, Site
+from edgeprune.meters.base import Meter
 from edgeprune.power_trace import PowerTrace
 from edgeprune.recipe.run_table import RunTable
+from edgeprune.run.cooling import cool
+from edgeprune.run.find_meter import first_meter
+from edgeprune.run.guard import UsedCores, judged
+from edgeprune.run.watch import Watch, watching
+from edgeprune.run_artifacts import Session, SessionState
 from edgeprune.transports.base import Transport
+
+Say = Callable[[str], None]
 
 SETTLE_S = 1.0
 """Before each stretch the device's regulators and the meter's filter settle. Source: ours."""
@@ -48,6 +55,7 @@ class Starter(Protocol):
     transport: Transport
     table: RunTable
     timeout_s: float
+    cpus: tuple[int, ...]
 
     def agent(self) -> AgentSession:
         """A fresh agent."""
@@ -57,116 +65,128 @@ class Starter(Protocol):
 
 
 def measure_energy(
-    starter: Starter, plan: EnergyPlan, names: Iterable[str], say: Callable[[str], None]
+    starter: Starter, plan: EnergyPlan, names: Iterable[str], used: UsedCores, say: Say
 ) -> dict[str, Energy | NoEnergy]:
     """Energy of every variant, or why it is not known; a meter's failure ends no run.
+
+    A window in which the device throttled or others had its cores is measured again, after cooling,
+    as often as the table says; then there is no figure.
 
     Args:
         starter: Starts agents on the device.
         plan: What is to measure.
         names: The variants.
+        used: What the agents run on, for the rules.
         say: Takes a line of progress.
     """
     names = list(names)
     if not plan.meters:
         return dict.fromkeys(names, NoEnergy(plan.missing))
     found: dict[str, Energy | NoEnergy] = {}
-    with starter.agent() as sampling:
+    unread: list[str] = []
+    with starter.agent() as sampling, watching(starter, starter.cpus, unread) as watch:
         try:
-            with _first_meter(plan, starter.transport, AgentSampler(sampling)) as meter:
+            with first_meter(plan, starter.transport, AgentSampler(sampling)) as meter:
+                pass_ = _Pass(starter, meter, plan, sampling, watch, used, say)
                 for name in names:
                     say(f"{name}: energy by {meter.site.table.use}")
-                    found[name] = _one(starter, meter, name, plan, sampling.clock_s)
+                    found[name] = pass_.measured(name)
         except (ConfigError, DeviceError) as error:
             found |= dict.fromkeys([n for n in names if n not in found], NoEnergy(str(error)))
     return found
 
 
-def check_meters(plan: EnergyPlan, transport: Transport) -> None:
-    """Looks for a meter that the user named, before anything takes long.
+@dataclass(frozen=True)
+class _Pass:
+    """All that the windows of one run share."""
 
-    One on the device is looked for later, once an agent is there to read it.
+    starter: Starter
+    meter: Meter
+    plan: EnergyPlan
+    sampling: AgentSession
+    watch: Watch | None
+    used: UsedCores
+    say: Say
 
-    Raises:
-        ConfigError: There is no such meter, or its table is wrong.
-        DeviceError: It does not answer.
-    """
-    for table in plan.meters if plan.is_named else ():
-        kind = METERS.get(table.use)
-        if not kind.on_device:
-            with kind(Site(transport, _NoSampler(), table)):
-                pass
+    def measured(self, name: str) -> Energy | NoEnergy:
+        """One variant's energy in a window that the rules let pass."""
+        table = self.starter.table
+        reasons: list[str] = []
+        start_c: float | None = None
+        for tries in range(table.most_repeats() + 1):
+            if tries:
+                self.say(f"{name}: energy again: {reasons[-1]}")
+            figure, session = self._one(name)
+            if session is None:
+                return figure
+            one = judged({name: (session,)}, self.used)[name][0]
+            if one.verdict in ("valid", "noisy"):  # a mean over the window bears single runs
+                return figure
+            reasons.append(f"{one.verdict}: {one.reason}")
+            if start_c is None and one.state is not None:
+                start_c = one.state.temperature_before_c
+            if one.verdict == "throttled" and self.watch and tries < table.most_repeats():
+                cool(self.watch.read, start_c, table.cooldown_min_s, table.cooldown_max_s)
+        return NoEnergy(f"{len(reasons)} windows were not valid; the last one {reasons[-1]}")
+
+    def _one(self, name: str) -> tuple[Energy | NoEnergy, Session | None]:
+        """A fresh process that is loaded all the time, and idle before and after.
+
+        Returns:
+            The figure; and its inferences as a session for the guard, None without a window.
+        """
+        meter, table, timeout_s = self.meter, self.starter.table, self.starter.timeout_s
+        least_s = _MORE_UPDATES * MIN_UPDATES * (meter.update_period_s or 0.0)
+        if least_s > _LONGEST_S:
+            return NoEnergy(
+                f"{meter.site.table.use}: a new value every {meter.update_period_s:g} s is too rare"
+            ), None
+        idle_s, window_s = max(table.energy_idle_s, least_s), max(table.energy_window_s, least_s)
+        with self.starter.agent() as agent:
+            self.starter.load(agent, name)
+            max_s = table.amount().max_s
+            agent.time(table.warmup, 1, max_s, timeout_s + max_s)
+            offset_s = 0.0 if meter.on_device else _host_minus_device_s(agent)
+            meter.start()
+            time.sleep(SETTLE_S)
+            before = _idle(agent, idle_s)
+            self._keep_awake()
+            if self.watch is not None:
+                self.watch.begin(agent.hello().pid, window_s)
+            timing = agent.time(0, _RUNS_LIMIT, window_s, timeout_s + window_s)
+            inferring = Window(timing.begin_ns / 1e9, timing.end_ns / 1e9)
+            state = None
+            if self.watch is not None:
+                state = self.watch.end(inferring.start_s, inferring.end_s)
+            self._keep_awake()
+            time.sleep(SETTLE_S)
+            after = _idle(agent, idle_s)
+            time.sleep(SETTLE_S)
+            try:
+                trace = meter.stop()
+            except DeviceError as error:
+                return NoEnergy(str(error)), None
+        windows = _Windows(before, inferring, after, len(timing.latency_ns))
+        figure = _figure(trace, windows, offset_s, self.plan, is_aligned=meter.on_device)
+        return figure, _as_session(timing, state)
+
+    def _keep_awake(self) -> None:
+        """Asks the agents that only sample something between two stretches."""
+        self.sampling.clock_s()
+        if self.watch is not None:
+            self.watch.keep_awake()
 
 
-class _NoSampler(Sampler):
-    """For meters on the host, which read nothing on the device."""
-
-    def start(self, files: Sequence[str], command: str, period_s: float) -> None:
-        raise DeviceError("a meter on the host reads no files on the device")
-
-    def stop(self) -> list[Row]:
-        raise DeviceError("a meter on the host reads no files on the device")
-
-
-@contextmanager
-def _first_meter(plan: EnergyPlan, transport: Transport, sampler: Sampler) -> Iterator[Meter]:
-    """The first meter of the plan that is there, open.
-
-    Raises:
-        ConfigError: The only one's table is wrong.
-        DeviceError: None is there; the message says why of each.
-    """
-    reasons = []
-    for table in plan.meters:
-        meter = METERS.get(table.use)(Site(transport, sampler, table))
-        try:
-            meter.open()
-        except (ConfigError, DeviceError) as error:
-            reasons.append(f"{table.use}: {error}")
-            continue
-        try:
-            yield meter
-        finally:
-            meter.close()
-        return
-    raise DeviceError("; ".join(reasons))
-
-
-def _one(
-    starter: Starter, meter: Meter, name: str, plan: EnergyPlan, keep_awake: Callable[[], object]
-) -> Energy | NoEnergy:
-    """One variant, in a fresh process that is loaded all the time, and idle before and after.
-
-    ``keep_awake`` asks the sampling agent something between two stretches.
-    """
-    table = starter.table
-    least_s = _MORE_UPDATES * MIN_UPDATES * (meter.update_period_s or 0.0)
-    if least_s > _LONGEST_S:
-        return NoEnergy(
-            f"{meter.site.table.use}: a new value every {meter.update_period_s:g} s is too rare"
-        )
-    idle_s, window_s = max(table.energy_idle_s, least_s), max(table.energy_window_s, least_s)
-    with starter.agent() as agent:
-        starter.load(agent, name)
-        max_s = table.amount().max_s
-        agent.time(table.warmup, 1, max_s, starter.timeout_s + max_s)
-        offset_s = 0.0 if meter.on_device else _host_minus_device_s(agent)
-        meter.start()
-        time.sleep(SETTLE_S)
-        before = _idle(agent, idle_s)
-        keep_awake()
-        timing = agent.time(0, _RUNS_LIMIT, window_s, starter.timeout_s + window_s)
-        keep_awake()
-        time.sleep(SETTLE_S)
-        after = _idle(agent, idle_s)
-        time.sleep(SETTLE_S)
-        try:
-            trace = meter.stop()
-        except DeviceError as error:
-            return NoEnergy(str(error))
-    inferring = Window(timing.begin_ns / 1e9, timing.end_ns / 1e9)
-    windows = _Windows(before, inferring, after, len(timing.latency_ns))
-    return _figure(trace, windows, offset_s, plan, is_aligned=meter.on_device)
+def _as_session(timing: Timing, state: SessionState | None) -> Session:
+    return Session(
+        latency_ns=timing.latency_ns,
+        first_ns=timing.first_ns,
+        load_ns=0,
+        peak_memory_bytes=None,
+        begin_s=timing.begin_ns / 1e9,
+        end_s=timing.end_ns / 1e9,
+        state=state,
+    )
 
 
 @dataclass(frozen=True)

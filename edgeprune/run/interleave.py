@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from edgeprune.agents.session import AgentSession
-from edgeprune.errors import DeviceError
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.run.cooling import cool
-from edgeprune.run.device_state import find_sources
 from edgeprune.run.guard import UsedCores, judged
 from edgeprune.run.reading import Reading
 from edgeprune.run.session import time_session
-from edgeprune.run.watch import Watch
+from edgeprune.run.watch import Watch, watching
 from edgeprune.run_artifacts import Session, Timed
 from edgeprune.significance.enough import is_enough
 from edgeprune.transports.base import Transport
@@ -85,7 +82,7 @@ def time_variants(
     order: list[str] = []
     notes: list[str] = []
     wanted, had, repeats = table.planned_sessions(), 0, 0
-    with _watch(starter, cpus, notes) as watch:
+    with watching(starter, cpus, notes) as watch:
         while wanted:
             is_again = had == wanted
             if is_again:
@@ -152,21 +149,6 @@ def _least_valid(found: Sessions) -> int:
 def valid_count(sessions: Sequence[Session]) -> int:
     """How many of them may be used."""
     return sum(one.verdict == "valid" for one in sessions)
-
-
-@contextlib.contextmanager
-def _watch(starter: Starter, cpus: Sequence[int], notes: list[str]) -> Iterator[Watch | None]:
-    """An agent that reads the device's state; None, with a note, where it cannot."""
-    with contextlib.ExitStack() as stack:
-        watch = None
-        try:
-            sources = find_sources(starter.transport, cpus)
-            watch = Watch(stack.enter_context(starter.agent()), sources)
-            watch.read()
-        except DeviceError as error:
-            watch = None
-            notes.append(f"the device's state was not read: {error}")
-        yield watch
 
 
 def _one(starter: Starter, name: str, watch: Watch | None) -> Session:

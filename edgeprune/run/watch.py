@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import AgentSession
 from edgeprune.errors import DeviceError
 from edgeprune.meters.base import Sampler
-from edgeprune.run.device_state import Sources
+from edgeprune.run.device_state import Sources, find_sources
 from edgeprune.run.reading import Reading, parse_reading
 from edgeprune.run_artifacts import SessionState
+from edgeprune.transports.base import Transport
 
 FASTEST_S, SLOWEST_S = 0.05, 1.0
 """Between two readings while inferences run; ten files cost some 0.2 ms. Source: ours."""
@@ -104,6 +107,30 @@ class Watch:
         if not rows:
             raise DeviceError("the agent took no sample of the device's state")
         return [parse_reading(row, self._sources) for row in rows]
+
+
+class Starter(Protocol):
+    """Starts agents on one device."""
+
+    transport: Transport
+
+    def agent(self) -> AgentSession:
+        """A fresh agent."""
+
+
+@contextlib.contextmanager
+def watching(starter: Starter, cpus: Sequence[int], notes: list[str]) -> Iterator[Watch | None]:
+    """An agent that reads the device's state; None, with a note, where it cannot."""
+    with contextlib.ExitStack() as stack:
+        watch = None
+        try:
+            sources = find_sources(starter.transport, cpus)
+            watch = Watch(stack.enter_context(starter.agent()), sources)
+            watch.read()
+        except DeviceError as error:
+            watch = None
+            notes.append(f"the device's state was not read: {error}")
+        yield watch
 
 
 def state_of(

@@ -1,11 +1,14 @@
 """The pass for energy with the real agent on this machine and a sensor that follows its work."""
 
 import contextlib
+import dataclasses
+import os
 import re
 
 import live_power
 import nets
 import pytest
+from neighbour import neighbour
 
 from edgeprune import verify
 from edgeprune.agents import build, runtime
@@ -26,7 +29,7 @@ def local():
         yield transport
 
 
-def energies(folder, plan, names=("deployed",)):
+def energies(folder, plan, names=("deployed",), table=TABLE, cpus=(), say=lambda line: None):
     board = load_board("local")
     tflite = nets.eligible()
     for name in names:
@@ -36,11 +39,12 @@ def energies(folder, plan, names=("deployed",)):
         str(runtime.library(board.cpu.isa, board.runtime.version).path),
         board.runtime.version,
         {name: str(folder / f"{name}.tflite") for name in names},
+        cpus,
     )
     samples = dict.fromkeys(names, verify.sample_inputs(tflite, None, 1))
     with local() as transport:
         files = dict.fromkeys(names, tflite)
-        result, _ = run(transport, pushed, TABLE, samples, files, lambda line: None, plan)
+        result, _ = run(transport, pushed, table, samples, files, say, plan)
     return [item.energy for item in result.measured]
 
 
@@ -69,6 +73,33 @@ def test_a_lab_meters_log_is_read_on_the_clock_of_the_host(tmp_path):
         (found,) = energies(tmp_path, plan)
     assert_follows_the_work(found)
     assert (found.tier, found.grid.g_per_kwh) == ("measured-external", 100.0)
+
+
+def test_a_window_that_a_neighbour_disturbed_gives_no_figure(tmp_path):
+    cpu = min(os.sched_getaffinity(0))
+    table = dataclasses.replace(TABLE, energy_window_s=1.0, energy_idle_s=0.6, repeats=1)
+    with live_power.ina219(tmp_path), neighbour(cpu):
+        plan = EnergyPlan((MeterTable("hwmon", at=str(tmp_path)),), True)
+        (found,) = energies(tmp_path, plan, table=table, cpus=(cpu,))
+    assert isinstance(found, NoEnergy)
+    assert found.reason.startswith("2 windows were not valid; the last one contaminated: another")
+
+
+def test_a_window_is_measured_again_once_the_neighbour_is_gone(tmp_path):
+    cpu = min(os.sched_getaffinity(0))
+    table = dataclasses.replace(TABLE, energy_window_s=1.0, energy_idle_s=0.6, repeats=3)
+    said = []
+    with live_power.ina219(tmp_path), neighbour(cpu) as other:
+
+        def say(line):
+            said.append(line)
+            if line.startswith("deployed: energy again: contaminated"):
+                other.kill()
+
+        plan = EnergyPlan((MeterTable("hwmon", at=str(tmp_path)),), True)
+        (found,) = energies(tmp_path, plan, table=table, cpus=(cpu,), say=say)
+    assert isinstance(found, Energy), found
+    assert any("energy again" in line for line in said)
 
 
 @pytest.mark.parametrize("clock_error_s", [0.6, -0.6])

@@ -2,13 +2,12 @@
 
 import contextlib
 import os
-import subprocess
-import sys
 import threading
 import time
 
 import nets
 import pytest
+from neighbour import neighbour
 
 from edgeprune import verify
 from edgeprune.agents import build, runtime
@@ -17,7 +16,8 @@ from edgeprune.bench import Device
 from edgeprune.board import load_board
 from edgeprune.meters.base import Row
 from edgeprune.recipe.run_table import RunTable
-from edgeprune.run import Pushed, interleave, run
+from edgeprune.run import Pushed, run
+from edgeprune.run import watch as watching
 from edgeprune.run.device_state import find_sources
 from edgeprune.run.reading import parse_reading
 from edgeprune.run.watch import Watch
@@ -95,7 +95,7 @@ def measured(
     if tree is not None:
         find = find_sources
         monkeypatch.setattr(
-            interleave, "find_sources", lambda way, cpus: find(way, cpus, str(tree.root))
+            watching, "find_sources", lambda way, cpus: find(way, cpus, str(tree.root))
         )
     board, tflite = load_board("local"), nets.eligible()
     (folder / "net.tflite").write_bytes(tflite)
@@ -264,19 +264,6 @@ def test_a_device_that_stays_hot_is_waited_for_only_so_long(tree, tmp_path, monk
         warming.join()
     assert all(one.verdict == "throttled" for one in result.measured[0].sessions)
     assert "the longest, and is still at" in result.timed.notes[0]
-
-
-@contextlib.contextmanager
-def neighbour(cpu):
-    """A process that computes all the time on one core."""
-    code = f"import os; os.sched_setaffinity(0, [{cpu}]); print(1, flush=True)\nwhile 1: pass"
-    argv = [sys.executable, "-c", code]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
-        try:
-            process.stdout.readline()
-            yield
-        finally:
-            process.kill()
 
 
 def test_a_busy_neighbour_on_the_same_core_contaminates(tmp_path, monkeypatch):
