@@ -26,7 +26,9 @@ from edgeprune.recipe import Recipe
 @click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
 @data_options
 @recipe_options
-@click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder to write; must not exist."
+)
 @load_options
 @device_options
 @timing_options

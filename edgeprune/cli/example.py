@@ -12,7 +12,9 @@ from edgeprune.example import NAMES
 
 @click.command(epilog="Example: edgeprune example digits --output .")
 @click.argument("name", type=click.Choice(NAMES))
-@click.option("--output", type=click.Path(path_type=Path), default=Path(), help="Folder to write.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder to write."
+)
 @json_option
 def example(name: str, output: Path, as_json: bool) -> None:
     """Train the example model NAME and write it with its data into a folder."""

@@ -22,7 +22,9 @@ from edgeprune.recipe import load_recipe
 @model_argument
 @click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
 @click.option("--data", help="Data to score the file with, as for deploy.")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder to write; must not exist.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder to write; must not exist."
+)
 @device_options
 @timing_options
 @json_option
