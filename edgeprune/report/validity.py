@@ -18,9 +18,12 @@ virtual machine showed (docs/measuring.md)."""
 _ADVICE: dict[SessionVerdict, str] = {
     "throttled": "cool the device or its supply, and run again",
     "contaminated": "close other programs, and run again",
-    "noisy": "close other programs, and run again with --effort standard",
+    "noisy": "close other programs, and run again",
 }
 """What to do, by verdict; the gravest first."""
+
+_LONGER = {"quick": " with --effort standard"}
+"""What to add after an effort that another one outdoes."""
 
 
 def validity_of(run: RunResult) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def _doubts(item: Measured, run: RunResult) -> list[tuple[str, str]]:
     """What speaks against one variant's times, each with its grade."""
     valid = [one for one in item.sessions if one.verdict == "valid"]
     if len(valid) < MIN_SESSIONS:
-        return [_too_few(item.sessions, len(valid))]
+        return [_too_few(item.sessions, len(valid), _longer(run))]
     found = []
     scatter = scatter_of(valid)
     if scatter > WIDEST_SCATTER:
@@ -71,7 +74,7 @@ def _doubts(item: Measured, run: RunResult) -> list[tuple[str, str]]:
             (
                 "noisy",
                 f"the medians of {len(valid)} sessions scatter by {scatter:.0%}; at most "
-                f"{WIDEST_SCATTER:.0%} is expected: {_ADVICE['noisy']}",
+                f"{WIDEST_SCATTER:.0%} is expected: {_ADVICE['noisy']}{_longer(run)}",
             )
         )
     runs = sum(one.timed_runs for one in valid)
@@ -81,14 +84,18 @@ def _doubts(item: Measured, run: RunResult) -> list[tuple[str, str]]:
     return found
 
 
-def _too_few(sessions: Sequence[Session], valid: int) -> tuple[str, str]:
+def _longer(run: RunResult) -> str:
+    return _LONGER.get(run.timed.effort, "") if run.timed else ""
+
+
+def _too_few(sessions: Sequence[Session], valid: int, longer: str) -> tuple[str, str]:
     rejected = [one for one in sessions if one.verdict != "valid"]
     if len(sessions) < MIN_SESSIONS or not rejected:
         return "insufficient", f"{valid} sessions, a confidence interval needs {MIN_SESSIONS}"
     worst = min(rejected, key=lambda one: list(_ADVICE).index(one.verdict))
     return worst.verdict, (
         f"{valid} of {len(sessions)} sessions are valid, {MIN_SESSIONS} are needed; "
-        f"{worst.reason}: {_ADVICE[worst.verdict]}"
+        f"{worst.reason}: {_ADVICE[worst.verdict]}{longer if worst.verdict == 'noisy' else ''}"
     )
 
 

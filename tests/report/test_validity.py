@@ -70,6 +70,22 @@ def test_the_gravest_kind_is_the_results():
     assert said["verdict"] == "throttled" and len(said["reasons"]) == 2
 
 
+@pytest.mark.parametrize(
+    "effort, advice",
+    [
+        ("quick", "run again with --effort standard"),
+        ("standard", "close other programs, and run again"),
+    ],
+)
+def test_a_longer_effort_is_advised_where_there_is_one(effort, advice):
+    wide = run_of(dense=tuple(session(us) for us in (80, 90, 100, 110, 120)))
+    few = run_of(dense=sessions(1, 5, "noisy"))
+    for run in (wide, few):
+        run = dataclasses.replace(run, timed=dataclasses.replace(run.timed, effort=effort))
+        (reason,) = validity_of(run)["reasons"]
+        assert reason.endswith(advice)
+
+
 def test_medians_that_scatter_widely_are_noisy_and_still_compared():
     wide = tuple(session(us) for us in (80, 90, 100, 110, 120))
     said = validity_of(run_of(dense=wide))
