@@ -152,7 +152,8 @@ class _Pass:
             before = _idle(agent, idle_s)
             self._keep_awake()
             if self.watch is not None:
-                self.watch.begin(agent.hello().pid, window_s)
+                # A command would draw power that the idle stretches do not.
+                self.watch.begin(agent.hello().pid, window_s, may_command=False)
             timing = agent.time(0, _RUNS_LIMIT, window_s, timeout_s + window_s)
             inferring = Window(timing.begin_ns / 1e9, timing.end_ns / 1e9)
             state = None

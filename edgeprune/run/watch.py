@@ -45,16 +45,17 @@ class Watch:
         self._asked_s = 0.0
         self._has_command = False
 
-    def begin(self, pid: int, planned_s: float) -> None:
+    def begin(self, pid: int, planned_s: float, *, may_command: bool = True) -> None:
         """Before the inferences of a session: reads once, then at a low rate.
 
         Args:
             pid: The agent that will time.
             planned_s: Seconds of inferences planned.
+            may_command: Whether commands may run beside them; files are always read.
         """
         self._pid, self._failure = pid, ""
         # A command is a process or two: only where there is room for it beside the inferences.
-        self._has_command = planned_s >= 2 * SLOWEST_S
+        self._has_command = may_command and planned_s >= 2 * SLOWEST_S
         try:
             self._before = self.read()
             period_s = min(max(planned_s / 4, FASTEST_S), SLOWEST_S)

@@ -145,6 +145,20 @@ def test_what_a_device_lacks_is_null_and_named(tmp_path, monkeypatch):
     assert set(told) == {"readings", "not_read"}
 
 
+@pytest.mark.parametrize("may_command", [True, False])
+def test_no_command_runs_beside_inferences_whose_energy_is_measured(tree, tmp_path, may_command):
+    asked = tmp_path / "asked"
+    tree.command("vcgencmd", f"echo x >> {asked}; echo throttled=0x0")
+    with watched(tree) as (watch, agent):
+        begin_s = agent.clock_s()
+        watch.begin(os.getpid(), 4.0, may_command=may_command)
+        time.sleep(1.5)
+        state = watch.end(begin_s, begin_s + 10)
+    assert state.throttle_bits_seen == 0 and state.readings >= 1
+    times = len(asked.read_text().splitlines())
+    assert times > 2 if may_command else times == 2, "before and after"
+
+
 def test_commands_that_refuse_are_null_and_named(tree):
     for name in ("vcgencmd", "dumpsys"):
         tree.command(name, "echo 'not permitted'; exit 1")
