@@ -39,9 +39,10 @@ def keep_highest(scores: FloatArray, sparsity: float, least: int = 0) -> BoolArr
     if not remove:
         return np.ones(scores.shape, np.bool_)
     threshold = _lowest(flat, remove)
-    kept = flat >= threshold
-    ties = np.flatnonzero(flat == threshold)
-    kept[ties[: np.count_nonzero(kept) - (flat.size - remove)]] = False
+    kept = flat > threshold
+    missing = flat.size - remove - int(np.count_nonzero(kept))
+    if missing:
+        kept[np.flatnonzero(flat == threshold)[-missing:]] = True
     return kept.reshape(scores.shape)
 
 
