@@ -13,9 +13,9 @@ IDLE_W, LOAD_W = 2.0, 5.0
 
 def is_inferring():
     """Whether the main thread of an agent that this process started computes just now."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, IndexError):
-            name, _, rest = stat.read_text().rpartition(")")
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, IndexError):  # it may have ended meanwhile
+            name, _, rest = Path("/proc", process, "stat").read_text().rpartition(")")
             state, parent = rest.split()[:2]
             if name.endswith("(edgeprune-agent") and parent == str(os.getpid()) and state == "R":
                 return True

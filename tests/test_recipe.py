@@ -118,7 +118,7 @@ def test_the_pattern_channel_is_short_for_a_table():
     recipe = Recipe(prune=prune, channels=ChannelsTable(criterion="l1", round_to=4))
     found = with_channels(recipe)
     assert found.channels == ChannelsTable(
-        0.3, 1.0, "l1", "local", 4, ("a",), (ChannelLimit("b", 0.1),), 7
+        0.3, 1.0, "l1", "", 4, ("a",), (ChannelLimit("b", 0.1),), 7
     )
     assert (found.prune.sparsity, found.prune.pattern) == (0.0, "unstructured")
     assert set(found.fixed) == {"sparsity", "pattern"}, "the recipe auto leaves them alone"
@@ -134,7 +134,7 @@ def test_the_pattern_channel_is_short_for_a_table():
         (ChannelsTable(1.0), r"\[channels\] pruning_ratio must be in \[0, 1\), got 1"),
         (ChannelsTable(macs=0.0), r"\[channels\] macs must be in \(0, 1\], got 0"),
         (ChannelsTable(0.5, 0.5), "either pruning_ratio or macs may be given"),
-        (ChannelsTable(scope="all"), r"\[channels\] scope must be one of local, global, got 'all'"),
+        (ChannelsTable(scope="all"), "scope must be one of local, global, macs, got 'all'"),
         (ChannelsTable(round_to=0), r"\[channels\] round_to must be >= 1, got 0"),
         (ChannelsTable(limits=(ChannelLimit("x", 2),)), "limits: that of x must be in"),
         (

@@ -85,7 +85,7 @@ def channel_faults(table: ChannelsTable, pattern: str = "") -> list[str]:
             f"pattern = {CHANNEL!r} takes sparsity, ignored and limits of [prune] in place of "
             "those in [channels]: leave the pattern out, or the keys in [channels]"
         )
-    wrong += not_among(table, {"scope": ("", *SCOPES)})
+    wrong += not_among(table, {"scope": SCOPES}) if table.scope else []
     wrong += [
         f"limits: that of {one.layer} must be in [0, 1], got {one.pruning_ratio:g}"
         for one in table.limits

@@ -25,6 +25,7 @@ from edgeprune.recipe.run_table import RunTable
 from edgeprune.run.cooling import cool
 from edgeprune.run.find_meter import first_meter
 from edgeprune.run.guard import UsedCores, judged
+from edgeprune.run.reading import Reading
 from edgeprune.run.watch import Watch, watching
 from edgeprune.run_artifacts import Session, SessionState
 from edgeprune.transports.base import Transport
@@ -126,7 +127,7 @@ class _Pass:
             if start_c is None and one.state is not None:
                 start_c = one.state.temperature_before_c
             if one.verdict == "throttled" and self.watch and tries < table.most_repeats():
-                cool(self.watch.read, start_c, table.cooldown_min_s, table.cooldown_max_s)
+                cool(self._read, start_c, table.cooldown_min_s, table.cooldown_max_s)
         return NoEnergy(f"{len(reasons)} windows were not valid; the last one {reasons[-1]}")
 
     def _one(self, name: str) -> tuple[Energy | NoEnergy, Session | None]:
@@ -170,6 +171,13 @@ class _Pass:
         windows = _Windows(before, inferring, after, len(timing.latency_ns))
         figure = _figure(trace, windows, offset_s, self.plan, is_aligned=meter.on_device)
         return figure, _as_session(timing, state)
+
+    def _read(self) -> Reading:
+        """One reading of the device; the meter's agent must not end meanwhile."""
+        if self.watch is None:
+            raise DeviceError("the device's state cannot be read")
+        self.sampling.clock_s()
+        return self.watch.read()
 
     def _keep_awake(self) -> None:
         """Asks the agents that only sample something between two stretches."""
