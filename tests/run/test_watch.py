@@ -209,23 +209,16 @@ def test_sessions_in_peace_are_valid_and_carry_the_readings(tree, tmp_path, monk
 def test_a_clock_that_falls_during_a_session_throttles_it_and_it_is_made_again(
     tree, tmp_path, monkeypatch
 ):
-    ended = threading.Event()
+    """The first sessions run hot and slow; cooling brings the device back."""
+    tree.clock(1200)
+    tree.heat(80)
 
-    def strike():
-        """The first sessions run hot and slow; cooling brings the device back."""
-        while not ended.wait(0.02):
-            is_cooling = any("cooling" in line for line in said)
-            tree.clock(1800 if is_cooling else 1200)
-            tree.heat(50 if is_cooling else 80)
+    def cools(line):
+        if "cooling" in line:
+            tree.clock(1800)
+            tree.heat(50)
 
-    said = []
-    striking = threading.Thread(target=strike)
-    striking.start()
-    try:
-        result = measured(tmp_path, monkeypatch, tree, cpus=(0,), said=said.append)
-    finally:
-        ended.set()
-        striking.join()
+    result = measured(tmp_path, monkeypatch, tree, cpus=(0,), said=cools)
     verdicts = [one.verdict for one in result.measured[0].sessions]
     assert verdicts[:2] == ["throttled", "throttled"], "both ran at 1200 of 1800 MHz"
     assert "throttled" not in verdicts[2:] and len(verdicts) == 4
