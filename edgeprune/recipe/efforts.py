@@ -47,9 +47,9 @@ EFFORTS = {
         timed_s=10.0,
         max_s=10.0,
         repeats=2,
-        source="20 sessions: Go's benchstat, 10 runs of each at least, 20 better; 10 s: MLPerf "
-        "Tiny, the shortest timed window; 60: where session medians scatter by 5 %, two thirds of "
-        "that find 5 % in 9 of 10 cases",
+        source="20 sessions: Go's benchstat, at least 10 runs of each, ideally 20; 10 s: MLPerf "
+        "Tiny, the shortest timed window; 60: ours, for medians that scatter by up to 7 %, see "
+        "docs/measuring.md",
     ),
     "full": Effort(
         sessions=10,

@@ -84,7 +84,7 @@ def measure_energy(
     if not plan.meters:
         return dict.fromkeys(names, NoEnergy(plan.missing))
     found: dict[str, Energy | NoEnergy] = {}
-    unread: list[str] = []
+    unread: list[str] = []  # the pass for times has told it
     with starter.agent() as sampling, watching(starter, starter.cpus, unread) as watch:
         try:
             with first_meter(plan, starter.transport, AgentSampler(sampling)) as meter:

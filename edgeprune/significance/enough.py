@@ -14,8 +14,8 @@ WIDEST = 0.025
 """Half the width of the factor's interval, as a share, at which it is found in 9 of 10 cases.
 
 Source: ours. The verdict needs an interval that leaves 1 outside and a factor of 1.03
-(:data:`edgeprune.significance.shift.MIN_EFFECT`); with a standard error of 1.3 %, half this
-interval's half, a true 1.05 falls below that in 6 of 100 cases. Simulated in
+(:data:`edgeprune.significance.shift.MIN_EFFECT`); with a standard error of 1.3 %, about
+half of this, a true 1.05 falls below that in 6 of 100 cases. Simulated in
 ``tests/significance/test_enough.py``.
 """
 
@@ -24,8 +24,9 @@ def is_enough(base: Sequence[float], new: Sequence[float]) -> bool:
     """Whether more sessions would not change the verdict, or only for less than 5 %.
 
     The interval of the factor is narrow, or it lies beyond 5 % as a whole. To go on until it is
-    narrow does not call copies different more often than a fixed number of sessions: the end
-    depends on how much the medians scatter, not on how far the two sides lie apart.
+    narrow does not call copies different more often than a fixed number of sessions, because that
+    depends on how much the medians scatter and not on how far the two sides lie apart; and a whole
+    interval beyond 5 % is rare for copies. Both together are simulated in the tests.
 
     Args:
         base: One median per session, in any unit, above 0; at least 5.

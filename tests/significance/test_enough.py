@@ -39,8 +39,8 @@ def called(factor, verdict, most=STANDARD.most_sessions, trials=100):
 
 
 def test_added_sessions_find_5_percent_on_a_machine_that_scatters_as_much():
-    assert called(1 + TO_FIND, "slower") >= 85  # about 94; 3 standard deviations below 94: 87
-    assert called(1 / (1 + TO_FIND), "faster") >= 85
+    assert called(1 + TO_FIND, "slower") >= 90  # 289 of 300, less 3 standard deviations
+    assert called(1 / (1 + TO_FIND), "faster") >= 90
     assert called(1 + TO_FIND, "slower", most=STANDARD.sessions) < 85, "the added ones are needed"
 
 
