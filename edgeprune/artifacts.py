@@ -58,6 +58,24 @@ class Loaded:
     notes: tuple[str, ...] = ()
     input_shape: tuple[int, ...] | None = None
 
+    @property
+    def record(self) -> LoadRecord:
+        """Where it came from, without the model."""
+        return LoadRecord(self.source, self.notes)
+
+
+@dataclass(frozen=True)
+class LoadRecord:
+    """What the stage ``load`` found, without the model.
+
+    Attributes:
+        source: Where the model came from.
+        notes: What the user should know about the loading, one line each.
+    """
+
+    source: ModelFile
+    notes: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -171,6 +189,27 @@ class LayerShare:
 
 
 @dataclass(frozen=True)
+class PruneRecord:
+    """What the stages ``channels`` and ``prune`` did, without the models.
+
+    Attributes:
+        tensors: What was pruned, in model order.
+        fine_tuned: Whether weights were trained after pruning.
+        profiling_only: True if weights were zeroed without any data: fit to measure, not to use.
+        notes: Lines for the report.
+        groups: Channels that were removed before, by group; empty where none were to go.
+        shares: What each layer got, in model order; empty where all got the same.
+    """
+
+    tensors: tuple[PrunedTensor, ...]
+    fine_tuned: bool
+    profiling_only: bool
+    notes: tuple[str, ...] = ()
+    groups: tuple[ChannelGroup, ...] = ()
+    shares: tuple[LayerShare, ...] = ()
+
+
+@dataclass(frozen=True)
 class Pruned:
     """A model after the prune stage.
 
@@ -201,6 +240,18 @@ class Pruned:
         """The pruned Keras model, or None."""
         return self.model.keras
 
+    @property
+    def record(self) -> PruneRecord:
+        """What was done, without the models."""
+        return PruneRecord(
+            self.tensors,
+            self.fine_tuned,
+            self.profiling_only,
+            self.notes,
+            self.groups,
+            self.shares,
+        )
+
 
 @dataclass(frozen=True)
 class ClusteredTensor:
@@ -223,6 +274,21 @@ class ClusteredTensor:
 
 
 @dataclass(frozen=True)
+class ClusterRecord:
+    """What the stage ``cluster`` did, without the model.
+
+    Attributes:
+        tensors: What was clustered, in model order.
+        fine_tuned: Whether centroids were trained.
+        notes: Lines for the report.
+    """
+
+    tensors: tuple[ClusteredTensor, ...] = ()
+    fine_tuned: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Clustered:
     """A model after the cluster stage.
 
@@ -242,6 +308,11 @@ class Clustered:
     def keras(self) -> Any:
         """The clustered Keras model, or None."""
         return self.model.keras
+
+    @property
+    def record(self) -> ClusterRecord:
+        """What was done, without the model."""
+        return ClusterRecord(self.tensors, self.fine_tuned, self.notes)
 
 
 @dataclass(frozen=True)

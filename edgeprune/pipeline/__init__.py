@@ -110,7 +110,7 @@ def _outcome(
     from edgeprune.report.notes import board_notes, notes, rewrite_notes
     from edgeprune.report.result import build_result
 
-    has_data = done.data is not None
+    has_data = done.test_inputs is not None
     recipe_table = dataclasses.asdict(done.recipe)
     lines = notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data)
     lines += done.notes + rewrite_notes(done.rewritten) + board_notes(load_board(request.board))

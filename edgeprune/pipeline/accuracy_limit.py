@@ -7,7 +7,7 @@ import dataclasses
 from edgeprune.auto import gentler
 from edgeprune.board import Cpu
 from edgeprune.errors import VerifyError
-from edgeprune.pipeline.host_half import Compressed, Request, compress, is_trainable
+from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.run_artifacts import Accuracy
@@ -37,7 +37,7 @@ def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Com
             return _with_history(done, tried)
         tried.append(f"{_what(done.recipe)} loses {_amount(lost, done.scores['dense'])}")
         progress.say(f"{tried[-1]}, more than {_amount(limit, done.scores['dense'])}")
-        recipe = gentler(done.recipe, cpu, is_trainable=is_trainable(done.loaded, done.data))
+        recipe = gentler(done.recipe, cpu, is_trainable=done.is_trainable)
         if recipe is None:
             score = done.scores["dense"]
             raise VerifyError(

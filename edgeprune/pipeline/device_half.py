@@ -78,7 +78,7 @@ def comparison_of(
     name: str, tflite: bytes, reference: bytes, done: Compressed, xnnpack: bool = True
 ) -> verify.Comparison:
     """What a variant's outputs must be; ``xnnpack``: whether the board runs XNNPACK."""
-    samples = verify.sample_inputs(reference, done.data, done.recipe.verify.samples)
+    samples = verify.sample_inputs(reference, done.test_inputs, done.recipe.verify.samples)
     expected = verify.reference_outputs(reference, samples, xnnpack=xnnpack)
     rounding = verify.rounding_of(reference, samples, xnnpack=xnnpack)
     return verify.Comparison(name, tflite, reference, samples, expected, rounding, xnnpack)

@@ -15,9 +15,12 @@ from edgeprune import verify
 from edgeprune.artifacts import (
     Array,
     Clustered,
+    ClusterRecord,
     Dataset,
     Loaded,
+    LoadRecord,
     Pruned,
+    PruneRecord,
     Quantized,
     Rewritten,
     Sparsified,
@@ -65,11 +68,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Compressed:
-    """The host half's work.
+    """The host half's work: bytes and figures, for it leaves the process that held the model.
 
     Attributes:
         recipe: The recipe in force.
-        loaded: The user's model.
+        loaded: Where the user's model came from.
         dense: It, as float TFLite.
         control: The dense model trained as long as the pruned one, as float TFLite, or None.
         pruned: After the stages channels and prune.
@@ -79,7 +82,9 @@ class Compressed:
         quantized: After the quantize stage.
         quantized_dense: The same with every weight stored dense: the reference for parity.
         sparsified: After the sparsify stage.
-        data: The user's data, or None.
+        is_trainable: Whether there was a Keras model, and data to train it on.
+        test_inputs: The first test samples, shape ``(n, *input_shape)``, as many as parity wants;
+            None without data.
         scores: Of ``dense``, ``deployed`` and, where there is one, ``dense-fine-tuned`` on the test
             samples; empty where there is nothing to score.
         tensor_errors: What quantization changed in each weight tensor.
@@ -87,17 +92,18 @@ class Compressed:
     """
 
     recipe: Recipe
-    loaded: Loaded
+    loaded: LoadRecord
     dense: bytes
     control: bytes | None
-    pruned: Pruned
-    clustered: Clustered
+    pruned: PruneRecord
+    clustered: ClusterRecord
     lean: bytes
     rewritten: Rewritten
     quantized: Quantized
     quantized_dense: bytes
     sparsified: Sparsified
-    data: Dataset | None
+    is_trainable: bool = False
+    test_inputs: Array | None = None
     scores: Mapping[str, Accuracy] = field(default_factory=dict)
     tensor_errors: tuple[verify.TensorError, ...] = ()
     notes: tuple[str, ...] = ()
@@ -139,13 +145,14 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
 
     done = _trained(request, cpu, progress)
     recipe, data, lean = done.recipe, done.data, done.lean
+    x_test = None if data is None else data.x_test
     mode, books = recipe.quantize.mode, bool(done.clustered.tensors)
     with progress.stage("rewrite"):
         rewritten = Rewritten(lean, (), "")
         if recipe.rewrite.enabled and mode not in INTEGER_MODES:
             rewritten = rewrite(lean, cpu)
         if rewritten.notes:
-            samples = verify.sample_inputs(lean, data, recipe.verify.samples)
+            samples = verify.sample_inputs(lean, x_test, recipe.verify.samples)
             verify.check_rewrite(lean, rewritten.tflite, samples)
         lines = verify.check_kept("rewrite", lean, rewritten.tflite, codebooks=books)
     with progress.stage("quantize"):
@@ -164,17 +171,18 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         scores = _scores(done, sparsified.tflite)
     return Compressed(
         recipe=recipe,
-        loaded=done.loaded,
+        loaded=done.loaded.record,
         dense=dense,
         control=done.control,
-        pruned=done.pruned,
+        pruned=done.pruned.record,
         lean=done.lean,
-        clustered=done.clustered,
+        clustered=done.clustered.record,
         rewritten=rewritten,
         quantized=quantized,
         quantized_dense=stored_dense(quantized.tflite),
         sparsified=sparsified,
-        data=data,
+        is_trainable=is_trainable(done.loaded, data),
+        test_inputs=None if x_test is None else x_test[: recipe.verify.samples],
         scores=scores,
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
         notes=(*done.clustered.notes, *done.tuned.notes, *lines),
@@ -235,7 +243,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         lean = convert(tuned.model) if is_changed else dense
         control = None if pruned.control is None else convert(pruned.control)
         if tuned.model.keras is not None:
-            samples = verify.sample_inputs(lean, data, count=4)
+            samples = verify.sample_inputs(lean, None if data is None else data.x_test, count=4)
             verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
         verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
     return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data, score)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from edgeprune.artifacts import Loaded, Pruned, Quantized, Rewritten
+from edgeprune.artifacts import LoadRecord, PruneRecord, Quantized, Rewritten
 from edgeprune.board import Board
 from edgeprune.names import short_name
 from edgeprune.recipe import Recipe
 
 
 def notes(
-    recipe: Recipe, loaded: Loaded, pruned: Pruned, quantized: Quantized, *, has_data: bool
+    recipe: Recipe,
+    loaded: LoadRecord,
+    pruned: PruneRecord,
+    quantized: Quantized,
+    *,
+    has_data: bool,
 ) -> tuple[str, ...]:
     """Lines on recipe, loading, pruning and fitness for use, in that order."""
     lines = [f"recipe {recipe.name}: {recipe.why}"] if recipe.why else []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from edgeprune import graph
-from edgeprune.artifacts import Array, Dataset, Samples
+from edgeprune.artifacts import Array, Samples
 from edgeprune.errors import ModelError
 
 
-def sample_inputs(tflite: bytes, data: Dataset | None, count: int, seed: int = 0) -> Samples:
+def sample_inputs(tflite: bytes, x_test: Array | None, count: int, seed: int = 0) -> Samples:
     """Inputs to compare outputs on: the first test samples, and seeded random ones to fill up.
 
     Random floats are uniform in [0, c), where c is drawn from [0, 1) for each input, because noise
@@ -17,7 +17,7 @@ def sample_inputs(tflite: bytes, data: Dataset | None, count: int, seed: int = 0
 
     Args:
         tflite: The model.
-        data: The user's data, or None.
+        x_test: The user's test samples, shape ``(n, *input_shape)``, or None.
         count: How many inputs.
         seed: Of the random ones.
 
@@ -27,8 +27,8 @@ def sample_inputs(tflite: bytes, data: Dataset | None, count: int, seed: int = 0
     model = graph.read(tflite)
     tensors = [model.subgraphs[0].tensors[i] for i in graph.io_tensors(model)[0]]
     samples: Samples = []
-    if data is not None and len(tensors) == 1:
-        samples = [[as_input(row[None], tensors[0])] for row in data.x_test[:count]]
+    if x_test is not None and len(tensors) == 1:
+        samples = [[as_input(row[None], tensors[0])] for row in x_test[:count]]
     rng = np.random.default_rng(seed)
     missing = count - len(samples)
     return samples + [[_random(rng, tensor) for tensor in tensors] for _ in range(missing)]

@@ -4,7 +4,6 @@ import pytest
 from nets import Net
 
 from edgeprune import verify
-from edgeprune.artifacts import Dataset
 from edgeprune.errors import ModelError
 
 
@@ -34,8 +33,8 @@ def test_test_samples_come_first_and_random_inputs_fill_up():
     net = Net()
     tflite = net.build(net.relu(net.input(1, 4)))
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
-    found = verify.sample_inputs(tflite, Dataset(None, None, x, None, "test"), 5)
+    found = verify.sample_inputs(tflite, x, 5)
     assert [len(row) for row in found] == [1] * 5
     assert np.array_equal(np.concatenate([row[0] for row in found[:3]]), x)
     assert all(row[0].max() < 1 for row in found[3:])
-    assert len(verify.sample_inputs(tflite, Dataset(None, None, x, None, "test"), 2)) == 2
+    assert len(verify.sample_inputs(tflite, x, 2)) == 2
