@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from edgeprune import streams
 from edgeprune.artifacts import Flavour
 from edgeprune.errors import ConfigError, ModelError
 
@@ -60,7 +61,7 @@ def quiet() -> Iterator[None]:
         stack.callback(os.close, kept)
         if _is_file_2(own):
             own.flush()
-            sys.stderr = stack.enter_context(open(kept, "w", buffering=1, closefd=False))
+            sys.stderr = stack.enter_context(streams.output(kept, own))
             stack.callback(setattr, sys, "stderr", own)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)

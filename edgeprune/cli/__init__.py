@@ -1,21 +1,24 @@
 """The command line: one file a command, imported when it is named.
 
 Exit codes: 0 ok, 1 a measured or checked condition failed, 2 wrong usage or input, 3 device or
-transport trouble, 130 interrupted.
+transport trouble, 70 a fault of edgeprune itself, whose details are in a file, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
 import click
 
-from edgeprune import __version__
-from edgeprune.errors import EdgepruneError
+from edgeprune import __version__, streams
+from edgeprune.cli import crash
+from edgeprune.errors import DeviceError, EdgepruneError
 
 COMMANDS = {
     "deploy": "Prune, quantize, push and measure a model on a board.",
@@ -48,6 +51,17 @@ class _Commands(click.Group):
             raise TypeError(f"edgeprune.cli.{cmd_name} has no command of its name")
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; click itself would take any broken pipe for standard output's.
+
+        Raises:
+            DeviceError: The link to a device broke. Standard output bears it, see ``streams``.
+        """
+        try:
+            return super().invoke(ctx)
+        except ConnectionError as error:
+            raise DeviceError(f"the link to the device broke: {error.strerror or error}") from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the overview without importing the commands."""
         with formatter.section("Commands"):
@@ -57,7 +71,9 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: edgeprune deploy --board rpi4-emulated model.h5",
+    epilog="Example: edgeprune deploy --board rpi4-emulated model.h5\n\n"
+    "Exit codes: 0 ok, 1 a measured or checked condition failed, 2 wrong usage or input, 3 device "
+    "or transport trouble, 70 a fault of edgeprune itself, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="edgeprune")
 def edgeprune() -> None:
@@ -72,23 +88,57 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits.
 
-    Every error that edgeprune raises on purpose becomes one line on stderr and an exit code.
+    Every error that edgeprune raises on purpose becomes one line on stderr and an exit code; any
+    other one a line that names the file with its details, and exit code 70.
     """
+    streams.prepare()
+    crash.watch_threads()
     signal.signal(signal.SIGTERM, _interrupt)
+    arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        code = edgeprune.main(args=argv, standalone_mode=False)
+        code = _exit_code(arguments)
+    except KeyboardInterrupt:  # a second one, while the first one was being told
+        code = 130
+    sys.exit(code)
+
+
+def _exit_code(argv: list[str]) -> int:
+    """Runs a command and tells what went wrong in one line."""
+    try:
+        code = edgeprune.main(args=argv, prog_name="edgeprune", standalone_mode=False)
+        sys.stdout.flush()
     except EdgepruneError as error:
-        click.echo(f"edgeprune: {error}", err=True)
-        sys.exit(error.exit_code)
+        return _told(str(error), error.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        return 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("edgeprune: interrupted; nothing was left behind", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
+        return _told("interrupted; nothing was left behind", 130)
     except OSError as error:  # a full disk, say: nothing that a traceback would make clearer
-        click.echo(f"edgeprune: {error}", err=True)
-        sys.exit(2)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _told(_os_error(error), 2)
+    except Exception as error:  # noqa: BLE001  # the last resort
+        return crash.report_crash(error, argv)
+    return code if isinstance(code, int) else 0
+
+
+def _told(line: str, code: int) -> int:
+    click.echo(f"edgeprune: {line}", err=True)
+    return code
+
+
+def _os_error(error: OSError) -> str:
+    """What the system refused, as a sentence."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {reason}"
+    if isinstance(error, FileNotFoundError) and not _has_current_folder():
+        return "the current folder has been deleted: change into another one"
+    return reason
+
+
+def _has_current_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
