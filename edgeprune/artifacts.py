@@ -87,6 +87,8 @@ class Dataset:
         x_test: Shape ``(m, *input_shape)``.
         y_test: Like ``y_train``, or None.
         source: Path or dotted name as the user gave it.
+        classes: Names of the classes by number; empty where the data has none.
+        notes: What the user should know about the reading, one line each.
     """
 
     x_train: Array | None
@@ -94,6 +96,8 @@ class Dataset:
     x_test: Array
     y_test: Array | None
     source: str
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

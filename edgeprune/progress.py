@@ -82,6 +82,10 @@ class Progress:
             prefix = f"{self._stages[-1].name}: " if self._stages else ""
             self._print(prefix + line)
 
+    def note(self, line: str) -> None:
+        """Tells what the user should see and keep: a line that stays, on a terminal as well."""
+        self._print(line)
+
     def _show(self) -> None:
         if not self._console.is_terminal:
             self._print(f"{self._stages[-1].name} ...")

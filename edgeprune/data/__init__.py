@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from edgeprune import graph
 from edgeprune.artifacts import Array, Dataset
-from edgeprune.data.function import read_function
-from edgeprune.data.images import read_images
-from edgeprune.data.npz import read_npz
+from edgeprune.data.read import read
 from edgeprune.errors import ModelError
 
 __all__ = ["load_data"]
 
-_FORMS = "an .npz file, a folder of images by class, or package.module:function"
 _CHUNK = 4096
 
 
@@ -35,7 +32,9 @@ class _Wanted:
     outputs: int
 
 
-def load_data(spec: str, tflite: bytes, seed: int = 0) -> Dataset:
+def load_data(
+    spec: str, tflite: bytes, seed: int = 0, say: Callable[[str], None] = lambda line: None
+) -> Dataset:
     """Reads the data and checks it against the model.
 
     Inputs become float32 as they are: pixels stay in 0 to 255, because only the model knows its
@@ -43,11 +42,13 @@ def load_data(spec: str, tflite: bytes, seed: int = 0) -> Dataset:
 
     Args:
         spec: An ``.npz`` with ``x_test``, ``y_test`` and optionally ``x_train``, ``y_train``; a
-            folder of images by class, below ``train`` and ``test`` if there are such; or
+            folder of images by class, below ``train`` and ``validation`` or ``test`` if there are
+            such; or
             ``package.module:function``, which returns a train and a test ``tf.data.Dataset`` as
             a pair or as a dictionary.
         tflite: The model, for the shape of its input and the number of its outputs.
-        seed: Of the split of a folder without ``train`` and ``test``.
+        seed: Of the split of a folder without such.
+        say: Told how far reading is.
 
     Returns:
         ``x_train`` and ``x_test`` as float32; integer labels as int64, other targets as float32.
@@ -58,16 +59,9 @@ def load_data(spec: str, tflite: bytes, seed: int = 0) -> Dataset:
         ModelError: The data is missing, damaged, or does not fit the model.
     """
     wanted = _wanted(tflite)
-    path = Path(spec)
-    if path.is_dir():
-        arrays = read_images(path, wanted.shape, seed)
-    elif path.is_file():
-        arrays = read_npz(path)
-    elif re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", spec):
-        arrays = read_function(spec, wanted.shape)
-    else:
-        raise ModelError(f"{spec}: no such file; expected {_FORMS}")
-    return _checked(spec, arrays, wanted)
+    found = read(spec, wanted.shape, seed, say)
+    checked = _checked(spec, found.arrays, wanted)
+    return dataclasses.replace(checked, classes=found.classes, notes=found.notes)
 
 
 def _wanted(tflite: bytes) -> _Wanted:

@@ -2,81 +2,186 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from edgeprune.artifacts import Array
-from edgeprune.errors import ConfigError, ModelError
+from edgeprune.artifacts import Array, FloatArray
+from edgeprune.data.folder_listing import named
+from edgeprune.data.image_layout import Layout, layout
+from edgeprune.data.memory import check_fits
+from edgeprune.data.picture import Unreadable, read_picture, white_of
+from edgeprune.data.raw import RawData
+from edgeprune.errors import ModelError
 
 TEST_SHARE = 0.2
 """Share of the images that is kept for testing where the folder does not say which."""
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+_SAY_EVERY = 2000
+"""Images after which progress is told. Source: ours."""
+
+_FLOAT32_BYTES = 4
+
+_Labelled = tuple[Path, int]
+"""An image and the number of its class."""
 
 
-def read_images(folder: Path, shape: tuple[int, ...], seed: int) -> dict[str, Array]:
-    """All images as uint8, resized, with the number of their class in alphabetical order.
+def read_images(
+    folder: Path, shape: tuple[int, ...], seed: int, say: Callable[[str], None] = lambda line: None
+) -> RawData:
+    """All images as float32 in 0 to 255, resized, with the number of their class.
+
+    Classes are numbered in alphabetical order, as Keras's ``image_dataset_from_directory`` does.
 
     Args:
-        folder: Holds a folder per class, or ``train`` and ``test`` that do.
-        shape: What the model takes: ``(height, width, channels)`` of 1 or 3 channels, or
-            ``(height, width)``.
-        seed: Of the split where there is no folder ``test``.
+        folder: Holds a folder per class, or parts that do, see :mod:`.image_layout`.
+        shape: What the model takes: ``(height, width, channels)`` of 1 or 3 channels,
+            ``(channels, height, width)``, or ``(height, width)``.
+        seed: Of the split where there is no folder for one of the parts.
+        say: Told how far reading is.
 
     Raises:
-        ModelError: No images, an unreadable one, or a model that takes no images.
+        ModelError: No images, unreadable ones, or a model that takes no images.
         ConfigError: Pillow is not installed.
     """
-    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
-        raise ModelError(f"{folder}: images do not fit an input of shape {shape}")
-    if not (folder / "test").is_dir():
-        return _split(folder, *_images(folder, _classes(folder), shape), seed)
-    classes = _classes(folder / "test")
-    arrays: dict[str, Array] = {}
-    for name in ("train", "test"):
-        if (folder / name).is_dir():
-            if _classes(folder / name) != classes:
-                raise ModelError(f"{folder}: train and test have different classes")
-            arrays[f"x_{name}"], arrays[f"y_{name}"] = _images(folder / name, classes, shape)
-    return arrays
+    wanted = _Size.of(folder, shape)
+    found = layout(folder)
+    train, test, notes = _split(found, seed)
+    count = len(train) + len(test)
+    what = f"{count:,} images of {wanted.height}x{wanted.width}x{wanted.channels}"
+    check_fits(str(folder), what, count * wanted.values * _FLOAT32_BYTES)
+    reading = _Reading(folder, wanted, say, np.empty((count, *wanted.full), np.float32))
+    for file, _ in (*train, *test):
+        reading.add(file)
+    x = reading.finish()
+    x = np.moveaxis(x, -1, 1) if wanted.is_channels_first else x.reshape(count, *shape)
+    y = np.array([label for _, label in (*train, *test)], np.int64)
+    arrays: dict[str, Array] = {"x_test": x[len(train) :], "y_test": y[len(train) :]}
+    if train:
+        arrays |= {"x_train": x[: len(train)], "y_train": y[: len(train)]}
+    lines = (_line(found, arrays), *found.notes, *notes, *reading.notes())
+    return RawData(arrays, found.classes, lines)
 
 
-def _split(folder: Path, x: Array, y: Array, seed: int) -> dict[str, Array]:
-    order = np.random.default_rng(seed).permutation(len(x))
-    cut = max(1, round(TEST_SHARE * len(x)))
-    if cut == len(x):
-        raise ModelError(f"{folder}: one image cannot be split into train and test")
-    test, train = order[:cut], order[cut:]
-    return {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test]}
+@dataclass(frozen=True)
+class _Size:
+    """What the model takes."""
+
+    height: int
+    width: int
+    channels: int
+    is_channels_first: bool = False
+
+    @classmethod
+    def of(cls, folder: Path, shape: tuple[int, ...]) -> _Size:
+        if len(shape) == 2:
+            return cls(*shape, 1)
+        if len(shape) == 3 and shape[2] in (1, 3):
+            return cls(*shape)
+        if len(shape) == 3 and shape[0] in (1, 3):
+            return cls(shape[1], shape[2], shape[0], is_channels_first=True)
+        raise ModelError(
+            f"{folder}: images do not fit an input of shape {shape}: expected height, width, and 1 "
+            "or 3 channels"
+        )
+
+    @property
+    def full(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+    @property
+    def values(self) -> int:
+        return self.height * self.width * self.channels
 
 
-def _classes(folder: Path) -> list[str]:
-    names = sorted(item.name for item in folder.iterdir() if item.is_dir())
-    if not names:
-        raise ModelError(f"{folder}: holds no folders: expected one per class, with its images")
-    return names
+@dataclass
+class _Reading:
+    """Images read so far, and what was odd about them."""
+
+    folder: Path
+    size: _Size
+    say: Callable[[str], None]
+    x: FloatArray
+    count: int = 0
+    broken: list[str] = field(default_factory=list)
+    open_ended: dict[int, float] = field(default_factory=dict)
+    transparent: int = 0
+    animated: int = 0
+
+    def add(self, file: Path) -> None:
+        """Reads the next one."""
+        try:
+            picture = read_picture(file, *self.size.full)
+        except Unreadable as error:
+            self.broken.append(f"{file.relative_to(self.folder)} ({error})")
+        else:
+            self.x[self.count] = picture.pixels
+            if picture.largest is not None:
+                self.open_ended[self.count] = picture.largest
+            self.transparent += picture.is_transparent
+            self.animated += picture.is_animated
+        self.count += 1
+        if not self.count % _SAY_EVERY:
+            self.say(f"image {self.count:,} of {len(self.x):,}")
+
+    def finish(self) -> FloatArray:
+        """All images, in 0 to 255.
+
+        Raises:
+            ModelError: Some were broken, or nobody knows what is white in them.
+        """
+        if self.broken:
+            raise ModelError(
+                f"{self.folder}: {len(self.broken):,} of {self.count:,} images cannot be read: "
+                f"{named(self.broken)}; repair or remove them"
+            )
+        if self.open_ended:
+            largest = max(self.open_ended.values())
+            white = white_of(largest)
+            if white is None:
+                raise ModelError(
+                    f"{self.folder}: images of 32 bits hold numbers up to {largest:g}, and nothing "
+                    "says which one is white: save them with 8 or 16 bits"
+                )
+            for k in self.open_ended:
+                self.x[k] *= np.float32(255 / white)
+        return self.x
+
+    def notes(self) -> list[str]:
+        """What was odd, a line each."""
+        odd = {"transparent": self.transparent, "animated": self.animated}
+        how = {"transparent": "laid over white", "animated": "their first frame is taken"}
+        return [f"{count:,} images are {name}: {how[name]}" for name, count in odd.items() if count]
 
 
-def _images(folder: Path, classes: list[str], shape: tuple[int, ...]) -> tuple[Array, Array]:
-    try:
-        from PIL import Image
-    except ModuleNotFoundError as error:
-        raise ConfigError("images need pillow: pip install 'edgeprune[keras]'") from error
-    mode = "RGB" if len(shape) == 3 and shape[2] == 3 else "L"
-    images, labels = [], []
-    for label, name in enumerate(classes):
-        for file in sorted((folder / name).rglob("*")):
-            if file.suffix.lower() not in ENDINGS:
-                continue
-            try:
-                with Image.open(file) as image:
-                    small = image.convert(mode).resize((shape[1], shape[0]))
-            # Pillow raises the last two for damaged headers, and for a picture that is a bomb.
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                raise ModelError(f"{file}: not a readable image") from error
-            images.append(np.asarray(small, np.uint8).reshape(shape))
-            labels.append(label)
-    if not images:
-        raise ModelError(f"{folder}: holds no images ({', '.join(ENDINGS)})")
-    return np.stack(images), np.array(labels, np.int64)
+def _split(found: Layout, seed: int) -> tuple[list[_Labelled], list[_Labelled], list[str]]:
+    """Images with their classes, to train on and to score with, and what is to be said."""
+    train, test = (
+        [(file, label) for label, files in enumerate(part) for file in files]
+        for part in (found.train, found.test)
+    )
+    if test:
+        return train, test, [] if train else ["no folder is called train: nothing can be trained"]
+    order = np.random.default_rng(seed).permutation(len(train))
+    cut = max(1, round(TEST_SHARE * len(train)))
+    line = (
+        f"no folder is called test or validation: {TEST_SHARE:.0%} of the images, drawn by the "
+        "seed, are kept to score with"
+    )
+    return [train[k] for k in order[cut:]], [train[k] for k in order[:cut]], [line]
+
+
+def _line(found: Layout, arrays: dict[str, Array]) -> str:
+    """Classes with their numbers of images: those to train on, and those to score with."""
+    parts = [part for part in ("train", "test") if f"y_{part}" in arrays]
+    count = len(found.classes)
+    numbers = [np.bincount(arrays[f"y_{part}"], minlength=count) for part in parts]
+    texts = [
+        f"{name} {'+'.join(map(str, row))}"
+        for name, *row in zip(found.classes, *numbers, strict=True)
+    ]
+    names = "+".join(getattr(found, f"{part}_name") or part for part in parts)
+    last = "" if count < 3 else f" ... class {count - 1} = {found.classes[-1]}"
+    return f"{count} classes: {named(texts, 10)} ({names}); class 0 = {found.classes[0]}{last}"

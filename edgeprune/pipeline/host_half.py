@@ -185,7 +185,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         test_inputs=None if x_test is None else x_test[: recipe.verify.samples],
         scores=scores,
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
-        notes=(*done.clustered.notes, *done.tuned.notes, *lines),
+        notes=(*_of_data(data), *done.clustered.notes, *done.tuned.notes, *lines),
     )
 
 
@@ -272,8 +272,17 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
             loaded = dataclasses.replace(loaded, tflite=stored_dense(loaded.tflite))
     with progress.stage("convert"):
         dense = convert(loaded)
-        data = None if request.data is None else load_data(request.data, dense)
+        data = None
+        if request.data is not None:
+            data = load_data(request.data, dense, say=progress.say)
+            for line in _of_data(data):
+                progress.note(line)
     return loaded, dense, data
+
+
+def _of_data(data: Dataset | None) -> list[str]:
+    """What the user should know about the data, for the report."""
+    return [] if data is None else [f"data: {line}" for line in data.notes]
 
 
 def _scores(done: _Trained, deployed: bytes) -> dict[str, Accuracy]:

@@ -5,7 +5,6 @@ import zipfile
 import numpy as np
 import pytest
 from nets import Net
-from PIL import Image
 
 from edgeprune.data import load_data
 from edgeprune.errors import ModelError
@@ -126,54 +125,6 @@ def test_a_model_with_two_inputs_takes_no_data(tmp_path):
     tflite = net.build(net.add(net.dense(net.input(1, 4), 3), net.dense(net.input(1, 6), 3)))
     with pytest.raises(ModelError, match="needs a model with one input, this one has 2"):
         load_data(npz(tmp_path), tflite)
-
-
-def pictures(folder, classes=("cat", "dog"), count=5, mode="RGB"):
-    for k, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
-        for i in range(count):
-            value = 50 * (k + 1) if mode == "L" else (50 * (k + 1), 0, i)
-            Image.new(mode, (12, 16), value).save(folder / name / f"{i}.png")
-
-
-def test_a_folder_of_classes_is_split_by_the_seed(tmp_path):
-    pictures(tmp_path / "d")
-    data = load_data(str(tmp_path / "d"), model())
-    assert (data.x_train.shape, data.x_test.shape) == ((8, 8, 6, 3), (2, 8, 6, 3))
-    both = np.concatenate([data.x_train, data.x_test])[:, 0, 0, 0]
-    labels = np.concatenate([data.y_train, data.y_test])
-    assert np.array_equal(both, 50.0 * (labels + 1))
-    again = load_data(str(tmp_path / "d"), model())
-    assert np.array_equal(again.x_test, data.x_test)
-    assert not np.array_equal(load_data(str(tmp_path / "d"), model(), seed=3).x_test, data.x_test)
-
-
-def test_train_and_test_folders_are_kept_apart(tmp_path):
-    pictures(tmp_path / "d" / "train", count=3)
-    pictures(tmp_path / "d" / "test", count=1)
-    data = load_data(str(tmp_path / "d"), model())
-    assert (data.y_train.tolist(), data.y_test.tolist()) == ([0, 0, 0, 1, 1, 1], [0, 1])
-
-
-def test_colours_become_gray_for_a_gray_model(tmp_path):
-    pictures(tmp_path / "d", mode="L")
-    assert load_data(str(tmp_path / "d"), model((8, 6, 1))).x_test.shape == (2, 8, 6, 1)
-
-
-def test_folders_that_do_not_fit_are_refused(tmp_path):
-    spec = str(tmp_path / "d")
-    (tmp_path / "d").mkdir()
-    fails(spec, "holds no folders: expected one per class")
-    (tmp_path / "d" / "cat").mkdir()
-    fails(spec, "holds no images")
-    (tmp_path / "d" / "cat" / "1.png").write_bytes(b"no picture")
-    fails(spec, "1.png: not a readable image")
-    fails(spec, r"images do not fit an input of shape \(7,\)", model((7,)))
-    pictures(tmp_path / "e" / "train", classes=("a", "b"))
-    pictures(tmp_path / "e" / "test", classes=("a", "c"))
-    fails(str(tmp_path / "e"), "train and test have different classes")
-    pictures(tmp_path / "f", classes=("a", "b", "c", "d", "e"))
-    fails(str(tmp_path / "f"), "the model tells classes 0 to 3 apart")
 
 
 MODULE = """
