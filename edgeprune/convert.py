@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune import graph
 from edgeprune.artifacts import Array, Loaded
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import (
@@ -20,20 +19,22 @@ from edgeprune.keras_flavours import (
     one_line,
     quiet,
 )
+from edgeprune.static_shapes import with_static_shapes
 from edgeprune.tf_function import to_tflite
 
 
 def convert(model: Loaded) -> bytes:
     """The model as TFLite with batch dimension 1.
 
-    A ``.tflite`` file passes through; only a batch dimension that it leaves open becomes 1.
+    A ``.tflite`` file passes through; only a batch dimension that it leaves open becomes 1, with
+    what follows from that.
     Inputs and outputs of the file's signature are in the order of the Keras model's own.
 
     Raises:
         ModelError: An input's shape is not fixed, or TFLite lacks an operator.
     """
     if model.tflite is not None:
-        return _with_batch_1(model.tflite)
+        return with_static_shapes(model.tflite, model.input_shape)
     tf = import_tensorflow()
     specs = []
     for spec, name in zip(input_specs(model.keras), _input_names(model.keras), strict=True):
@@ -111,28 +112,3 @@ def _input_names(model: Any) -> list[str]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_./]", "_", name).lstrip("_/") or "tensor"
-
-
-def _with_batch_1(tflite: bytes) -> bytes:
-    """``tflite`` itself where its shapes are fixed already.
-
-    Raises:
-        ModelError: An input leaves open another dimension than the batch.
-    """
-    model = graph.read(tflite)
-    tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
-    open_ones = [t for t in tensors if t.shapeSignature is not None and -1 in t.shapeSignature]
-    if not open_ones:
-        return tflite
-    inputs = {int(index) for index in model.subgraphs[0].inputs}
-    for index in inputs:
-        tensor = model.subgraphs[0].tensors[index]
-        signature = tensor.shapeSignature
-        if signature is not None and -1 in signature[1:]:
-            raise ModelError(
-                f"input {graph.tensor_name(tensor)!r} has the open shape "
-                f"{tuple(int(size) for size in signature[1:])}: convert it with a fixed one"
-            )
-    for tensor in open_ones:
-        tensor.shapeSignature = None  # ``shape`` holds 1 where the signature is open
-    return graph.write(model)

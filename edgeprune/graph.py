@@ -64,7 +64,17 @@ def read(tflite: bytes) -> Model:
         raise ModelError(f"damaged TFLite file: {error}") from error
     if not model.subgraphs or not model.subgraphs[0].operators:
         raise ModelError("TFLite file without operators")
+    _give_lists(model)
     return model
+
+
+def _give_lists(model: Model) -> None:
+    """Gives every operator and subgraph lists of tensors, empty where the file has none."""
+    for subgraph in model.subgraphs:
+        for holder in (subgraph, *(subgraph.operators or ())):
+            for key in ("inputs", "outputs"):
+                if getattr(holder, key) is None:
+                    setattr(holder, key, np.zeros(0, np.int32))
 
 
 def write(model: Model) -> bytes:

@@ -185,16 +185,19 @@ def json_option(function: Function) -> Function:
 
 def load_options(function: Function) -> Function:
     """``--allow-code`` and ``--input-shape``."""
-    for option in (
-        click.option(
-            "--input-shape",
-            callback=_shape,
-            help="Fills what the model leaves open, without the batch, as 224,224,3.",
-        ),
-        click.option("--allow-code", is_flag=True, help="Load files with code, such as Lambda."),
-    ):
-        function = option(function)
-    return function
+    allow_code = click.option(
+        "--allow-code", is_flag=True, help="Load files with code, such as Lambda."
+    )
+    return input_shape_option(allow_code(function))
+
+
+def input_shape_option(function: Function) -> Function:
+    """``--input-shape``."""
+    return click.option(
+        "--input-shape",
+        callback=_shape,
+        help="Fills what the model leaves open, without the batch, as 224,224,3.",
+    )(function)
 
 
 def _shape(context: click.Context, option: click.Parameter, value: str | None) -> Any:

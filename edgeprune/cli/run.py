@@ -10,6 +10,7 @@ import click
 from edgeprune.cli.options import (
     device_options,
     finish,
+    input_shape_option,
     json_option,
     model_argument,
     timed_by,
@@ -25,6 +26,7 @@ from edgeprune.recipe import load_recipe
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder to write; must not exist."
 )
+@input_shape_option
 @device_options
 @timing_options
 @json_option
