@@ -107,10 +107,14 @@ def _eligible_after(turn: Turn) -> int:
 def _concerned(turn: Turn) -> list[graph.Operator]:
     """Operators that read or write a map; without an axis, all convolutions."""
     reader = turn.reader
-    ops = [op for op in reader.subgraph.operators if not reader.is_static(int(op.outputs[0]))]
+    ops = [op for op in reader.subgraph.operators if not _is_static(reader, op)]
     if not turn.axes:
         return [op for op in ops if _is_convolution(turn, op)]
     return [op for op in ops if any(map(turn.is_map, _tensors(turn, op)))]
+
+
+def _is_static(reader: Reader, op: graph.Operator) -> bool:
+    return bool(len(op.outputs)) and reader.is_static(int(op.outputs[0]))
 
 
 def _tensors(turn: Turn, op: graph.Operator) -> list[int]:
@@ -270,5 +274,6 @@ def _refusals(
         why = rules.get(id(op))
         if isinstance(why, str) and maps & set(_tensors(turn, op)):
             name = f"{graph.op_name(turn.reader.model, op)}: {why}"
-            found.append(RewriteNote("turn", turn.reader.name(int(op.outputs[0])), False, name))
+            layer = turn.reader.name(int(op.outputs[0])) if len(op.outputs) else ""
+            found.append(RewriteNote("turn", layer, False, name))
     return found

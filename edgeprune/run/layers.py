@@ -112,7 +112,8 @@ def _matched(
     for op in operators:
         name = graph.op_name(reader.model, op)
         family = "weights" if name in _WEIGHT_OPS else name
-        ops[family].append((reader.name(int(op.outputs[0])), name))
+        first = next((int(out) for out in op.outputs), -1)
+        ops[family].append((reader.name(first) if first >= 0 else name, name))
     return {
         i: layer
         for family, found in kernels.items()

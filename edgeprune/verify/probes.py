@@ -24,11 +24,11 @@ def computed_values(model: graph.Model) -> list[int]:
     """
     subgraph = model.subgraphs[0]
     computed = {int(index) for index in subgraph.inputs}
-    values = []
+    values: list[int] = []
     for op in subgraph.operators:
         if any(int(i) in computed for i in (op.inputs if op.inputs is not None else ())):
             computed.update(int(out) for out in op.outputs)
-            values.append(int(op.outputs[0]))
+            values += map(int, op.outputs[:1])
     return values
 
 
