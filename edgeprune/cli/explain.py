@@ -50,6 +50,7 @@ def explain(
     from edgeprune.board import load_board, resolved_cpu
     from edgeprune.explain import explain as plan_of
     from edgeprune.explain.releases import LATEST
+    from edgeprune.explain.runnable import check_runnable
     from edgeprune.pipeline import float_tflite
     from edgeprune.recipe import with_channels
     from edgeprune.report.forecast import print_forecast, print_grid
@@ -67,6 +68,7 @@ def explain(
     cpu = resolved_cpu(kind.cpu)
     release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
     tflite = float_tflite(model, **loading)
+    check_runnable(tflite, kind.runtime, board)
     stored = plan_of(tflite, cpu, release=release)
     is_armed = bool(stored.sparse or stored.wrong)
     plan = stored if is_armed else plan_of(tflite, cpu, assume_armed=True, release=release)

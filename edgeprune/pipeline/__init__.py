@@ -22,7 +22,7 @@ from edgeprune.effect import Effect, effect
 from edgeprune.errors import ConfigError, VerifyError
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.device_half import comparison_of, measure
-from edgeprune.pipeline.host_half import Compressed, Request, compress
+from edgeprune.pipeline.host_half import Compressed, Request, check_file, compress
 from edgeprune.progress import Progress
 from edgeprune.run_artifacts import Measured, Parity, RunResult, Variant
 from edgeprune.transports.base import TRANSPORTS
@@ -69,7 +69,6 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     Raises:
         EdgepruneError: See :mod:`edgeprune.errors`; nothing is left behind.
     """
-    from edgeprune.load.sniff import sniff
     from edgeprune.push.programs import needed_programs
     from edgeprune.report import history
     from edgeprune.report.folder import output_folder
@@ -79,7 +78,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     bench = load_bench(request.bench)
     device = choose_device(bench, board, request.host)
     energy = choose_meters(bench, board, device, request.meter, request.grid_factor)
-    sniff(request.model)
+    check_file(request)
     stem = f"{request.model.stem}-{request.board}"
     with output_folder(request.output, stem) as (folder, target):
         # What may fail for lack of a device, a network or a compiler fails before any training.

@@ -26,7 +26,7 @@ from edgeprune.artifacts import (
     Sparsified,
     Tuned,
 )
-from edgeprune.board import Cpu
+from edgeprune.board import Cpu, load_board
 from edgeprune.data import load_data
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
@@ -259,9 +259,31 @@ def _asked(progress: Progress, name: str, is_asked: bool) -> AbstractContextMana
     return progress.stage(name) if is_asked else nullcontext()
 
 
+def check_file(request: Request) -> None:
+    """Refuses a ``.tflite`` file that the board cannot run, before anybody asks the board.
+
+    Other models are converted first, which takes time: :func:`compress` checks them, before it
+    trains.
+
+    Raises:
+        ModelError: The model is damaged, or the board's runtime cannot run it.
+    """
+    from edgeprune.convert import convert
+    from edgeprune.explain.runnable import check_runnable
+    from edgeprune.load import load
+    from edgeprune.load.sniff import Kind, sniff
+
+    if sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
+        loaded = load(request.model, allow_code=request.allow_code)
+        board = load_board(request.board)
+        tflite = convert(dataclasses.replace(loaded, input_shape=request.input_shape))
+        check_runnable(tflite, board.runtime, board.name)
+
+
 def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Dataset | None]:
     """The model, the model as float TFLite, and the data."""
     from edgeprune.convert import convert
+    from edgeprune.explain.runnable import check_runnable
     from edgeprune.load import load
     from edgeprune.sparsify import stored_dense
 
@@ -272,6 +294,10 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
             loaded = dataclasses.replace(loaded, tflite=stored_dense(loaded.tflite))
     with progress.stage("convert"):
         dense = convert(loaded)
+        board = load_board(request.board)
+        check_runnable(dense, board.runtime, board.name)
+        if loaded.tflite is not None:  # every later stage sees its shapes as they are fixed now
+            loaded = dataclasses.replace(loaded, tflite=dense, input_shape=None)
         data = None
         if request.data is not None:
             data = load_data(request.data, dense, say=progress.say)

@@ -1,0 +1,223 @@
+"""What a board's runtime cannot run, said by the host before anything is trained or sent.
+
+LiteRT's native interface, which the agent in C opens, runs less than its interpreter does: it takes
+no variable tensors and no outputs whose size an inference decides. The agents themselves carry only
+tensors of a fixed size. Source: ours, every operator here on releases 2.1.6 to 2.3.0,
+``tests/device_agents/test_refused.py``; ``litert/core/model/model_load.cc``, ``UnpackTensor``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ai_edge_litert import schema_py_generated as schema
+
+from edgeprune import graph
+from edgeprune.board import Runtime
+from edgeprune.errors import ModelError
+from edgeprune.explain.delegation import is_delegated
+from edgeprune.explain.reader import Reader
+from edgeprune.host_shapes import planned_tensors
+
+RUNTIME_CUSTOM = frozenset({"TFLite_Detection_PostProcess"})
+"""Custom operators that the runtime's own library holds, and edgeprune has run."""
+
+_FLEX = "Flex"  # what the converter puts before the name of an operator of TensorFlow
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One thing in a model that a board cannot run.
+
+    Attributes:
+        what: The operator or tensor, by its kind and name.
+        why: What the runtime lacks, as the rest of a sentence.
+        remedy: What to do.
+    """
+
+    what: str
+    why: str
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        """All of it, without a full stop."""
+        return f"{self.what} {self.why}: {self.remedy}"
+
+
+def unsupported(tflite: bytes, runtime: Runtime) -> tuple[Refusal, ...]:
+    """What in a model a board's runtime cannot run; empty if it can.
+
+    Args:
+        tflite: A model whose open shapes are fixed.
+        runtime: The board's.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    model = graph.read(tflite)
+    refusals = tuple(_by_structure(model, runtime))
+    return refusals or tuple(_by_planning(model, tflite))
+
+
+def check_runnable(tflite: bytes, runtime: Runtime, board: str) -> None:
+    """Refuses a model that a board cannot run.
+
+    Args:
+        tflite: A model whose open shapes are fixed.
+        runtime: The board's.
+        board: Its name, for the message.
+
+    Raises:
+        ModelError: It cannot run there; every reason is named, each once.
+    """
+    reasons = dict.fromkeys(refusal.text for refusal in unsupported(tflite, runtime))
+    if reasons:
+        first, *more = reasons
+        others = f" (and {len(more)} more like it)" if more else ""
+        raise ModelError(
+            f"{board} ({runtime.use} {runtime.version}) cannot run the model: {first}{others}"
+        )
+
+
+def _by_structure(model: graph.Model, runtime: Runtime) -> Iterator[Refusal]:
+    """What can be seen in the file."""
+    for subgraph in model.subgraphs:
+        for op in subgraph.operators:
+            name = _operator(model, op)
+            if name.startswith("CUSTOM ") and name.split()[1] not in RUNTIME_CUSTOM:
+                yield _custom(name, subgraph, op)
+            yield from _with_state(runtime, subgraph, op, name)
+    yield from _at_border(model)
+
+
+def _operator(model: graph.Model, op: graph.Operator) -> str:
+    """Its kind, as ``CONV_2D``; a custom one with its own name."""
+    name = graph.op_name(model, op)
+    if name != "CUSTOM":
+        return name
+    code = model.operatorCodes[op.opcodeIndex].customCode or b"?"
+    text = code.decode("utf-8", "replace") if isinstance(code, bytes) else str(code)
+    return f"CUSTOM {text}"
+
+
+def _named(kind: str, subgraph: graph.Subgraph, op: graph.Operator) -> str:
+    tensor = next((subgraph.tensors[i] for i in op.outputs if i >= 0), None)
+    name = "" if tensor is None else graph.tensor_name(tensor)
+    return f"{kind} ({name})" if name else kind
+
+
+def _custom(kind: str, subgraph: graph.Subgraph, op: graph.Operator) -> Refusal:
+    name = kind.split(maxsplit=1)[1]
+    if name.startswith(_FLEX):
+        return Refusal(
+            _named(f"{name.removeprefix(_FLEX)}, an operator of TensorFlow,", subgraph, op),
+            "is not among TFLite's own",
+            "replace that layer, and convert without SELECT_TF_OPS",
+        )
+    return Refusal(
+        _named(f"the custom operator {name}", subgraph, op),
+        "has no kernel in the runtime's library",
+        "replace it by operators of TFLite's own",
+    )
+
+
+def _with_state(
+    runtime: Runtime, subgraph: graph.Subgraph, op: graph.Operator, kind: str
+) -> Iterator[Refusal]:
+    """Operators that keep state in a variable tensor."""
+    held = [int(i) for i in op.inputs if i >= 0 and subgraph.tensors[i].isVariable]
+    if held and runtime.use == "litert":
+        yield Refusal(
+            _named(kind, subgraph, op),
+            "keeps its state in a variable tensor, which LiteRT's native interface does not take",
+            "hand in the Keras model, whose recurrent layers edgeprune converts as loops, or make "
+            "the state an input and an output",
+        )
+
+
+def _at_border(model: graph.Model) -> Iterator[Refusal]:
+    """Inputs and outputs that cannot be carried to or from a board."""
+    subgraph = model.subgraphs[0]
+    inputs, outputs = graph.io_tensors(model)
+    for role, indices in (("input", inputs), ("output", outputs)):
+        for index in indices:
+            tensor = subgraph.tensors[index]
+            what = f"{role} {graph.tensor_name(tensor)!r}"
+            if tensor.type == schema.TensorType.STRING:
+                yield Refusal(what, "holds strings, which have no fixed size", "cut them off")
+            elif graph.dtype_of(tensor) is None:
+                yield Refusal(
+                    what,
+                    f"is of type {_type_name(tensor)}, which edgeprune cannot make or compare",
+                    "convert it to float32 inside the model",
+                )
+            elif math.prod(graph.shape_of(tensor)) == 0:
+                yield Refusal(what, "has no elements", "leave it out")
+    made = graph.producers(subgraph)
+    for index in outputs:
+        if index not in made:
+            yield Refusal(
+                f"output {graph.tensor_name(subgraph.tensors[index])!r}",
+                "is made by no operator, and the runtime leaves such outputs unwritten",
+                "leave it out",
+            )
+
+
+def _type_name(tensor: graph.Tensor) -> str:
+    names = {value: name for name, value in vars(schema.TensorType).items() if name.isupper()}
+    return str(names.get(tensor.type, tensor.type)).lower()
+
+
+def _by_planning(model: graph.Model, tflite: bytes) -> Iterator[Refusal]:
+    """What the runtime says when it plans the model's memory."""
+    subgraph = model.subgraphs[0]
+    try:
+        plan = planned_tensors(tflite)
+    except ModelError as error:
+        yield Refusal("the model", "is refused by the runtime", _plain(str(error)))
+        return
+    reader = Reader(model, subgraph)
+    for index in graph.io_tensors(model)[1]:
+        if index in plan.dynamic and not _has_one_size(reader, index):
+            op = _decides_size(model, subgraph, plan.dynamic, index)
+            yield Refusal(
+                _named(graph.op_name(model, op), subgraph, op),
+                "has a result whose size the runtime learns at each inference, and so has the "
+                f"output {graph.tensor_name(subgraph.tensors[index])!r}, which must have one size",
+                "pad it to a fixed size inside the model, or cut it off",
+            )
+
+
+def _has_one_size(reader: Reader, index: int) -> bool:
+    """Whether a tensor that is planned at each inference has the same size at every one.
+
+    XNNPACK writes such an output where it is wanted; a built-in kernel makes memory of its own for
+    it, which the native interface refuses.
+    """
+    signature = reader.subgraph.tensors[index].shapeSignature
+    is_known = signature is not None and len(signature) and -1 not in signature
+    return bool(is_known) and is_delegated(reader, reader.producers[index])
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"^LiteRT on the host cannot run the model: ", "", text)
+
+
+def _decides_size(
+    model: graph.Model, subgraph: graph.Subgraph, dynamic: frozenset[int], index: int
+) -> graph.Operator:
+    """The operator behind a tensor that is the first on the way to be of a size of its own."""
+    makers = graph.producers(subgraph)
+    op = makers[index]
+    seen = {index}
+    while True:
+        before = [int(i) for i in op.inputs if int(i) in dynamic and int(i) not in seen]
+        before = [i for i in before if i in makers]
+        if not before:
+            return op
+        seen.add(before[0])
+        op = makers[before[0]]
