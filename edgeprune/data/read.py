@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +9,7 @@ from edgeprune.data.function import read_function
 from edgeprune.data.images import read_images
 from edgeprune.data.npz import read_npz
 from edgeprune.data.raw import RawData
-from edgeprune.errors import ModelError
-
-FORMS = "an .npz file, a folder of images by class, or package.module:function"
+from edgeprune.data.source import form_of
 
 
 def read(spec: str, shape: tuple[int, ...], seed: int, say: Callable[[str], None]) -> RawData:
@@ -27,11 +24,7 @@ def read(spec: str, shape: tuple[int, ...], seed: int, say: Callable[[str], None
     Raises:
         ModelError: The data is missing or damaged.
     """
-    path = Path(spec)
-    if path.is_dir():
-        return read_images(path, shape, seed, say)
-    if path.is_file():
-        return RawData(read_npz(path))
-    if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", spec):
-        return RawData(read_function(spec, shape))
-    raise ModelError(f"{spec}: no such file; expected {FORMS}")
+    form = form_of(spec)
+    if form == "folder":
+        return read_images(Path(spec), shape, seed, say)
+    return read_npz(Path(spec)) if form == "npz" else read_function(spec, shape, say)

@@ -86,7 +86,7 @@ def test_a_single_output_tells_two_classes_apart(tmp_path):
         ({"y_test": np.zeros((10, 4), int)}, "y_test has 4 labels a sample, expected one"),
         ({"x_train": np.full((20, 8, 6, 3), np.nan)}, "x_train holds NaN or infinity in sample 0"),
         ({"y_test": np.full((10, 4), np.inf)}, "y_test holds NaN or infinity in sample 0"),
-        ({"x_test": np.full((10, 8, 6, 3), "a")}, "x_test holds <U1, expected numbers"),
+        ({"x_test": np.full((10, 8, 6, 3), "a")}, "x_test holds text .<U1., expected numbers"),
         ({"x_test": np.zeros((0, 8, 6, 3))}, "x_test holds no samples"),
     ],
 )
@@ -95,7 +95,7 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, changed, line):
 
 
 def test_pickled_objects_are_not_loaded(tmp_path):
-    fails(npz(tmp_path, x_test=np.array([{"a": 1}], object)), "cannot be read as an .npz")
+    fails(npz(tmp_path, x_test=np.array([{"a": 1}], object)), "holds Python objects, which could")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04..."])

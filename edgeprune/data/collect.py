@@ -1,0 +1,197 @@
+"""Collects a dataset of the user's own into arrays, if it ever ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts import Array
+from edgeprune.data.memory import check_fits, limit_bytes, size
+from edgeprune.data.patience import Late, each_within
+from edgeprune.errors import ModelError
+
+ELEMENT_S = 120.0
+"""How long one element may take: a buffer for shuffling may have to be filled first. Ours."""
+
+UNKNOWN_S = 120.0
+"""How long a dataset may run that does not say how many elements it has. Source: ours."""
+
+MAX_ELEMENTS = 5_000_000
+"""Elements of one that does not say. Source: ours; ImageNet has 1.3 million images."""
+
+_ROUNDS, _ROUNDS_ELEMENTS = 10, 200
+"""Elements that came in the same order so often, and so many of them, will come for ever."""
+
+_FLOAT32_BYTES = 4
+_SAY_S = 2.0
+_INFINITE, _UNKNOWN = -1, -2
+"""Source: ``tf.data.INFINITE_CARDINALITY`` and ``UNKNOWN_CARDINALITY``."""
+
+_NO_PAIRS = "gives no (input, label) pairs"
+
+
+def collected(
+    spec: str,
+    dataset: Any,
+    part: str,
+    shape: tuple[int, ...],
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Array]:
+    """All elements of a dataset end to end, as ``x_PART`` and ``y_PART``.
+
+    Targets for several outputs, a dictionary or a tuple, become ``y_PART/NAME`` each, with the
+    place in the tuple for a name.
+
+    Args:
+        spec: Where the dataset comes from, for messages.
+        dataset: A ``tf.data.Dataset``, another iterable of inputs or of pairs, a sequence with
+            ``__len__`` and ``__getitem__``, or a pair of whole arrays.
+        part: ``train`` or ``test``.
+        shape: Of one input: it tells batches from single samples.
+        say: Told how far collecting is.
+
+    Raises:
+        ModelError: The dataset has no end, gives nothing for a long time, holds more than fits
+            into memory, or no pairs.
+    """
+    if (whole := _whole(dataset, part)) is not None:
+        return whole
+    found: dict[str, list[Array]] = {}
+    watch = _Watch(spec, part, _cardinality(spec, dataset, part), say)
+    try:
+        for element in each_within(ELEMENT_S, lambda: _iterated(dataset)):
+            arrays = _named(element, part, shape)
+            if found.keys() not in (set(), arrays.keys()):
+                raise ValueError("elements are not all of one form")
+            for name, array in arrays.items():
+                found.setdefault(name, []).append(array)
+            watch.see(arrays)
+        if not found:
+            raise ValueError("it is empty")
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+    except Late as error:
+        raise ModelError(
+            f"{spec}: {part} has given no element for {ELEMENT_S:g} s, after {watch.elements:,}"
+        ) from error
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{spec}: {part} {_NO_PAIRS}: {reason}") from error
+
+
+def _whole(dataset: Any, part: str) -> dict[str, Array] | None:
+    """A pair of whole arrays, as ``keras.datasets`` gives them; None for anything else."""
+    is_pair = isinstance(dataset, (tuple, list)) and len(dataset) == 2
+    if not is_pair or not all(isinstance(one, np.ndarray) and one.ndim for one in dataset):
+        return None
+    return {f"x_{part}": dataset[0], f"y_{part}": dataset[1]}
+
+
+def _iterated(dataset: Any) -> Iterator[Any]:
+    if not hasattr(dataset, "__iter__") and hasattr(dataset, "__len__"):
+        return (dataset[k] for k in range(len(dataset)))  # Keras's PyDataset
+    return iter(dataset)
+
+
+def _cardinality(spec: str, dataset: Any, part: str) -> int:
+    """How many elements a dataset says that it has.
+
+    Raises:
+        ModelError: It says that it has no end.
+    """
+    if not callable(getattr(dataset, "cardinality", None)):
+        return len(dataset) if hasattr(dataset, "__len__") else _UNKNOWN
+    count = int(dataset.cardinality())
+    if count == _INFINITE:
+        raise ModelError(
+            f"{spec}: {part} never ends (its cardinality is infinite): leave out repeat(); each "
+            "epoch begins it anew"
+        )
+    return count
+
+
+class _Watch:
+    """Sees whether a dataset will end, and fit into memory."""
+
+    def __init__(self, spec: str, part: str, count: int, say: Callable[[str], None]) -> None:
+        self.elements = 0
+        self._spec, self._part, self._count, self._say = spec, part, count, say
+        self._bytes = 0
+        self._limit = limit_bytes()
+        self._since_s = self._said_s = time.monotonic()
+        self._hashes: list[int] = []
+        self._period = 0
+        self._same = 0
+
+    def see(self, arrays: Mapping[str, Array]) -> None:
+        """Counts one element.
+
+        Raises:
+            ModelError: It is one too many.
+        """
+        self.elements += 1
+        self._bytes += sum(one.size * max(_FLOAT32_BYTES, one.itemsize) for one in arrays.values())
+        if self.elements == 1 and self._count > 0:
+            check_fits(
+                self._spec, f"{self._count:,} elements of {self._part}", self._bytes * self._count
+            )
+        now_s = time.monotonic()
+        if now_s - self._said_s > _SAY_S:
+            self._said_s = now_s
+            self._say(f"{self._part}: {self.elements:,} elements, {size(self._bytes)}")
+        if self._bytes > self._limit:
+            self._refuse(f"data may take {size(self._limit)} here, half of the free memory")
+        if self._count < 0:
+            self._see_unknown(arrays, now_s - self._since_s)
+
+    def _see_unknown(self, arrays: Mapping[str, Array], took_s: float) -> None:
+        if took_s > UNKNOWN_S:
+            self._refuse(f"{UNKNOWN_S:g} s is the limit")
+        if self.elements > MAX_ELEMENTS:
+            self._refuse(f"{MAX_ELEMENTS:,} is the limit")
+        if self._repeats(arrays):
+            self._refuse(f"the same {self._period:,} come again and again")
+
+    def _repeats(self, arrays: Mapping[str, Array]) -> bool:
+        """Whether all elements so far are the first few over and over."""
+        self._hashes.append(hash(tuple(one.tobytes() for one in arrays.values())))
+        if self._period and self._hashes[-1] == self._hashes[-1 - self._period]:
+            self._same += 1
+        else:
+            self._same = 0
+            is_first = len(self._hashes) > 1 and self._hashes[-1] == self._hashes[0]
+            self._period = len(self._hashes) - 1 if is_first else 0
+        many = max(_ROUNDS_ELEMENTS, _ROUNDS * self._period)
+        return bool(self._period) and self._same >= many
+
+    def _refuse(self, why: str) -> None:
+        raise ModelError(
+            f"{self._spec}: {self._part} has not ended after {self.elements:,} elements "
+            f"({size(self._bytes)} as float32), and {why}; leave out repeat(), or say how many "
+            "there are: dataset.apply(tf.data.experimental.assert_cardinality(N))"
+        )
+
+
+def _named(element: Any, part: str, shape: tuple[int, ...]) -> dict[str, Array]:
+    """One element as arrays with a batch."""
+    if isinstance(element, Mapping):
+        raise ValueError(
+            f"it gives dictionaries of {', '.join(map(str, element))}: map them to pairs"
+        )
+    is_pair = isinstance(element, (tuple, list))
+    if is_pair and len(element) != 2:
+        raise ValueError(f"it gives {len(element)} things at a time (weights are not used)")
+    given, y = element if is_pair else (element, None)
+    x = np.asarray(given)
+    is_single = x.shape == shape or (*x.shape, 1) == shape
+    targets: dict[str, Any] = {}
+    if isinstance(y, Mapping):
+        targets = {f"y_{part}/{name}": value for name, value in y.items()}
+    elif isinstance(y, (tuple, list)):
+        targets = {f"y_{part}/{k}": value for k, value in enumerate(y)}
+    elif y is not None:
+        targets = {f"y_{part}": y}
+    arrays = {f"x_{part}": x, **{name: np.asarray(value) for name, value in targets.items()}}
+    return {name: one[None] if is_single else one for name, one in arrays.items()}
