@@ -10,6 +10,8 @@
     . HostKeyError       the device's host key is unknown or has changed         3
     . DiskFull           the device has no room for what is pushed               3
     . NoSensor           the device has no such power sensor, or hides it        3
+    . AgentRefusal       our agent on the device answered that it cannot         3
+    . BadFrame           what came over the wire is no frame that was asked for  3
   - VerifyError          an answer came back, and it is wrong                    1
 """
 
@@ -62,6 +64,22 @@ class DiskFull(DeviceError):
 
 class NoSensor(DeviceError):
     """The device has no such power sensor, or does not let us read it."""
+
+
+class AgentRefusal(DeviceError):
+    """The agent on the device answered that it cannot do what it was asked.
+
+    Attributes:
+        words: Its reason, as it sent it.
+    """
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message)
+        self.words = words
+
+
+class BadFrame(DeviceError):
+    """What came over the wire is no frame, a damaged one, or one that is too long."""
 
 
 class VerifyError(EdgepruneError):

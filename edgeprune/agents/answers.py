@@ -1,16 +1,54 @@
-"""What the agent's answers hold, and the blobs of tensors that go back and forth."""
+"""What the agent's answers hold, each checked against what was asked; and the blobs of tensors.
+
+This is the one place where a device's figures come in: what passes here can be true.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
+from edgeprune.agents.decode import MAX_TEXT, Answer, Shown
+from edgeprune.agents.device_clock import MAX_MOMENT_NS
+from edgeprune.agents.interface import DTYPES, Interface, ModelTensor
 from edgeprune.artifacts import Array
+from edgeprune.cpuinfo import readable_cpu
 from edgeprune.errors import DeviceError
+from edgeprune.meters.base import Row
+from edgeprune.untrusted_text import one_line, printable
+from edgeprune.wire import BLOB_LIMIT_BYTES
+
+MAX_CORES = 4096
+MAX_PID = 1 << 22
+"""Source: Linux, include/linux/threads.h, PID_MAX_LIMIT."""
+
+MAX_TENSORS, MAX_NAME = 4096, 1 << 14
+MAX_RANK, MAX_SIZE = 32, (1 << 31) - 1
+MAX_MEMORY_BYTES = 1 << 50
+MAX_TAGS = 4096
+"""Of a profile. Source: device_agents/profile.c, TAGS_LIMIT."""
+
+MAX_EVENTS = 1 << 14
+"""Of one profiled inference. Source: ours; the largest models that we know have 5,000 operators."""
+
+SAMPLE_TEXT_BYTES = 4096
+"""Of one file in one sample. Source: PROTOCOL.md, Samples."""
+
+BETWEEN_NS, PAUSE_NS = 2_000, 50_000_000
+"""What may lie between two timed inferences, and once because the device did something else; half
+of the whole window on top. Source: ours; two readings of a clock take some 100 ns, on a kernel that
+reads it by a call 1 us, and a process waits some 10 ms for its next turn."""
+
+Moments: TypeAlias = Callable[[int, int], None]
+"""Takes the first and last moment of an answer; raises where the device's clock cannot be right."""
+
+_TIME = struct.Struct("<q")
+_LENGTH = struct.Struct("<i")
 
 
 @dataclass(frozen=True)
@@ -117,31 +155,174 @@ class Profile:
     events: tuple[tuple[ProfileEvent, ...], ...]
 
 
-@contextmanager
-def complete(answer: Mapping[str, Any], command: str) -> Iterator[None]:
-    """Turns a missing or mistyped key of an answer into a DeviceError."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        keys = ", ".join(answer)
-        raise DeviceError(
-            f"{command}: the agent's answer is malformed ({error!r}); it has {keys}"
-        ) from error
+def hello_of(answer: Answer) -> Hello:
+    """What a ``hello`` brought back."""
+    hello = Hello(
+        agent_version=one_line(answer.text("agent_version", 100)),
+        os=one_line(answer.text("os", 200)),
+        machine=one_line(answer.text("machine", 100)),
+        cpu=readable_cpu(one_line(answer.text("cpu", 1000), 1000)),
+        cores=answer.integer("cores", 1, MAX_CORES),
+        features=tuple(one_line(word) for word in answer.texts("features", 1000, 64)),
+        pid=answer.integer("pid", 1, MAX_PID),
+        emulated=answer.flag("emulated", default=False),
+    )
+    answer.end()
+    return hello
 
 
-def tensor_info(entry: Mapping[str, Any]) -> TensorInfo:
+def loaded_of(answer: Answer, expected: Interface | None, max_load_ns: int) -> LoadedModel:
+    """What a ``load`` brought back.
+
+    Args:
+        answer: Of the agent.
+        expected: The tensors of the file that was sent, where it is at hand.
+        max_load_ns: How long the answer took.
+    """
+    loaded = LoadedModel(
+        load_ns=answer.integer("load_ns", 0, max_load_ns),
+        inputs=_tensors(answer, "inputs", expected.inputs if expected else None),
+        outputs=_tensors(answer, "outputs", expected.outputs if expected else None),
+    )
+    answer.end()
+    for tensors in (loaded.inputs, loaded.outputs):
+        if sum(tensor.bytes for tensor in tensors) > BLOB_LIMIT_BYTES:
+            raise DeviceError(
+                f"{answer.asked}: one sample has more than the {BLOB_LIMIT_BYTES:,} bytes that a "
+                "frame may carry: this model cannot be run there"
+            )
+    return loaded
+
+
+def _tensors(
+    answer: Answer, key: str, expected: tuple[ModelTensor, ...] | None
+) -> tuple[TensorInfo, ...]:
+    entries = answer.objects(key, MAX_TENSORS)
+    if expected is not None and len(entries) != len(expected):
+        raise answer.fault(key, entries and len(entries), f"the model's {len(expected)} tensors")
+    found = tuple(_tensor(entry) for entry in entries)
+    for k, (tensor, wanted) in enumerate(zip(found, expected or (), strict=False)):
+        if not wanted.fits(tensor.name, tensor.dtype, tensor.shape):
+            said = f"{tensor.name}: {tensor.dtype}{list(tensor.shape)}"
+            raise answer.fault(f"{key}[{k}]", Shown(said), f"the model's own, {wanted}")
+    return found
+
+
+def _tensor(entry: Answer) -> TensorInfo:
     """An entry of ``inputs`` or ``outputs``."""
-    shape = tuple(int(size) for size in entry["shape"])
-    return TensorInfo(str(entry["name"]), str(entry["type"]), shape, int(entry["bytes"]))
+    name, dtype = entry.text("name", MAX_NAME), entry.text("type", 64)
+    if dtype not in DTYPES:
+        raise entry.fault("type", dtype, f"one of {', '.join(sorted(DTYPES))}")
+    shape = entry.integers("shape", (0, MAX_RANK), 0, MAX_SIZE)
+    whole = math.prod(shape) * np.dtype(dtype).itemsize
+    size = entry.integer("bytes", 0, 1 << 50)
+    if size != whole:
+        raise entry.fault("bytes", size, f"{whole:,}, by its shape and type")
+    entry.end()
+    return TensorInfo(printable(name), dtype, shape, size)
 
 
-def _dtype(tensor: TensorInfo) -> np.dtype[Any]:
+def timing_of(
+    answer: Answer, runs: int, max_ns: int, max_first_ns: int, moments: Moments
+) -> Timing:
+    """What a ``time`` brought back.
+
+    Args:
+        answer: Of the agent.
+        runs: Timed inferences that were asked for.
+        max_ns: Limit of their time that was asked for; 0 for none.
+        max_first_ns: How long ago the model was asked to be loaded.
+        moments: Holds the device's clock against this machine's.
+    """
+    begin_ns = answer.integer("begin_ns", 0, MAX_MOMENT_NS)
+    end_ns = answer.integer("end_ns", 0, MAX_MOMENT_NS)
+    moments(begin_ns, end_ns)
+    window_ns = end_ns - begin_ns
+    fewest = runs if not max_ns or window_ns < max_ns else 1
+    timing = Timing(
+        begin_ns=begin_ns,
+        end_ns=end_ns,
+        first_ns=answer.integer("first_ns", 0, max_first_ns),
+        latency_ns=answer.integers("latency_ns", (fewest, runs), 0, window_ns),
+        peak_memory_bytes=peak_of(answer),
+    )
+    answer.end()
+    total_ns = sum(timing.latency_ns)
+    least_ns = window_ns // 2 - BETWEEN_NS * len(timing.latency_ns) - PAUSE_NS
+    if not least_ns <= total_ns <= window_ns:
+        raise answer.fault(
+            "latency_ns",
+            Shown(f"{total_ns:,} ns in all {len(timing.latency_ns):,} runs"),
+            f"what fills the {window_ns:,} ns from begin_ns to end_ns",
+        )
+    return timing
+
+
+def peak_of(answer: Answer) -> int | None:
+    """The peak of a process's memory, in ``time`` and in ``memory``."""
+    return answer.integer_or_none("peak_memory_bytes", 1, MAX_MEMORY_BYTES)
+
+
+def profile_of(answer: Answer, runs: int, max_us: int) -> Profile:
+    """What a ``profile`` of ``runs`` inferences brought back, ``max_us`` after it was asked for."""
+    tags = tuple(one_line(tag, MAX_TEXT) for tag in answer.texts("tags", MAX_TAGS))
+    lists = answer.lists("events", (runs, runs), MAX_EVENTS)
+    answer.end()
+    limits = (len(tags) - 1, 2, max_us)
+    for run, events in enumerate(lists):
+        for k, event in enumerate(events):
+            if not _is_event(event, limits):
+                expected = f"[0 to {limits[0]}, 0 to 2, 0 to {max_us:,} us]"
+                raise answer.fault(f"events[{run}][{k}]", event, expected)
+    found = (tuple(ProfileEvent(tags[t], source, us) for t, source, us in run) for run in lists)
+    return Profile(tags, tuple(found))
+
+
+def _is_event(event: object, limits: tuple[int, int, int]) -> bool:
+    return (
+        isinstance(event, list)
+        and len(event) == len(limits)
+        and all(type(v) is int and 0 <= v <= most for v, most in zip(event, limits, strict=True))
+    )
+
+
+def samples_of(blob: bytes, sources: int, asked: str = "sample_stop") -> list[Row]:
+    """The samples in the blob of a ``sample_stop`` answer (PROTOCOL.md, "Samples").
+
+    Args:
+        blob: What the agent sent.
+        sources: Files, and the command if there is one.
+        asked: The device's name and what it was asked, for messages.
+
+    Raises:
+        DeviceError: The blob ends within a sample, a text is too long, or time does not go on.
+
+    >>> samples_of(bytes([0, 202, 154, 59, 0, 0, 0, 0, 2, 0, 0, 0, 52, 50]), 1)
+    [Row(time_s=1.0, texts=('42',))]
+    """
+    rows = []
+    at, last_ns = 0, 0
     try:
-        return np.dtype(tensor.dtype)
-    except TypeError as error:
-        raise DeviceError(
-            f"tensor {tensor.name} holds {tensor.dtype}, which numpy does not know"
-        ) from error
+        while at < len(blob):
+            (time_ns,) = _TIME.unpack_from(blob, at)
+            if not last_ns <= time_ns <= MAX_MOMENT_NS:
+                raise DeviceError(f"{asked}: the device's samples run backwards in time")
+            at, last_ns = at + _TIME.size, time_ns
+            texts: list[str | None] = []
+            for _ in range(sources):
+                (length,) = _LENGTH.unpack_from(blob, at)
+                at += _LENGTH.size
+                if not -1 <= length <= SAMPLE_TEXT_BYTES:
+                    raise DeviceError(f"{asked}: the device's samples hold {length:,} bytes in one")
+                text = blob[at : at + max(length, 0)]
+                if len(text) < length:
+                    raise DeviceError(f"{asked}: the device's samples end within one")
+                texts.append(None if length < 0 else text.decode("utf-8", "replace").strip())
+                at += len(text)
+            rows.append(Row(time_ns / 1e9, tuple(texts)))
+    except struct.error as error:
+        raise DeviceError(f"{asked}: the device's samples end within one") from error
+    return rows
 
 
 def input_blob(sample: Sequence[Array], inputs: tuple[TensorInfo, ...]) -> bytes:
@@ -153,7 +334,7 @@ def input_blob(sample: Sequence[Array], inputs: tuple[TensorInfo, ...]) -> bytes
     if len(sample) != len(inputs):
         raise DeviceError(f"a sample has {len(sample)} arrays, the model {len(inputs)} inputs")
     for array, tensor in zip(sample, inputs, strict=True):
-        if array.dtype != _dtype(tensor) or array.nbytes != tensor.bytes:
+        if array.dtype != np.dtype(tensor.dtype) or array.nbytes != tensor.bytes:
             raise DeviceError(
                 f"input {tensor.name} is {tensor.dtype}{list(tensor.shape)}, the sample has "
                 f"{array.dtype}{list(array.shape)}"
@@ -174,7 +355,7 @@ def output_arrays(blob: bytes, samples: int, outputs: tuple[TensorInfo, ...]) ->
     for _ in range(samples):
         row: list[Array] = []
         for tensor in outputs:
-            data = np.frombuffer(blob[position : position + tensor.bytes], _dtype(tensor))
+            data = np.frombuffer(blob[position : position + tensor.bytes], tensor.dtype)
             row.append(data.reshape(tensor.shape))
             position += tensor.bytes
         arrays.append(row)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from edgeprune.agents import answers
 from edgeprune.agents.answers import (
     Hello,
     LoadedModel,
@@ -13,16 +16,17 @@ from edgeprune.agents.answers import (
     ProfileEvent,
     TensorInfo,
     Timing,
-    complete,
     input_blob,
     output_arrays,
-    tensor_info,
 )
+from edgeprune.agents.conversation import Asked, Conversation, Limits
+from edgeprune.agents.device_clock import MAX_MOMENT_NS, RATE
+from edgeprune.agents.interface import Interface
 from edgeprune.artifacts import Array
-from edgeprune.cpuinfo import readable_cpu
 from edgeprune.errors import DeviceError
+from edgeprune.meters.base import Row
 from edgeprune.transports.base import Channel, Transport
-from edgeprune.wire import GREETING_LIMIT_BYTES, Frame, pack, read_frame
+from edgeprune.untrusted_text import one_line
 
 __all__ = [
     "AgentSession",
@@ -38,19 +42,39 @@ __all__ = [
 PROTOCOL = 1
 _INFER_BATCH_BYTES = 32 << 20
 _ANSWER_SLACK_S = 60.0
+_LOAD_BYTES = 4 << 20
+_TAGS_BYTES = 1 << 20
+_DIGITS_BYTES = 24
+"""Of a number below 2^63 with a comma and a space, or of an event's three small ones."""
+
+_SAMPLES_BYTES = 64 << 20
+"""Source: PROTOCOL.md, Samples."""
+
+_SETTING = re.compile(r"[A-Za-z0-9_<> -]{0,63}")
+_SETTING_BYTES = 64
+"""Source: device_agents/setting.h; a clock's limit may read ``<unknown>``."""
 
 
 class AgentSession:
     """Talks to one agent process over a channel; a context manager that ends the agent.
 
     An agent holds one model at a time. Every method but :meth:`close` raises DeviceTimeout if the
-    answer does not come in time, and DeviceError if the agent ends or answers with an error.
+    whole answer does not come in time, AgentRefusal if the agent answers with an error, and
+    DeviceError if it ends or its answer is none that the question can have.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, where: str = "") -> None:
+        """Nothing is asked yet.
+
+        Args:
+            channel: To the agent that was just started.
+            where: The device's name, for messages.
+        """
         self._channel = channel
-        self._next_id = 1
+        self._talk = Conversation(channel, where)
         self._model: LoadedModel | None = None
+        self._load_sent_ns = 0
+        self._sampling: _Sampling | None = None
 
     def __enter__(self) -> AgentSession:
         return self
@@ -70,22 +94,13 @@ class AgentSession:
         Raises:
             DeviceError: The agent speaks another version of the protocol.
         """
-        answer = self._ask("hello", {}, timeout_s).message
-        if answer.get("protocol") != PROTOCOL:
+        answer = self._ask("hello", {}, timeout_s).answer
+        spoken = answer.integer("protocol", 0, 1 << 31)
+        if spoken != PROTOCOL:
             raise DeviceError(
-                f"the agent speaks protocol {answer.get('protocol')}, not {PROTOCOL}: push it anew"
+                f"{answer.asked}: the agent speaks protocol {spoken}, not {PROTOCOL}: push it anew"
             )
-        with complete(answer, "hello"):
-            return Hello(
-                agent_version=str(answer["agent_version"]),
-                os=str(answer["os"]),
-                machine=str(answer["machine"]),
-                cpu=readable_cpu(str(answer["cpu"])),
-                cores=int(answer["cores"]),
-                features=tuple(answer["features"]),
-                pid=int(answer["pid"]),
-                emulated=answer.get("emulated") is True,
-            )
+        return answers.hello_of(answer)
 
     def load(
         self,
@@ -95,6 +110,7 @@ class AgentSession:
         threads: int = 1,
         cpus: Sequence[int] = (),
         profile: bool = False,
+        expected: Interface | None = None,
         timeout_s: float = 120.0,
     ) -> LoadedModel:
         """Loads the runtime library and a model in place of the former one.
@@ -107,6 +123,7 @@ class AgentSession:
             threads: Threads of XNNPACK.
             cpus: Cores to pin the process to; empty leaves it free.
             profile: Load for :meth:`profile` instead of :meth:`time`.
+            expected: Inputs and outputs of the file that was sent; others are refused.
             timeout_s: How long loading may take.
         """
         request = {
@@ -117,13 +134,9 @@ class AgentSession:
             "profile": profile,
         }
         self._model = None  # the agent frees it, also where the load fails
-        answer = self._ask("load", request, timeout_s).message
-        with complete(answer, "load"):
-            self._model = LoadedModel(
-                load_ns=int(answer["load_ns"]),
-                inputs=tuple(tensor_info(entry) for entry in answer["inputs"]),
-                outputs=tuple(tensor_info(entry) for entry in answer["outputs"]),
-            )
+        asked = self._ask("load", request, timeout_s, limits=Limits(_LOAD_BYTES))
+        self._model = answers.loaded_of(asked.answer, expected, asked.took_ns)
+        self._load_sent_ns = asked.sent_ns
         return self._model
 
     def infer(
@@ -148,8 +161,10 @@ class AgentSession:
         outputs: list[list[Array]] = []
         for start in range(0, len(blobs), batch):
             part = blobs[start : start + batch]
-            answer = self._ask("infer", {"samples": len(part)}, timeout_s, b"".join(part))
-            outputs += output_arrays(answer.blob, len(part), model.outputs)
+            limits = Limits(blob_bytes=len(part) * sum(t.bytes for t in model.outputs))
+            asked = self._ask("infer", {"samples": len(part)}, timeout_s, b"".join(part), limits)
+            asked.answer.end()
+            outputs += output_arrays(asked.blob, len(part), model.outputs)
         return outputs
 
     def time(self, warmup: int, runs: int, max_s: float, timeout_s: float | None = None) -> Timing:
@@ -163,28 +178,19 @@ class AgentSession:
         """
         if timeout_s is None and max_s <= 0:
             raise DeviceError("timing without max_s needs a timeout_s")
-        request = {"warmup": warmup, "runs": runs, "max_ns": round(max_s * 1e9)}
-        answer = self._ask("time", request, timeout_s or max_s + _ANSWER_SLACK_S).message
-        with complete(answer, "time"):
-            peak = answer["peak_memory_bytes"]
-            return Timing(
-                begin_ns=int(answer["begin_ns"]),
-                end_ns=int(answer["end_ns"]),
-                first_ns=int(answer["first_ns"]),
-                latency_ns=tuple(int(value) for value in answer["latency_ns"]),
-                peak_memory_bytes=None if peak is None else int(peak),
-            )
+        max_ns = round(max_s * 1e9)
+        request = {"warmup": warmup, "runs": runs, "max_ns": max_ns}
+        limits = Limits(_DIGITS_BYTES * runs)
+        timeout_s = timeout_s or max_s + _ANSWER_SLACK_S
+        asked = self._ask("time", request, timeout_s, limits=limits)
+        since_load_ns = asked.came_ns - self._load_sent_ns
+        return answers.timing_of(asked.answer, runs, max_ns, since_load_ns, asked.moments)
 
     def profile(self, runs: int = 1, timeout_s: float = 300.0) -> Profile:
         """Runs the model under the runtime's profiler; it must have been loaded for that."""
-        answer = self._ask("profile", {"runs": runs}, timeout_s).message
-        with complete(answer, "profile"):
-            tags = tuple(str(tag) for tag in answer["tags"])
-            events = tuple(
-                tuple(ProfileEvent(tags[tag], int(source), int(us)) for tag, source, us in run)
-                for run in answer["events"]
-            )
-        return Profile(tags, events)
+        limits = Limits(_TAGS_BYTES + runs * answers.MAX_EVENTS * _DIGITS_BYTES)
+        asked = self._ask("profile", {"runs": runs}, timeout_s, limits=limits)
+        return answers.profile_of(asked.answer, runs, max_us=asked.took_ns // 1000)
 
     def unpack(self, packed: str, target: str, max_bytes: int, timeout_s: float = 300.0) -> int:
         """Unpacks a ``.epz`` file of the device beside it; ``target`` appears whole or not at all.
@@ -202,15 +208,18 @@ class AgentSession:
             DeviceError: The container is damaged or too large, or a file cannot be written.
         """
         request = {"packed": packed, "target": target, "max_bytes": max_bytes}
-        answer = self._ask("unpack", request, timeout_s).message
-        with complete(answer, "unpack"):
-            return int(answer["bytes"])
+        answer = self._ask("unpack", request, timeout_s).answer
+        size = answer.integer("bytes", 0, max_bytes)
+        answer.end()
+        return size
 
     def clock_s(self, timeout_s: float = 30.0) -> float:
         """The device's monotonic clock, in seconds."""
-        answer = self._ask("clock", {}, timeout_s).message
-        with complete(answer, "clock"):
-            return int(answer["now_ns"]) / 1e9
+        asked = self._ask("clock", {}, timeout_s)
+        now_ns = asked.answer.integer("now_ns", 0, MAX_MOMENT_NS)
+        asked.moments(now_ns, now_ns)
+        asked.answer.end()
+        return now_ns / 1e9
 
     def sample_start(
         self, files: Sequence[str], command: str, period_s: float, timeout_s: float = 30.0
@@ -228,18 +237,35 @@ class AgentSession:
             "command": command,
             "period_ns": round(period_s * 1e9),
         }
-        self._ask("sample_start", request, timeout_s)
+        after_ns = self._talk.clock.last_ns
+        asked = self._ask("sample_start", request, timeout_s)
+        asked.answer.end()
+        self._sampling = _Sampling(len(files) + bool(command), period_s, asked.sent_ns, after_ns)
 
-    def sample_stop(self, timeout_s: float = 60.0) -> bytes:
-        """Ends it; the samples as PROTOCOL.md describes them."""
-        return self._ask("sample_stop", {}, timeout_s).blob
+    def sample_stop(self, timeout_s: float = 60.0) -> list[Row]:
+        """Ends it; the samples, in their order."""
+        sampling = self._sampling or _Sampling(1, 1.0, self._talk.now_ns(), 0)
+        limits = Limits(blob_bytes=sampling.max_bytes(self._talk.now_ns(), timeout_s))
+        asked = self._ask("sample_stop", {}, timeout_s, limits=limits)
+        self._sampling = None
+        asked.answer.end()
+        rows = answers.samples_of(asked.blob, sampling.sources, asked.answer.asked)
+        if len(rows) > sampling.max_samples(asked.came_ns):
+            raise DeviceError(
+                f"{asked.answer.asked}: the device's answer is wrong: {len(rows):,} samples, at "
+                f"most {sampling.max_samples(asked.came_ns):,} fit into the time"
+            )
+        if rows:
+            first_ns, last_ns = (round(row.time_s * 1e9) for row in (rows[0], rows[-1]))
+            asked.moments(first_ns, last_ns, sampling.sent_ns, sampling.after_ns)
+        return rows
 
     def peak_memory_bytes(self, timeout_s: float = 30.0) -> int | None:
         """Largest resident memory of the process so far (VmHWM), or None if unknown."""
-        answer = self._ask("memory", {}, timeout_s).message
-        with complete(answer, "memory"):
-            peak = answer["peak_memory_bytes"]
-            return None if peak is None else int(peak)
+        answer = self._ask("memory", {}, timeout_s).answer
+        peak = answers.peak_of(answer)
+        answer.end()
+        return peak
 
     def hold(self, settings: Mapping[str, str], timeout_s: float = 30.0) -> dict[str, str]:
         """Makes settings of the device, all or none, until :meth:`release` or the agent's end.
@@ -255,9 +281,13 @@ class AgentSession:
             DeviceError: One cannot be set, or another agent holds settings; none is set then.
         """
         lines = "\n".join(f"{name}={value}" for name, value in settings.items())
-        answer = self._ask("hold", {"settings": lines}, timeout_s).message
-        with complete(answer, "hold"):
-            return dict(zip(settings, str(answer["before"]).split("\n"), strict=True))
+        answer = self._ask("hold", {"settings": lines}, timeout_s).answer
+        text = answer.text("before", _SETTING_BYTES * len(settings))
+        before = text.split("\n")
+        if len(before) != len(settings) or not all(map(_SETTING.fullmatch, before)):
+            raise answer.fault("before", text, f"{len(settings)} values, one a line")
+        answer.end()
+        return dict(zip(settings, before, strict=True))
 
     def release(self, timeout_s: float = 30.0) -> tuple[str, ...]:
         """Restores what :meth:`hold` changed.
@@ -265,9 +295,10 @@ class AgentSession:
         Returns:
             A line for each setting that is not as before, with the reason.
         """
-        answer = self._ask("release", {}, timeout_s).message
-        with complete(answer, "release"):
-            return tuple(str(answer["not_restored"]).splitlines())
+        answer = self._ask("release", {}, timeout_s).answer
+        text = answer.text("not_restored", 1 << 16)
+        answer.end()
+        return tuple(one_line(line) for line in text.splitlines())
 
     def close(self, timeout_s: float = 5.0) -> int | None:
         """Ends the agent by closing its input; may be called twice.
@@ -283,19 +314,40 @@ class AgentSession:
         return self._model
 
     def _ask(
-        self, command: str, arguments: Mapping[str, Any], timeout_s: float, blob: bytes = b""
-    ) -> Frame:
-        number = self._next_id
-        self._next_id += 1
-        request = {"id": number, "cmd": command, **arguments}
-        self._channel.write(pack(Frame(request, blob)), timeout_s)
-        greeting_limit_bytes = GREETING_LIMIT_BYTES if number == 1 else 0
-        answer = read_frame(lambda size: self._channel.read(size, timeout_s), greeting_limit_bytes)
-        if answer.message.get("id") not in (number, None):
-            raise DeviceError(f"the agent answered request {answer.message['id']}, not {number}")
-        if answer.message.get("ok") is not True:
-            raise DeviceError(f"{command}: {answer.message.get('error', 'refused without reason')}")
-        return answer
+        self,
+        command: str,
+        arguments: Mapping[str, Any],
+        timeout_s: float,
+        blob: bytes = b"",
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> Asked:
+        return self._talk.ask(command, arguments, timeout_s, blob, limits)
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """What an agent samples.
+
+    Attributes:
+        sources: Files, and the command if there is one.
+        period_s: From sample to sample.
+        sent_ns: When it was asked to begin, on this machine's clock.
+        after_ns: A moment before, on the device's.
+    """
+
+    sources: int
+    period_s: float
+    sent_ns: int
+    after_ns: int
+
+    def max_samples(self, now_ns: int) -> int:
+        """How many there can be by now: one a period, one at the beginning, one to spare."""
+        return int((now_ns - self.sent_ns) / 1e9 / self.period_s * (1 + RATE)) + 2
+
+    def max_bytes(self, now_ns: int, wait_s: float) -> int:
+        """What they take, if the answer is waited for that long."""
+        samples = self.max_samples(now_ns + round(wait_s * 1e9))
+        return min(samples * (8 + self.sources * (4 + answers.SAMPLE_TEXT_BYTES)), _SAMPLES_BYTES)
 
 
 def start_agent(
@@ -322,4 +374,5 @@ def start_agent(
         DeviceError: It could not be started.
     """
     argv = [*loader, agent_path, *([] if idle_s is None else [str(idle_s)])]
-    return AgentSession(transport.start(argv, env or {}, count_instructions=count_instructions))
+    channel = transport.start(argv, env or {}, count_instructions=count_instructions)
+    return AgentSession(channel, transport.where)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgeprune import verify
 from edgeprune.agents import runtime
+from edgeprune.agents.interface import interface_of
 from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
 from edgeprune.pipeline.host_half import Compressed
@@ -95,7 +96,8 @@ def infer_once(
         file.write_bytes(tflite)
         path = push(transport, [file])[0].path
         try:
-            return verify.board_outputs(transport, agent, library, path, inputs)
+            expected = interface_of(tflite)
+            return verify.board_outputs(transport, agent, library, path, inputs, expected=expected)
         finally:
             if not transport.shares_files:  # else it lies in the folder that goes
                 remove = 'rm -f "$1"; rmdir "${1%/*}"'

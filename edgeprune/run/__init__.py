@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession, Hello, start_agent
 from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
@@ -116,7 +117,7 @@ def _run(
     energy: EnergyPlan | None,
 ) -> tuple[RunResult, dict[str, Samples]]:
     """As :func:`run`, with the clock as it is."""
-    bench = _Bench(transport, pushed, table)
+    bench = _Bench(transport, pushed, table, originals)
     say("hello")
     facts = bench.facts()
     used = UsedCores(facts.cores, table.threads, is_pinned=bool(pushed.cpus))
@@ -163,7 +164,10 @@ def _run(
 class _Bench:
     """Starts one agent process after another on one device."""
 
-    def __init__(self, transport: Transport, pushed: Pushed, table: RunTable) -> None:
+    def __init__(
+        self, transport: Transport, pushed: Pushed, table: RunTable, originals: Mapping[str, bytes]
+    ) -> None:
+        self.interfaces = {name: interface_of(tflite) for name, tflite in originals.items()}
         self.transport = transport
         self.pushed = pushed
         self.table = table
@@ -184,6 +188,7 @@ class _Bench:
             threads=1 if self.emulated else self.table.threads,
             cpus=self.pushed.cpus,
             profile=profile,
+            expected=self.interfaces[name],
             timeout_s=self.timeout_s,
         )
         return loaded.load_ns

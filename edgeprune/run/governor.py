@@ -15,9 +15,10 @@ from contextlib import suppress
 from types import TracebackType
 
 from edgeprune.agents.session import AgentSession, start_agent
-from edgeprune.errors import DeviceError
+from edgeprune.errors import AgentRefusal, DeviceError
 from edgeprune.run_artifacts import Pinning
 from edgeprune.transports.base import Transport
+from edgeprune.untrusted_text import device_says
 
 IDLE_S = 60
 """A host that is silent for so long is gone: the agent ends and the device is as before."""
@@ -31,6 +32,10 @@ _RESTORE_TIMEOUT_S, _RESTORE_POLL_S = 3.0, 0.1
 _LOOK = (
     "for file in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor; do "
     '[ -r "$file" ] && echo "$file=$(cat "$file")"; done; true'
+)
+_GOVERNORS = re.compile(
+    r"^(/sys/devices/system/cpu/cpu([0-9]{1,4})/cpufreq/scaling_governor)=([A-Za-z0-9_]{1,31})$",
+    re.MULTILINE | re.ASCII,
 )
 _LOOK_TIMEOUT_S = 20.0
 _MODE = "fixed_performance_mode"
@@ -164,7 +169,7 @@ class HeldGovernor:
     def _governors(self) -> dict[str, str]:
         """Governors by file, in order of cores."""
         done = self._transport.run(["sh", "-c", _LOOK], _LOOK_TIMEOUT_S)
-        lines = re.findall(r"^(/\S+/cpu(\d+)/\S+)=(\S+)$", done.stdout, re.MULTILINE)
+        lines = _GOVERNORS.findall(done.stdout)
         return {path: name for path, _, name in sorted(lines, key=lambda line: int(line[1]))}
 
     def _change(self, **changes: object) -> None:
@@ -180,7 +185,9 @@ def _refusal(agent: AgentSession, settings: dict[str, str]) -> str:
     """Holds settings; why they are not held, or nothing."""
     try:
         agent.hold(settings)
+    except AgentRefusal as error:
+        denied = "Permission denied" in error.words
+        return "permission denied" if denied else device_says(error.words)
     except DeviceError as error:
-        text = str(error)
-        return "permission denied" if "Permission denied" in text else text.removeprefix("hold: ")
+        return str(error)
     return ""

@@ -111,6 +111,11 @@ class Transport(abc.ABC):
         self.board = board
         self.device = device
 
+    @property
+    def where(self) -> str:
+        """What messages call the device."""
+        return self.device.name or self.device.host or self.board.name
+
     @abc.abstractmethod
     def open(self) -> None:
         """Connects.

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from edgeprune.agents.interface import Interface
 from edgeprune.agents.session import start_agent
 from edgeprune.artifacts import Samples
 from edgeprune.errors import VerifyError
@@ -30,6 +31,7 @@ def board_outputs(
     model: str,
     samples: Samples,
     processes: int = 1,
+    expected: Interface | None = None,
 ) -> Samples:
     """Outputs of a file on a device.
 
@@ -40,6 +42,7 @@ def board_outputs(
         model: Path of the file there.
         samples: Inputs.
         processes: Agents that share the samples, where the device is this machine.
+        expected: The file's inputs and outputs; a device that has others is refused.
 
     Raises:
         DeviceError: The device or the way to it failed.
@@ -47,7 +50,7 @@ def board_outputs(
 
     def part(first: int) -> Samples:
         with start_agent(transport, agent) as session:
-            session.load(runtime, model, timeout_s=LOAD_S)
+            session.load(runtime, model, expected=expected, timeout_s=LOAD_S)
             return [
                 session.infer([sample], timeout_s=INFERENCE_S)[0]
                 for sample in samples[first::processes]
@@ -89,6 +92,12 @@ def _compared(comparison: Comparison, found: Samples, where: str) -> Parity:
             "(NaN or infinity), so that nothing can be compared: mend the model; nothing was "
             "written"
         )
+    for k, (expected, got) in enumerate(zip(comparison.expected[0], found[0], strict=True)):
+        if (expected.shape, expected.dtype) != (got.shape, got.dtype):
+            raise VerifyError(
+                f"{comparison.name}: output {k} is {got.dtype}{list(got.shape)} on {where}, and "
+                f"{expected.dtype}{list(expected.shape)} on the host; nothing was written"
+            )
     return comparison.parity(found, where)
 
 

@@ -131,7 +131,9 @@ def test_a_profiled_model_cannot_be_timed_nor_the_other_way_round(agent, model):
     path = model(agent_rig.small_net())
     with session(agent) as talk:
         talk.load(library(agent), path, profile=True)
-        with pytest.raises(DeviceError, match="time: the model was loaded to be profiled"):
+        with pytest.raises(
+            DeviceError, match=r"time: the device says: .the model was loaded to be profiled"
+        ):
             talk.time(1, 1, 1.0)
     with session(agent) as talk:
         talk.load(library(agent), path)
@@ -154,12 +156,18 @@ def test_the_agent_runs_on_the_core_that_it_is_pinned_to(agent, model):
 
 @pytest.mark.parametrize("core", [-1, 1023, 5000])
 def test_a_core_that_does_not_exist_is_refused(agent, model, core):
-    with session(agent) as talk, pytest.raises(DeviceError, match="load: cpus names a core"):
+    with (
+        session(agent) as talk,
+        pytest.raises(DeviceError, match=r"load: the device says: .cpus names a core"),
+    ):
         talk.load(library(agent), model(agent_rig.small_net()), cpus=[0, core])
 
 
 def test_a_missing_model_or_runtime_is_named(agent, model):
-    with session(agent) as talk, pytest.raises(DeviceError, match=r"load: model /no/such cannot"):
+    with (
+        session(agent) as talk,
+        pytest.raises(DeviceError, match=r"load: the device says: .model /no/such cannot"),
+    ):
         talk.load(library(agent), "/no/such")
     with session(agent) as talk, pytest.raises(DeviceError, match=r"runtime library: /no/lib"):
         talk.load("/no/lib", model(agent_rig.small_net()))
@@ -185,10 +193,12 @@ def test_a_library_that_is_no_runtime_is_refused(agent, model):
 def test_the_agent_in_python_says_that_it_cannot_profile(agent, model):
     path = model(agent_rig.small_net())
     with session(agent) as talk:
-        with pytest.raises(DeviceError, match=r"load: this agent cannot profile: .* names no kern"):
+        with pytest.raises(
+            DeviceError, match=r"load: the device says: .this agent cannot profile: .* names no k"
+        ):
             talk.load(library(agent), path, profile=True)
         talk.load(library(agent), path)
-        with pytest.raises(DeviceError, match="profile: this agent cannot profile"):
+        with pytest.raises(DeviceError, match=r"says: .this agent cannot profile"):
             talk.profile(1)
         with pytest.raises(DeviceError, match="unpacks no containers"):
             talk.unpack("a", "b", 1)
@@ -266,7 +276,7 @@ def test_nothing_is_asked_of_a_session_without_a_model(agent):
     with session(agent) as talk:
         with pytest.raises(DeviceError, match="no model is loaded"):
             talk.infer([])
-        with pytest.raises(DeviceError, match="time: no model is loaded"):
+        with pytest.raises(DeviceError, match=r"time: .*no model is loaded"):
             talk.time(1, 1, 1.0)
         with pytest.raises(DeviceError, match="timeout_s"):
             talk.time(1, 1, 0.0)

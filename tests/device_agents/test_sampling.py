@@ -5,7 +5,8 @@ import time
 import agent_rig
 import pytest
 
-from edgeprune.agents.sampler import AgentSampler, parse_samples
+from edgeprune.agents.answers import samples_of
+from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import AgentSession
 from edgeprune.errors import DeviceError
 from edgeprune.transports.local import LocalChannel
@@ -137,7 +138,7 @@ def test_the_agent_ends_with_its_input_while_it_samples(agent):
 
 def test_samples_that_end_early_are_told():
     whole = bytes(8) + (2).to_bytes(4, "little") + b"42"
-    assert len(parse_samples(whole * 2, 1)) == 2
+    assert len(samples_of(whole * 2, 1)) == 2
     for length in range(1, len(whole)):
         with pytest.raises(DeviceError, match="end within one"):
-            parse_samples(whole[:length], 1)
+            samples_of(whole[:length], 1)
