@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from edgeprune.artifacts import Array
 from edgeprune.errors import ConfigError
+from edgeprune.whole_file import Reserved, shown
 
 NAMES = ("digits",)
 
@@ -86,33 +89,39 @@ def write_digits(folder: Path, seed: int = 0) -> tuple[Path, Path, float]:
         Path of the model, path of the data, and the top-1 accuracy on the test samples.
 
     Raises:
-        ConfigError: The folder cannot be written, or a library is missing.
+        ConfigError: The folder cannot be written, has such a file, or a library is missing.
     """
-    from edgeprune.keras_flavours import import_keras, quiet
-
-    data = digits_data(seed)
     model_path, data_path = folder / "digits.h5", folder / "digits.npz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            data_path,
-            x_train=data["x_train"],
-            y_train=data["y_train"],
-            x_test=data["x_test"],
-            y_test=data["y_test"],
-        )
-        keras = import_keras("keras")
-        keras.utils.set_random_seed(seed)
-        model = digits_model(keras)
-        model.compile(
-            optimizer=keras.optimizers.Adam(3e-3),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
-        with quiet():
-            model.fit(data["x_train"], data["y_train"], batch_size=64, epochs=_EPOCHS, verbose=0)
-            score = model.evaluate(data["x_test"], data["y_test"], verbose=0)[1]
-            model.save(model_path)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    return model_path, data_path, float(score)
+        raise ConfigError(f"{shown(folder)}: cannot be written: {error.strerror}") from error
+    with (
+        Reserved(model_path) as model_file,
+        Reserved(data_path) as data_file,
+        tempfile.TemporaryDirectory(prefix="edgeprune-") as passing,
+    ):
+        data = digits_data(seed)
+        score = _trained(data, Path(passing) / "digits.h5", seed)
+        data_file.write(lambda file: np.savez_compressed(file, allow_pickle=False, **data))
+        model_file.write((Path(passing) / "digits.h5").read_bytes())
+    return model_path, data_path, score
+
+
+def _trained(data: Mapping[str, Array], model_path: Path, seed: int) -> float:
+    """Trains the digits model, writes it, and scores it on the test samples."""
+    from edgeprune.keras_flavours import import_keras, quiet
+
+    keras = import_keras("keras")
+    keras.utils.set_random_seed(seed)
+    model = digits_model(keras)
+    model.compile(
+        optimizer=keras.optimizers.Adam(3e-3),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    with quiet():
+        model.fit(data["x_train"], data["y_train"], batch_size=64, epochs=_EPOCHS, verbose=0)
+        score = model.evaluate(data["x_test"], data["y_test"], verbose=0)[1]
+        model.save(model_path)
+    return float(score)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from edgeprune.errors import DeviceError
+from edgeprune.scratch import scratch_folder
 
 _PACKAGE = Path(__file__).parent
 
@@ -46,8 +46,8 @@ def aside(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            yield Path(temporary)
+        with scratch_folder(folder) as temporary:
+            yield temporary
     except OSError as error:
         reason = error.strerror or error
         raise DeviceError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +19,10 @@ from edgeprune.cli.options import (
     recipe_options,
 )
 from edgeprune.recipe import Recipe
+from edgeprune.whole_file import is_standard_output
+
+if TYPE_CHECKING:
+    from edgeprune.pipeline import Written
 
 
 @click.command(
@@ -43,15 +49,24 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     """
     from edgeprune.pipeline import Request, compress_to_file
     from edgeprune.progress import Progress
+
+    is_on_stdout = is_standard_output(rest["output"])
+    if is_on_stdout and as_json:
+        raise click.UsageError("--json and --output both want standard output; name a file.")
+    with Progress() as progress:
+        request = Request(model=model, recipe=recipe, **rest)
+        written = compress_to_file(request, progress, compare=not no_verify)
+    with contextlib.redirect_stdout(sys.stderr if is_on_stdout else sys.stdout):
+        _print(written, rest["output"], as_json=as_json)
+
+
+def _print(written: Written, output: Path, *, as_json: bool) -> None:
     from edgeprune.report.allocation import print_shares
     from edgeprune.report.channels import print_groups
     from edgeprune.report.effect import print_effects
     from edgeprune.report.notes import rewrite_notes
     from edgeprune.report.terminal import print_tensor_errors, print_tensors
 
-    with Progress() as progress:
-        request = Request(model=model, recipe=recipe, **rest)
-        written = compress_to_file(request, progress, compare=not no_verify)
     sparsified, parity = written.done.sparsified, written.parity
     tensors = [dataclasses.asdict(tensor) for tensor in sparsified.tensors]
     effects = [dataclasses.asdict(one) for one in written.effects]
@@ -60,7 +75,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
     if as_json:
         print_json(
             {
-                "file": str(rest["output"]),
+                "file": str(output),
                 "bytes": written.file_bytes,
                 "unpacked_bytes": len(sparsified.tflite),
                 "recipe": dataclasses.asdict(written.done.recipe),
@@ -93,7 +108,7 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
             f"verified: {parity.samples} inputs on {parity.where}: outputs differ from the "
             f"reference by {parity.max_abs_diff:.2g} at most, and {parity.limit:.2g} passes"
         )
-    if rest["output"].suffix == ".epz":
+    if output.suffix == ".epz":
         unpacked_bytes = len(sparsified.tflite)
         click.echo(f"packed: {written.file_bytes:,} bytes, and {unpacked_bytes:,} unpacked")
     if written.remark:

@@ -9,6 +9,7 @@ import click
 
 from edgeprune.cli.options import json_option, print_json
 from edgeprune.errors import ConfigError
+from edgeprune.whole_file import is_standard_output
 
 if TYPE_CHECKING:
     from edgeprune.report.source import Source
@@ -22,15 +23,23 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write the page; report.html beside the result if not given.",
 )
+@click.option("--record", is_flag=True, help="Add RESULT to the history, unless it is there.")
 @click.option("--history", "as_list", is_flag=True, help="List recorded runs with their numbers.")
 @click.option("--limit", type=click.IntRange(1), default=20, help="Runs to list; 20 if not given.")
 @json_option
 def report(
-    result: str | None, layers: bool, html: Path | None, as_list: bool, limit: int, as_json: bool
+    result: str | None,
+    layers: bool,
+    html: Path | None,
+    record: bool,
+    as_list: bool,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """Print the tables of RESULT and write it as one self-contained HTML page.
 
-    RESULT is an output folder of deploy, its result.json, or the number of a recorded run.
+    RESULT is an output folder of deploy, its result.json, or the number of a recorded run. The page
+    takes the place of an earlier page, and of no other file; on standard output it is alone.
     """
     if as_list:
         _list_runs(limit, as_json=as_json)
@@ -41,6 +50,14 @@ def report(
     from edgeprune.report.terminal import print_layers, print_report
 
     found = find_result(result)
+    file = html or found.page
+    if record:
+        _record(found)
+    if is_standard_output(file):
+        if as_json:
+            raise click.UsageError("--json and --html both want standard output; leave one out.")
+        _write_page(found, file)
+        return
     if as_json:
         print_json(found.result)
     else:
@@ -48,9 +65,15 @@ def report(
         print_report(found.result, **lines)
         if layers:
             print_layers(found.result)
-    file = html or found.page
     _write_page(found, file)
     click.echo(f"written to {file}", err=as_json)
+
+
+def _record(found: Source) -> None:
+    from edgeprune.report import history
+
+    number, is_new = history.record_once(found.result)
+    click.echo(f"{found.name}: {'recorded' if is_new else 'is there'} as run {number}", err=True)
 
 
 def _write_page(found: Source, file: Path) -> None:

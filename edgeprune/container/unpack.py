@@ -6,7 +6,6 @@ At most: 64 KiB of input, the store's 64 KiB, zlib's window, and chunks of 64 Ki
 from __future__ import annotations
 
 import hashlib
-import os
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +16,8 @@ from edgeprune.container.damage import damaged
 from edgeprune.container.elements import Sink
 from edgeprune.container.layout import Kind, WeightHeader
 from edgeprune.container.reader import CHUNK_BYTES, Reader
-from edgeprune.errors import ModelError
+from edgeprune.errors import ConfigError, ModelError
+from edgeprune.whole_file import write_whole
 
 
 def is_epz(head: bytes) -> bool:
@@ -71,17 +71,16 @@ def unpack_file(source: Path, target: Path, max_bytes: int) -> int:
     Raises:
         ModelError: As for :func:`unpack_stream`, or a file cannot be read or written.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}")
+    size = 0
+
+    def content(out: BinaryIO) -> None:
+        nonlocal size
+        size = unpack_stream(packed, out, max_bytes)
+
     try:
         with source.open("rb") as packed:
-            with part.open("xb") as out:
-                try:
-                    size = unpack_stream(packed, out, max_bytes)
-                    os.replace(part, target)
-                except BaseException:
-                    part.unlink()
-                    raise
-    except ModelError as error:
+            write_whole(target, content, replace=True)
+    except (ModelError, ConfigError) as error:
         raise ModelError(f"{source}: {error}") from error
     except OSError as error:
         raise ModelError(f"{source}: cannot be unpacked: {error.strerror or error}") from error

@@ -7,9 +7,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
 import shutil
-import tempfile
 import time
 import zipfile
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ import numpy as np
 from edgeprune import paths
 from edgeprune.artifacts import Array, Loaded
 from edgeprune.prune.spec import PruneSpec
+from edgeprune.whole_file import write_whole
 
 Lists = Mapping[str, list[Array]]
 
@@ -47,18 +46,16 @@ class Checkpoint:
             facts: What JSON can hold.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: Its folder cannot be made.
+            ConfigError: It cannot be written.
         """
         arrays = {f"{name}:{k}": a for name, part in lists.items() for k, a in enumerate(part)}
         about = {"facts": dict(facts), "sizes": {name: len(part) for name, part in lists.items()}}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.path.parent) as folder:
-            passing = Path(folder) / "new"
-            with passing.open("wb") as file:
-                np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            passing.replace(self.path)
+        arrays["about"] = np.array(json.dumps(about))
+        write_whole(
+            self.path, lambda file: np.savez(file, allow_pickle=False, **arrays), replace=True
+        )
 
     def load(self) -> tuple[dict[str, list[Array]], dict[str, Any]] | None:
         """What :meth:`save` was given last; None where there is no file, or a damaged one."""

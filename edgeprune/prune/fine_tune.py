@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts import Array, Flavour, FloatArray
-from edgeprune.errors import ModelError
+from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import library_errors, one_line, quiet
 from edgeprune.prune.batch_norm import measure_again
 from edgeprune.prune.checkpoint import Checkpoint
@@ -257,7 +257,7 @@ class _Training:
             facts |= {"floor": limit.floor, "seen": limit.seen, "best": limit.best}
         try:
             self._task.checkpoint.save(lists, facts)
-        except OSError as error:
+        except (OSError, ConfigError) as error:
             self._task.progress(f"no checkpoint could be written: {one_line(error)}")
 
     def _resume(self) -> None:

@@ -25,6 +25,7 @@ from edgeprune.recipe.small_tables import (
     verify_faults,
 )
 from edgeprune.tables import read_table, read_toml
+from edgeprune.whole_file import write_whole
 
 _SHIPPED = Path(__file__).parent.parent / "recipes"
 
@@ -120,13 +121,17 @@ def checked(recipe: Recipe) -> Recipe:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Writes a recipe as the TOML that :func:`load_recipe` reads back."""
+    """Writes a recipe as the TOML that :func:`load_recipe` reads back.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
     lines = [f"why = {json.dumps(recipe.why)}"]
     for name, table in dataclasses.asdict(recipe).items():
         if isinstance(table, dict):
             lines += ["", f"[{name}]"]
             lines += [f"{k} = {_toml(v)}" for k, v in table.items() if v is not None]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(path, "\n".join(lines) + "\n", replace=True)
 
 
 def _toml(value: object) -> str:

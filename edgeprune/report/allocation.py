@@ -15,6 +15,7 @@ from rich.text import Text
 from edgeprune.artifacts import LayerShare
 from edgeprune.report.figures import NOT_MEASURED
 from edgeprune.report.terminal import printable, stdout
+from edgeprune.whole_file import write_whole
 
 
 def print_shares(shares: Sequence[LayerShare], console: Console | None = None) -> None:
@@ -50,8 +51,8 @@ def write_sensitivity(shares: Sequence[LayerShare], path: Path) -> None:
     """Writes what was measured of each layer, where anything was.
 
     Raises:
-        OSError: The file cannot be written.
+        ConfigError: The file cannot be written.
     """
     measured = [dataclasses.asdict(one) for one in shares if one.loss_increases]
     if measured:
-        path.write_text(json.dumps({"layers": measured}, indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps({"layers": measured}, indent=1) + "\n", replace=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeprune.run_artifacts import Measured
+from edgeprune.whole_file import write_whole
 
 FILE_NAME = "latencies.npz"
 
@@ -19,7 +20,7 @@ def write_latencies(measured: Sequence[Measured], folder: Path) -> None:
     variant's name and the session's number, as ``dense/1``. NumPy reads it without this package.
 
     Raises:
-        OSError: The folder cannot be written to.
+        ConfigError: The folder cannot be written to.
     """
     numbered = [
         (f"{one.variant}/{number}", session)
@@ -34,5 +35,8 @@ def write_latencies(measured: Sequence[Measured], folder: Path) -> None:
         else session.every_ns
         for name, session in numbered
     }
-    with (folder / FILE_NAME).open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    write_whole(
+        folder / FILE_NAME,
+        lambda file: np.savez_compressed(file, allow_pickle=False, **arrays),
+        replace=True,
+    )

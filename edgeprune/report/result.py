@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +21,7 @@ from edgeprune.report.pinning import pinning_entry
 from edgeprune.report.start import start_entry
 from edgeprune.report.validity import validity_of
 from edgeprune.run_artifacts import Accuracy, Measured, Parity, RunResult, Session, Variant
+from edgeprune.whole_file import shown, write_whole
 
 SCHEMA_VERSION = 1
 FILE_NAME = "result.json"
@@ -117,22 +116,12 @@ def write_result(result: Mapping[str, Any], folder: Path) -> Path:
         ConfigError: The result is not valid, or the folder cannot be written to.
     """
     validate(result)
-    text = json_text(result)
     target = folder / FILE_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=folder, prefix=f".{FILE_NAME}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            with _removed_on_error(temporary):
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                temporary.chmod(0o644)  # the temporary file is its owner's alone
-                temporary.replace(target)
     except OSError as error:
-        raise ConfigError(f"{target}: cannot be written: {error}; name another --output") from error
+        raise ConfigError(f"{shown(folder)}: cannot be written: {error.strerror}") from error
+    write_whole(target, json_text(result), replace=True)
     return target
 
 
@@ -171,18 +160,6 @@ def json_text(result: Mapping[str, Any]) -> str:
 
 def _one_line(numbers: str) -> str:
     return "[" + " ".join(numbers[1:-1].split()) + "]"
-
-
-@contextlib.contextmanager
-def _removed_on_error(path: Path) -> Iterator[None]:
-    """Removes ``path`` if the block ends with an error, whichever it is."""
-    done = False
-    try:
-        yield
-        done = True
-    finally:
-        if not done:
-            path.unlink(missing_ok=True)
 
 
 def _variant(
@@ -269,8 +246,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, str | Path):  # a file's name may hold bytes that are no UTF-8
+        return str(value).encode(errors="backslashreplace").decode()
     return value.item() if hasattr(value, "item") else value
 
 

@@ -7,16 +7,14 @@ follows the address would be shown as changed, or worse, trusted for another boa
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune import paths
 from edgeprune.errors import ConfigError, HostKeyError
+from edgeprune.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,9 @@ def trust_host_key(name: str, key: HostKey) -> None:
         for each in sorted(keys)
     }
     try:
-        _write(file, json.dumps(table, indent=2) + "\n")
-    except OSError as error:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, json.dumps(table, indent=2) + "\n", replace=True)
+    except (OSError, ConfigError) as error:
         raise ConfigError(f"{file}: cannot keep the host key of {name}: {error}") from error
 
 
@@ -120,19 +119,3 @@ def _read(file: Path) -> dict[str, HostKey]:
             f"{file}: cannot be read as trusted host keys ({error}); mend it or remove it, and "
             "trust each device again"
         ) from error
-
-
-def _write(file: Path, text: str) -> None:
-    """Writes beside ``file`` and renames, so that a reader sees the old or the new text."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, file)
-    except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(part)
-        raise

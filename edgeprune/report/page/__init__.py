@@ -26,8 +26,12 @@ from edgeprune.report.pinning import pinning_rows
 from edgeprune.report.sessions import session_table
 from edgeprune.report.terminal import printable
 from edgeprune.report.verdict import remarks
+from edgeprune.whole_file import shown, write_whole
 
 FILE_NAME = "report.html"
+
+_HEAD_CHARACTERS = 64 << 10
+"""In which a page's title stands, behind a model's name of any length."""
 
 _MOST_ROWS = 4000
 """Of the table of layers; a browser lays out more slowly. layers.csv has all. Source: ours."""
@@ -81,20 +85,32 @@ def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str =
 
 
 def write_page(page: str, file: Path) -> None:
-    """Writes the page.
+    """Writes the page, in place of an earlier page only.
 
     Raises:
-        ConfigError: The file cannot be written.
+        ConfigError: The file is something else, or cannot be written.
     """
-    partial = file.with_name(f".{file.name}.part")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
+    if not _may_be_written(file):
         raise ConfigError(
-            f"{file}: cannot be written: {error.strerror}; name another file with --html"
-        ) from error
+            f"{shown(file)}: exists already and is no page of edgeprune; name another file with "
+            "--html, or remove it"
+        )
+    try:
+        write_whole(file, page, replace=True)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; name another file with --html") from error
+
+
+def _may_be_written(file: Path) -> bool:
+    """Whether there is no file, an empty one, or an earlier page."""
+    try:
+        if not file.is_file() or file.stat().st_size == 0:
+            return True
+        with file.open(encoding="utf-8", errors="replace") as text:
+            head = text.read(_HEAD_CHARACTERS)
+    except OSError:  # writing it says why
+        return True
+    return head.startswith("<!DOCTYPE html>") and " - edgeprune</title>" in head
 
 
 def _provenance(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
