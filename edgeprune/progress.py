@@ -86,6 +86,10 @@ class Progress:
         """Tells what the user should see and keep: a line that stays, on a terminal as well."""
         self._print(line)
 
+    def warn(self, line: str) -> None:
+        """Prints a line that stays, about what did not work although the work goes on."""
+        self._print(f"warning: {line}")
+
     def _show(self) -> None:
         if not self._console.is_terminal:
             self._print(f"{self._stages[-1].name} ...")

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any
 
 import click
 
-from edgeprune import __version__, streams
+from edgeprune import __version__, interrupts, streams
 from edgeprune.cli import crash
 from edgeprune.errors import DeviceError, EdgepruneError
+from edgeprune.scratch import own_temporary_folder
 
 COMMANDS = {
     "deploy": "Prune, quantize, push and measure a model on a board.",
@@ -80,11 +79,6 @@ def edgeprune() -> None:
     """Prune and quantize Keras models for a board, run them there, and prove what ran."""
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """A farm's kill ends like Ctrl-C: open folders and devices are cleaned up."""
-    raise KeyboardInterrupt
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits.
 
@@ -93,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     streams.prepare()
     crash.watch_threads()
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts.install()
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         code = _exit_code(arguments)
@@ -105,15 +99,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _exit_code(argv: list[str]) -> int:
     """Runs a command and tells what went wrong in one line."""
     try:
-        code = edgeprune.main(args=argv, prog_name="edgeprune", standalone_mode=False)
+        with own_temporary_folder():
+            code = edgeprune.main(args=argv, prog_name="edgeprune", standalone_mode=False)
         sys.stdout.flush()
     except EdgepruneError as error:
         return _told(str(error), error.exit_code)
     except click.ClickException as error:
         error.show()
         return 2
-    except (click.Abort, KeyboardInterrupt):
-        return _told("interrupted; nothing was left behind", 130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        cause = error.__cause__ if isinstance(error, click.Abort) else error
+        return _told(f"interrupted; {str(cause or '') or 'nothing was left behind'}", 130)
     except OSError as error:  # a full disk, say: nothing that a traceback would make clearer
         return _told(_os_error(error), 2)
     except Exception as error:  # noqa: BLE001  # the last resort

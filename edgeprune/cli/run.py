@@ -40,5 +40,7 @@ def run(model: Path, as_json: bool, timing: dict[str, Any], **rest: Any) -> None
 
     recipe = timed_by(load_recipe("as-is"), timing)
     with Progress() as progress:
-        outcome = deploy(Request(model=model, recipe=recipe, **rest), progress)
+        outcome = deploy(
+            Request(model=model, recipe=recipe, command="edgeprune run", **rest), progress
+        )
     finish(outcome, as_json=as_json, with_layers=True)

@@ -7,9 +7,11 @@ verify -> push -> run -> report
 from __future__ import annotations
 
 import dataclasses
+import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -20,12 +22,17 @@ from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.container import pack
 from edgeprune.effect import Effect, effect
 from edgeprune.errors import ConfigError, VerifyError
+from edgeprune.interrupts import uninterrupted
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.device_half import comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, check_file, compress
 from edgeprune.progress import Progress
 from edgeprune.run_artifacts import Measured, Parity, RunResult, Variant
 from edgeprune.transports.base import TRANSPORTS
+from edgeprune.whole_file import Reserved, is_stream, shown, write_whole
+
+if TYPE_CHECKING:
+    from edgeprune.report.folder import OutputFolder
 
 __all__ = [
     "Compressed",
@@ -80,7 +87,9 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     energy = choose_meters(bench, board, device, request.meter, request.grid_factor)
     check_file(request)
     stem = f"{request.model.stem}-{request.board}"
-    with output_folder(request.output, stem) as (folder, target):
+    with output_folder(request.output, stem, request.command, progress.warn) as folder:
+        if trouble := history.trouble():
+            progress.warn(f"{trouble}; the run goes on, and its result will be in {folder.path}")
         # What may fail for lack of a device, a network or a compiler fails before any training.
         with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device) as way:
             check_meters(energy, way)
@@ -89,13 +98,12 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         variants = _write_variants(done, folder)
         with TRANSPORTS.get(board.transport.use)(board, device) as transport:
             found, wrong = measure(transport, agent, library, done, variants, progress, energy)
-        with progress.stage("report"):
-            outcome = _outcome(request, done, variants, found, folder)
+        with uninterrupted(), progress.stage("report"):
+            outcome = _outcome(request, done, variants, found, folder.path)
             if wrong:
                 raise VerifyError(wrong + _recorded_as_wrong(outcome, wrong))
-            _write(outcome, done.recipe)
-    history.record(outcome.result)
-    return dataclasses.replace(outcome, folder=target)
+            _save(outcome, done.recipe, folder, progress)
+    return outcome
 
 
 def _outcome(
@@ -125,26 +133,38 @@ def _outcome(
 def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
     """Keeps a run with wrong outputs for its report alone; the files go with their folder."""
     from edgeprune.report import history
+    from edgeprune.report.save import kept_elsewhere
 
+    result = outcome.result | {"notes": [wrong, *outcome.notes]}
     try:
-        number = history.record(outcome.result | {"notes": [wrong, *outcome.notes]})
+        number = history.record(result)
     except ConfigError as error:  # the wrong outputs are what must be said
-        return f"; the run was not recorded: {error}"
+        kept = kept_elsewhere(result, outcome.folder.name)
+        return f"; the run was not recorded: {error}; {kept}"
     return f"; `edgeprune report {number}` shows the run"
 
 
-def _write(outcome: Outcome, in_force: recipe.Recipe) -> None:
-    """Writes result, recipe and tables into the outcome's folder."""
+def _save(
+    outcome: Outcome, in_force: recipe.Recipe, folder: OutputFolder, progress: Progress
+) -> None:
+    """Writes result, recipe and tables into the outcome's folder, and records the run."""
     from edgeprune.report.allocation import write_sensitivity
     from edgeprune.report.latencies import write_latencies
-    from edgeprune.report.result import write_result
+    from edgeprune.report.save import save
 
-    write_result(outcome.result, outcome.folder)
-    write_latencies(outcome.measured, outcome.folder)
-    write_sensitivity(outcome.shares, outcome.folder / SENSITIVITY)
-    recipe.write_recipe(in_force, outcome.folder / "recipe.toml")
-    with (outcome.folder / "report.txt").open("w", encoding="utf-8") as text:
-        print_outcome(outcome, Console(file=text, width=100))
+    others: dict[str, Callable[[Path], None]] = {
+        "recipe.toml": lambda file: recipe.write_recipe(in_force, file),
+        "latencies.npz": lambda file: write_latencies(outcome.measured, file.parent),
+        SENSITIVITY: lambda file: write_sensitivity(outcome.shares, file),
+        "report.txt": lambda file: write_whole(file, _report_text(outcome), replace=True),
+    }
+    save(folder, outcome.result, others, progress.warn)
+
+
+def _report_text(outcome: Outcome) -> str:
+    text = io.StringIO()
+    print_outcome(outcome, Console(file=text, width=100))
+    return text.getvalue()
 
 
 def print_outcome(outcome: Outcome, console: Console | None = None) -> None:
@@ -192,10 +212,48 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
         VerifyError: The outputs are wrong on the board's kernels; nothing is written.
     """
     target = request.output
-    if target is None or target.exists():
-        raise ConfigError(f"{target}: exists already; choose another name")
+    if target is None:
+        raise ConfigError("no file to write was named")
     if not target.parent.is_dir():
-        raise ConfigError(f"{target.parent}: no such folder")
+        raise ConfigError(f"{shown(target.parent)}: no such folder")
+    table = sensitivity_file(target)
+    if table is not None and table.exists():
+        raise ConfigError(f"{shown(table)}: exists already; remove it, or choose another name")
+    with Reserved(target) as reserved:
+        written, content = _compressed(request, target, progress, compare=compare)
+        with uninterrupted():
+            try:
+                reserved.write(content)
+            except ConfigError as error:  # the work is done, and may have taken hours
+                from edgeprune.report.save import rescue
+
+                file = rescue(target.name[-100:], content)
+                raise ConfigError(f"{error}; what was made is in {file}") from error
+            _write_table(written, table, progress)
+    return written
+
+
+def sensitivity_file(target: Path) -> Path | None:
+    """Where what was measured of each layer goes; nowhere beside what is no file."""
+    if is_stream(target):
+        return None
+    return target.with_name(f"{target.name}.{SENSITIVITY}")
+
+
+def _write_table(written: Written, table: Path | None, progress: Progress) -> None:
+    from edgeprune.report.allocation import write_sensitivity
+
+    try:
+        if table is not None:
+            write_sensitivity(written.done.pruned.shares, table)
+    except ConfigError as error:  # the model is there
+        progress.warn(str(error))
+
+
+def _compressed(
+    request: Request, target: Path, progress: Progress, *, compare: bool
+) -> tuple[Written, bytes]:
+    """What ``compress`` did, and the file's content."""
     board = load_board(request.board)
     cpu = resolved_cpu(board.cpu)
     done = compress_within_limit(request, cpu, progress)
@@ -208,18 +266,8 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
 
             parity, remark = verify.verify_off_board(comparison, tflite, board, progress.say)
     effects = _effects(done, cpu)
-    from edgeprune.report.allocation import write_sensitivity
-
     content = pack(tflite) if target.suffix == ".epz" else tflite
-    partial = target.with_name(target.name + ".part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(target)
-        write_sensitivity(done.pruned.shares, target.with_name(f"{target.name}.{SENSITIVITY}"))
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
-    return Written(done, parity, remark, effects, len(content))
+    return Written(done, parity, remark, effects, len(content)), content
 
 
 def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:
@@ -251,12 +299,11 @@ def float_tflite(path: Path, allow_code: bool, input_shape: tuple[int, ...] | No
     return convert(dataclasses.replace(loaded, input_shape=input_shape))
 
 
-def _write_variants(done: Compressed, folder: Path) -> list[Variant]:
+def _write_variants(done: Compressed, folder: OutputFolder) -> list[Variant]:
     """Writes each variant's file; ``dense`` first, unless it is what is deployed anyway."""
 
     def variant(name: str, tflite: bytes, reference: bytes, **rest: Any) -> Variant:
-        file = folder / f"{name}.tflite"
-        file.write_bytes(tflite)
+        file = folder.write(f"{name}.tflite", tflite)
         sparsity = graph.weight_sparsity(tflite)
         return Variant(name, file, reference, sparsity, **rest)
 

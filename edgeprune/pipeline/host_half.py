@@ -50,6 +50,7 @@ class Request:
         max_accuracy_drop: Largest accepted difference of accuracy, dense minus deployed.
         meter: What measures energy, as ``--meter`` names it, or None for the device's own.
         grid_factor: Grams of CO2e per kilowatt-hour, or None for the bench's.
+        command: What the user started, for others who wait for its device or its folder.
     """
 
     model: Path
@@ -64,6 +65,7 @@ class Request:
     max_accuracy_drop: float | None = None
     meter: str | None = None
     grid_factor: float | None = None
+    command: str = "edgeprune deploy"
 
 
 @dataclass(frozen=True)

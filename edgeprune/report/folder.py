@@ -1,65 +1,234 @@
-"""The output folder, which comes into being whole or not at all."""
+"""The output folder: its name is taken at the start, and what is measured stays in it.
+
+While a run writes into it, it is locked and holds a file that says who does. A killed run's folder
+is found by that file: one without a result is removed when the next run starts beside it, and one
+with a result is kept, and the run recorded.
+"""
 
 from __future__ import annotations
 
-import errno
+import contextlib
+import datetime
+import getpass
 import itertools
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from edgeprune import scratch
 from edgeprune.errors import ConfigError
+from edgeprune.report import history, latencies, result
+from edgeprune.whole_file import Content, shown, write_whole
 
-_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+MARK = ".edgeprune-run"
+"""In a folder that a run writes into: who does, for people."""
+
+FILES = (
+    "dense.tflite",
+    "deployed.tflite",
+    "dense-fine-tuned.tflite",
+    "sensitivity.json",
+    "recipe.toml",
+    "report.txt",
+    latencies.FILE_NAME,
+    result.FILE_NAME,
+)
+"""All that a run writes: nothing else is ever removed from a folder."""
+
+_NAME_BYTES = 200
+_CLAIM_WAIT_S = 1.0
+
+Say = Callable[[str], None]
 
 
-@contextmanager
-def output_folder(wanted: Path | None, stem: str) -> Iterator[tuple[Path, Path]]:
-    """Makes a folder aside and renames it into place once everything in it is written.
+class OutputFolder:
+    """A folder that belongs to this run.
+
+    Attributes:
+        path: Where it is, as the user named it.
+        is_kept: Whether it stays; without that, all that was written goes at the end.
+    """
+
+    def __init__(self, path: Path, descriptor: int, made: list[Path]) -> None:
+        """``descriptor``: of the locked folder; ``made``: folders made for it, itself first."""
+        self.path = path
+        self.is_kept = False
+        self._descriptor = descriptor
+        self._made = made
+
+    def write(self, name: str, content: Content) -> Path:
+        """Writes one of :data:`FILES`.
+
+        Raises:
+            ConfigError: It cannot be written; the message names the folder.
+        """
+        try:
+            write_whole(self.path / name, content, replace=True)
+        except ConfigError as error:
+            reason = str(error).rpartition(": cannot be written: ")[2]
+            raise ConfigError(f"{shown(self.path)}: cannot be written: {reason}") from error
+        return self.path / name
+
+    def close(self) -> None:
+        """Ends the run's claim, and removes what it wrote unless that is to stay."""
+        with contextlib.suppress(OSError):
+            (self.path / MARK).unlink(missing_ok=True)
+        if not self.is_kept:
+            _remove_files(self.path)
+            with contextlib.suppress(OSError):
+                for folder in self._made:
+                    folder.rmdir()
+        os.close(self._descriptor)
+
+
+@contextlib.contextmanager
+def output_folder(wanted: Path | None, stem: str, command: str, say: Say) -> Iterator[OutputFolder]:
+    """Takes a folder for a run, whose name nobody else gets from then on.
 
     Args:
         wanted: The user's ``--output``, or None for a free name.
         stem: Start of that name, in the current folder.
+        command: What writes, for others to read.
+        say: Takes a line on what a killed run had left there.
 
     Yields:
-        The folder to write into, and the path at which it will lie afterwards.
+        The folder. What is in it is removed at the end unless ``is_kept`` was set.
 
     Raises:
-        ConfigError: The folder exists and is not empty, or cannot be made.
+        ConfigError: The folder is not empty, is another run's, or cannot be made.
     """
-    target = wanted or _free_name(stem)
+    path = wanted if wanted is not None else Path(_plain_name(stem))
     try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise ConfigError(f"{target}: exists already; choose another --output or remove it")
-        made = [folder for folder in target.absolute().parents if not folder.exists()]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        _clear_up_beside(path, say)
+        folder = _taken(path) if wanted is not None else _taken_free(path)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{shown(path)}: cannot be written: {reason}") from error
+    try:
+        folder.write(MARK, _who(command))
+        yield folder
+    finally:
+        folder.close()
+
+
+def _taken(path: Path) -> OutputFolder:
+    """The folder that the user named: a new one, or one that is empty.
+
+    Raises:
+        ConfigError: It is not empty, or another run's.
+        OSError: It cannot be made.
+    """
+    if os.path.lexists(path) and not path.is_dir():
+        raise ConfigError(f"{shown(path)}: exists already; choose another --output or remove it")
+    made = [one for one in (path, *path.absolute().parents) if not one.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    descriptor = _claim(path, _CLAIM_WAIT_S)
+    if descriptor is None:
+        raise ConfigError(f"{shown(path)}: {_writer(path)}; choose another --output")
+    if any(path.iterdir()):
+        os.close(descriptor)
+        raise ConfigError(f"{shown(path)}: exists already; choose another --output or remove it")
+    return OutputFolder(path, descriptor, made)
+
+
+def _taken_free(path: Path) -> OutputFolder:
+    """The first free name of ``path``, ``path-2``, ``path-3``, ..."""
+    for number in itertools.count(1):
+        name = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            name.mkdir()
+        except FileExistsError:
+            continue
+        descriptor = _claim(name)
+        if descriptor is not None:
+            return OutputFolder(name, descriptor, [name])
+    raise AssertionError("there is always a next number")
+
+
+def _claim(path: Path, wait_s: float = 0.0) -> int | None:
+    """The descriptor of a folder that is now ours, or None where another run has it.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        is_ours = scratch.lock(descriptor, path.resolve(), wait_s)
     except OSError as error:
-        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
+        if not scratch.has_no_locks(error):
+            os.close(descriptor)
+            raise
+        is_ours = not (path / MARK).exists()
+    if is_ours:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _clear_up_beside(path: Path, say: Say) -> None:
+    """Removes folders that killed runs left unfinished, and keeps those that have a result."""
+    with contextlib.suppress(OSError):
+        beside = [Path(one.path) for one in os.scandir(path.parent) if one.is_dir()]
+        for folder in beside:
+            mark = folder / MARK
+            if not mark.is_file():
+                continue
+            with scratch.claimed(folder) as descriptor:
+                if descriptor is not None:
+                    _clear_up(folder, mark, say)
+
+
+def _clear_up(folder: Path, mark: Path, say: Say) -> None:
+    scratch.remove_leftovers(folder)
+    if not (folder / result.FILE_NAME).exists():
+        mark.unlink(missing_ok=True)
+        _remove_files(folder)
+        with contextlib.suppress(OSError):  # it holds something of the user's
+            folder.rmdir()
+        return
     try:
-        yield folder, target
-        _rename(folder, target)
-    except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        for parent in made:
-            parent.rmdir()
-        if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
-            raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
-        raise
+        number, is_new = history.record_once(result.read_result(folder))
+    except ConfigError as error:
+        say(f"{shown(folder)}: the result of a run that was killed is not recorded: {error}")
+        return
+    mark.unlink(missing_ok=True)
+    if is_new:
+        say(f"{shown(folder)}: the result of a run that was killed is now recorded as run {number}")
 
 
-def _rename(folder: Path, target: Path) -> None:
+def _remove_files(folder: Path) -> None:
+    scratch.remove_leftovers(folder)
+    for name in FILES:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _who(command: str) -> str:
     try:
-        folder.chmod(0o755)
-        if target.is_dir():
-            target.rmdir()  # it was empty when we came
-        folder.rename(target)
-    except OSError as error:
-        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = f"user {os.getuid()}"
+    since = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"{user}@{socket.gethostname()} ({command}, process {os.getpid()}, since {since}) "
+        "writes into this folder\n"
+    )
 
 
-def _free_name(stem: str) -> Path:
-    names = itertools.chain([stem], (f"{stem}-{k}" for k in itertools.count(2)))
-    return next(Path(name) for name in names if not Path(name).exists())
+def _writer(path: Path) -> str:
+    """Who writes into a folder, in one line."""
+    try:
+        words = (path / MARK).read_text(encoding="utf-8", errors="replace")[:300].split()
+    except OSError:
+        words = []
+    return shown(" ".join(words)) or "another run writes into this folder"
+
+
+def _plain_name(stem: str) -> str:
+    """A stem that is a harmless name of a folder, and not too long for one with a number."""
+    plain = "".join(one if one.isprintable() else "_" for one in stem).lstrip("-.") or "model"
+    return plain.encode(errors="surrogateescape")[:_NAME_BYTES].decode(errors="ignore")

@@ -1,6 +1,9 @@
 """``edgeprune compress`` compares before it writes."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import forced
 import keras_nets
@@ -15,6 +18,7 @@ from edgeprune.convert import convert
 from edgeprune.data.npz import KEYS
 from edgeprune.keras_flavours import import_keras, quiet
 from edgeprune.prune.api import loaded
+from edgeprune.whole_file import Reserved
 
 
 @pytest.fixture
@@ -206,3 +210,32 @@ def test_cost_aware_allocation_tells_what_each_layer_got(folder, capsys):
     layers = json.loads((folder / "out.tflite.sensitivity.json").read_text())["layers"]
     assert [one["name"] for one in layers] == ["first/kernel", "second/kernel", "head/kernel"]
     assert layers[2]["sparsity"] == 0.8 and layers[2]["instructions"] is None
+
+
+def test_a_file_into_a_device_leaves_the_device_and_nothing_beside_it(folder, capsys):
+    assert compress(capsys, "-o", "/dev/null", "--no-verify")[0] == 0
+    assert Path("/dev/null").is_char_device()
+    assert not list(Path("/dev").glob("null.*"))
+
+
+def test_a_file_on_standard_output_is_alone_there(folder):
+    argv = ["compress", "net.tflite", "-o", "/dev/stdout", "--recipe", "as-is", "--no-verify"]
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeprune", *argv], capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (folder / "net.tflite").read_bytes()
+
+
+def test_a_table_of_an_earlier_file_is_not_replaced(folder, capsys):
+    (folder / "out.tflite.sensitivity.json").write_text("mine")
+    code, _, err = compress(capsys, "--no-verify")
+    assert code == 2 and "out.tflite.sensitivity.json: exists already" in err
+    assert (folder / "out.tflite.sensitivity.json").read_text() == "mine"
+
+
+def test_a_name_that_another_one_is_about_to_write_is_refused_before_any_work(folder, capsys):
+    with Reserved(folder / "out.tflite"):
+        code, _, err = compress(capsys, "--no-verify")
+    assert code == 2 and "another edgeprune is about to write it" in err
+    assert "load ..." not in err and not (folder / "out.tflite").exists()

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from results import counted, result_of
@@ -70,3 +71,31 @@ def test_a_history_that_cannot_be_read_takes_no_page_away(folder, capsys):
 @pytest.mark.parametrize("argv", [(), ("nowhere",), ("9",), ("out", "--html", "none/page.html")])
 def test_wrong_usage_is_exit_code_2(folder, capsys, argv):
     assert run(*argv) == 2
+
+
+def test_a_page_takes_the_place_of_an_earlier_page_and_of_nothing_else(folder, capsys):
+    for _ in range(2):
+        assert run("out", "--html", "page.html") == 0
+    (folder / "model.h5").write_bytes(b"three days of training")
+    assert run("out", "--html", "model.h5") == 2
+    assert "model.h5: exists already and is no page of edgeprune" in capsys.readouterr().err
+    assert (folder / "model.h5").read_bytes() == b"three days of training"
+
+
+def test_a_page_on_standard_output_is_alone_there(folder, capfd):
+    assert run("out", "--html", "/dev/stdout") == 0
+    page = capfd.readouterr().out
+    assert page.startswith("<!DOCTYPE html>") and page.rstrip().endswith("</html>")
+    assert run("out", "--html", "/dev/stdout", "--json") == 2
+
+
+def test_a_page_into_a_device_leaves_the_device(folder):
+    assert run("out", "--html", "/dev/null") == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_result_is_recorded_on_request_and_once(folder, capsys):
+    for said in ("out: recorded as run 1", "out: is there as run 1"):
+        assert run("out", "--record") == 0
+        assert said in capsys.readouterr().err
+    assert [one.result for one in history.runs()] == [RESULT]

@@ -1,6 +1,7 @@
 """``edgeprune run`` compares a file's outputs as ``deploy`` does."""
 
 import json
+import os
 
 import forced
 import nets
@@ -40,3 +41,31 @@ def test_a_file_whose_outputs_are_wrong_is_exit_code_1_with_the_layer(folder, ca
     last = err.splitlines()[-1]
     assert last.startswith("edgeprune: deployed: outputs on rpi4-emulated")
     assert "first differ at t8 (CONV_2D); reading out t5 (CONV_2D)" in last
+
+
+LOCAL = ("--board", "local", "--sessions", "1", "--runs", "2")
+
+
+def test_a_history_that_cannot_be_used_is_told_at_the_start_and_the_result_stays(folder, capsys):
+    (folder / "net.tflite").write_bytes(nets.eligible())
+    (folder / "edgeprune").mkdir()
+    (folder / "edgeprune" / "history.sqlite").write_text("no database")
+    with pytest.raises(SystemExit) as done:
+        cli.main(["run", "net.tflite", *LOCAL, "-o", "out"])
+    warned = capsys.readouterr().err
+    assert done.value.code == 0
+    first = warned.index("warning: ")
+    assert "the run goes on, and its result will be in out" in warned[first:].splitlines()[0]
+    assert first < warned.index("verify ...")
+    assert "edgeprune report out --record" in warned
+    assert json.loads((folder / "out" / "result.json").read_text())["schema"] == 1
+
+
+def test_a_model_whose_name_is_no_utf8_is_measured(folder, capsys):
+    name = os.fsdecode(b"n\xff\nt.tflite")
+    (folder / name).write_bytes(nets.eligible())
+    with pytest.raises(SystemExit) as done:
+        cli.main(["run", name, *LOCAL])
+    assert done.value.code == 0
+    (made,) = (one for one in folder.iterdir() if one.name.endswith("-local"))
+    assert json.loads((made / "result.json").read_text())["model"]["path"] == "n\\udcff\nt.tflite"

@@ -65,7 +65,7 @@ def test_runs_come_newest_first_and_no_more_than_asked():
 
 def test_an_empty_history_is_an_empty_list(home):
     assert history.runs() == []
-    assert (home / "history.sqlite").is_file()
+    assert not home.exists()
 
 
 def test_a_run_that_does_not_exist_is_named():
@@ -121,7 +121,7 @@ def test_processes_that_start_together_on_no_file_lose_no_run(home):
 
 def test_a_writer_that_dies_leaves_no_half_run():
     history.record(result())
-    with pytest.raises(KeyboardInterrupt), history._database() as database:
+    with pytest.raises(KeyboardInterrupt), history._writable() as database:
         database.execute("DELETE FROM runs")
         raise KeyboardInterrupt
     assert len(history.runs()) == 1
@@ -167,3 +167,78 @@ def test_a_data_folder_that_is_a_file_is_one_line(home):
     home.write_text("")
     with pytest.raises(ConfigError, match="history cannot be used"):
         history.runs()
+
+
+def test_exactly_the_same_result_is_recorded_once_where_that_is_asked():
+    assert history.record_once(result()) == (1, True)
+    assert history.record_once(result()) == (1, False)
+    assert history.record_once(result(device="other")) == (2, True)
+
+
+def test_a_history_that_takes_runs_is_no_trouble_and_is_not_changed(home):
+    assert history.trouble() == "" and not home.exists()
+    history.record(result())
+    assert history.trouble() == "" and len(history.runs()) == 1
+    assert history.record(result()) == 2  # the probe took no number
+
+
+def damage(file, how):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if how == "folder":
+        file.mkdir()
+    elif how == "no database":
+        file.write_bytes(b"no database at all" * 100)
+    elif how == "other version":
+        history.record(result())
+        with sqlite3.connect(file) as database:
+            database.execute("PRAGMA user_version = 7")
+        database.close()
+    elif how == "other columns":
+        with sqlite3.connect(file) as database:
+            database.execute("CREATE TABLE runs (id INTEGER)")
+            database.execute("PRAGMA user_version = 1")
+        database.close()
+    elif how == "home is a file":
+        file.parent.rmdir()
+        file.parent.write_text("")
+
+
+DAMAGE = ["folder", "no database", "other version", "other columns", "home is a file"]
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_trouble_that_record_would_have_is_told_before(home, how):
+    damage(home / "history.sqlite", how)
+    line = history.trouble()
+    assert str(home) in line and "\n" not in line
+    with pytest.raises(ConfigError):
+        history.record(result())
+
+
+def test_a_history_that_another_program_holds_is_told_before(home, monkeypatch):
+    monkeypatch.setattr(history, "PROBE_TIMEOUT_S", 0.2)
+    history.record(result())
+    holder = sqlite3.connect(home / "history.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert "database is locked" in history.trouble()
+    holder.close()
+    assert history.trouble() == ""
+
+
+def test_little_room_is_told_before(monkeypatch):
+    monkeypatch.setattr(history, "FREE_BYTES", 1 << 62)
+    assert "make room" in history.trouble()
+    history.record(result())
+    assert "make room" in history.trouble()
+
+
+def test_a_history_on_a_read_only_disk_is_read(home):
+    history.record(result())
+    for mount in (["--bind", home, home], ["-o", "remount,ro,bind", home]):
+        if subprocess.run(["mount", *mount], capture_output=True, timeout=10).returncode:
+            pytest.skip("this user mounts nothing here")
+    try:
+        assert len(history.runs()) == 1
+        assert history.trouble() != ""
+    finally:
+        subprocess.run(["umount", home], check=True, timeout=10)

@@ -1,0 +1,108 @@
+"""What was measured is put where nothing that fails later can take it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edgeprune import paths
+from edgeprune.errors import ConfigError
+from edgeprune.report import history
+from edgeprune.report.folder import OutputFolder
+from edgeprune.report.result import FILE_NAME, json_text, validate
+from edgeprune.whole_file import Content, shown, write_whole
+
+Warn = Callable[[str], None]
+RESCUED = "rescued"
+
+
+def save(
+    folder: OutputFolder,
+    result: Mapping[str, Any],
+    others: Mapping[str, Callable[[Path], None]],
+    warn: Warn,
+) -> None:
+    """Writes the result first, then records the run, then writes what can be made again.
+
+    Args:
+        folder: The run's; it is kept as soon as the result is in it.
+        result: A valid result.
+        others: Further files of the folder, each with what writes it.
+        warn: Takes a line on what could not be done although the result is safe.
+
+    Raises:
+        ConfigError: The folder does not take the result; the message says where it is instead.
+    """
+    validate(result)
+    try:
+        folder.write(FILE_NAME, json_text(result))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; {kept_elsewhere(result, folder.path.name)}") from error
+    folder.is_kept = True
+    try:
+        history.record(result)
+    except ConfigError as error:
+        again = f"edgeprune report {shown(folder.path)} --record"
+        warn(f"the result is in {shown(folder.path)} but not recorded: {error}; then: {again}")
+    for name, write in others.items():
+        try:
+            write(folder.path / name)
+        except Exception as error:  # noqa: BLE001  # the result is there, whatever it is
+            reason = str(error) or type(error).__name__
+            warn(f"{shown(folder.path)}: {name} is missing: {reason}")
+
+
+def kept_elsewhere(result: Mapping[str, Any], name: str) -> str:
+    """Puts a result into the history, or where a file can be written, or on standard output.
+
+    Args:
+        result: A valid result.
+        name: Of the folder that did not take it.
+
+    Returns:
+        Where it is, as the end of a message.
+    """
+    try:
+        number = history.record(result)
+        return f"what was measured is recorded: `edgeprune report {number}` shows it"
+    except ConfigError:
+        pass
+    try:
+        file = rescue(f"{name}.json", json_text(result))
+        return f"what was measured is in {file}: `edgeprune report {file}` shows it"
+    except ConfigError:
+        print(json_text(result), end="")
+        return "what was measured is on standard output, since no file could be written"
+
+
+def rescue(name: str, content: Content) -> Path:
+    """Writes a file into the first place that takes it.
+
+    Args:
+        name: Of the file; the time goes before it.
+        content: What to write.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: No place takes it.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    places = (paths.data_folder() / RESCUED, Path.home() / "edgeprune-rescued", Path("/tmp"))
+    last: Exception = ConfigError(f"{name}: there is no place to write it")
+    for place in places:
+        for number in range(100):
+            file = place / f"{stamp}{f'-{number}' if number else ''}-{name}"
+            if file.exists():
+                continue
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                write_whole(file, content)
+                return file
+            except (OSError, ConfigError) as error:
+                last = error
+                break
+    raise ConfigError(str(last)) from last
