@@ -14,20 +14,18 @@ from typing import Any, TypeAlias
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.tools import flatbuffer_utils
 
+from edgeprune import graph_check
 from edgeprune.artifacts import Array
 from edgeprune.errors import ModelError
 from edgeprune.flat_builder import SharingBuilder
+from edgeprune.graph_check.operators import BUILTIN_NAMES
 
 Model: TypeAlias = Any
 Subgraph: TypeAlias = Any
 Tensor: TypeAlias = Any
 Operator: TypeAlias = Any
 
-_NAMES = {
-    value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
-}
 _DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
     schema.TensorType.FLOAT16: np.dtype(np.float16),
@@ -51,30 +49,69 @@ FILTER_OPERANDS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1}
 
 
 def read(tflite: bytes) -> Model:
-    """Parses a ``.tflite`` file.
+    """Parses and checks a ``.tflite`` file; nothing else in edgeprune parses one.
 
     Raises:
-        ModelError: It is not a whole TFLite file.
+        ModelError: It is not a whole TFLite file, or what it says contradicts itself.
     """
     if len(tflite) < 8 or tflite[4:8] != b"TFL3":
         raise ModelError("not a TFLite file: it lacks the identifier TFL3")
     try:
-        model = flatbuffer_utils.read_model_from_bytearray(bytearray(tflite))
+        content = bytearray(tflite)
+        packed = schema.Model.GetRootAs(content)
+        graph_check.check_table_count(packed)
+        model = schema.ModelT.InitFromObj(packed)
+        graph_check.check(model, len(tflite))
+    except ModelError as error:
+        raise ModelError(f"damaged TFLite file: {error}") from error
     except (struct.error, IndexError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise ModelError(f"damaged TFLite file: {error}") from error
     if not model.subgraphs or not model.subgraphs[0].operators:
         raise ModelError("TFLite file without operators")
-    _give_lists(model)
+    _bring_in(model, memoryview(content))
+    _number_buffers(model)
+    for subgraph in model.subgraphs:
+        _make_mutable(subgraph)
     return model
 
 
-def _give_lists(model: Model) -> None:
-    """Gives every operator and subgraph lists of tensors, empty where the file has none."""
+def _bring_in(model: Model, content: memoryview) -> None:
+    """Fetches what a file of more than 2 GB keeps behind its tables."""
+    for buffer in model.buffers:
+        if buffer.offset:
+            data = content[buffer.offset : buffer.offset + buffer.size]
+            buffer.data, buffer.offset, buffer.size = np.frombuffer(data, np.uint8), 0, 0
     for subgraph in model.subgraphs:
-        for holder in (subgraph, *(subgraph.operators or ())):
-            for key in ("inputs", "outputs"):
-                if getattr(holder, key) is None:
-                    setattr(holder, key, np.zeros(0, np.int32))
+        for op in subgraph.operators:
+            if begin := op.largeCustomOptionsOffset:
+                data = content[begin : begin + op.largeCustomOptionsSize]
+                op.customOptions = np.frombuffer(data, np.uint8)
+                op.largeCustomOptionsOffset = op.largeCustomOptionsSize = 0
+
+
+def _number_buffers(model: Model) -> None:
+    """Lets everything without data refer to buffer 0, which means no data."""
+    kept = [buffer for buffer in model.buffers if buffer.data is not None]
+    new = {id(buffer): number for number, buffer in enumerate(kept, 1)}
+    old = model.buffers
+    model.buffers = [schema.BufferT(), *kept]
+    users = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
+    for user in (*users, *model.metadata):
+        user.buffer = new.get(id(old[user.buffer]), 0) if old else 0
+
+
+def _make_mutable(table: Any) -> None:
+    """Turns vectors of 32-bit numbers, views of the file that they are, into lists."""
+    for key, value in vars(table).items():
+        if isinstance(value, np.ndarray):
+            if value.dtype == np.int32:
+                setattr(table, key, value.tolist())
+        elif isinstance(value, list):
+            for item in value:
+                if hasattr(item, "__dict__"):
+                    _make_mutable(item)
+        elif hasattr(value, "__dict__"):
+            _make_mutable(value)
 
 
 def write(model: Model) -> bytes:
@@ -103,7 +140,7 @@ def _weight_bytes(model: Model) -> int:
 def op_name(model: Model, op: Operator) -> str:
     """The operator's name in the schema, as ``CONV_2D``."""
     code = model.operatorCodes[op.opcodeIndex]
-    return str(_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)])
+    return BUILTIN_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
 def tensor_name(tensor: Tensor) -> str:
