@@ -9,6 +9,7 @@ from edgeprune import paths
 from edgeprune.board import Board
 from edgeprune.energy import WORLD, Grid
 from edgeprune.errors import ConfigError
+from edgeprune.near_names import file_beside
 from edgeprune.tables import read_table, read_toml
 
 
@@ -89,6 +90,8 @@ def load_bench(path: Path | None = None) -> Bench:
     file = path or paths.config_folder() / "bench.toml"
     if path is None and not file.is_file():
         return Bench()
+    if not file.exists():
+        raise ConfigError(f"--bench {file}: no such file{file_beside(file)}")
     bench = read_table(Bench, read_toml(file), str(file))
     if bench.grid is not None and bench.grid.g_per_kwh <= 0:
         raise ConfigError(f"{file}: grid.g_per_kwh must be > 0, got {bench.grid.g_per_kwh}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgeprune import paths
 from edgeprune.errors import ConfigError
+from edgeprune.near_names import did_you_mean
 from edgeprune.tables import read_table, read_toml
 
 KINDS = ("host", "linux", "android", "emulated")
@@ -222,7 +223,10 @@ def load_board(name: str) -> Board:
         path = folder / f"{name}.toml"
         if path.is_file():
             return parse_board(read_toml(path), str(path), path.stem)
-    raise ConfigError(f"no board is called {name!r}; there are: {', '.join(board_names())}")
+    names = board_names()
+    raise ConfigError(
+        f"no board is called {name!r}; there are: {', '.join(names)}{did_you_mean(name, names)}"
+    )
 
 
 def board_names() -> list[str]:

@@ -53,7 +53,7 @@ def test_a_named_file_goes_before_the_users_own(home, tmp_path):
 
 
 def test_a_named_file_must_exist(tmp_path):
-    with pytest.raises(ConfigError, match=r"gone\.toml: cannot be read"):
+    with pytest.raises(ConfigError, match=r"gone\.toml: no such file"):
         load_bench(tmp_path / "gone.toml")
 
 

@@ -52,6 +52,7 @@ def explain(
     from edgeprune.explain.releases import LATEST
     from edgeprune.explain.runnable import check_runnable
     from edgeprune.pipeline import float_tflite
+    from edgeprune.pipeline.preflight import check_given
     from edgeprune.recipe import with_channels
     from edgeprune.report.forecast import print_forecast, print_grid
     from edgeprune.report.plan import print_plan
@@ -67,6 +68,7 @@ def explain(
     kind = load_board(board)
     cpu = resolved_cpu(kind.cpu)
     release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
+    check_given(model)
     tflite = float_tflite(model, **loading)
     check_runnable(tflite, kind.runtime, board)
     stored = plan_of(tflite, cpu, release=release)

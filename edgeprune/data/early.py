@@ -9,13 +9,13 @@ import ast
 import importlib.machinery
 import sys
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 
 from edgeprune.data.image_layout import layout
 from edgeprune.data.npz import npz_headers
 from edgeprune.data.source import form_of
 from edgeprune.errors import ModelError
+from edgeprune.near_names import did_you_mean
 
 _MAX_SOURCE_BYTES = 10_000_000
 
@@ -47,8 +47,7 @@ def _check_function(spec: str) -> None:
     names = _names_in(file)
     if names is None or name in names:
         return
-    close = get_close_matches(name, names, n=1)
-    hint = f"; did you mean {module}:{close[0]}?" if close else ""
+    hint = did_you_mean(name, names, f"{module}:")
     raise ModelError(f"{spec}: {file} has no function {name}{hint}")
 
 
@@ -83,8 +82,7 @@ def _where(package: list[str]) -> str:
 def _alike(part: str, folders: list[str] | None) -> str:
     """A module of the first folder whose name is like this one."""
     names = [path.stem for path in Path((folders or [""])[0] or ".").glob("*.py")]
-    close = get_close_matches(part, names, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return did_you_mean(part, names)
 
 
 def _names_in(file: Path) -> set[str] | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import stat
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from edgeprune.data.patience import Late, within
 from edgeprune.errors import ModelError
+from edgeprune.near_names import file_beside
 
 Form = Literal["npz", "folder", "function"]
 
@@ -21,8 +20,6 @@ _FUNCTION = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"
 
 ANSWER_S = 15.0
 """A disk or a network mount that does not answer for so long is taken for dead. Source: ours."""
-
-_MOST_NAMES = 10_000
 
 _SPECIAL = {
     stat.S_IFIFO: "a FIFO (a pipe)",
@@ -54,19 +51,6 @@ def form_of(spec: str) -> Form:
     raise ModelError(f"{spec}: is {_SPECIAL.get(stat.S_IFMT(mode), 'no file')}; expected {FORMS}")
 
 
-def similar(path: Path) -> str:
-    """What lies beside a path that does not exist, if its name is alike: ``; did you mean X?``."""
-    parent = path.parent
-    try:
-        with os.scandir(parent) as entries:
-            names = [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
-    except OSError:
-        return "" if str(parent) == "." else f"; there is no folder {parent} either"
-    folded = {name.casefold(): name for name in names}
-    close = get_close_matches(path.name.casefold(), folded, n=1, cutoff=0.7)
-    return f"; did you mean {parent / folded[close[0]]}?" if close else ""
-
-
 def _mode(spec: str) -> int | None:
     """What kind of file it is; None where there is none."""
     try:
@@ -94,4 +78,4 @@ def _function(spec: str) -> Form:
     dotted = module.removesuffix(".py").strip("/.").replace("/", ".")
     if name and re.fullmatch(_FUNCTION, f"{dotted}:{name}"):
         raise ModelError(f"{spec}: no such file; did you mean {dotted}:{name}?")
-    raise ModelError(f"{spec}: no such file; expected {FORMS}{similar(Path(spec))}")
+    raise ModelError(f"{spec}: no such file; expected {FORMS}{file_beside(Path(spec))}")

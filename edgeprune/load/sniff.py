@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgeprune.container import is_epz
 from edgeprune.errors import ModelError
+from edgeprune.near_names import file_beside
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
@@ -39,7 +40,7 @@ def sniff(path: Path) -> Kind:
         with path.open("rb") as file:
             head = file.read(16)
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file") from error
+        raise ModelError(f"{path}: no such file{file_beside(path)}") from error
     except (OSError, ValueError) as error:  # ValueError: the name holds a null byte
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{path}: cannot be read: {reason}") from error

@@ -26,6 +26,7 @@ from edgeprune.interrupts import uninterrupted
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.device_half import comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, check_file, compress
+from edgeprune.pipeline.preflight import check_given
 from edgeprune.progress import Progress
 from edgeprune.run_artifacts import Measured, Parity, RunResult, Variant
 from edgeprune.transports.base import TRANSPORTS
@@ -85,6 +86,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     bench = load_bench(request.bench)
     device = choose_device(bench, board, request.host)
     energy = choose_meters(bench, board, device, request.meter, request.grid_factor)
+    check_given(request.model, request.data)
     check_file(request)
     stem = f"{request.model.stem}-{request.board}"
     with output_folder(request.output, stem, request.command, progress.warn) as folder:
@@ -216,6 +218,7 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
         raise ConfigError("no file to write was named")
     if not target.parent.is_dir():
         raise ConfigError(f"{shown(target.parent)}: no such folder")
+    check_given(request.model, request.data)
     table = sensitivity_file(target)
     if table is not None and table.exists():
         raise ConfigError(f"{shown(table)}: exists already; remove it, or choose another name")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeprune.errors import ConfigError
+from edgeprune.near_names import did_you_mean, file_beside
 from edgeprune.recipe.channels_table import (
     CHANNEL_RATIO,
     ChannelsTable,
@@ -68,8 +69,14 @@ def load_recipe(name: str) -> Recipe:
     if name == "auto":
         return Recipe()
     path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
+    if not path.is_file() and name.endswith(".toml"):
+        raise ConfigError(f"--recipe {name}: no such file{file_beside(path)}")
     if not path.is_file():
-        raise ConfigError(f"no recipe is called {name!r}; there are: {', '.join(recipe_names())}")
+        names = recipe_names()
+        raise ConfigError(
+            f"no recipe is called {name!r}; there are: {', '.join(names)}, and .toml files"
+            f"{did_you_mean(name, names)}"
+        )
     raw = read_toml(path)
     recipe = dataclasses.replace(read_table(Recipe, raw, str(path)), name=name)
     said = raw.get("prune")

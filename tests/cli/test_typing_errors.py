@@ -1,0 +1,71 @@
+"""A typing error is found before TensorFlow starts and before a device is asked for."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from nets import Net
+
+from edgeprune.near_names import did_you_mean, file_beside
+
+HEAVY = ("tensorflow", "keras", "tf_keras", "paramiko")
+
+RUN = f"""
+import sys
+from edgeprune import cli
+try:
+    cli.main(sys.argv[1:])
+finally:
+    heavy = {HEAVY!r}
+    print("imported:", *(name for name in heavy if name in sys.modules))
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = Net()
+    (tmp_path / "model.tflite").write_bytes(net.build(net.dense(net.input(1, 4), 3)))
+    (tmp_path / "own_sets.py").write_text("def load(): raise SystemExit\n")
+    (tmp_path / "bench.toml").write_text('[devices.one]\nboard = "rpi4"\nhost = "192.0.2.1"\n')
+    np.savez("digits.npz", x_test=np.zeros((3, 4)), y_test=np.zeros(3, int))
+
+
+MODEL = ["model.tflite"]
+RPI4 = ["--board", "rpi4", "--bench", "bench.toml"]
+OUT = ["-o", "out.tflite"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["deploy", "modle.tflite", *RPI4], "modle.tflite: no such file; did you mean model.tfl"),
+        (["compress", "modle.tflite", *OUT], "did you mean model.tflite"),
+        (["explain", "modle.tflite", "--board", "rpi4"], "did you mean model.tflite"),
+        (["deploy", *MODEL, *RPI4, "--data", "digit.npz"], "did you mean digits.npz"),
+        (["deploy", *MODEL, *RPI4, "--data", "own_sets:laod"], "did you mean own_sets:load"),
+        (["compress", *MODEL, *OUT, "--data", "own_set:load"], "did you mean own_sets"),
+        (["run", *MODEL, *RPI4, "--data", "/dev/zero"], "is a device; expected an .npz"),
+        (["deploy", *MODEL, "--board", "rpi4-emulatd"], "did you mean rpi4-emulated"),
+        (["explain", *MODEL, "--board", "RPI5"], "did you mean rpi5"),
+        (["compress", *MODEL, *OUT, "--recipe", "int-8"], "did you mean int8"),
+        (["compress", *MODEL, *OUT, "--recipe", "own.toml"], "--recipe own.toml: no such file"),
+        (["deploy", *MODEL, "--board", "rpi4", "--bench", "bensh.toml"], "did you mean bench.toml"),
+    ],
+)
+def test_the_right_word_is_named_at_once(argv, line):
+    found = subprocess.run(
+        [sys.executable, "-c", RUN, *argv], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert found.returncode == 2
+    assert found.stdout == "imported: \n" or found.stdout == "imported:\n"
+    (error,) = [text for text in found.stderr.splitlines() if text]
+    assert error.startswith("edgeprune: ") and line in error
+
+
+def test_names_that_are_alike_are_asked_about(tmp_path):
+    assert did_you_mean("CATS", ["cats", "dogs"], "x/") == "; did you mean x/cats?"
+    assert did_you_mean("horses", ["cats", "dogs"]) == ""
+    assert file_beside(tmp_path / "digts.npz") == f"; did you mean {tmp_path}/digits.npz?"
+    assert file_beside(tmp_path / "no" / "d.npz") == f"; there is no folder {tmp_path}/no either"
