@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,12 +110,19 @@ def import_keras(flavour: Flavour) -> Any:
     return module
 
 
-def application_layers(flavour: Flavour) -> Any:
-    """A context in which models of ``keras.applications`` are made from their descriptions."""
+def application_layers(flavour: Flavour, only: Collection[str] | None = None) -> Any:
+    """A context in which models of ``keras.applications`` are made from their descriptions.
+
+    Args:
+        flavour: Which Keras makes them.
+        only: Classes that the model needs; None stands for all. Within the context, Keras takes
+            any text that equals a class's name for the class.
+    """
     found = {
         name: getattr(importlib.import_module(f"{flavour}.src.applications.{module}"), name)
         for module, names in _APPLICATION_LAYERS.items()
         for name in names
+        if only is None or name in only
     }
     return import_keras(flavour).utils.custom_object_scope(found)
 

@@ -22,12 +22,13 @@ def unpacked_limit_bytes(path: Path) -> int:
     return min(UNPACKED_LIMIT_BYTES, max(_SMALL_BYTES, _RATIO_LIMIT * path.stat().st_size))
 
 
-def check_unpacked(path: Path, declared_bytes: int) -> None:
+def check_unpacked(path: Path, declared_bytes: int, where: Path | None = None) -> None:
     """Refuses a file that would unpack to far more than it is.
 
     Args:
         path: The file.
         declared_bytes: What it says it holds, uncompressed.
+        where: The file that the message names, where ``path`` came out of another.
 
     Raises:
         ModelError: More than 8 GiB, or more than 256 MiB and 100 times the file.
@@ -35,8 +36,8 @@ def check_unpacked(path: Path, declared_bytes: int) -> None:
     limit = unpacked_limit_bytes(path)
     if declared_bytes > limit:
         raise ModelError(
-            f"{path}: declares {declared_bytes:,} bytes when unpacked, more than the limit of "
-            f"{limit:,} for a file of its size"
+            f"{where or path}: declares {declared_bytes:,} bytes when unpacked, more than the "
+            f"limit of {limit:,} for a file of its size"
         )
 
 

@@ -1,13 +1,16 @@
-"""Files of Keras 2 and Keras 3: HDF5, and zip with ``config.json``."""
+"""Files of Keras 2 and Keras 3: HDF5, and zip with ``config.json``.
+
+No framework sees the user's file. Its description and weights are read and checked, and a file of
+our own is written from them, which holds nothing else; that one is loaded.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +25,41 @@ from edgeprune.keras_flavours import (
     one_line,
     quiet,
 )
-from edgeprune.load.checks import check_unpacked, check_weights
-from edgeprune.load.guard import check_config
+from edgeprune.load import keras_zip
+from edgeprune.load.checks import check_weights
+from edgeprune.load.hdf5_file import check_hdf5, import_h5py
+from edgeprune.load.keras_description import (
+    application_classes,
+    check_description,
+    without_training,
+)
+from edgeprune.load.keras_graph import check_layer_graph
+from edgeprune.load.keras_json import read_description
+from edgeprune.load.keras_size import bounded_weights, check_activations, check_sizes
 from edgeprune.load.sniff import Kind
 
-_CONFIG_LIMIT_BYTES = 64 << 20
 _CUSTOM = re.compile(r"(?:Unknown layer|Could not locate class|Unknown object):? '([^']+)'")
 _NAMES = {"tf_keras": "Keras 2", "keras": "Keras 3"}
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """What was read from a file, and what was written for the frameworks.
+
+    Attributes:
+        file: The file of our own.
+        description: The model's description, as dictionaries and lists.
+        version: The Keras that wrote the file, as ``3.15.1``.
+        stored: Number of weights in it.
+        allow_code: Whether the description may hold code, and was not checked.
+    """
+
+    file: Path
+    description: Any
+    version: str
+    stored: int
+    allow_code: bool
 
 
 def load(path: Path, kind: Kind, sha256: str, allow_code: bool) -> Loaded:
@@ -40,16 +71,24 @@ def load(path: Path, kind: Kind, sha256: str, allow_code: bool) -> Loaded:
         CodeRefused: The file carries code and ``allow_code`` is False.
         ModelError: It is damaged, holds no model, or neither Keras can load it.
     """
-    config, version = _read_hdf5(path) if kind is Kind.HDF5 else _read_zip(path)
-    if not allow_code:
-        check_config(config, str(path))
-    first: Flavour = "keras" if version.startswith("3") else "tf_keras"
+    with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
+        copy = (_copy_hdf5 if kind is Kind.HDF5 else _copy_zip)(path, Path(folder), allow_code)
+        return _load_copy(path, kind, copy, sha256)
+
+
+def _load_copy(path: Path, kind: Kind, copy: _Copy, sha256: str) -> Loaded:
+    """Lets the Kerases try.
+
+    Raises:
+        ModelError: Neither can load it.
+    """
+    first: Flavour = "keras" if copy.version.startswith("3") else "tf_keras"
     # Keras 2 does not look into the zip of Keras 3, nor the other way round.
     other: tuple[Flavour, ...] = ("tf_keras" if first == "keras" else "keras",)
     reasons: dict[str, str] = {}
     for flavour in (first, *(other if kind is Kind.HDF5 else ())):
         try:
-            model = _load_with(flavour, path, kind, allow_code)
+            model = _load_with(flavour, path, copy)
         except library_errors() as error:
             unknown = _CUSTOM.search(str(error))
             if unknown:
@@ -81,97 +120,125 @@ def model_weights(model: Any) -> Iterator[tuple[str, Array]]:
         yield str(getattr(weight, "path", weight.name)), np.asarray(weight.numpy())
 
 
-def _load_with(flavour: Flavour, path: Path, kind: Kind, allow_code: bool) -> Any:
-    """Loads the file with one Keras, through a link whose ending tells it the format."""
-    keras = import_keras(flavour)
-    with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder, quiet():
-        link = Path(folder) / ("model.h5" if kind is Kind.HDF5 else "model.keras")
-        link.symlink_to(path.resolve())
-        with application_layers(flavour):
-            return keras.models.load_model(link, compile=False, safe_mode=not allow_code)
-
-
-def _read_hdf5(path: Path) -> tuple[str, str]:
-    """Description and Keras version of an HDF5 file.
+def _load_with(flavour: Flavour, path: Path, copy: _Copy) -> Any:
+    """Loads the copy with one Keras, which makes no more weights than the file holds.
 
     Raises:
+        ModelError: It asks for more, or for activations that fit nowhere.
+    """
+    keras = import_keras(flavour)
+    names = None if copy.allow_code else application_classes(copy.description)
+    bounded = bounded_weights(flavour, copy.stored, str(path))
+    with quiet(), application_layers(flavour, names), bounded:
+        model = keras.models.load_model(copy.file, compile=False, safe_mode=not copy.allow_code)
+    check_activations(model, str(path))
+    return model
+
+
+def _checked(text: str | bytes, stored: int, path: Path, allow_code: bool) -> Any:
+    """A description without what compiling needs.
+
+    Raises:
+        CodeRefused: It holds or names code, and may not.
+        ModelError: It cannot be read, or asks for what no honest file asks for.
+    """
+    tree = without_training(read_description(text, str(path)))
+    if not allow_code:
+        check_description(tree, str(path))
+        check_layer_graph(tree, str(path))
+        check_sizes(tree, stored, str(path))
+    return tree
+
+
+def _copy_hdf5(path: Path, folder: Path, allow_code: bool) -> _Copy:
+    """The model of an HDF5 file, without its optimizer.
+
+    Raises:
+        CodeRefused: Its description holds or names code.
         ModelError: Damaged, only weights, or not from Keras.
     """
-    import h5py
-
+    h5py = import_h5py()
+    target = folder / "model.h5"
     try:
         with h5py.File(path, "r") as file:
-            check_unpacked(path, sum(_dataset_bytes(path, file)))
+            stored = check_hdf5(file, path)
             config = file.attrs.get("model_config")
-            version = file.attrs.get("keras_version", b"2")
-            only_weights = "layer_names" in file.attrs or "layers" in file or "vars" in file
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+            version = _text(file.attrs.get("keras_version", b"2"))
+            if config is None:
+                only_weights = "layer_names" in file.attrs or "layers" in file or "vars" in file
+                what = "only weights" if only_weights else "no Keras model"
+                raise ModelError(
+                    f"{path}: holds {what}, expected a whole model: save it with model.save()"
+                )
+            tree = _checked(_text(config), stored, path, allow_code)
+            with h5py.File(target, "w") as clean:
+                clean.attrs["model_config"] = json.dumps(tree).encode()
+                clean.attrs["keras_version"] = version.encode()
+                clean.attrs["backend"] = b"tensorflow"
+                if "model_weights" in file:
+                    file.copy("model_weights", clean)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: damaged HDF5 file: {one_line(error)}") from error
-    if config is None:
-        what = "only weights" if only_weights else "no Keras model"
-        raise ModelError(f"{path}: holds {what}, expected a whole model: save it with model.save()")
-    return _text(config), _text(version)
-
-
-def _dataset_bytes(path: Path, group: Any, depth: int = 0) -> Iterator[int]:
-    """Uncompressed size of each dataset.
-
-    Raises:
-        ModelError: One lies outside the file.
-    """
-    import h5py
-
-    if depth > 100:
-        raise ModelError(f"{path}: HDF5 groups are nested more than 100 deep")
-    for key in group:
-        link = group.get(key, getlink=True)
-        if not isinstance(link, h5py.HardLink):
-            raise ModelError(f"{path}: {key!r} is a link to elsewhere, expected data in the file")
-        item = group[key]
-        if isinstance(item, h5py.Group):
-            yield from _dataset_bytes(path, item, depth + 1)
-        elif item.external or item.is_virtual:
-            raise ModelError(f"{path}: {key!r} keeps its data in another file")
-        else:
-            yield int(item.nbytes)
+    return _Copy(target, tree, version, stored, allow_code)
 
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _read_zip(path: Path) -> tuple[str, str]:
-    """Description and Keras version of a ``.keras`` file.
+def _copy_zip(path: Path, folder: Path, allow_code: bool) -> _Copy:
+    """The model of a ``.keras`` file.
 
     Raises:
+        CodeRefused: Its description holds or names code.
         ModelError: Damaged, or not from Keras.
     """
+    target, weights = folder / "model.keras", folder / "weights.h5"
+    with keras_zip.opened(path) as archive:
+        config = keras_zip.read_text(archive, keras_zip.CONFIG, path)
+        metadata = keras_zip.read_text(archive, keras_zip.METADATA, path)
+        version = _keras_version(metadata, path)
+        if keras_zip.WEIGHTS not in archive.namelist():
+            raise ModelError(f"{path}: a .keras file without {keras_zip.WEIGHTS}: no weights in it")
+        keras_zip.extract(archive, keras_zip.WEIGHTS, weights)
+        stored = _check_inner(weights, path)
+        tree = _checked(config, stored, path, allow_code)
+        texts = {
+            keras_zip.METADATA: json.dumps({"keras_version": version, "date_saved": ""}),
+            keras_zip.CONFIG: json.dumps(tree),
+        }
+        keras_zip.write_clean(target, texts, weights, archive)
+    weights.unlink()
+    return _Copy(target, tree, version, stored, allow_code)
+
+
+def _check_inner(weights: Path, path: Path) -> int:
+    """Checks the HDF5 file with the weights that lay in a ``.keras`` file.
+
+    Returns:
+        The number of weights.
+
+    Raises:
+        ModelError: It is damaged, or keeps data elsewhere.
+    """
+    with weights.open("rb") as stream:
+        if stream.read(len(_HDF5_MAGIC)) != _HDF5_MAGIC:
+            raise ModelError(f"{path}: {keras_zip.WEIGHTS} in it is no HDF5 file")
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = {item.filename: item for item in archive.infolist()}
-            check_unpacked(path, sum(item.file_size for item in members.values()))
-            for name in members:
-                if name.startswith("/") or ".." in Path(name).parts:
-                    raise ModelError(f"{path}: member {name!r} would be unpacked elsewhere")
-            missing = [n for n in ("config.json", "metadata.json") if n not in members]
-            if missing:
-                raise ModelError(f"{path}: a zip file without {missing[0]}: no Keras model")
-            config, metadata = (
-                _member(path, archive, members[n]) for n in ("config.json", "metadata.json")
-            )
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(f"{path}: damaged .keras file: {one_line(error)}") from error
-    if damaged:
-        raise ModelError(f"{path}: damaged .keras file: bad checksum of {damaged}")
+        with import_h5py().File(weights, "r") as file:
+            return check_hdf5(file, weights, path)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = one_line(error).replace(str(weights), keras_zip.WEIGHTS)
+        raise ModelError(f"{path}: damaged {keras_zip.WEIGHTS}: {reason}") from error
+
+
+def _keras_version(metadata: bytes, path: Path) -> str:
+    """The Keras that wrote a ``.keras`` file.
+
+    Raises:
+        ModelError: It does not say so.
+    """
     try:
-        version = str(json.loads(metadata)["keras_version"])
-    except (ValueError, KeyError, TypeError) as error:
+        return str(json.loads(metadata)["keras_version"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: metadata.json names no keras_version") from error
-    return config, version
-
-
-def _member(path: Path, archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> str:
-    if item.file_size > _CONFIG_LIMIT_BYTES:
-        raise ModelError(f"{path}: {item.filename} is larger than {_CONFIG_LIMIT_BYTES:,} bytes")
-    return archive.read(item).decode("utf-8", "replace")

@@ -299,8 +299,8 @@ def test_hdf5_bombs_and_links_to_elsewhere_are_refused(folder, tmp_path):
         file["model_weights/passwd"] = h5py.ExternalLink("/etc/passwd", "/")
 
     source = folder / "keras-functional.h5"
-    fails(edited(source, tmp_path / "b.h5", bomb), "more than the limit")
-    fails(edited(source, tmp_path / "l.h5", link), "'passwd' is a link to elsewhere")
+    fails(edited(source, tmp_path / "b.h5", bomb), "more than its 0 stored bytes can hold")
+    fails(edited(source, tmp_path / "l.h5", link), "passwd' is a link to elsewhere")
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

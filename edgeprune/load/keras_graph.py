@@ -1,0 +1,231 @@
+"""Checks how the layers of a description hang together, before a framework builds them.
+
+Keras 2 builds a network by calling each layer once all that it waits for is there. A layer that
+waits for itself keeps it waiting for ever, and networks that hold networks multiply the calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from edgeprune.errors import ModelError
+
+MAX_CALLS = 100_000
+"""Most calls of layers that building a network may take, those inside inner networks included."""
+
+_NETWORKS = ("Functional", "Model", "Sequential")
+_CONSTANT = "_CONSTANT_VALUE"
+
+
+MAX_ATTEMPTS = 200_000
+"""Most attempts at calls in one network: more only where layers stand in a hopeless order."""
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """An input of a call: what the call number ``call`` of ``layer`` returned.
+
+    Keras 3 counts the making of an inner network as its first call in some places, not in others;
+    its loader finds out, and ends where it does not, so ``is_loose`` leaves one call of play.
+    """
+
+    layer: str
+    call: int
+    is_loose: bool = False
+
+
+def check_layer_graph(tree: Any, where: str) -> None:
+    """Checks every network in a description.
+
+    Args:
+        tree: A description that ``check_description`` let pass.
+        where: The file, for messages.
+
+    Raises:
+        ModelError: Layers wait for each other or for one that does not exist, a name stands
+            twice, or building would take more than 100,000 calls.
+    """
+    for network in _networks(tree):
+        _check_network(network, where)
+    calls = _calls(tree, where)
+    if calls > MAX_CALLS:
+        raise ModelError(
+            f"{where}: building the network takes more than {MAX_CALLS:,} calls of layers"
+        )
+
+
+def _networks(tree: Any) -> Iterator[Mapping[str, Any]]:
+    """Configurations of all networks whose layers name their inputs."""
+    if isinstance(tree, dict):
+        config = tree.get("config")
+        if tree.get("class_name") in _NETWORKS and isinstance(config, dict):
+            if "input_layers" in config or "output_layers" in config:
+                yield config
+        for value in tree.values():
+            yield from _networks(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _networks(value)
+
+
+def _check_network(network: Mapping[str, Any], where: str) -> None:
+    layers = network.get("layers")
+    name = str(network.get("name"))[:60]
+    if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
+        raise ModelError(f"{where}: network {name!r} has no list of layers")
+    waiting: dict[str, list[list[_Reference]]] = {}
+    first: dict[str, int] = {}
+    for layer in layers:
+        label = _name(layer)
+        if label in waiting:
+            raise ModelError(f"{where}: network {name!r} has two layers named {label[:60]!r}")
+        waiting[label] = [list(_references(node)) for node in _nodes(layer, where)]
+        first[label] = _first_call(layer)
+    _check_references(waiting, network, where)
+    inputs = {_name(layer) for layer in layers if layer.get("class_name") == "InputLayer"}
+    _check_order(waiting, first, inputs, where)
+
+
+def _name(layer: Mapping[str, Any]) -> str:
+    config = layer.get("config")
+    inner = config.get("name") if isinstance(config, dict) else None
+    return str(layer.get("name") or inner)
+
+
+def _nodes(layer: Mapping[str, Any], where: str) -> Sequence[Any]:
+    nodes = layer.get("inbound_nodes", [])
+    if not isinstance(nodes, list):
+        raise ModelError(f"{where}: layer {_name(layer)[:60]!r} has inbound_nodes that are no list")
+    return nodes
+
+
+def _references(node: Any) -> Iterator[_Reference]:
+    """Outputs of other calls in the description of a call, in whatever lists they lie."""
+    if isinstance(node, dict):
+        config = node.get("config")
+        if node.get("class_name") == "__keras_tensor__" and isinstance(config, dict):
+            history = config.get("keras_history")
+            if _is_reference(history):
+                yield _Reference(history[0], history[1], is_loose=True)
+            return
+        for value in node.values():
+            yield from _references(value)
+    elif _is_reference(node):
+        if node[0] != _CONSTANT:
+            yield _Reference(node[0], node[1])
+        for value in node[2:]:
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def _is_reference(node: Any) -> TypeGuard[list[Any]]:
+    """As ``["dense", 0, 0]`` or ``["dense", 0, 0, {}]``."""
+    return (
+        isinstance(node, list)
+        and len(node) in (3, 4)
+        and isinstance(node[0], str)
+        and isinstance(node[1], int)
+    )
+
+
+def _first_call(layer: Mapping[str, Any]) -> int:
+    """Number of a layer's first call: networks that have inputs count their making as 0."""
+    config = layer.get("config")
+    name = layer.get("class_name")
+    if name not in _NETWORKS:
+        return 0
+    if name != "Sequential":
+        return 1
+    shape = config.get("build_input_shape") if isinstance(config, dict) else None
+    layers = config.get("layers") if isinstance(config, dict) else config
+    head = layers[0] if isinstance(layers, list) and layers else None
+    if shape is not None or not isinstance(head, dict):
+        return int(shape is not None)
+    inner = head.get("config")
+    has_shape = isinstance(inner, dict) and (
+        inner.get("batch_input_shape") is not None or inner.get("batch_shape") is not None
+    )
+    return 1 if has_shape or head.get("class_name") == "InputLayer" else _first_call(head)
+
+
+def _check_references(
+    waiting: Mapping[str, list[list[_Reference]]], network: Mapping[str, Any], where: str
+) -> None:
+    ends = [*_references(network.get("input_layers")), *_references(network.get("output_layers"))]
+    inner = [one for nodes in waiting.values() for node in nodes for one in node]
+    for reference in (*inner, *ends):
+        if reference.layer not in waiting:
+            raise ModelError(
+                f"{where}: a layer takes the output of {reference.layer[:60]!r}, which does not "
+                "exist"
+            )
+
+
+def _check_order(
+    waiting: Mapping[str, list[list[_Reference]]],
+    first: Mapping[str, int],
+    inputs: set[str],
+    where: str,
+) -> None:
+    """Makes the calls in the order of the loader, round after round, until nothing moves."""
+    made = dict.fromkeys(waiting, 0)
+
+    def is_there(reference: _Reference) -> bool:
+        label = reference.layer
+        start = 0 if reference.is_loose else first[label]
+        ahead = made[label] + (first[label] if reference.is_loose else 0)
+        return label in inputs or 0 <= reference.call - start < ahead
+
+    rest = {label: list(nodes) for label, nodes in waiting.items() if nodes}
+    attempts, moved = 0, True
+    while rest and moved and attempts <= MAX_ATTEMPTS:
+        moved = False
+        for label, nodes in list(rest.items()):
+            attempts += 1
+            while nodes and all(is_there(reference) for reference in nodes[0]):
+                nodes.pop(0)
+                made[label] += 1
+                attempts += 1
+                moved = True
+            if not nodes:
+                del rest[label]
+    if not rest:
+        return
+    if attempts > MAX_ATTEMPTS:
+        raise ModelError(f"{where}: its layers stand in an order that takes too long to build")
+    label, nodes = next(iter(rest.items()))
+    waits = next(reference for reference in nodes[0] if not is_there(reference))
+    raise ModelError(
+        f"{where}: layer {label[:60]!r} waits for an output of {waits.layer[:60]!r} that never "
+        "comes: the layers wait in a circle"
+    )
+
+
+def _calls(tree: Any, where: str) -> int:
+    """Calls of layers that building an object takes.
+
+    Raises:
+        ModelError: More than ``MAX_CALLS`` already in a part.
+    """
+    if isinstance(tree, list):
+        return sum(_calls(value, where) for value in tree)
+    if not isinstance(tree, dict):
+        return 0
+    config = tree.get("config")
+    inner = sum(_calls(value, where) for key, value in tree.items() if key != "inbound_nodes")
+    if "class_name" not in tree:
+        return inner
+    nodes = tree.get("inbound_nodes")
+    turns = len(nodes) if isinstance(nodes, list) else 0
+    is_network = tree.get("class_name") in _NETWORKS and isinstance(config, dict)
+    # A network is built once and then goes through all its layers again at each call.
+    calls = inner * (1 + turns) + turns + 1 if is_network else inner + turns + 1
+    if calls > MAX_CALLS:
+        raise ModelError(
+            f"{where}: building the network takes more than {MAX_CALLS:,} calls of layers"
+        )
+    return calls
