@@ -18,6 +18,9 @@ Flavour = Literal["keras", "tf_keras"]
 Samples = list[list[Array]]
 """One entry a sample; in it one array per model input (or output), in the graph's order."""
 
+Storage = Literal["float32", "float16", "sparse", "integers"]
+"""How a file stores its weights."""
+
 QuantizeMode = Literal["none", "fp16", "int8", "int8-weights", "int16x8"]
 
 
@@ -49,6 +52,7 @@ class Loaded:
         notes: What the user should know about the loading, one line each.
         input_shape: What fills open dimensions of a Keras model's inputs, without the batch; None
             where the user gave nothing.
+        stored: How the file stores its weights, as far as it is a ``.tflite`` file.
     """
 
     source: ModelFile
@@ -57,6 +61,7 @@ class Loaded:
     tflite: bytes | None = None
     notes: tuple[str, ...] = ()
     input_shape: tuple[int, ...] | None = None
+    stored: Storage = "float32"
 
     @property
     def record(self) -> LoadRecord:

@@ -11,10 +11,13 @@ import dataclasses
 import importlib.util
 from dataclasses import dataclass
 
+from edgeprune import graph
+from edgeprune.artifacts import Storage
 from edgeprune.board import Cpu
 from edgeprune.explain import Plan, explain, has_sparse_kernels
 from edgeprune.explain.cost import cost_table
 from edgeprune.forecast import forecast
+from edgeprune.quantize import obstacle
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.prune_table import PruneTable
 
@@ -60,6 +63,14 @@ Source: ``python benchmarks/armhf_chroot.py FOLDER``.
 """
 
 
+AS_THEY_COME: dict[Storage, str] = {
+    "float16": "the file stores its weights as float16 already: they are left as they are",
+    "sparse": "the file stores its weights sparse already: their zeros are left as they are",
+    "integers": "the file is quantized already: its weights are left as they are",
+}
+"""Why a file is not changed that somebody made small before."""
+
+
 @dataclass(frozen=True)
 class _Costs:
     """Predicted instructions per inference: dense float32, sparse float32, and full integer."""
@@ -68,6 +79,7 @@ class _Costs:
     sparse: float
     int8: float | None  # not predicted on cores without dot product
     layers: int  # how many would run a sparse kernel
+    no_int8: str = ""  # why full integers are not possible
 
 
 def choose(
@@ -75,7 +87,7 @@ def choose(
     cpu: Cpu,
     dense: bytes,
     *,
-    is_quantized: bool,
+    stored: Storage = "float32",
     has_data: bool,
     is_trainable: bool = False,
 ) -> Recipe:
@@ -87,8 +99,8 @@ def choose(
     Args:
         recipe: The recipe as asked for.
         cpu: The board's cores.
-        dense: The model as float TFLite, or a file that is quantized already.
-        is_quantized: Whether it is.
+        dense: The model as TFLite.
+        stored: How the user's file stores its weights; other than float32 they are left alone.
         has_data: Whether there is data to calibrate with and to score on.
         is_trainable: Whether there is a Keras model, and data to train it on.
 
@@ -100,17 +112,17 @@ def choose(
     """
     if recipe.name != "auto" or recipe.why:
         return recipe
-    if is_quantized:
-        why = "the file is quantized already: its weights are left as they are"
-        return _completed(recipe, why, sparsity=0.0, mode="none")
+    if stored != "float32":
+        return _completed(recipe, AS_THEY_COME[stored], sparsity=0.0, mode="none")
+    no_int8, _ = obstacle(graph.read(dense), "int8")
     if _fixed_mode(recipe) == "int16x8":
         why = "int16x8 as asked: XNNPACK has no kernels for 16-bit activations, sparse or dense"
         done = _completed(recipe, why, sparsity=0.0, pattern="unstructured")
     elif not has_sparse_kernels(cpu):
-        done = _without_sparse_kernels(recipe, cpu)
+        done = _without_sparse_kernels(recipe, cpu, no_int8)
     else:
         wished = _completed(recipe, "", pattern="kernel")
-        done = _cheapest(wished, cpu, _costs(dense, cpu, wished.prune))
+        done = _by_cost(wished, cpu, dense, no_int8)
         if is_trainable and done.prune.sparsity and cost_table(cpu) is not None:
             done = _allocated(done)
     is_integer = done.quantize.mode in ("int8", "int16x8")
@@ -177,9 +189,26 @@ def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
     return dataclasses.replace(recipe, prune=table, quantize=quantize)
 
 
-def _costs(dense: bytes, cpu: Cpu, table: PruneTable) -> _Costs | None:
-    """Predictions for a float model that is pruned as ``table`` says; None without a cost table."""
+def _by_cost(recipe: Recipe, cpu: Cpu, dense: bytes, no_int8: str) -> Recipe:
+    """The recipe, wished sparse, as what is predicted to take the fewest instructions.
+
+    Where the cost of a part is not predicted, no choice rests on that of the rest.
+    """
     stored = explain(dense, cpu)
+    if not stored.unpredicted:
+        costs = _costs(dense, cpu, recipe.prune, stored)
+        if costs is not None and no_int8:
+            costs = dataclasses.replace(costs, int8=None, no_int8=no_int8)
+        return _cheapest(recipe, cpu, costs)
+    kinds = ", ".join(stored.unpredicted)
+    why = (
+        f"what {kinds} takes depends on the data: no choice rests on costs, and nothing is changed"
+    )
+    return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="none")
+
+
+def _costs(dense: bytes, cpu: Cpu, table: PruneTable, stored: Plan) -> _Costs | None:
+    """Predictions for a float model that is pruned as ``table`` says; None without a cost table."""
     before = stored.dense_instructions
     plan = forecast(dense, table, cpu).plan
     if before is None or plan.instructions is None:
@@ -207,20 +236,20 @@ def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
         why = (
             f"{recipe.prune.sparsity:.0%} sparse, pattern {recipe.prune.pattern}: "
             f"{_millions(costs.dense)} to {_millions(costs.sparse)} instructions on {cpu.core} "
-            f"(estimated) with {costs.layers} sparse kernels; int8 would take {_int8(costs)}"
+            f"(estimated) with {costs.layers} sparse kernels; {_int8(costs)}"
         )
         return _completed(recipe, why, mode="int8-weights")
     rival = _rival(costs, recipe.prune.sparsity)
     if best == "int8":
         cause = " with dot product" if costs.int8 is not None else ""
         why = (
-            f"int8 on {cpu.core}{cause}: {_int8(costs)} instead of {_millions(costs.dense)} "
+            f"int8 on {cpu.core}{cause}: {_int8_amount(costs)} instead of {_millions(costs.dense)} "
             f"instructions (estimated); {rival}"
         )
         return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="int8")
     why = f"nothing to gain on {cpu.core} as float32: {rival}"
     if not _fixed_mode(recipe):
-        why += f"; int8 would take {_int8(costs)}"
+        why += f"; {_int8(costs)}"
     return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="none")
 
 
@@ -248,7 +277,7 @@ def _rival(costs: _Costs, sparsity: float) -> str:
     return f"{sparsity:.0%} sparse would take {_millions(costs.sparse)}, and cost accuracy"
 
 
-def _without_sparse_kernels(recipe: Recipe, cpu: Cpu) -> Recipe:
+def _without_sparse_kernels(recipe: Recipe, cpu: Cpu, no_int8: str) -> Recipe:
     is_x86 = cpu.isa == "x86_64"
     isa = f"{cpu.isa} with AVX" if is_x86 else cpu.isa
     why = f"the runtime has no sparse kernels for {isa}: pruning would not be faster"
@@ -257,6 +286,8 @@ def _without_sparse_kernels(recipe: Recipe, cpu: Cpu) -> Recipe:
     if is_x86:
         why += f"; the file is made smaller only, as int8 arithmetic takes {AVX_INT8}"
         return _completed(recipe, why, sparsity=0.0, mode="int8-weights")
+    if no_int8:
+        return _completed(recipe, f"{why}; no int8: {no_int8}", sparsity=0.0, mode="none")
     if not has_quantizer():
         # Weights alone would be made float32 again at every inference: no XNNPACK keeps them.
         why += f"; int8, which takes {ARM32_INT8}, needs edgeprune[quantize]"
@@ -267,6 +298,28 @@ def _without_sparse_kernels(recipe: Recipe, cpu: Cpu) -> Recipe:
 def has_quantizer() -> bool:
     """Whether the optional package that makes full-integer models is installed."""
     return importlib.util.find_spec("litert_quantizer") is not None
+
+
+EASIER = {"int8": "int8-weights", "int16x8": "int8-weights", "int8-weights": "none", "fp16": "none"}
+"""What ``auto`` stores weights as where a mode turns out to be impossible."""
+
+
+def easier_storage(recipe: Recipe, trouble: str) -> Recipe | None:
+    """What ``auto`` tries next where a model cannot be stored as it chose.
+
+    Args:
+        recipe: In force.
+        trouble: Why not, in the quantizer's words.
+
+    Returns:
+        A recipe in force, which says why; None where the user asked for the mode, or none is left.
+    """
+    mode = recipe.quantize.mode
+    if recipe.name != "auto" or "quantize" in recipe.fixed or mode not in EASIER:
+        return None
+    quantize = dataclasses.replace(recipe.quantize, mode=EASIER[mode], qat_epochs=0)
+    why = f"{recipe.why}; {EASIER[mode]} instead of {mode}: {trouble}"
+    return dataclasses.replace(recipe, quantize=quantize, why=why)
 
 
 def _fixed_mode(recipe: Recipe) -> str:
@@ -294,7 +347,13 @@ def _completed(
 
 
 def _int8(costs: _Costs) -> str:
-    """What full-integer inference would take."""
+    """What full-integer inference would take, or why there is none."""
+    if costs.no_int8:
+        return f"no int8: {costs.no_int8}"
+    return f"int8 would take {_int8_amount(costs)}"
+
+
+def _int8_amount(costs: _Costs) -> str:
     return PLAIN_INT8 if costs.int8 is None else f"some {_millions(costs.int8)}"
 
 

@@ -1,22 +1,24 @@
 import dataclasses
 
 import nets
+import odd_nets
 import pytest
 
 from edgeprune import auto
 from edgeprune.auto import choose, gentler
 from edgeprune.board import Cpu, load_board
 from edgeprune.cli.options import recipe_of
+from edgeprune.explain import explain
 from edgeprune.recipe import Recipe, load_recipe
 
 A72 = load_board("rpi4").cpu
 A76 = load_board("rpi5").cpu
+A53_32 = load_board("rpi3-32").cpu
 AVX = Cpu("host", "x86_64", ("avx", "avx2"))
 
 
-def chosen(cpu, recipe=None, *, is_quantized=False, has_data=True, **rest):
-    rest |= {"is_quantized": is_quantized, "has_data": has_data}
-    return choose(recipe or Recipe(), cpu, nets.eligible(), **rest)
+def chosen(cpu, recipe=None, *, tflite=None, has_data=True, **rest):
+    return choose(recipe or Recipe(), cpu, tflite or nets.eligible(), has_data=has_data, **rest)
 
 
 def asked(**flags):
@@ -148,9 +150,40 @@ def test_without_data_it_says_that_the_file_is_not_fit_for_use():
     assert "needs --data" not in chosen(AVX, has_data=False).why
 
 
-def test_a_quantized_file_is_left_alone():
-    found = chosen(A72, is_quantized=True)
+@pytest.mark.parametrize("cpu", [A72, A76, AVX])
+@pytest.mark.parametrize("stored", ["float16", "sparse", "integers"])
+def test_a_file_that_somebody_made_small_before_is_left_alone(cpu, stored):
+    found = chosen(cpu, stored=stored)
     assert summary(found) == (0.0, "unstructured", "none")
+    assert "already" in found.why and "left as they are" in found.why
+
+
+@pytest.mark.parametrize("tflite", [odd_nets.loop(), odd_nets.choice()], ids=["loop", "choice"])
+@pytest.mark.parametrize("cpu", [A72, A76, A53_32])
+def test_integers_are_not_taken_for_what_the_quantizer_cannot_calibrate(cpu, tflite):
+    found = chosen(cpu, tflite=tflite)
+    assert summary(found) == (0.0, "unstructured", "none")
+    assert "no int8: what " in found.why or "what IF takes depends on the data" in found.why
+
+
+def test_what_depends_on_the_data_decides_nothing():
+    for cpu in (A72, A76):
+        for tflite in (odd_nets.loop(counts_on_data=True), odd_nets.choice()):
+            found = chosen(cpu, tflite=tflite)
+            assert summary(found) == (0.0, "unstructured", "none")
+            assert "depends on the data: no choice rests on costs" in found.why
+
+
+def test_a_mode_that_turns_out_to_be_impossible_gives_way_and_says_why():
+    recipe = dataclasses.replace(asked(), why="int8 on a core")
+    recipe = dataclasses.replace(recipe, quantize=dataclasses.replace(recipe.quantize, mode="int8"))
+    easier = auto.easier_storage(recipe, "no ranges")
+    assert easier.quantize.mode == "int8-weights"
+    assert easier.why == "int8 on a core; int8-weights instead of int8: no ranges"
+    last = auto.easier_storage(easier, "too large")
+    assert last.quantize.mode == "none" and auto.easier_storage(last, "") is None
+    assert auto.easier_storage(asked(quantize="int8"), "no ranges") is None
+    assert auto.easier_storage(load_recipe("int8"), "no ranges") is None
 
 
 @pytest.mark.parametrize("name", ["fp16", "int8", "as-is"])
@@ -161,11 +194,12 @@ def test_a_named_recipe_is_not_changed(name):
 
 @pytest.mark.parametrize("cpu", [A72, A76])
 def test_predictions_come_from_the_graph_that_would_run(cpu):
-    found = auto._costs(nets.eligible(sparsity=0.0, size=32), cpu, asked(sparsity=0.9).prune)
+    dense = nets.eligible(sparsity=0.0, size=32)
+    found = auto._costs(dense, cpu, asked(sparsity=0.9).prune, explain(dense, cpu))
     assert found.layers == 2
     assert found.sparse < found.dense
     assert found.int8 is None if cpu is A72 else 0.3 < found.int8 / found.dense < 0.95
-    thin = auto._costs(nets.eligible(sparsity=0.0, size=32), cpu, asked(sparsity=0.5).prune)
+    thin = auto._costs(dense, cpu, asked(sparsity=0.5).prune, explain(dense, cpu))
     assert thin.layers == 0 and dataclasses.astuple(thin)[0] == found.dense
 
 

@@ -105,14 +105,14 @@ def _compressed(tflite: bytes, recipe: Recipe, cpu: Cpu) -> tuple[Recipe, Foreca
     """
     from edgeprune.auto import choose
     from edgeprune.forecast import forecast
-    from edgeprune.load import is_quantized
-    from edgeprune.quantize import INTEGER_MODES
+    from edgeprune.load import stored_as
+    from edgeprune.quantize import INTEGER_MODES, check_mode
     from edgeprune.sparsify import stored_dense
 
-    tflite = stored_dense(tflite)
-    quantized = is_quantized(tflite)
-    in_force = choose(recipe, cpu, tflite, is_quantized=quantized, has_data=True)
-    if quantized or in_force.quantize.mode in INTEGER_MODES:
+    stored, tflite = stored_as(tflite), stored_dense(tflite)
+    in_force = choose(recipe, cpu, tflite, stored=stored, has_data=True)
+    check_mode(tflite, in_force.quantize.mode)
+    if stored == "integers" or in_force.quantize.mode in INTEGER_MODES:
         return in_force, None
     return in_force, forecast(tflite, in_force.prune, cpu)
 
@@ -124,6 +124,7 @@ def _plan_json(plan: Plan, stored: Plan) -> dict[str, Any]:
         "as_stored": stored.instructions,
         "measured_core": stored.cost_core or None,
         "rough": list(stored.rough),
+        "unpredicted": list(stored.unpredicted),
     }
     raw = dataclasses.asdict(plan)
     return {

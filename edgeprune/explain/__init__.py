@@ -12,7 +12,7 @@ import dataclasses
 from edgeprune import graph
 from edgeprune.board import Cpu
 from edgeprune.explain.compiled import Partition, is_gone, outside
-from edgeprune.explain.cost import cost_table, operator_cost
+from edgeprune.explain.cost import OperatorCost, cost_table, operator_cost
 from edgeprune.explain.nodes import Reader
 from edgeprune.explain.partitions import misread, partitions
 from edgeprune.explain.plan import ClusterPlan, Forecast, LayerPlan, Plan
@@ -104,14 +104,20 @@ def _with_costs(
         operator_cost(table, reader, op, nchw=True) if int(op.outputs[0]) in switched else cost
         for op, cost in zip(operators, dense, strict=True)
     ]
+    unknown = tuple(dict.fromkeys(cost.op for cost in costs if cost.instructions is None))
     return dataclasses.replace(
         plan,
         operators=tuple(
             dataclasses.replace(operator, instructions=cost.instructions)
             for operator, cost in zip(plan.operators, costs, strict=True)
         ),
-        instructions=table.overhead(reader) + sum(cost.instructions for cost in costs),
-        dense_instructions=table.overhead(reader) + sum(cost.instructions for cost in dense),
+        instructions=None if unknown else table.overhead(reader) + _sum(costs),
+        dense_instructions=None if unknown else table.overhead(reader) + _sum(dense),
         cost_core=table.core,
-        rough=tuple(dict.fromkeys(cost.op for cost in costs if cost.rough)),
+        rough=tuple(dict.fromkeys(kind for cost in costs for kind in cost.rough)),
+        unpredicted=unknown,
     )
+
+
+def _sum(costs: list[OperatorCost]) -> float:
+    return sum(cost.instructions or 0.0 for cost in costs)

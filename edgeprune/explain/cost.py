@@ -9,7 +9,6 @@ body has. Tables are fitted to exact counts of many small layers on the emulated
 from __future__ import annotations
 
 import math
-from collections.abc import Container
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from edgeprune.explain import cost_kernels
 from edgeprune.explain.cost_calls import Place, kernel_calls
 from edgeprune.explain.cost_kernels import Call
 from edgeprune.explain.cost_terms import TERMS
+from edgeprune.explain.loops import loop_instructions
 from edgeprune.explain.reader import Reader
 from edgeprune.tables import read_table, read_toml
 
@@ -77,39 +77,43 @@ class CostTable:
         return sum(count * bodies[loop] for loop, count in terms.items())
 
 
+UNPREDICTED = frozenset(
+    "BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN CALL IF LSTM RNN "
+    "STABLEHLO_COMPOSITE STABLEHLO_WHILE SVDF UNIDIRECTIONAL_SEQUENCE_LSTM "
+    "UNIDIRECTIONAL_SEQUENCE_RNN".split()
+)
+"""Operators that do the work of many: what they move says nothing of what they take."""
+
+
 @dataclass(frozen=True)
 class OperatorCost:
     """Predicted cost of one operator.
 
     Attributes:
-        name: Name of its output.
+        name: Name of its output; empty where it has none.
         op: TFLite operator.
-        instructions: Per inference.
-        rough: Whether that is a guess, because nobody measured such an operator.
+        instructions: Per inference; None where it is not predicted.
+        rough: Operators whose cost is a guess, because nobody measured such: itself, or some of
+            those that it runs.
     """
 
     name: str
     op: str
-    instructions: float
-    rough: bool
+    instructions: float | None
+    rough: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class ModelCost:
-    """Predicted cost of a model's first subgraph.
+class PartCost:
+    """Predicted cost of a subgraph that an operator runs.
 
     Attributes:
-        instructions: Per inference, all in all.
-        operators: Operators in execution order; static ones are left out.
+        instructions: Each time that it runs; None where it is not predicted.
+        rough: Operators whose cost is a guess.
     """
 
-    instructions: float
-    operators: tuple[OperatorCost, ...]
-
-    @property
-    def rough(self) -> tuple[str, ...]:
-        """Operators whose cost is a guess, each kind once."""
-        return tuple(dict.fromkeys(cost.op for cost in self.operators if cost.rough))
+    instructions: float | None
+    rough: tuple[str, ...]
 
 
 def cost_table(cpu: Cpu) -> CostTable | None:
@@ -136,7 +140,7 @@ def _load(core: str) -> CostTable:
 def op_instructions(
     table: CostTable, reader: Reader, op: graph.Operator, *, nchw: bool = False
 ) -> float:
-    """Predicted instructions of one operator.
+    """Predicted instructions of one operator that runs no others.
 
     Args:
         table: The core's.
@@ -144,44 +148,77 @@ def op_instructions(
         op: An operator; a static one costs nothing.
         nchw: Whether it runs inside a sparse cluster, its entry and exit included.
     """
-    return operator_cost(table, reader, op, nchw=nchw).instructions
+    return operator_cost(table, reader, op, nchw=nchw).instructions or 0.0
 
 
 def operator_cost(
-    table: CostTable, reader: Reader, op: graph.Operator, *, nchw: bool = False
+    table: CostTable,
+    reader: Reader,
+    op: graph.Operator,
+    *,
+    nchw: bool = False,
+    inner: dict[int, PartCost] | None = None,
 ) -> OperatorCost:
-    """Predicted cost of one operator, and whether it is a guess; arguments as above."""
-    output = int(op.outputs[0])
-    name, kind = reader.name(output), graph.op_name(reader.model, op)
+    """Predicted cost of one operator, those included that it runs.
+
+    Args:
+        table: The core's.
+        reader: The operator's subgraph.
+        op: An operator; a static one costs nothing.
+        nchw: Whether it runs inside a sparse cluster, its entry and exit included.
+        inner: Costs of subgraphs that are known already; new ones are added.
+    """
+    output = next((int(out) for out in op.outputs), -1)
+    kind = graph.op_name(reader.model, op)
+    name = reader.name(output) if output >= 0 else ""
     if reader.is_static(output):
-        return OperatorCost(name, kind, 0.0, False)
+        return OperatorCost(name, kind, 0.0)
+    if kind == "WHILE":
+        return _loop_cost(table, reader, op, {} if inner is None else inner)
+    if kind in UNPREDICTED:
+        return OperatorCost(name, kind, None)
     calls = kernel_calls(Place(reader, table.row_tiles, nchw), op)
     if calls is None or not all(call.kernel in table.kernels for call in calls):
-        return OperatorCost(name, kind, _guess(reader, op), True)
-    return OperatorCost(name, kind, sum(map(table.instructions, calls)), False)
+        return OperatorCost(name, kind, _guess(reader, op), (kind,))
+    return OperatorCost(name, kind, sum(map(table.instructions, calls)))
 
 
 def _guess(reader: Reader, op: graph.Operator) -> float:
     """A number for an operator that nobody measured, by the elements that it moves."""
-    moved = {int(i) for i in (*op.inputs, *op.outputs) if i >= 0}
+    moved = {int(i) for i in op.outputs if i >= 0}
+    if graph.op_name(reader.model, op) not in _TAKES_PART:
+        moved |= {int(i) for i in op.inputs if i >= 0}
     elements = sum(math.prod(reader.shape(i)) for i in moved if not reader.is_static(i))
     return ROUGH_NODE + ROUGH_ELEMENT * elements
 
 
-def model_instructions(table: CostTable, reader: Reader, nchw: Container[int]) -> ModelCost:
-    """Predicted cost of a whole subgraph.
+_TAKES_PART = ("GATHER", "GATHER_ND", "SLICE", "STRIDED_SLICE")
+"""Operators that read no more than they write."""
 
-    Args:
-        table: The core's.
-        reader: The subgraph.
-        nchw: Output tensors of the operators that run inside a sparse cluster.
-    """
-    costs = tuple(
-        operator_cost(table, reader, op, nchw=int(op.outputs[0]) in nchw)
-        for op in reader.subgraph.operators
-        if not reader.is_static(int(op.outputs[0]))
-    )
-    return ModelCost(table.overhead(reader) + sum(cost.instructions for cost in costs), costs)
+
+def _loop_cost(
+    table: CostTable, reader: Reader, op: graph.Operator, inner: dict[int, PartCost]
+) -> OperatorCost:
+    """A WHILE, as :func:`loop_instructions` has it."""
+    condition = _part_cost(table, reader, int(op.builtinOptions.condSubgraphIndex), inner)
+    body = _part_cost(table, reader, int(op.builtinOptions.bodySubgraphIndex), inner)
+    rough = tuple(dict.fromkeys((*condition.rough, *body.rough)))
+    total = loop_instructions(reader, op, condition.instructions, body.instructions)
+    return OperatorCost(reader.name(int(op.outputs[0])), "WHILE", total, rough)
+
+
+def _part_cost(
+    table: CostTable, reader: Reader, index: int, inner: dict[int, PartCost]
+) -> PartCost:
+    """Cost of a subgraph that another one runs; not predicted where it runs itself."""
+    if index not in inner:
+        inner[index] = PartCost(None, ())
+        part = reader.of_part(index)
+        costs = [operator_cost(table, part, op, inner=inner) for op in part.subgraph.operators]
+        rough = tuple(dict.fromkeys(kind for cost in costs for kind in cost.rough))
+        known = [cost.instructions for cost in costs if cost.instructions is not None]
+        inner[index] = PartCost(sum(known) if len(known) == len(costs) else None, rough)
+    return inner[index]
 
 
 def entry_convolution(

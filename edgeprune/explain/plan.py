@@ -24,7 +24,8 @@ class LayerPlan:
         kernel: XNNPACK's sparse microkernel that will run; empty for a dense one.
         block: Consecutive output channels that it takes at once; 0 for a dense kernel.
         cluster: Number of its cluster in :attr:`Plan.clusters`, from 1; 0 if it is in none.
-        instructions: Predicted for one inference; None without a cost table for the core.
+        instructions: Predicted for one inference; None without a cost table for the core, or where
+            it is not predicted.
     """
 
     name: str
@@ -102,10 +103,13 @@ class Plan:
         operators: Every operator that runs at each inference, in the file's order.
         clusters: Clusters with at least one layer that has a sparse kernel.
         wrong: Names of layers whose outputs the runtime would get wrong.
-        instructions: Predicted for one inference; None without a cost table for the core.
+        instructions: Predicted for one inference; None without a cost table for the core, or where
+            an operator's cost is not predicted.
         dense_instructions: The same if nothing ran sparse.
         cost_core: The core that the costs were measured on; empty without a table.
         rough: Kinds of operators whose cost nobody measured, so that it is a rough guess.
+        unpredicted: Kinds of operators whose cost is not even guessed: what they run, and how
+            often, depends on the data.
     """
 
     operators: tuple[LayerPlan, ...]
@@ -115,6 +119,7 @@ class Plan:
     dense_instructions: float | None = None
     cost_core: str = ""
     rough: tuple[str, ...] = ()
+    unpredicted: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[LayerPlan, ...]:

@@ -27,6 +27,12 @@ class Reader:
         self.producers = graph.producers(subgraph)
         self.consumers = graph.consumers(subgraph)
 
+    def of_part(self, index: int) -> Reader:
+        """A reader of another subgraph of the model."""
+        part = Reader(self.model, self.model.subgraphs[index])
+        part.release = self.release
+        return part
+
     def is_static(self, tensor: int) -> bool:
         """Whether a tensor is known before the first inference."""
         if tensor < 0:

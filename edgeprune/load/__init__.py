@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from edgeprune import graph
 from edgeprune.artifacts import Loaded
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.load import keras_file, saved_model, tflite_file
 from edgeprune.load.sniff import Kind, sniff
+from edgeprune.load.storage import stored_as
 
-__all__ = ["import_keras", "is_quantized", "load"]
+__all__ = ["import_keras", "load", "stored_as"]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -48,23 +48,6 @@ def load(path: Path, allow_code: bool = False) -> Loaded:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
         raise ModelError(f"{path}: does not fit into this machine's memory") from error
-
-
-def is_quantized(tflite: bytes) -> bool:
-    """Whether any convolution or dense layer of a TFLite file stores integer weights.
-
-    Raises:
-        ModelError: Not a TFLite file.
-    """
-    model = graph.read(tflite)
-    for subgraph in model.subgraphs:
-        for op in subgraph.operators:
-            operand = graph.FILTER_OPERANDS.get(graph.op_name(model, op))
-            if operand is not None:
-                dtype = graph.dtype_of(graph.stored_source(subgraph, op.inputs[operand]))
-                if dtype is None or dtype.kind in "iu":
-                    return True
-    return False
 
 
 def _sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ from edgeprune.container import is_epz, unpack
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import one_line
 from edgeprune.load.checks import check_weights, unpacked_limit_bytes
+from edgeprune.load.storage import stored_as
 
 _LIMIT_BYTES = 1 << 31
 
@@ -38,7 +39,8 @@ def load(path: Path, sha256: str) -> Loaded:
     except ModelError as error:
         line = str(error)
         raise ModelError(line if line.startswith(str(path)) else f"{path}: {line}") from error
-    return Loaded(ModelFile(path, sha256, "tflite"), tflite=tflite, notes=notes)
+    source = ModelFile(path, sha256, "tflite")
+    return Loaded(source, tflite=tflite, notes=notes, stored=stored_as(tflite))
 
 
 def _unpacked(path: Path, packed: bytes) -> tuple[bytes, tuple[str, ...]]:

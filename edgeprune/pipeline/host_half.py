@@ -28,6 +28,7 @@ from edgeprune.artifacts import (
 )
 from edgeprune.board import Cpu, load_board
 from edgeprune.data import load_data
+from edgeprune.errors import ModelError
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
 from edgeprune.run_artifacts import Accuracy
@@ -141,7 +142,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
             zeros, codebooks or blocks.
     """
     # Stages are imported here because they bring TensorFlow, which boards and tables do not need.
-    from edgeprune.quantize import INTEGER_MODES, quantize
+    from edgeprune.quantize import INTEGER_MODES
     from edgeprune.rewrite import rewrite
     from edgeprune.sparsify import sparsify, stored_dense
 
@@ -158,8 +159,8 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
             verify.check_rewrite(lean, rewritten.tflite, samples)
         lines = verify.check_kept("rewrite", lean, rewritten.tflite, codebooks=books)
     with progress.stage("quantize"):
-        calibration = _calibration(data, recipe.quantize.calibration_samples)
-        quantized = quantize(rewritten.tflite, mode, calibration, seed=recipe.prune.seed)
+        recipe, quantized = _quantized(rewritten.tflite, recipe, data, request, progress)
+        mode = recipe.quantize.mode
         # Integer layers have no sparse kernels, so it does not matter how their zeros lie.
         blocks = mode not in INTEGER_MODES
         lines += verify.check_kept(
@@ -201,11 +202,11 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     from edgeprune.auto import choose
     from edgeprune.cluster import cluster
     from edgeprune.convert import convert, keras_outputs
-    from edgeprune.load import is_quantized
     from edgeprune.prune import prune
     from edgeprune.prune.channels.stage import remove_channels
     from edgeprune.prune.checkpoint import remove
     from edgeprune.qat import qat
+    from edgeprune.quantize import check_mode
 
     loaded, dense, data = _loaded(request, progress)
     score = None if data is None else verify.accuracy(dense, data)
@@ -225,10 +226,11 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
             recipe,
             cpu,
             narrow,
-            is_quantized=loaded.tflite is not None and is_quantized(loaded.tflite),
+            stored=loaded.stored,
             has_data=data is not None,
             is_trainable=is_trainable(loaded, data),
         )
+    check_mode(narrow, recipe.quantize.mode)
     with progress.stage("prune"):
         pruned = prune(narrowed, recipe.prune, data, progress.say, cpu, narrow, drop)
         remove(narrowed.checkpoint)
@@ -249,6 +251,38 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
             verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
         verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
     return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data, score)
+
+
+def _quantized(
+    tflite: bytes, recipe: Recipe, data: Dataset | None, request: Request, progress: Progress
+) -> tuple[Recipe, Quantized]:
+    """The file as the recipe stores it, or as ``auto`` does where that turns out to be impossible.
+
+    Returns:
+        The recipe in force, and the file.
+
+    Raises:
+        ModelError: The quantizer refuses the model, and the user asked for the mode.
+    """
+    from edgeprune.auto import easier_storage
+    from edgeprune.explain.runnable import check_runnable
+    from edgeprune.quantize import quantize
+
+    board = load_board(request.board)
+    while True:
+        table = recipe.quantize
+        calibration = _calibration(data, table.calibration_samples)
+        try:
+            quantized = quantize(tflite, table.mode, calibration, seed=recipe.prune.seed)
+            check_runnable(quantized.tflite, board.runtime, board.name)
+        except ModelError as error:
+            easier = easier_storage(recipe, str(error))
+            if easier is None:
+                raise
+            progress.say(f"{table.mode} is not possible: {error}")
+            recipe = easier
+        else:
+            return recipe, quantized
 
 
 def is_trainable(loaded: Loaded, data: Dataset | None) -> bool:

@@ -17,7 +17,10 @@ from edgeprune.quantize.full_integer import (
 )
 from edgeprune.quantize.storage import as_float16, as_int8, store, weights_of
 
-__all__ = ["INTEGER_MODES", "RANDOM_SAMPLES", "quantize"]
+__all__ = ["INTEGER_MODES", "RANDOM_SAMPLES", "check_mode", "obstacle", "quantize"]
+
+_RUNS_PARTS = ("CALL", "IF", "WHILE")
+"""Operators that run another subgraph, whose tensors the quantizer does not see."""
 
 _MODES: dict[str, QuantizeMode] = {
     "none": "none",
@@ -62,7 +65,7 @@ def quantize(
     if known == "none":
         return Quantized(tflite, known, profiling_only=False)
     model = graph.read(tflite)
-    _check_float(model)
+    _check(model, known)
     if known in INTEGER_MODES:
         samples = calibration or random_samples(model, seed)
         return Quantized(full_integer(model, known, samples), known, profiling_only=not calibration)
@@ -70,11 +73,40 @@ def quantize(
     return Quantized(graph.write(model), known, profiling_only=False)
 
 
-def _check_float(model: graph.Model) -> None:
+def obstacle(model: graph.Model, mode: str) -> tuple[str, str]:
+    """Why a model cannot be stored in a mode, and what to do; empty where nothing is known.
+
+    Args:
+        model: The model.
+        mode: As for :func:`quantize`.
+    """
+    if mode == "none":
+        return "", ""
     for subgraph, op, operand, _ in weights_of(model):
         tensor = graph.stored_source(subgraph, op.inputs[operand])
         if graph.dtype_of(tensor) != np.float32 or tensor.sparsity is not None:
-            raise ModelError(
-                f"weights of {graph.tensor_name(tensor)!r} are already quantized or sparse, "
-                "expected dense float32: use --quantize none"
-            )
+            name = graph.tensor_name(tensor)
+            why = f"weights of {name!r} are already quantized or sparse, expected dense float32"
+            return why, "use --quantize none"
+    if mode in INTEGER_MODES:
+        names = {graph.op_name(model, op) for part in model.subgraphs for op in part.operators}
+        if found := sorted(names.intersection(_RUNS_PARTS)):
+            why = f"what {found[0]} runs, as in a recurrent layer, cannot be calibrated"
+            return why, "use --quantize int8-weights, fp16 or none"
+    return "", ""
+
+
+def check_mode(tflite: bytes, mode: str) -> None:
+    """Refuses a mode that a model cannot be stored in, before anything is trained for it.
+
+    Raises:
+        ModelError: It cannot, or the file is damaged.
+    """
+    if mode != "none":
+        _check(graph.read(tflite), mode)
+
+
+def _check(model: graph.Model, mode: str) -> None:
+    why, remedy = obstacle(model, mode)
+    if why:
+        raise ModelError(f"cannot be quantized to {mode}: {why}: {remedy}")

@@ -24,7 +24,11 @@ def print_forecast(stored: Plan, recipe: Recipe, after: Forecast | None, console
         after: After pruning and rewriting; None if that was not predicted.
         console: Where to print.
     """
-    if stored.dense_instructions is None:
+    if stored.unpredicted:
+        kinds = ", ".join(stored.unpredicted)
+        text = f"no prediction of instructions: what {kinds} takes depends on the data"
+        console.print(Text(text))
+    elif stored.dense_instructions is None:
         console.print(Text("no prediction of instructions: only float32 on aarch64 was measured"))
     else:
         head = "million instructions per inference, estimated from kernels measured on "

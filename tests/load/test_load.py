@@ -13,11 +13,13 @@ from keras_nets import FLAVOURS, KINDS, SHAPE, build, loaded, save
 from nets import Net, eligible
 
 import edgeprune
+from edgeprune.board import load_board
 from edgeprune.container import pack
 from edgeprune.convert import convert, keras_outputs
 from edgeprune.errors import CodeRefused, ModelError
 from edgeprune.keras_flavours import application_layers, import_keras, import_tensorflow, quiet
-from edgeprune.load import is_quantized, load
+from edgeprune.load import load, stored_as
+from edgeprune.sparsify import sparsify
 
 MODELS = Path(__file__).resolve().parents[2] / ".." / "shared" / "models"
 
@@ -133,10 +135,18 @@ def test_tflite_is_loaded_whatever_it_is_called(tmp_path):
     assert len(found.source.sha256) == 64
 
 
-def test_quantized_weights_are_seen():
-    assert not is_quantized(eligible())
-    assert not is_quantized(eligible(storage="float16"))
-    assert is_quantized(eligible(storage="int8"))
+def test_how_weights_are_stored_is_seen(folder):
+    cpu = load_board("rpi4").cpu
+    sparse = sparsify(eligible(), cpu).tflite
+    files = {
+        "float32": eligible(),
+        "float16": eligible(storage="float16"),
+        "integers": eligible(storage="int8"),
+        "sparse": sparse,
+    }
+    for kind, tflite in files.items():
+        (folder / "x.tflite").write_bytes(tflite)
+        assert stored_as(tflite) == load(folder / "x.tflite").stored == kind
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

@@ -2,12 +2,13 @@ import os
 import tempfile
 
 import numpy as np
+import odd_nets
 import pytest
 from nets import Net, eligible
 
 from edgeprune import graph, verify
 from edgeprune.errors import ModelError
-from edgeprune.quantize import quantize
+from edgeprune.quantize import check_mode, quantize
 
 MODES = ("none", "fp16", "int8-weights", "int8", "int16x8")
 LIMITS = {"none": 0.0, "fp16": 2e-3, "int8-weights": 2e-2, "int8": 6e-2, "int16x8": 2e-2}
@@ -178,6 +179,20 @@ def test_a_model_with_two_inputs_is_calibrated_in_the_files_order():
 def test_what_is_quantized_already_is_refused(mode):
     with pytest.raises(ModelError, match=r"already quantized or sparse.*--quantize none"):
         quantize(classifier(storage="int8"), mode, None)
+
+
+@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+@pytest.mark.parametrize("tflite", [odd_nets.loop(), odd_nets.choice()], ids=["WHILE", "IF"])
+def test_what_runs_a_part_of_the_graph_cannot_be_calibrated(mode, tflite):
+    for refuses in (lambda: quantize(tflite, mode, None), lambda: check_mode(tflite, mode)):
+        with pytest.raises(ModelError, match=rf"to {mode}: what (WHILE|IF) runs.*int8-weights"):
+            refuses()
+    check_mode(tflite, "int8-weights")
+    inputs = samples(tflite)
+    found, wanted = (
+        answers(one, inputs) for one in (quantize(tflite, "int8-weights", None).tflite, tflite)
+    )
+    assert np.abs(found - wanted).max() <= 0.1 * np.abs(wanted).max()
 
 
 def test_weights_beyond_16_bits_are_refused():

@@ -1,0 +1,85 @@
+import nets
+import odd_nets
+import pytest
+from emulated import loaded
+from odd_nets import OddNet
+
+from edgeprune import graph
+from edgeprune.board import load_board
+from edgeprune.explain import explain
+from edgeprune.explain.loops import LOOP, MAX_TURNS, TURN, turns
+
+CPU = load_board("rpi4-emulated").cpu
+
+
+def turns_of(tflite):
+    model = graph.read(tflite)
+    (op,) = [op for op in model.subgraphs[0].operators if graph.op_name(model, op) == "WHILE"]
+    return turns(model, model.subgraphs[0], op)
+
+
+def test_a_counter_says_how_often_a_body_runs():
+    assert [turns_of(odd_nets.loop(n)) for n in (0, 1, 10, 64)] == [0, 1, 10, 64]
+
+
+def test_turns_that_depend_on_the_data_or_never_end_are_not_known():
+    assert turns_of(odd_nets.loop(counts_on_data=True)) is None
+    assert turns_of(odd_nets.loop(MAX_TURNS - 1)) == MAX_TURNS - 1
+    assert turns_of(odd_nets.loop(MAX_TURNS)) is None
+
+
+def test_the_cost_of_a_loop_grows_with_its_turns():
+    costs = [explain(odd_nets.loop(n), CPU).instructions for n in (1, 10, 19)]
+    assert costs[1] - costs[0] == pytest.approx(costs[2] - costs[1])
+    assert costs[1] - costs[0] > 9 * TURN and costs[0] > LOOP
+
+
+@pytest.mark.parametrize(
+    "tflite, kind",
+    [
+        (odd_nets.loop(counts_on_data=True), "WHILE"),
+        (odd_nets.choice(), "IF"),
+        (odd_nets.fused_lstm(), "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    ],
+)
+def test_what_depends_on_the_data_is_not_predicted_and_never_zero(tflite, kind):
+    plan = explain(tflite, CPU)
+    assert plan.unpredicted == (kind,)
+    assert plan.instructions is None and plan.dense_instructions is None
+    (only,) = [op for op in plan.operators if op.op == kind]
+    assert only.instructions is None
+
+
+def test_what_is_run_once_and_variables_leave_the_rest_predicted():
+    plan = explain(odd_nets.accumulator(), CPU)
+    assert plan.unpredicted == () and plan.instructions > 0
+
+
+def test_a_loop_that_runs_itself_is_not_predicted():
+    net = OddNet()
+    x = net.entry((1, 8))
+    index = net.branch(lambda net: [net.dense(net.entry((1, 8)), 8)])
+    inner = {"condSubgraphIndex": index, "bodySubgraphIndex": index}
+    net.raw("WHILE", [x], [net.tensor((1, 8))], "WhileOptions", **inner)
+    part = net.model.subgraphs[index]
+    part.operators.append(net.graph.operators[-1])
+    plan = explain(net.build(net.dense(x, 8)), CPU)
+    assert plan.instructions is None and plan.unpredicted == ("WHILE",)
+
+
+def test_plain_networks_are_predicted_as_before():
+    plan = explain(nets.eligible(), CPU)
+    assert plan.unpredicted == () and plan.instructions > 0
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("count, units", [(1, 8), (40, 8), (10, 64)])
+def test_a_loop_costs_what_was_predicted_on_the_emulated_board(tmp_path, count, units):
+    tflite = odd_nets.loop(count, units)
+    totals = []
+    for runs in (1, 4):
+        with loaded(tflite, tmp_path, count_instructions=True) as session:
+            session.time(warmup=1, runs=runs, max_s=0.0, timeout_s=120.0)
+            totals.append(session.close())
+    measured = (totals[1] - totals[0]) / 3
+    assert explain(tflite, CPU).instructions == pytest.approx(measured, rel=0.03)
