@@ -210,9 +210,8 @@ def _loop_cost(
 def _part_cost(
     table: CostTable, reader: Reader, index: int, inner: dict[int, PartCost]
 ) -> PartCost:
-    """Cost of a subgraph that another one runs; not predicted where it runs itself."""
+    """Cost of a subgraph that another one runs; :func:`graph.read` refuses one that runs itself."""
     if index not in inner:
-        inner[index] = PartCost(None, ())
         part = reader.of_part(index)
         costs = [operator_cost(table, part, op, inner=inner) for op in part.subgraph.operators]
         rough = tuple(dict.fromkeys(kind for cost in costs for kind in cost.rough))

@@ -2,7 +2,6 @@ import nets
 import odd_nets
 import pytest
 from emulated import loaded
-from odd_nets import OddNet
 
 from edgeprune import graph
 from edgeprune.board import load_board
@@ -53,18 +52,6 @@ def test_what_depends_on_the_data_is_not_predicted_and_never_zero(tflite, kind):
 def test_what_is_run_once_and_variables_leave_the_rest_predicted():
     plan = explain(odd_nets.accumulator(), CPU)
     assert plan.unpredicted == () and plan.instructions > 0
-
-
-def test_a_loop_that_runs_itself_is_not_predicted():
-    net = OddNet()
-    x = net.entry((1, 8))
-    index = net.branch(lambda net: [net.dense(net.entry((1, 8)), 8)])
-    inner = {"condSubgraphIndex": index, "bodySubgraphIndex": index}
-    net.raw("WHILE", [x], [net.tensor((1, 8))], "WhileOptions", **inner)
-    part = net.model.subgraphs[index]
-    part.operators.append(net.graph.operators[-1])
-    plan = explain(net.build(net.dense(x, 8)), CPU)
-    assert plan.instructions is None and plan.unpredicted == ("WHILE",)
 
 
 def test_plain_networks_are_predicted_as_before():
