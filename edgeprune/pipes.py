@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import selectors
@@ -13,9 +14,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgeprune.errors import DeviceError, DeviceTimeout, DiskFull
+from edgeprune.untrusted_text import device_says
 
-_LAST_WORDS_BYTES = 16 << 10
+OUTPUT_LIMIT_BYTES = 4 << 20
+"""Of a command on a device that runs to its end. Source: ours; listing a board's sensors takes some
+100 KiB."""
+
+_LAST_WORDS_BYTES = 64 << 10
 _CHUNK_BYTES = 1 << 20
+_TAKES = 64
+"""Chunks that are thrown away at once: a program may write faster than we read."""
+
+_END_S = 5.0
+"""After a kill; what the kernel holds in a system call ends later, and nobody waits for it."""
 
 
 class Child:
@@ -96,22 +107,61 @@ class Child:
         deadline_s = time.monotonic() + timeout_s
         while self._process.poll() is None and time.monotonic() < deadline_s:
             self._drain(until_s=min(deadline_s, time.monotonic() + 0.02))
-        if self._process.poll() is None:
-            self.kill()
+        self.kill()
         for pipe in (self._stdout, self._stderr):
             self._shut(pipe)
-        return self._process.wait()
+        code = self._process.poll()
+        return -signal.SIGKILL if code is None else code
+
+    def finish(self, timeout_s: float) -> tuple[int, str, str]:
+        """Closes the program's input, and takes its output until it ends.
+
+        Returns:
+            Exit status, standard output, the end of standard error.
+
+        Raises:
+            DeviceTimeout: It ran longer than ``timeout_s`` seconds; it was killed.
+            DeviceError: It printed too much; it was killed.
+        """
+        self._shut(self._stdin)
+        deadline_s = time.monotonic() + timeout_s
+        output = bytearray()
+        try:
+            while part := self._some_output(deadline_s):
+                output += part
+                if len(output) > OUTPUT_LIMIT_BYTES:
+                    limit = f"{OUTPUT_LIMIT_BYTES >> 20} MiB"
+                    raise DeviceError(f"{self._name} printed more than {limit}: killed")
+            code = self._process.wait(max(0.0, deadline_s - time.monotonic()))
+        except (DeviceTimeout, subprocess.TimeoutExpired) as error:
+            raise DeviceTimeout(f"{self._name} ran longer than {timeout_s:g} s: killed") from error
+        finally:
+            self.kill()
+            words = self.last_words()
+            for pipe in (self._stdout, self._stderr):
+                self._shut(pipe)
+        return code, output.decode(errors="replace"), words
+
+    def _some_output(self, deadline_s: float) -> bytes:
+        """What is there; empty at its end."""
+        while True:
+            self._wait(self._stdout, selectors.EVENT_READ, deadline_s, "sent nothing")
+            part = self._take(self._stdout, _CHUNK_BYTES)
+            if part is not None:
+                return part
 
     def kill(self) -> None:
         """Kills the program and all that it started."""
         if self._process.poll() is None:  # else the group's number may belong to others by now
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_S)
 
     def last_words(self) -> str:
         """The end of what the program printed on standard error."""
-        while self._stderr in self._open and self._take_words():
-            pass
+        for _ in range(_TAKES):
+            if self._stderr not in self._open or not self._take_words():
+                break
         return self._words.decode(errors="replace").strip()
 
     def _wait(self, pipe: int, event: int, deadline_s: float, what: str) -> None:
@@ -131,16 +181,16 @@ class Child:
             if pipe in ready:
                 return
             if time.monotonic() >= deadline_s:
-                words = self._words.decode(errors="replace").strip()[-300:]
-                raise DeviceTimeout(
-                    f"{self._name} {what} in time" + (f": {words}" if words else "")
-                )
+                words = self._words.decode(errors="replace").strip()
+                said = f"; {device_says(words)}" if words else ""
+                raise DeviceTimeout(f"{self._name} {what} in time{said}")
 
     def _drain(self, until_s: float) -> None:
         """Throws away output, so that a program that still writes can come to its end."""
         time.sleep(max(0, until_s - time.monotonic()))
-        while self._stdout in self._open and self._take(self._stdout, _CHUNK_BYTES):
-            pass
+        for _ in range(_TAKES):
+            if self._stdout not in self._open or not self._take(self._stdout, _CHUNK_BYTES):
+                break
         self.last_words()
 
     def _take(self, pipe: int, size: int) -> bytes | None:
@@ -171,9 +221,16 @@ class Child:
             code = None
         how = "closed its output" if code is None else f"ended with status {code}"
         if code is not None and code < 0:
-            how = f"was ended by {signal.Signals(-code).name}"
-        words = self.last_words()[-1000:] or "it printed nothing on standard error"
-        return DeviceError(f"{self._name} {how}: {words}")
+            how = f"was ended by {_signal_name(-code)}"
+        return DeviceError(f"{self._name} {how}; {device_says(self.last_words())}")
+
+
+def _signal_name(number: int) -> str:
+    """As ``SIGKILL``; most of the real-time ones have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def append_file(source: Path, target: Path, offset: int) -> None:
@@ -199,30 +256,10 @@ def run_to_end(
     """Runs a program to its end.
 
     Returns:
-        Exit status, standard output, standard error.
+        Exit status, standard output, the end of standard error.
 
     Raises:
         DeviceTimeout: It ran longer than ``timeout_s`` seconds; it was killed with its children.
-        DeviceError: It cannot be started.
+        DeviceError: It cannot be started, or printed too much.
     """
-    try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise DeviceError(f"{argv[0]} cannot be started: {error}") from error
-    with process:
-        try:
-            output, errors = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise DeviceTimeout(f"{argv[0]} ran longer than {timeout_s:g} s: killed") from error
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return process.returncode, output.decode(errors="replace"), errors.decode(errors="replace")
+    return Child(argv, env or {}).finish(timeout_s)

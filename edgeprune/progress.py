@@ -13,6 +13,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from edgeprune.untrusted_text import printable
+
 SPINNER_AFTER_S = 2.0
 
 
@@ -76,6 +78,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Tells what the stage does now: beside the spinner, or as a line of its own in a log."""
+        line = printable(line)  # names and reasons may be a device's
         if self._stages and self._console.is_terminal:
             self._stages[-1].doing = line
         else:

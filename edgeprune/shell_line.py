@@ -7,12 +7,27 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from edgeprune.errors import ConfigError
+from edgeprune.untrusted_text import device_says
 
-STARTED = re.compile(rb"edgeprune:(\d+)\n")
+STARTED = re.compile(rb"edgeprune:([0-9]{1,10})\n")
 """What a line prints before its program starts, with the number of its shell."""
 
 WORDS_BYTES = 64 << 10
 """How much of the end of a program's standard error is kept."""
+
+
+def ending(code: int, words: bytes | bytearray) -> str:
+    r"""What a program that has ended left behind, for a message.
+
+    Args:
+        code: Its exit status as a shell gives it.
+        words: The end of its standard error.
+
+    >>> ending(139, b"out of\nmemory")
+    'the program was ended by signal 11; the device says: "out of memory"'
+    """
+    how = f"was ended by signal {code - 128}" if code > 128 else f"ended with status {code}"
+    return f"the program {how}; {device_says(words.decode(errors='replace'))}"
 
 
 def shell_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:

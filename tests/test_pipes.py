@@ -38,7 +38,9 @@ def test_a_program_that_reads_nothing_is_a_timeout():
 
 def test_the_last_words_of_a_program_that_ended_are_in_the_error():
     child = python("import sys; sys.exit('no such sensor')")
-    with pytest.raises(DeviceError, match=r"ended with status 1: no such sensor"):
+    with pytest.raises(
+        DeviceError, match=r'ended with status 1; the device says: "no such sensor"'
+    ):
         child.read(1, 10)
     assert child.close(5) == 1
 

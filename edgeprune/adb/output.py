@@ -15,7 +15,7 @@ STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 HEADER = struct.Struct("<BI")
 """Kind and length of a packet."""
 
-_PACKET_LIMIT_BYTES = 16 << 20  # adbd's own limit is 1 MiB
+_PACKET_LIMIT_BYTES = 2 << 20  # adbd's own limit is 1 MiB
 
 
 class Output(abc.ABC):
@@ -82,7 +82,7 @@ class MarkedOutput(Output):
             self._take_words(part)
             return
         self._ahead += part
-        found = re.search(self._mark + rb"(\d+)\n", self._ahead)
+        found = re.search(self._mark + rb"([0-9]{1,3})\n", self._ahead)
         if found:
             self.code = int(found[1])
             self.stdout += self._ahead[: found.start()]
@@ -90,6 +90,8 @@ class MarkedOutput(Output):
             self._ahead.clear()
             return
         at = self._ahead.find(self._mark)
+        if at >= 0 and len(self._ahead) >= at + len(self._mark) + len("255\n"):
+            raise DeviceError("the device's shell told no exit status")
         safe = at if at >= 0 else len(self._ahead) - self._begun()
         self.stdout += self._ahead[:safe]
         del self._ahead[:safe]

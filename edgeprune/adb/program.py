@@ -20,7 +20,9 @@ from edgeprune.adb.output import (
     PacketOutput,
 )
 from edgeprune.errors import DeviceError, DeviceTimeout
-from edgeprune.shell_line import STARTED, kill_line, shell_line, shell_line_told
+from edgeprune.pipes import OUTPUT_LIMIT_BYTES
+from edgeprune.shell_line import STARTED, ending, kill_line, shell_line, shell_line_told
+from edgeprune.untrusted_text import device_says
 
 CHUNK_BYTES = 1 << 18  # 64 KiB take this side 1.5 times the processor time, 1 MiB no less
 _GREETING_BYTES = 64 << 10
@@ -59,6 +61,7 @@ class Program:
         self._shell = 0
         self._fault = ""
         self._news = threading.Condition()
+        self._room_bytes: int | None = OUTPUT_LIMIT_BYTES
         self._ended = False
         deadline_s = time.monotonic() + timeout_s
         mark = secrets.token_hex(16)
@@ -111,11 +114,13 @@ class Program:
             DeviceError: The program ended first; the message carries its last words.
         """
         deadline_s = time.monotonic() + timeout_s
+        self._make_room(size)
         if not self._await(lambda: len(self._output.stdout) >= size, deadline_s):
             raise self._why()
         with self._news:
             data = bytes(self._output.stdout[:size])
             del self._output.stdout[:size]
+            self._news.notify_all()
         return data
 
     def finish(self, timeout_s: float) -> tuple[int, str, str]:
@@ -132,8 +137,11 @@ class Program:
         try:
             if self._packets and not self._over():
                 self._push(HEADER.pack(CLOSE_STDIN, 0), max(0.1, timeout_s))
-            self._await(self._over, deadline_s)
-        except DeviceTimeout:
+            self._await(lambda: self._over() or self._is_full(), deadline_s)
+            if self._is_full() and not self._over():
+                limit = f"{OUTPUT_LIMIT_BYTES >> 20} MiB"
+                raise DeviceError(f"{self._link.where}: a command printed more than {limit}")
+        except DeviceError:
             self.kill()
             raise
         self._await_words()
@@ -152,6 +160,7 @@ class Program:
             else:
                 self._close_stream(timeout_s)
         end(self._stream)
+        self._make_room(None)  # the pump may wait for some
         self._pump.join(_KILL_TIMEOUT_S)
 
     def kill(self) -> None:
@@ -179,7 +188,7 @@ class Program:
             while (left_s := end_s - time.monotonic()) > 0:
                 if _ready(stream, select.POLLIN, left_s):
                     part = stream.recv(4096)
-                    if not part:
+                    if not part or len(found) > _GREETING_BYTES:
                         return found
                     found += part
         except OSError as error:
@@ -203,7 +212,8 @@ class Program:
             words = _text(self._output.stdout + self._output.words).strip()
             if self._output.code is None or not words:
                 raise self._why()
-            raise DeviceError(f"{self._link.where}: its shell starts no program: {words}")
+            said = device_says(words)
+            raise DeviceError(f"{self._link.where}: its shell starts no program; {said}")
         return found[0]
 
     def _push(self, data: bytes, timeout_s: float) -> None:
@@ -228,6 +238,8 @@ class Program:
         """Runs in a thread of its own; ends with the stream, which it closes."""
         stream = self._stream
         while not self._ended:
+            with self._news:  # what nobody reads is left to the kernel and to the device
+                self._news.wait_for(lambda: not self._is_full())
             try:
                 _ready(stream, select.POLLIN, None)
                 part = stream.recv(1 << 18)
@@ -246,6 +258,15 @@ class Program:
                 self._news.notify_all()
         self._link.close_stream(stream)
 
+    def _is_full(self) -> bool:
+        return self._room_bytes is not None and len(self._output.stdout) >= self._room_bytes
+
+    def _make_room(self, size: int | None) -> None:
+        """Lets so many bytes of output come before they are read; None for as many as come."""
+        with self._news:
+            self._room_bytes = None if size is None else max(size, OUTPUT_LIMIT_BYTES)
+            self._news.notify_all()
+
     def _over(self) -> bool:
         return self._ended or bool(self._fault) or self._output.code is not None
 
@@ -258,10 +279,9 @@ class Program:
                 return True
             if self._over():
                 return False
-        words = _text(self._output.words).strip()[-300:]
-        raise DeviceTimeout(
-            f"{self._link.where}: sent nothing in time" + (f": {words}" if words else "")
-        )
+        words = _text(self._output.words).strip()
+        said = f"; {device_says(words)}" if words else ""
+        raise DeviceTimeout(f"{self._link.where}: sent nothing in time{said}")
 
     def _await_words(self) -> None:
         """Waits for the complaints that may come after the status."""
@@ -275,10 +295,7 @@ class Program:
         if self._output.code is None:
             return self._link.broken()
         self._await_words()
-        words = _text(self._output.words).strip()[-1000:] or "it printed nothing on standard error"
-        code = self._output.code
-        how = f"was ended by signal {code - 128}" if code > 128 else f"ended with status {code}"
-        return DeviceError(f"{self._link.where}: the program {how}: {words}")
+        return DeviceError(f"{self._link.where}: {ending(self._output.code, self._output.words)}")
 
 
 def _ready(stream: socket.socket, event: int, timeout_s: float | None) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from edgeprune.bench import Device
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.pipes import run_to_end
+from edgeprune.untrusted_text import one_line
 
 DEFAULT_PORT = 5555
 """TCP port of a phone's adbd. Source: ``adb connect``, in ``adb help``."""
@@ -144,7 +145,9 @@ class Server:
             self.ask(f"host:disconnect:{address}")
         said = self.ask(f"host:connect:{address}", 2 * _TIMEOUT_S)
         if "connected to" not in said and "authenticate" not in said:  # its state tells the latter
-            raise DeviceError(f"{said}: is the phone on this network, with debugging over it on?")
+            raise DeviceError(
+                f"{one_line(said)}: is the phone on this network, with debugging over it on?"
+            )
 
     def _settled(self, serial: str) -> None:
         """Waits while a phone is coming up.
@@ -173,7 +176,7 @@ class Server:
             raise DeviceError(f"{error}: apt-get install adb") from error
         code, _, words = run_to_end([program, "start-server"], 2 * _TIMEOUT_S)
         if code or not self._answers():
-            raise DeviceError(f"the adb server does not start: {' '.join(words.split())[-300:]}")
+            raise DeviceError(f"the adb server does not start: {one_line(words)}")
 
 
 def read_states(lines: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import json
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from edgeprune import paths
+from edgeprune.agents.decode import Answer
 from edgeprune.agents.download import download_wheel
 from edgeprune.agents.runtime import RuntimeLibrary, sha256_of
 from edgeprune.errors import DeviceError
 from edgeprune.transports.base import Transport
+from edgeprune.untrusted_text import device_says, one_line
 
 PACKAGE = "tflite-runtime"
 
@@ -74,7 +77,7 @@ def ask_python(transport: Transport) -> BoardPython:
         DeviceError: It has no Python, one that is too old or for another machine, or no numpy; the
             message says what to do.
     """
-    where = transport.device.name or transport.device.host or transport.board.name
+    where = transport.where
     python = transport.board.agent.target
     # No device is sent a newline, so the program goes as one expression.
     done = transport.run([python, "-c", f"exec({_QUESTION!r})"], _TIMEOUT_S)
@@ -86,19 +89,23 @@ def ask_python(transport: Transport) -> BoardPython:
     try:
         said = json.loads(done.stdout.splitlines()[-1])
         return _checked(said, transport.board.cpu.isa, where)
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        words = " ".join((done.stderr or done.stdout).split())[-300:]
+    except (ValueError, IndexError, TypeError, RecursionError) as error:
+        words = device_says(done.stderr or done.stdout)
         raise DeviceError(
-            f"{where}: its {python} says nothing usable of itself: {words}"
+            f"{where}: its {python} says nothing usable of itself; {words}"
         ) from error
 
 
 def _checked(said: dict[str, Any], isa: str, where: str) -> BoardPython:
-    version = (int(said["version"][0]), int(said["version"][1]))
+    asked = Answer(f"{where}: its Python", said)
+    version = asked.integers("version", (2, 2), 0, 1000)
+    bits, machine = asked.integer("bits", 8, 128), one_line(asked.text("machine"), 30)
+    libc, _, glibc = asked.text("glibc", 30).partition(" ")
+    numpy = asked.text("numpy", 30)
     name = f"Python {version[0]}.{version[1]}"
-    if said["bits"] != _BITS[isa] or said["machine"] not in _MACHINES[isa]:
+    if bits != _BITS[isa] or machine not in _MACHINES[isa]:
         raise DeviceError(
-            f"{where} runs a {said['bits']}-bit Python on {said['machine']}, expected one for "
+            f"{where} runs a {bits}-bit Python on {machine}, expected one for "
             f"{isa}: name the --board that it is"
         )
     if version < _OLDEST_PYTHON or version > _NEWEST_PYTHON:
@@ -106,10 +113,8 @@ def _checked(said: dict[str, Any], isa: str, where: str) -> BoardPython:
             f"{where} has {name}, and {PACKAGE} has wheels for Python 3.7 to 3.11 only: use an "
             "image that has one of them"
         )
-    libc, _, glibc = str(said["glibc"]).partition(" ")
-    if libc != "glibc" or not glibc.startswith("2."):
+    if libc != "glibc" or not re.fullmatch(r"2\.[0-9]{1,3}", glibc):
         raise DeviceError(f"{where} has no glibc 2, which {PACKAGE} needs: use another image")
-    numpy = str(said["numpy"])
     if not numpy:
         raise DeviceError(f"{where} has no numpy for its {name}: sudo apt install python3-numpy")
     if Version(numpy) >= _FIRST_FOREIGN_NUMPY:
@@ -117,7 +122,7 @@ def _checked(said: dict[str, Any], isa: str, where: str) -> BoardPython:
             f"{where} has numpy {numpy}, and {PACKAGE} is built for numpy 1: put the "
             "system's own in its place: pip uninstall numpy; sudo apt install python3-numpy"
         )
-    return BoardPython(version, int(glibc.split(".")[1]), numpy)
+    return BoardPython((version[0], version[1]), int(glibc.split(".")[1]), str(Version(numpy)))
 
 
 def wheel(isa: str, newest: str, python: BoardPython) -> RuntimeLibrary:

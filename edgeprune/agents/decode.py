@@ -46,7 +46,7 @@ class Answer:
         """A whole number from ``low`` to ``high``."""
         value = self._taken(key)
         if not _is_integer(value, low, high):
-            raise self.fault(key, value, f"a whole number from {low:,} to {high:,}")
+            raise self.fault(key, value, _in_words(low, high))
         return int(value)
 
     def integer_or_none(self, key: str, low: int, high: int) -> int | None:
@@ -61,8 +61,7 @@ class Answer:
         values = self._list(key, sizes, "whole numbers")
         wrong = next((k for k, v in enumerate(values) if not _is_integer(v, low, high)), None)
         if wrong is not None:
-            expected = f"a whole number from {low:,} to {high:,}"
-            raise self.fault(f"{key}[{wrong}]", values[wrong], expected)
+            raise self.fault(f"{key}[{wrong}]", values[wrong], _in_words(low, high))
         return tuple(values)
 
     def flag(self, key: str, default: bool) -> bool:
@@ -141,6 +140,10 @@ class Shown:
 
     def __repr__(self) -> str:
         return self._words
+
+
+def _in_words(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"a whole number from {low:,} to {high:,}"
 
 
 def _is_integer(value: object, low: int, high: int) -> bool:

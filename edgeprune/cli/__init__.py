@@ -18,6 +18,7 @@ from edgeprune import __version__, interrupts, streams
 from edgeprune.cli import crash
 from edgeprune.errors import DeviceError, EdgepruneError
 from edgeprune.scratch import own_temporary_folder
+from edgeprune.untrusted_text import printable
 
 COMMANDS = {
     "deploy": "Prune, quantize, push and measure a model on a board.",
@@ -117,8 +118,9 @@ def _exit_code(argv: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _told(line: str, code: int) -> int:
-    click.echo(f"edgeprune: {line}", err=True)
+def _told(text: str, code: int) -> int:
+    # One line whatever a file's name or a device's words hold, so that nothing can forge another.
+    click.echo(f"edgeprune: {printable(' '.join(text.split()))}", err=True)
     return code
 
 

@@ -15,8 +15,9 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from edgeprune.errors import DeviceError, NoSensor
-from edgeprune.meters.base import METERS, FileMeter, Plan
+from edgeprune.meters.base import METERS, FileMeter, Plan, numbers_of
 from edgeprune.power_trace import Series
+from edgeprune.untrusted_text import one_line
 
 _FOLDER = "/sys/class/power_supply"
 _POLL_S = 0.1
@@ -65,8 +66,9 @@ class AndroidBattery(FileMeter):
 def _check_discharging(status: str) -> None:
     if status != "Discharging":
         raise DeviceError(
-            f"the battery is {status.lower() or 'silent'}: unplug the charger, or switch off the "
-            "supply of the USB cable, since current that charges is not current that is used"
+            f"the battery is {one_line(status, 20).lower() or 'silent'}: unplug the charger, or "
+            "switch off the supply of the USB cable, since current that charges is not current that "
+            "is used"
         )
 
 
@@ -78,10 +80,10 @@ def _numbers(texts: Sequence[str]) -> list[float]:
         DeviceError: The phone was plugged in meanwhile.
     """
     _check_discharging(texts[2])
-    values = [int(re.sub(r"\s.*", "", text)) for text in texts[:2]]
+    values = numbers_of([re.sub(r"\s.*", "", text) for text in texts[:2]])
     if any(value in _UNKNOWN for value in values):
         raise ValueError("not known")
-    return [float(value) for value in values]
+    return values
 
 
 def _watts(numbers: Series) -> Series:

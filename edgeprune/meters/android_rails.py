@@ -18,7 +18,7 @@ from edgeprune.power_trace import Series
 
 _FOLDER = "/sys/bus/iio/devices"
 _POLL_S = 0.05
-_CHANNEL = re.compile(r"CH\d+(?:\(T=\d+\))?\[([^\]]+)\], (\d+)")
+_CHANNEL = re.compile(r"CH[0-9]+(?:\(T=[0-9]+\))?\[([^\]]{1,64})\], ([0-9]{1,18})")
 
 
 @METERS.register

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import abc
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import ClassVar
 
@@ -15,7 +17,15 @@ from edgeprune.errors import DeviceError, NoSensor
 from edgeprune.power_trace import PowerTrace, Series, Tier
 from edgeprune.registry import Registry
 from edgeprune.transports.base import Transport
+from edgeprune.untrusted_text import device_says, one_line
 
+MAX_W = 1000.0
+"""Power of one board. Source: ours; ten times the largest Jetson's (AGX Orin, 60 W)."""
+
+MAX_J = 1e12
+"""Of a counter of energy: 1000 W for thirty years."""
+
+_NUMBER = re.compile(r"[-+]?[0-9]{1,20}(\.[0-9]{1,20})?")
 _READ_TIMEOUT_S = 20.0
 _READ = (
     "IFS=; for pattern; do for file in $pattern; do "
@@ -139,8 +149,26 @@ class Meter(abc.ABC):
 
 
 def numbers_of(texts: Sequence[str]) -> list[float]:
-    """One number a file, as sysfs writes them."""
-    return [float(text) for text in texts]
+    """One number a file, as sysfs writes them.
+
+    Raises:
+        ValueError: A text is none, as ``nan``, ``1e9`` or ``1_000`` are to sysfs.
+    """
+    return [number_of(text) for text in texts]
+
+
+def number_of(text: str) -> float:
+    r"""One decimal number.
+
+    Raises:
+        ValueError: The text is none.
+
+    >>> number_of("-12.5\n")
+    -12.5
+    """
+    if not _NUMBER.fullmatch(text.strip()):
+        raise ValueError("no decimal number")
+    return float(text)
 
 
 @dataclass(frozen=True)
@@ -190,7 +218,8 @@ class FileMeter(Meter):
 
     def open(self) -> None:
         """Finds the sensor's files."""
-        self._plan = self.plan()
+        plan = self.plan()
+        self._plan = replace(plan, sensor=one_line(plan.sensor, 200))  # labels are the device's
         self.update_period_s = self._plan.update_period_s
 
     def start(self) -> None:
@@ -213,6 +242,7 @@ class FileMeter(Meter):
         if len({len(row) for row in numbers}) > 1:
             raise DeviceError(f"{plan.sensor}: rails came or went while it was read")
         values = plan.convert(np.array(numbers, dtype=np.float64))
+        _check_bounds(values, plan)
         return PowerTrace(
             time_s=np.array(times_s),
             power_w=None if plan.counts_energy else values,
@@ -235,17 +265,45 @@ class FileMeter(Meter):
         """
         done = self.site.transport.run(["sh", "-c", _READ, "sh", *patterns], _READ_TIMEOUT_S)
         if done.code != 0 and not done.stdout:
-            raise DeviceError(f"the device's files cannot be listed: {done.stderr.strip()[-300:]}")
+            said = device_says(done.stderr)
+            raise DeviceError(f"the device's files cannot be listed; {said}")
         found: dict[str, str | None] = {}
         for record in done.stdout.split("\x1e")[:-1]:
-            path, mark, text = record.split("\x1f", 2)
-            found[path] = text.strip() if mark == "r" else None
+            path, mark, text = (record + "\x1f\x1f").split("\x1f", 2)
+            if not path.isprintable() or not any(fnmatchcase(path, one) for one in patterns):
+                raise DeviceError(
+                    f"the device was asked for files such as {patterns[0]}; {device_says(path)}"
+                )
+            found[path] = text.strip("\x1f\r\n\t ") if mark == "r" else None
         return dict(sorted(found.items()))
 
     def _opened(self) -> Plan:
         if self._plan is None:
             raise NoSensor("the meter is not open")
         return self._plan
+
+
+def number_or_none(text: str | None) -> float | None:
+    """The same; None where there is no text, or it is no number."""
+    try:
+        return None if text is None else number_of(text)
+    except ValueError:
+        return None
+
+
+def _check_bounds(values: Series, plan: Plan) -> None:
+    """Refuses what no sensor of a board can say.
+
+    Raises:
+        DeviceError: A value is no number, or too large.
+    """
+    limit, unit = (MAX_J, "J") if plan.counts_energy else (MAX_W, "W")
+    wrong = values[~(np.abs(values) <= limit)]
+    if wrong.size:
+        raise DeviceError(
+            f"{plan.sensor}: says {wrong[0]:.4g} {unit}; at most {limit:,.0f} {unit} "
+            "can be: its driver's units are wrong, or it is broken"
+        )
 
 
 def _numbers(plan: Plan, row: Row) -> Sequence[float] | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
-from edgeprune.meters.base import METERS, FileMeter, Plan
+from edgeprune.meters.base import METERS, FileMeter, Plan, number_or_none
 from edgeprune.power_trace import Series
 
 _FOLDER = "/sys/class/hwmon"
@@ -74,7 +74,7 @@ class Hwmon(FileMeter):
 def _intervals_s(content: dict[str, str | None], chosen: list[_Channel]) -> list[float]:
     """How often the chosen channels' drivers measure, in seconds, where they say."""
     folders = {str(PurePosixPath(channel.files[0]).parent) for channel in chosen}
-    found = [_value(content.get(f"{folder}/update_interval")) for folder in sorted(folders)]
+    found = [number_or_none(content.get(f"{folder}/update_interval")) for folder in sorted(folders)]
     return [value / 1e3 for value in found if value]
 
 
@@ -117,7 +117,7 @@ def _channel(
     )
     is_quick = _QUICK.match(name) is not None
     files = {k: f"{folder}/{k}{number}_input" for k in ("in", "curr", "power")}
-    values = {kind: _value(content.get(path)) for kind, path in files.items()}
+    values = {kind: number_or_none(content.get(path)) for kind, path in files.items()}
     volts, amperes, power = values["in"], values["curr"], values["power"]
     if volts is None or amperes is None:
         return None if power is None else _Channel(label, (files["power"],), is_quick)
@@ -128,13 +128,6 @@ def _channel(
             "current: its units are wrong; measure with another meter"
         )
     return _Channel(label, (files["in"], files["curr"]), is_quick)
-
-
-def _value(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
 
 
 def _choose(found: list[_Channel], rails: tuple[str, ...]) -> list[_Channel]:

@@ -13,9 +13,10 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from edgeprune.errors import ConfigError, NoSensor
-from edgeprune.meters.base import METERS, FileMeter, Plan
+from edgeprune.errors import ConfigError, DeviceError, NoSensor
+from edgeprune.meters.base import METERS, FileMeter, Plan, number_or_none
 from edgeprune.power_trace import Series
+from edgeprune.untrusted_text import device_says
 
 _FOLDER = "/sys/bus/iio/devices"
 _POLL_S = 0.02
@@ -77,7 +78,8 @@ class Iio(FileMeter):
 def _rate_hz(content: Mapping[str, str], device: str) -> float | None:
     names = ("in_sampling_frequency", "sampling_frequency")
     text = next((t for name in names if (t := content.get(f"{device}/{name}"))), None)
-    return None if text is None or float(text) <= 0 else float(text)
+    rate_hz = number_or_none(text)
+    return rate_hz if rate_hz and rate_hz > 0 else None
 
 
 def _factors(
@@ -117,18 +119,27 @@ def _channels(content: Mapping[str, str], device: str) -> dict[str, _Channel]:
         kind, number, form = match.groups()
         offset, scale = 0.0, 1.0
         if form == "raw":
-            offset = float(_attribute(content, device, kind, number, "offset") or 0.0)
-            scale = float(_attribute(content, device, kind, number, "scale") or 1.0)
+            offset = _attribute(content, device, kind, number, "offset", 0.0)
+            scale = _attribute(content, device, kind, number, "scale", 1.0)
         found[kind + number] = _Channel(kind + number, path, offset, scale)
     return found
 
 
 def _attribute(
-    content: Mapping[str, str], device: str, kind: str, number: str, name: str
-) -> str | None:
-    """A channel's own attribute, or the one that all channels of its kind share."""
+    content: Mapping[str, str], device: str, kind: str, number: str, name: str, default: float
+) -> float:
+    """A channel's own attribute, or the one that all channels of its kind share.
+
+    Raises:
+        DeviceError: It is no number.
+    """
     own = content.get(f"{device}/in_{kind}{number}_{name}")
-    return own or content.get(f"{device}/in_{kind}_{name}")
+    text = own or content.get(f"{device}/in_{kind}_{name}")
+    value = number_or_none(text) if text else default
+    if value is None:
+        said = device_says(text)
+        raise DeviceError(f"{device}: the {name} of {kind}{number} is no number; {said}")
+    return value
 
 
 def _watts(numbers: Series, factors: tuple[_Channel, ...]) -> Series:

@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from edgeprune.errors import NoSensor
-from edgeprune.meters.base import METERS, FileMeter, Plan
+from edgeprune.meters.base import METERS, FileMeter, Plan, number_or_none
 from edgeprune.power_trace import Series, unwrapped
 
 _FOLDER = "/sys/class/powercap"
@@ -60,7 +60,7 @@ class Powercap(FileMeter):
 
 
 def _range_uj(content: dict[str, str | None], zone: str) -> float:
-    text = content.get(f"{zone}/max_energy_range_uj")
-    if not text or float(text) <= 0:
+    range_uj = number_or_none(content.get(f"{zone}/max_energy_range_uj"))
+    if not range_uj or range_uj <= 0:
         raise NoSensor(f"{zone}/max_energy_range_uj cannot be read, so its wraps cannot be undone")
-    return float(text)
+    return range_uj

@@ -14,11 +14,14 @@ import numpy as np
 from edgeprune.errors import DeviceError, NoSensor
 from edgeprune.meters.base import METERS, FileMeter, Plan
 from edgeprune.power_trace import Series
+from edgeprune.untrusted_text import device_says, one_line
 
 _COMMAND = "vcgencmd pmic_read_adc"
 _TIMEOUT_S = 10.0
 _POLL_S = 0.1
-_LINE = re.compile(r"(\S+)_([AV]) (?:current|volt)\(\d+\)=(-?[\d.]+)[AV]")
+_LINE = re.compile(
+    r"(\S{1,64})_([AV]) (?:current|volt)\(\d+\)=(-?[0-9]{1,9}(?:\.[0-9]{1,18})?)[AV]"
+)
 _RAILS = 12
 """Rails with voltage and current. Source: a Raspberry Pi 5's answer."""
 
@@ -32,14 +35,14 @@ class Rpi5Pmic(FileMeter):
         command = self.site.table.at or _COMMAND
         done = self.site.transport.run(["sh", "-c", command], _TIMEOUT_S)
         if done.code != 0:
-            words = (done.stderr or done.stdout).strip()[-200:]
-            raise NoSensor(f"{command} fails on the device: {words or done.code}; is this a Pi 5?")
+            said = device_says(done.stderr or done.stdout)
+            raise NoSensor(f"{command} fails on the device; {said}; is this a Pi 5?")
         rails = list(_rails(done.stdout))
         if not rails:
             raise DeviceError(f"{command} names no rail with voltage and current")
         notes = ["the Pi 5's PMIC covers its own rails, not USB, the 5 V header or its losses"]
         if len(rails) < _RAILS:
-            notes.append(f"{len(rails)} of {_RAILS} rails were told: {', '.join(rails)}")
+            notes.append(f"{len(rails)} of {_RAILS} rails were told: {one_line(', '.join(rails))}")
         return Plan(
             sensor=f"Pi 5 PMIC, {len(rails)} rails",
             files=(),

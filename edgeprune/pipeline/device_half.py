@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from edgeprune import verify
@@ -10,6 +11,7 @@ from edgeprune.agents import runtime
 from edgeprune.agents.interface import interface_of
 from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
+from edgeprune.errors import DeviceError
 from edgeprune.pipeline.host_half import Compressed
 from edgeprune.progress import Progress
 from edgeprune.run_artifacts import RunResult, Variant
@@ -101,4 +103,5 @@ def infer_once(
         finally:
             if not transport.shares_files:  # else it lies in the folder that goes
                 remove = 'rm -f "$1"; rmdir "${1%/*}"'
-                transport.run(["sh", "-c", remove, "sh", path], timeout_s=30.0)
+                with suppress(DeviceError):  # it would hide what went wrong
+                    transport.run(["sh", "-c", remove, "sh", path], timeout_s=30.0)

@@ -16,11 +16,16 @@ from pathlib import Path
 
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
 from edgeprune.transports.base import Completed, Transport
+from edgeprune.untrusted_text import device_says, one_line
 
+_KIB = "[0-9]{1,15}"
 _SLOWEST_BYTES_S = 2_000_000  # a slow card hashes and stores at least this much a second
 _HEX = "[0-9a-f]" * 16
 
 # One line each: no device is sent a newline. What a script needs comes as $1, $2, ...
+_FOLDER = re.compile(r"(/[^\x00-\x1f\x7f-\x9f]{0,4095})\n")
+"""What a device may call a folder. Source: Linux, PATH_MAX."""
+
 _PREPARE = (
     'LC_ALL=C; export LC_ALL; for tool in sha256sum head df mv mkdir wc; do command -v "$tool" '
     '>/dev/null || { echo "lacks $tool" >&2; exit 3; }; done; '
@@ -120,11 +125,12 @@ def _prepare(transport: Transport, timeout_s: float) -> str:
     target = relative if relative.startswith("/") else f"./{relative}"
     done = _script(transport, _PREPARE, [target], timeout_s)
     if done.code == 3 and "lacks" in done.stderr:
-        tool = done.stderr.rpartition("lacks")[2].strip()
-        raise DeviceError(f"{_name(transport)} lacks {tool}, which pushing needs: install it")
-    if done.code or not done.stdout.startswith("/"):
+        tool = one_line(done.stderr.rpartition("lacks")[2], 20)
+        raise DeviceError(f"{transport.where} lacks {tool}, which pushing needs: install it")
+    found = _FOLDER.match(done.stdout)
+    if done.code or found is None:
         raise _failed(transport, f"cannot make its folder {folder}", done)
-    return done.stdout.splitlines()[0]
+    return found[1]
 
 
 def _push_one(
@@ -138,8 +144,10 @@ def _push_one(
     there = _look(transport, final, size, executable, patience_s)
     if f"final {digest}" in there.stdout:
         return Pushed(final, digest, 0)
-    found = re.search(r"^part +(\d+)", there.stdout, re.MULTILINE)
+    found = re.search(r"^part +([0-9]{1,18})$", there.stdout, re.MULTILINE)
     offset = int(found[1]) if found else 0
+    if offset > size:  # no beginning of this file
+        offset = 0
     room = _make_room(transport, place, part, offset, patience_s)
     if offset and f"prefix {_sha256(file, offset)}" not in room.stdout:
         offset = 0
@@ -153,8 +161,8 @@ def _push_one(
     done = _script(transport, _FINISH, [part, final, digest, executable], 2 * patience_s)
     if done.code == 4:
         raise DeviceError(
-            f"{_name(transport)}: {file.name} {done.stderr.strip()}, not {digest}: removed there; "
-            "was it changed meanwhile, or is the device's storage failing?"
+            f"{transport.where}: {file.name}: {device_says(done.stderr)}, not {digest}: removed "
+            "there; was it changed meanwhile, or is the device's storage failing?"
         )
     if done.code:
         raise _failed(transport, f"cannot store {final}", done)
@@ -186,13 +194,14 @@ def _check_room(transport: Transport, place: str, report: str, needed: int) -> N
 
     Source: POSIX.1-2017, df, -P.
     """
-    columns = re.search(r"\s(\d+)\s+(\d+)\s+(-?\d+)\s+(?:\d+%|-)\s+/", report)
+    columns = re.search(rf"\s{_KIB}\s+{_KIB}\s+(-?{_KIB})\s+(?:[0-9]{{1,4}}%|-)\s+/", report)
     if columns is None:
-        raise DeviceError(f"{_name(transport)}: `df -Pk {place}` says nothing usable: {report!r}")
-    free = max(0, int(columns[3])) * 1024
+        said = device_says(report)
+        raise DeviceError(f"{transport.where}: `df -Pk {place}` says nothing usable; {said}")
+    free = max(0, int(columns[1])) * 1024
     if free < needed:
         raise DiskFull(
-            f"{_name(transport)}: {place} has {free:,} bytes free, and {needed:,} are needed: "
+            f"{transport.where}: {place} has {free:,} bytes free, and {needed:,} are needed: "
             "free some, or name another `folder` in bench.toml"
         )
 
@@ -204,15 +213,11 @@ def _script(
 
 
 def _failed(transport: Transport, what: str, done: Completed) -> DeviceError:
-    words = " ".join(done.stderr.split()) or f"exit status {done.code}"
+    words = device_says(done.stderr) if done.stderr.strip() else f"exit status {done.code}"
     return DeviceError(
-        f"{_name(transport)}: {what}: {words}; if that is no place to write, name another "
+        f"{transport.where}: {what}; {words}; if that is no place to write, name another "
         "`folder` in bench.toml"
     )
-
-
-def _name(transport: Transport) -> str:
-    return transport.device.name or transport.device.host or transport.board.name
 
 
 def _sha256(file: Path, size: int | None = None) -> str:

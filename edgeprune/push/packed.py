@@ -7,6 +7,7 @@ import posixpath
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from edgeprune.agents.session import start_agent
@@ -14,6 +15,7 @@ from edgeprune.container import pack
 from edgeprune.errors import DeviceError
 from edgeprune.push import Pushed, find, push
 from edgeprune.transports.base import Transport
+from edgeprune.untrusted_text import device_says
 
 _PAYS = 0.8  # a container that saves less is not worth the unpacking
 _SLOW_S = 5.0  # packing takes the host some 3 s a MB, so a link that is quicker is left alone
@@ -75,15 +77,19 @@ def _push_packed(
         [arrived] = push(transport, [container], timeout_s)
     made = transport.run(["mkdir", "-p", posixpath.dirname(target.path)], timeout_s)
     if made.code:
-        raise DeviceError(f"{target.path}: its folder cannot be made: {made.stderr.strip()}")
+        said = device_says(made.stderr)
+        raise DeviceError(f"{transport.where}: no folder for {target.path} can be made; {said}")
     try:
         with start_agent(transport, agent) as session:
             session.unpack(arrived.path, target.path, file.stat().st_size)
     finally:
         remove = 'rm -f "$1"; rmdir "${1%/*}"'
-        transport.run(["sh", "-c", remove, "sh", arrived.path], timeout_s)
+        with suppress(DeviceError):  # it would hide what went wrong, and costs some bytes there
+            transport.run(["sh", "-c", remove, "sh", arrived.path], timeout_s)
     if not find(transport, file, timeout_s)[1]:
-        raise DeviceError(f"{target.path}: unpacked to another content than was packed")
+        raise DeviceError(
+            f"{transport.where}: {target.path} was unpacked to another content than was packed"
+        )
     return Pushed(target.path, target.sha256, arrived.moved_bytes, len(packed))
 
 

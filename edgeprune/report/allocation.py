@@ -14,7 +14,8 @@ from rich.text import Text
 
 from edgeprune.artifacts import LayerShare
 from edgeprune.report.figures import NOT_MEASURED
-from edgeprune.report.terminal import printable, stdout
+from edgeprune.report.terminal import stdout
+from edgeprune.untrusted_text import printable
 from edgeprune.whole_file import write_whole
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from edgeprune.report.terminal import new_table, printable, stdout
+from edgeprune.report.terminal import new_table, stdout
+from edgeprune.untrusted_text import printable
 
 _MOST = 3
 """More layers of one group are only counted. Source: ours."""

@@ -10,7 +10,7 @@ from typing import Any
 from edgeprune.report.compare import Change, subject
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, energy_text, time_text
 from edgeprune.report.leaves import leaves
-from edgeprune.report.terminal import printable
+from edgeprune.untrusted_text import printable
 
 _NAMES = {
     "latency_us": "latency, median",

@@ -12,7 +12,7 @@ from rich.text import Text
 from edgeprune.explain import Forecast, Plan
 from edgeprune.recipe import Recipe
 from edgeprune.report.plan import millions, print_text
-from edgeprune.report.terminal import printable
+from edgeprune.untrusted_text import printable
 
 
 def print_forecast(stored: Plan, recipe: Recipe, after: Forecast | None, console: Console) -> None:

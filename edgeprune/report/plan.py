@@ -13,7 +13,7 @@ from rich.text import Text
 
 from edgeprune.explain import LayerPlan, Plan
 from edgeprune.names import common_folder, layer_name
-from edgeprune.report.terminal import printable
+from edgeprune.untrusted_text import printable
 
 MOST_CLUSTERS = 8
 """Clusters that are printed, the ones with most weights; ``--json`` has all of them."""

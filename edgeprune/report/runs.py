@@ -10,7 +10,8 @@ from rich.text import Text
 
 from edgeprune.report.figures import NOT_MEASURED, count_text, time_text
 from edgeprune.report.history import Run
-from edgeprune.report.terminal import new_table, printable, stdout
+from edgeprune.report.terminal import new_table, stdout
+from edgeprune.untrusted_text import printable
 
 
 def print_runs(runs: Sequence[Run], console: Console | None = None) -> None:

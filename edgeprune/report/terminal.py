@@ -17,6 +17,7 @@ from edgeprune.names import short_name
 from edgeprune.report.figures import Figure, bytes_text, figures, time_text
 from edgeprune.report.pinning import pinning_rows
 from edgeprune.report.verdict import remarks, verdict_line
+from edgeprune.untrusted_text import printable
 
 Result = Mapping[str, Any]
 
@@ -169,17 +170,6 @@ def stdout() -> Console:
     knows_width = sys.stdout.isatty() or "COLUMNS" in os.environ
     width = None if knows_width else WIDTH_OF_FILES
     return Console(highlight=False, markup=False, emoji=False, width=width)
-
-
-def printable(text: object) -> str:
-    """``text`` on one line, with control characters made visible.
-
-    Names come from model files and devices, and an escape sequence in one could rewrite the screen.
-
-    >>> printable("conv" + chr(27) + "[2J")
-    'conv?[2J'
-    """
-    return "".join(mark if mark.isprintable() else "?" for mark in str(text))
 
 
 def _heading(result: Result, console: Console) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from edgeprune.errors import DeviceError
 from edgeprune.transports.base import Transport
+from edgeprune.untrusted_text import device_says, one_line
 
 MOST_CORES = 16
 """Cores whose clocks are read; an agent samples up to 64 files. Source: PROTOCOL.md, Samples."""
@@ -15,6 +17,8 @@ MOST_CORES = 16
 MOST_ZONES = 16
 
 _LOOK_TIMEOUT_S = 20.0
+_HEAD_CHARACTERS = 200
+_COMMANDS = ("vcgencmd", "dumpsys")
 
 _LOOK = (
     "IFS=; for pattern; do for file in $pattern; do "
@@ -24,6 +28,7 @@ _LOOK = (
 )
 """Prints what can be read with its beginning, with ASCII's unit and record separators."""
 
+_GOVERNOR = re.compile(r"[A-Za-z0-9_]{1,31}")
 _THROTTLED = "vcgencmd get_throttled"
 _ANDROID = (
     "dumpsys thermalservice | grep -m1 'Thermal Status'; "
@@ -104,15 +109,22 @@ def find_sources(transport: Transport, cpus: Sequence[int], root: str = "") -> S
     patterns += [cpufreq % (cpus[0] if cpus else 0) + name for name in names]
     done = transport.run(["sh", "-c", _LOOK, "sh", *patterns], _LOOK_TIMEOUT_S)
     if done.code != 0:
-        raise DeviceError(f"the device's state cannot be listed: {done.stderr.strip()[-300:]}")
-    pairs = (record.split("\x1f", 1) for record in done.stdout.split("\x1e")[:-1])
-    found = {pair[0].strip(): pair[1].strip() for pair in pairs}
+        raise DeviceError(f"the device's state cannot be listed; {device_says(done.stderr)}")
+    pairs = (record.partition("\x1f") for record in done.stdout.split("\x1e")[:-1])
+    found = {path.strip(): one_line(text, _HEAD_CHARACTERS) for path, _, text in pairs}
+    for path in found:
+        if path not in _COMMANDS and not any(fnmatchcase(path, one) for one in patterns):
+            raise DeviceError(
+                f"the device was asked for files such as {patterns[0]}; {device_says(path)}"
+            )
     return _sources(found, cpus, f"{root}/proc")
 
 
 def _sources(found: dict[str, str], cpus: Sequence[int], proc: str) -> Sources:
     by_name = {path.rsplit("/", 1)[-1]: text for path, text in found.items()}
     governor = by_name.get("scaling_governor")
+    if governor is not None and not _GOVERNOR.fullmatch(governor):
+        raise DeviceError(f"a governor is one word; {device_says(governor)}")
     clocks = sorted(path for path in found if path.endswith("/scaling_cur_freq"))[:MOST_CORES]
     zones = [
         path

@@ -7,13 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from edgeprune.meters.base import Row
+from edgeprune.meters.base import Row, number_or_none
 from edgeprune.run.device_state import Sources
 
 TICKS_PER_S = 100
 """Of ``/proc/stat`` and ``/proc/PID/stat`` on every Linux of our boards. Source: proc(5), USER_HZ;
 the kernel's include/asm-generic/param.h."""
 
+TEMPERATURES_C = (-60.0, 250.0)
+FREQUENCIES_HZ = (1e6, 1e11)
+LOADS = (0.0, 1e6)
+SECONDS = (0.0, 1e10)
+"""What a device can be; a reading beyond is none. Source: ours; silicon ends at some 200 C."""
+
+_MAX_DIGITS = 18
 Number = TypeVar("Number", int, float)
 
 
@@ -74,32 +81,34 @@ def parse_reading(row: Row, sources: Sources) -> Reading:
         busy_s=busy_s,
         stolen_s=stolen_s,
         cores=cores,
-        load_1min=_field(loadavg, 0, float),
-        waited_s=_scaled(_field(schedstat, 1, float), 1e-9),
+        load_1min=_field(loadavg, 0, 1.0, LOADS),
+        waited_s=_field(schedstat, 1, 1e-9, SECONDS),
         own_s=_own_s(own or ""),
-        temperature_c=_scaled(_highest(zones), 1e-3),
-        frequency_hz=_scaled(_highest(clocks), 1e3),
-        limit_hz=_scaled(_field(limit, 0, float), 1e3),
+        temperature_c=_highest(zones, 1e-3, TEMPERATURES_C),
+        frequency_hz=_highest(clocks, 1e3, FREQUENCIES_HZ),
+        limit_hz=_field(limit, 0, 1e3, FREQUENCIES_HZ),
         throttle_bits=_throttle_bits(command),
-        thermal_status=_matched(command, r"Thermal Status:\s*(\d)", int),
-        battery_percent=_matched(command, r"\blevel:\s*(\d+)", float),
+        thermal_status=_matched(command, r"Thermal Status:\s*([0-6])\b", int),
+        battery_percent=_matched(command, r"\blevel:\s*(100|[0-9]{1,2})\b", float),
         on_mains=_on_mains(command),
     )
 
 
-def _field(text: str | None, place: int, kind: Callable[[str], Number]) -> Number | None:
-    try:
-        return kind((text or "").split()[place])
-    except (IndexError, ValueError):
+def _field(
+    text: str | None, place: int, factor: float, bounds: tuple[float, float]
+) -> float | None:
+    """A number of a text in its unit; None where there is none, or none that can be true."""
+    words = (text or "").split()
+    value = number_or_none(words[place]) if place < len(words) else None
+    if value is None or not bounds[0] <= value * factor <= bounds[1]:
         return None
+    return value * factor
 
 
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
-def _highest(texts: Sequence[str | None]) -> float | None:
-    values = [_field(text, 0, float) for text in texts]
+def _highest(
+    texts: Sequence[str | None], factor: float, bounds: tuple[float, float]
+) -> float | None:
+    values = [_field(text, 0, factor, bounds) for text in texts]
     return max((value for value in values if value is not None), default=None)
 
 
@@ -109,7 +118,7 @@ def _matched(text: str, pattern: str, kind: Callable[[str], Number]) -> Number |
 
 
 def _throttle_bits(command: str) -> int | None:
-    return _matched(command, r"throttled=(0x[0-9a-fA-F]+)", lambda text: int(text, 16))
+    return _matched(command, r"throttled=(0x[0-9a-fA-F]{1,8})\b", lambda text: int(text, 16))
 
 
 def _on_mains(command: str) -> bool | None:
@@ -127,10 +136,14 @@ def _own_s(stat: str) -> float | None:
     Source: proc(5), /proc/PID/stat.
     """
     fields = stat.rpartition(")")[2].split()
-    try:
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-    except (IndexError, ValueError):
+    ticks = fields[11:13]
+    if len(ticks) < 2 or not all(map(_is_count, ticks)):
         return None
+    return sum(map(int, ticks)) / TICKS_PER_S
+
+
+def _is_count(text: str) -> bool:
+    return len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit()
 
 
 def _cores(stat: str, cpus: Sequence[int]) -> tuple[float | None, float | None, int]:
@@ -144,9 +157,9 @@ def _cores(stat: str, cpus: Sequence[int]) -> tuple[float | None, float | None, 
     for line in stat.splitlines():
         name, *texts = line.split() or [""]
         number = name.removeprefix("cpu")
-        if not name.startswith("cpu") or not number.isdigit():
+        if not name.startswith("cpu") or not _is_count(number):
             continue
-        if (cpus and int(number) not in cpus) or len(texts) < 8 or not all(map(str.isdigit, texts)):
+        if (cpus and int(number) not in cpus) or len(texts) < 8 or not all(map(_is_count, texts)):
             continue
         ticks = [int(text) for text in texts]
         busy += ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from edgeprune.errors import DeviceError, DeviceTimeout
-from edgeprune.ssh.login import BROKEN, disconnect
+from edgeprune.ssh.login import BROKEN, disconnect, reason
 
 
 class Watch:
@@ -78,7 +78,7 @@ class Link:
                     raise self._late(what, timeout_s) from error
                 if isinstance(error, DeviceError):
                     raise
-                raise self.broken(str(error) or type(error).__name__) from error
+                raise self.broken(reason(error)) from error
         if watch.expired:  # paramiko drops what is sent on a closed connection, without a word
             raise self._late(what, timeout_s)
 

@@ -20,6 +20,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout
 from edgeprune.ssh.config import Hop
 from edgeprune.ssh.host_keys import HostKey, trusted_key
+from edgeprune.untrusted_text import one_line
 
 KEEPALIVE_S = 15
 BROKEN = (OSError, EOFError, paramiko.SSHException)
@@ -63,6 +64,11 @@ def connect(route: Sequence[Hop], check: Check, *, log_in_last: bool = True) -> 
     return opened
 
 
+def reason(error: BaseException) -> str:
+    """Why a connection failed, in one clean line; paramiko's errors may hold the host's words."""
+    return one_line(error) or type(error).__name__
+
+
 def disconnect(opened: Sequence[Any]) -> None:
     """Closes the hops, the device's first."""
     for transport in reversed(opened):
@@ -81,8 +87,8 @@ def _handshake(hop: Hop, before: Any | None) -> Any:
         transport.start_client(timeout=hop.connect_timeout_s)
     except BROKEN as error:
         stream.close()
-        words = str(error) or type(error).__name__
-        raise DeviceError(f"{hop.name} ({hop.address}): no ssh answers there: {words}") from error
+        why = reason(error)
+        raise DeviceError(f"{hop.name} ({hop.address}): no ssh answers there: {why}") from error
     except BaseException:
         stream.close()
         raise
@@ -111,9 +117,8 @@ def _stream(hop: Hop, before: Any | None) -> Any:
         ) from error
     except BROKEN as error:
         where = "" if before is None else " from the jump host"
-        raise DeviceError(f"{hop.name} ({hop.address}): cannot be reached{where}: {error}") from (
-            error
-        )
+        why = reason(error)
+        raise DeviceError(f"{hop.name} ({hop.address}): cannot be reached{where}: {why}") from error
 
 
 def _prefer(transport: Any, known: HostKey | None) -> None:
@@ -147,14 +152,15 @@ def _log_in(transport: Any, hop: Hop) -> None:
             except paramiko.AuthenticationException:
                 continue
             except BROKEN as error:
-                raise _refused(hop, tried, f"it hung up: {error}") from error
+                raise _refused(hop, tried, f"it hung up: {reason(error)}") from error
             break
     if hop.password_env is not None:
         _log_in_with_password(transport, hop)
         return
     if "publickey" in accepted:
         raise _refused(hop, tried, "it took none of them")
-    raise _refused(hop, tried, f"it wants {' or '.join(accepted)}, and edgeprune sends keys only")
+    wanted = one_line(" or ".join(accepted), 80)
+    raise _refused(hop, tried, f"it wants {wanted}, and edgeprune sends keys only")
 
 
 def _log_in_with_password(transport: Any, hop: Hop) -> None:
@@ -169,7 +175,8 @@ def _log_in_with_password(transport: Any, hop: Hop) -> None:
             raise DeviceError(f"{hop.name} ({hop.address}): wants more than a key and a password")
     except BROKEN as error:
         raise DeviceError(
-            f"{hop.name} ({hop.address}): refused the password in {hop.password_env}: {error}"
+            f"{hop.name} ({hop.address}): refused the password in {hop.password_env}: "
+            f"{reason(error)}"
         ) from error
 
 

@@ -7,9 +7,11 @@ import threading
 import time
 
 from edgeprune.errors import DeviceError, DeviceTimeout
-from edgeprune.shell_line import STARTED, WORDS_BYTES, kill_line
+from edgeprune.pipes import OUTPUT_LIMIT_BYTES
+from edgeprune.shell_line import STARTED, WORDS_BYTES, ending, kill_line
 from edgeprune.ssh.link import Link
-from edgeprune.ssh.login import BROKEN
+from edgeprune.ssh.login import BROKEN, reason
+from edgeprune.untrusted_text import device_says
 
 CHUNK_BYTES = 1 << 18  # measured best of 32 KiB to 1 MiB; paramiko cuts it into packets
 _KILL_TIMEOUT_S = 5.0
@@ -45,7 +47,8 @@ class Program:
             part = self._receive(1 << 16, deadline_s)
             if not part or len(self._ahead) > _GREETING_BYTES:
                 words = self._ahead.decode(errors="replace").strip() or self._last_words()
-                raise DeviceError(f"{link.where}: its login shell starts no program: {words}")
+                said = device_says(words)
+                raise DeviceError(f"{link.where}: its login shell starts no program; {said}")
             self._ahead += part
         self._shell = int(mark[1])
         del self._ahead[: mark.end()]
@@ -121,9 +124,12 @@ class Program:
                 self._session.shutdown_write()
             while part := self._receive(1 << 20, deadline_s):
                 self._ahead += part
+                if len(self._ahead) > OUTPUT_LIMIT_BYTES:
+                    limit = f"{OUTPUT_LIMIT_BYTES >> 20} MiB"
+                    raise DeviceError(f"{self._link.where}: a command printed more than {limit}")
             if not self._session.status_event.wait(max(0.0, deadline_s - time.monotonic())):
                 raise DeviceTimeout(f"{self._link.where}: closed its output, but did not end")
-        except DeviceTimeout:
+        except DeviceError:
             self.kill()
             raise
         if self._session.exit_status < 0:
@@ -168,12 +174,11 @@ class Program:
         try:
             return bytes(self._session.recv(min(size, 1 << 20)))
         except TimeoutError as error:
-            words = self._last_words()[-300:]
-            raise DeviceTimeout(
-                f"{self._link.where}: sent nothing in time" + (f": {words}" if words else "")
-            ) from error
+            words = self._last_words()
+            said = f"; {device_says(words)}" if words else ""
+            raise DeviceTimeout(f"{self._link.where}: sent nothing in time{said}") from error
         except BROKEN as error:
-            raise self._link.broken(str(error) or type(error).__name__) from error
+            raise self._link.broken(reason(error)) from error
 
     def _pump_stderr(self) -> None:
         """Runs in a thread of its own; ends with the channel."""
@@ -193,6 +198,5 @@ class Program:
         code = int(self._session.exit_status)
         if code < 0:
             return self._link.broken("the device closed it")
-        words = self._last_words()[-1000:] or "it printed nothing on standard error"
-        how = f"was ended by signal {code - 128}" if code > 128 else f"ended with status {code}"
-        return DeviceError(f"{self._link.where}: the program {how}: {words}")
+        self._last_words()  # complete once it has ended
+        return DeviceError(f"{self._link.where}: {ending(code, self._words)}")

@@ -11,6 +11,7 @@ from edgeprune.adb.program import CHUNK_BYTES, Program
 from edgeprune.adb.server import Server
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
 from edgeprune.transports.base import TRANSPORTS, Channel, Completed, ProgramChannel, Transport
+from edgeprune.untrusted_text import device_says
 
 _START_TIMEOUT_S = 10.0
 _APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
@@ -67,7 +68,8 @@ class Adb(Transport):
                     program.send(chunk, timeout_s)
                 code, _, words = program.finish(timeout_s)
                 if code:
-                    raise DeviceError(f"{link.where}: {target} cannot be written: {words.strip()}")
+                    said = device_says(words)
+                    raise DeviceError(f"{link.where}: {target} cannot be written; {said}")
             except DeviceError as error:
                 if re.search("No space left|quota exceeded", str(error), re.IGNORECASE):
                     hint = "free some, or name another `folder` in bench.toml"

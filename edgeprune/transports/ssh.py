@@ -15,6 +15,7 @@ from edgeprune.ssh.link import Link
 from edgeprune.ssh.login import connect
 from edgeprune.ssh.program import CHUNK_BYTES, Program
 from edgeprune.transports.base import TRANSPORTS, Channel, Completed, ProgramChannel, Transport
+from edgeprune.untrusted_text import device_says
 
 _START_TIMEOUT_S = 10.0
 _APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
@@ -64,7 +65,8 @@ class Ssh(Transport):
                         watch.beat()
                 code, _, words = program.finish(timeout_s)
                 if code:
-                    raise DeviceError(f"{link.where}: {target} cannot be written: {words.strip()}")
+                    said = device_says(words)
+                    raise DeviceError(f"{link.where}: {target} cannot be written; {said}")
             except DeviceError as error:
                 if re.search("No space left|quota exceeded", str(error), re.IGNORECASE):
                     hint = "free some, or name another `folder` in bench.toml"

@@ -63,7 +63,7 @@ def test_a_rail_that_goes_missing_is_a_gap_and_not_less_energy(tmp_path, vcgencm
 
 
 def test_another_board_is_told(tmp_path, vcgencmd):
-    with pytest.raises(NoSensor, match=r"vcgencmd pmic_read_adc fails on the device: .*a Pi 5"):
+    with pytest.raises(NoSensor, match=r"vcgencmd pmic_read_adc fails on the device; .*a Pi 5"):
         traced(tmp_path, vcgencmd('error=1 error_msg="Command not registered"', 1))
 
 

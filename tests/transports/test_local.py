@@ -55,7 +55,7 @@ def test_an_agent_that_ended_is_a_device_error_with_its_last_words(local, tmp_pa
     with start_agent(
         local, "/bin/sh", loader=["/bin/sh", "-c", "echo no power >&2; exit 4"]
     ) as agent:
-        with pytest.raises(DeviceError, match="ended with status 4: no power"):
+        with pytest.raises(DeviceError, match=r'ended with status 4; the device says: "no power"'):
             agent.hello()
 
 
@@ -68,10 +68,13 @@ def test_a_login_shells_greeting_is_skipped(local):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ({"id": 1, "ok": True, "protocol": 1, "os": "x"}, "hello: the agent's answer is malformed"),
+        (
+            {"id": 1, "ok": True, "protocol": 1, "os": "x"},
+            "wrong: agent_version is nothing",
+        ),
         ({"id": 1, "ok": True, "protocol": 2}, "speaks protocol 2, not 1"),
-        ({"id": 9, "ok": True}, "answered request 9, not 1"),
-        ({"id": 1}, "refused without reason"),
+        ({"id": 9, "ok": True}, "wrong: id is 9, expected 1"),
+        ({"id": 1}, "wrong: error is nothing, expected a text"),
     ],
 )
 def test_a_program_that_answers_nonsense_is_a_device_error(local, answer, words):

@@ -153,9 +153,9 @@ def test_a_program_that_takes_no_input_is_killed_in_time_and_the_connection_live
 def test_last_words_are_told_when_a_program_ends_early(lab):
     with lab.ssh() as ssh:
         channel = ssh.start(["sh", "-c", "echo no such model >&2; exit 4"], {})
-        with pytest.raises(DeviceError, match="status 4: no such model"):
+        with pytest.raises(DeviceError, match=r'status 4; the device says: "no such model"'):
             channel.read(10, 5)
-        with pytest.raises(DeviceError, match="status 4: no such model"):
+        with pytest.raises(DeviceError, match=r'status 4; the device says: "no such model"'):
             channel.write(b"x", 5)
         channel = ssh.start(["sh", "-c", "sleep 0.1; kill -9 $$"], {})
         with pytest.raises(DeviceError, match="signal 9"):

@@ -24,8 +24,8 @@ from edgeprune.report.page.layers import has_cost, kernel_strips, layer_rows
 from edgeprune.report.page.pareto import pareto
 from edgeprune.report.pinning import pinning_rows
 from edgeprune.report.sessions import session_table
-from edgeprune.report.terminal import printable
 from edgeprune.report.verdict import remarks
+from edgeprune.untrusted_text import printable
 from edgeprune.whole_file import shown, write_whole
 
 FILE_NAME = "report.html"

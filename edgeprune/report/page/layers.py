@@ -12,7 +12,7 @@ from markupsafe import Markup
 from edgeprune.names import common_folder, layer_name
 from edgeprune.report.figures import time_text
 from edgeprune.report.page.svg import WIDTH, Scale, axis_below, box, picture, text, unit_of
-from edgeprune.report.terminal import printable
+from edgeprune.untrusted_text import printable
 
 _LEFT, _RIGHT = 8.0, WIDTH - 16.0
 

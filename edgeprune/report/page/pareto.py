@@ -22,7 +22,7 @@ from edgeprune.report.page.svg import (
     text,
     unit_of,
 )
-from edgeprune.report.terminal import printable
+from edgeprune.untrusted_text import printable
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, WIDTH - 16.0, 30.0, 250.0
 _MOST_LABELS = 10
