@@ -67,8 +67,8 @@ def _check_discharging(status: str) -> None:
     if status != "Discharging":
         raise DeviceError(
             f"the battery is {one_line(status, 20).lower() or 'silent'}: unplug the charger, or "
-            "switch off the supply of the USB cable, since current that charges is not current that "
-            "is used"
+            "switch off the supply of the USB cable, since current that charges is not current "
+            "that is used"
         )
 
 
