@@ -15,9 +15,10 @@ import pytest
 
 from edgeprune import auto, cli, graph, verify
 from edgeprune.board import load_board, resolved_cpu
+from edgeprune.cli.options import recipe_of
 from edgeprune.errors import VerifyError
 from edgeprune.macs import size
-from edgeprune.pipeline import Request, accuracy_limit, compress, deploy
+from edgeprune.pipeline import Request, accuracy_limit, compress, deploy, device_half
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.progress import Progress
 from edgeprune.recipe import load_recipe
@@ -86,11 +87,13 @@ def test_wrong_outputs_on_the_board_end_in_exit_code_1_with_nothing_written(fold
 
 
 def test_parity_that_fails_names_variant_and_difference(folder, monkeypatch):
-    def off_by_some(tflite, samples, **rest):
-        return [[o + np.float32(0.01) for o in row] for row in expected(tflite, samples, **rest)]
+    def off_by_some(*asked):
+        host = expected(*asked)
+        outputs = [[o + np.float32(0.01) for o in row] for row in host.outputs]
+        return dataclasses.replace(host, outputs=outputs)
 
-    expected = verify.reference_outputs
-    monkeypatch.setattr(verify, "reference_outputs", off_by_some)
+    expected = device_half.host_outputs_with_rounding
+    monkeypatch.setattr(device_half, "host_outputs_with_rounding", off_by_some)
     with pytest.raises(VerifyError, match=r"dense: outputs on local.* differ .* by 0\.01"):
         deploy(request(folder, "local"), Progress())
 
@@ -194,7 +197,6 @@ def test_a_file_that_is_run_to_find_a_fault_is_gone_from_the_device_afterwards(o
     from edgeprune.agents import build, runtime
     from edgeprune.bench import choose_device, load_bench
     from edgeprune.board import load_board
-    from edgeprune.pipeline import device_half
     from edgeprune.push import push
     from edgeprune.transports.base import TRANSPORTS
 
@@ -384,10 +386,8 @@ def test_a_recipe_that_names_channels_alone_prunes_nothing_else(folder, capsys):
     assert "channels were removed at once, without training data" in text
 
 
-@pytest.mark.parametrize("recipe", [[], ["--recipe", "mine.toml"]])
-def test_the_pattern_channel_removes_channels_from_a_flag_or_a_recipe(
-    recipe, folder, capsys, monkeypatch
-):
+@pytest.mark.parametrize("named", [("auto", "channel"), ("mine.toml", None)])
+def test_the_pattern_channel_removes_channels_from_a_flag_or_a_recipe(named, folder, monkeypatch):
     seen, choose = [], auto.choose
 
     def noted(recipe, cpu, dense, **rest):
@@ -397,13 +397,12 @@ def test_the_pattern_channel_removes_channels_from_a_flag_or_a_recipe(
     monkeypatch.setattr(auto, "choose", noted)
     keras_nets.save(keras_nets.build("keras", "functional"), folder / "net.keras")
     (folder / "mine.toml").write_text('[prune]\npattern = "channel"\n')
-    argv = ["compress", "net.keras", "-o", "out.tflite", "--json", *recipe]
-    with pytest.raises(SystemExit) as done:
-        cli.main([*argv, *([] if recipe else ["--pattern", "channel"])])
-    assert done.value.code == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [one["channels_after"] for one in found["channels"]] == [4]  # half, where nothing says
-    dense, compressed = (one["size"] for one in found["effects"])
-    assert [compressed["parameters"]] == seen != [dense["parameters"]], "auto sees what is left"
-    in_force = found["recipe"]
-    assert in_force["channels"]["pruning_ratio"] == 0.5 and in_force["prune"]["sparsity"] == 0
+    name, pattern = named
+    asked = Request(folder / "net.keras", "rpi4", recipe_of(name, None, pattern, None))
+    with Progress() as progress:
+        done = compress(asked, resolved_cpu(load_board("rpi4").cpu), progress)
+    assert [one.channels_after for one in done.pruned.groups] == [4]  # half, where nothing says
+    dense, compressed = (size(network).parameters for network in (done.dense, done.lean))
+    assert [compressed] == seen != [dense], "auto sees what is left"
+    in_force = done.recipe
+    assert in_force.channels.pruning_ratio == 0.5 and in_force.prune.sparsity == 0

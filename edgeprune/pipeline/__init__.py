@@ -23,9 +23,9 @@ from edgeprune.container import pack
 from edgeprune.effect import Effect, effect
 from edgeprune.errors import ConfigError, VerifyError
 from edgeprune.interrupts import uninterrupted
-from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.device_half import comparison_of, measure
-from edgeprune.pipeline.host_half import Compressed, Request, check_file, compress
+from edgeprune.pipeline.host_half import Compressed, Request, compress
+from edgeprune.pipeline.jobs import check_file, compress_in_child, host_outputs, read_in_child
 from edgeprune.pipeline.preflight import check_given
 from edgeprune.progress import Progress
 from edgeprune.run_artifacts import Measured, Parity, RunResult, Variant
@@ -96,7 +96,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device) as way:
             check_meters(energy, way)
             agent, library = needed_programs(way)
-        done = compress_within_limit(request, resolved_cpu(board.cpu), progress)
+        done = compress_in_child(request, resolved_cpu(board.cpu), progress)
         variants = _write_variants(done, folder)
         with TRANSPORTS.get(board.transport.use)(board, device) as transport:
             found, wrong = measure(transport, agent, library, done, variants, progress, energy)
@@ -259,7 +259,7 @@ def _compressed(
     """What ``compress`` did, and the file's content."""
     board = load_board(request.board)
     cpu = resolved_cpu(board.cpu)
-    done = compress_within_limit(request, cpu, progress)
+    done = compress_in_child(request, cpu, progress)
     tflite, parity, remark = done.sparsified.tflite, None, "outputs were not compared: --no-verify"
     if compare:
         with progress.stage("verify"):
@@ -267,7 +267,9 @@ def _compressed(
             def comparison() -> verify.Comparison:
                 return comparison_of(target.name, tflite, done.quantized_dense, done)
 
-            parity, remark = verify.verify_off_board(comparison, tflite, board, progress.say)
+            parity, remark = verify.verify_off_board(
+                comparison, tflite, board, progress.say, host_outputs
+            )
     effects = _effects(done, cpu)
     content = pack(tflite) if target.suffix == ".epz" else tflite
     return Written(done, parity, remark, effects, len(content)), content
@@ -295,11 +297,7 @@ def float_tflite(path: Path, allow_code: bool, input_shape: tuple[int, ...] | No
     Raises:
         ModelError: It cannot be loaded or converted.
     """
-    from edgeprune.convert import convert
-    from edgeprune.load import load
-
-    loaded = load(path, allow_code=allow_code)
-    return convert(dataclasses.replace(loaded, input_shape=input_shape))
+    return read_in_child(path, allow_code, input_shape)
 
 
 def _write_variants(done: Compressed, folder: OutputFolder) -> list[Variant]:

@@ -13,6 +13,7 @@ from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
 from edgeprune.errors import DeviceError
 from edgeprune.pipeline.host_half import Compressed
+from edgeprune.pipeline.jobs import host_outputs, host_outputs_with_rounding
 from edgeprune.progress import Progress
 from edgeprune.run_artifacts import RunResult, Variant
 from edgeprune.transports.base import Transport
@@ -74,7 +75,7 @@ def measure(
         return infer_once(transport, pushed.agent, pushed.runtime, tflite, inputs)
 
     with progress.stage("verify"):
-        return verify.with_parity(found, list(wanted.values()), outputs, infer)
+        return verify.with_parity(found, list(wanted.values()), outputs, infer, host_outputs)
 
 
 def comparison_of(
@@ -82,9 +83,8 @@ def comparison_of(
 ) -> verify.Comparison:
     """What a variant's outputs must be; ``xnnpack``: whether the board runs XNNPACK."""
     samples = verify.sample_inputs(reference, done.test_inputs, done.recipe.verify.samples)
-    expected = verify.reference_outputs(reference, samples, xnnpack=xnnpack)
-    rounding = verify.rounding_of(reference, samples, xnnpack=xnnpack)
-    return verify.Comparison(name, tflite, reference, samples, expected, rounding, xnnpack)
+    host = host_outputs_with_rounding(reference, samples, xnnpack)
+    return verify.Comparison(name, tflite, reference, samples, host.outputs, host.rounding, xnnpack)
 
 
 def infer_once(

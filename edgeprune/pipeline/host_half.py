@@ -295,27 +295,6 @@ def _asked(progress: Progress, name: str, is_asked: bool) -> AbstractContextMana
     return progress.stage(name) if is_asked else nullcontext()
 
 
-def check_file(request: Request) -> None:
-    """Refuses a ``.tflite`` file that the board cannot run, before anybody asks the board.
-
-    Other models are converted first, which takes time: :func:`compress` checks them, before it
-    trains.
-
-    Raises:
-        ModelError: The model is damaged, or the board's runtime cannot run it.
-    """
-    from edgeprune.convert import convert
-    from edgeprune.explain.runnable import check_runnable
-    from edgeprune.load import load
-    from edgeprune.load.sniff import Kind, sniff
-
-    if sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
-        loaded = load(request.model, allow_code=request.allow_code)
-        board = load_board(request.board)
-        tflite = convert(dataclasses.replace(loaded, input_shape=request.input_shape))
-        check_runnable(tflite, board.runtime, board.name)
-
-
 def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Dataset | None]:
     """The model, the model as float TFLite, and the data."""
     from edgeprune.convert import convert

@@ -101,7 +101,12 @@ def folder_for(
     for array in data:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return paths.data_folder() / "training" / digest.hexdigest()[:32]
+    return checkpoint_folder() / digest.hexdigest()[:32]
+
+
+def checkpoint_folder() -> Path:
+    """Where all trainings keep theirs."""
+    return paths.data_folder() / "training"
 
 
 def remove(folder: Path | None) -> None:

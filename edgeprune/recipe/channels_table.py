@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from edgeprune.recipe.faults import not_a_share, not_among, not_positive, too_small
 from edgeprune.recipe.prune_table import CHANNEL, PruneTable
@@ -54,7 +52,7 @@ class ChannelsTable:
 
     pruning_ratio: float = 0.0
     macs: float = 1.0
-    criterion: str | Callable[[Any], Any] = "l2"
+    criterion: str = "l2"
     scope: str = ""
     round_to: int = 1
     ignored: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from edgeprune import graph
 from edgeprune.artifacts import Array, Samples
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import quiet
+from edgeprune.sandbox import watch
 from edgeprune.verify.parity import real_values
 
 _BUILT_IN_THREADS = 1
@@ -19,8 +20,14 @@ the kernel is as large as the map, as 2x2 on 2x2. Source: ours, ``tests/verify/t
 """
 
 
+INFERENCE_S = 600.0
+"""Longest that one inference may take in a child; a loop without an end takes longer."""
+
+
 class HostModel:
-    """A model in the host's own interpreter.
+    """A model in the host's own interpreter, and so in native code: only within walls.
+
+    Where the model is a stranger's, that is in a child of :mod:`edgeprune.sandbox`.
 
     Args:
         tflite: The file's bytes.
@@ -57,7 +64,8 @@ class HostModel:
         try:
             for index, value in zip(self._inputs, sample, strict=True):
                 self._interpreter.set_tensor(index, value)
-            self._interpreter.invoke()
+            with watch.within("one inference in LiteRT on the host", INFERENCE_S):
+                self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"LiteRT on the host failed: {_line(error)}") from error
         return [np.array(self._interpreter.get_tensor(index)) for index in self._outputs]

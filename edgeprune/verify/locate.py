@@ -17,13 +17,15 @@ from edgeprune import graph
 from edgeprune.artifacts import Array, Samples
 from edgeprune.errors import DeviceError, DeviceTimeout, ModelError
 from edgeprune.names import short_name
-from edgeprune.verify.host import reference_outputs
 from edgeprune.verify.parity import Comparison, is_right, limit_of, real_values
 from edgeprune.verify.probes import DIRECT, MEAN, can_be_read, computed_values, read_out
 from edgeprune.verify.search import Found, first_wrong
 
 Infer: TypeAlias = Callable[[bytes, Samples], Samples]
 """Runs a file on the board: its bytes and inputs to its outputs."""
+
+Host: TypeAlias = Callable[[bytes, Samples, bool], Samples]
+"""The host's trusted kernels: a file's bytes, inputs, and whether the board runs XNNPACK."""
 
 RUNS = 40
 """Most runs of the board in one search: two for each of 20 halvings, and so for any graph."""
@@ -39,18 +41,19 @@ LONGEST_S = 300.0
 """A search that takes longer stops with what it knows."""
 
 
-def locate(comparison: Comparison, found: Samples, infer: Infer) -> str:
+def locate(comparison: Comparison, found: Samples, infer: Infer, host: Host) -> str:
     """Says in one sentence which layer is the first to be wrong, as far as that can be told.
 
     Args:
         comparison: What was compared.
         found: The board's outputs, which differ from what was expected.
         infer: Runs a file on that board.
+        host: Runs a file on the host.
     """
     worst = _worst_sample(comparison, found)
     one = comparison.only(worst)
     try:
-        search = _Search(one, found[worst], infer)
+        search = _Search(one, found[worst], infer, host)
         return search.on_board() if search.host_is_right else search.on_host()
     except ModelError as error:
         return f"which layer is wrong could not be found out: {error}"
@@ -69,8 +72,8 @@ def _worst_sample(comparison: Comparison, found: Samples) -> int:
 class _Search:
     """One sample, one file, and what the host computes inside it."""
 
-    def __init__(self, one: Comparison, found: list[Array], infer: Infer) -> None:
-        self.one, self.found, self.infer = one, found, infer
+    def __init__(self, one: Comparison, found: list[Array], infer: Infer, host: Host) -> None:
+        self.one, self.found, self.infer, self.host = one, found, infer, host
         self.model = graph.read(one.file)
         self.outputs = graph.io_tensors(self.model)[1]
         self.inside, own = self._inside(one.file)
@@ -96,7 +99,7 @@ class _Search:
             if value not in outputs and can_be_read(model, value, DIRECT)
         ]
         samples, xnnpack = self.one.samples, self.one.xnnpack
-        row = reference_outputs(read_out(tflite, values), samples, xnnpack=xnnpack)[0]
+        row = self.host(read_out(tflite, values), samples, xnnpack)[0]
         return dict(zip([*outputs, *values], row, strict=True)), row[: len(outputs)]
 
     def on_board(self) -> str:

@@ -21,12 +21,17 @@ from edgeprune.errors import DeviceError
 from edgeprune.explain import has_sparse_kernels
 from edgeprune.run_artifacts import Parity
 from edgeprune.transports.base import TRANSPORTS, Transport
+from edgeprune.verify.locate import Host
 from edgeprune.verify.on_board import board_outputs, checked
 from edgeprune.verify.parity import Comparison
 
 
 def verify_off_board(
-    comparison: Callable[[], Comparison], tflite: bytes, board: Board, say: Callable[[str], None]
+    comparison: Callable[[], Comparison],
+    tflite: bytes,
+    board: Board,
+    say: Callable[[str], None],
+    host: Host,
 ) -> tuple[Parity | None, str]:
     """Compares a file's outputs on what may stand in for a board.
 
@@ -35,6 +40,7 @@ def verify_off_board(
         tflite: The file.
         board: The board that the file is for.
         say: Takes a line of progress.
+        host: Runs a file on the host.
 
     Returns:
         The parity and a remark on it that may be empty; or None and the reason in one line.
@@ -69,7 +75,7 @@ def verify_off_board(
         name = transport.board.name
         where = f"{name}, {library.label}"
         say(f"{len(wanted.samples)} inputs on {name}")
-        parity = checked(wanted, infer(wanted.file, wanted.samples), where, infer)
+        parity = checked(wanted, infer(wanted.file, wanted.samples), where, infer, host)
     return parity, wanted.weakness()
 
 

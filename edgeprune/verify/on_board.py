@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,7 +14,7 @@ from edgeprune.artifacts import Samples
 from edgeprune.errors import VerifyError
 from edgeprune.run_artifacts import Parity, RunResult
 from edgeprune.transports.base import Transport
-from edgeprune.verify.locate import Infer, locate
+from edgeprune.verify.locate import Host, Infer, locate
 from edgeprune.verify.parity import Comparison
 
 LOAD_S = 600.0
@@ -62,7 +62,7 @@ def board_outputs(
     return [parts[k % processes][k // processes] for k in range(len(samples))]
 
 
-def checked(comparison: Comparison, found: Samples, where: str, infer: Infer) -> Parity:
+def checked(comparison: Comparison, found: Samples, where: str, infer: Infer, host: Host) -> Parity:
     """The parity of outputs that are right.
 
     Args:
@@ -70,13 +70,14 @@ def checked(comparison: Comparison, found: Samples, where: str, infer: Infer) ->
         found: The board's outputs.
         where: What made them.
         infer: Runs another file on that board, to find the layer that is wrong.
+        host: Runs it on the host, likewise.
 
     Raises:
         VerifyError: They are wrong; the message names the layer where they first differ.
     """
     result = _compared(comparison, found, where)
     if not result.passed:
-        raise VerifyError(_difference(comparison, result, found, infer))
+        raise VerifyError(_difference(comparison, result, found, infer, host))
     return result
 
 
@@ -101,12 +102,14 @@ def _compared(comparison: Comparison, found: Samples, where: str) -> Parity:
     return comparison.parity(found, where)
 
 
-def _difference(comparison: Comparison, result: Parity, found: Samples, infer: Infer) -> str:
+def _difference(
+    comparison: Comparison, result: Parity, found: Samples, infer: Infer, host: Host
+) -> str:
     """What is wrong, with the layer where it begins."""
     return (
         f"{comparison.name}: outputs on {result.where} differ from the reference by "
         f"{result.max_abs_diff:.3g}, more than {result.limit:.3g}; "
-        f"{locate(comparison, found, infer)}; nothing was written"
+        f"{locate(comparison, found, infer, host)}; nothing was written"
     )
 
 
@@ -114,7 +117,8 @@ def with_parity(
     found: RunResult,
     comparisons: Sequence[Comparison],
     outputs: dict[str, Samples],
-    infer: Callable[[bytes, Samples], Samples],
+    infer: Infer,
+    host: Host,
 ) -> tuple[RunResult, str]:
     """Adds each variant's parity to what a device brought back.
 
@@ -123,6 +127,7 @@ def with_parity(
         comparisons: What each variant's outputs must be.
         outputs: The device's outputs by variant.
         infer: Runs another file on that device.
+        host: Runs a file on the host.
 
     Returns:
         The run, and what is wrong with a variant's outputs; empty if all are right.
@@ -139,7 +144,7 @@ def with_parity(
             reasons.append(f"{item.variant}: {weakness}")
         result = _compared(comparison, outputs[item.variant], where)
         if not (result.passed or wrong):
-            wrong = _difference(comparison, result, outputs[item.variant], infer)
+            wrong = _difference(comparison, result, outputs[item.variant], infer, host)
             if not np.isfinite(result.max_abs_diff):  # no result can hold that
                 raise VerifyError(wrong)
         measured.append(dataclasses.replace(item, parity=result))

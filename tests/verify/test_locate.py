@@ -12,6 +12,11 @@ from edgeprune.sparsify import stored_dense
 from edgeprune.verify.locate import RUNS
 
 
+def host(tflite, samples, xnnpack):
+    """In this process: the files here are our own."""
+    return verify.reference_outputs(tflite, samples, xnnpack=xnnpack)
+
+
 def comparison_of(tflite, count=3, reference=None):
     reference = reference or stored_dense(tflite)
     samples = verify.sample_inputs(reference, None, count)
@@ -22,7 +27,7 @@ def comparison_of(tflite, count=3, reference=None):
 def message(comparison, infer):
     found = infer(comparison.file, comparison.samples)
     with pytest.raises(VerifyError) as raised:
-        verify.checked(comparison, found, "here", infer)
+        verify.checked(comparison, found, "here", infer, host)
     return str(raised.value)
 
 
@@ -168,7 +173,7 @@ def test_a_reference_that_is_no_number_is_the_models_fault():
     comparison = comparison_of(tflite)
     comparison.expected[1][0][0, 0] = np.nan
     with pytest.raises(VerifyError, match=r"no numbers \(NaN or infinity\)"):
-        verify.checked(comparison, comparison.expected, "here", verify.reference_outputs)
+        verify.checked(comparison, comparison.expected, "here", verify.reference_outputs, host)
 
 
 def test_a_wrong_output_that_no_layer_computes_is_said_to_be_none():

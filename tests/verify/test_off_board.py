@@ -50,13 +50,13 @@ def test_this_machine_stands_in_where_it_has_the_same_kernels(ours, theirs, stan
     assert [found.name for found in stand_ins(board)] == (["local"] if stands_in else [])
 
 
-def never():
+def never(*_):
     raise AssertionError("nothing should be computed")
 
 
 def test_a_dense_file_is_not_compared_and_that_is_said():
     assert not has_sparse_constants(nets.eligible())
-    found = verify.verify_off_board(never, nets.eligible(), load_board("rpi4"), print)
+    found = verify.verify_off_board(never, nets.eligible(), load_board("rpi4"), print, never)
     assert found[0] is None and "no weight is stored sparse" in found[1]
 
 
@@ -73,7 +73,7 @@ def other_host(monkeypatch):
 def test_a_board_without_a_stand_in_is_not_compared_and_how_to_is_said(other_host):
     assert has_sparse_constants(sparse())
     board = like(load_board("rpi5"), core="cortex-a1")
-    parity, remark = verify.verify_off_board(never, sparse(), board, print)
+    parity, remark = verify.verify_off_board(never, sparse(), board, print, never)
     assert parity is None
     assert "no emulated board has a cortex-a1 core" in remark
     assert "edgeprune run FILE --board rpi5" in remark and "\n" not in remark
@@ -81,7 +81,7 @@ def test_a_board_without_a_stand_in_is_not_compared_and_how_to_is_said(other_hos
 
 def test_without_qemu_it_is_said_how_to_install_it(other_host, monkeypatch):
     monkeypatch.setattr("edgeprune.transports.qemu.shutil.which", lambda name: None)
-    parity, remark = verify.verify_off_board(never, sparse(), load_board("rpi4"), print)
+    parity, remark = verify.verify_off_board(never, sparse(), load_board("rpi4"), print, never)
     assert parity is None
     assert "not compared" in remark and "apt-get install qemu-user" in remark
 
@@ -97,7 +97,7 @@ def comparison_of(tflite, count):
 def test_a_sparse_file_is_compared_on_the_twin(board):
     lines = []
     parity, remark = verify.verify_off_board(
-        lambda: comparison_of(sparse(), 5), sparse(), load_board(board), lines.append
+        lambda: comparison_of(sparse(), 5), sparse(), load_board(board), lines.append, never
     )
     assert parity.passed and parity.samples == 5
     assert parity.where.startswith(f"{board}-emulated, LiteRT 2.3.0 (sha256 ")
@@ -110,7 +110,7 @@ def test_a_file_that_the_twin_cannot_load_is_an_error_and_not_a_remark(tmp_path)
     x = net.op("FULLY_CONNECTED", [net.input(1, 4)] * 2 + [-1], (1, 4), version=99)
     broken = dataclasses.replace(comparison_of(sparse(), 1), file=net.build(x))
     with pytest.raises(DeviceError, match="load"):
-        verify.verify_off_board(lambda: broken, sparse(), load_board("rpi4"), print)
+        verify.verify_off_board(lambda: broken, sparse(), load_board("rpi4"), print, never)
 
 
 @pytest.mark.device

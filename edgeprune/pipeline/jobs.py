@@ -1,0 +1,204 @@
+"""What the pipeline has done in a child process: everything that puts a model into a framework.
+
+Each job is a function of one request, which crosses to the child, as its answer crosses back: see
+:mod:`edgeprune.sandbox`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeprune import verify
+from edgeprune.artifacts import Samples
+from edgeprune.board import Cpu, load_board
+from edgeprune.explain.runnable import check_runnable
+from edgeprune.load.sniff import Kind, sniff
+from edgeprune.pipeline.accuracy_limit import compress_within_limit
+from edgeprune.pipeline.host_half import Compressed, Request
+from edgeprune.progress import Progress
+from edgeprune.prune.checkpoint import checkpoint_folder
+from edgeprune.sandbox.parent import ANSWER_BYTES, confined
+
+_FILES_IN_ANSWER = 64
+"""Largest answer, in sizes of the model: it holds eight files of it, and weights may have been
+stored in 2 bytes each, or packed, before."""
+
+_HOST_S = 6 * 3600.0
+"""How long the host may take for the outputs of a model, a slow one of 2 GB included."""
+
+
+@dataclass(frozen=True)
+class CompressJob:
+    """The whole host half, for all recipes that are tried.
+
+    Attributes:
+        request: What the user asked for.
+        cpu: The board's cores.
+    """
+
+    request: Request
+    cpu: Cpu
+
+    @property
+    def runs_users_code(self) -> bool:
+        """Whether the data are a function of the user's."""
+        data = self.request.data or ""
+        return bool(re.fullmatch(r"[\w.]+:\w+", data)) and not Path(data).exists()
+
+
+def compress_model(request: CompressJob, progress: Progress) -> Compressed:
+    """From the user's file to a ``.tflite`` file, within the limit of accuracy."""
+    return compress_within_limit(request.request, request.cpu, progress)
+
+
+@dataclass(frozen=True)
+class ReadJob:
+    """A model to read.
+
+    Attributes:
+        path: The model.
+        allow_code: Load files that carry code.
+        input_shape: As in :class:`Request`.
+    """
+
+    path: Path
+    allow_code: bool
+    input_shape: tuple[int, ...] | None
+
+
+def read_as_tflite(request: ReadJob, progress: Progress) -> bytes:
+    """A model as TFLite: a ``.tflite`` file as it is, another one converted."""
+    from edgeprune.convert import convert
+    from edgeprune.load import load
+
+    loaded = load(request.path, allow_code=request.allow_code)
+    return convert(dataclasses.replace(loaded, input_shape=request.input_shape))
+
+
+@dataclass(frozen=True)
+class HostJob:
+    """Inferences in the host's LiteRT.
+
+    Attributes:
+        tflite: The model.
+        samples: Inputs.
+        xnnpack: Whether the board runs XNNPACK.
+        with_rounding: Whether to find out as well how far right kernels differ.
+    """
+
+    tflite: bytes
+    samples: Samples
+    xnnpack: bool
+    with_rounding: bool
+
+
+@dataclass(frozen=True)
+class HostOutputs:
+    """What came of it.
+
+    Attributes:
+        outputs: As :func:`edgeprune.verify.reference_outputs` gives them.
+        rounding: As :func:`edgeprune.verify.rounding_of` does, or empty.
+    """
+
+    outputs: Samples
+    rounding: list[float]
+
+
+def run_on_host(request: HostJob, progress: Progress) -> HostOutputs:
+    """Outputs of the host's trusted kernels; TensorFlow is not needed for that."""
+    tflite, samples, xnnpack = request.tflite, request.samples, request.xnnpack
+    outputs = verify.reference_outputs(tflite, samples, xnnpack=xnnpack)
+    rounding = verify.rounding_of(tflite, samples, xnnpack=xnnpack) if request.with_rounding else []
+    return HostOutputs(outputs, rounding)
+
+
+def compress_in_child(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
+    """:func:`compress_model`, in a child that may also write the checkpoints of trainings.
+
+    Raises:
+        EdgepruneError: As :func:`compress_within_limit`.
+        ModelError: The child crashed, hung, or ran out of memory.
+    """
+    return confined(
+        compress_model,
+        CompressJob(request, cpu),
+        progress,
+        writable=_checkpoints(request),
+        answer_bytes=_answer_bytes(request.model),
+    )
+
+
+def _checkpoints(request: Request) -> Sequence[Path]:
+    """The folder of trainings' checkpoints, where something may be trained."""
+    if request.data is None or sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
+        return ()
+    folder = checkpoint_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # then a training that is interrupted begins anew
+        return ()
+    return (folder,)
+
+
+def read_in_child(path: Path, allow_code: bool, input_shape: tuple[int, ...] | None) -> bytes:
+    """:func:`read_as_tflite`, in a child.
+
+    Raises:
+        ModelError: It cannot be loaded or converted; or the child crashed, hung, or ran out of
+            memory.
+    """
+    job = ReadJob(path, allow_code, input_shape)
+    return confined(read_as_tflite, job, answer_bytes=_answer_bytes(path), timeout_s=_HOST_S)
+
+
+def check_file(request: Request) -> None:
+    """Refuses a ``.tflite`` file that the board cannot run, before anybody asks the board.
+
+    Other models are converted first, which takes time: :func:`compress_model` checks them, before
+    it trains.
+
+    Raises:
+        ModelError: The model is damaged, or the board's runtime cannot run it.
+    """
+    if sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
+        tflite = read_in_child(request.model, request.allow_code, request.input_shape)
+        board = load_board(request.board)
+        check_runnable(tflite, board.runtime, board.name)
+
+
+def host_outputs(tflite: bytes, samples: Samples, xnnpack: bool) -> Samples:
+    """:func:`edgeprune.verify.reference_outputs`, in a child.
+
+    Raises:
+        ModelError: The host cannot run the model.
+    """
+    return _host(HostJob(tflite, samples, xnnpack, with_rounding=False)).outputs
+
+
+def host_outputs_with_rounding(tflite: bytes, samples: Samples, xnnpack: bool) -> HostOutputs:
+    """The same with :func:`edgeprune.verify.rounding_of`.
+
+    Raises:
+        ModelError: The host cannot run the model.
+    """
+    return _host(HostJob(tflite, samples, xnnpack, with_rounding=True))
+
+
+def _host(job: HostJob) -> HostOutputs:
+    limit = ANSWER_BYTES + _FILES_IN_ANSWER * len(job.tflite) * max(1, len(job.samples))
+    return confined(run_on_host, job, answer_bytes=limit, timeout_s=_HOST_S)
+
+
+def _answer_bytes(model: Path) -> int:
+    """Most that an answer about a model may hold."""
+    try:
+        files = [model] if model.is_file() else [p for p in model.rglob("*") if p.is_file()]
+        size = sum(file.stat().st_size for file in files)
+    except OSError:  # the child says what is wrong with it
+        size = 0
+    return ANSWER_BYTES + _FILES_IN_ANSWER * size

@@ -1,0 +1,239 @@
+"""Starts a child, hands it a job, shows its progress, and takes nothing from it unchecked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from edgeprune.errors import ModelError
+from edgeprune.progress import Progress
+from edgeprune.sandbox import jobs, limits
+from edgeprune.sandbox.child import SIGNALLED
+from edgeprune.sandbox.folder import environment, own_folder
+from edgeprune.sandbox.messages import (
+    ANSWER,
+    HEAD,
+    Closed,
+    Failed,
+    Fault,
+    decoded,
+    encoded,
+    error_of,
+)
+from edgeprune.sandbox.pipe import Pipe
+from edgeprune.sandbox.shown import Shown
+from edgeprune.sandbox.walls import Wall
+
+SWITCH = "EDGEPRUNE_SANDBOX"
+"""Set to ``off``, the child has no walls; it stays a child."""
+
+ANSWER_BYTES = 256 << 20
+"""Largest answer that is taken, where a job names no other limit. Source: ours."""
+
+SILENT_S = 1800.0
+"""A child that sends nothing for as long is ended; it says every 5 s that it lives. Source: ours,
+for libraries that hold Python's lock while they compute."""
+
+_END_S = 10.0
+_PROGRAM = Path(__file__).with_name("child.py")
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+class JobFault(RuntimeError):
+    """A fault of ours inside the child; its traceback is a note of it."""
+
+
+def is_on() -> bool:
+    """Whether children are walled in."""
+    return os.environ.get(SWITCH, "").lower() not in ("off", "0", "no")
+
+
+def confined(
+    job: Callable[[Request, Progress], Answer],
+    request: Request,
+    progress: Progress | None = None,
+    *,
+    writable: Sequence[Path] = (),
+    answer_bytes: int = ANSWER_BYTES,
+    timeout_s: float | None = None,
+) -> Answer:
+    """Does a job in a child process within walls, and waits for its answer.
+
+    The child ends with this process, and with any exception that is raised here meanwhile.
+
+    Args:
+        job: One of :data:`edgeprune.sandbox.jobs.JOBS`.
+        request: What it takes: plain values, paths, arrays and frozen dataclasses of them.
+        progress: Shows its stages and lines; None shows nothing.
+        writable: Folders, besides its own, in which it may write.
+        answer_bytes: Largest answer that is taken.
+        timeout_s: How long it may take at most; None sets a limit to single stages only.
+
+    Returns:
+        What it answers, of the type that the job declares.
+
+    Raises:
+        EdgepruneError: What the job raised.
+        ModelError: The child crashed, hung, ran out of memory, or answered something else.
+        JobFault: The job raised what nobody expected.
+    """
+    answer = _Run(progress, answer_bytes, timeout_s).result(job, request, writable)
+    try:
+        found: Answer = decoded(answer, jobs.types_of(job)[1])
+    except ValueError as error:
+        raise ModelError(f"the child that held the model answered nonsense: {error}") from error
+    return found
+
+
+class _Run:
+    """One child."""
+
+    def __init__(
+        self, progress: Progress | None, answer_bytes: int, timeout_s: float | None
+    ) -> None:
+        self._shown = Shown(progress)
+        self._answer_bytes = answer_bytes
+        self._timeout_s = timeout_s
+        self._memory_limit_bytes = limits.memory_bytes()
+
+    def result(self, job: jobs.Job, request: object, writable: Sequence[Path]) -> bytearray:
+        """The answer, not yet decoded."""
+        content = _frame(jobs.name_of(job).encode()), _frame(encoded(request))
+        with own_folder() as folder:
+            env = {**os.environ, **environment(folder)}
+            plan = self._plan([folder, *writable])
+            process = subprocess.Popen(
+                [sys.executable, "-P", str(_PROGRAM), json.dumps(plan)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=env,
+                bufsize=0,
+                start_new_session=True,
+            )
+            try:
+                with self._shown:
+                    return self._talk(Pipe(process), b"".join(content))
+            finally:
+                _end(process)
+
+    def _plan(self, writable: Sequence[Path]) -> dict[str, object]:
+        """What the child must know before it has closed its walls."""
+        return {
+            "parent": os.getpid(),
+            "import_from": [entry or os.getcwd() for entry in sys.path],
+            "walls": is_on(),
+            "writable": [str(path.resolve()) for path in writable],
+            "memory_limit_bytes": self._memory_limit_bytes,
+        }
+
+    def _talk(self, pipe: Pipe, request: bytes) -> bytearray:
+        """Sends the request and takes messages until there is the answer.
+
+        Raises:
+            EdgepruneError: As :func:`confined`.
+        """
+        started_s = time.monotonic()
+        pipe.send(request)
+        while True:
+            deadline_s = time.monotonic() + SILENT_S
+            if self._timeout_s is not None:
+                deadline_s = min(deadline_s, started_s + self._timeout_s)
+            deadline_s = min(deadline_s, self._shown.deadline_s)
+            try:
+                kind, content = pipe.frame(self._answer_bytes, deadline_s)
+            except TimeoutError as error:
+                waited_s = time.monotonic() - max(started_s, self._shown.since_s)
+                raise ModelError(
+                    f"{self._shown.doing} took longer than {waited_s:,.0f} s and was ended"
+                ) from error
+            except EOFError as error:
+                raise ModelError(self._death(pipe)) from error
+            except ValueError as error:
+                raise ModelError(f"the child that held the model sent nonsense: {error}") from error
+            if kind == ANSWER:
+                return content
+            self._hear(content)
+
+    def _hear(self, content: bytearray) -> None:
+        """One message.
+
+        Raises:
+            EdgepruneError: It says so, or is none.
+            JobFault: It says so.
+        """
+        try:
+            message = self._shown.read(content)
+            if isinstance(message, Failed):
+                raise error_of(message)
+        except ValueError as error:
+            raise ModelError(f"the child that held the model sent nonsense: {error}") from error
+        if isinstance(message, Fault):
+            fault = JobFault(self._shown.text(message.text))
+            fault.add_note(message.trace)
+            raise fault
+        if isinstance(message, Closed):
+            _warn_once(message.walls, self._shown)
+
+    def _death(self, pipe: Pipe) -> str:
+        """What became of a child that ended without an answer."""
+        code, doing = pipe.exit_code(_END_S), self._shown.doing
+        words = self._shown.text(pipe.last_words())
+        gigabytes = f"{self._memory_limit_bytes / 1e9:.1f} GB"
+        if code == SIGNALLED + signal.SIGKILL:
+            return (
+                f"{doing}: the model's framework was killed, most likely for lack of memory; the "
+                f"limit is {gigabytes}"
+            )
+        if any(word in words for word in ("bad_alloc", "annot allocate memory", "ut of memory")):
+            return f"{doing}: the model needs more memory than the limit of {gigabytes}"
+        how = f"exit code {code}"
+        if code is not None and code > SIGNALLED:
+            how = f"signal {_signal_name(code - SIGNALLED)}"
+        said = f"; its last words: {words[-200:]}" if words else ""
+        return f"{doing}: the model's framework crashed ({how}){said}"
+
+
+def _frame(content: bytes) -> bytes:
+    return HEAD.pack(b"R", len(content)) + content
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+_warned: list[bool] = []
+
+
+def _warn_once(walls: Sequence[Wall], shown: Shown) -> None:
+    """Says it where nothing holds here although it should."""
+    if is_on() and not any(wall.held_by for wall in walls[:3]) and not _warned:
+        _warned.append(True)
+        shown.warn(
+            "nothing on this system walls in what loads the model: open only files that you trust "
+            "(`edgeprune doctor` says why)"
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the child with everything that it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)  # its number is its own until it is waited for
+    except (ProcessLookupError, PermissionError):
+        pass
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+    process.wait(_END_S)

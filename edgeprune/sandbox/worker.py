@@ -1,0 +1,151 @@
+"""Inside the walls: reads the request, does the job, and sends the answer or the error."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import threading
+import traceback
+from collections.abc import Iterator
+
+from edgeprune.errors import EdgepruneError, ModelError
+from edgeprune.progress import Progress
+from edgeprune.sandbox import jobs, watch
+from edgeprune.sandbox.messages import (
+    ANSWER,
+    HEAD,
+    MESSAGE,
+    Alive,
+    Began,
+    Closed,
+    Ended,
+    Failed,
+    Fault,
+    Message,
+    Said,
+    decoded,
+    encoded,
+)
+from edgeprune.sandbox.walls import Wall
+
+_CHUNK_BYTES = 1 << 20
+_WALLED_OFF = frozenset(
+    {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH}
+)
+HINT = (
+    "it ran without network and could write into its temporary folder alone: fetch and write "
+    "beforehand, or give --no-sandbox"
+)
+
+
+def work(requests: int, answers: int, walls: tuple[Wall, ...], memory_limit_bytes: int) -> None:
+    """Does one job.
+
+    Args:
+        requests: Where the request is read.
+        answers: Where messages and the answer are written.
+        walls: What holds.
+        memory_limit_bytes: For the message where memory ends.
+    """
+    link = Link(answers)
+    link.send(Closed(walls))
+    runs_users_code = False
+    try:
+        name, content = _request(requests)
+        job = jobs.find(name)
+        request = decoded(content, jobs.types_of(job)[0])
+        del content
+        runs_users_code = bool(walls) and getattr(request, "runs_users_code", False)
+        with watch.beating(lambda: link.send(Alive()), link.fail):
+            answer = job(request, Relay(link))
+        link.answer(encoded(answer))
+    except EdgepruneError as error:
+        hint = f"; {HINT}" if runs_users_code and _is_walled_off(error) else ""
+        link.send(Failed(type(error).__name__, f"{error}{hint}"))
+    except MemoryError:
+        limit = f" of {memory_limit_bytes / 1e9:.1f} GB" if walls else ""
+        link.send(Failed("ModelError", f"the model needs more memory than the limit{limit}"))
+    except BaseException as error:  # noqa: BLE001  whatever it is, the parent must hear of it
+        link.send(Fault(f"{type(error).__name__}: {error}", traceback.format_exc()[-200_000:]))
+
+
+def _request(handle: int) -> tuple[str, bytes]:
+    """The job's name and its request: two frames."""
+    with open(handle, "rb") as pipe:
+        parts = []
+        for _ in range(2):
+            head = pipe.read(HEAD.size)
+            parts.append(pipe.read(HEAD.unpack(head)[1]))
+    return parts[0].decode(), parts[1]
+
+
+def _is_walled_off(error: BaseException | None) -> bool:
+    """Whether a wall may be what an error comes from."""
+    while error is not None:
+        if isinstance(error, (socket.gaierror, ConnectionError)):
+            return True
+        if isinstance(error, OSError) and error.errno in _WALLED_OFF:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class Link:
+    """The way to the parent; threads may share it."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """Sends a message."""
+        self._write(MESSAGE, encoded(message))
+
+    def answer(self, content: bytes) -> None:
+        """Sends the answer."""
+        self._write(ANSWER, content)
+
+    def fail(self, reason: str) -> None:
+        """Ends the process with an error that the model is to blame for."""
+        self.send(Failed(ModelError.__name__, reason))
+        os._exit(1)
+
+    def _write(self, kind: bytes, content: bytes) -> None:
+        with self._lock:
+            for part in (HEAD.pack(kind, len(content)), content):
+                left = memoryview(part)
+                while left:
+                    left = left[os.write(self._handle, left[:_CHUNK_BYTES]) :]
+
+
+class Relay(Progress):
+    """Progress that the parent shows."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self._link = link
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Shows the block as a stage called ``name``."""
+        self._link.send(Began(name))
+        well = False
+        try:
+            yield
+            well = True
+        finally:
+            self._link.send(Ended(well))
+
+    def say(self, line: str) -> None:
+        """Tells what the stage does now."""
+        self._link.send(Said(line))
+
+    def note(self, line: str) -> None:
+        """Tells what the user should see and keep."""
+        self._link.send(Said(line, "note"))
+
+    def warn(self, line: str) -> None:
+        """Tells what did not work although the work goes on."""
+        self._link.send(Said(line, "warn"))
