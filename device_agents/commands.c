@@ -6,6 +6,7 @@
 
 #include "device_facts.h"
 #include "hold.h"
+#include "lock.h"
 #include "profile.h"
 #include "runtime.h"
 #include "sample.h"
@@ -253,6 +254,21 @@ static bool release_settings(struct call *call)
     return good;
 }
 
+static bool take_lock(struct call *call)
+{
+    bool held = false;
+    char others[LOCK_HOLDER_BYTES];
+    if (!lock_device(json_find(call->arguments, "folder")->string,
+                     json_find(call->arguments, "holder")->string, &held, others,
+                     &call->failure)) {
+        return false;
+    }
+    text_raw(call->answer, held ? ", \"held\": true" : ", \"held\": false");
+    text_raw(call->answer, ", \"others\": ");
+    text_string(call->answer, others);
+    return true;
+}
+
 static bool tell_memory(struct call *call)
 {
     peak_memory(call->answer);
@@ -283,6 +299,8 @@ static const struct command COMMANDS[] = {
     {"memory", false, false, tell_memory, {{0}}},
     {"hold", false, false, hold_settings, {{"settings", JSON_STRING}, {0}}},
     {"release", false, false, release_settings, {{0}}},
+    {"lock", false, false, take_lock,
+     {{"folder", JSON_STRING}, {"holder", JSON_STRING}, {0}}},
     {"quit", false, false, quit, {{0}}},
 };
 

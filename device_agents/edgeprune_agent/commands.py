@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 from edgeprune_agent import facts
 from edgeprune_agent.frames import BLOB_LIMIT_BYTES
+from edgeprune_agent.lock import DeviceLock
 from edgeprune_agent.model import Model
 from edgeprune_agent.refusal import Refusal
 from edgeprune_agent.runtime import open_runtime
@@ -30,12 +31,14 @@ class Agent:
     Attributes:
         model: The loaded model, or None.
         sampler: Takes samples, or None.
+        lock: The device's.
         ends: No further request is to be read.
     """
 
     def __init__(self) -> None:
         self.model: Model | None = None
         self.sampler: Sampler | None = None
+        self.lock = DeviceLock()
         self.ends = False
 
 
@@ -143,6 +146,11 @@ def _sample_stop(agent: Agent, request: Request, blob: bytes) -> Answer:
     return {}, sampler.stop()
 
 
+def _lock(agent: Agent, request: Request, blob: bytes) -> Answer:
+    held, others = agent.lock.take(request["folder"], request["holder"])
+    return {"held": held, "others": others}, b""
+
+
 def _quit(agent: Agent, request: Request, blob: bytes) -> Answer:
     agent.ends = True
     return {}, b""
@@ -161,5 +169,6 @@ COMMANDS = {
     "clock": Command(_clock),
     "sample_start": Command(_sample_start, {"files": str, "command": str, "period_ns": int}),
     "sample_stop": Command(_sample_stop),
+    "lock": Command(_lock, {"folder": str, "holder": str}),
     "quit": Command(_quit),
 }

@@ -62,7 +62,7 @@ def _unpacked(wheel: str) -> str:
     if os.path.isdir(folder):
         return folder
     try:
-        aside = tempfile.mkdtemp(dir=os.path.dirname(wheel))
+        aside = tempfile.mkdtemp(prefix=".unpacking-", dir=os.path.dirname(wheel))
         try:
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(aside)

@@ -55,6 +55,10 @@ _SETTING_BYTES = 64
 """Source: device_agents/setting.h; a clock's limit may read ``<unknown>``."""
 
 
+_HOLDER_CHARACTERS = 256
+"""Source: device_agents/lock.h, in bytes."""
+
+
 class AgentSession:
     """Talks to one agent process over a channel; a context manager that ends the agent.
 
@@ -299,6 +303,25 @@ class AgentSession:
         text = answer.text("not_restored", 1 << 16)
         answer.end()
         return tuple(one_line(line) for line in text.splitlines())
+
+    def lock(self, folder: str, holder: str, timeout_s: float = 30.0) -> str | None:
+        """Tries once to take the device's lock, which ends with the agent.
+
+        Args:
+            folder: Where the lock's file lies on the device; empty for the device's own place.
+            holder: A line for others.
+            timeout_s: How long the answer may take.
+
+        Returns:
+            None where the agent has it now, else the line of the one that has, as that left it.
+
+        Raises:
+            AgentRefusal: The device has no place for a lock.
+        """
+        answer = self._ask("lock", {"folder": folder, "holder": holder}, timeout_s).answer
+        held, others = answer.flag("held", default=False), answer.text("others", _HOLDER_CHARACTERS)
+        answer.end()
+        return None if held else others
 
     def close(self, timeout_s: float = 5.0) -> int | None:
         """Ends the agent by closing its input; may be called twice.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -111,8 +112,18 @@ def data_options(function: Function) -> Function:
 
 
 def device_options(function: Function) -> Function:
-    """``--bench``, ``--host``, ``--meter`` and ``--grid-factor``."""
+    """``--bench``, ``--host``, ``--wait``, ``--meter`` and ``--grid-factor``."""
     for option in (
+        click.option(
+            "--wait",
+            "wait_s",
+            default="1h",
+            show_default=True,
+            callback=_duration_s,
+            metavar="DURATION",
+            help="How long to wait for a device that another run uses, as 90s, 10m or 2h; 0 does "
+            "not wait.",
+        ),
         click.option(
             "--grid-factor", type=float, help="Grams of CO2e per kWh; the bench's if not given."
         ),
@@ -126,6 +137,25 @@ def device_options(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+_UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_MAX_WAIT_S = 7 * 24 * 3600.0
+
+
+def _duration_s(context: click.Context, option: click.Parameter, value: str) -> float:
+    """Seconds of a time with its unit.
+
+    Raises:
+        ConfigError: It has none, or is out of range.
+    """
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|m|min|h)", value.strip().lower())
+    seconds = float(found[1]) * _UNITS_S[found[2]] if found else -1.0
+    if value.strip() == "0":
+        return 0.0
+    if not 0 <= seconds <= _MAX_WAIT_S:
+        raise ConfigError(f"--wait must be 0 to 168h, as 90s, 10m or 2h, got {value!r}")
+    return seconds
 
 
 def timing_options(function: Function) -> Function:

@@ -6,9 +6,11 @@ verify -> push -> run -> report
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +23,9 @@ from edgeprune.bench import choose_device, choose_meters, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.container import pack
 from edgeprune.effect import Effect, effect
-from edgeprune.errors import ConfigError, VerifyError
+from edgeprune.errors import ConfigError, DeviceError, VerifyError
 from edgeprune.interrupts import uninterrupted
-from edgeprune.pipeline.device_half import comparison_of, measure
+from edgeprune.pipeline.device_half import check_free, comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.pipeline.jobs import check_file, compress_in_child, host_outputs, read_in_child
 from edgeprune.pipeline.preflight import check_given
@@ -48,6 +50,9 @@ __all__ = [
 ]
 
 SENSITIVITY = "sensitivity.json"
+
+WORTH_KEEPING_S = 60.0
+"""Work on a model that is not thrown away where its device fails afterwards. Source: ours."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     from edgeprune.push.programs import needed_programs
     from edgeprune.report import history
     from edgeprune.report.folder import output_folder
-    from edgeprune.run import check_meters
+    from edgeprune.run import Claim, check_meters
 
     board = load_board(request.board)
     bench = load_bench(request.bench)
@@ -92,20 +97,42 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     with output_folder(request.output, stem, request.command, progress.warn) as folder:
         if trouble := history.trouble():
             progress.warn(f"{trouble}; the run goes on, and its result will be in {folder.path}")
+        claim = Claim(request.command, request.wait_s)
         # What may fail for lack of a device, a network or a compiler fails before any training.
         with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device) as way:
             check_meters(energy, way)
-            agent, library = needed_programs(way)
+            programs = needed_programs(way)
+            check_free(way, programs, claim)
+        begun_s = time.monotonic()
         done = compress_in_child(request, resolved_cpu(board.cpu), progress)
+        took_s = time.monotonic() - begun_s
         variants = _write_variants(done, folder)
-        with TRANSPORTS.get(board.transport.use)(board, device) as transport:
-            found, wrong = measure(transport, agent, library, done, variants, progress, energy)
+        transport = TRANSPORTS.get(board.transport.use)(board, device)
+        with _work_kept(done, took_s), transport:
+            found, wrong = measure(transport, programs, done, variants, progress, claim, energy)
         with uninterrupted(), progress.stage("report"):
             outcome = _outcome(request, done, variants, found, folder.path)
             if wrong:
                 raise VerifyError(wrong + _recorded_as_wrong(outcome, wrong))
             _save(outcome, done.recipe, folder, progress)
     return outcome
+
+
+@contextlib.contextmanager
+def _work_kept(done: Compressed, took_s: float) -> Iterator[None]:
+    """Keeps the deployed file outside its folder where the device fails after long work on it."""
+    from edgeprune.report.save import rescue
+
+    try:
+        yield
+    except (DeviceError, KeyboardInterrupt) as error:
+        if took_s >= WORTH_KEEPING_S:
+            with uninterrupted(), contextlib.suppress(ConfigError):
+                file = rescue("deployed.tflite", done.sparsified.tflite)
+                said = f"{error}; " if str(error) else ""
+                kept = f"{said}the compressed model is kept in {file}, not measured"
+                error.args = (kept, *error.args[1:])
+        raise
 
 
 def _outcome(

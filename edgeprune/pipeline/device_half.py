@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeprune import verify
 from edgeprune.agents import runtime
@@ -15,20 +17,24 @@ from edgeprune.errors import DeviceError
 from edgeprune.pipeline.host_half import Compressed
 from edgeprune.pipeline.jobs import host_outputs, host_outputs_with_rounding
 from edgeprune.progress import Progress
+from edgeprune.recipe.run_table import RunTable
 from edgeprune.run_artifacts import RunResult, Variant
 from edgeprune.transports.base import Transport
+
+if TYPE_CHECKING:
+    from edgeprune.run import Claim, Pushed
 
 
 def measure(
     transport: Transport,
-    agent: Path,
-    library: runtime.RuntimeLibrary,
+    programs: tuple[Path, runtime.RuntimeLibrary],
     done: Compressed,
     variants: list[Variant],
     progress: Progress,
+    claim: Claim,
     energy: EnergyPlan | None = None,
 ) -> tuple[RunResult, str]:
-    """The device half: verify, push, run.
+    """The device half: verify, push, run, with the device to ourselves from the models on.
 
     Returns:
         What was measured, and what is wrong with a variant's outputs; empty if all are right.
@@ -37,10 +43,12 @@ def measure(
         DeviceError: The device or the way to it failed.
         VerifyError: The reference computes no numbers, so that nothing can be compared.
     """
+    from edgeprune.push import clear_leftovers
     from edgeprune.push.packed import push_models
     from edgeprune.push.programs import push_programs
-    from edgeprune.run import Pushed, run
+    from edgeprune.run import DeviceLock, Pushed
 
+    agent, library = programs
     measured = {variant.name: variant for variant in variants if variant.measured}
     xnnpack = transport.board.runtime.has_xnnpack
     with progress.stage("verify"):
@@ -48,11 +56,13 @@ def measure(
             name: comparison_of(name, variant.file.read_bytes(), variant.reference, done, xnnpack)
             for name, variant in measured.items()
         }
-    with progress.stage("push"):
-        agent_path, runtime_path = push_programs(transport, agent, library.path)
-        files = [variant.file for variant in measured.values()]
-        models = push_models(transport, agent_path, files, progress.say)
-    with progress.stage("run"):
+    with ExitStack() as held:
+        with progress.stage("push"):
+            agent_path, runtime_path = push_programs(transport, agent, library.path)
+            held.enter_context(DeviceLock(transport, agent_path, claim, progress))
+            clear_leftovers(transport)
+            files = [variant.file for variant in measured.values()]
+            models = push_models(transport, agent_path, files, progress.say)
         pushed = Pushed(
             agent=agent_path,
             runtime=runtime_path,
@@ -65,11 +75,48 @@ def measure(
                 if item.packed_bytes is not None
             },
         )
-        samples = {name: comparison.samples for name, comparison in wanted.items()}
-        originals = {name: comparison.file for name, comparison in wanted.items()}
-        found, outputs = run(
-            transport, pushed, done.recipe.run, samples, originals, progress.say, energy
-        )
+        return _measured(transport, pushed, done.recipe.run, wanted, progress, energy)
+
+
+def check_free(
+    transport: Transport, programs: tuple[Path, runtime.RuntimeLibrary], claim: Claim
+) -> None:
+    """Where the user will not wait: that the device is free now, before any other work.
+
+    A device that the agent was not pushed to yet is not asked.
+
+    Raises:
+        DeviceError: Another run uses it, or the way to it failed.
+    """
+    from edgeprune.push import find
+    from edgeprune.run import DeviceLock
+
+    if claim.wait_s or transport.board.kind == "android":  # where the agent needs its launcher
+        return
+    agent, is_there = str(programs[0].resolve()), True
+    if not transport.shares_files:
+        found, is_there = find(transport, programs[0])
+        agent = found.path
+    if is_there:
+        with Progress() as silent, DeviceLock(transport, agent, claim, silent):
+            pass
+
+
+def _measured(
+    transport: Transport,
+    pushed: Pushed,
+    table: RunTable,
+    wanted: Mapping[str, verify.Comparison],
+    progress: Progress,
+    energy: EnergyPlan | None,
+) -> tuple[RunResult, str]:
+    """Runs what lies on the device, and compares its outputs."""
+    from edgeprune.run import run
+
+    samples = {name: comparison.samples for name, comparison in wanted.items()}
+    originals = {name: comparison.file for name, comparison in wanted.items()}
+    with progress.stage("run"):
+        found, outputs = run(transport, pushed, table, samples, originals, progress.say, energy)
 
     def infer(tflite: bytes, inputs: Samples) -> Samples:
         return infer_once(transport, pushed.agent, pushed.runtime, tflite, inputs)

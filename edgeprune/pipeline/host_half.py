@@ -52,6 +52,7 @@ class Request:
         meter: What measures energy, as ``--meter`` names it, or None for the device's own.
         grid_factor: Grams of CO2e per kilowatt-hour, or None for the bench's.
         command: What the user started, for others who wait for its device or its folder.
+        wait_s: How long to wait for a device that others use.
     """
 
     model: Path
@@ -67,6 +68,7 @@ class Request:
     meter: str | None = None
     grid_factor: float | None = None
     command: str = "edgeprune deploy"
+    wait_s: float = 3600.0
 
 
 @dataclass(frozen=True)

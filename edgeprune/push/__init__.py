@@ -1,8 +1,9 @@
 """Files onto the device: checked by content, resumed where they broke off, never half there.
 
 A file lands in ``<folder>/<first 16 digits of its SHA-256>/<its own name>``: what is there already
-is not sent again, and a library keeps the name that other files look for. The device needs a
-POSIX shell and sha256sum, head, df, mv and mkdir; busybox will do.
+is not sent again, and a library keeps the name that other files look for. On its way it is called
+``<its own name>.<ours>.part``, where no other host and no other process of this one writes. The
+device needs a POSIX shell and sha256sum, head, df, mv and mkdir; busybox will do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.push.own_name import own_name
 from edgeprune.transports.base import Completed, Transport
 from edgeprune.untrusted_text import device_says, one_line
 
@@ -33,10 +35,17 @@ _PREPARE = (
     f"find . -path './{_HEX}/*.part' ! -path './*/*/*' -type f -mtime +0 "
     "-exec rm -f {} ';' 2>/dev/null || :"
 )
+# What a killed run left that is of no use to any other: probes, containers, files half unpacked.
+_CLEAR = (
+    'case $1 in /*) ;; *) cd || exit;; esac; cd "$1" || exit; '
+    f"find . '(' -path './{_HEX}/probe.tflite' -o -path './{_HEX}/*.epz' "
+    f"-o -path './{_HEX}/*.part[0-9]*' ')' ! -path './*/*/*' -type f "
+    """-exec sh -c 'rm -f "$1"; rmdir "${1%/*}" 2>/dev/null' sh {} ';' 2>/dev/null || :"""
+)
 _LOOK = (
     'if [ -f "$1" ] && [ "$(wc -c < "$1")" -eq "$2" ]; then echo final "$(sha256sum < "$1")"; '
     '[ -z "$3" ] || [ -x "$1" ] || chmod 755 "$1"; fi; '
-    'if [ -f "$1.part" ]; then echo part "$(wc -c < "$1.part")"; fi'
+    'if [ -f "$4" ]; then echo part "$(wc -c < "$4")"; fi'
 )
 _MAKE_ROOM = (
     'LC_ALL=C; export LC_ALL; mkdir -p "$1" || exit; '
@@ -110,26 +119,41 @@ def find(transport: Transport, file: Path, timeout_s: float = 60.0) -> tuple[Pus
     digest = _sha256(file)
     final = f"{_prepare(transport, timeout_s)}/{digest[:16]}/{file.name}"
     size = file.stat().st_size
-    there = _look(transport, final, size, "", timeout_s + size / _SLOWEST_BYTES_S)
+    there = _look(transport, final, size, "", "", timeout_s + size / _SLOWEST_BYTES_S)
     return Pushed(final, digest, 0), f"final {digest}" in there.stdout
 
 
-def _prepare(transport: Transport, timeout_s: float) -> str:
-    """Makes the folder, clears it of our leftovers of more than a day, and says where it is."""
+def clear_leftovers(transport: Transport, timeout_s: float = 60.0) -> None:
+    """Removes what killed runs left on the device; to be called by the holder of its lock.
+
+    Raises:
+        DeviceError: The way to the device broke.
+    """
+    if not transport.shares_files:
+        _script(transport, _CLEAR, [_folder_of(transport)], timeout_s)
+
+
+def _folder_of(transport: Transport) -> str:
+    """The folder to push to, absolute or below the login's home."""
     folder = transport.device.folder or transport.board.transport.folder
     if not folder:
         raise ConfigError(f"board {transport.board.name!r} has no transport.folder to push to")
     relative = re.sub(r"^~(/+|$)", "", folder) if folder.startswith("~") else folder
     if relative.startswith("~"):
         raise ConfigError(f"folder {folder!r}: of ~ names, only ~/ is understood")
-    target = relative if relative.startswith("/") else f"./{relative}"
+    return relative if relative.startswith("/") else f"./{relative}"
+
+
+def _prepare(transport: Transport, timeout_s: float) -> str:
+    """Makes the folder, clears it of our leftovers of more than a day, and says where it is."""
+    target = _folder_of(transport)
     done = _script(transport, _PREPARE, [target], timeout_s)
     if done.code == 3 and "lacks" in done.stderr:
         tool = one_line(done.stderr.rpartition("lacks")[2], 20)
         raise DeviceError(f"{transport.where} lacks {tool}, which pushing needs: install it")
     found = _FOLDER.match(done.stdout)
     if done.code or found is None:
-        raise _failed(transport, f"cannot make its folder {folder}", done)
+        raise _failed(transport, f"cannot make its folder {target}", done)
     return found[1]
 
 
@@ -138,11 +162,24 @@ def _push_one(
 ) -> Pushed:
     size = file.stat().st_size
     executable = "x" if os.access(file, os.X_OK) else ""
-    place = f"{folder}/{digest[:16]}"
-    final, part = f"{place}/{file.name}", f"{place}/{file.name}.part"
+    final = f"{folder}/{digest[:16]}/{file.name}"
     patience_s = timeout_s + size / _SLOWEST_BYTES_S
-    there = _look(transport, final, size, executable, patience_s)
+    there = _look(transport, final, size, executable, "", patience_s)
     if f"final {digest}" in there.stdout:
+        return Pushed(final, digest, 0)
+    with own_name(transport.where) as ours:
+        part = f"{final}.{ours}.part"
+        return _send(transport, file, Pushed(final, digest, size), part, timeout_s)
+
+
+def _send(transport: Transport, file: Path, wanted: Pushed, part: str, timeout_s: float) -> Pushed:
+    """Sends what is missing of a file; ``wanted``: with all of it moved."""
+    final, digest, size = wanted.path, wanted.sha256, wanted.moved_bytes
+    place = final.rpartition("/")[0]
+    executable = "x" if os.access(file, os.X_OK) else ""
+    patience_s = timeout_s + size / _SLOWEST_BYTES_S
+    there = _look(transport, final, size, executable, part, patience_s)
+    if f"final {digest}" in there.stdout:  # another process of ours was faster
         return Pushed(final, digest, 0)
     found = re.search(r"^part +([0-9]{1,18})$", there.stdout, re.MULTILINE)
     offset = int(found[1]) if found else 0
@@ -170,10 +207,10 @@ def _push_one(
 
 
 def _look(
-    transport: Transport, final: str, size: int, executable: str, timeout_s: float
+    transport: Transport, final: str, size: int, executable: str, part: str, timeout_s: float
 ) -> Completed:
-    """The hash of what is there, and how much of a part."""
-    there = _script(transport, _LOOK, [final, str(size), executable], timeout_s)
+    """The hash of what is there, and how much of a part, if one is named."""
+    there = _script(transport, _LOOK, [final, str(size), executable, part], timeout_s)
     if there.code:
         raise _failed(transport, f"cannot read {final}", there)
     return there

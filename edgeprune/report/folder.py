@@ -8,16 +8,14 @@ with a result is kept, and the run recorded.
 from __future__ import annotations
 
 import contextlib
-import datetime
-import getpass
 import itertools
 import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgeprune import scratch
 from edgeprune.errors import ConfigError
+from edgeprune.holder import holder_line, shown_holder
 from edgeprune.report import history, latencies, result
 from edgeprune.whole_file import Content, shown, write_whole
 
@@ -106,7 +104,7 @@ def output_folder(wanted: Path | None, stem: str, command: str, say: Say) -> Ite
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{shown(path)}: cannot be written: {reason}") from error
     try:
-        folder.write(MARK, _who(command))
+        folder.write(MARK, f"{holder_line(command)} writes into this folder\n")
         yield folder
     finally:
         folder.close()
@@ -207,25 +205,13 @@ def _remove_files(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def _who(command: str) -> str:
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = f"user {os.getuid()}"
-    since = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return (
-        f"{user}@{socket.gethostname()} ({command}, process {os.getpid()}, since {since}) "
-        "writes into this folder\n"
-    )
-
-
 def _writer(path: Path) -> str:
     """Who writes into a folder, in one line."""
     try:
-        words = (path / MARK).read_text(encoding="utf-8", errors="replace")[:300].split()
+        line = (path / MARK).read_text(encoding="utf-8", errors="replace")[:300]
     except OSError:
-        words = []
-    return shown(" ".join(words)) or "another run writes into this folder"
+        line = ""
+    return f"{shown_holder(line.partition(' writes into')[0])} writes into this folder"
 
 
 def _plain_name(stem: str) -> str:

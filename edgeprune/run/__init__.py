@@ -17,6 +17,7 @@ from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
 from edgeprune.errors import DeviceError
 from edgeprune.recipe.run_table import RunTable
+from edgeprune.run.device_lock import WAIT_S, Claim, DeviceLock
 from edgeprune.run.energy import measure_energy
 from edgeprune.run.find_meter import check_meters
 from edgeprune.run.governor import HeldGovernor
@@ -247,4 +248,4 @@ class _Bench:
             return agent.infer(samples, timeout_s=self.timeout_s)
 
 
-__all__: Sequence[str] = ["Pushed", "check_meters", "run"]
+__all__: Sequence[str] = ["WAIT_S", "Claim", "DeviceLock", "Pushed", "check_meters", "run"]

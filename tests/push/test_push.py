@@ -1,9 +1,14 @@
 import hashlib
 import os
+import pickle
 import random
+import shutil
 import stat
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from lossy_link import lossy_link
@@ -11,7 +16,9 @@ from lossy_link import lossy_link
 from edgeprune.bench import Device
 from edgeprune.board import load_board
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, DiskFull
-from edgeprune.push import Pushed, push
+from edgeprune.push import Pushed, clear_leftovers, push
+from edgeprune.push.own_name import own_name
+from edgeprune.ssh.host_keys import known_keys_file
 from edgeprune.transports.local import Local
 
 pytestmark = [pytest.mark.device, pytest.mark.usefixtures("home")]
@@ -97,6 +104,12 @@ def test_a_name_or_file_that_cannot_be_sent_is_told(lab, tmp_path):
             push(ssh, [tmp_path / "absent"])
 
 
+def part_of(final, transport):
+    """Where this host sends a file before it is whole."""
+    with own_name(transport.where) as ours:
+        return final.with_name(f"{final.name}.{ours}.part")
+
+
 def test_a_file_that_was_damaged_on_the_device_is_sent_again(lab, tmp_path):
     file = make(tmp_path, seed=2)
     with lab.ssh() as ssh:
@@ -115,7 +128,8 @@ def test_a_file_that_was_damaged_on_the_device_is_sent_again(lab, tmp_path):
 )
 def test_only_what_is_missing_is_sent(lab, tmp_path, kept, moved):
     file = make(tmp_path, seed=3)
-    part = place(lab, file).with_name(file.name + ".part")
+    with lab.ssh() as ssh:
+        part = part_of(place(lab, file), ssh)
     place(lab, file).unlink(missing_ok=True)
     part.parent.mkdir(parents=True, exist_ok=True)
     content = file.read_bytes() + bytes(MIB)
@@ -124,6 +138,60 @@ def test_only_what_is_missing_is_sent(lab, tmp_path, kept, moved):
         assert push(ssh, [file])[0].moved_bytes == moved
     assert place(lab, file).read_bytes() == file.read_bytes()
     assert not part.exists()
+
+
+def test_two_processes_of_one_host_and_another_host_push_one_file_at_once(
+    lab, tmp_path, monkeypatch
+):
+    """Each would spoil what it appends to beside another."""
+    file = make(tmp_path, size=3 * MIB, seed=77)
+    lab.shape("100mbit")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "sys.path.insert(0, sys.argv[1]); import pickle\n"
+        "from edgeprune.push import push\n"
+        "with pickle.loads(bytes.fromhex(sys.argv[2])) as ssh:\n"
+        "    print(push(ssh, [Path(sys.argv[3])])[0].moved_bytes)\n"
+    )
+    transport = pickle.dumps(lab.ssh()).hex()
+    argv = [sys.executable, "-c", program, str(Path(__file__).parent), transport, str(file)]
+    other = os.environ | {"EDGEPRUNE_HOME": str(tmp_path / "other")}
+    (tmp_path / "other").mkdir()
+    shutil.copy(known_keys_file(), tmp_path / "other" / "known_hosts.json")
+    try:
+        pushing = [
+            subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env)
+            for env in (os.environ, os.environ, other)
+        ]
+        moved = [int(one.communicate(timeout=120)[0]) for one in pushing]
+    finally:
+        lab.shape(None)
+    assert sorted(moved[:2]) == [0, 3 * MIB]  # of one host's the second one waits, and finds it
+    assert place(lab, file).read_bytes() == file.read_bytes()
+    assert os.listdir(place(lab, file).parent) == [file.name]
+
+
+def test_what_killed_runs_left_goes_with_the_next_and_nothing_else_does(lab, tmp_path):
+    folder = lab.device.home / "ep"
+    gone = [
+        folder / "00112233445566aa" / "probe.tflite",
+        folder / "00112233445566ab" / "deployed.tflite.epz",
+        folder / "00112233445566ac" / "deployed.tflite.part4711",
+    ]
+    kept = [
+        folder / "00112233445566ac" / "deployed.tflite",
+        folder / "00112233445566ad" / "deployed.tflite.0a1b2c3d.part",
+        folder / "notes" / "probe.tflite",
+        lab.device.home / "00112233445566aa" / "probe.tflite",
+    ]
+    for file in (*gone, *kept):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x", encoding="utf-8")
+    with lab.ssh() as ssh:
+        clear_leftovers(ssh)
+    assert not any(file.exists() for file in gone)
+    assert all(file.exists() for file in kept)
+    assert not gone[0].parent.exists() and not gone[1].parent.exists()
 
 
 def test_leftovers_older_than_a_day_go_and_nothing_else_does(lab, tmp_path):
@@ -240,7 +308,8 @@ def test_a_push_broken_at_any_point_leaves_no_half_file_and_is_resumed(lab, tmp_
     size, timeout_s, dice = 6_000_000, 1.0, random.Random(seed)
     file = make(tmp_path, f"model-{seed}-{os.getpid()}", size, 100 + seed)
     final = place(lab, file)
-    part = final.with_name(file.name + ".part")
+    with lab.ssh() as ssh:
+        part = part_of(final, ssh)
     lab.shape("100mbit")  # about half a second for the file
     strike = lab.cut if seed % 4 == 0 else lab.device.kill_sessions
     try:

@@ -13,6 +13,7 @@ from adb_server import adb_server
 
 from edgeprune.errors import DeviceError, DiskFull
 from edgeprune.push import push
+from edgeprune.push.own_name import own_name
 
 pytestmark = [pytest.mark.device]
 MIB = 1 << 20
@@ -68,9 +69,16 @@ def test_no_file_name_reaches_a_shell_as_code(phone, tmp_path, name):
     assert not list(phone.home.rglob("pwned"))
 
 
+def part_of(final, transport):
+    """Where this host sends a file before it is whole."""
+    with own_name(transport.where) as ours:
+        return final.with_name(f"{final.name}.{ours}.part")
+
+
 def test_only_what_is_missing_is_sent(phone, tmp_path):
     file = make(tmp_path, seed=3)
-    part = place(phone, file).with_name(file.name + ".part")
+    with phone.adb() as adb:
+        part = part_of(place(phone, file), adb)
     part.parent.mkdir(parents=True)
     part.write_bytes(file.read_bytes()[:300_001])
     with phone.adb() as adb:
@@ -126,7 +134,8 @@ def test_a_push_with_a_fault_at_any_point_leaves_no_false_file_and_is_resumed(
 def broken_push(phone, file, seed):
     """Pushes with a fault, looks at what is there, and pushes again."""
     size, final = file.stat().st_size, place(phone, file)
-    part = final.with_name(file.name + ".part")
+    with phone.adb() as adb:
+        part = part_of(final, adb)
     at_bytes = random.Random(seed).randrange(1, size + 2000)
     phone.fault = fault = Fault(FAULTS[seed % len(FAULTS)], at_bytes)
     started_s = time.monotonic()

@@ -14,6 +14,7 @@ from adb_server import adb_server
 from edgeprune.errors import DeviceTimeout, DiskFull
 from edgeprune.meters.base import Row
 from edgeprune.push import push
+from edgeprune.push.own_name import own_name
 from edgeprune.run.device_state import find_sources
 from edgeprune.run.reading import parse_reading
 
@@ -111,8 +112,10 @@ def test_a_push_is_resumed_checked_and_swept(phone, tmp_path):
     with phone.adb() as adb:
         there = Path(push(adb, [file])[0].path)
         assert push(adb, [file])[0].moved_bytes == 0
-        there.rename(there.with_name(there.name + ".part"))
-        os.truncate(there.with_name(there.name + ".part"), 300_001)
+        with own_name(adb.where) as ours:
+            part = there.with_name(f"{there.name}.{ours}.part")
+        there.rename(part)
+        os.truncate(part, 300_001)
         assert push(adb, [file])[0].moved_bytes == SIZE - 300_001
         with pytest.raises(DiskFull):
             adb.upload(file, "/dev/full", 0, 5)
