@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from edgeprune import graph
 from edgeprune.artifacts import Array, Loaded, ModelFile
 from edgeprune.container import is_epz, unpack
@@ -52,11 +54,24 @@ def _unpacked(path: Path, packed: bytes) -> tuple[bytes, tuple[str, ...]]:
     return tflite, (f"{path.name}: {len(packed):,} bytes, unpacked to {len(tflite):,}",)
 
 
+_BOUNDS = frozenset({"MINIMUM", "MAXIMUM", "SELECT", "SELECT_V2", "PADV2", "ADD", "FILL"})
+"""Operators whose constants may be infinite: limits that limit nothing, and masks of attention."""
+
+
 def _constants(model: graph.Model) -> Iterator[tuple[str, Array]]:
-    """Name and values of everything stored that an operator could multiply with."""
+    """Name and values of everything stored that an operator could multiply with.
+
+    Infinities that only bound or mask something are left out.
+    """
     for subgraph in model.subgraphs:
-        for tensor in subgraph.tensors:
+        readers = graph.consumers(subgraph)
+        for index, tensor in enumerate(subgraph.tensors):
             dtype = graph.dtype_of(tensor)
-            if dtype is not None and model.buffers[tensor.buffer].data is not None:
-                if dtype.kind == "f" or dtype.itemsize == 1:
-                    yield graph.tensor_name(tensor), graph.stored_values(model, tensor)
+            if dtype is None or model.buffers[tensor.buffer].data is None:
+                continue
+            if dtype.kind == "f" or dtype.itemsize == 1:
+                values = graph.stored_values(model, tensor)
+                names = {graph.op_name(model, op) for op, _ in readers.get(index, ())}
+                if dtype.kind == "f" and names <= _BOUNDS:
+                    values = values[~np.isinf(values)]
+                yield graph.tensor_name(tensor), values

@@ -336,6 +336,18 @@ def test_tflite_weights_that_are_not_finite_are_named(tmp_path):
     fails(path, f"weight 't{index}' holds 1 of 12 values")
 
 
+def test_infinities_that_only_bound_are_no_broken_weights(tmp_path):
+    net = Net()
+    x = net.conv(net.input(1, 4, 4, 3), 4)
+    y = net.op("MINIMUM", [x, net.const(np.array(np.inf, np.float32))], (1, 4, 4, 4))
+    path = tmp_path / "m.tflite"
+    path.write_bytes(net.build(y))
+    assert load(path).tflite is not None
+    net.op("MUL", [y, net.const(np.array(np.inf, np.float32))], (1, 4, 4, 4), "MulOptions")
+    path.write_bytes(net.build(y))
+    fails(path, "holds 1 of 1 values")
+
+
 def test_a_model_without_weights_is_refused(tmp_path):
     keras = import_keras("keras")
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.ReLU()])
