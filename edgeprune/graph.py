@@ -19,7 +19,7 @@ from edgeprune import graph_check
 from edgeprune.artifacts import Array
 from edgeprune.errors import ModelError
 from edgeprune.flat_builder import SharingBuilder
-from edgeprune.graph_check.operators import BUILTIN_NAMES
+from edgeprune.graph_check.operators import BUILTIN_NAMES, FORMS
 
 Model: TypeAlias = Any
 Subgraph: TypeAlias = Any
@@ -61,10 +61,19 @@ def read(tflite: bytes) -> Model:
         packed = schema.Model.GetRootAs(content)
         graph_check.check_table_count(packed)
         model = schema.ModelT.InitFromObj(packed)
+    except (
+        ModelError,
+        struct.error,
+        IndexError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise ModelError(f"damaged TFLite file: {error}") from error
+    try:
         graph_check.check(model, len(tflite))
     except ModelError as error:
-        raise ModelError(f"damaged TFLite file: {error}") from error
-    except (struct.error, IndexError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise ModelError(f"damaged TFLite file: {error}") from error
     if not model.subgraphs or not model.subgraphs[0].operators:
         raise ModelError("TFLite file without operators")
@@ -244,6 +253,21 @@ def is_pointwise(
         and options.strideH in strides
         and shape[3] == shape_of(subgraph.tensors[op.inputs[0]])[3]
     )
+
+
+def has_known_ranks(model: Model, subgraph: Subgraph, op: Operator) -> bool:
+    """Whether the maps that an operator reads and makes have a shape at all.
+
+    A converter leaves it out where it cannot tell even how many dimensions there will be.
+    """
+    form = FORMS.get(op_name(model, op))
+    maps = [operand for operand, rank in form.ranks.items() if rank == 4] if form else []
+    indices = [op.inputs[operand] for operand in maps or range(min(len(op.inputs), 1))]
+    ranks = [len(shape_of(subgraph.tensors[i])) for i in (*indices, *op.outputs[:1]) if i >= 0]
+    if maps:
+        return all(rank == 4 for rank in ranks)
+    counts = any(hasattr(op.builtinOptions, key) for key in ("axis", "weightsFormat"))
+    return min(ranks, default=1) > 0 or not counts
 
 
 def io_tensors(model: Model) -> tuple[list[int], list[int]]:

@@ -11,22 +11,30 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from edgeprune.errors import ConfigError
+from edgeprune.read_file import check_plain, read_text
 
 Table = TypeVar("Table")
+
+_MAX_BYTES = 1 << 20
+"""Of a file that a person wrote."""
 
 
 def read_toml(path: Path) -> dict[str, object]:
     """Parses a TOML file.
 
     Raises:
-        ConfigError: The file is missing, not readable or not TOML.
+        ConfigError: The file is missing, not readable or not TOML, is nested too deeply, or holds
+            a number that is not finite or beyond 64 bits.
     """
+    text = read_text(path, _MAX_BYTES)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+        raw = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: is nested too deeply") from error
+    except ValueError as error:  # TOMLDecodeError, or a date or number that Python cannot hold
         raise ConfigError(f"{path}: not TOML: {error}") from error
+    check_plain(raw, str(path))
+    return raw
 
 
 def read_table(kind: type[Table], raw: dict[str, object], where: str) -> Table:

@@ -40,6 +40,8 @@ def is_delegated(reader: Reader, op: graph.Operator) -> bool:
     name = graph.op_name(reader.model, op)
     if name not in _CHECKS or name in reader.release.refused:
         return False
+    if not graph.has_known_ranks(reader.model, reader.subgraph, op):
+        return False
     data = int(op.inputs[_DATA_OPERAND.get(name, 0)])
     dtype = graph.dtype_of(reader.subgraph.tensors[data])
     if dtype not in (np.dtype(np.float32), np.dtype(np.int8), np.dtype(np.uint8)):

@@ -14,6 +14,7 @@ from edgeprune.errors import ModelError
 from edgeprune.graph_check.operators import BUILTIN_NAMES, FORMS, Form
 from edgeprune.graph_check.options import check_options
 from edgeprune.graph_check.order import check_order
+from edgeprune.graph_check.shapes import check_shapes
 from edgeprune.graph_check.sparsity import dense_bytes
 from edgeprune.graph_check.subgraphs import check_calls
 from edgeprune.graph_check.tensors import ELEMENT_BITS, check_tensor
@@ -81,9 +82,11 @@ def check(model: Any, file_bytes: int) -> None:
             raise ModelError("the tensors that are stored sparse are together larger than 2 GB")
         for index, op in enumerate(subgraph.operators):
             name = BUILTIN_NAMES[_code(model, op, f"{prefix}operator {index}")]
-            _check_operator(subgraph, op, name, f"{prefix}operator {index} ({name})", file_bytes)
+            where = f"{prefix}operator {index} ({name})"
+            _check_operator(subgraph, op, name, where, file_bytes)
+            check_options(op, where)
+            check_shapes(model, subgraph, op, name, where)
         check_order(model, subgraph, prefix)
-        check_options(model, subgraph, prefix)
     check_calls(model)
     _check_references(model)
 
@@ -193,7 +196,8 @@ def _check_form(subgraph: Any, op: Any, form: Form, where: str) -> None:
         tensor = subgraph.tensors[index]
         rank = 0 if tensor.shape is None else len(tensor.shape)
         wanted = form.ranks.get(operand, rank)
-        if rank and rank != wanted:
+        # The shape of a map may be open altogether; that of a filter or bias never is.
+        if rank != wanted and (rank or operand):
             raise ModelError(
                 f"{where} takes {wanted} dimensions as operand {operand}, and gets {rank}"
             )

@@ -27,20 +27,22 @@ _KNOWN = {
 }
 
 
-def check_options(model: Any, subgraph: Any, prefix: str) -> None:
-    """Checks the options of every operator of a subgraph.
+def check_options(op: Any, where: str) -> None:
+    """Checks the options of one operator.
+
+    Args:
+        op: An ``OperatorT``.
+        where: It in words, for messages.
 
     Raises:
         ModelError: A stride of 0, an unknown padding, or the like.
     """
-    for index, op in enumerate(subgraph.operators):
-        options = op.builtinOptions
-        if options is None:
-            continue
-        where = f"{prefix}operator {index}"
-        for key in _POSITIVE:
-            if getattr(options, key, 1) < 1:
-                raise ModelError(f"{where} has a {key} of {getattr(options, key)}")
-        for key, known in _KNOWN.items():
-            if hasattr(options, key) and getattr(options, key) not in known:
-                raise ModelError(f"{where} has the unknown {key} {getattr(options, key)}")
+    options = op.builtinOptions
+    if options is None:
+        return
+    for key in _POSITIVE:
+        if getattr(options, key, 1) < 1:
+            raise ModelError(f"{where} has a {key} of {getattr(options, key)}")
+    for key, known in _KNOWN.items():
+        if hasattr(options, key) and getattr(options, key) not in known:
+            raise ModelError(f"{where} has the unknown {key} {getattr(options, key)}")

@@ -21,6 +21,7 @@ from typing import Any
 import edgeprune
 from edgeprune import paths
 from edgeprune.errors import ConfigError
+from edgeprune.read_file import parse_json
 from edgeprune.report.result import validate
 
 FILE_NAME = "history.sqlite"
@@ -170,7 +171,7 @@ def run(number: int) -> Run:
     Raises:
         ConfigError: There is no such run, or the history cannot be read.
     """
-    found = _read("WHERE id = ?", (number,))
+    found = _read("WHERE id = ?", (number,), whole=True)
     if not found:
         raise ConfigError(f"{_file()}: no run has the number {number}")
     return found[0]
@@ -265,7 +266,7 @@ def _begun(file: Path, timeout_s: float) -> sqlite3.Connection:
         time.sleep(_POLL_S)
 
 
-def _read(condition: str, values: tuple[Any, ...]) -> list[Run]:
+def _read(condition: str, values: tuple[Any, ...], *, whole: bool = False) -> list[Run]:
     """Rows that meet a condition; a history that is not there, or is empty, has none.
 
     Nothing is written, so that a history of another user's, or on a read-only disk, can be read.
@@ -278,7 +279,7 @@ def _read(condition: str, values: tuple[Any, ...]) -> list[Run]:
             if not _is_prepared(connection, file):
                 return []
             statement = f"SELECT {_COLUMNS} FROM runs {condition}"
-            return [_run(row) for row in connection.execute(statement, values)]
+            return [_run(row, whole=whole) for row in connection.execute(statement, values)]
 
 
 def _opened_to_read(file: Path) -> sqlite3.Connection:
@@ -323,10 +324,22 @@ def _is_prepared(connection: sqlite3.Connection, file: Path) -> bool:
     return False
 
 
-def _run(row: tuple[Any, ...]) -> Run:
+def _shortened(value: Any) -> Any:
+    """A result without most of its raw times, for they are many and of one kind."""
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        is_numbers = bool(value) and isinstance(value[0], int | float)
+        return value[:4] if is_numbers else [_shortened(item) for item in value]
+    return value
+
+
+def _run(row: tuple[Any, ...], *, whole: bool) -> Run:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    where = f"{_file()}: run {values['id']} is damaged"
+    result = parse_json(str(values["result"]), where)
     try:
-        result = json.loads(values["result"])
-    except ValueError as error:
-        raise ConfigError(f"{_file()}: run {values['id']} is damaged: {error}") from error
+        validate(result if whole else _shortened(result))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
     return Run(**values | {"result": result})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from typing import Any
 import edgeprune
 from edgeprune.artifacts import ModelFile
 from edgeprune.errors import ConfigError
+from edgeprune.read_file import read_json
 from edgeprune.report import statistics
 from edgeprune.report.energy import energy_entry
 from edgeprune.report.pinning import pinning_entry
@@ -90,16 +92,22 @@ def validate(result: Mapping[str, Any]) -> None:
         ConfigError: A key is missing, unknown or null where a value is due, a value has the wrong
             type or range, or a number is NaN or infinite; the message has the fault's path.
     """
-    import jsonschema  # slow to import, and only needed once a result exists
+    import jsonschema
 
     for path, value in _numbers(result, "$"):
         if not math.isfinite(value):
             raise ConfigError(f"{FILE_NAME}: {path}: {value} is not a finite number")
-    schema = json.loads(Path(__file__).with_name("result.schema.json").read_text(encoding="utf-8"))
-    validator = jsonschema.Draft202012Validator(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(result))
+    error = jsonschema.exceptions.best_match(_validator().iter_errors(result))
     if error is not None:
         raise ConfigError(f"{FILE_NAME}: {error.json_path}: {error.message[:300]}")
+
+
+@functools.cache
+def _validator() -> Any:
+    import jsonschema  # slow to import, and only needed once a result exists
+
+    schema = json.loads(Path(__file__).with_name("result.schema.json").read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator(schema)
 
 
 def write_result(result: Mapping[str, Any], folder: Path) -> Path:
@@ -132,12 +140,7 @@ def read_result(path: Path) -> dict[str, Any]:
         ConfigError: The file is missing, not JSON, or not a valid result.
     """
     file = path / FILE_NAME if path.is_dir() else path
-    try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error}") from error
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{file}: not JSON: {error}") from error
+    result = read_json(file)
     try:
         validate(result)
     except ConfigError as error:

@@ -38,7 +38,8 @@ def find_result(name: str) -> Source:
     """
     path = Path(name)
     number = name.removeprefix("#")
-    if path.exists() or not number.isdecimal():
+    is_number = number.isascii() and number.isdecimal() and len(number) < 19
+    if path.exists() or not is_number:
         result = read_result(path)
         folder = path if path.is_dir() else path.parent
         return Source(name, result, folder / "report.html")

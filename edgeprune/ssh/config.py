@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import paramiko
 
 from edgeprune.bench import Device
 from edgeprune.errors import ConfigError
+from edgeprune.read_file import read_text
 
 CONNECT_TIMEOUT_S = 10.0
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
@@ -162,10 +164,8 @@ def _read_config() -> Any:
     config = paramiko.SSHConfig()
     for path in (Path.home() / ".ssh" / "config", SYSTEM_CONFIG):
         try:
-            with path.open(encoding="utf-8") as stream:
-                config.parse(stream)
-        except FileNotFoundError:
-            continue
+            if path.exists():
+                config.parse(io.StringIO(read_text(path)))
         except (OSError, ValueError, paramiko.ConfigParseError) as error:
             raise ConfigError(f"{path}: cannot be read as ssh configuration: {error}") from error
     return config

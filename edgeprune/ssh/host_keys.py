@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edgeprune import paths
 from edgeprune.errors import ConfigError, HostKeyError
+from edgeprune.read_file import read_json
 from edgeprune.whole_file import write_whole
 
 
@@ -105,15 +106,15 @@ def trust_host_key(name: str, key: HostKey) -> None:
 
 
 def _read(file: Path) -> dict[str, HostKey]:
+    if not file.exists():
+        return {}
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
+        raw = read_json(file)
         return {
-            name: HostKey(entry["type"], base64.b64decode(entry["key"], validate=True))
+            name: HostKey(str(entry["type"]), base64.b64decode(entry["key"], validate=True))
             for name, entry in raw.items()
         }
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
         # Never an empty answer here: a torn file would make every changed key look like a new one.
         raise ConfigError(
             f"{file}: cannot be read as trusted host keys ({error}); mend it or remove it, and "

@@ -206,6 +206,9 @@ def _candidates(hop: Hop, agent: Any, tried: list[str]) -> Iterator[tuple[str, A
 
 def _load_key(path: Path, held: Sequence[Any], tried: list[str]) -> Any | None:
     """The key in ``path``; the agent's copy of it where the file has a passphrase."""
+    if path.exists() and not path.is_file():  # to open a pipe would last for ever
+        tried.append(f"{path} (is no file)")
+        return None
     with contextlib.suppress(OSError, IndexError, ValueError):
         public = path.with_name(path.name + ".pub").read_text(encoding="utf-8").split()[1]
         for key in held:

@@ -1,0 +1,496 @@
+"""Everything that edgeprune reads: whole files of each kind, their damage, and their readers."""
+
+import contextlib
+import functools
+import io
+import json
+import os
+import random
+import tempfile
+import zlib
+from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
+
+import arming_nets
+import container_files
+import nets
+import numpy as np
+import random_nets
+import results
+from damage import damage
+
+from edgeprune import graph, load, paths, verify
+from edgeprune.agents.answers import Profile, ProfileEvent
+from edgeprune.auto import choose
+from edgeprune.bench import MeterTable, load_bench
+from edgeprune.board import Cpu, load_board
+from edgeprune.container import pack, unpack
+from edgeprune.errors import EdgepruneError
+from edgeprune.explain import explain
+from edgeprune.explain.cost import cost_table
+from edgeprune.forecast import forecast
+from edgeprune.load.tflite_file import _constants
+from edgeprune.macs import size
+from edgeprune.recipe import Recipe, load_recipe
+from edgeprune.rewrite import apply_passes
+from edgeprune.run.layers import layer_timings
+from edgeprune.sparsify import sparsify, stored_dense
+from edgeprune.verify.filters import filters_of
+from edgeprune.wire import Frame, read_frame
+from edgeprune.wire import pack as pack_frame
+
+INPUTS = (
+    "epz",
+    "result",
+    "history",
+    "recipe",
+    "bench",
+    "board",
+    "npz",
+    "meter",
+    "frame",
+    "keys",
+    "ssh",
+)
+
+Input = namedtuple("Input", "damaged read")
+"""``damaged(random)`` makes a file's bytes, ``read(bytes)`` does what the commands do with it."""
+
+CPUS = (
+    Cpu("cortex-a72", "aarch64", ("asimd",)),
+    Cpu("cortex-a76", "aarch64", ("asimd", "asimddp", "asimdhp")),
+    Cpu("host", "x86_64", ("avx", "avx2")),
+)
+
+
+def networks(models=None, largest_bytes=300_000):
+    """Whole ``.tflite`` files: ours with every kind of storage, random ones, and real ones."""
+    found = [nets.eligible(storage=kind) for kind in ("float32", "float16", "int8")]
+    found += [nets.eligible(size=15), arming_nets.tiny(), nets.wrong_on_arm()]
+    found += [random_nets.random_graph(random.Random(seed)) for seed in range(40)]
+    found += [random_nets.all_sparse(one) for one in found[-20:]]
+    for file in sorted(Path(models).glob("*.tflite")) if models else ():
+        if file.stat().st_size <= largest_bytes:
+            found.append(file.read_bytes())
+    return found
+
+
+def through_passes(tflite):
+    """All that the commands ask a graph, but for running it; the first ModelError is enough."""
+    for step in _steps(tflite):
+        with contextlib.suppress(EdgepruneError):
+            step()
+    graph.read(tflite)
+
+
+def _steps(tflite):
+    """Each reader of a graph on its own, so that none hides behind another's refusal."""
+    yield lambda: [np.isfinite(values).all() for _, values in _constants(graph.read(tflite))]
+    for cpu in CPUS[1:]:
+        yield lambda cpu=cpu: explain(tflite, cpu)
+    yield lambda: explain(tflite, CPUS[0], assume_armed=True)
+    for function in (load.is_quantized, size, graph.weight_sparsity, filters_of, stored_dense):
+        yield lambda function=function: function(tflite)
+    yield lambda: verify.gains_of(tflite) if hasattr(verify, "gains_of") else None
+    yield lambda: sparsify(tflite, CPUS[0])
+    yield lambda: graph.write(graph.read(tflite))
+    yield lambda: choose(Recipe(), CPUS[1], tflite, is_quantized=False, has_data=False)
+    yield lambda: forecast(tflite, Recipe().prune, CPUS[0])
+    yield lambda: _rewritten(tflite)
+    yield lambda: layer_timings(_profile(), tflite, emulated=False)
+
+
+def _rewritten(tflite):
+    """Every pass, whether or not it pays."""
+    model = graph.read(tflite)
+    if graph.computes_on_integers(model):
+        return
+    table = cost_table(CPUS[0])
+    apply_passes(model, CPUS[0], table)
+    graph.read(graph.write(model))
+
+
+def _profile():
+    tags = ("Convolution (NHWC, F32) IGEMM", "Fully Connected (NC, F32) GEMM", "MEAN")
+    events = tuple(ProfileEvent(tag, 8, 5) for tag in tags)
+    return Profile(tags, (events, events))
+
+
+def through_compress(tflite, dice):
+    """The command itself, with one recipe or another."""
+    from edgeprune import cli
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path("m.tflite").write_bytes(tflite)
+        mode = dice.choice(("none", "fp16", "int8-weights", "int8"))
+        argv = ["compress", "m.tflite", "-o", "out.tflite", "--no-verify", "--quantize", mode]
+        if dice.random() < 0.3:
+            argv = ["explain", "m.tflite", "--board", dice.choice(("rpi4", "rpi5"))]
+        try:
+            cli._exit_code = _raising(cli._exit_code)
+            cli.main(argv)
+        except SystemExit as done:
+            if done.code == 70:
+                crash = max(Path(paths.data_folder(), "crashes").glob("*.txt"))
+                raise RuntimeError(crash.read_text()[-1500:]) from None
+            assert done.code in (0, 1, 2), done.code
+
+
+def _raising(function):
+    return function
+
+
+def inputs(models=None):
+    """Every kind of file but ``.tflite``, by name."""
+    return {
+        "epz": Input(_epz(models), lambda packed: unpack(packed, 1 << 22)),
+        "result": Input(_text(_results()), _read_result),
+        "history": Input(_text(_results()), _read_history),
+        "recipe": Input(_text(_recipes()), _read_recipe),
+        "bench": Input(_text([_BENCH]), _read_bench),
+        "board": Input(_text(_boards()), _read_board),
+        "npz": Input(_binary(_npz()), _read_npz),
+        "meter": Input(_text(_LOGS), _read_meter),
+        "frame": Input(_frame, _read_frame),
+        "keys": Input(_text([_KEYS]), _read_keys),
+        "ssh": Input(_text([_SSH]), _read_ssh),
+    }
+
+
+_ODD = (
+    "nan", "inf", "-inf", "1e999", "-1", "0", "0.0", "true", "null", '""', "[]", "{}", '"x"',
+    "9" * 400, "9" * 5000, "1979-05-27", "1979-05-27T07:32:00Z", "07:32:00",
+    "[" * 2000, "{\"a\":" * 2000,
+    '"\\ud800"', "\ufeff", "\x00", "\x1b[2J", "١٢", "1_000", "0x7fffffffffffffffffff", "[1, 2]",
+    "9223372036854775808", "1e308", "-1e308", "5e-324", '"' + "a" * 70000 + '"', "[[]]", "[null]",
+)  # fmt: skip
+
+
+def _text(wholes):
+    """Texts whose words, lines or bytes are wrong."""
+
+    def damaged(dice):
+        text = dice.choice(wholes)
+        way = dice.randrange(8)
+        if way == 0:
+            return damage(text.encode(), dice)
+        if way == 1:
+            encoding = dice.choice(("utf-16", "utf-32", "utf-8-sig", "utf-7"))
+            return text.encode(encoding)
+        for _ in range(dice.choice((1, 1, 2))):
+            text = _reworded(text, dice) if way < 6 else _relined(text, dice)
+        return text.encode("utf-8", "surrogatepass")
+
+    return damaged
+
+
+def _reworded(text, dice):
+    """One word, number or quoted text of it is another."""
+    import re
+
+    words = list(re.finditer(r'"[^"\n]*"|[\w.+-]+', text))
+    if not words:
+        return text
+    word = dice.choice(words)
+    others = (dice.choice(_ODD), dice.choice(words).group(), word.group() * 2, "")
+    return text[: word.start()] + dice.choice((others[0], *others)) + text[word.end() :]
+
+
+def _relined(text, dice):
+    lines = text.splitlines(keepends=True)
+    at, other = dice.randrange(len(lines)), dice.randrange(len(lines))
+    way = dice.randrange(4)
+    if way == 0:
+        del lines[at]
+    elif way == 1:
+        lines.insert(other, lines[at])
+    elif way == 2:
+        lines[at], lines[other] = lines[other], lines[at]
+    else:
+        lines[at:] = lines[at : at + 1] * 50
+    return "".join(lines)
+
+
+def _binary(wholes):
+    return lambda dice: damage(dice.choice(wholes), dice)
+
+
+@contextlib.contextmanager
+def _file(content, name):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        yield path
+
+
+def _epz(models):
+    """Containers whose content is wrong and whose checksum is right."""
+    files = [
+        nets.eligible(),
+        container_files.sparse_net(container_files.clustered((64, 96), 0.1, 16)),
+    ]
+    files += [f.read_bytes() for f in sorted(Path(models).glob("kws*.tflite"))] if models else []
+    packed = [pack(one) for one in files]
+
+    def damaged(dice):
+        body = damage(dice.choice(packed)[:-4], dice)
+        return body + zlib.crc32(body).to_bytes(4, "little")
+
+    return damaged
+
+
+def _results():
+    times = [tuple(range(100 + k, 130 + k)) for k in range(6)]
+    dense = results.variant("dense", times, accuracy=results.top1(0.9))
+    deployed = results.variant("deployed", times, layers=[results.layer("a"), results.layer("b")])
+    counted = [results.counted("dense", 1000), results.counted("deployed", 500)]
+    made = [results.result_of(dense, deployed), results.result_of(*counted)]
+    return [json.dumps(one, indent=1) for one in made]
+
+
+def _read_result(content):
+    """``report`` with its page, and ``compare`` in both directions."""
+    from rich.console import Console
+
+    from edgeprune.report.compare import compare, regressions, unchecked
+    from edgeprune.report.compare_markdown import context, markdown
+    from edgeprune.report.page import render
+    from edgeprune.report.result import read_result
+    from edgeprune.report.terminal import print_layers, print_report
+
+    with _file(content, "result.json") as path:
+        found = read_result(path)
+    console = Console(file=io.StringIO(), width=100)
+    print_report(found, console=console)
+    print_layers(found, console=console)
+    render(found)
+    json.dumps(found, allow_nan=False)
+    whole = json.loads(_results()[0])
+    for base, new in ((found, whole), (whole, found), (found, found)):
+        changes = compare(base, new, across_devices=True)
+        regressions(changes, 1.0), unchecked(changes)
+        context(base, new)
+        markdown(("a", "b"), base, new, changes, [])
+
+
+def _read_history(content):
+    """A row of the history, as its list and the page's earlier runs read it."""
+    from rich.console import Console
+
+    from edgeprune.report.history import _run
+    from edgeprune.report.page import render
+    from edgeprune.report.runs import print_runs
+
+    text = content.decode("utf-8", "replace")
+    row = (1, "2026-01-01T00:00:00+00:00", "0.1.0", "rpi4", "desk", "ab" * 32, "m.h5", text)
+    run = _run(row, whole=False)
+    print_runs([run], Console(file=io.StringIO(), width=100))
+    render(json.loads(_results()[0]), [run])
+
+
+def _recipes():
+    folder = Path(load_recipe.__code__.co_filename).parent.parent / "recipes"
+    return [file.read_text() for file in sorted(folder.glob("*.toml"))] + [_RECIPE]
+
+
+_RECIPE = """
+why = "a test"
+[prune]
+sparsity = 0.8
+pattern = "2x1"
+schedule = "gradual"
+epochs = 3
+learning_rate = 0.001
+ignored = ["head", "re:conv.*"]
+limits = [{layer = "mix", sparsity = 0.5}]
+[channels]
+pruning_ratio = 0.5
+[cluster]
+clusters = 16
+[quantize]
+mode = "int8"
+calibration_samples = 100
+[verify]
+samples = 4
+[run]
+sessions = 5
+runs = 50
+warmup = 3
+"""
+
+
+def _read_recipe(content):
+    from edgeprune.recipe import with_channels, write_recipe
+
+    with _file(content, "r.toml") as path:
+        found = with_channels(load_recipe(str(path)))
+        write_recipe(found, path)
+        load_recipe(str(path))
+
+
+_BENCH = """
+[grid]
+g_per_kwh = 400.0
+source = "a test"
+[devices.desk-pi]
+board = "rpi4"
+host = "10.0.0.4"
+user = "pi"
+port = 2222
+jump = "me@gate:22"
+cpus = [2, 3]
+[devices.desk-pi.meter]
+use = "csv"
+at = "log.csv"
+voltage_v = 5.1
+rails = ["a"]
+[devices.phone]
+board = "pixel-8"
+serial = "ABC"
+"""
+
+
+def _read_bench(content):
+    from edgeprune.bench import choose_device, choose_meters
+
+    with _file(content, "bench.toml") as path:
+        bench = load_bench(path)
+    board = load_board("rpi4")
+    device = choose_device(bench, board, None)
+    choose_meters(bench, board, device, None, None)
+
+
+def _boards():
+    return [file.read_text() for file in sorted(paths.shipped("boards").glob("*.toml"))]
+
+
+def _read_board(content):
+    import dataclasses
+
+    from edgeprune.board import parse_board
+    from edgeprune.tables import read_toml
+
+    with _file(content, "b.toml") as path:
+        raw = read_toml(path)
+        board = parse_board(raw, str(path), str(raw.get("name")))
+    json.dumps(dataclasses.asdict(board), allow_nan=False)
+
+
+def _npz():
+    found = []
+    for compressed in (np.savez, np.savez_compressed):
+        file = io.BytesIO()
+        x = np.random.default_rng(0).random((20, 4, 4, 1), np.float32)
+        compressed(file, x_train=x, y_train=np.arange(20) % 3, x_test=x, y_test=np.arange(20) % 3)
+        found.append(file.getvalue())
+    return found
+
+
+@functools.cache
+def _classifier():
+    net = nets.Net()
+    x = net.input(1, 4, 4, 1)
+    return net.build(net.dense(net.mean(net.conv(x, 4, kernel=3)), 3))
+
+
+def _read_npz(content):
+    from edgeprune.data import load_data
+
+    with _file(content, "d.npz") as path:
+        load_data(str(path), _classifier())
+
+
+_LOGS = [
+    "Time (s),Current (mA),Voltage (V)\n"
+    + "".join(f"{1764000000 + k / 10:.1f},{500 + k},{5.1}\n" for k in range(40)),
+    "timestamp;Power (W)\n" + "".join(f"2026-11-28T10:00:{k:02d},5;1,{k}\n" for k in range(40)),
+    "Time (ms)\tEnergy (J)\n" + "".join(f"{k * 100}\t{k / 7:.3f}\n" for k in range(40)),
+]
+
+
+def _read_meter(content):
+    """A log as the meter in the supply line reads it, its end not waited for."""
+    from edgeprune.meters.csv import Csv
+
+    with _file(content, "log.csv") as path:
+        table = MeterTable("csv", str(path), zero="2026-11-28T10:00:00", voltage_v=None)
+        meter = Csv(SimpleNamespace(table=table))
+        meter.open()
+        meter._offset, meter.late_s = 0, 0.0
+        with contextlib.suppress(EdgepruneError):
+            meter.stop()
+        rows = __import__("edgeprune.meter_log", fromlist=["x"]).parse_rows(
+            meter._whole_lines(0), meter._layout
+        )
+        if len(rows) > 1:
+            meter._trace(rows[:, 0], rows, meter._layout)
+
+
+def _frame(dice):
+    """Frames with a right checksum around odd JSON, or damaged anywhere."""
+    whole = pack_frame(Frame({"id": 1, "ok": True, "values": [1, 2.5, "x"]}, b"blob"))
+    if dice.random() < 0.5:
+        return damage(whole, dice)
+    text = _reworded('{"id": 1, "ok": true, "values": [1, 2.5, "x"]}', dice)
+    body = text.encode("utf-8", "surrogatepass")
+    lengths = len(body).to_bytes(4, "little") + (2).to_bytes(4, "little")
+    crc = zlib.crc32(b"xy", zlib.crc32(body, zlib.crc32(lengths)))
+    return b"EPF2" + lengths + crc.to_bytes(4, "little") + body + b"xy"
+
+
+def _read_frame(content):
+    from edgeprune.errors import DeviceError
+
+    stream = io.BytesIO(content)
+
+    def read(size):
+        data = stream.read(size)
+        if len(data) < size:
+            raise DeviceError("the stream ended")
+        return data
+
+    frame = read_frame(read, 1024)
+    json.dumps(frame.message, allow_nan=False)
+
+
+_KEYS = json.dumps(
+    {"desk-pi": {"type": "ssh-ed25519", "key": "AAAAC3NzaC1lZDI1NTE5AAAAIA=="}}, indent=1
+)
+
+
+def _read_keys(content):
+    from edgeprune.ssh.host_keys import _read
+
+    with _file(content, "keys.json") as path:
+        for key in _read(path).values():
+            key.fingerprint  # noqa: B018
+
+
+_SSH = """
+Host desk-pi
+    HostName 10.0.0.4
+    User pi
+    Port 2222
+    IdentityFile ~/.ssh/id_ed25519
+    ProxyJump me@gate:22,other
+    ConnectTimeout 5
+Host *.lab !x.lab
+    ServerAliveInterval 10
+Match host "a,b" user root
+    Port 23
+"""
+
+
+def _read_ssh(content):
+    from edgeprune.bench import Device
+    from edgeprune.ssh.config import route_to
+
+    with tempfile.TemporaryDirectory() as home:
+        (Path(home) / ".ssh").mkdir()
+        (Path(home) / ".ssh" / "config").write_bytes(content)
+        old, os.environ["HOME"] = os.environ.get("HOME", "/"), home
+        try:
+            route_to(Device("rpi4", "desk-pi", "desk-pi"))
+        finally:
+            os.environ["HOME"] = old
