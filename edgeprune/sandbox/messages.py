@@ -7,6 +7,7 @@ little endian, and that many bytes.
 from __future__ import annotations
 
 import math
+import os
 import struct
 import unicodedata
 from pathlib import Path
@@ -162,15 +163,15 @@ def _plain(value: object) -> object:
         return [name, value.shape, flat.view(np.uint8).data]
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, Path):  # whose name may be no UTF-8
+        return os.fsencode(value)
     raise TypeError(f"a {type(value).__name__} cannot leave the child")
 
 
 def _restored(kind: Any, raw: object) -> object:
     if kind is Path:
-        if isinstance(raw, str):
-            return Path(raw)
+        if isinstance(raw, bytes):
+            return Path(os.fsdecode(raw))
     elif (get_origin(kind) or kind) is np.ndarray:
         return _array(raw)
     raise ValueError(f"expected {kind}, got {type(raw).__name__}")
