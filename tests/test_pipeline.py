@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import io
 import json
 import threading
 import types
@@ -12,11 +13,12 @@ import keras_nets
 import nets
 import numpy as np
 import pytest
+from rich.console import Console
 
-from edgeprune import auto, cli, graph, verify
+from edgeprune import auto, cli, graph, pipeline, verify
 from edgeprune.board import load_board, resolved_cpu
 from edgeprune.cli.options import recipe_of
-from edgeprune.errors import VerifyError
+from edgeprune.errors import ConfigError, DeviceError, VerifyError
 from edgeprune.macs import size
 from edgeprune.pipeline import Request, accuracy_limit, compress, deploy, device_half
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
@@ -96,6 +98,21 @@ def test_parity_that_fails_names_variant_and_difference(folder, monkeypatch):
     monkeypatch.setattr(device_half, "host_outputs_with_rounding", off_by_some)
     with pytest.raises(VerifyError, match=r"dense: outputs on local.* differ .* by 0\.01"):
         deploy(request(folder, "local"), Progress())
+
+
+def test_measurements_of_which_no_result_can_be_made_are_kept_as_they_came(
+    folder, monkeypatch, home
+):
+    def broken(*_):
+        raise ConfigError("result.json: $.variants: wrong")
+
+    monkeypatch.setattr("edgeprune.report.result.build_result", broken)
+    with pytest.raises(ConfigError, match=r"wrong; what was measured is in (\S+), as it came"):
+        deploy(request(folder, "local", output=folder / "out"), Progress())
+    (file,) = (home / "edgeprune" / "rescued").iterdir()
+    measured = json.loads(file.read_text())["measured"]
+    assert all(len(one["sessions"]) == 2 for one in measured)
+    assert not (folder / "out").exists()
 
 
 def test_a_file_that_nothing_changes_is_one_variant(folder):
@@ -259,6 +276,47 @@ def test_a_connection_lost_on_the_way_is_exit_code_3_and_the_next_run_succeeds(
     with pytest.raises(SystemExit) as done:
         cli.main([*argv, "--recipe", "fast.toml"])
     assert done.value.code == 0
+
+
+@pytest.mark.parametrize("error", [DeviceError("the plug was pulled"), KeyboardInterrupt()])
+def test_a_model_that_took_long_is_kept_where_its_device_fails(folder, home, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(pipeline, "WORTH_KEEPING_S", 0.0)
+    monkeypatch.setattr(pipeline, "measure", fail)
+    with pytest.raises(type(error), match=r"the compressed model is kept in .*, not measured"):
+        deploy(request(folder, "local", output=folder / "out"), Progress())
+    (file,) = (home / "edgeprune" / "rescued").iterdir()
+    assert file.name.endswith("-deployed.tflite") and not (folder / "out").exists()
+
+
+@pytest.mark.device
+def test_two_runs_on_one_device_take_turns(over_ssh):
+    """Their windows on the device's own clock do not overlap, and one says whom it waits for."""
+    folder, logs, found = over_ssh, [io.StringIO(), io.StringIO()], []
+
+    def run(log):
+        asked = request(folder, "box", bench=folder / "bench.toml")
+        with Progress(Console(file=log, width=200)) as progress:
+            found.append(deploy(asked, progress).result)
+
+    (folder / "fast.toml").write_text(FAST.replace("sessions = 2", "sessions = 5"))
+    running = [threading.Thread(target=run, args=(log,)) for log in logs]
+    for one in running:
+        one.start()
+    for one in running:
+        one.join(120)
+    assert len(found) == 2 and len(runs()) == 2
+    windows = []
+    for result in found:
+        sessions = [one for variant in result["variants"] for one in variant["sessions"]]
+        windows.append((min(s["begin_s"] for s in sessions), max(s["end_s"] for s in sessions)))
+    (_, first_end), (second_begin, _) = sorted(windows)
+    assert first_end < second_begin
+    assert (
+        sum("waiting for box-1, for 60 min at most: in use by" in o.getvalue() for o in logs) == 1
+    )
 
 
 def test_sessions_and_runs_are_those_of_the_recipe(folder):

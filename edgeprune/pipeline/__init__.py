@@ -85,6 +85,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     from edgeprune.push.programs import needed_programs
     from edgeprune.report import history
     from edgeprune.report.folder import output_folder
+    from edgeprune.report.save import raw_kept
     from edgeprune.run import Claim, check_meters
 
     board = load_board(request.board)
@@ -111,7 +112,8 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         with _work_kept(done, took_s), transport:
             found, wrong = measure(transport, programs, done, variants, progress, claim, energy)
         with uninterrupted(), progress.stage("report"):
-            outcome = _outcome(request, done, variants, found, folder.path)
+            with raw_kept(found):
+                outcome = _outcome(request, done, variants, found, folder.path)
             if wrong:
                 raise VerifyError(wrong + _recorded_as_wrong(outcome, wrong))
             _save(outcome, done.recipe, folder, progress)

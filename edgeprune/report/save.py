@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.report import history
 from edgeprune.report.folder import OutputFolder
 from edgeprune.report.result import FILE_NAME, json_text, validate
+from edgeprune.run_artifacts import RunResult
 from edgeprune.whole_file import Content, shown, write_whole
 
 Warn = Callable[[str], None]
@@ -75,6 +79,25 @@ def kept_elsewhere(result: Mapping[str, Any], name: str) -> str:
     except ConfigError:
         print(json_text(result), end="")
         return "what was measured is on standard output, since no file could be written"
+
+
+@contextlib.contextmanager
+def raw_kept(found: RunResult) -> Iterator[None]:
+    """Keeps what a device brought back, as it came, where the block makes no result of it."""
+    try:
+        yield
+    except Exception as error:
+        content = json.dumps(dataclasses.asdict(found), default=_listed, indent=1)
+        try:
+            file = rescue("measured.json", content)
+        except ConfigError:
+            raise error from None
+        error.args = (f"{error}; what was measured is in {file}, as it came", *error.args[1:])
+        raise
+
+
+def _listed(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def rescue(name: str, content: Content) -> Path:
