@@ -1,0 +1,100 @@
+"""Whatever a device says, the host says one clean line, in bounded time and memory."""
+
+import sys
+from pathlib import Path
+
+import agent_rig
+import numpy as np
+import pytest
+from lying_agent import LIES
+
+from edgeprune.agents import build
+from edgeprune.agents.interface import interface_of
+from edgeprune.agents.session import AgentSession
+from edgeprune.errors import DeviceError
+from edgeprune.pipes import Child
+from edgeprune.transports.base import Channel
+
+LIAR = Path(__file__).parents[1] / "lying_agent.py"
+MAX_READ_BYTES = 20 << 20
+"""Of one conversation; each answer's own limit is far below."""
+
+
+class Counted(Channel):
+    """A channel to a program of this machine that notes how much was ever asked of it."""
+
+    def __init__(self, child):
+        self.child = child
+        self.asked_bytes = 0
+
+    def write(self, data, timeout_s):
+        self.child.write(data, timeout_s)
+
+    def read(self, size, timeout_s):
+        self.asked_bytes += size
+        return self.child.read(size, timeout_s)
+
+    def close(self, timeout_s=5.0):
+        self.child.close(timeout_s)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "net.tflite"
+    path.write_bytes(agent_rig.small_net())
+    return path
+
+
+def converse(talk, command, model):
+    """Asks up to ``command``, all that an honest agent answers."""
+    talk.hello(timeout_s=1.0 if command == "hello" else 20.0)
+    talk.clock_s()
+    expected = interface_of(model.read_bytes())
+    profile = command == "profile"
+    talk.load(agent_rig.library(), str(model), profile=profile, expected=expected)
+    sample = [np.zeros((1, 16, 16, 3), np.float32)]
+    steps = {
+        "infer": lambda: talk.infer([sample] * 2),
+        "time": lambda: talk.time(1, 7, 30.0),
+        "profile": lambda: talk.profile(1),
+        "memory": talk.peak_memory_bytes,
+        "hold": lambda: talk.hold({"/a": "x", "/b": "y"}),
+        "unpack": lambda: talk.unpack("/a", "/b", 100),
+    }
+    if command in steps:
+        steps[command]()
+    if command == "sample":
+        talk.sample_start([str(model)], "", 0.05)
+        talk.sample_stop()
+    talk.clock_s()
+
+
+def ask_liar(lie, command, model):
+    """What the host reads and says."""
+    env = {"AGENT": str(build.agent("host")), "LIE": lie}
+    channel = Counted(Child([sys.executable, str(LIAR)], env))
+    with AgentSession(channel, "pi-01") as talk, pytest.raises(DeviceError) as caught:
+        converse(talk, command, model)
+    return channel, caught
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_is_one_clean_line_that_names_device_and_command(lie, model):
+    command, _, words = LIES[lie]
+    channel, caught = ask_liar(lie, command, model)
+    line = str(caught.value)
+    caught.match(words)
+    assert caught.value.exit_code == 3
+    assert line.isprintable() and len(line) < 1000 and "\ud800" not in line
+    assert not line.startswith("edgeprune") or lie in ("last words",)
+    assert channel.asked_bytes < MAX_READ_BYTES
+
+
+def test_without_a_lie_the_same_conversation_is_believed(model):
+    for command in ("infer", "time", "profile", "memory", "sample"):
+        with agent_rig.session(build.agent("host")) as talk:
+            converse(talk, command, model)
+
+
+def test_there_are_as_many_lies_as_were_promised():
+    assert len(LIES) >= 40 and len({command for command, _, _ in LIES.values()}) >= 9
