@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,10 +51,13 @@ class Runtime:
     Attributes:
         use: One of :data:`RUNTIMES`.
         version: The wheel's version; of ``tflite-runtime``, the newest that is taken.
+        sha256: Digest of ``libLiteRt.so``, or of the wheel of ``tflite-runtime``; absent where it
+            is one that edgeprune knows (``edgeprune/agents/runtime_hashes.toml``).
     """
 
     use: str
     version: str
+    sha256: str | None = None
 
     @property
     def has_xnnpack(self) -> bool:
@@ -192,12 +196,7 @@ def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:
         wrong.append(f"name {board.name!r} must equal the file's stem {stem!r}")
     if board.kind not in KINDS:
         wrong.append(f"kind {board.kind!r} must be one of {', '.join(KINDS)}")
-    if AGENTS.get(board.agent.use) != board.runtime.use:
-        pairs = ", ".join(f"{agent} with {runtime}" for agent, runtime in AGENTS.items())
-        wrong.append(
-            f"agent.use {board.agent.use!r} with runtime.use {board.runtime.use!r} must be one "
-            f"of {pairs}"
-        )
+    wrong += _runtime_faults(board)
     numbers = {"cpu.cores": board.cpu.cores, "cpu.clock_hz": board.cpu.clock_hz}
     if board.memory is not None:
         numbers["memory.ram_bytes"] = board.memory.ram_bytes
@@ -211,6 +210,21 @@ def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:
     if wrong:
         raise ConfigError(f"{where}: " + "; ".join(wrong))
     return board
+
+
+def _runtime_faults(board: Board) -> list[str]:
+    """What is wrong with the runtime and the agent that opens it."""
+    wrong = []
+    if AGENTS.get(board.agent.use) != board.runtime.use:
+        pairs = ", ".join(f"{agent} with {runtime}" for agent, runtime in AGENTS.items())
+        wrong.append(
+            f"agent.use {board.agent.use!r} with runtime.use {board.runtime.use!r} must be one "
+            f"of {pairs}"
+        )
+    digest = board.runtime.sha256
+    if digest is not None and not re.fullmatch("[0-9a-f]{64}", digest):
+        wrong.append(f"runtime.sha256 {digest!r} must be 64 hex digits")
+    return wrong
 
 
 def load_board(name: str) -> Board:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,35 @@ def aside(folder: Path) -> Iterator[Path]:
         raise DeviceError(
             f"{folder} cannot be written ({reason}): set EDGEPRUNE_CACHE to a folder that can be"
         ) from error
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a file of the cache is as :func:`keep` left it; a damaged one is to be made again."""
+    try:
+        return _sum_of(file).read_text(encoding="ascii") == _digest(file)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def keep(made: Path, file: Path) -> None:
+    """Renames a finished file into its place in the cache, with its SHA-256 beside it.
+
+    Raises:
+        OSError: The cache cannot be written; inside :func:`aside` that becomes a DeviceError.
+    """
+    sum_ = _sum_of(made)
+    sum_.write_text(_digest(made), encoding="ascii")
+    os.replace(sum_, _sum_of(file))
+    os.replace(made, file)
+
+
+def _sum_of(file: Path) -> Path:
+    return file.with_name(file.name + ".sha256")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def config_folder() -> Path:

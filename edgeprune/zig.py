@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -48,7 +47,7 @@ def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: 
         raise DeviceError(f"sources of {name} are missing, reinstall edgeprune: {missing}")
     flags = (*_FLAGS, *flags)
     built = paths.cache_folder() / "agents" / _digest(sources, flags, triple) / name
-    if built.is_file():
+    if paths.is_whole(built):
         return built
     if importlib.util.find_spec("ziglang") is None:
         raise DeviceError(f"{name} cannot be compiled: pip install ziglang")
@@ -60,7 +59,7 @@ def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: 
         if status != 0 or not result.is_file():
             first = next((s for s in errors.splitlines() if "error" in s), errors.strip()[:300])
             raise DeviceError(f"{name} cannot be compiled for {triple}: {first}")
-        os.replace(result, built)
+        paths.keep(result, built)
     return built
 
 

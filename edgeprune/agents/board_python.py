@@ -15,9 +15,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from edgeprune import paths
+from edgeprune.agents import pinned
 from edgeprune.agents.decode import Answer
 from edgeprune.agents.download import download_wheel
-from edgeprune.agents.runtime import RuntimeLibrary, sha256_of
+from edgeprune.agents.pinned import sha256_of
+from edgeprune.agents.runtime import RuntimeLibrary, say_mended
 from edgeprune.errors import DeviceError
 from edgeprune.transports.base import Transport
 from edgeprune.untrusted_text import device_says, one_line
@@ -125,23 +127,30 @@ def _checked(said: dict[str, Any], isa: str, where: str) -> BoardPython:
     return BoardPython((version[0], version[1]), int(glibc.split(".")[1]), str(Version(numpy)))
 
 
-def wheel(isa: str, newest: str, python: BoardPython) -> RuntimeLibrary:
+def wheel(isa: str, newest: str, python: BoardPython, sha256: str | None = None) -> RuntimeLibrary:
     """The newest wheel of ``tflite-runtime`` that a board's Python takes: cached, or fetched.
 
     Args:
         isa: ``armv7l``.
         newest: Version that it may be at most.
         python: The board's.
+        sha256: Digest that the board file names, of a wheel that edgeprune does not know.
 
     Raises:
-        DeviceError: There is none, or it cannot be fetched; nothing half-written is left.
+        DeviceError: There is none, it cannot be fetched, or it is another one than was published;
+            nothing half-written is left.
     """
     version = "{}.{}".format(*python.version)
     key = f"{isa}-{PACKAGE}-{newest}-python{version}-glibc2.{python.glibc}-numpy{python.numpy}"
     folder = paths.cache_folder() / "runtimes" / key
+    for kept in folder.glob("*.whl"):
+        if sha256_of(kept) != pinned.board_wheel_sha256(kept.name, sha256):
+            say_mended(f"{kept} was damaged: it is fetched again")
+            kept.unlink()
     if not list(folder.glob("*.whl")):
         with paths.aside(folder) as aside:
             found = _fetch(isa, newest, python, aside)
+            pinned.check(found, pinned.board_wheel_sha256(found.name, sha256), found.name)
             found.replace(folder / found.name)
     (file,) = folder.glob("*.whl")
     return RuntimeLibrary(file, _version_of(file), sha256_of(file), PACKAGE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from pathlib import Path
 
@@ -51,7 +50,7 @@ def python_agent() -> Path:
     texts["__main__.py"] = _PYTHON_START.encode()
     digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:24]
     built = paths.cache_folder() / "agents" / digest / "edgeprune-agent.pyz"
-    if built.is_file():
+    if paths.is_whole(built):
         return built
     with paths.aside(built.parent) as aside:
         made = aside / built.name
@@ -61,5 +60,5 @@ def python_agent() -> Path:
                 for name, text in texts.items():  # with a fixed date: the same bytes each time
                     archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
         made.chmod(0o755)
-        os.replace(made, built)
+        paths.keep(made, built)
     return built

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
 import shutil
+import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune import paths
+from edgeprune.agents import pinned
 from edgeprune.agents.download import download_wheel
+from edgeprune.agents.pinned import sha256_of
 from edgeprune.errors import DeviceError
+from edgeprune.untrusted_text import one_line
 from edgeprune.zig import GLIBC, host_isa
 
 _PACKAGE = "ai-edge-litert"
@@ -43,21 +46,40 @@ class RuntimeLibrary:
         return f"{self.name} {self.version} (sha256 {self.sha256[:12]})"
 
 
-def library(isa: str, version: str) -> RuntimeLibrary:
+def library(isa: str, version: str, sha256: str | None = None) -> RuntimeLibrary:
     """The runtime library for a processor: the installed one, the cached one, or a fetched one.
+
+    Each time, it is the one that was published (:mod:`edgeprune.agents.pinned`): a cached one that
+    is damaged is removed and fetched again, and an installed one that differs is left alone.
 
     Args:
         isa: ``aarch64``, ``x86_64``, or ``host`` for this machine.
         version: Version of ``ai-edge-litert``.
+        sha256: Digest that the board file names, of a library that edgeprune does not know.
 
     Raises:
-        DeviceError: It is not at hand and cannot be fetched; nothing half-written is left.
+        DeviceError: It is not at hand and cannot be fetched, or it is another one than was
+            published; nothing half-written is left.
     """
     isa = host_isa() if isa == "host" else isa
-    path = _installed(isa, version) or _cached(isa, version)
+    wanted = pinned.library_sha256(isa, version, sha256)
+    installed = _installed(isa, version)
+    if installed is not None:
+        if sha256_of(installed) == wanted:
+            return RuntimeLibrary(installed, version, wanted)
+        say_mended(f"{installed} is not LiteRT {version} as it was published: it is not used")
+    path = _cached(isa, version)
+    if path.is_file() and sha256_of(path) != wanted:
+        say_mended(f"{path} was damaged: it is fetched again")
+        path.unlink()
     if not path.is_file():
-        _fetch(isa, version, path)
-    return RuntimeLibrary(path, version, sha256_of(path))
+        _fetch(isa, version, path, wanted)
+    return RuntimeLibrary(path, version, wanted)
+
+
+def say_mended(line: str) -> None:
+    """Says on standard error what was found damaged, and what becomes of it."""
+    print(f"edgeprune: {one_line(line)}", file=sys.stderr)
 
 
 def _cached(isa: str, version: str) -> Path:
@@ -75,12 +97,17 @@ def _installed(isa: str, version: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _fetch(isa: str, version: str, path: Path) -> None:
+def _fetch(isa: str, version: str, path: Path, wanted: str) -> None:
     platform = f"manylinux_{GLIBC.replace('.', '_')}_{isa}"
     with paths.aside(path.parent) as aside:
         where = f"the runtime {_PACKAGE} {version} for {platform} cannot be fetched"
         wheel = download_wheel(f"{_PACKAGE}=={version}", [platform], _PYTHON, aside, where)
-        os.replace(_extract(wheel, where), path)
+        whole = pinned.wheel_sha256(isa, version)
+        if whole is not None:
+            pinned.check(wheel, whole, wheel.name)
+        extracted = _extract(wheel, where)
+        pinned.check(extracted, wanted, f"{_LIBRARY} of {wheel.name}")
+        os.replace(extracted, path)
 
 
 def _extract(wheel: Path, where: str) -> Path:
@@ -94,9 +121,3 @@ def _extract(wheel: Path, where: str) -> Path:
     except (KeyError, zipfile.BadZipFile) as error:
         raise DeviceError(f"{where}: the wheel holds no {_LIBRARY} ({error})") from error
     return extracted
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file, as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -35,10 +35,12 @@ def needed_programs(transport: Transport) -> tuple[Path, runtime.RuntimeLibrary]
     board = transport.board
     if board.agent.use == "python":
         python = board_python.ask_python(transport)
-        library = board_python.wheel(board.cpu.isa, board.runtime.version, python)
+        library = board_python.wheel(
+            board.cpu.isa, board.runtime.version, python, board.runtime.sha256
+        )
         return build.python_agent(), library
     agent = build.agent(board.agent.target)
-    library = runtime.library(board.cpu.isa, board.runtime.version)
+    library = runtime.library(board.cpu.isa, board.runtime.version, board.runtime.sha256)
     needed_libraries(board)
     return agent, library
 

@@ -6,6 +6,7 @@ Times mean nothing there; executed instructions are counted instead, by a plug-i
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -49,7 +50,8 @@ class QemuChannel(Channel):
         self._child.close(timeout_s)
         if self._count is not None:
             text = self._count.read_text() if self._count.is_file() else ""
-            self._instructions = int(text) if text.strip().isdigit() else None
+            found = re.fullmatch(r"\s*([0-9]{1,18})\s*", text)
+            self._instructions = int(found[1]) if found else None
             shutil.rmtree(self._count.parent, ignore_errors=True)
             self._count = None
         return self._instructions
@@ -136,8 +138,9 @@ def _make_root(core: str, features: Sequence[str]) -> Path:
     text = cpuinfo.cpuinfo_text(core, features, cores=1)
     digest = hashlib.sha256((text + str(glibc.folder(_ISA))).encode()).hexdigest()[:12]
     root = paths.cache_folder() / "qemu" / f"{core}-{digest}"
-    if root.is_dir():
+    if _is_root(root, text):
         return root
+    shutil.rmtree(root, ignore_errors=True)  # damaged
     with paths.aside(root.parent) as aside:
         made = aside / "root"
         (made / "proc").mkdir(parents=True)
@@ -146,6 +149,15 @@ def _make_root(core: str, features: Sequence[str]) -> Path:
         try:
             made.rename(root)
         except OSError:
-            if not root.is_dir():  # else another process was faster, and made the same
+            if not _is_root(root, text):  # else another process was faster, and made the same
                 raise
     return root
+
+
+def _is_root(root: Path, text: str) -> bool:
+    """Whether the folder is there and whole."""
+    try:
+        kept = (root / "proc" / "cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return kept == text and (root / "lib").readlink() == glibc.folder(_ISA)
+    except OSError:
+        return False

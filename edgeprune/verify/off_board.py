@@ -114,7 +114,7 @@ def _open(board: Board) -> tuple[tuple[Transport, Path, runtime.RuntimeLibrary] 
         transport = use(stand_in, Device(stand_in.name, stand_in.name))
         try:
             agent = build.agent(stand_in.agent.target)
-            library = runtime.library(stand_in.cpu.isa, board.runtime.version)
+            library = runtime.library(stand_in.cpu.isa, board.runtime.version, board.runtime.sha256)
             transport.open()
         except DeviceError as error:
             reason = str(error)

@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from edgeprune.agents import pinned
 from edgeprune.agents.board_python import BoardPython, ask_python, wheel
 from edgeprune.bench import Device
 from edgeprune.board import load_board
@@ -102,7 +103,31 @@ def wheels(tmp_path, monkeypatch):
             archive.writestr(f"{info}/METADATA", metadata)
             archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\n")
             archive.writestr(f"{info}/RECORD", "")
+    pin(folder, tmp_path / "hashes.toml")
+    monkeypatch.setattr(pinned, "HASHES", tmp_path / "hashes.toml")
     return tmp_path / "cache"
+
+
+def pin(folder, hashes):
+    """Takes all wheels of a folder for what was published."""
+    lines = [f'"{file.name}" = "{pinned.sha256_of(file)}"' for file in folder.iterdir()]
+    hashes.write_text("\n".join(["[board_wheel]", *lines, ""]))
+
+
+def test_a_damaged_wheel_mends_itself_and_a_foreign_one_is_refused(wheels, tmp_path, capsys):
+    board = BoardPython((3, 11), 36, "1.24.2")
+    found = wheel("armv7l", "2.14.0", board)
+    found.path.write_bytes(b"junk")
+    assert wheel("armv7l", "2.14.0", board) == found
+    assert "was damaged: it is fetched again" in capsys.readouterr().err
+    found.path.unlink()
+    source = tmp_path / "wheels" / found.path.name
+    with zipfile.ZipFile(source, "a") as archive:
+        archive.writestr("evil", "")
+    with pytest.raises(DeviceError, match="is not what was published"):
+        wheel("armv7l", "2.14.0", board)
+    own = pinned.sha256_of(source)
+    assert wheel("armv7l", "2.14.0", board, own).sha256 == own
 
 
 @pytest.mark.parametrize(

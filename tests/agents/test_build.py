@@ -24,7 +24,13 @@ def sources(tmp_path, monkeypatch):
 def test_a_program_for_the_host_runs_here(sources):
     built = zig.compile_c("seven", sources, (), "host")
     assert subprocess.run([built], check=False).returncode == 7
-    assert [path.name for path in built.parent.iterdir()] == ["seven"]
+    assert {path.name for path in built.parent.iterdir()} == {"seven", "seven.sha256"}
+    before = built.read_bytes()
+    for damaged in (b"", before[:-1], b"#!/bin/sh\nexit 7\n"):  # also by somebody else
+        built.write_bytes(damaged)
+        assert zig.compile_c("seven", sources, (), "host") == built
+        assert subprocess.run([built], check=False).returncode == 7
+        assert built.read_bytes()[:4] == b"\x7fELF"
 
 
 def test_it_is_compiled_once_and_anew_when_a_source_or_header_changes(sources):
@@ -96,6 +102,9 @@ def test_the_agent_in_python_is_one_program_whose_bytes_repeat(tmp_path, monkeyp
     built = build.python_agent()
     first = built.read_bytes()
     assert first.startswith(b"#!/usr/bin/env python3\n") and os.access(built, os.X_OK)
-    assert build.python_agent() == built and [built.name] == os.listdir(built.parent)
+    assert build.python_agent() == built
+    assert {built.name, f"{built.name}.sha256"} == set(os.listdir(built.parent))
+    built.write_bytes(b"junk")
+    assert build.python_agent().read_bytes() == first
     built.unlink()
     assert build.python_agent().read_bytes() == first
