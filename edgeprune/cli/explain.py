@@ -50,7 +50,6 @@ def explain(
     from edgeprune.board import load_board, resolved_cpu
     from edgeprune.explain import explain as plan_of
     from edgeprune.explain.releases import LATEST
-    from edgeprune.explain.runnable import check_runnable
     from edgeprune.pipeline import float_tflite
     from edgeprune.pipeline.preflight import check_given
     from edgeprune.recipe import with_channels
@@ -69,8 +68,7 @@ def explain(
     cpu = resolved_cpu(kind.cpu)
     release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
     check_given(model)
-    tflite = float_tflite(model, **loading)
-    check_runnable(tflite, kind.runtime, board)
+    tflite = float_tflite(model, board=board, **loading)
     stored = plan_of(tflite, cpu, release=release)
     is_armed = bool(stored.sparse or stored.wrong)
     plan = stored if is_armed else plan_of(tflite, cpu, assume_armed=True, release=release)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ from edgeprune.recipe.prune_table import (
 )
 from edgeprune.recipe.quantize_table import MODES
 from edgeprune.recipe.run_table import GOVERNORS
+from edgeprune.sandbox.switch import SANDBOX_SWITCH
 
 if TYPE_CHECKING:
     from edgeprune.pipeline import Outcome
@@ -104,7 +106,9 @@ def data_options(function: Function) -> Function:
             "is neither written nor deployed.",
         ),
         click.option(
-            "--data", help=".npz file, folder of images by class, or package.module:function."
+            "--data",
+            help=".npz file, folder of images by class, or package.module:function, which runs "
+            "without network and can write to temporary files alone.",
         ),
     ):
         command = option(command)
@@ -214,11 +218,37 @@ def json_option(function: Function) -> Function:
 
 
 def load_options(function: Function) -> Function:
-    """``--allow-code`` and ``--input-shape``."""
+    """``--allow-code``, ``--input-shape`` and ``--no-sandbox``."""
     allow_code = click.option(
         "--allow-code", is_flag=True, help="Load files with code, such as Lambda."
     )
-    return input_shape_option(allow_code(function))
+    return input_shape_option(allow_code(sandbox_option(function)))
+
+
+def sandbox_option(function: Function) -> Function:
+    """``--no-sandbox``, which holds for the command that it is given to."""
+    return click.option(
+        "--no-sandbox",
+        is_flag=True,
+        expose_value=False,
+        callback=_no_sandbox,
+        help="Load the model, and call --data's function, with network and a disk to write to; "
+        "EDGEPRUNE_SANDBOX=off says the same.",
+    )(function)
+
+
+def _no_sandbox(context: click.Context, option: click.Parameter, value: bool) -> None:
+    if value:
+        before = os.environ.get(SANDBOX_SWITCH)
+        os.environ[SANDBOX_SWITCH] = "off"
+        context.call_on_close(lambda: _put_back(before))
+
+
+def _put_back(before: str | None) -> None:
+    if before is None:
+        os.environ.pop(SANDBOX_SWITCH, None)
+    else:
+        os.environ[SANDBOX_SWITCH] = before
 
 
 def input_shape_option(function: Function) -> Function:

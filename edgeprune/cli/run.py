@@ -13,6 +13,7 @@ from edgeprune.cli.options import (
     input_shape_option,
     json_option,
     model_argument,
+    sandbox_option,
     timed_by,
     timing_options,
 )
@@ -27,6 +28,7 @@ from edgeprune.recipe import load_recipe
     "-o", "--output", type=click.Path(path_type=Path), help="Folder to write; must not exist."
 )
 @input_shape_option
+@sandbox_option
 @device_options
 @timing_options
 @json_option

@@ -16,6 +16,7 @@ from edgeprune.board import Board, board_names, load_board, resolved_cpu
 from edgeprune.doctor import probes
 from edgeprune.doctor.check import FAULTS, NEEDED_FOR, Check, Scope, checked, one_line
 from edgeprune.doctor.packages import package_checks
+from edgeprune.doctor.walls import wall_checks
 from edgeprune.errors import ConfigError
 from edgeprune.glibc import APT_PACKAGES
 from edgeprune.transports.base import TRANSPORTS
@@ -83,6 +84,7 @@ def diagnose(bench_file: Path | None = None) -> Diagnosis:
             "glibc for phones", "adb", probes.phone_libraries, f"apt-get install {APT_PACKAGES}"
         ),
         checked("instruction counting", "emulated", probes.counting, _APT),
+        *wall_checks(),
     )
     boards = tuple(_readiness(name, checks, bench) for name in _names())
     return Diagnosis(checks, boards, tuple(_notes()))

@@ -9,7 +9,7 @@ from typing import Literal
 from edgeprune.errors import EdgepruneError
 
 State = Literal["ok", "missing", "broken"]
-Scope = Literal["local", "emulated", "ssh", "adb", "keras", "quantize", "example"]
+Scope = Literal["local", "emulated", "ssh", "adb", "keras", "quantize", "example", "walls"]
 
 NEEDED_FOR: dict[Scope, str] = {
     "local": "every board",
@@ -19,6 +19,7 @@ NEEDED_FOR: dict[Scope, str] = {
     "keras": "Keras and SavedModel files",
     "quantize": "--quantize",
     "example": "edgeprune example",
+    "walls": "models of strangers: walls around the process that loads them",
 }
 
 #: What a broken installation, file or tool raises; anything else is a mistake of ours.

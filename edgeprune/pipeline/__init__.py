@@ -315,18 +315,24 @@ def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:
     )
 
 
-def float_tflite(path: Path, allow_code: bool, input_shape: tuple[int, ...] | None = None) -> bytes:
+def float_tflite(
+    path: Path,
+    allow_code: bool,
+    input_shape: tuple[int, ...] | None = None,
+    board: str | None = None,
+) -> bytes:
     """A model as TFLite: a ``.tflite`` file as it is, another one converted.
 
     Args:
         path: The model.
         allow_code: Load files that carry code.
         input_shape: As in :class:`Request`.
+        board: Board whose runtime must be able to run it, or None.
 
     Raises:
-        ModelError: It cannot be loaded or converted.
+        ModelError: It cannot be loaded or converted, or the board cannot run it.
     """
-    return read_in_child(path, allow_code, input_shape)
+    return read_in_child(path, allow_code, input_shape, board)
 
 
 def _write_variants(done: Compressed, folder: OutputFolder) -> list[Variant]:

@@ -63,11 +63,13 @@ class ReadJob:
         path: The model.
         allow_code: Load files that carry code.
         input_shape: As in :class:`Request`.
+        board: Board whose runtime must be able to run it, or None.
     """
 
     path: Path
     allow_code: bool
     input_shape: tuple[int, ...] | None
+    board: str | None
 
 
 def read_as_tflite(request: ReadJob, progress: Progress) -> bytes:
@@ -76,7 +78,11 @@ def read_as_tflite(request: ReadJob, progress: Progress) -> bytes:
     from edgeprune.load import load
 
     loaded = load(request.path, allow_code=request.allow_code)
-    return convert(dataclasses.replace(loaded, input_shape=request.input_shape))
+    tflite = convert(dataclasses.replace(loaded, input_shape=request.input_shape))
+    if request.board is not None:
+        board = load_board(request.board)
+        check_runnable(tflite, board.runtime, board.name)
+    return tflite
 
 
 @dataclass(frozen=True)
@@ -145,14 +151,19 @@ def _checkpoints(request: Request) -> Sequence[Path]:
     return (folder,)
 
 
-def read_in_child(path: Path, allow_code: bool, input_shape: tuple[int, ...] | None) -> bytes:
+def read_in_child(
+    path: Path,
+    allow_code: bool,
+    input_shape: tuple[int, ...] | None,
+    board: str | None = None,
+) -> bytes:
     """:func:`read_as_tflite`, in a child.
 
     Raises:
-        ModelError: It cannot be loaded or converted; or the child crashed, hung, or ran out of
-            memory.
+        ModelError: It cannot be loaded or converted, or the board cannot run it; or the child
+            crashed, hung, or ran out of memory.
     """
-    job = ReadJob(path, allow_code, input_shape)
+    job = ReadJob(path, allow_code, input_shape, board)
     return confined(read_as_tflite, job, answer_bytes=_answer_bytes(path), timeout_s=_HOST_S)
 
 
@@ -166,9 +177,7 @@ def check_file(request: Request) -> None:
         ModelError: The model is damaged, or the board's runtime cannot run it.
     """
     if sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
-        tflite = read_in_child(request.model, request.allow_code, request.input_shape)
-        board = load_board(request.board)
-        check_runnable(tflite, board.runtime, board.name)
+        read_in_child(request.model, request.allow_code, request.input_shape, request.board)
 
 
 def host_outputs(tflite: bytes, samples: Samples, xnnpack: bool) -> Samples:

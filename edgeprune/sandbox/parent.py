@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -29,10 +30,8 @@ from edgeprune.sandbox.messages import (
 )
 from edgeprune.sandbox.pipe import Pipe
 from edgeprune.sandbox.shown import Shown
-from edgeprune.sandbox.walls import Wall
-
-SWITCH = "EDGEPRUNE_SANDBOX"
-"""Set to ``off``, the child has no walls; it stays a child."""
+from edgeprune.sandbox.switch import is_on
+from edgeprune.sandbox.walls import MATTERS, Wall
 
 ANSWER_BYTES = 256 << 20
 """Largest answer that is taken, where a job names no other limit. Source: ours."""
@@ -52,11 +51,6 @@ class JobFault(RuntimeError):
     """A fault of ours inside the child; its traceback is a note of it."""
 
 
-def is_on() -> bool:
-    """Whether children are walled in."""
-    return os.environ.get(SWITCH, "").lower() not in ("off", "0", "no")
-
-
 def confined(
     job: Callable[[Request, Progress], Answer],
     request: Request,
@@ -65,6 +59,7 @@ def confined(
     writable: Sequence[Path] = (),
     answer_bytes: int = ANSWER_BYTES,
     timeout_s: float | None = None,
+    closed: Callable[[Sequence[Wall]], None] | None = None,
 ) -> Answer:
     """Does a job in a child process within walls, and waits for its answer.
 
@@ -77,6 +72,7 @@ def confined(
         writable: Folders, besides its own, in which it may write.
         answer_bytes: Largest answer that is taken.
         timeout_s: How long it may take at most; None sets a limit to single stages only.
+        closed: Takes the child's walls when it has closed them; None warns where there are none.
 
     Returns:
         What it answers, of the type that the job declares.
@@ -86,7 +82,8 @@ def confined(
         ModelError: The child crashed, hung, ran out of memory, or answered something else.
         JobFault: The job raised what nobody expected.
     """
-    answer = _Run(progress, answer_bytes, timeout_s).result(job, request, writable)
+    run = _Run(progress, answer_bytes, timeout_s, closed)
+    answer = run.result(job, request, writable)
     try:
         found: Answer = decoded(answer, jobs.types_of(job)[1])
     except ValueError as error:
@@ -98,11 +95,16 @@ class _Run:
     """One child."""
 
     def __init__(
-        self, progress: Progress | None, answer_bytes: int, timeout_s: float | None
+        self,
+        progress: Progress | None,
+        answer_bytes: int,
+        timeout_s: float | None,
+        closed: Callable[[Sequence[Wall]], None] | None,
     ) -> None:
         self._shown = Shown(progress)
         self._answer_bytes = answer_bytes
         self._timeout_s = timeout_s
+        self._closed = closed or self._warn_once
         self._memory_limit_bytes = limits.memory_bytes()
 
     def result(self, job: jobs.Job, request: object, writable: Sequence[Path]) -> bytearray:
@@ -120,9 +122,12 @@ class _Run:
                 bufsize=0,
                 start_new_session=True,
             )
+            # What libraries print about a model says nothing to the user, unless they crash.
+            by_user = getattr(request, "runs_users_code", False)
+            printed = self._shown.printed if by_user else _drop
             try:
                 with self._shown:
-                    return self._talk(Pipe(process), b"".join(content))
+                    return self._talk(Pipe(process, printed), b"".join(content))
             finally:
                 _end(process)
 
@@ -142,20 +147,21 @@ class _Run:
         Raises:
             EdgepruneError: As :func:`confined`.
         """
-        started_s = time.monotonic()
+        ends_s = math.inf if self._timeout_s is None else time.monotonic() + self._timeout_s
         pipe.send(request)
         while True:
-            deadline_s = time.monotonic() + SILENT_S
-            if self._timeout_s is not None:
-                deadline_s = min(deadline_s, started_s + self._timeout_s)
-            deadline_s = min(deadline_s, self._shown.deadline_s)
+            silent_s = time.monotonic() + SILENT_S
+            deadline_s = min(silent_s, ends_s, self._shown.deadline_s)
             try:
                 kind, content = pipe.frame(self._answer_bytes, deadline_s)
             except TimeoutError as error:
-                waited_s = time.monotonic() - max(started_s, self._shown.since_s)
-                raise ModelError(
-                    f"{self._shown.doing} took longer than {waited_s:,.0f} s and was ended"
-                ) from error
+                if deadline_s == silent_s:
+                    why = f"said nothing for {SILENT_S:,.0f} s"
+                elif deadline_s == ends_s:
+                    why = f"did not end within {self._timeout_s:,.0f} s of its start"
+                else:
+                    why = f"took longer than {self._shown.limit_s:,.0f} s"
+                raise ModelError(f"{self._shown.doing} {why}, and was ended") from error
             except EOFError as error:
                 raise ModelError(self._death(pipe)) from error
             except ValueError as error:
@@ -182,7 +188,17 @@ class _Run:
             fault.add_note(message.trace)
             raise fault
         if isinstance(message, Closed):
-            _warn_once(message.walls, self._shown)
+            self._closed(message.walls)
+
+    def _warn_once(self, walls: Sequence[Wall]) -> None:
+        """Says it where nothing holds here although it should."""
+        matters = [wall for wall in walls if wall.name in MATTERS]
+        if is_on() and not any(wall.held_by for wall in matters) and not _warned:
+            _warned.append(True)
+            self._shown.warn(
+                "nothing on this system walls in what loads the model: open only files that you "
+                "trust (`edgeprune doctor` says why)"
+            )
 
     def _death(self, pipe: Pipe) -> str:
         """What became of a child that ended without an answer."""
@@ -203,6 +219,10 @@ class _Run:
         return f"{doing}: the model's framework crashed ({how}){said}"
 
 
+def _drop(line: str) -> None:
+    """Takes a line that nobody reads."""
+
+
 def _frame(content: bytes) -> bytes:
     return HEAD.pack(b"R", len(content)) + content
 
@@ -215,16 +235,6 @@ def _signal_name(number: int) -> str:
 
 
 _warned: list[bool] = []
-
-
-def _warn_once(walls: Sequence[Wall], shown: Shown) -> None:
-    """Says it where nothing holds here although it should."""
-    if is_on() and not any(wall.held_by for wall in walls[:3]) and not _warned:
-        _warned.append(True)
-        shown.warn(
-            "nothing on this system walls in what loads the model: open only files that you trust "
-            "(`edgeprune doctor` says why)"
-        )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

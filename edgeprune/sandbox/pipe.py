@@ -7,6 +7,7 @@ import os
 import selectors
 import subprocess
 import time
+from collections.abc import Callable
 
 from edgeprune.sandbox.messages import ANSWER, HEAD, MAX_MESSAGE_BYTES, MESSAGE
 
@@ -15,13 +16,20 @@ _LAST_WORDS_BYTES = 4096
 
 
 class Pipe:
-    """Sends while it receives, and keeps the end of what the child prints."""
+    """Sends while it receives, and keeps the end of what the child prints.
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    Args:
+        process: The child.
+        printed: Takes each line that it prints.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], printed: Callable[[str], None]) -> None:
         pipes = (process.stdin, process.stdout, process.stderr)
         self._process = process
         self._in, self._out, self._error = (p.fileno() for p in pipes if p is not None)
+        self._printed = printed
         self._words = b""
+        self._line = b""
         self._to_send = memoryview(b"")
         self._selector = selectors.DefaultSelector()
         for handle in (self._in, self._out, self._error):
@@ -104,3 +112,7 @@ class Pipe:
 
     def _keep(self, part: bytes) -> None:
         self._words = (self._words + part)[-_LAST_WORDS_BYTES:]
+        *lines, self._line = (self._line + part).split(b"\n")
+        self._line = self._line[:_LAST_WORDS_BYTES]
+        for line in lines:
+            self._printed(line[:_LAST_WORDS_BYTES].decode("utf-8", "replace"))

@@ -17,22 +17,20 @@ STAGE_LIMITS_S = {"load": 900.0, "convert": 3600.0, "convert pruned": 3600.0}
 VGG16 of 550 MB loads in 10 s and converts in 60 s here."""
 
 _MAX_MESSAGES = 1_000_000
+_MAX_PRINTED = 200
 _MAX_DEPTH = 8
 _STAGE_TEXT = 40
 
 
 class Shown:
-    """What a child says it does; on leaving, stages that it left open have failed.
-
-    Attributes:
-        since_s: When the present stage began, on the monotonic clock; 0 before the first one.
-    """
+    """What a child says it does; on leaving, stages that it left open have failed."""
 
     def __init__(self, progress: Progress | None) -> None:
-        self.since_s = 0.0
+        self._since_s = 0.0
         self._progress = progress
         self._open: list[tuple[str, AbstractContextManager[None] | None]] = []
         self._count = 0
+        self._printed = 0
 
     def __enter__(self) -> Shown:
         return self
@@ -52,10 +50,14 @@ class Shown:
         return f"the stage {self._open[-1][0]!r}" if self._open else "reading the model"
 
     @property
+    def limit_s(self) -> float:
+        """How long the present stage may take."""
+        return STAGE_LIMITS_S.get(self._open[-1][0], math.inf) if self._open else math.inf
+
+    @property
     def deadline_s(self) -> float:
         """When the present stage must have ended, on the monotonic clock."""
-        limit_s = STAGE_LIMITS_S.get(self._open[-1][0]) if self._open else None
-        return math.inf if limit_s is None else self.since_s + limit_s
+        return self._since_s + self.limit_s
 
     def read(self, content: bytearray) -> Message:
         """Decodes a message, and shows it if it is there to be shown.
@@ -75,6 +77,12 @@ class Shown:
             getattr(self._progress, message.how)(clean(message.line))
         return message
 
+    def printed(self, line: str) -> None:
+        """A line that the user's own function printed, of which the first ones are shown."""
+        self._printed += 1
+        if self._progress is not None and line.strip() and self._printed <= _MAX_PRINTED:
+            self._progress.note(f"printed: {clean(line)}")
+
     def text(self, text: str) -> str:
         """The child's text, on one line that can be printed."""
         return clean(text)
@@ -93,11 +101,11 @@ class Shown:
         if shown is not None:
             shown.__enter__()
         self._open.append((name, shown))
-        self.since_s = time.monotonic()
+        self._since_s = time.monotonic()
 
     def _end(self, *, well: bool) -> None:
         _, shown = self._open.pop()
-        self.since_s = time.monotonic()
+        self._since_s = time.monotonic()
         if shown is None:
             return
         if well:

@@ -12,6 +12,9 @@ NAMES = ("network", "disk", "others", "memory", "privileges")
 """No network; a read-only disk but for its own folder; no hand on other processes; bounded memory
 and files; no privileges."""
 
+MATTERS = ("network", "disk", "others")
+"""Where none of these holds, a model that runs code runs it freely."""
+
 _LANDLOCK_CUTS_TCP, _LANDLOCK_CUTS_SIGNALS = 4, 6
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/nvidia*", "/dev/dri/*", "/dev/kfd", "/dev/dxg")

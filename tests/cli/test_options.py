@@ -1,9 +1,15 @@
-import pytest
+import os
 
-from edgeprune.cli.options import recipe_of, timed_by
+import click
+import pytest
+from click.testing import CliRunner
+
+from edgeprune import cli
+from edgeprune.cli.options import recipe_of, sandbox_option, timed_by
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import load_recipe, write_recipe
 from edgeprune.recipe.prune_table import CRITERIA, WHILE_TRAINING
+from edgeprune.sandbox.switch import SANDBOX_SWITCH, is_on
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -46,3 +52,26 @@ def test_a_recipe_in_force_is_read_back_with_what_was_not_set_left_out(tmp_path)
     write_recipe(recipe, tmp_path / "r.toml")
     again = load_recipe(str(tmp_path / "r.toml"))
     assert again.run == recipe.run and again.run.timed_s is None
+
+
+def test_no_sandbox_holds_for_its_own_command_alone(monkeypatch):
+    seen = []
+
+    @click.command()
+    @sandbox_option
+    def command():
+        seen.append(is_on())
+
+    monkeypatch.delenv(SANDBOX_SWITCH, raising=False)
+    for argv in (["--no-sandbox"], []):
+        assert CliRunner().invoke(command, argv).exit_code == 0
+    assert seen == [False, True] and SANDBOX_SWITCH not in os.environ
+    monkeypatch.setenv(SANDBOX_SWITCH, "off")
+    CliRunner().invoke(command, ["--no-sandbox"])
+    assert os.environ[SANDBOX_SWITCH] == "off"
+
+
+@pytest.mark.parametrize("name", ["deploy", "compress", "explain", "run"])
+def test_every_command_that_reads_a_model_can_do_without_walls(name):
+    found = CliRunner().invoke(cli.edgeprune, [name, "--help"])
+    assert "--no-sandbox" in found.output

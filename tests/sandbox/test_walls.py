@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
-from edgeprune.sandbox import limits, parent
+from edgeprune.sandbox import limits
 from edgeprune.sandbox.parent import confined
 from edgeprune.sandbox.probe import Attempts, probe
+from edgeprune.sandbox.switch import SANDBOX_SWITCH
 from edgeprune.sandbox.walls import NAMES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="walls are Linux's")
@@ -35,7 +36,7 @@ def test_the_child_reaches_nothing_outside_and_writes_into_its_own_folder(attemp
 
 
 def test_without_walls_the_same_attempts_succeed_so_that_they_show_something(attempts, monkeypatch):
-    monkeypatch.setenv(parent.SWITCH, "off")
+    monkeypatch.setenv(SANDBOX_SWITCH, "off")
     small = dataclasses.replace(attempts, memory_bytes=1 << 20)
     assert refused(small) == {"network": "", "disk": "", "others": "", "memory": ""}
 
