@@ -12,6 +12,7 @@ from edgeprune.artifacts import Loaded
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.load import keras_file, saved_model, tflite_file
+from edgeprune.load.saved_folder import check_folder
 from edgeprune.load.sniff import Kind, sniff
 from edgeprune.load.storage import stored_as
 
@@ -38,6 +39,8 @@ def load(path: Path, allow_code: bool = False) -> Loaded:
     """
     kind = sniff(path)
     try:
+        if kind is Kind.SAVED_MODEL:
+            check_folder(path)
         digest = _sha256(path)
         if kind in (Kind.TFLITE, Kind.EPZ):
             return tflite_file.load(path, digest)

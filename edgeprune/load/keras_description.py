@@ -31,6 +31,9 @@ _LOOKED_UP = {
 _FREE = ("inbound_nodes", "input_layers", "output_layers", "build_config", "node_def")
 """Parts whose strings are names of layers, or arguments of pure functions."""
 
+CUSTOM = "edgeprune>"
+"""Stands before the name of a class of the user's own in a SavedModel: nothing is called so."""
+
 _SLICES = ("__operators__.getitem", "slice", "strided_slice", "compat.v1.strided_slice")
 _OBJECT_KEYS = ("module", "registered_name", "spec_name", "type_spec")
 
@@ -104,7 +107,7 @@ class _Check:
             self.thing(node, layer)
         elif any(k in node for k in _OBJECT_KEYS) and not free:
             raise self.refuse(layer, "holds an object without a class")
-        free = free or node.get("class_name") in _STRUCTURES
+        free = free or node.get("class_name") in STRUCTURES
         for k, v in node.items():
             # A function's name was compared in thing().
             is_checked = k == "config" and isinstance(v, str) and "class_name" in node
@@ -122,8 +125,8 @@ class _Check:
             raise self.refuse(layer, "has a class or module that is no text")
         if name in self.names.refused:
             raise self.refuse(layer, self._said(name, module, self.names.refused[name]))
-        if name in _STRUCTURES:
-            if module is not None or not _STRUCTURES[name](node):
+        if name in STRUCTURES:
+            if module is not None or not STRUCTURES[name](node):
                 raise self.refuse(layer, f"holds a damaged {name}")
             return
         if name == "function":
@@ -140,7 +143,7 @@ class _Check:
             self.called(name, config or {}, layer)
 
     def class_is_listed(self, name: str, module: str | None, layer: str) -> None:
-        if module is None and name in self.names.classes:
+        if module is None and (name in self.names.classes or name.startswith(CUSTOM)):
             return
         if module is None:
             raise ModelError(f"{self.where}: layer class {_shown(name)} {_NOT_KERAS}")
@@ -224,7 +227,7 @@ def _is_array(node: Mapping[str, Any]) -> bool:
 
 _CALLERS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 _ACTIVATION_LAYERS = ("ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax", "ThresholdedReLU")
-_STRUCTURES: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
+STRUCTURES: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "__tuple__": lambda node: isinstance(node.get("items"), list),
     "__ellipsis__": lambda node: True,
     "__slice__": lambda node: _keys(node, "start", "stop", "step"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from edgeprune.keras_flavours import (
     quiet,
 )
 from edgeprune.load.checks import check_weights
-from edgeprune.load.guard import check_config, check_operators
 from edgeprune.load.keras_file import model_weights
+from edgeprune.load.keras_size import bounded_weights
+from edgeprune.load.saved_folder import GRAPH, KERAS, stored_bytes, write_copy
+from edgeprune.load.saved_graph import check_graph
+from edgeprune.load.saved_keras import checked_metadata
 from edgeprune.tf_function import to_tflite
 
 _SIGNATURE = "serving_default"
@@ -26,31 +29,64 @@ _SIGNATURE = "serving_default"
 def load(path: Path, sha256: str, allow_code: bool) -> Loaded:
     """Reads the folder of a SavedModel.
 
+    TensorFlow sees a copy of the folder, written from what was checked; the user's own only where
+    its code may run.
+
     Returns:
         The Keras model where Keras 2 wrote its layers beside the graph, else float TFLite made
         from the signature ``serving_default``, which later stages can prune as such.
 
     Raises:
-        CodeRefused: The graph calls Python or touches files, or a layer carries code.
+        CodeRefused: The graph holds operators that are not on the list, or a layer carries code.
         ModelError: The folder is damaged, or nothing in it can be called.
     """
-    graph_file = _parse(path)
-    descriptions = list(_keras_metadata(path, graph_file))
-    if not allow_code:
-        check_operators(_operators(graph_file), str(path))
-        for text in descriptions:
-            check_config(text, str(path))
+    parsed = _parse(path)
     source = ModelFile(path, sha256, "saved-model")
-    reason = ""
-    if descriptions:
-        try:
-            model = _load_keras(path)
-        except library_errors() as error:
-            reason = f" ({one_line(error)})"
-        else:
-            check_weights(path, model_weights(model))
-            return Loaded(source, keras=model, flavour="tf_keras")
-    tflite = _load_function(path)
+    if allow_code:
+        return _loaded(path, source, bool(_keras_objects(path, parsed)[0]))
+    with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
+        target = Path(folder) / "model"
+        has_layers = _copy(path, parsed, target)
+        return _loaded(target, source, has_layers)
+
+
+def _copy(path: Path, parsed: Any, target: Path) -> bool:
+    """Checks everything, and writes the copy.
+
+    Returns:
+        Whether Keras 2 wrote its layers into it.
+
+    Raises:
+        CodeRefused: As ``load``.
+        ModelError: As ``load``.
+    """
+    stored = stored_bytes(path)
+    check_graph(parsed, str(path))
+    objects, metadata = _keras_objects(path, parsed)
+    for item in objects:
+        item.metadata = checked_metadata(item.metadata, item.identifier, stored, str(path))
+    content = None if metadata is None else metadata.SerializeToString()
+    write_copy(path, target, parsed.SerializeToString(), content)
+    return bool(objects)
+
+
+def _loaded(folder: Path, source: ModelFile, has_layers: bool) -> Loaded:
+    """The model in a folder, as Keras layers if they can be made.
+
+    Raises:
+        ModelError: It cannot be loaded, or has no weights.
+    """
+    path, reason = source.path, ""
+    with bounded_weights("tf_keras", stored_bytes(path), str(path)):
+        if has_layers:
+            try:
+                model = _load_keras(folder)
+            except library_errors() as error:
+                reason = f" ({one_line(error).replace(str(folder), str(path))})"
+            else:
+                check_weights(path, model_weights(model))
+                return Loaded(source, keras=model, flavour="tf_keras")
+        tflite = _load_function(folder, path)
     note = f"{path.name} holds no Keras layers that can be loaded{reason}: its function was"
     return Loaded(source, tflite=tflite, notes=(f"{note} converted as it is",))
 
@@ -67,35 +103,34 @@ def _parse(path: Path) -> Any:
 
     parsed = saved_model_pb2.SavedModel()
     try:
-        parsed.ParseFromString((path / "saved_model.pb").read_bytes())
+        parsed.ParseFromString((path / GRAPH).read_bytes())
     except DecodeError as error:
-        raise ModelError(f"{path}: damaged saved_model.pb: {one_line(error)}") from error
+        raise ModelError(f"{path}: damaged {GRAPH}: {one_line(error)}") from error
     if not parsed.meta_graphs:
-        raise ModelError(f"{path}: saved_model.pb holds no graph")
+        raise ModelError(f"{path}: {GRAPH} holds no graph")
     return parsed
 
 
-def _operators(parsed: Any) -> Iterator[str]:
-    """Names of all operators, those in functions included."""
-    for meta in parsed.meta_graphs:
-        yield from (node.op for node in meta.graph_def.node)
-        for function in meta.graph_def.library.function:
-            yield from (node.op for node in function.node_def)
+def _keras_objects(path: Path, parsed: Any) -> tuple[list[Any], Any]:
+    """What Keras 2 wrote about its objects, and the file that holds it.
 
+    Before TensorFlow 2.5 it stood in the graph itself; then there is no such file.
 
-def _keras_metadata(path: Path, parsed: Any) -> Iterator[str]:
-    """JSON descriptions of Keras objects: in their own file, or before TF 2.5 in the graph.
+    Returns:
+        Messages with ``identifier`` and ``metadata``, and the message around them or None.
 
     Raises:
         ModelError: The file is damaged.
     """
-    file = path / "keras_metadata.pb"
+    file = path / KERAS
     if not file.is_file():
-        for meta in parsed.meta_graphs:
-            for node in meta.object_graph_def.nodes:
-                if node.user_object.identifier.startswith("_tf_keras_"):
-                    yield from filter(None, [node.user_object.metadata])
-        return
+        objects = [
+            node.user_object
+            for meta in parsed.meta_graphs
+            for node in meta.object_graph_def.nodes
+            if node.user_object.identifier.startswith("_tf_keras_") and node.user_object.metadata
+        ]
+        return objects, None
     import_keras("tf_keras")
     from google.protobuf.message import DecodeError
     from tf_keras.protobuf import saved_metadata_pb2
@@ -104,8 +139,8 @@ def _keras_metadata(path: Path, parsed: Any) -> Iterator[str]:
     try:
         metadata.ParseFromString(file.read_bytes())
     except DecodeError as error:
-        raise ModelError(f"{path}: damaged keras_metadata.pb: {one_line(error)}") from error
-    yield from (node.metadata for node in metadata.nodes if node.metadata)
+        raise ModelError(f"{path}: damaged {KERAS}: {one_line(error)}") from error
+    return [node for node in metadata.nodes if node.metadata], metadata
 
 
 def _load_keras(path: Path) -> Any:
@@ -117,8 +152,8 @@ def _load_keras(path: Path) -> Any:
     return model
 
 
-def _load_function(path: Path) -> bytes:
-    """The serving function as TFLite.
+def _load_function(folder: Path, path: Path) -> bytes:
+    """The serving function of the SavedModel in ``folder`` as TFLite; messages name ``path``.
 
     Raises:
         ModelError: There is none, or it cannot be converted.
@@ -126,10 +161,11 @@ def _load_function(path: Path) -> bytes:
     tf = import_tensorflow()
     try:
         with quiet():
-            loaded = tf.saved_model.load(path)
+            loaded = tf.saved_model.load(folder)
         signatures = dict(loaded.signatures)
     except library_errors() as error:
-        raise ModelError(f"{path}: damaged SavedModel: {one_line(error)}") from error
+        reason = one_line(error).replace(str(folder), str(path))
+        raise ModelError(f"{path}: damaged SavedModel: {reason}") from error
     function = signatures.get(_SIGNATURE)
     if function is None:
         there = ", ".join(signatures) or "none"
