@@ -20,6 +20,7 @@ _NOT_KERAS = (
     "is not part of Keras, and its code is not in the file: save the model as a Keras 2 SavedModel "
     "or as .tflite"
 )
+_CLIMBS = re.compile(r"^/|(^|/)\.\.(/|$)|\\|[\x00-\x1f]")
 _DTYPE = re.compile(r"[a-z0-9_/-]{1,60}")
 _NUMBERS = re.compile(r"b?float\d+|u?int\d+|bfloat16|bool|complex(64|128)|string")
 _SPECS = ("tf.TensorSpec", "tf.RaggedTensorSpec", "tf.SparseTensorSpec")
@@ -192,6 +193,8 @@ class _Check:
             raise self.refuse(layer, f"has the setting {_shown(key)} = {_shown(text)}")
 
     def is_harmless(self, text: str, key: str) -> bool:
+        if key == "name":
+            return not _CLIMBS.search(text)
         if key in self.names.words or key == "function":  # the latter was checked in called()
             return True
         last = key.rpartition("_")[2]

@@ -8,7 +8,7 @@ variables itself, from the folder's own file.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,10 @@ def check_graph(parsed: Any, where: str) -> None:
     """
     meta = _only_graph(parsed, where)
     _check_objects(meta.object_graph_def, where)
-    _drop_saver(meta, where)
     _check_functions(meta.graph_def.library, where)
+    names = {function.signature.name for function in meta.graph_def.library.function}
+    _check_operators(meta.graph_def.node, names, where, operator_list(SAVER))
+    _drop_saver(meta, where)
     _check_operators(
         _nodes(meta), {f.signature.name for f in meta.graph_def.library.function}, where
     )
@@ -155,13 +157,21 @@ def _check_functions(library: Any, where: str) -> None:
             raise CodeRefused(f"{where}: replaces the gradient of the operator {kind!r}: {_HOW}")
 
 
-def _check_operators(nodes: Iterator[Any], functions: set[str], where: str) -> None:
+def _check_operators(
+    nodes: Iterable[Any], functions: set[str], where: str, also: frozenset[str] = frozenset()
+) -> None:
     """Each operator is listed, or a function of the graph, which cannot bear an operator's name.
+
+    Args:
+        nodes: The operators.
+        functions: Names of the graph's functions.
+        where: The folder, for messages.
+        also: What is allowed beside the list.
 
     Raises:
         CodeRefused: One is not; the message names them.
     """
-    listed = operator_list(STATELESS) | operator_list(STATEFUL)
+    listed = operator_list(STATELESS) | operator_list(STATEFUL) | also
     found: set[str] = set()
     for count, node in enumerate(nodes):
         if count > MAX_NODES:
