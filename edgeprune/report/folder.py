@@ -168,7 +168,8 @@ def _claim(path: Path, wait_s: float = 0.0) -> int | None:
 
 
 def _clear_up_beside(path: Path, say: Say) -> None:
-    """Removes folders that killed runs left unfinished, and keeps those that have a result."""
+    """Removes what killed runs left beside a folder to be, and keeps those that have a result."""
+    scratch.remove_leftovers(path.parent)
     with contextlib.suppress(OSError):
         beside = [Path(one.path) for one in os.scandir(path.parent) if one.is_dir()]
         for folder in beside:

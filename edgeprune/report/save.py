@@ -55,7 +55,7 @@ def save(
             write(folder.path / name)
         except Exception as error:  # noqa: BLE001  # the result is there, whatever it is
             reason = str(error) or type(error).__name__
-            warn(f"{shown(folder.path)}: {name} is missing: {reason}")
+            warn(f"{name} is missing: {reason}")
 
 
 def kept_elsewhere(result: Mapping[str, Any], name: str) -> str:

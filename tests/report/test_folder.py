@@ -164,3 +164,15 @@ def test_a_name_that_cannot_be_is_one_line(here, name):
     with pytest.raises(ConfigError, match="cannot be written") as caught, opened(wanted=name):
         pass
     assert "\n" not in str(caught.value) and names(here) == []
+
+
+def test_a_reservation_that_a_killed_compression_left_is_gone_with_the_next_start(here):
+    program = (
+        "import os; from pathlib import Path; from edgeprune.whole_file import Reserved\n"
+        "with Reserved(Path('out.tflite')): os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == -9
+    assert len(names(here)) == 1
+    with opened():
+        pass
+    assert names(here) == []

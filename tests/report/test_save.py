@@ -58,7 +58,7 @@ def test_a_table_that_cannot_be_made_takes_no_result_away(place, error):
 
     others = {"report.txt": fail, "recipe.toml": lambda file: file.write_text("x")}
     (line,) = saved(others)
-    assert line.startswith("out: report.txt is missing: ")
+    assert line.startswith("report.txt is missing: ")
     assert (place / "out" / "result.json").exists() and (place / "out" / "recipe.toml").exists()
     assert len(history.runs()) == 1
 
