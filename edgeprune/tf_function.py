@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeprune import graph
 from edgeprune.errors import ModelError
+from edgeprune.float_graph import in_float32
 from edgeprune.keras_flavours import (
     flat_outputs,
     import_tensorflow,
@@ -49,7 +50,8 @@ def to_tflite(
         with quiet():
             # Frozen here because the converter leaves Keras 3's variables as resource variables.
             frozen = freeze(tf.function(flat, autograph=False).get_concrete_function(*specs))
-            tflite = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
+            single = in_float32(frozen)
+            tflite = tf.lite.TFLiteConverter.from_concrete_functions([single]).convert()
     except library_errors() as error:
         raise ModelError(_refusal(error)) from error
     return _named(tflite, [spec.name for spec in specs], list(output_names))

@@ -33,6 +33,7 @@ from edgeprune.load.keras_description import (
     check_description,
     without_training,
 )
+from edgeprune.load.keras_dtype import in_float32
 from edgeprune.load.keras_graph import check_layer_graph
 from edgeprune.load.keras_json import read_description
 from edgeprune.load.keras_size import bounded_weights, check_activations, check_sizes
@@ -53,6 +54,7 @@ class _Copy:
         version: The Keras that wrote the file, as ``3.15.1``.
         stored: Number of weights in it.
         allow_code: Whether the description may hold code, and was not checked.
+        floats: Types other than float32 in which the user's model computes.
     """
 
     file: Path
@@ -60,6 +62,7 @@ class _Copy:
     version: str
     stored: int
     allow_code: bool
+    floats: frozenset[str] = frozenset()
 
 
 def load(path: Path, kind: Kind, sha256: str, allow_code: bool) -> Loaded:
@@ -104,6 +107,11 @@ def _load_copy(path: Path, kind: Kind, copy: _Copy, sha256: str) -> Loaded:
             f"{_NAMES[flavour]} did"
             for name, reason in reasons.items()
         ]
+        if copy.floats:
+            names = ", ".join(sorted(copy.floats))
+            notes.append(
+                f"{path.name} computes in {names}: it is taken as float32, as TFLite needs"
+            )
         if kind is Kind.ZIP:
             written = "keras2-keras" if first == "tf_keras" else "keras3-keras"
         else:
@@ -170,7 +178,7 @@ def _copy_hdf5(path: Path, folder: Path, allow_code: bool) -> _Copy:
                 raise ModelError(
                     f"{path}: holds {what}, expected a whole model: save it with model.save()"
                 )
-            tree = _checked(_text(config), stored, path, allow_code)
+            tree, floats = in_float32(_checked(_text(config), stored, path, allow_code))
             with h5py.File(target, "w") as clean:
                 clean.attrs["model_config"] = json.dumps(tree).encode()
                 clean.attrs["keras_version"] = version.encode()
@@ -179,7 +187,7 @@ def _copy_hdf5(path: Path, folder: Path, allow_code: bool) -> _Copy:
                     file.copy("model_weights", clean)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: damaged HDF5 file: {one_line(error)}") from error
-    return _Copy(target, tree, version, stored, allow_code)
+    return _Copy(target, tree, version, stored, allow_code, floats)
 
 
 def _text(value: Any) -> str:
@@ -202,14 +210,14 @@ def _copy_zip(path: Path, folder: Path, allow_code: bool) -> _Copy:
             raise ModelError(f"{path}: a .keras file without {keras_zip.WEIGHTS}: no weights in it")
         keras_zip.extract(archive, keras_zip.WEIGHTS, weights)
         stored = _check_inner(weights, path)
-        tree = _checked(config, stored, path, allow_code)
+        tree, floats = in_float32(_checked(config, stored, path, allow_code))
         texts = {
             keras_zip.METADATA: json.dumps({"keras_version": version, "date_saved": ""}),
             keras_zip.CONFIG: json.dumps(tree),
         }
         keras_zip.write_clean(target, texts, weights, archive)
     weights.unlink()
-    return _Copy(target, tree, version, stored, allow_code)
+    return _Copy(target, tree, version, stored, allow_code, floats)
 
 
 def _check_inner(weights: Path, path: Path) -> int:

@@ -16,6 +16,7 @@ from edgeprune.keras_flavours import (
     quiet,
 )
 from edgeprune.load.checks import check_weights
+from edgeprune.load.keras_dtype import in_float32
 from edgeprune.load.keras_file import model_weights
 from edgeprune.load.keras_size import bounded_weights
 from edgeprune.load.saved_folder import GRAPH, KERAS, stored_bytes, write_copy
@@ -149,7 +150,21 @@ def _load_keras(path: Path) -> Any:
         model = keras.models.load_model(path, compile=False)
     if not isinstance(model, keras.Model):
         raise ValueError(f"its root is a {type(model).__name__}, no Keras model")
-    return model
+    return _in_float32(model)
+
+
+def _in_float32(model: Any) -> Any:
+    """The same layers in float32; the model itself where it cannot say what it is made of."""
+    try:
+        with quiet():
+            config, floats = in_float32(model.get_config())
+            if not floats:
+                return model
+            single = type(model).from_config(config)
+            single.set_weights(model.get_weights())
+    except library_errors():  # a subclass of the user's
+        return model
+    return single
 
 
 def _load_function(folder: Path, path: Path) -> bytes:
