@@ -17,6 +17,9 @@ from edgeprune.errors import CodeRefused, ModelError
 from edgeprune.load.operators import SAVER, STATEFUL, STATELESS, operator_list
 
 _HOW = "give --allow-code if you trust the file"
+_REGISTERED = frozenset({"tf.TrackableConstant"})
+"""Classes that TensorFlow itself registers and that only hold a value: Keras 2's Normalization."""
+
 _KINDS = ("user_object", "function", "bare_concrete_function", "variable", "constant",
           "captured_tensor")  # fmt: skip
 _OPAQUE_TYPES = (20, 21)
@@ -77,8 +80,8 @@ def _check_objects(objects: Any, where: str) -> None:
             )
         if kind is not None and kind not in _KINDS:
             raise CodeRefused(f"{where}: holds an object of the kind {kind}: {_HOW}")
-        if node.registered_name or node.registered_saver:
-            name = node.registered_name or node.registered_saver
+        name = node.registered_name or node.registered_saver
+        if name and name not in _REGISTERED:
             raise CodeRefused(f"{where}: names the registered class {name[:60]!r}: {_HOW}")
         references = (*node.children, *node.dependencies)
         if any(not 0 <= reference.node_id < count for reference in references):
