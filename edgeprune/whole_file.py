@@ -263,10 +263,7 @@ def _write_stream(path: Path, content: Content) -> None:
     _fill(whole, content)
     number = _own_descriptor(path)
     if number is not None:
-        for stream in (sys.stdout, sys.stderr):  # what was printed before goes before
-            stream.flush()
-        with open(os.dup(number), "wb") as file:
-            file.write(whole.getbuffer())
+        _write_own(number, whole.getbuffer())
         return
     if stat.S_ISBLK(path.stat().st_mode):
         raise OSError(errno.EPERM, "it is a disk")
@@ -275,6 +272,20 @@ def _write_stream(path: Path, content: Content) -> None:
         _send(descriptor, whole.getbuffer())
     finally:
         os.close(descriptor)
+
+
+def _write_own(number: int, content: memoryview) -> None:
+    """Writes to an open file of this process, behind what was printed to it before."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    printed = {1: sys.stdout, 2: sys.stderr}.get(number)
+    buffer = getattr(printed, "buffer", None)
+    if buffer is not None:  # which bears a reader that goes away
+        buffer.write(content)
+        buffer.flush()
+        return
+    with open(os.dup(number), "wb") as file:
+        file.write(content)
 
 
 def _opened_stream(path: Path) -> int:
