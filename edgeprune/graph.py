@@ -19,7 +19,7 @@ from edgeprune import graph_check
 from edgeprune.artifacts import Array
 from edgeprune.errors import ModelError
 from edgeprune.flat_builder import SharingBuilder
-from edgeprune.graph_check.operators import BUILTIN_NAMES, FORMS
+from edgeprune.graph_check.operators import BUILTIN_NAMES
 
 Model: TypeAlias = Any
 Subgraph: TypeAlias = Any
@@ -74,7 +74,9 @@ def read(tflite: bytes) -> Model:
     try:
         graph_check.check(model, len(tflite))
     except ModelError as error:
-        raise ModelError(f"damaged TFLite file: {error}") from error
+        text = str(error)
+        known = "" if text.startswith("TFLite file ") else "damaged TFLite file: "
+        raise ModelError(known + text) from error
     if not model.subgraphs or not model.subgraphs[0].operators:
         raise ModelError("TFLite file without operators")
     _bring_in(model, memoryview(content))
@@ -255,19 +257,14 @@ def is_pointwise(
     )
 
 
-def has_known_ranks(model: Model, subgraph: Subgraph, op: Operator) -> bool:
-    """Whether the maps that an operator reads and makes have a shape at all.
+def has_known_ranks(subgraph: Subgraph, op: Operator) -> bool:
+    """Whether all that an operator reads and makes has a shape at all, if it computes on floats.
 
-    A converter leaves it out where it cannot tell even how many dimensions there will be.
+    A converter leaves the shape out where it cannot tell even its number of dimensions.
     """
-    form = FORMS.get(op_name(model, op))
-    maps = [operand for operand, rank in form.ranks.items() if rank == 4] if form else []
-    indices = [op.inputs[operand] for operand in maps or range(min(len(op.inputs), 1))]
-    ranks = [len(shape_of(subgraph.tensors[i])) for i in (*indices, *op.outputs[:1]) if i >= 0]
-    if maps:
-        return all(rank == 4 for rank in ranks)
-    counts = any(hasattr(op.builtinOptions, key) for key in ("axis", "weightsFormat"))
-    return min(ranks, default=1) > 0 or not counts
+    tensors = [subgraph.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
+    floats = [tensor for tensor in tensors if (dtype := dtype_of(tensor)) and dtype.kind == "f"]
+    return all(shape_of(one) or one.hasRank or one.buffer for one in floats)
 
 
 def io_tensors(model: Model) -> tuple[list[int], list[int]]:

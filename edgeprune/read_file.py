@@ -39,15 +39,16 @@ def read_bytes(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
         raise ConfigError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:  # ValueError: the name holds a null byte
         raise ConfigError(f"{path}: cannot be read: {_reason(error)}") from error
-    with os.fdopen(handle, "rb") as file:
-        try:
-            kind = os.fstat(handle).st_mode
-            if not stat.S_ISREG(kind):
-                what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
-                raise ConfigError(f"{path}: is {what}, and a file is expected")
+    kind = os.fstat(handle).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(handle)
+        what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
+        raise ConfigError(f"{path}: is {what}, and a file is expected")
+    try:
+        with os.fdopen(handle, "rb") as file:
             content = file.read(max_bytes + 1)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {_reason(error)}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {_reason(error)}") from error
     if len(content) > max_bytes:
         raise ConfigError(f"{path}: is longer than {max_bytes / 1e6:,.0f} MB")
     return content

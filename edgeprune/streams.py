@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import select
 import sys
 from typing import Any, TextIO
@@ -50,11 +51,15 @@ def prepare() -> None:
     """Makes standard input, output and error safe to use for the rest of this process.
 
     A closed one is opened on ``/dev/null``: its number would go to the next file that is opened.
-    One that a caller has replaced already, as a test does, is left alone.
+    One that a caller has replaced already, as a test does, is left alone. ``COLUMNS`` and ``LINES``
+    count where they are sizes.
     """
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(handle)
+    for key in ("COLUMNS", "LINES"):  # a width of 0, say, would leave no room for anything
+        if not re.fullmatch("[1-9][0-9]{0,3}", os.environ.get(key, "80")):
+            del os.environ[key]
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)
     if sys.stdout is sys.__stdout__:

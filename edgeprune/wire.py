@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -89,7 +90,7 @@ def read_frame(
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+        message = json.loads(text, **_STRICT)
     except (ValueError, RecursionError) as error:
         why = one_line(error, 200)
         raise BadFrame(f"the device sent a frame whose JSON is broken: {why}") from error
@@ -107,6 +108,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(word: str) -> Any:
     raise ValueError(f"{word} is no number")
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(f"{word} is no number that a float can hold")
+    return number
+
+
+_STRICT: Mapping[str, Any] = {
+    "object_pairs_hook": _object,
+    "parse_constant": _no_number,
+    "parse_float": _finite,
+}
+"""What JSON's reader of Python's own takes without a word, and nobody can use."""
 
 
 def _skip_greeting(read: Callable[[int], bytes], limit_bytes: int) -> None:

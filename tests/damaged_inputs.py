@@ -20,7 +20,7 @@ import random_nets
 import results
 from damage import damage
 
-from edgeprune import graph, load, paths, verify
+from edgeprune import graph, paths, verify
 from edgeprune.agents.answers import Profile, ProfileEvent
 from edgeprune.auto import choose
 from edgeprune.bench import MeterTable, load_bench
@@ -29,7 +29,7 @@ from edgeprune.container import pack, unpack
 from edgeprune.errors import EdgepruneError
 from edgeprune.explain import explain
 from edgeprune.explain.cost import cost_table
-from edgeprune.forecast import forecast
+from edgeprune.load.storage import stored_as
 from edgeprune.load.tflite_file import _constants
 from edgeprune.macs import size
 from edgeprune.recipe import Recipe, load_recipe
@@ -90,13 +90,12 @@ def _steps(tflite):
     for cpu in CPUS[1:]:
         yield lambda cpu=cpu: explain(tflite, cpu)
     yield lambda: explain(tflite, CPUS[0], assume_armed=True)
-    for function in (load.is_quantized, size, graph.weight_sparsity, filters_of, stored_dense):
+    for function in (stored_as, size, graph.weight_sparsity, filters_of, stored_dense):
         yield lambda function=function: function(tflite)
     yield lambda: verify.gains_of(tflite) if hasattr(verify, "gains_of") else None
     yield lambda: sparsify(tflite, CPUS[0])
     yield lambda: graph.write(graph.read(tflite))
-    yield lambda: choose(Recipe(), CPUS[1], tflite, is_quantized=False, has_data=False)
-    yield lambda: forecast(tflite, Recipe().prune, CPUS[0])
+    yield lambda: choose(Recipe(), CPUS[1], tflite, has_data=False)
     yield lambda: _rewritten(tflite)
     yield lambda: layer_timings(_profile(), tflite, emulated=False)
 
@@ -104,7 +103,9 @@ def _steps(tflite):
 def _rewritten(tflite):
     """Every pass, whether or not it pays."""
     model = graph.read(tflite)
-    if graph.computes_on_integers(model):
+    subgraph = model.subgraphs[0]
+    known = all(graph.has_known_ranks(subgraph, op) for op in subgraph.operators)
+    if graph.computes_on_integers(model) or not known:
         return
     table = cost_table(CPUS[0])
     apply_passes(model, CPUS[0], table)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeprune.cli.numbers import Number
 from edgeprune.cli.options import json_option, print_json
 from edgeprune.errors import ConfigError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("b")
 @click.option(
     "--max-regression",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Exit with 1 where B's deployed variant is worse by more than this, in percent (accuracy: "
     "points), and by more than chance.",
 )

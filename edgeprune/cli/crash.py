@@ -40,6 +40,8 @@ def report_crash(error: BaseException, argv: Sequence[str]) -> int:
         The exit code of an internal error, 70.
     """
     what = f"{type(error).__name__} in {_place(error)}"
+    if getattr(error, "__notes__", None):  # from the child that held the model, with its traceback
+        what = " ".join(str(error).split())[:300]
     details = _details(error, argv)
     kept = _keep(details)
     whose = "a fault of edgeprune, not of your file"

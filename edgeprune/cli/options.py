@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from edgeprune.board import load_board
+from edgeprune.cli.numbers import MAX_COUNT, MAX_SIZE, Number
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import Recipe, checked, load_recipe
 from edgeprune.recipe.channels_table import CHANNEL_RATIO
@@ -101,7 +102,7 @@ def data_options(function: Function) -> Function:
     for option in (
         click.option(
             "--max-accuracy-drop",
-            type=click.FloatRange(min=0),
+            type=Number(min=0),
             help="Accuracy that may be lost on the test samples, 0.02 is 2 points: what loses more "
             "is neither written nor deployed.",
         ),
@@ -129,7 +130,7 @@ def device_options(function: Function) -> Function:
             "not wait.",
         ),
         click.option(
-            "--grid-factor", type=float, help="Grams of CO2e per kWh; the bench's if not given."
+            "--grid-factor", type=Number(), help="Grams of CO2e per kWh; the bench's if not given."
         ),
         click.option(
             "--meter",
@@ -179,10 +180,14 @@ def timing_options(function: Function) -> Function:
             help="Pin the clock meanwhile and restore it (performance), or leave the device as it "
             "is (keep); auto keeps only this machine.",
         ),
-        click.option("--runs", type=int, help="Timed inferences in each, instead of the effort's."),
+        click.option(
+            "--runs",
+            type=click.IntRange(max=MAX_COUNT),
+            help="Timed inferences in each, instead of the effort's.",
+        ),
         click.option(
             "--sessions",
-            type=int,
+            type=click.IntRange(max=MAX_COUNT),
             help="Fresh processes a variant, instead of the effort's; a verdict needs 5.",
         ),
         click.option(
@@ -267,7 +272,7 @@ def _shape(context: click.Context, option: click.Parameter, value: str | None) -
         sizes = tuple(int(size) for size in value.split(","))
     except ValueError:
         sizes = ()
-    if not sizes or min(sizes) < 1:
+    if not sizes or min(sizes) < 1 or max(sizes) > MAX_SIZE:
         raise ConfigError(f"--input-shape must be sizes such as 224,224,3, got {value!r}")
     return sizes
 

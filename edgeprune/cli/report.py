@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeprune.cli.numbers import MAX_COUNT
 from edgeprune.cli.options import json_option, print_json
 from edgeprune.errors import ConfigError
 from edgeprune.whole_file import is_standard_output
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 )
 @click.option("--record", is_flag=True, help="Add RESULT to the history, unless it is there.")
 @click.option("--history", "as_list", is_flag=True, help="List recorded runs with their numbers.")
-@click.option("--limit", type=click.IntRange(1), default=20, help="Runs to list; 20 if not given.")
+@click.option(
+    "--limit", type=click.IntRange(1, MAX_COUNT), default=20, help="Runs to list; 20 if not given."
+)
 @json_option
 def report(
     result: str | None,

@@ -53,7 +53,7 @@ def kernel_calls(place: Place, op: graph.Operator) -> list[Call] | None:
         that nobody has measured.
     """
     name = graph.op_name(place.reader.model, op)
-    if not graph.has_known_ranks(place.reader.model, place.reader.subgraph, op):
+    if not graph.has_known_ranks(place.reader.subgraph, op):
         return None
     if not is_delegated(place.reader, op):
         return _BUILTIN[name](place, op) if name in _BUILTIN else None

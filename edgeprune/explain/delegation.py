@@ -40,7 +40,7 @@ def is_delegated(reader: Reader, op: graph.Operator) -> bool:
     name = graph.op_name(reader.model, op)
     if name not in _CHECKS or name in reader.release.refused:
         return False
-    if not graph.has_known_ranks(reader.model, reader.subgraph, op):
+    if not graph.has_known_ranks(reader.subgraph, op):
         return False
     data = int(op.inputs[_DATA_OPERAND.get(name, 0)])
     dtype = graph.dtype_of(reader.subgraph.tensors[data])

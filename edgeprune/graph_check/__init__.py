@@ -11,7 +11,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeprune.errors import ModelError
-from edgeprune.graph_check.operators import BUILTIN_NAMES, FORMS, Form
+from edgeprune.graph_check.operators import BUILTIN_NAMES, FORMS, MAP, Form
 from edgeprune.graph_check.options import check_options
 from edgeprune.graph_check.order import check_order
 from edgeprune.graph_check.shapes import check_shapes
@@ -69,8 +69,8 @@ def check(model: Any, file_bytes: int) -> None:
         ModelError: The file is damaged; the message names operator or tensor, and what is wrong.
     """
     _complete(model)
-    for index, code in enumerate(model.operatorCodes):
-        _check_code(index, code)
+    for code in model.operatorCodes:
+        _check_code(code)
     for index, buffer in enumerate(model.buffers):
         if buffer.offset and buffer.offset + buffer.size > file_bytes:
             raise ModelError(f"buffer {index} lies behind the end of the file")
@@ -114,15 +114,15 @@ def _fill(table: Any, *keys: str) -> None:
             setattr(table, key, [])
 
 
-def _check_code(index: int, code: Any) -> None:
+def _check_code(code: Any) -> None:
     value = max(code.builtinCode, code.deprecatedBuiltinCode)
     if value not in BUILTIN_NAMES:
         raise ModelError(
-            f"operator code {index} is {value}, which this edgeprune does not know: "
-            "the file is damaged, or made for a newer LiteRT"
+            f"TFLite file with the operator code {value}, which this edgeprune does not know: "
+            "it is damaged, or made for a newer LiteRT"
         )
     if value == schema.BuiltinOperator.CUSTOM and not code.customCode:
-        raise ModelError(f"operator code {index} is a custom operator without a name")
+        raise ModelError("an operator code is of a custom operator without a name")
 
 
 def _code(model: Any, op: Any, where: str) -> int:
@@ -193,16 +193,24 @@ def _check_form(subgraph: Any, op: Any, form: Form, where: str) -> None:
             if operand not in form.optional:
                 raise ModelError(f"{where} lacks its operand {operand}")
             continue
-        tensor = subgraph.tensors[index]
-        rank = 0 if tensor.shape is None else len(tensor.shape)
-        wanted = form.ranks.get(operand, rank)
-        # The shape of a map may be open altogether; that of a filter or bias never is.
-        if rank != wanted and (rank or operand):
-            raise ModelError(
-                f"{where} takes {wanted} dimensions as operand {operand}, and gets {rank}"
-            )
+        if operand in form.ranks:
+            _check_rank(subgraph, index, form.ranks[operand], where)
+    if MAP in form.ranks.values():
+        _check_rank(subgraph, op.outputs[0], MAP, where)
     if form.options is not None:
         _check_kind_of_options(op, form.options, where)
+
+
+def _check_rank(subgraph: Any, index: int, wanted: int, where: str) -> None:
+    tensor = subgraph.tensors[index]
+    rank = 0 if tensor.shape is None else len(tensor.shape)
+    if rank == 0:
+        raise ModelError(
+            f"TFLite file whose {where} has to do with tensor {index} of unknown dimensions, and "
+            f"takes {wanted}: convert the model with known shapes"
+        )
+    if rank != wanted:
+        raise ModelError(f"{where} takes {wanted} dimensions, and tensor {index} has {rank}")
 
 
 def _check_kind_of_options(op: Any, name: str, where: str) -> None:

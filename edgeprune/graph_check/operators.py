@@ -16,6 +16,9 @@ BUILTIN_NAMES: dict[int, str] = {
 }
 """Value of ``BuiltinOperator`` to its name in the schema, as ``CONV_2D``."""
 
+MAP = 4
+"""Dimensions of a map: batch, height, width, channels."""
+
 MANY = 1 << 20
 """More operands than any operator has."""
 
@@ -28,7 +31,7 @@ class Form:
         inputs: Fewest and most operands.
         outputs: Fewest and most results.
         options: Name of its options table; None where the passes of edgeprune read none.
-        ranks: Operand to the rank that it must have where its shape is known.
+        ranks: Operand to the rank that it must have; where one is a map, so is the first result.
         optional: Operands that may be left out, as -1.
     """
 

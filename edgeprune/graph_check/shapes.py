@@ -24,21 +24,37 @@ class _Unfit(Exception):
     """Operands that do not fit each other; its text says how."""
 
 
+class _OpenShape(Exception):
+    """A rule asked for a shape that is open."""
+
+
 class Operands:
-    """What one operator reads, as its rule asks for it.
+    """What one operator reads and makes, as its rule asks for it.
 
     Attributes:
         options: Its options table.
-        shapes: Of its operands; empty for one that is left out, open, or a scalar.
-        made: Shape of its first result, likewise.
+        count: Number of its operands.
     """
 
     def __init__(self, model: Any, subgraph: Any, op: Any) -> None:
         self._model = model
         self._tensors = [subgraph.tensors[i] if i >= 0 else None for i in op.inputs]
         self.options = op.builtinOptions
-        self.shapes = [known_shape(tensor) for tensor in self._tensors]
-        self.made = known_shape(subgraph.tensors[op.outputs[0]])
+        self._made = subgraph.tensors[op.outputs[0]]
+        self.count = len(self._tensors)
+
+    def has(self, operand: int) -> bool:
+        """Whether an operand is there, and its shape known."""
+        return operand < self.count and known_shape(self._tensors[operand]) is not None
+
+    def shape(self, operand: int) -> Shape:
+        """Of an operand; where it is open, the rule ends here."""
+        return _closed(known_shape(self._tensors[operand]))
+
+    @property
+    def made(self) -> Shape:
+        """Shape of the first result; where it is open, the rule ends here."""
+        return _closed(known_shape(self._made))
 
     def integers(self, operand: int) -> list[int] | None:
         """A constant operand's numbers; None where it is computed."""
@@ -52,14 +68,21 @@ class Operands:
         return [int(value) for value in np.asarray(data, np.uint8).view(dtype)]
 
 
-def known_shape(tensor: Any) -> Shape:
-    """A tensor's shape; empty where it is open or a scalar."""
-    if tensor is None or tensor.shape is None:
-        return ()
+def known_shape(tensor: Any) -> Shape | None:
+    """A tensor's shape; None where it is open, or where there is none and no word of a scalar."""
+    if tensor is None:
+        return None
     signature = tensor.shapeSignature
     if signature is not None and any(int(size) < 0 for size in signature):
-        return ()
-    return tuple(int(size) for size in tensor.shape)
+        return None
+    shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
+    return shape if shape or tensor.hasRank else None
+
+
+def _closed(shape: Shape | None) -> Shape:
+    if shape is None:
+        raise _OpenShape
+    return shape
 
 
 def check_shapes(model: Any, subgraph: Any, op: Any, name: str, where: str) -> None:
@@ -72,14 +95,14 @@ def check_shapes(model: Any, subgraph: Any, op: Any, name: str, where: str) -> N
     if rule is None:
         return
     operands = Operands(model, subgraph, op)
-    if not operands.shapes[_MAP.get(name, 0)]:
-        return
     try:
         wanted = rule(operands)
+        made = operands.made if wanted is not None else ()
+    except _OpenShape:
+        return
     except _Unfit as error:
         raise ModelError(f"{where} {error}") from None
-    made = operands.made
-    if wanted is None or not made:
+    if wanted is None:
         return
     fits = len(made) == len(wanted) and all(
         w in (None, m) for w, m in zip(wanted, made, strict=True)
@@ -91,7 +114,7 @@ def check_shapes(model: Any, subgraph: Any, op: Any, name: str, where: str) -> N
 
 
 def _convolution(operands: Operands) -> Open:
-    image, kernel = operands.shapes[:2]
+    image, kernel = operands.shape(0), operands.shape(1)
     _fits(bool(math.prod(kernel)), f"has a filter of the shape {_text(kernel)}")
     groups = image[3] // kernel[3]
     _fits(
@@ -103,7 +126,7 @@ def _convolution(operands: Operands) -> Open:
 
 
 def _depthwise(operands: Operands) -> Open:
-    image, kernel = operands.shapes[:2]
+    image, kernel = operands.shape(0), operands.shape(1)
     _fits(
         kernel[0] == 1 and math.prod(kernel) > 0 and image[3] > 0 and kernel[3] % image[3] == 0,
         f"has a filter of the shape {_text(kernel)} for a map of {image[3]} channels",
@@ -119,7 +142,7 @@ def _depthwise(operands: Operands) -> Open:
 
 
 def _transposed(operands: Operands) -> Open:
-    kernel, image = operands.shapes[1:3]
+    kernel, image = operands.shape(1), operands.shape(2)
     _fits(
         bool(math.prod(kernel)) and kernel[3] == image[3],
         f"has a filter of {kernel[3]} channels for a map of {image[3]}",
@@ -129,7 +152,7 @@ def _transposed(operands: Operands) -> Open:
 
 
 def _pool(operands: Operands) -> Open:
-    image, options = operands.shapes[0], operands.options
+    image, options = operands.shape(0), operands.options
     kernel = (options.filterHeight, options.filterWidth)
     return (image[0], *_window(operands, image, kernel), image[3])
 
@@ -148,33 +171,31 @@ def _window(operands: Operands, image: Shape, kernel: Shape) -> Shape:
 
 
 def _dense(operands: Operands) -> None:
-    values, weights = operands.shapes[:2]
+    values, weights = operands.shape(0), operands.shape(1)
     _fits(
-        math.prod(weights) > 0 and math.prod(values) % weights[1] == 0,
+        len(values) > 0 and math.prod(weights) > 0 and math.prod(values) % weights[1] == 0,
         f"has weights for {weights[1]} values, and gets the shape {_text(values)}",
     )
     _bias(operands, 2, weights[0])
     made, rows = operands.made, math.prod(values) // weights[1]
     _fits(
-        not made or (made[-1] == weights[0] and math.prod(made) == rows * weights[0]),
+        (made[-1:] == weights[:1] and math.prod(made) == rows * weights[0]),
         f"makes {weights[0]} values for each of {rows} rows, and not the shape {_text(made)}",
     )
 
 
 def _bias(operands: Operands, operand: int, channels: int) -> None:
-    if len(operands.shapes) > operand and operands.shapes[operand]:
-        size = operands.shapes[operand][0]
+    if operands.has(operand):
+        size = operands.shape(operand)[0]
         _fits(size == channels, f"has {size} biases for {channels} channels")
 
 
 def _same(operands: Operands) -> Open:
-    return operands.shapes[0]
+    return operands.shape(0)
 
 
 def _broadcast(operands: Operands) -> Open | None:
-    first, second = operands.shapes[:2]
-    if not second:
-        return None
+    first, second = operands.shape(0), operands.shape(1)
     rank = max(len(first), len(second))
     pairs = zip(*((1,) * (rank - len(one)) + one for one in (first, second)), strict=True)
     sizes = []
@@ -188,15 +209,15 @@ def _broadcast(operands: Operands) -> Open | None:
 
 
 def _as_many(operands: Operands) -> None:
-    image, made = operands.shapes[0], operands.made
+    image, made = operands.shape(0), operands.made
     _fits(
-        not made or math.prod(image) == math.prod(made),
+        math.prod(image) == math.prod(made),
         f"makes the shape {_text(made)} of {_text(image)}",
     )
 
 
 def _pad(operands: Operands) -> Open | None:
-    image, amounts = operands.shapes[0], operands.integers(1)
+    image, amounts = operands.shape(0), operands.integers(1)
     if amounts is None:
         return None
     _fits(len(amounts) == 2 * len(image) and min(amounts) >= 0, f"pads by {amounts[:8]}")
@@ -204,7 +225,7 @@ def _pad(operands: Operands) -> Open | None:
 
 
 def _reduced(operands: Operands) -> Open | None:
-    image, axes = operands.shapes[0], operands.integers(1)
+    image, axes = operands.shape(0), operands.integers(1)
     if axes is None:
         return None
     gone = {_axis(axis, image) for axis in axes}
@@ -214,22 +235,22 @@ def _reduced(operands: Operands) -> Open | None:
 
 
 def _joined(operands: Operands) -> Open | None:
-    image = operands.shapes[0]
+    image = operands.shape(0)
     axis = _axis(operands.options.axis, image)
-    if not all(operands.shapes):
-        return None
-    for other in operands.shapes:
+    others = [operands.shape(k) for k in range(operands.count) if operands.has(k)]
+    for other in others:
         _fits(
             len(other) == len(image)
             and other[:axis] == image[:axis]
             and other[axis + 1 :] == image[axis + 1 :],
             f"joins the shapes {_text(image)} and {_text(other)}",
         )
-    return (*image[:axis], sum(one[axis] for one in operands.shapes), *image[axis + 1 :])
+    whole = sum(one[axis] for one in others) if len(others) == operands.count else None
+    return (*image[:axis], whole, *image[axis + 1 :])
 
 
 def _turned(operands: Operands) -> Open | None:
-    image, order = operands.shapes[0], operands.integers(1)
+    image, order = operands.shape(0), operands.integers(1)
     if order is None:
         return None
     axes = [_axis(axis, image) for axis in order]
@@ -238,7 +259,7 @@ def _turned(operands: Operands) -> Open | None:
 
 
 def _to_depth(operands: Operands) -> Open:
-    image, block = operands.shapes[0], operands.options.blockSize
+    image, block = operands.shape(0), operands.options.blockSize
     _fits(
         image[1] % block == 0 and image[2] % block == 0,
         f"has blocks of {block} in a map of {image[1]}x{image[2]}",
@@ -247,13 +268,13 @@ def _to_depth(operands: Operands) -> Open:
 
 
 def _to_space(operands: Operands) -> Open:
-    image, block = operands.shapes[0], operands.options.blockSize
+    image, block = operands.shape(0), operands.options.blockSize
     _fits(image[3] % (block * block) == 0, f"has blocks of {block} in {image[3]} channels")
     return (image[0], image[1] * block, image[2] * block, image[3] // (block * block))
 
 
 def _resized(operands: Operands) -> Open | None:
-    image, size = operands.shapes[0], operands.integers(1)
+    image, size = operands.shape(0), operands.integers(1)
     if size is None:
         return None
     _fits(len(size) == 2 and min(size) > 0, f"resizes to {size[:8]}")
@@ -261,7 +282,7 @@ def _resized(operands: Operands) -> Open | None:
 
 
 def _strided(operands: Operands) -> None:
-    image, found = operands.shapes[0], [operands.integers(k) for k in (1, 2, 3)]
+    image, found = operands.shape(0), [operands.integers(k) for k in (1, 2, 3)]
     lengths = {len(one) for one in found if one is not None}
     _fits(
         len(lengths) < 2 and max(lengths, default=0) <= 2 * len(image) + 2,
@@ -271,7 +292,7 @@ def _strided(operands: Operands) -> None:
 
 
 def _sliced(operands: Operands) -> None:
-    image = operands.shapes[0]
+    image = operands.shape(0)
     for found in (operands.integers(1), operands.integers(2)):
         _fits(
             found is None or len(found) == len(image),
@@ -280,20 +301,20 @@ def _sliced(operands: Operands) -> None:
 
 
 def _along(operands: Operands) -> None:
-    _axis(operands.options.axis, operands.shapes[0])
+    _axis(operands.options.axis, operands.shape(0))
 
 
 def _packed(operands: Operands) -> Open | None:
-    image = operands.shapes[0]
+    image = operands.shape(0)
     axis = _axis(operands.options.axis, (*image, 1))
-    return (*image[:axis], len(operands.shapes), *image[axis:])
+    return (*image[:axis], operands.count, *image[axis:])
 
 
 def _split(operands: Operands) -> None:
     axis = operands.integers(0)
-    if axis is not None and operands.shapes[1]:
+    if axis is not None:
         _fits(len(axis) == 1, "has several axes")
-        _axis(axis[0], operands.shapes[1])
+        _axis(axis[0], operands.shape(1))
 
 
 def _axis(axis: int, shape: Shape) -> int:
@@ -314,9 +335,6 @@ def _text(shape: Open) -> str:
 
 
 Rule = Callable[[Operands], Open | None]
-
-_MAP = {"TRANSPOSE_CONV": 2, "SPLIT": 1}
-"""Operand that holds the map, where it is not the first one."""
 
 RULES: Mapping[str, Rule] = {
     "CONV_2D": _convolution,

@@ -33,14 +33,14 @@ def load(path: Path, sha256: str) -> Loaded:
     if is_epz(tflite):
         tflite, notes = _unpacked(path, tflite)
     try:
-        Interpreter(model_content=tflite)  # runs LiteRT's own verifier over all offsets
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path}: damaged TFLite file: {one_line(error)}") from error
-    try:
         check_weights(path, _constants(graph.read(tflite)))
     except ModelError as error:
         line = str(error)
         raise ModelError(line if line.startswith(str(path)) else f"{path}: {line}") from error
+    try:
+        Interpreter(model_content=tflite)  # runs LiteRT's own verifier over all offsets
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: damaged TFLite file: {one_line(error)}") from error
     source = ModelFile(path, sha256, "tflite")
     return Loaded(source, tflite=tflite, notes=notes, stored=stored_as(tflite))
 

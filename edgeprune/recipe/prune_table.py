@@ -10,7 +10,8 @@ from edgeprune.recipe.faults import LAYERS, not_a_share, not_among, not_positive
 CHANNEL = "channel"
 """The pattern that removes whole channels: short for the table ``[channels]``."""
 
-PATTERN_FORMS = {"blocks": r"([1-9]\d*)x([1-9]\d*)", "n_of_m": r"([1-9]\d*):([1-9]\d*)"}
+_SIZE = r"([1-9][0-9]{0,3})"  # no layer is cut into larger blocks
+PATTERN_FORMS = {"blocks": f"{_SIZE}x{_SIZE}", "n_of_m": f"{_SIZE}:{_SIZE}"}
 """Kinds of patterns that have numbers in their names, and how those look.
 
 Of weights written ``(out_channels, in_channels)``, ``2x1`` removes two output channels' weights for

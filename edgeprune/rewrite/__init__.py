@@ -59,7 +59,7 @@ def rewrite(tflite: bytes, cpu: Cpu) -> Rewritten:
     if graph.computes_on_integers(model):
         return Rewritten(tflite, (), "the model computes on integers, which never run sparse")
     subgraph = model.subgraphs[0]
-    if not all(graph.has_known_ranks(model, subgraph, op) for op in subgraph.operators):
+    if not all(graph.has_known_ranks(subgraph, op) for op in subgraph.operators):
         return Rewritten(tflite, (), "the shape of a map is open altogether")
     as_it_is = explain(model, cpu, assume_armed=True)
     notes = apply_passes(model, cpu, table)

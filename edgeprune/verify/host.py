@@ -37,6 +37,7 @@ class HostModel:
     def __init__(self, tflite: bytes, *, reference: bool) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+        model = graph.read(tflite)  # first: what native code makes of a damaged graph is not known
         resolver = (
             OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if reference else OpResolverType.AUTO
         )
@@ -50,7 +51,6 @@ class HostModel:
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"LiteRT on the host cannot run the model: {_line(error)}") from error
-        model = graph.read(tflite)
         self._inputs, self._outputs = graph.io_tensors(model)
         self.output_tensors = [model.subgraphs[0].tensors[i] for i in self._outputs]
         self.input_tensors = [model.subgraphs[0].tensors[i] for i in self._inputs]
