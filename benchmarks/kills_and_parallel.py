@@ -35,6 +35,8 @@ from edgeprune.report.result import read_result
 RUN = ("run", "m.tflite", "--board", "local", "--sessions", "3", "--runs", "20")
 DEPLOY = ("deploy", "m.tflite", "--board", "local", "--sessions", "3", "--runs", "20")
 END_S = 300.0
+ENDS = (0, 130, -signal.SIGINT, -signal.SIGKILL, -signal.SIGTERM)
+"""By SIGINT, which a shell calls 130 too, Python ends where an interrupt came inside exec()."""
 
 
 def main() -> None:
@@ -133,9 +135,9 @@ def kills(trial: Trial, count: int, dice: random.Random) -> list[str]:
         code = process.returncode
         if code == 0 and after != before + 1:
             faults.append(f"run {number} ended well and left {after - before} results")
-        if code not in (0, 130, -signal.SIGKILL, -signal.SIGTERM):
+        if code not in ENDS:
             faults.append(f"run {number} exited with {code}: {words.splitlines()[-1:]}")
-        if code == 130 and "nothing was left behind" in words and after != before:
+        if "nothing was left behind" in words and after != before:
             faults.append(f"run {number} said that nothing was left behind, and left a result")
         if number >= 0:
             outcome = "killed" if after == before else "finished and killed"

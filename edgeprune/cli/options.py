@@ -154,7 +154,7 @@ def _duration_s(context: click.Context, option: click.Parameter, value: str) -> 
     Raises:
         ConfigError: It has none, or is out of range.
     """
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|m|min|h)", value.strip().lower())
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|m|min|h)", value.strip().lower())
     seconds = float(found[1]) * _UNITS_S[found[2]] if found else -1.0
     if value.strip() == "0":
         return 0.0

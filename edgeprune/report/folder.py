@@ -22,6 +22,9 @@ from edgeprune.whole_file import Content, shown, write_whole
 MARK = ".edgeprune-run"
 """In a folder that a run writes into: who does, for people."""
 
+MADE = "and made it"
+"""In that file, of a folder that goes as a whole if the run is killed."""
+
 FILES = (
     "dense.tflite",
     "deployed.tflite",
@@ -54,6 +57,11 @@ class OutputFolder:
         self.is_kept = False
         self._descriptor = descriptor
         self._made = made
+
+    @property
+    def origin(self) -> str:
+        """Whether the folder goes with a killed run, or was there before it."""
+        return MADE if self._made else "which was there before"
 
     def write(self, name: str, content: Content) -> Path:
         """Writes one of :data:`FILES`.
@@ -104,7 +112,7 @@ def output_folder(wanted: Path | None, stem: str, command: str, say: Say) -> Ite
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{shown(path)}: cannot be written: {reason}") from error
     try:
-        folder.write(MARK, f"{holder_line(command)} writes into this folder\n")
+        folder.write(MARK, f"{holder_line(command)} writes into this folder\n{folder.origin}\n")
         yield folder
     finally:
         folder.close()
@@ -169,9 +177,10 @@ def _claim(path: Path, wait_s: float = 0.0) -> int | None:
 
 def _clear_up_beside(path: Path, say: Say) -> None:
     """Removes what killed runs left beside a folder to be, and keeps those that have a result."""
-    scratch.remove_leftovers(path.parent)
+    parent = path.resolve().parent
+    scratch.remove_leftovers(parent)
     with contextlib.suppress(OSError):
-        beside = [Path(one.path) for one in os.scandir(path.parent) if one.is_dir()]
+        beside = [Path(one.path) for one in os.scandir(parent) if one.is_dir()]
         for folder in beside:
             mark = folder / MARK
             if not mark.is_file():
@@ -182,21 +191,24 @@ def _clear_up_beside(path: Path, say: Say) -> None:
 
 
 def _clear_up(folder: Path, mark: Path, say: Say) -> None:
+    name = shown(folder.name)
     scratch.remove_leftovers(folder)
     if not (folder / result.FILE_NAME).exists():
-        mark.unlink(missing_ok=True)
+        is_made = MADE in mark.read_text(encoding="utf-8", errors="replace").splitlines()
         _remove_files(folder)
+        mark.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it holds something of the user's
-            folder.rmdir()
+            if is_made:
+                folder.rmdir()
         return
     try:
         number, is_new = history.record_once(result.read_result(folder))
     except ConfigError as error:
-        say(f"{shown(folder)}: the result of a run that was killed is not recorded: {error}")
+        say(f"{name}: the result of a run that was killed is not recorded: {error}")
         return
     mark.unlink(missing_ok=True)
     if is_new:
-        say(f"{shown(folder)}: the result of a run that was killed is now recorded as run {number}")
+        say(f"{name}: the result of a run that was killed is now recorded as run {number}")
 
 
 def _remove_files(folder: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgeprune import cli
+from edgeprune.cli import options
 from edgeprune.cli.options import recipe_of, sandbox_option, timed_by
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import load_recipe, write_recipe
@@ -25,6 +26,19 @@ def test_a_schedule_that_a_recipe_names_is_not_changed(tmp_path):
     assert recipe_of(str(path), None, None, None, "l2").prune.schedule == "iterative"
     with pytest.raises(ConfigError, match="the criterion wanda prunes at once: set schedule to"):
         recipe_of(str(path), None, None, None, "wanda")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("90s", 90), ("10m", 600), ("1.5 h", 5400), ("2min", 120)]
+)
+def test_a_wait_is_a_number_with_a_unit(text, seconds):
+    assert options._duration_s(None, None, text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "-1s", "1d", "169h", "1e9s", "inf", "٣s", "1h30m"])
+def test_a_wait_that_is_none_is_one_line(text):
+    with pytest.raises(ConfigError, match="as 90s, 10m or 2h"):
+        options._duration_s(None, None, text)
 
 
 def test_layers_take_the_place_of_the_recipes():

@@ -34,12 +34,13 @@ def names(folder):
     return sorted(one.name for one in Path(folder).iterdir())
 
 
-def killed(*, with_result):
-    """A run that was killed while it wrote into m-local."""
+def killed(*, with_result, wanted=None):
+    """A run that was killed while it wrote into m-local, or into what was wanted."""
+    path = "None" if wanted is None else f"Path({wanted!r})"
     program = (
         "import os; from pathlib import Path\n"
         "from edgeprune.report.folder import output_folder\n"
-        "with output_folder(None, 'm-local', 'edgeprune run', print) as folder:\n"
+        f"with output_folder({path}, 'm-local', 'edgeprune run', print) as folder:\n"
         "    folder.write('deployed.tflite', b'x')\n"
         "    os.kill(os.getpid(), 9)\n"
     )
@@ -106,6 +107,21 @@ def test_a_killed_runs_folder_without_a_result_is_gone_with_the_next_start(here)
     with opened() as folder:
         assert str(folder.path) == "m-local" and names(folder.path) == [MARK]
     assert names(here) == []
+
+
+@pytest.mark.parametrize("wanted", [".", "there", "link"])
+def test_a_folder_that_was_there_before_a_killed_run_stays_without_its_files(
+    here, monkeypatch, wanted
+):
+    (here / "there").mkdir()
+    (here / "link").symlink_to("there")
+    if wanted == ".":
+        monkeypatch.chdir(here / "there")
+    killed(with_result=False, wanted=wanted)
+    assert names(here / "there") == [MARK, "deployed.tflite"]
+    with opened(wanted=wanted) as folder:
+        assert names(folder.path) == [MARK]
+    assert names(here / "there") == []
 
 
 def test_a_killed_runs_folder_with_a_result_is_kept_and_recorded_once(here):
