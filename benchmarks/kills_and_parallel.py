@@ -3,8 +3,9 @@
     python benchmarks/kills_and_parallel.py [--kills 30] [--parallel 20] [--seed 0]
 
 Kills: `edgeprune run` (every third time `deploy`) of a small model on this machine, ended by
-SIGKILL or SIGTERM to the process alone at a random moment of its life, one after the other in one
-folder; then one more run, which is left alone. Lost is a folder whose result is missing or damaged,
+SIGKILL or SIGTERM to the process alone at a random moment of its life, of every second one of the
+0.4 s after its result is there, one after the other in one folder; then one more run, which is left
+alone. Lost is a folder whose result is missing or damaged,
 a result that is not in the history exactly once, a row whose folder is missing. Left behind are
 hidden files, temporary files and processes, a held lock among them.
 
@@ -81,6 +82,16 @@ class Trial:
         """Of runs, finished or not."""
         return sorted(one for one in self.work.iterdir() if one.is_dir())
 
+    def results(self) -> int:
+        """How many runs have a result."""
+        return sum((folder / "result.json").exists() for folder in self.folders())
+
+    def wait_for_result(self, process: subprocess.Popen[str], before: int) -> None:
+        """Until there is one more than before, or the run has ended."""
+        end_s = time.monotonic() + END_S
+        while self.results() == before and process.poll() is None and time.monotonic() < end_s:
+            time.sleep(0.002)
+
     def faults(self) -> list[str]:
         """What is lost, and what is left behind, now that no run is going on."""
         os.environ["EDGEPRUNE_HOME"] = str(self.home)
@@ -120,18 +131,20 @@ def kills(trial: Trial, count: int, dice: random.Random) -> list[str]:
     usual_s, faults, outcomes = 0.0, [], {"killed": 0, "ended before": 0, "finished and killed": 0}
     for number in range(-2, count):  # two that are left alone: the first also fills caches
         argv = DEPLOY if number % 3 == 2 else RUN
-        before = sum((folder / "result.json").exists() for folder in trial.folders())
+        before = trial.results()
         begun_s = time.monotonic()
         process = trial.start(argv)
         if number >= 0:
-            after_s = dice.uniform(0.0, 1.1 * usual_s)
+            if number % 2:
+                trial.wait_for_result(process, before)
+            after_s = dice.uniform(0.0, 0.4 if number % 2 else 1.1 * usual_s)
             try:
                 process.wait(after_s)
             except subprocess.TimeoutExpired:
                 process.send_signal(dice.choice((signal.SIGKILL, signal.SIGTERM)))
         words = process.communicate(timeout=END_S)[1]
         usual_s = max(usual_s, time.monotonic() - begun_s) if number < 0 else usual_s
-        after = sum((folder / "result.json").exists() for folder in trial.folders())
+        after = trial.results()
         code = process.returncode
         if code == 0 and after != before + 1:
             faults.append(f"run {number} ended well and left {after - before} results")
