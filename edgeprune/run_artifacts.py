@@ -324,6 +324,7 @@ class RunResult:
         reasons: What the figures lack to be valid; empty if nothing.
         pinning: What was held fixed meanwhile; None on an emulated device.
         timed: How the variants were timed; None where they were not.
+        broken: Why the run ended early, with what it was doing then; empty for a whole one.
     """
 
     device: DeviceFacts
@@ -332,3 +333,4 @@ class RunResult:
     reasons: tuple[str, ...] = field(default=())
     pinning: Pinning | None = None
     timed: Timed | None = None
+    broken: str = ""

@@ -117,6 +117,9 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             if wrong:
                 raise VerifyError(wrong + _recorded_as_wrong(outcome, wrong))
             _save(outcome, done.recipe, folder, progress)
+    if found.broken:
+        shown = f"what was measured before is in {folder.path}"
+        raise DeviceError(f"{found.broken}; {shown}")
     return outcome
 
 

@@ -37,7 +37,8 @@ def measure(
     """The device half: verify, push, run, with the device to ourselves from the models on.
 
     Returns:
-        What was measured, and what is wrong with a variant's outputs; empty if all are right.
+        What was measured, as far as it goes (:attr:`RunResult.broken`), and what is wrong with a
+        variant's outputs; empty if all are right or were not compared.
 
     Raises:
         DeviceError: The device or the way to it failed.
@@ -117,6 +118,8 @@ def _measured(
     originals = {name: comparison.file for name, comparison in wanted.items()}
     with progress.stage("run"):
         found, outputs = run(transport, pushed, table, samples, originals, progress.say, energy)
+    if found.broken:
+        return found, ""
 
     def infer(tflite: bytes, inputs: Samples) -> Samples:
         return infer_once(transport, pushed.agent, pushed.runtime, tflite, inputs)

@@ -15,6 +15,7 @@ from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession, Hello, start_agent
 from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
+from edgeprune.energy import Energy, NoEnergy
 from edgeprune.errors import DeviceError
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.run.device_lock import WAIT_S, Claim, DeviceLock
@@ -22,10 +23,11 @@ from edgeprune.run.energy import measure_energy
 from edgeprune.run.find_meter import check_meters
 from edgeprune.run.governor import HeldGovernor
 from edgeprune.run.guard import UsedCores
-from edgeprune.run.interleave import Sessions, time_variants
+from edgeprune.run.interleave import Kept, time_variants
 from edgeprune.run.layers import layer_timings
+from edgeprune.run.stages import doing
 from edgeprune.run.start import measure_start
-from edgeprune.run_artifacts import DeviceFacts, LayerTiming, Measured, RunResult
+from edgeprune.run_artifacts import DeviceFacts, LayerTiming, Measured, RunResult, StartSample
 from edgeprune.transports.base import Transport
 
 PROFILED_RUNS = 5
@@ -96,15 +98,18 @@ def run(
         energy: What measures energy; None leaves it out.
 
     Returns:
-        What was measured, without parity, and the outputs by variant.
+        What was measured, without parity, and the outputs by variant. Where the device or the way
+        to it failed after something whole was measured, that, with :attr:`RunResult.broken`.
 
     Raises:
-        DeviceError: The device or the way to it failed.
+        DeviceError: It failed before; the message says at what.
     """
     if transport.emulated:
         return _run(transport, pushed, table, samples, originals, say, energy)
     with HeldGovernor(transport, pushed.agent, table.governor, pushed.cpus, say) as governor:
         result, outputs = _run(transport, pushed, table, samples, originals, say, energy)
+        if result.broken:
+            governor.give_up()
     return dataclasses.replace(result, pinning=governor.pinning), outputs
 
 
@@ -120,46 +125,100 @@ def _run(
     """As :func:`run`, with the clock as it is."""
     bench = _Bench(transport, pushed, table, originals)
     say("hello")
-    facts = bench.facts()
-    used = UsedCores(facts.cores, table.threads, is_pinned=bool(pushed.cpus))
-    sessions: Sessions = dict.fromkeys(pushed.models, ())
-    timed = None
-    instructions: dict[str, int | None] = dict.fromkeys(pushed.models)
-    if transport.emulated:
-        for name in pushed.models:
-            say(f"{name}: counting instructions")
-            instructions[name] = bench.count(name)
-    elif not bench.emulated:
-        sessions, timed = time_variants(bench, list(pushed.models), used, pushed.cpus, say)
-    energies = {}
-    if energy is not None and not bench.emulated:
-        energies = measure_energy(bench, energy, pushed.models, used, say)
-    starts = {} if bench.emulated else measure_start(bench, list(pushed.models), say)
-    measured, outputs = [], {}
-    for name in pushed.models:
-        say(f"{name}: kernels and outputs")
-        can_profile = transport.board.agent.use == "native"
-        layers = bench.profile(name, originals[name]) if can_profile else ()
-        outputs[name] = bench.infer(name, samples[name])
-        began = starts.get(name, ())
-        peaks = [s.peak_memory_bytes for s in began if s.peak_memory_bytes is not None]
-        measured.append(
-            Measured(
-                variant=name,
-                sessions=sessions[name],
-                instructions=instructions[name],
-                instructions_source=COUNT_SOURCE if transport.emulated else None,
-                layers=layers,
-                parity=None,
-                peak_memory_bytes=max(peaks, default=None),
-                energy=energies.get(name),
-                starts=began,
-                packed_bytes=pushed.packed_bytes.get(name),
-            )
-        )
+    with doing("asking who is there"):
+        facts = bench.facts()
+    found = _Found(dict.fromkeys(pushed.models))
+    broken = ""
+    try:
+        _measure(bench, facts, samples, originals, say, energy, found)
+    except DeviceError as error:
+        whole = found.whole_text()
+        if not whole:
+            raise
+        broken = f"{error}; {whole}"
     reasons = (AFAR,) if bench.emulated and not transport.emulated else ()
-    result = RunResult(facts, bench.emulated, tuple(measured), reasons, timed=timed)
-    return result, outputs
+    result = RunResult(
+        facts,
+        bench.emulated,
+        tuple(found.measured(name, pushed, transport.emulated) for name in pushed.models),
+        (*reasons, *([f"incomplete: {broken}"] if broken else [])),
+        timed=found.kept.timed,
+        broken=broken,
+    )
+    return result, found.outputs
+
+
+@dataclass
+class _Found:
+    """What a run has measured so far, variant by variant; each part is there or is missing."""
+
+    instructions: dict[str, int | None]
+    kept: Kept = field(default_factory=Kept)
+    energies: dict[str, Energy | NoEnergy] = field(default_factory=dict)
+    starts: dict[str, tuple[StartSample, ...]] = field(default_factory=dict)
+    layers: dict[str, tuple[LayerTiming, ...]] = field(default_factory=dict)
+    outputs: dict[str, Samples] = field(default_factory=dict)
+
+    def whole_text(self) -> str:
+        """What a broken run keeps; empty if that is nothing."""
+        sessions = sum(map(len, self.kept.sessions.values()))
+        counted = sum(count is not None for count in self.instructions.values())
+        if counted:
+            return f"the instructions of {counted} of {len(self.instructions)} variants are kept"
+        many = "session is" if sessions == 1 else "sessions are"
+        return f"{sessions} whole {many} kept" if sessions else ""
+
+    def measured(self, name: str, pushed: Pushed, is_counted: bool) -> Measured:
+        """One variant's part."""
+        began = self.starts.get(name, ())
+        peaks = [s.peak_memory_bytes for s in began if s.peak_memory_bytes is not None]
+        return Measured(
+            variant=name,
+            sessions=self.kept.sessions.get(name, ()),
+            instructions=self.instructions[name],
+            instructions_source=COUNT_SOURCE if is_counted else None,
+            layers=self.layers.get(name, ()),
+            parity=None,
+            peak_memory_bytes=max(peaks, default=None),
+            energy=self.energies.get(name),
+            starts=began,
+            packed_bytes=pushed.packed_bytes.get(name),
+        )
+
+
+def _measure(
+    bench: _Bench,
+    facts: DeviceFacts,
+    samples: Mapping[str, Samples],
+    originals: Mapping[str, bytes],
+    say: Callable[[str], None],
+    energy: EnergyPlan | None,
+    found: _Found,
+) -> None:
+    """Measures everything, and puts each part into ``found`` as soon as it is whole.
+
+    Raises:
+        DeviceError: The device or the way to it failed; the message says at what.
+    """
+    names, transport = list(bench.pushed.models), bench.transport
+    used = UsedCores(facts.cores, bench.table.threads, is_pinned=bool(bench.cpus))
+    if transport.emulated:
+        for name in names:
+            say(f"{name}: counting instructions")
+            with doing(f"counting instructions of `{name}`"):
+                found.instructions[name] = bench.count(name)
+    elif not bench.emulated:
+        time_variants(bench, names, used, bench.cpus, say, found.kept)
+        if energy is not None:
+            found.energies = measure_energy(bench, energy, names, used, say)
+        found.starts = measure_start(bench, names, say)
+    for name in names:
+        say(f"{name}: kernels and outputs")
+        if transport.board.agent.use == "native":
+            with doing(f"profiling `{name}`"):
+                found.layers[name] = bench.profile(name, originals[name])
+        with doing(f"comparing outputs of `{name}`"):
+            found.outputs[name] = bench.infer(name, samples[name])
 
 
 class _Bench:

@@ -29,6 +29,7 @@ from edgeprune.run.reading import Reading
 from edgeprune.run.watch import Watch, watching
 from edgeprune.run_artifacts import Session, SessionState
 from edgeprune.transports.base import Transport
+from edgeprune.untrusted_text import one_line
 
 Say = Callable[[str], None]
 
@@ -93,7 +94,8 @@ def measure_energy(
                     say(f"{name}: energy by {meter.site.table.use}")
                     found[name] = pass_.measured(name)
         except (ConfigError, DeviceError) as error:
-            found |= dict.fromkeys([n for n in names if n not in found], NoEnergy(str(error)))
+            reason = one_line(error, 300)
+            found |= dict.fromkeys([n for n in names if n not in found], NoEnergy(reason))
     return found
 
 

@@ -73,6 +73,7 @@ class HeldGovernor:
         self._transport, self._agent_path, self._say = transport, agent_path, say
         self._agent: AgentSession | None = None
         self._before: dict[str, str] = {}
+        self._is_given_up = False
         self._ends = threading.Event()
         self._pinging = threading.Thread(target=self._ping, daemon=True)
 
@@ -105,10 +106,18 @@ class HeldGovernor:
         self._ends.set()
         if self._pinging.ident is not None:
             self._pinging.join()
-        if error is not None:  # the agent's watchdog restores once its input has closed
+        if (
+            error is not None or self._is_given_up
+        ):  # the agent's watchdog restores once its input has closed
             self._agent.close(0.5)
         elif self.pinning.restored is not None:
             self._release(self._agent)
+
+    def give_up(self) -> None:
+        """Leaves the restoring to the agent's watchdog: the way to the device failed."""
+        self._is_given_up = True
+        if self.pinning.restored is not None:
+            self._change(reason="the way to the device failed; its agent restores what was set")
 
     def _hold(self, agent: AgentSession) -> None:
         """Holds the governors, or on a phone its mode, or says why not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edgeprune.agents.session import AgentSession
@@ -13,6 +14,7 @@ from edgeprune.run.cooling import cool
 from edgeprune.run.guard import UsedCores, judged
 from edgeprune.run.reading import Reading
 from edgeprune.run.session import time_session
+from edgeprune.run.stages import doing
 from edgeprune.run.watch import Watch, watching
 from edgeprune.run_artifacts import Session, Timed
 from edgeprune.significance.enough import is_enough
@@ -23,6 +25,23 @@ Sessions = dict[str, tuple[Session, ...]]
 
 MORE = 10
 """Sessions a variant that are added at once. Source: ours; even, so that turns stay A B B A."""
+
+
+@dataclass
+class Kept:
+    """What is measured so far.
+
+    Attributes:
+        sessions: By variant, each with its verdict.
+        timed: How they were timed; None before the first one.
+    """
+
+    sessions: Sessions = field(default_factory=dict)
+    timed: Timed | None = None
+
+    def put(self, sessions: Sessions, timed: Timed) -> None:
+        """Takes what there is now in place of what there was."""
+        self.sessions, self.timed = sessions, timed
 
 
 class Starter(Protocol):
@@ -60,8 +79,13 @@ def turns(names: Sequence[str], rounds: int, first: int = 0) -> list[str]:
 
 
 def time_variants(
-    starter: Starter, names: Sequence[str], used: UsedCores, cpus: Sequence[int], say: Say
-) -> tuple[Sessions, Timed]:
+    starter: Starter,
+    names: Sequence[str],
+    used: UsedCores,
+    cpus: Sequence[int],
+    say: Say,
+    kept: Kept,
+) -> None:
     """Times all variants, again what was not valid, and more often what compares too vaguely.
 
     Args:
@@ -70,14 +94,12 @@ def time_variants(
         used: What the agents run on, for the rules.
         cpus: Cores that they are pinned to; empty for all.
         say: Takes a line of progress.
-
-    Returns:
-        The sessions by variant, each with its verdict, and how they were timed.
+        kept: Gets every session as soon as it is whole, whatever becomes of the next one.
 
     Raises:
-        DeviceError: The device or the way to it failed.
+        DeviceError: The device or the way to it failed; the message says in which session.
     """
-    table, amount = starter.table, starter.table.amount()
+    table = starter.table
     found: Sessions = dict.fromkeys(names, ())
     order: list[str] = []
     notes: list[str] = []
@@ -92,13 +114,21 @@ def time_variants(
             for name in turns(names, rounds, first=len(order) // len(names)):
                 number = len(found[name]) + 1
                 again = " (again)" if is_again else ""
-                say(f"{name}: process {number} of {max(wanted, number)}{again}")
-                found[name] = (*found[name], _one(starter, name, watch))
+                most = max(wanted, number)
+                say(f"{name}: process {number} of {most}{again}")
+                with doing(f"timing `{name}`, session {number} of {most}"):
+                    found[name] = (*found[name], _one(starter, name, watch))
                 order.append(name)
+                kept.put(judged(found, used), _timed(table, order, repeats, notes))
             found = judged(found, used)
             had, wanted = wanted, _next_wanted(found, table, wanted, repeats)
     notes += _narrowed(found, table, had)
-    timed = Timed(
+    kept.put(found, _timed(table, order, repeats, notes))
+
+
+def _timed(table: RunTable, order: list[str], repeats: int, notes: list[str]) -> Timed:
+    amount = table.amount()
+    return Timed(
         effort=table.effort,
         sessions=table.planned_sessions(),
         runs=amount.runs,
@@ -107,7 +137,6 @@ def time_variants(
         repeats=repeats,
         notes=tuple(notes),
     )
-    return found, timed
 
 
 def _next_wanted(found: Sessions, table: RunTable, wanted: int, repeats: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edgeprune.agents.session import AgentSession
+from edgeprune.run.stages import doing
 from edgeprune.run_artifacts import StartSample
 
 PROCESSES = 5
@@ -46,7 +47,8 @@ def measure_start(
     say("start and memory")
     for k in range(PROCESSES):
         for name in names if k % 2 == 0 else names[::-1]:
-            found[name].append(_start(starter, name))
+            with doing(f"starting `{name}`, process {k + 1} of {PROCESSES}"):
+                found[name].append(_start(starter, name))
     return {name: tuple(samples) for name, samples in found.items()}
 
 

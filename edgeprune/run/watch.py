@@ -72,7 +72,7 @@ class Watch:
         """
         try:
             if self._failure or self._before is None:
-                raise DeviceError(self._failure)
+                raise DeviceError(self._failure or "no reading before the session")
             during = self._stop(with_command=self._has_command)
             after = self.read()
         except DeviceError as error:

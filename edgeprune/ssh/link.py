@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from edgeprune.errors import DeviceError, DeviceTimeout
-from edgeprune.ssh.login import BROKEN, disconnect, reason
+from edgeprune.ssh.login import BROKEN, disconnect
+from edgeprune.ssh.login import reason as reason_of
 
 
 class Watch:
@@ -78,12 +79,16 @@ class Link:
                     raise self._late(what, timeout_s) from error
                 if isinstance(error, DeviceError):
                     raise
-                raise self.broken(reason(error)) from error
+                raise self.broken(reason_of(error)) from error
         if watch.expired:  # paramiko drops what is sent on a closed connection, without a word
             raise self._late(what, timeout_s)
 
     def broken(self, reason: str) -> DeviceError:
-        """The error for a lost connection."""
+        """The error for a lost connection; what the system says of it goes before ``reason``."""
+        for hop in self._hops:
+            cause = getattr(hop, "saved_exception", None)
+            if isinstance(cause, OSError) and cause.strerror:
+                reason = cause.strerror
         return DeviceError(f"{self.where}: the ssh connection broke: {reason}; try again")
 
     def _late(self, what: str, timeout_s: float) -> DeviceTimeout:

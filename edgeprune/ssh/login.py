@@ -7,6 +7,7 @@ holds, and the default ones. A password is sent only where bench.toml names its 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -23,6 +24,10 @@ from edgeprune.ssh.host_keys import HostKey, trusted_key
 from edgeprune.untrusted_text import one_line
 
 KEEPALIVE_S = 15
+SILENCE_S = 15
+"""A device that acknowledges nothing for so long is gone. Source: ours; Wi-Fi that changes its
+access point is silent for some seconds."""
+
 BROKEN = (OSError, EOFError, paramiko.SSHException)
 """What paramiko raises when a connection is, or becomes, unusable."""
 
@@ -105,8 +110,11 @@ def _stream(hop: Hop, before: Any | None) -> Any:
     target = (hop.host, hop.port)
     try:
         if before is None:
-            stream = socket.create_connection(target, timeout=hop.connect_timeout_s)
+            plain = socket.create_connection(target, timeout=hop.connect_timeout_s)
+            stream = _Stream(fileno=plain.detach())
+            stream.settimeout(hop.connect_timeout_s)
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _notice_silence(stream)
             return stream
         origin = ("127.0.0.1", 0)
         return before.open_channel("direct-tcpip", target, origin, timeout=hop.connect_timeout_s)
@@ -119,6 +127,52 @@ def _stream(hop: Hop, before: Any | None) -> Any:
         where = "" if before is None else " from the jump host"
         why = reason(error)
         raise DeviceError(f"{hop.name} ({hop.address}): cannot be reached{where}: {why}") from error
+
+
+class _Stream(socket.socket):
+    """A connection whose end by silence is no mere wait.
+
+    Python has one error for both, and paramiko goes on waiting.
+    """
+
+    def recv(self, *arguments: Any) -> bytes:
+        """As a socket's own."""
+        with _silence_told():
+            return super().recv(*arguments)
+
+    def send(self, *arguments: Any) -> int:
+        """As a socket's own."""
+        with _silence_told():
+            return super().send(*arguments)
+
+
+@contextlib.contextmanager
+def _silence_told() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        if error.errno == errno.ETIMEDOUT:
+            words = f"no sign of life for {SILENCE_S} s; is it on, and still connected?"
+            raise ConnectionAbortedError(errno.ETIMEDOUT, words) from error
+        raise
+
+
+def _notice_silence(stream: socket.socket) -> None:
+    """Has the kernel end a connection whose other side acknowledges nothing for some seconds.
+
+    Else a pulled cable is noticed only by the end of the wait for an answer. The other side's
+    kernel answers, however busy its processes are. Source: Linux, tcp(7).
+    """
+    values = {
+        "TCP_KEEPIDLE": SILENCE_S // 3,
+        "TCP_KEEPINTVL": SILENCE_S // 3,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 1000 * SILENCE_S,
+    }
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in values.items():
+        if hasattr(socket, name):  # not every system has all
+            stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _prefer(transport: Any, known: HostKey | None) -> None:

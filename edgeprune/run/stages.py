@@ -1,0 +1,25 @@
+"""What a device was doing when it, or the way to it, failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgeprune.errors import DeviceError
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Adds to a DeviceError of the block what was being done.
+
+    >>> with doing("loading `dense`"):
+    ...     raise DeviceError("pi-01: the ssh connection broke")
+    Traceback (most recent call last):
+    edgeprune.errors.DeviceError: pi-01: the ssh connection broke (while loading `dense`)
+    """
+    try:
+        yield
+    except DeviceError as error:
+        reason = str(error) or "the device failed without a reason"
+        error.args = (f"{reason} (while {what})", *error.args[1:])
+        raise
