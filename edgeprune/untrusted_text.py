@@ -6,10 +6,14 @@ turns the writing's direction show another name than there is.
 
 from __future__ import annotations
 
+import re
+
 MAX_WORDS = 400
 """Characters of a device's words in a message. Source: ours; a terminal's five lines."""
 
 _CUT = " ... "
+_CHATTER = re.compile(r"^(?:VERBOSE|INFO|WARNING): .*$", re.MULTILINE)
+"""What the runtime says whatever happens. Source: LiteRT, tflite/minimal_logging.cc."""
 
 
 def printable(text: object) -> str:
@@ -44,8 +48,10 @@ def device_says(text: object) -> str:
     'the device says: "done\' edgeprune: all good"'
     >>> device_says(" \n")
     'the device says nothing of it'
+    >>> device_says("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nout of memory")
+    'the device says: "out of memory"'
     """
-    words = one_line(text).replace('"', "'")
+    words = one_line(_CHATTER.sub("", _cut(str(text), 8 * MAX_WORDS))).replace('"', "'")
     return f'the device says: "{words}"' if words else "the device says nothing of it"
 
 

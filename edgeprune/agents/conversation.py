@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,10 +122,12 @@ class Conversation:
         request = pack(Frame({"id": number, "cmd": command, **arguments}, blob))
         sent_ns = self.now_ns()
         until_s = time.monotonic() + timeout_s
-        self._channel.write(request, timeout_s)
+        with self._named(asked):
+            self._channel.write(request, timeout_s)
 
         def read(size: int) -> bytes:
-            return self._channel.read(size, max(0.0, until_s - time.monotonic()))
+            with self._named(asked):
+                return self._channel.read(size, max(0.0, until_s - time.monotonic()))
 
         greeting_bytes = GREETING_LIMIT_BYTES if number == 1 else 0
         json_bytes = MIN_JSON_BYTES + limits.json_bytes
@@ -136,6 +139,18 @@ class Conversation:
             raise DeviceTimeout(f"{asked}: no answer within {timeout_s:g} s: {error}") from error
         came_ns = self.now_ns()
         return Asked(_answered(frame, number, asked), frame.blob, sent_ns, came_ns, self.clock)
+
+    @contextmanager
+    def _named(self, asked: str) -> Iterator[None]:
+        """Adds the device's name and the question to a channel's error that lacks the name."""
+        try:
+            yield
+        except DeviceTimeout:
+            raise
+        except DeviceError as error:
+            if self._where not in str(error):
+                error.args = (f"{asked}: {error}", *error.args[1:])
+            raise
 
 
 def _answered(frame: Frame, number: int, asked: str) -> Answer:
