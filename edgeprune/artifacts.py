@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprune.tasks import Task
+
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 Array = NDArray[Any]
@@ -88,12 +90,15 @@ class Dataset:
 
     Attributes:
         x_train: Shape ``(n, *input_shape)`` or None.
-        y_train: Shape ``(n,)`` integer labels, or ``(n, ...)`` regression targets, or None.
+        y_train: Targets as :meth:`edgeprune.tasks.Task.split` takes them apart: class numbers
+            ``(n,)``, masks ``(n, height, width)``, or values ``(n, ...)``; None where there are
+            none, or where inputs are to be reproduced.
         x_test: Shape ``(m, *input_shape)``.
-        y_test: Like ``y_train``, or None.
+        y_test: Like ``y_train``.
         source: Path or dotted name as the user gave it.
         classes: Names of the classes by number; empty where the data has none.
         notes: What the user should know about the reading, one line each.
+        task: What the model is for; None where nobody has found that out yet.
     """
 
     x_train: Array | None
@@ -103,6 +108,32 @@ class Dataset:
     source: str
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    task: Task | None = None
+
+    @property
+    def is_reproduced(self) -> bool:
+        """Whether there are no labels, because inputs are their own targets."""
+        return self.y_train is None and self.y_test is None
+
+    @property
+    def targets_test(self) -> Array | None:
+        """Targets to score with, or None."""
+        return self.x_test if self.is_reproduced else self.y_test
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What of the user's data a model is trained with.
+
+    Attributes:
+        x: Inputs ``(n, *input_shape)``.
+        y: Targets ``(n, ...)``, as in :class:`Dataset`.
+        task: What the model is trained for.
+    """
+
+    x: Array
+    y: Array
+    task: Task
 
 
 @dataclass(frozen=True)

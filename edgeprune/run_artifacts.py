@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.energy import Energy, NoEnergy
+from edgeprune.tasks import Task
 
 SessionVerdict = Literal["valid", "throttled", "noisy", "contaminated"]
 
@@ -132,18 +133,41 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class HeadScore:
+    """Score of one output.
+
+    Attributes:
+        name: The output's name.
+        metric: As in :class:`Accuracy`.
+        value: The score.
+    """
+
+    name: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """Score of a variant, computed on the host with the file that is deployed.
 
     Attributes:
-        metric: ``top1`` (share of right labels) or ``mse`` (mean squared error).
-        value: The score.
+        metric: A word of :data:`edgeprune.tasks.METRICS`, as ``top1`` (share of right labels).
+        value: The score, of the first output that has labels.
         samples: Test samples used.
+        heads: Scores of all outputs in order; empty where there is only one.
     """
 
     metric: str
     value: float
     samples: int
+    heads: tuple[HeadScore, ...] = ()
+
+    def by_head(self, task: Task) -> dict[str, float]:
+        """Scores by the names of a task's heads."""
+        if not self.heads:
+            return {task.main.name: self.value}
+        return {head.name: head.value for head in self.heads}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from edgeprune.cli.options import (
     model_argument,
     print_json,
     recipe_options,
+    task_options,
 )
 from edgeprune.recipe import Recipe
 from edgeprune.whole_file import is_standard_output
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--board", default="rpi4", show_default=True, help="Kind of board to build for.")
 @data_options
 @recipe_options
+@task_options
 @click.option("--no-verify", is_flag=True, help="Do not compare outputs on the board's kernels.")
 @load_options
 @json_option
@@ -81,6 +83,7 @@ def _print(written: Written, output: Path, *, as_json: bool) -> None:
                 "recipe": dataclasses.asdict(written.done.recipe),
                 "profiling_only": written.done.profiling_only,
                 "sparse_layers_expected": len(sparsified.expected),
+                "task": written.done.task_entry,
                 "parity": None if parity is None else dataclasses.asdict(parity),
                 "parity_remark": written.remark,
                 "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],

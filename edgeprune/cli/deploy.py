@@ -15,6 +15,7 @@ from edgeprune.cli.options import (
     load_options,
     model_argument,
     recipe_options,
+    task_options,
     timed_by,
     timing_options,
 )
@@ -26,6 +27,7 @@ from edgeprune.recipe import Recipe
 @click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
 @data_options
 @recipe_options
+@task_options
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder to write; must not exist."
 )

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -31,6 +31,8 @@ from edgeprune.recipe.prune_table import (
 from edgeprune.recipe.quantize_table import MODES
 from edgeprune.recipe.run_table import GOVERNORS
 from edgeprune.sandbox.switch import SANDBOX_SWITCH
+from edgeprune.recipe.task_table import task_faults
+from edgeprune.tasks import LOSSES, TASK_METRICS, TASKS, parse_limit
 
 if TYPE_CHECKING:
     from edgeprune.pipeline import Outcome
@@ -88,23 +90,35 @@ def recipe_options(function: Function) -> Function:
 
 
 def data_options(function: Function) -> Function:
-    """``--data`` and ``--max-accuracy-drop``, which needs it."""
+    """``--data``, ``--max-accuracy-drop``, and what the model is for, all of which need it."""
 
     @functools.wraps(function)
-    def with_data(data: str | None, max_accuracy_drop: float | None, **rest: Any) -> Any:
-        if max_accuracy_drop is not None and data is None:
-            raise ConfigError(
-                "--max-accuracy-drop needs --data: without it accuracy is not measured"
-            )
-        return function(data=data, max_accuracy_drop=max_accuracy_drop, **rest)
+    def with_data(data: str | None, max_accuracy_drop: str | None, **rest: Any) -> Any:
+        given = {"max-accuracy-drop": max_accuracy_drop}
+        given |= {key: rest.get(key) for key in ("task", "loss", "metric")}
+        if data is None and (asked := [key for key, value in given.items() if value is not None]):
+            raise ConfigError(f"--{asked[0]} needs --data: without it accuracy is not measured")
+        limit = None if max_accuracy_drop is None else parse_limit(max_accuracy_drop)
+        return function(data=data, max_accuracy_drop=limit, **rest)
 
     command: Any = with_data
     for option in (
         click.option(
+            "--metric",
+            help="What is scored: " + _vocabulary(TASK_METRICS) + ". The first is taken if not "
+            "given.",
+        ),
+        click.option("--loss", help="What is trained with: " + _vocabulary(LOSSES) + "."),
+        click.option(
+            "--task",
+            help=f"What the model is for: {', '.join(TASKS)}; found out if not given. Of several "
+            "outputs, as --loss and --metric: NAME=WORD,NAME=WORD.",
+        ),
+        click.option(
             "--max-accuracy-drop",
-            type=Number(min=0),
-            help="Accuracy that may be lost on the test samples, 0.02 is 2 points: what loses more "
-            "is neither written nor deployed.",
+            help="What may be lost on the test samples: 1% is one point of top-1 accuracy, and one "
+            "percent of the dense model's own score by any other metric. What loses more is "
+            "neither written nor deployed.",
         ),
         click.option(
             "--data",
@@ -114,6 +128,32 @@ def data_options(function: Function) -> Function:
     ):
         command = option(command)
     return cast(Function, command)
+
+
+def task_options(function: Function) -> Function:
+    """Puts ``--task``, ``--loss`` and ``--metric`` of :func:`data_options` into the recipe.
+
+    Below :func:`recipe_options`.
+    """
+
+    @functools.wraps(function)
+    def with_task(
+        recipe: Recipe, task: str | None, loss: str | None, metric: str | None, **rest: Any
+    ) -> Any:
+        given = {"kind": task, "loss": loss, "metric": metric}
+        said = {key: value for key, value in given.items() if value is not None}
+        if said:
+            table = dataclasses.replace(recipe.task, **said)
+            if faults := task_faults(table):
+                raise ConfigError("--task, --loss, --metric: " + "; ".join(faults))
+            recipe = dataclasses.replace(recipe, task=table)
+        return function(recipe=recipe, **rest)
+
+    return cast(Function, with_task)
+
+
+def _vocabulary(words: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{task}: {', '.join(words[task])}" for task in TASKS)
 
 
 def device_options(function: Function) -> Function:

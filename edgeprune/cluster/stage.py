@@ -10,14 +10,21 @@ from typing import Any
 import numpy as np
 
 from edgeprune import graph
-from edgeprune.artifacts import Array, Clustered, ClusteredTensor, Dataset, FloatArray, Loaded
+from edgeprune.artifacts import (
+    Clustered,
+    ClusteredTensor,
+    Dataset,
+    FloatArray,
+    Loaded,
+    TrainingData,
+)
 from edgeprune.cluster.codebooks import Codebooks
 from edgeprune.cluster.fold import fold_batch_norm
 from edgeprune.cluster.kmeans import codebook, nearest
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import PruneSpec
 from edgeprune.prune.distillation import Teacher, teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune, trained
+from edgeprune.prune.fine_tune import TrainingJob, fine_tune, trained
 from edgeprune.prune.flatbuffer import filters
 from edgeprune.prune.held import held_zeros
 from edgeprune.prune.keras_model import biases, clone, prunable_weights, walk
@@ -75,14 +82,15 @@ def cluster(
     counts |= {one.name: spec.biases for one in also}
     codebooks = Codebooks(copied.keras, [*weights, *also], counts, spec.init, seed)
     ratios = {one.name: sqnr_db(before[one.name], one.value()) for one in weights}
-    training = training_data(data) if spec.epochs else None
+    taught = (dense or model).keras
+    training = training_data(data, taught) if spec.epochs else None
     if training is not None:
-        x, taught = training[0], (dense or model).keras
-        teacher = teacher_of(taught, x, spec.distillation, spec.temperature)
+        weight, x, task = spec.distillation, training.x, training.task
+        teacher = teacher_of(taught, x, weight, spec.temperature, task)
         say = progress or (lambda line: None)
         settings = _settings(spec, seed)
         _train(copied, codebooks, settings, training, say, teacher)
-        notes.append(f"centroids {trained(settings, len(training[0]))}")
+        notes.append(f"centroids {trained(settings, len(training.x))}")
     if spec.bfloat16:
         codebooks.round()
         notes.append("centroids rounded to bfloat16")
@@ -96,7 +104,7 @@ def _train(
     model: Loaded,
     codebooks: Codebooks,
     settings: PruneSpec,
-    training: tuple[Array, Array],
+    training: TrainingData,
     progress: Callable[[str], None],
     teacher: Teacher | None,
 ) -> None:
@@ -105,8 +113,8 @@ def _train(
     with contextlib.ExitStack() as stack:
         stack.enter_context(held_zeros(model.keras, flavour, besides=clustered))
         stack.enter_context(codebooks)
-        task = Task(model.keras, flavour, None, settings, training, progress, hooks=[codebooks])
-        fine_tune(dataclasses.replace(task, teacher=teacher))
+        task = TrainingJob(model.keras, flavour, None, settings, training, progress)
+        fine_tune(dataclasses.replace(task, hooks=[codebooks], teacher=teacher))
 
 
 def _settings(spec: ClusterTable, seed: int) -> PruneSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,10 +11,13 @@ import numpy as np
 
 from edgeprune import graph
 from edgeprune.artifacts import Array, Dataset
+from edgeprune.data.labels import Answers, known, with_task
+from edgeprune.data.outputs import outputs_of
 from edgeprune.data.read import read
 from edgeprune.errors import ModelError
+from edgeprune.tasks import Output, Said
 
-__all__ = ["load_data"]
+__all__ = ["known", "load_data"]
 
 _CHUNK = 4096
 
@@ -25,15 +28,20 @@ class _Wanted:
 
     Attributes:
         shape: Of one input, without the batch.
-        outputs: Number of values that the first output has.
+        outputs: Its outputs.
     """
 
     shape: tuple[int, ...]
-    outputs: int
+    outputs: tuple[Output, ...]
 
 
 def load_data(
-    spec: str, tflite: bytes, seed: int = 0, say: Callable[[str], None] = lambda line: None
+    spec: str,
+    tflite: bytes,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+    said: Said | None = None,
+    answers: Answers | None = None,
 ) -> Dataset:
     """Reads the data and checks it against the model.
 
@@ -45,106 +53,109 @@ def load_data(
             folder of images by class, below ``train`` and ``validation`` or ``test`` if there are
             such; or
             ``package.module:function``, which returns a train and a test ``tf.data.Dataset`` as
-            a pair or as a dictionary.
-        tflite: The model, for the shape of its input and the number of its outputs.
+            a pair or as a dictionary. Of several outputs each may have its own targets:
+            ``y_test_NAME`` or ``y_test/NAME``, and from a function dictionaries or tuples.
+        tflite: The model, for the shape of its input, and for its outputs.
         seed: Of the split of a folder without such.
         say: Told how far reading is.
+        said: What the user says of the task.
+        answers: The dense model's; without, its last operators alone tell what outputs are.
 
     Returns:
-        ``x_train`` and ``x_test`` as float32; integer labels as int64, other targets as float32.
-        Targets may be absent only where the model gives as many values as it takes: it is then
-        scored by how well it reproduces its input.
+        ``x_train`` and ``x_test`` as float32, targets in the form of their ``task``. Targets may be
+        absent only where the model gives as many values as it takes: it is then scored by how well
+        it reproduces its input.
 
     Raises:
         ModelError: The data is missing, damaged, or does not fit the model.
     """
     wanted = _wanted(tflite)
     found = read(spec, wanted.shape, seed, say)
-    checked = _checked(spec, found.arrays, wanted)
+    try:
+        checked = _checked(spec, found.arrays, wanted, said, answers)
+    except ModelError as error:
+        raise ModelError(f"{spec}: {error}") from error
     return dataclasses.replace(checked, classes=found.classes, notes=found.notes)
 
 
 def _wanted(tflite: bytes) -> _Wanted:
     model = graph.read(tflite)
-    inputs, outputs = graph.io_tensors(model)
+    inputs, _ = graph.io_tensors(model)
     if len(inputs) != 1:
         raise ModelError(f"--data needs a model with one input, this one has {len(inputs)}")
     tensors = model.subgraphs[0].tensors
-    size = math.prod(graph.shape_of(tensors[outputs[0]])[1:])
-    return _Wanted(graph.shape_of(tensors[inputs[0]])[1:], size)
+    return _Wanted(graph.shape_of(tensors[inputs[0]])[1:], tuple(outputs_of(model)))
 
 
-def _checked(source: str, arrays: dict[str, Array], wanted: _Wanted) -> Dataset:
+def _checked(
+    source: str,
+    arrays: dict[str, Array],
+    wanted: _Wanted,
+    said: Said | None,
+    answers: Answers | None,
+) -> Dataset:
     """Both parts of the data, each checked.
 
     Raises:
-        ModelError: As said there.
+        ModelError: As said there, without the source's name.
     """
     if "x_test" not in arrays:
         found = ", ".join(arrays) or "none of x_train, y_train, x_test, y_test"
-        raise ModelError(f"{source}: has no x_test to score with; found {found}")
-    x_test = _inputs(source, "x_test", arrays["x_test"], wanted)
-    x_train = _inputs(source, "x_train", arrays["x_train"], wanted) if "x_train" in arrays else None
-    targets: dict[str, Array | None] = {}
+        raise ModelError(f"has no x_test to score with; found {found}")
+    x_test = _inputs("x_test", arrays["x_test"], wanted)
+    x_train = _inputs("x_train", arrays["x_train"], wanted) if "x_train" in arrays else None
+    targets: dict[str, dict[str, Array]] = {"train": {}, "test": {}}
     for part, x in (("train", x_train), ("test", x_test)):
-        y = arrays.get(f"y_{part}")
-        if y is not None and x is None:
-            raise ModelError(f"{source}: has y_{part} but no x_{part}")
-        targets[part] = None if y is None else _targets(source, f"y_{part}", y, wanted)
-        if y is not None and x is not None and len(x) != len(y):
-            raise ModelError(f"{source}: x_{part} has {len(x)} samples, y_{part} has {len(y)}")
-    is_autoencoder = wanted.outputs == math.prod(wanted.shape)
-    if targets["test"] is None and (targets["train"] is not None or not is_autoencoder):
-        raise ModelError(f"{source}: has no y_test: the labels of x_test are needed to score")
-    return Dataset(x_train, targets["train"], x_test, targets["test"], source)
+        for key, y in arrays.items():
+            head = _head(key, part)
+            if head is None:
+                continue
+            if x is None:
+                raise ModelError(f"has {key} but no x_{part}")
+            targets[part][head] = _targets(key, y)
+            if len(x) != len(y):
+                raise ModelError(f"x_{part} has {len(x)} samples, {key} has {len(y)}")
+    data = Dataset(x_train, None, x_test, None, source)
+    return with_task(data, targets, wanted.outputs, said, answers)
 
 
-def _inputs(source: str, name: str, x: Array, wanted: _Wanted) -> Array:
+def _head(key: str, part: str) -> str | None:
+    """The output that an array's targets are for, empty for unnamed ones; None for inputs."""
+    found = re.fullmatch(rf"y_{part}(?:[/_](.+))?", key)
+    return None if found is None else found.group(1) or ""
+
+
+def _inputs(name: str, x: Array, wanted: _Wanted) -> Array:
     """Inputs as float32 of the model's shape."""
-    if x.dtype.kind not in "iufb":
-        raise ModelError(f"{source}: {name} holds {x.dtype}, expected numbers")
-    if x.ndim == 0 or len(x) == 0:
-        raise ModelError(f"{source}: {name} holds no samples")
+    _check_numbers(name, x)
     if (*x.shape[1:], 1) == wanted.shape:
         x = x[..., None]
     if x.shape[1:] != wanted.shape:
         raise ModelError(
-            f"{source}: {name} has samples of shape {x.shape[1:]}, the model takes {wanted.shape}"
+            f"{name} has samples of shape {x.shape[1:]}, the model takes {wanted.shape}"
         )
-    return _finite(source, name, x)
+    return _finite(name, x)
 
 
-def _targets(source: str, name: str, y: Array, wanted: _Wanted) -> Array:
-    """Labels as int64 of shape ``(n,)``, or regression targets as float32."""
-    if y.dtype.kind not in "iufb":
-        raise ModelError(f"{source}: {name} holds {y.dtype}, expected numbers")
-    if y.ndim == 0 or len(y) == 0:
-        raise ModelError(f"{source}: {name} holds no samples")
-    size = math.prod(y.shape[1:])
-    if y.dtype.kind == "f":
-        if size != wanted.outputs:
-            raise ModelError(
-                f"{source}: {name} has {size} values a sample, the model gives {wanted.outputs}"
-            )
-        return _finite(source, name, y)
-    if size != 1:
-        raise ModelError(f"{source}: {name} has {size} labels a sample, expected one")
-    labels = y.reshape(-1).astype(np.int64)
-    classes = max(wanted.outputs, 2)  # a single output tells two classes apart
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ModelError(
-            f"{source}: {name} has labels from {labels.min()} to {labels.max()}, the model tells "
-            f"classes 0 to {classes - 1} apart"
-        )
-    return labels
+def _targets(name: str, y: Array) -> Array:
+    """Targets as they are, if they are finite numbers."""
+    _check_numbers(name, y)
+    return _finite(name, y) if y.dtype.kind == "f" else y
 
 
-def _finite(source: str, name: str, values: Array) -> Array:
+def _check_numbers(name: str, values: Array) -> None:
+    if values.dtype.kind not in "iufb":
+        raise ModelError(f"{name} holds {values.dtype}, expected numbers")
+    if values.ndim == 0 or len(values) == 0 or not values.size:
+        raise ModelError(f"{name} holds no samples")
+
+
+def _finite(name: str, values: Array) -> Array:
     """``values`` as float32, checked a piece at a time to save memory."""
     values = values.astype(np.float32, copy=False)
     for start in range(0, len(values), _CHUNK):
         wrong = ~np.isfinite(values[start : start + _CHUNK])
         if wrong.any():
             sample = start + int(np.argwhere(wrong)[0][0])
-            raise ModelError(f"{source}: {name} holds NaN or infinity in sample {sample}")
+            raise ModelError(f"{name} holds NaN or infinity in sample {sample}")
     return values

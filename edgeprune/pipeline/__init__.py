@@ -158,7 +158,11 @@ def _outcome(
     document = build_result(
         done.loaded.source, request.board, recipe_table, found, variants, done.scores, folder
     )
-    document |= {"notes": list(lines), "reasons": list(done.sparsified.reasons)}
+    document |= {
+        "task": done.task_entry,
+        "notes": list(lines),
+        "reasons": list(done.sparsified.reasons),
+    }
     return Outcome(
         document, folder, lines, done.sparsified.reasons, done.pruned.shares, found.measured
     )

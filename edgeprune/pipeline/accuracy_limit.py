@@ -6,14 +6,11 @@ import dataclasses
 
 from edgeprune.auto import gentler
 from edgeprune.board import Cpu
-from edgeprune.errors import VerifyError
+from edgeprune.errors import ModelError, VerifyError
 from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
-from edgeprune.run_artifacts import Accuracy
-
-ROUNDING = 1e-9
-"""Two shares of right labels, subtracted, are off by less. Source: float64."""
+from edgeprune.tasks import METRICS, ROUNDING, Head, amount_text, check_share, worst_drop
 
 
 def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
@@ -27,31 +24,38 @@ def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Com
         VerifyError: As :func:`compress`; or the limit cannot be kept.
     """
     limit = request.max_accuracy_drop
+    if limit is not None:
+        check_share(limit)
     tried: list[str] = []
     while True:
         done = compress(request, cpu, progress)
         if limit is None:
             return done
-        lost = drop(done.scores["dense"], done.scores["deployed"])
+        head, lost = lost_most(done)
         if lost <= limit + ROUNDING:
             return _with_history(done, tried)
-        tried.append(f"{_what(done.recipe)} loses {_amount(lost, done.scores['dense'])}")
-        progress.say(f"{tried[-1]}, more than {_amount(limit, done.scores['dense'])}")
+        tried.append(f"{_what(done.recipe)} loses {_amount(done, head, lost)}")
+        progress.say(f"{tried[-1]}, more than {amount_text(head.metric, limit)}")
         recipe = gentler(done.recipe, cpu, is_trainable=done.is_trainable)
         if recipe is None:
-            score = done.scores["dense"]
             raise VerifyError(
-                f"--max-accuracy-drop {limit:g} cannot be kept on {score.samples:,} test samples: "
-                + "; ".join(tried)
+                f"--max-accuracy-drop {100 * limit:.6g}% cannot be kept on "
+                f"{done.scores['dense'].samples:,} test samples: " + "; ".join(tried)
             )
         why = f"{_what(recipe)}, because {tried[-1]} on the test samples"
         request = dataclasses.replace(request, recipe=dataclasses.replace(recipe, why=why))
 
 
-def drop(dense: Accuracy, deployed: Accuracy) -> float:
-    """Accuracy that was lost: a share of right labels, or an increase of the mean squared error."""
-    sign = 1 if dense.metric == "top1" else -1
-    return sign * (dense.value - deployed.value)
+def lost_most(done: Compressed) -> tuple[Head, float]:
+    """The output whose score on the test samples suffered most, and by how much.
+
+    Raises:
+        ModelError: There is no score.
+    """
+    if done.task is None or "deployed" not in done.scores:
+        raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
+    scores = [done.scores[name].by_head(done.task) for name in ("dense", "deployed")]
+    return worst_drop(done.task, scores[0], scores[1])
 
 
 def _with_history(done: Compressed, tried: list[str]) -> Compressed:
@@ -73,5 +77,12 @@ def _what(recipe: Recipe) -> str:
     return ", ".join(parts) or "float32"
 
 
-def _amount(lost: float, score: Accuracy) -> str:
-    return f"{100 * lost:.2f} points" if score.metric == "top1" else f"{score.metric} {lost:.4g}"
+def _amount(done: Compressed, head: Head, lost: float) -> str:
+    """What was lost, in words; the output is named where there are several."""
+    amount = amount_text(head.metric, lost)
+    if METRICS[head.metric].in_points:
+        text = amount
+    else:
+        text = f"{amount} of {METRICS[head.metric].words}"
+    is_single = done.task is None or len(done.task.heads) == 1
+    return text if is_single else f"{text} ({head.name})"

@@ -6,10 +6,11 @@ load -> channels -> prune -> cluster -> qat -> convert -> rewrite -> quantize ->
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgeprune import verify
 from edgeprune.artifacts import (
@@ -32,6 +33,7 @@ from edgeprune.errors import ModelError
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
 from edgeprune.run_artifacts import Accuracy
+from edgeprune.tasks import Said, Task, check_limit, limit_text
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Request:
         host: Device name or address, or None.
         allow_code: Load files that carry code.
         input_shape: Fills open dimensions of a Keras model's inputs, without the batch, or None.
-        max_accuracy_drop: Largest accepted difference of accuracy, dense minus deployed.
+        max_accuracy_drop: Largest accepted loss: 0.01 is a point of top-1 accuracy, or one percent
+            of the dense model's own score by any other metric.
         meter: What measures energy, as ``--meter`` names it, or None for the device's own.
         grid_factor: Grams of CO2e per kilowatt-hour, or None for the bench's.
         command: What the user started, for others who wait for its device or its folder.
@@ -88,6 +91,8 @@ class Compressed:
         quantized_dense: The same with every weight stored dense: the reference for parity.
         sparsified: After the sparsify stage.
         is_trainable: Whether there was a Keras model, and data to train it on.
+        task: What the model is for; None without data.
+        samples: Samples to train with, and to score with.
         test_inputs: The first test samples, shape ``(n, *input_shape)``, as many as parity wants;
             None without data.
         scores: Of ``dense``, ``deployed`` and, where there is one, ``dense-fine-tuned`` on the test
@@ -108,10 +113,17 @@ class Compressed:
     quantized_dense: bytes
     sparsified: Sparsified
     is_trainable: bool = False
+    task: Task | None = None
+    samples: tuple[int, int] = (0, 0)
     test_inputs: Array | None = None
     scores: Mapping[str, Accuracy] = field(default_factory=dict)
     tensor_errors: tuple[verify.TensorError, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def task_entry(self) -> dict[str, Any] | None:
+        """The task as ``result.json`` keeps it, or None."""
+        return None if self.task is None else self.task.entry(*self.samples)
 
     @property
     def profiling_only(self) -> bool:
@@ -133,6 +145,7 @@ class _Trained:
     lean: bytes
     data: Dataset | None
     score: Accuracy | None
+    task_lines: tuple[str, ...]
 
 
 def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
@@ -187,10 +200,12 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         quantized_dense=stored_dense(quantized.tflite),
         sparsified=sparsified,
         is_trainable=is_trainable(done.loaded, data),
+        task=None if data is None else data.task,
+        samples=(0, 0) if data is None else sizes_of(data),
         test_inputs=None if x_test is None else x_test[: recipe.verify.samples],
         scores=scores,
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
-        notes=(*_of_data(data), *done.clustered.notes, *done.tuned.notes, *lines),
+        notes=(*_of_data(data), *done.task_lines, *done.clustered.notes, *done.tuned.notes, *lines),
     )
 
 
@@ -211,8 +226,13 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     from edgeprune.quantize import check_mode
 
     loaded, dense, data = _loaded(request, progress)
-    score = None if data is None else verify.accuracy(dense, data)
+    score = None if data is None else verify.accuracy(dense, data, dense)
     recipe, drop = with_channels(request.recipe), request.max_accuracy_drop
+    task_lines = [] if data is None or data.task is None else [data.task.line(*sizes_of(data))]
+    if drop is not None:
+        task_lines += limit_lines(data, score, drop)
+    for line in task_lines:
+        progress.note(line)
     with _asked(progress, "channels", not recipe.channels.is_idle):
         narrowed = remove_channels(
             loaded,
@@ -252,7 +272,19 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
             samples = verify.sample_inputs(lean, None if data is None else data.x_test, count=4)
             verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
         verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
-    return _Trained(recipe, loaded, dense, control, pruned, clustered, tuned, lean, data, score)
+    return _Trained(
+        recipe,
+        loaded,
+        dense,
+        control,
+        pruned,
+        clustered,
+        tuned,
+        lean,
+        data,
+        score,
+        tuple(task_lines),
+    )
 
 
 def _quantized(
@@ -317,7 +349,7 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
             loaded = dataclasses.replace(loaded, tflite=dense, input_shape=None)
         data = None
         if request.data is not None:
-            data = load_data(request.data, dense, say=progress.say)
+            data = _data(request.data, request.recipe, dense, progress)
             for line in _of_data(data):
                 progress.note(line)
     return loaded, dense, data
@@ -328,13 +360,47 @@ def _of_data(data: Dataset | None) -> list[str]:
     return [] if data is None else [f"data: {line}" for line in data.notes]
 
 
+def _data(spec: str, recipe: Recipe, dense: bytes, progress: Progress) -> Dataset:
+    """The user's data with its task, which the recipe may say and the dense model helps to find."""
+    table = recipe.task
+    said = Said(table.kind, table.loss, table.metric)
+
+    def answers(x: Array) -> Sequence[Array]:
+        return verify.answers_of(dense)(x)
+
+    return load_data(spec, dense, say=progress.say, said=said, answers=answers)
+
+
+def sizes_of(data: Dataset) -> tuple[int, int]:
+    """Samples to train with, and samples to score with."""
+    return 0 if data.x_train is None else len(data.x_train), len(data.x_test)
+
+
+def limit_lines(data: Dataset | None, score: Accuracy | None, limit: float) -> list[str]:
+    """What an accepted drop means beside the dense model's scores, a line a head.
+
+    Raises:
+        ModelError: It means nothing, because there is no score, or none of which a share is left.
+    """
+    if data is None or data.task is None or score is None:
+        raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
+    scores = score.by_head(data.task)
+    check_limit(data.task, scores)
+    is_single = len(data.task.heads) == 1
+    return [
+        f"limit: {'' if is_single else head.name + ': '}"
+        + limit_text(head, scores[head.name], limit)
+        for head in data.task.heads
+    ]
+
+
 def _scores(done: _Trained, deployed: bytes) -> dict[str, Accuracy]:
     if done.data is None or done.score is None:
         return {}
     files = {"deployed": deployed}
     if done.control is not None:
         files["dense-fine-tuned"] = done.control
-    scores = {name: verify.accuracy(file, done.data) for name, file in files.items()}
+    scores = {name: verify.accuracy(file, done.data, done.dense) for name, file in files.items()}
     found = {name: score for name, score in scores.items() if score is not None}
     return {"dense": done.score, **found}
 

@@ -49,9 +49,10 @@ def prune(
             choose for them, need it.
         dense: A Keras model as float TFLite, from which those read its layers' sizes; without it
             they count as unknown.
-        max_accuracy_drop: Accuracy (or mean squared error) that pruning may cost on held-out
-            training samples, beside the model as it comes; None lets it cost what it will. The
-            sparsest state that keeps it is handed out, and training stops where it is lost.
+        max_accuracy_drop: What pruning may cost on held-out training samples, beside the model as
+            it comes: 0.01 is one point of top-1 accuracy, or one percent of the model's own score
+            by any other metric. None lets it cost what it will. The sparsest state that keeps it
+            is handed out, and training stops where it is lost.
 
     A model that comes from a file leaves a checkpoint after every epoch in the user's data folder
     until its training is done; the same call goes on from there.
@@ -78,7 +79,7 @@ def _pruned(job: Job) -> Pruned:
     model, spec = job.before.model, job.spec
     if spec.sparsity == 0:
         return unpruned(model, "sparsity 0: nothing was pruned")
-    has_training = model.tflite is None and job.training is not None
+    has_training = model.keras is not None and job.training is not None
     check_needs(spec, has_training=has_training, has_board=job.cpu is not None)
     if model.tflite is not None:
         return prune_tflite(model, model.tflite, spec, job.cpu, has_data=job.data is not None)

@@ -18,6 +18,7 @@ from edgeprune.prune.plan import sparsities, wanted
 from edgeprune.prune.pruner import pruner
 from edgeprune.prune.shares import candidates, check_needs
 from edgeprune.prune.spec import PruneSpec, check
+from edgeprune.prune.training_data import training_data
 from edgeprune.recipe.channels_table import (
     CHANNEL_RATIO,
     ChannelLimit,
@@ -185,7 +186,8 @@ def masks(
     weights = [
         Weight(one.name, one.variable, spec.pattern, one.out_axis) for one in wanted(found, spec)
     ]
-    samples = calibration(dataset_of(data), spec)
+    given = dataset_of(data)
+    samples = calibration(given, spec, training_data(given, model))
     shares = sparsities(candidates(model, weights, spec, samples), spec)
     made = pruner(model, weights, spec, samples)
     return Masks(model, weights, shares, flavour=flavour, pruner=made)

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, Dataset, FloatArray
+from edgeprune.artifacts import Array, Dataset, FloatArray, TrainingData
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import call, flat_outputs, import_tensorflow
-from edgeprune.prune.capture import Calibration, batches
+from edgeprune.prune.capture import Calibration
+from edgeprune.prune.recovery import answers
 from edgeprune.prune.spec import PruneSpec
+from edgeprune.tasks.metrics import classes_of
 
 LEAST_LABELS = 50
 """Fewer labels tell nothing about an accuracy. Source: ours."""
@@ -29,8 +30,15 @@ NEEDS_SAMPLES = ("taylor", "wanda", "second_order")
 """Criteria that look at samples."""
 
 
-def calibration(data: Dataset | None, spec: PruneSpec) -> Calibration | None:
+def calibration(
+    data: Dataset | None, spec: PruneSpec, training: TrainingData | None = None
+) -> Calibration | None:
     """Training samples drawn by the seed, with their targets where there are some.
+
+    Args:
+        data: The user's.
+        spec: The criterion, how many samples, and the seed.
+        training: What of the data there is to train with, or None.
 
     Returns:
         None where there are none, and the criterion can do without.
@@ -47,9 +55,7 @@ def calibration(data: Dataset | None, spec: PruneSpec) -> Calibration | None:
                 "data with x_train, or use the criterion magnitude"
             )
         return None
-    y = data.y_train
-    if y is None and data.y_test is None:
-        y = x  # an autoencoder
+    y = None if training is None else training.y
     if y is None and spec.criterion == "taylor":
         raise ModelError(
             f"the criterion taylor looks at the loss, and {data.source} has no y_train: give "
@@ -57,7 +63,9 @@ def calibration(data: Dataset | None, spec: PruneSpec) -> Calibration | None:
         )
     chosen = np.random.default_rng(spec.seed).permutation(len(x))[: spec.calibration_samples]
     chosen = np.sort(chosen)
-    return Calibration(x[chosen], None if y is None else y[chosen])
+    if training is None or y is None:
+        return Calibration(x[chosen])
+    return Calibration(x[chosen], y[chosen], training.task)
 
 
 def check_samples(model: Any, calibration: Calibration) -> None:
@@ -87,12 +95,15 @@ def check_samples(model: Any, calibration: Calibration) -> None:
     if len(outputs) > 1 and np.ptp(outputs, axis=0).max() <= ALIKE * np.abs(outputs).max():
         raise ModelError(f"the model answers all {len(x)} calibration samples alike: {scale}")
     y = None if calibration.y is None else calibration.y[: len(outputs)]
-    if y is None or y.dtype.kind not in "iub" or len(y) < LEAST_LABELS or y[0].size != 1:
+    if calibration.task is None or y is None or len(y) < LEAST_LABELS:
         return
-    labels, answers = y.reshape(-1).astype(np.int64), _classes(outputs)
+    head = calibration.task.heads[0]
+    if head.task != "classification" or head.target_shape or len(calibration.task.heads) > 1:
+        return
+    labels, found = y.reshape(-1).astype(np.int64), classes_of(head, outputs)
     if (labels == labels[0]).all():
         return
-    right, chance = float((answers == labels).mean()), _chance(answers, labels)
+    right, chance = float((found == labels).mean()), _chance(found, labels)
     if right <= chance + SIGMAS * math.sqrt(chance * (1 - chance) / len(labels)):
         raise ModelError(
             f"the model is right on {right:.1%} of {len(labels)} calibration samples, and guessing "
@@ -101,21 +112,8 @@ def check_samples(model: Any, calibration: Calibration) -> None:
 
 
 def _answers(model: Any, x: Array) -> FloatArray:
-    """The first output, ``(n, outputs)``."""
-    tf = import_tensorflow()
-    parts = [
-        flat_outputs(call(model, [tf.constant(batch)], training=False))[0].numpy()
-        for batch in batches(model, x)
-    ]
-    found = np.concatenate(parts).astype(np.float32)
-    return found.reshape(len(found), -1)
-
-
-def _classes(outputs: FloatArray) -> Array:
-    if outputs.shape[1] > 1:
-        return np.asarray(outputs.argmax(axis=1))
-    is_share = outputs.min() >= 0 and outputs.max() <= 1
-    return (outputs[:, 0] > (0.5 if is_share else 0.0)).astype(np.int64)
+    """All outputs side by side, ``(n, values)``."""
+    return np.asarray(answers(model, x), np.float32)
 
 
 def _chance(answers: Array, labels: Array) -> float:

@@ -19,7 +19,8 @@ from edgeprune.keras_flavours import call, flat_outputs, import_tensorflow, quie
 from edgeprune.prune.intercept import Spot, run_until
 from edgeprune.prune.keras_model import Weight
 from edgeprune.prune.layer_rows import Unrolled
-from edgeprune.prune.loss import loss_for
+from edgeprune.prune.loss import Objective
+from edgeprune.tasks import Task
 
 DoubleArray = NDArray[np.float64]
 
@@ -34,10 +35,12 @@ class Calibration:
     Attributes:
         x: Inputs ``(n, ...)``; a few hundred will do.
         y: Targets ``(n, ...)``, which only the criterion ``taylor`` needs, or None.
+        task: What they are for; None where there are no targets.
     """
 
     x: Array
     y: Array | None = None
+    task: Task | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,7 @@ class SquaredGradients:
     not sums of squares; larger ones are faster, and see mostly what samples agree on.
 
     Args:
-        model: One output.
+        model: Outputs without labels have no part in the loss.
         weights: By which the gradients are taken.
         calibration: With targets.
         batch: Samples in a batch, unless the model insists on a number.
@@ -240,11 +243,9 @@ class SquaredGradients:
         tf = import_tensorflow()
         if calibration.y is None:
             raise ModelError("the criterion taylor needs targets: give labels with the samples")
-        probe = next(batches(model, calibration.x))
-        outputs = flat_outputs(call(model, [tf.constant(probe)], training=False))
-        if len(outputs) != 1:
-            raise ModelError(f"taylor needs a model with one output, this one has {len(outputs)}")
-        _, loss = loss_for(outputs[0].numpy(), calibration.y)
+        if calibration.task is None:
+            raise ModelError("the criterion taylor needs to know what the targets are for")
+        loss = Objective(calibration.task).loss
         self._model = model
         self._data = (calibration.x, calibration.y)
         self._batch = batch
@@ -277,7 +278,7 @@ def _gradient_step(
     def step(x: Any, y: Any) -> None:
         with tf.GradientTape() as tape:
             tape.watch(variables)
-            value = loss(y, flat_outputs(call(model, [x], training=False))[0])
+            value = loss(y, flat_outputs(call(model, [x], training=False)))
         for total, gradient in zip(squares, tape.gradient(value, variables), strict=True):
             if gradient is not None:
                 total.assign_add(tf.square(tf.cast(gradient, tf.float32)))

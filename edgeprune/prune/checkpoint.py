@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgeprune import paths
-from edgeprune.artifacts import Array, Loaded
+from edgeprune.artifacts import Array, Loaded, TrainingData
 from edgeprune.prune.spec import PruneSpec
 from edgeprune.whole_file import write_whole
 
@@ -77,7 +77,7 @@ def folder_for(
     spec: PruneSpec,
     patterns: Mapping[str, str],
     max_accuracy_drop: float | None,
-    data: tuple[Array, Array],
+    data: TrainingData,
 ) -> Path | None:
     """The folder of one training's checkpoints; None for a model that comes from no file.
 
@@ -91,6 +91,7 @@ def folder_for(
         "spec": dataclasses.asdict(spec),
         "patterns": dict(patterns),
         "max_accuracy_drop": max_accuracy_drop,
+        "task": dataclasses.asdict(data.task),
         "versions": [
             importlib.metadata.version(name)
             for name in ("tensorflow", str(model.flavour).replace("_", "-"), "edgeprune")
@@ -98,7 +99,7 @@ def folder_for(
         ],
     }
     digest.update(json.dumps(about, sort_keys=True).encode())
-    for array in data:
+    for array in (data.x, data.y):
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return checkpoint_folder() / digest.hexdigest()[:32]

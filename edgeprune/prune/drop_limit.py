@@ -15,13 +15,16 @@ class Seen(NamedTuple):
 
     Attributes:
         sparsity: Share of masked weights.
-        goodness: Held-out accuracy, or minus the mean squared error.
+        goodness: Minus what was lost beside the dense model on held-out samples, by the head that
+            lost most; see :func:`edgeprune.tasks.worst_drop`.
         epochs_left: How long the sparsity stays so, or None while it grows.
+        text: The scores in words.
     """
 
     sparsity: float
     goodness: float
     epochs_left: int | None
+    text: str = ""
 
 
 @dataclass(eq=False)
@@ -31,7 +34,7 @@ class DropLimit:
     The sparsest state is the best one; among equally sparse ones, the most accurate.
 
     Attributes:
-        floor: The goodness that must be kept.
+        floor: The goodness that must be kept: minus the accepted drop.
         seen: Every epoch so far.
         best: The epoch whose state is kept, or None.
         weights: The model's weights then.

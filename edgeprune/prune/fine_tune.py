@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, Flavour, FloatArray
+from edgeprune.artifacts import Array, Flavour, FloatArray, TrainingData
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import library_errors, one_line, quiet
 from edgeprune.prune.batch_norm import measure_again
@@ -28,22 +28,23 @@ from edgeprune.prune.masking import Masks
 from edgeprune.prune.schedules import Moment, schedule
 from edgeprune.prune.spec import PruneSpec
 from edgeprune.prune.trainer import Trainer
+from edgeprune.tasks import ROUNDING, worst_drop
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class TrainingJob:
     """What to train, and how.
 
     Attributes:
-        model: One input, one output; trained in place.
+        model: One input; trained in place.
         flavour: Which Keras it belongs to.
         masks: What the schedule drives; None trains the model as it is, on the same batches.
         spec: Schedule, epochs, batch size, learning rate and seed.
-        data: Inputs ``(n, ...)`` and targets ``(n, ...)``.
+        data: Inputs and targets, and what they are for.
         progress: Told a line per epoch.
         checkpoint: Written after every epoch, and read at the start; or None.
-        max_accuracy_drop: Held-out accuracy (or mean squared error) that pruning may cost beside
-            ``reference``, or None.
+        max_accuracy_drop: What pruning may cost on held-out samples beside ``reference``, or None;
+            its meaning is :func:`edgeprune.tasks.worst_drop`'s.
         reference: The model before anything was pruned; None where that is ``model`` as it comes,
             which needs masks.
         hooks: Change the training step, in this order.
@@ -54,7 +55,7 @@ class Task:
     flavour: Flavour
     masks: Masks | None
     spec: PruneSpec
-    data: tuple[Array, Array]
+    data: TrainingData
     progress: Callable[[str], None]
     checkpoint: Checkpoint | None = None
     max_accuracy_drop: float | None = None
@@ -63,7 +64,7 @@ class Task:
     teacher: Teacher | None = None
 
 
-def fine_tune(task: Task) -> tuple[str, ...]:
+def fine_tune(task: TrainingJob) -> tuple[str, ...]:
     """Trains in place; masked weights are zero after every step.
 
     Batches depend on the seed, the sample count and the spec alone, so that a dense model can be
@@ -79,8 +80,8 @@ def fine_tune(task: Task) -> tuple[str, ...]:
     try:
         with task.masks or contextlib.nullcontext():
             with quiet():
-                rate, (x, y) = task.spec.learning_rate, task.data
-                trainer = Trainer(task.model, task.flavour, rate, x, y, task.hooks, task.teacher)
+                rate, data = task.spec.learning_rate, task.data
+                trainer = Trainer(task.model, task.flavour, rate, data, task.hooks, task.teacher)
             training = _Training(task, trainer)
             training.run()
             return training.finish()
@@ -101,11 +102,11 @@ def trained(spec: PruneSpec, samples: int) -> str:
 class _Training:
     """A training under way."""
 
-    def __init__(self, task: Task, trainer: Trainer) -> None:
+    def __init__(self, task: TrainingJob, trainer: Trainer) -> None:
         self._task = task
         self._trainer = trainer
         fixed = fixed_batch(task.model)
-        samples = len(task.data[0])
+        samples = len(task.data.x)
         self._trained_on, held = split(samples, task.spec.seed)
         if fixed and fixed > len(self._trained_on):
             raise ModelError(f"the model wants batches of {fixed}, and there are {samples} samples")
@@ -113,7 +114,8 @@ class _Training:
         count = len(self._trained_on)
         self._per_epoch = count // fixed if fixed else math.ceil(count / self._batch)
         self._schedule = schedule(task.spec, self._per_epoch)
-        self._held_out = HeldOut(trainer, *task.data, held, fixed)
+        self._held_out = self._held_out_of(trainer, held)
+        self._before: dict[str, float] = {}
         self._limit = self._drop_limit(held)
         self._epoch = 0
         self._is_stopped = False
@@ -131,9 +133,21 @@ class _Training:
             return None
         if task.reference is not None:
             with quiet():
-                trainer = Trainer(task.reference, task.flavour, task.spec.learning_rate, *task.data)
-            before = HeldOut(trainer, *task.data, held, fixed_batch(task.reference))
-        return DropLimit(before.goodness(before.score()) - (task.max_accuracy_drop or 0.0))
+                trainer = Trainer(
+                    task.reference,
+                    task.flavour,
+                    task.spec.learning_rate,
+                    task.data,
+                    teacher=task.teacher,
+                )
+            before = self._held_out_of(trainer, held)
+        self._before = before.scores()
+        return DropLimit(-(task.max_accuracy_drop or 0.0) - ROUNDING)
+
+    def _held_out_of(self, trainer: Trainer, held: Array) -> HeldOut:
+        teacher = self._task.teacher
+        taught = None if teacher is None else teacher.answers
+        return HeldOut(trainer, self._task.data, held, fixed_batch(self._task.model), taught)
 
     def run(self) -> None:
         """All epochs that are left."""
@@ -144,12 +158,12 @@ class _Training:
             )
             loss = self._one_epoch(order)
             with self._trainer.hooked():
-                measure_again(self._task.model, self._task.data[0], order, self._batch)
-                score = self._held_out.score()
+                measure_again(self._task.model, self._task.data.x, order, self._batch)
+                scores = self._held_out.scores()
             self._epoch += 1
-            self._judge(score)
+            self._judge(scores)
             self._save()
-            self._tell(loss, score)
+            self._tell(loss, scores)
 
     def finish(self) -> tuple[str, ...]:
         """Leaves the model in the state that is handed out."""
@@ -185,7 +199,7 @@ class _Training:
     def _samples(self, chosen: Array) -> tuple[Array, Array, FloatArray | None]:
         """Inputs, targets and what the teacher answers, if there is one."""
         teacher = self._task.teacher
-        x, y = self._task.data
+        x, y = self._task.data.x, self._task.data.y
         return x[chosen], y[chosen], None if teacher is None else teacher.answers[chosen]
 
     def _check(self, loss: float) -> None:
@@ -199,23 +213,24 @@ class _Training:
             line += f" (the state after epoch {self._epoch} is in {self._task.checkpoint.path})"
         raise ModelError(line)
 
-    def _tell(self, loss: float, score: float) -> None:
+    def _tell(self, loss: float, scores: Mapping[str, float]) -> None:
         masks = self._task.masks
         parts = [f"{self._trainer.loss_name} {loss:.4f}"]
         if masks is not None:
             parts.append(f"sparsity {masks.sparsity():.1%}")
         if not self._held_out.is_empty:
-            parts.append(f"held-out {self._held_out.metric} {_score(self._held_out, score)}")
+            parts.append(f"held-out {self._held_out.text(scores)}")
         self._task.progress(f"epoch {self._epoch}/{self._schedule.epochs}: {', '.join(parts)}")
 
-    def _judge(self, score: float) -> None:
+    def _judge(self, scores: Mapping[str, float]) -> None:
         """Keeps the state where it is the best so far, and stops where the limit is lost."""
         limit = self._limit
         if limit is None:
             return
         until = self._schedule.settled_until(self._epoch * self._per_epoch)
         left = None if until is None else until // self._per_epoch - self._epoch
-        now = Seen(self._share(), self._held_out.goodness(score), left)
+        _, lost = worst_drop(self._task.data.task, self._before, scores)
+        now = Seen(self._share(), -lost, left, self._held_out.text(scores))
         limit.seen.append(now)
         if limit.is_better(now):
             masks = [] if self._task.masks is None else _listed(self._task.masks)
@@ -228,7 +243,7 @@ class _Training:
 
     def _kept(self, limit: DropLimit) -> str:
         """Goes back to the best state; says which."""
-        accepted = f"the accepted drop of {self._task.max_accuracy_drop:g}"
+        accepted = f"the accepted drop of {100 * (self._task.max_accuracy_drop or 0.0):.6g} %"
         early = f", and training stopped after epoch {self._epoch}" if self._is_stopped else ""
         if limit.best is None:
             return f"no epoch kept {accepted} on held-out samples{early}: the last state is kept"
@@ -241,8 +256,7 @@ class _Training:
                 f"kept at {limit.best.sparsity:.1%} sparsity: at {reached:.1%} more than "
                 f"{accepted} was lost on held-out samples{early}"
             )
-        score = _score(self._held_out, abs(limit.best.goodness))
-        return f"the best epoch is kept: {self._held_out.metric} {score} on held-out samples{early}"
+        return f"the best epoch is kept: {limit.best.text} on held-out samples{early}"
 
     def _save(self) -> None:
         if self._task.checkpoint is None:
@@ -289,7 +303,3 @@ def _listed(masks: Masks) -> list[Array]:
 
 def _named(masks: Masks, listed: list[Array]) -> dict[str, Array]:
     return {weight.name: mask for weight, mask in zip(masks.weights, listed, strict=True)}
-
-
-def _score(held_out: HeldOut, score: float) -> str:
-    return f"{score:.4f}" if held_out.metric == "mse" else f"{score:.1%}"

@@ -5,10 +5,13 @@ Test samples are never looked at here, so that the accuracy in the report is an 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from edgeprune.artifacts import Array
+from edgeprune.artifacts import Array, TrainingData
 from edgeprune.prune.trainer import Trainer
+from edgeprune.tasks import Scorer, score_text
 
 SHARE = 0.1
 """Of the training samples. Source: ours."""
@@ -31,48 +34,53 @@ def split(samples: int, seed: int) -> tuple[Array, Array]:
 
 
 class HeldOut:
-    """Scores a model on held-out samples.
+    """Scores a model on held-out samples, by its task's metrics.
 
     Args:
         trainer: Of the model.
-        x: All inputs.
-        y: All targets.
+        data: All samples.
         chosen: Indices of those that are held out.
         batch: The batch size that the model insists on, or None; what is left over is not scored.
+        taught: What the dense model answers to all samples, for heads without labels; or None.
 
     Attributes:
-        metric: ``accuracy``, or ``mse``.
         is_empty: Whether there are too few samples to score any.
     """
 
     def __init__(
-        self, trainer: Trainer, x: Array, y: Array, chosen: Array, batch: int | None
+        self,
+        trainer: Trainer,
+        data: TrainingData,
+        chosen: Array,
+        batch: int | None,
+        taught: Array | None = None,
     ) -> None:
-        self._trainer, self._x, self._y = trainer, x, y
+        self._trainer, self._data, self._taught = trainer, data, taught
         size = batch or _BATCH
         whole = len(chosen) - len(chosen) % batch if batch else len(chosen)
         self._batches = [chosen[k : min(k + size, whole)] for k in range(0, whole, size)]
-        self.metric = "mse" if trainer.loss_name == "mse" else "accuracy"
         self.is_empty = not self._batches
 
-    def score(self) -> float:
-        """Share of right labels (a single output counts from 0.5), or the mean squared error.
-
-        NaN where :attr:`is_empty`.
-        """
-        if self.is_empty:
-            return float("nan")
-        parts = []
+    def scores(self) -> dict[str, float]:
+        """By head, as :class:`edgeprune.tasks.Scorer`; empty where :attr:`is_empty`."""
+        task = self._data.task
+        scorer = Scorer(task)
         for chosen in self._batches:
-            outputs = self._trainer.answers(self._x[chosen]).reshape(len(chosen), -1)
-            targets = self._y[chosen].reshape(len(chosen), -1)
-            if self.metric == "mse":
-                parts.append(np.square(outputs - targets.astype(np.float64)).mean(axis=1))
-            else:
-                answers = outputs.argmax(1) if outputs.shape[1] > 1 else outputs[:, 0] > 0.5
-                parts.append(answers == targets[:, 0])
-        return float(np.concatenate(parts).mean())
+            wanted = task.split(self._data.y[chosen])
+            if self._taught is not None:
+                taught = task.split_outputs(self._taught[chosen])
+                pairs = zip(wanted, taught, strict=True)
+                wanted = [theirs if own is None else own for own, theirs in pairs]
+            scorer.add(self._trainer.answers(self._data.x[chosen]), wanted)
+        return scorer.scores()
 
-    def goodness(self, score: float) -> float:
-        """A score such that higher is better."""
-        return -score if self.metric == "mse" else score
+    def text(self, scores: Mapping[str, float]) -> str:
+        """Scores in words."""
+        task = self._data.task
+        parts = [
+            ("" if len(task.heads) == 1 else f"{head.name} ")
+            + f"{head.metric} {score_text(head.metric, scores[head.name])}"
+            for head in task.heads
+            if head.name in scores
+        ]
+        return ", ".join(parts)

@@ -7,12 +7,12 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from edgeprune.artifacts import (
-    Array,
     BoolArray,
     Dataset,
     LayerShare,
@@ -20,6 +20,7 @@ from edgeprune.artifacts import (
     Narrowed,
     Pruned,
     PrunedTensor,
+    TrainingData,
 )
 from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
@@ -28,7 +29,7 @@ from edgeprune.prune.calibration import calibration
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.checkpoint import Checkpoint, folder_for, remove
 from edgeprune.prune.distillation import teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune, trained
+from edgeprune.prune.fine_tune import TrainingJob, fine_tune, trained
 from edgeprune.prune.keras_model import Weight, clone, layers_of, prunable_weights
 from edgeprune.prune.kernel_pattern import pattern_choice
 from edgeprune.prune.masking import Masks
@@ -39,7 +40,7 @@ from edgeprune.prune.spec import PruneSpec
 from edgeprune.prune.training_data import training_data
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Job:
     """What is wished for a Keras model; see :func:`edgeprune.prune.prune` for each."""
 
@@ -51,10 +52,10 @@ class Job:
     dense: bytes | None
     max_accuracy_drop: float | None
 
-    @property
-    def training(self) -> tuple[Array, Array] | None:
+    @cached_property
+    def training(self) -> TrainingData | None:
         """Inputs and targets, or None."""
-        return training_data(self.data)
+        return training_data(self.data, self.before.dense.keras)
 
 
 def prune_keras(job: Job) -> Pruned:
@@ -75,7 +76,7 @@ def prune_keras(job: Job) -> Pruned:
     layers = layers_of(weights, job.dense if needs_sizes else None)
     choice = pattern_choice(layers, spec, job.cpu)
     weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
-    samples = calibration(job.data, spec)
+    samples = calibration(job.data, spec, job.training)
     with _calibrating():
         shares = layer_shares(copied, weights, layers, spec, job.training, samples, job.cpu)
         made = pruner(copied, weights, spec, samples)
@@ -143,13 +144,13 @@ def _is_calibrated(spec: PruneSpec, samples: Calibration | None) -> bool:
 
 
 def _fine_tuned(
-    job: Job, copied: Any, held: Masks, training: tuple[Array, Array]
+    job: Job, copied: Any, held: Masks, training: TrainingData
 ) -> tuple[Loaded | None, tuple[str, ...]]:
     """Trains the copied model under its masks, and the dense one; gives that and notes."""
     spec, before = job.spec, job.before
     patterns = {weight.name: weight.pattern for weight in held.weights}
     folder = folder_for(before.model, spec, patterns, job.max_accuracy_drop, training)
-    task = Task(
+    task = TrainingJob(
         model=copied,
         flavour=before.model.flavour or "keras",
         masks=held,
@@ -159,15 +160,17 @@ def _fine_tuned(
         checkpoint=None if folder is None else Checkpoint(folder / "pruned.npz"),
         max_accuracy_drop=job.max_accuracy_drop,
         reference=before.dense.keras if before.groups else None,
-        teacher=teacher_of(before.dense.keras, training[0], spec.distillation, spec.temperature),
+        teacher=teacher_of(
+            before.dense.keras, training.x, spec.distillation, spec.temperature, training.task
+        ),
     )
-    notes = (trained(spec, len(training[0])), *fine_tune(task))
+    notes = (trained(spec, len(training.x)), *fine_tune(task))
     control = _control(before.control or before.dense, task) if spec.control else None
     remove(folder)
     return control, notes
 
 
-def _control(model: Loaded, task: Task) -> Loaded:
+def _control(model: Loaded, task: TrainingJob) -> Loaded:
     """The dense model after the same training."""
     import_keras(task.flavour).utils.set_random_seed(task.spec.seed)
     dense = clone(model)

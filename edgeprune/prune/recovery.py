@@ -79,13 +79,19 @@ def correct_biases(
 
 
 def answers(model: Any, x: Array) -> DoubleArray:
-    """The first output at inference for all samples that fill a batch, ``(n, -1)``."""
+    """All outputs at inference for all samples that fill a batch, side by side, ``(n, -1)``."""
     tf = import_tensorflow()
     found = [
-        flat_outputs(call(model, [tf.constant(batch)], training=False))[0].numpy()
+        np.concatenate(
+            [
+                np.asarray(one.numpy(), np.float64).reshape(len(batch), -1)
+                for one in flat_outputs(call(model, [tf.constant(batch)], training=False))
+            ],
+            axis=1,
+        )
         for batch in batches(model, x)
     ]
-    return np.concatenate(found).astype(np.float64).reshape(sum(map(len, found)), -1)
+    return np.concatenate(found)
 
 
 def _error(model: Any, x: Array, dense_answers: DoubleArray) -> float:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array
+from edgeprune.artifacts import TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import call, flat_outputs, import_tensorflow, quiet
 from edgeprune.prune.capture import batches
 from edgeprune.prune.keras_model import Weight
-from edgeprune.prune.loss import Loss, loss_for
+from edgeprune.prune.loss import Objective
 
 SAMPLES = 256
 """Training samples that losses are measured on, at most. Source: ours."""
@@ -53,15 +53,16 @@ def grid(sparsity: float) -> tuple[float, ...]:
 
 
 def loss_increases(
-    model: Any, weights: Sequence[Weight], data: tuple[Array, Array], sparsities: Sequence[float]
+    model: Any, weights: Sequence[Weight], data: TrainingData, sparsities: Sequence[float]
 ) -> dict[str, tuple[float, ...]]:
     """Prunes each layer alone to each sparsity, by magnitude, and sees what the loss does.
 
     Args:
-        model: One output; has its old weights afterwards, also after an exception.
+        model: Has its old weights afterwards, also after an exception. Outputs without labels have
+            no part in the loss.
         weights: Each is pruned in its pattern.
-        data: Inputs ``(n, ...)`` and targets ``(n, ...)``; of many, for many layers, the first ones
-            are used, see :data:`MOST_PASSES`.
+        data: Inputs and targets; of many, for many layers, the first ones are used, see
+            :data:`MOST_PASSES`.
         sparsities: In [0, 1).
 
     Returns:
@@ -71,10 +72,9 @@ def loss_increases(
         ModelError: Data and model do not fit together, a pattern does not fit its weight, or the
             loss is not finite.
     """
-    x, y = data
     most = max(LEAST_SAMPLES, MOST_PASSES // max(1, len(weights) * len(sparsities)))
     with quiet():
-        measured = _MeanLoss(model, x[:most], y[:most])
+        measured = _MeanLoss(model, data, most)
         before = measured()
         return {
             weight.name: tuple(measured.pruned(weight, share) - before for share in sparsities)
@@ -85,21 +85,17 @@ def loss_increases(
 class _MeanLoss:
     """The mean loss of a model as it is now, at inference."""
 
-    def __init__(self, model: Any, x: Array, y: Array) -> None:
+    def __init__(self, model: Any, data: TrainingData, most: int) -> None:
         tf = import_tensorflow()
-        outputs = flat_outputs(call(model, [tf.constant(next(batches(model, x)))], training=False))
-        if len(outputs) != 1:
-            raise ModelError(
-                f"sensitivity needs a model with one output, this one has {len(outputs)}"
-            )
-        self._loss: Loss = loss_for(outputs[0].numpy(), y)[1]
+        x, y = data.x[:most], data.y[:most]
+        self._loss = Objective(data.task).loss
         self._batches = [
             (tf.constant(a), tf.constant(b))
             for a, b in zip(batches(model, x), batches(model, y), strict=True)
         ]
 
         def answers(inputs: Any) -> Any:
-            return flat_outputs(call(model, [inputs], training=False))[0]
+            return flat_outputs(call(model, [inputs], training=False))
 
         self._answers = tf.function(answers, autograph=False, reduce_retracing=True)
 
@@ -124,8 +120,7 @@ class _MeanLoss:
         return total / max(count, 1)
 
 
-def drawn(data: tuple[Array, Array], seed: int) -> tuple[Array, Array]:
+def drawn(data: TrainingData, seed: int) -> TrainingData:
     """At most :data:`SAMPLES` of the training samples, drawn by ``seed``."""
-    x, y = data
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(x))[:SAMPLES])
-    return x[chosen], y[chosen]
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(data.x))[:SAMPLES])
+    return TrainingData(data.x[chosen], data.y[chosen], data.task)

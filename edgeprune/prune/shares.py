@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts import Array, LayerShare
+from edgeprune.artifacts import LayerShare, TrainingData
 from edgeprune.board import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.explain import has_sparse_kernels
@@ -77,7 +77,7 @@ def layer_shares(
     weights: Sequence[Weight],
     layers: Sequence[Layer],
     spec: PruneSpec,
-    training: tuple[Array, Array] | None,
+    training: TrainingData | None,
     calibration: Calibration | None = None,
     cpu: Cpu | None = None,
 ) -> tuple[LayerShare, ...]:
@@ -107,10 +107,10 @@ def layer_shares(
     found = candidates(model, weights, spec, calibration)
     increases: dict[str, tuple[float, ...]] = {}
     if spec.allocation in MEASURED_ALLOCATIONS and training is not None:
-        x, y = drawn(training, spec.seed)
-        increases = loss_increases(model, weights, (x, y), POINTS)
+        samples = drawn(training, spec.seed)
+        increases = loss_increases(model, weights, samples, POINTS)
         points = grid(spec.sparsity)
-        errors = output_errors(model, weights, x, points)
+        errors = output_errors(model, weights, samples.x, points)
         found = [
             dataclasses.replace(one, curve=layer.curve(points, errors[one.name]))
             for one, layer in zip(found, priced, strict=True)

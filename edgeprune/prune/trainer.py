@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, BoolArray, Flavour, FloatArray
+from edgeprune.artifacts import Array, BoolArray, Flavour, FloatArray, TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import call, flat_outputs, import_keras, import_tensorflow
-from edgeprune.prune.distillation import Teacher, soft_loss
+from edgeprune.prune.distillation import Teacher
 from edgeprune.prune.hook import Hook
 from edgeprune.prune.keras_model import fixed_batch, walk
-from edgeprune.prune.loss import loss_for
-
-_PROBE_SAMPLES = 64
+from edgeprune.prune.loss import Objective
+from edgeprune.tasks import Task
 
 
 class Trainer:
@@ -26,16 +25,16 @@ class Trainer:
     Source: Kingma and Ba 2015, "Adam"; Loshchilov and Hutter 2017, "SGDR", equation 5.
 
     Args:
-        model: One input, one output; trained in place.
+        model: One input; trained in place.
         flavour: Which Keras it belongs to.
         learning_rate: At the start.
-        x: Inputs ``(n, ...)``; the first ones are tried.
-        y: Targets ``(n, ...)``.
+        data: What it is trained with; the first inputs are tried.
         hooks: Change the step, in this order.
-        teacher: Whose answers count in the loss, or None.
+        teacher: Whose answers count in the loss, or None; heads without labels need one.
 
     Attributes:
-        loss_name: The loss that fits model and targets.
+        loss_name: The loss that fits the task.
+        task: What the model is trained for.
 
     Raises:
         ModelError: Data and model do not fit together, or nothing can be trained.
@@ -46,24 +45,20 @@ class Trainer:
         model: Any,
         flavour: Flavour,
         learning_rate: float,
-        x: Array,
-        y: Array,
+        data: TrainingData,
         hooks: Sequence[Hook] = (),
         teacher: Teacher | None = None,
     ) -> None:
         tf = import_tensorflow()
-        batch = fixed_batch(model) or _PROBE_SAMPLES
-        outputs = flat_outputs(call(model, [tf.constant(x[:batch])], training=False))
-        if len(outputs) != 1:
-            raise ModelError(
-                f"cannot fine-tune a model with {len(outputs)} outputs: leave out data"
-            )
-        probe = outputs[0].numpy()
-        self.loss_name, self._loss = loss_for(probe, y)
+        self.task = data.task
+        self._objective = Objective(data.task)
+        self.loss_name = self._objective.name
+        _check_model(model, data)
+        if teacher is None and data.task.has_unlabelled:
+            raise ModelError("a model with outputs without labels needs the dense model's answers")
         self._teacher = teacher
         if teacher is not None:
-            _check_teacher(teacher, probe)
-            self._soft_loss = soft_loss(self.loss_name, probe, teacher.temperature)
+            _check_teacher(teacher, data.task)
         self._tf = tf
         self._model = model
         self._hooks = hooks
@@ -73,7 +68,8 @@ class Trainer:
         self._learning_rate = learning_rate
         self._optimizer = import_keras(flavour).optimizers.Adam(learning_rate)
         self._optimizer.build(self._variables)
-        arrays = [x, y] if teacher is None else [x, y, teacher.answers]
+        taught = [] if teacher is None else [teacher.answers]
+        arrays = [data.x, data.y, *taught]
         inputs, *targets = (
             tf.TensorSpec([fixed_batch(model), *array.shape[1:]], array.dtype) for array in arrays
         )
@@ -96,9 +92,9 @@ class Trainer:
         targets = self._targets(y, taught)
         return float(self._step(tf.constant(x), targets, tf.constant(rate, tf.float32)))
 
-    def answers(self, x: Array) -> FloatArray:
-        """The model's outputs at inference."""
-        return np.asarray(self._answers(self._tf.constant(x)).numpy())
+    def answers(self, x: Array) -> list[FloatArray]:
+        """The model's outputs at inference, one array each."""
+        return [np.asarray(one.numpy()) for one in self._answers(self._tf.constant(x))]
 
     def gradients(
         self, variables: list[Any], x: Array, y: Array, taught: FloatArray | None = None
@@ -174,11 +170,15 @@ class Trainer:
         return [self._tf.constant(part) for part in (y, taught) if part is not None]
 
     def _loss_of(self, x: Any, targets: list[Any]) -> Any:
-        output = flat_outputs(call(self._model, [x], training=True))[0]
-        loss = self._loss(targets[0], output)
-        if self._teacher is not None:
-            share = self._teacher.weight
-            loss = (1 - share) * loss + share * self._soft_loss(targets[1], output)
+        outputs = flat_outputs(call(self._model, [x], training=True))
+        loss = self._objective.loss(targets[0], outputs)
+        if (teacher := self._teacher) is not None:
+            soft = self._objective.soft(targets[1], outputs, teacher.temperature)
+            pairs = list(zip(self.task.heads, soft, strict=True))
+            alone = [part for head, part in pairs if head.task == "none"]
+            beside = [part for head, part in pairs if head.task != "none"]
+            loss = (1 - teacher.weight) * loss + teacher.weight * self._tf.add_n(beside)
+            loss = self._tf.add_n([loss, *alone])
         return loss + self._tf.add_n(self._model.losses) if self._model.losses else loss
 
     @contextlib.contextmanager
@@ -210,14 +210,30 @@ class Trainer:
         return tape.gradient(loss, watched, unconnected_gradients="zero")
 
     def _traced_answers(self, x: Any) -> Any:
-        return flat_outputs(call(self._model, [x], training=False))[0]
+        return flat_outputs(call(self._model, [x], training=False))
 
 
-def _check_teacher(teacher: Teacher, outputs: Array) -> None:
-    if teacher.answers.shape[1:] != outputs.shape[1:]:
+def _check_model(model: Any, data: TrainingData) -> None:
+    """Checks that a model has the task's heads."""
+    tf = import_tensorflow()
+    probe = tf.constant(data.x[: fixed_batch(model) or 1])
+    outputs = flat_outputs(call(model, [probe], training=False))
+    found = [math.prod(output.shape[1:]) for output in outputs]
+    if found != [math.prod(head.shape) for head in data.task.heads]:
+        shapes = [tuple(output.shape[1:]) for output in outputs]
         raise ModelError(
-            f"the teacher answers with the shape {teacher.answers.shape[1:]}, and the model in "
-            f"training with {outputs.shape[1:]}: both must be the same"
+            f"the model gives outputs of the shapes {shapes}, and the data is for "
+            f"{[head.shape for head in data.task.heads]}"
+        )
+
+
+def _check_teacher(teacher: Teacher, task: Task) -> None:
+    found = math.prod(teacher.answers.shape[1:])
+    wanted = sum(math.prod(head.shape) for head in task.heads)
+    if found != wanted:
+        raise ModelError(
+            f"the teacher answers with {found} values, and the model in training with {wanted}: "
+            "both must be the same"
         )
 
 

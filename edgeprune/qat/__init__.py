@@ -14,7 +14,7 @@ from edgeprune.cluster import Codebooks
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import PruneSpec
 from edgeprune.prune.distillation import teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune, trained
+from edgeprune.prune.fine_tune import TrainingJob, fine_tune, trained
 from edgeprune.prune.held import held_zeros
 from edgeprune.prune.hook import Hook
 from edgeprune.prune.keras_model import clone, prunable_weights
@@ -54,9 +54,11 @@ def qat(
     """
     if not table.qat_epochs:
         return Tuned(model)
-    training = training_data(data)
-    if model.keras is None or training is None:
-        what = "a .tflite file cannot be trained" if training else "there is no training data"
+    taught = (dense or model).keras
+    training = None if model.keras is None else training_data(data, taught)
+    if training is None:
+        is_file = model.keras is None and data is not None and data.x_train is not None
+        what = "a .tflite file cannot be trained" if is_file else "there is no training data"
         return Tuned(model, (f"no quantization-aware training: {what}",))
     flavour = model.flavour or "keras"
     import_keras(flavour).utils.set_random_seed(seed)
@@ -70,7 +72,7 @@ def qat(
         seed=seed,
     )
     hooks: list[Hook] = [QuantizedWeights(copied)]
-    notes = [f"with rounding {trained(settings, len(training[0]))}"]
+    notes = [f"with rounding {trained(settings, len(training.x))}"]
     with contextlib.ExitStack() as stack:
         weights = [one for one in prunable_weights(copied, "all") if one.name in codebooks]
         if weights:
@@ -82,8 +84,8 @@ def qat(
             rounding = stack.enter_context(QuantizedActivations(copied))
             if not rounding.layers:
                 notes.append("only weights were rounded in training: the model is subclassed")
-        taught, x = (dense or model).keras, training[0]
-        teacher = teacher_of(taught, x, table.qat_distillation, table.qat_temperature)
-        task = Task(copied, flavour, None, settings, training, progress, hooks=hooks)
+        weight, temperature = table.qat_distillation, table.qat_temperature
+        teacher = teacher_of(taught, training.x, weight, temperature, training.task)
+        task = TrainingJob(copied, flavour, None, settings, training, progress, hooks=hooks)
         fine_tune(dataclasses.replace(task, teacher=teacher))
     return Tuned(dataclasses.replace(model, keras=copied), tuple(notes))

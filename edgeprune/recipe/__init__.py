@@ -25,6 +25,7 @@ from edgeprune.recipe.small_tables import (
     VerifyTable,
     verify_faults,
 )
+from edgeprune.recipe.task_table import TaskTable, task_faults
 from edgeprune.tables import read_table, read_toml
 from edgeprune.whole_file import write_whole
 
@@ -45,6 +46,7 @@ class Recipe:
     name: str = "auto"
     why: str = ""
     fixed: tuple[str, ...] = ()
+    task: TaskTable = field(default_factory=TaskTable)
     channels: ChannelsTable = field(default_factory=ChannelsTable)
     prune: PruneTable = field(default_factory=PruneTable)
     cluster: ClusterTable = field(default_factory=ClusterTable)
@@ -114,6 +116,7 @@ def checked(recipe: Recipe) -> Recipe:
         ConfigError: One does not; all faults are in one message.
     """
     faults = {
+        "task": task_faults(recipe.task),
         "channels": channel_faults(recipe.channels, recipe.prune.pattern),
         "prune": prune_faults(recipe.prune),
         "cluster": cluster_faults(recipe.cluster),

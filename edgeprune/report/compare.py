@@ -6,6 +6,7 @@ are exact. What has one figure per result and no test, as energy, is shown and n
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.report.statistics import compare_instructions
 from edgeprune.significance.rank_test import CONFIDENCE, fisher
 from edgeprune.significance.shift import MIN_SESSIONS, latency_shift, least_effect_of
+from edgeprune.tasks import METRICS
 
 Result = Mapping[str, Any]
 Judgement = Literal["better", "worse", "no difference shown", "not measurable", "not tested"]
@@ -219,7 +221,9 @@ def _accuracy(
     if before["metric"] != after["metric"]:
         return Change(name, metric, old, now, None, why=f"A was scored by {before['metric']}")
     if metric != "top1":
-        return _untested(name, metric, old, now)
+        way = "higher" if METRICS[metric].higher_is_better else "lower"
+        change = _untested(name, metric, old, now)
+        return dataclasses.replace(change, why=f"{way} is better; {change.why}")
     samples = (before["samples"], after["samples"])
     p_value = fisher((round(old * samples[0]), round(now * samples[1])), samples)
     verdict: Judgement = "no difference shown"

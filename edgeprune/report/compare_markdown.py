@@ -10,6 +10,7 @@ from typing import Any
 from edgeprune.report.compare import Change, subject
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, energy_text, time_text
 from edgeprune.report.leaves import leaves
+from edgeprune.tasks import METRICS, score_text
 from edgeprune.untrusted_text import printable
 
 _NAMES = {
@@ -17,7 +18,6 @@ _NAMES = {
     "instructions": "instructions per inference (emulated)",
     "bytes": "file size",
     "top1": "accuracy (top1)",
-    "mse": "mean squared error",
     "energy_uj": "energy per inference",
     "peak_memory_bytes": "peak memory",
 }
@@ -102,6 +102,8 @@ def change_text(change: Change) -> str:
 
 def metric_name(change: Change) -> str:
     """The figure in words."""
+    if change.metric in METRICS and change.metric not in _NAMES:
+        return METRICS[change.metric].words
     return _NAMES.get(change.metric, change.metric)
 
 
@@ -151,7 +153,7 @@ def _value(change: Change, value: float | None) -> str:
         return bytes_text(round(value))
     if change.metric == "energy_uj":
         return energy_text(value)
-    return f"{value:.2%}" if change.metric == "top1" else f"{value:.4g}"
+    return score_text(change.metric, value) if change.metric in METRICS else f"{value:.4g}"
 
 
 def _signed(change: Change) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from edgeprune.report.figures import NOT_MEASURED, bytes_text
+from edgeprune.report.figures import NOT_MEASURED, bytes_text, metric_and_score
 from edgeprune.report.terminal import side_by_side, stdout
+from edgeprune.tasks import score_text
 
 
 def print_effects(effects: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
@@ -34,9 +35,11 @@ def print_effects(effects: Sequence[Mapping[str, Any]], console: Console | None 
 def _score(accuracy: Mapping[str, Any] | None) -> str:
     if accuracy is None:
         return NOT_MEASURED
+    if heads := accuracy.get("heads"):
+        return "\n".join(f"{one['name']} {metric_and_score(one)}" for one in heads)
     if accuracy["metric"] == "top1":
-        return f"{accuracy['value']:.2%} of {accuracy['samples']:,}"
-    return f"{accuracy['metric']} {accuracy['value']:.4g}"
+        return f"{score_text('top1', accuracy['value'])} of {accuracy['samples']:,}"
+    return metric_and_score(accuracy)
 
 
 def _millions(instructions: float | None) -> str:

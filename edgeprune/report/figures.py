@@ -7,6 +7,7 @@ from typing import Any
 
 from edgeprune.report.energy import co2e_text
 from edgeprune.report.start import start_figure_bytes, start_figure_us
+from edgeprune.tasks import score_text
 
 Figure = tuple[str, list[str]]
 """A heading, and one text per variant in the result's order."""
@@ -137,10 +138,18 @@ def _accuracy(variant: _Variant) -> str:
     accuracy = variant["accuracy"]
     if accuracy is None:
         return NOT_MEASURED
-    value = (
-        f"{accuracy['value']:.2%}" if accuracy["metric"] == "top1" else f"{accuracy['value']:.4g}"
-    )
-    return f"{accuracy['metric']} {value} of {accuracy['samples']}"
+    if heads := accuracy.get("heads"):
+        return "\n".join(f"{one['name']} {metric_and_score(one)}" for one in heads)
+    return f"{metric_and_score(accuracy)} of {accuracy['samples']}"
+
+
+def metric_and_score(score: Mapping[str, Any]) -> str:
+    """A score behind the name of its metric.
+
+    >>> metric_and_score({"metric": "mae", "value": 2.3141})
+    'mae 2.314'
+    """
+    return f"{score['metric']} {score_text(score['metric'], score['value'])}"
 
 
 def _latency(variant: _Variant) -> str:

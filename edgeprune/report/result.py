@@ -181,7 +181,7 @@ def _variant(
         "bytes": _size(variant.file),
         "sparsity": variant.sparsity,
         "profiling_only": variant.profiling_only,
-        "accuracy": accuracy,
+        "accuracy": _accuracy(accuracy),
         "parity": _parity(measured.parity if measured else None),
         "latency_us": statistics.latency_summary(sessions),
         "sessions": [_session(one) for one in sessions],
@@ -193,6 +193,14 @@ def _variant(
         "sparse_layers_expected": len(variant.expected),
         "sparse_layers_run": sum(layer.sparse for layer in layers) if layers else None,
     }
+
+
+def _accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
+    """A score; those of several outputs are beside the first one's."""
+    if accuracy is None:
+        return None
+    keys = ("metric", "value", "samples", *(("heads",) if accuracy.heads else ()))
+    return {key: getattr(accuracy, key) for key in keys}
 
 
 def _session(session: Session) -> dict[str, Any]:

@@ -9,7 +9,7 @@ layer grew to 44 steps in ResNet-8's output), while XNNPACK's agree to a step on
 
 from __future__ import annotations
 
-from edgeprune.verify.accuracy import accuracy
+from edgeprune.verify.accuracy import accuracy, answers_of
 from edgeprune.verify.checks import REWRITE_LIMIT, check_conversion, check_rewrite
 from edgeprune.verify.gains import check_converted, check_counts, check_kept, gains_of
 from edgeprune.verify.host import HostModel, reference_outputs, rounding_of
@@ -34,6 +34,7 @@ __all__ = [
     "HostModel",
     "TensorError",
     "accuracy",
+    "answers_of",
     "as_input",
     "board_outputs",
     "check_conversion",

@@ -2,39 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from edgeprune.artifacts import Dataset
-from edgeprune.run_artifacts import Accuracy
+from edgeprune import data as user_data
+from edgeprune.artifacts import Array, Dataset
+from edgeprune.errors import ModelError
+from edgeprune.run_artifacts import Accuracy, HeadScore
+from edgeprune.tasks import METRICS, Scorer
 from edgeprune.verify.host import HostModel
 from edgeprune.verify.inputs import as_input
 from edgeprune.verify.parity import real_values
 
+_BATCH = 64
+"""Samples whose answers are kept at a time."""
 
-def accuracy(tflite: bytes, data: Dataset) -> Accuracy | None:
-    """Scores a file on the test samples, on the host.
+
+def accuracy(tflite: bytes, data: Dataset, dense: bytes | None = None) -> Accuracy | None:
+    """Scores a file on the test samples, on the host, by the metrics of the data's task.
+
+    Args:
+        tflite: The file.
+        data: With targets; the task is found out from the file where the data has none.
+        dense: The dense network, whose answers stand for the targets of outputs without labels;
+            without it those are not scored.
 
     Returns:
-        Top-1 share for integer labels (at 0.5 for a single output), mean squared error for other
-        targets and for a model that reproduces its input; None where there is nothing to score.
+        The score of the first output that has labels, and those of all outputs where there are
+        several; None where there is nothing to score.
 
     Raises:
-        ModelError: The host cannot run the model.
+        ModelError: The host cannot run the model, or its answers give no number.
+    """
+    try:
+        data = user_data.known(data, tflite)
+    except ModelError:
+        if data.task is None and data.is_reproduced:
+            return None
+        raise
+    task, targets = data.task, data.targets_test
+    if task is None or targets is None or not len(data.x_test):
+        return None
+    answer = answers_of(tflite)
+    taught = None
+    if dense is not None and task.has_unlabelled:
+        taught = answer if dense == tflite else answers_of(dense)
+    scorer = Scorer(task)
+    for start in range(0, len(data.x_test), _BATCH):
+        x = data.x_test[start : start + _BATCH]
+        wanted = task.split(targets[start : start + _BATCH])
+        if taught is not None:
+            pairs = zip(wanted, taught(x), strict=True)
+            wanted = [theirs if own is None else own for own, theirs in pairs]
+        scorer.add(answer(x), wanted)
+    scores = scorer.scores()
+    for head in task.heads:
+        if not np.isfinite(scores.get(head.name, 0.0)):
+            raise ModelError(
+                f"the {METRICS[head.metric].words} of output {head.name!r} is "
+                f"{scores[head.name]} on the test samples: either the model answers NaN or "
+                "infinity there, or they hold nothing to score"
+            )
+    rows = tuple(
+        HeadScore(head.name, head.metric, scores[head.name])
+        for head in task.heads
+        if head.name in scores
+    )
+    main = task.main
+    several = rows if len(task.heads) > 1 else ()
+    return Accuracy(main.metric, scores[main.name], len(data.x_test), several)
+
+
+def answers_of(tflite: bytes) -> Callable[[Array], Sequence[Array]]:
+    """A function from inputs ``(n, ...)`` to what a file answers, in the units of its outputs.
+
+    It gives one float64 array ``(n, ...)`` per output, in the file's order.
+
+    Raises:
+        ModelError: The host cannot run the model, or it has several inputs.
     """
     model = HostModel(tflite, reference=False)
     if len(model.input_tensors) != 1:
-        return None
-    tensor, entry = model.output_tensors[0], model.input_tensors[0]
-    count = len(data.x_test)
-    rows = [model([as_input(data.x_test[i : i + 1], entry)])[0] for i in range(count)]
-    outputs = np.stack([real_values(row, tensor) for row in rows]).reshape(count, -1)
-    targets = data.y_test
-    if targets is None and outputs.shape[1] == data.x_test[0].size:
-        targets = data.x_test
-    if targets is None:
-        return None
-    if targets.dtype.kind in "iub" and targets.ndim == 1:
-        labels = outputs.argmax(1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(int)
-        return Accuracy("top1", float(np.mean(labels == targets)), count)
-    error = outputs - targets.reshape(count, -1).astype(np.float64)
-    return Accuracy("mse", float(np.mean(error**2)), count)
+        raise ModelError(f"a model with {len(model.input_tensors)} inputs cannot be scored")
+    entry = model.input_tensors[0]
+
+    def answer(x: Array) -> list[Array]:
+        rows = [model([as_input(x[i : i + 1], entry)]) for i in range(len(x))]
+        return [
+            np.concatenate([real_values(row[k], tensor) for row in rows]).reshape(len(x), -1)
+            for k, tensor in enumerate(model.output_tensors)
+        ]
+
+    return answer

@@ -13,7 +13,9 @@ from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import call, flat_outputs, import_tensorflow, quiet
 from edgeprune.prune.capture import Calibration, batches
 from edgeprune.prune.channels.groups import Group, Member
-from edgeprune.prune.loss import loss_for
+from edgeprune.prune.loss import Objective
+from edgeprune.prune.training_data import known_data
+from edgeprune.tasks import Task
 
 Scores = NDArray[np.float64]
 
@@ -25,7 +27,7 @@ class Evidence:
     """Evidence about the groups of one model; collected when first asked for.
 
     Args:
-        model: One output; not changed.
+        model: Not changed; outputs without labels have no part in the loss.
         groups: All of its groups.
         samples: Inputs and targets; a few hundred will do. None if there are none.
     """
@@ -56,7 +58,10 @@ class Evidence:
             raise ConfigError(
                 "the criterion taylor needs samples with targets: give --data (or samples)"
             )
-        x, y, model = self._samples.x, self._samples.y, self._model
+        model, x, y, task = self._model, self._samples.x, self._samples.y, self._samples.task
+        if task is None:
+            known = known_data(model, x, y)
+            y, task = known.y, known.task
         readers = {id(group): members for group in self._groups if (members := _readers(group))}
         read = [member.variable for members in readers.values() for member in members]
         variables = {id(variable): variable for variable in read}
@@ -64,7 +69,7 @@ class Evidence:
         totals = {key: np.zeros(len(members[0].positions)) for key, members in readers.items()}
         count = 0
         with quiet():
-            gradients = _gradients(model, list(variables.values()), x, y)
+            gradients = _gradients(model, list(variables.values()), task)
             pairs = zip(batches(model, x, BATCH), batches(model, y, BATCH), strict=True)
             for batch, targets in pairs:
                 found = dict(zip(variables, gradients(batch, targets), strict=True))
@@ -90,20 +95,17 @@ def _change(members: Sequence[Member], values: dict[int, Array], found: dict[int
 
 
 def _gradients(
-    model: Any, variables: Sequence[Any], x: Array, y: Array
+    model: Any, variables: Sequence[Any], task: Task
 ) -> Callable[[Array, Array], list[Array]]:
     """A function from inputs and targets to the loss's gradient by each variable."""
     tf = import_tensorflow()
-    probe = flat_outputs(call(model, [tf.constant(next(batches(model, x, BATCH)))], training=False))
-    if len(probe) != 1:
-        raise ModelError(f"taylor needs a model with one output, this one has {len(probe)}")
-    _, loss = loss_for(probe[0].numpy(), y)
+    loss = Objective(task).loss
     watched = [_watched(variable) for variable in variables]
 
     def step(inputs: Any, targets: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(watched)
-            value = loss(targets, flat_outputs(call(model, [inputs], training=False))[0])
+            value = loss(targets, flat_outputs(call(model, [inputs], training=False)))
         return tape.gradient(value, watched, unconnected_gradients="zero")
 
     compiled = tf.function(step, autograph=False)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgeprune.artifacts import Array, ChannelGroup, Dataset, Loaded, Narrowed
+from edgeprune.artifacts import ChannelGroup, Dataset, Loaded, Narrowed, TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.capture import Calibration
@@ -19,7 +19,7 @@ from edgeprune.prune.channels.choose import Scope
 from edgeprune.prune.channels.removal import ChannelPruned, prune_channels
 from edgeprune.prune.checkpoint import Checkpoint, folder_for
 from edgeprune.prune.distillation import teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune, trained
+from edgeprune.prune.fine_tune import TrainingJob, fine_tune, trained
 from edgeprune.prune.keras_model import clone
 from edgeprune.prune.spec import PruneSpec
 from edgeprune.prune.training_data import training_data
@@ -53,9 +53,9 @@ def remove_channels(
         progress: Told what goes, and a line per epoch; or None.
         seed: Of what is drawn and shuffled.
         control: Train the dense model exactly as long.
-        max_accuracy_drop: Accuracy (or mean squared error) that removing may cost on held-out
-            training samples beside the dense model; None lets it cost what it will. The best epoch
-            is handed out, and training stops where the limit is lost.
+        max_accuracy_drop: What removing may cost on held-out training samples beside the dense
+            model, as in :func:`edgeprune.prune.prune`; None lets it cost what it will. The best
+            epoch is handed out, and training stops where the limit is lost.
 
     Raises:
         ModelError: The model's graph cannot be followed, nothing may be removed, or the model
@@ -70,7 +70,7 @@ def remove_channels(
             "file: give the .keras or .h5 file that it was converted from"
         )
     say = progress or (lambda line: None)
-    training = training_data(data)
+    training = training_data(data, model.keras)
     import_keras(model.flavour or "keras").utils.set_random_seed(seed)
     pruned = _pruned(model.keras, table, training, seed)
     notes = [_headline(pruned), *summed(pruned.notes)]
@@ -84,7 +84,7 @@ def remove_channels(
         return dataclasses.replace(done, notes=(note, *notes))
     spec = _training_spec(table, seed)
     folder = folder_for(model, spec, {"channels": repr(table)}, max_accuracy_drop, training)
-    task = Task(
+    task = TrainingJob(
         smaller.keras,
         model.flavour or "keras",
         None,
@@ -94,10 +94,12 @@ def remove_channels(
         _checkpoint(folder, "smaller"),
         max_accuracy_drop,
         model.keras,
-        teacher=teacher_of(model.keras, training[0], table.distillation, table.temperature),
+        teacher=teacher_of(
+            model.keras, training.x, table.distillation, table.temperature, training.task
+        ),
     )
     notes = [
-        f"the smaller model was {trained(spec, len(training[0]))}",
+        f"the smaller model was {trained(spec, len(training.x))}",
         *fine_tune(task),
         *notes,
     ]
@@ -128,13 +130,13 @@ def summed(notes: Sequence[str]) -> list[str]:
 
 
 def _pruned(
-    model: Any, table: ChannelsTable, training: tuple[Array, Array] | None, seed: int
+    model: Any, table: ChannelsTable, training: TrainingData | None, seed: int
 ) -> ChannelPruned:
     samples = None
     if training is not None:
-        x, y = training
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(x))[:SAMPLES])
-        samples = Calibration(x[chosen], y[chosen])
+        order = np.random.default_rng(seed).permutation(len(training.x))
+        chosen = np.sort(order[:SAMPLES])
+        samples = Calibration(training.x[chosen], training.y[chosen], training.task)
     is_by_macs = table.macs != 1
     return prune_channels(
         model,
@@ -189,7 +191,7 @@ def _checkpoint(folder: Path | None, name: str) -> Checkpoint | None:
     return None if folder is None else Checkpoint(folder / f"{name}.npz")
 
 
-def _control(model: Loaded, task: Task, folder: Path | None) -> Loaded:
+def _control(model: Loaded, task: TrainingJob, folder: Path | None) -> Loaded:
     """The dense model after the same training."""
     import_keras(task.flavour).utils.set_random_seed(task.spec.seed)
     dense = clone(model)

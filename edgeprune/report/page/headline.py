@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from edgeprune.report.figures import bytes_text, figures
 from edgeprune.report.verdict import verdict_line
+from edgeprune.tasks import METRICS, score_text
 
 Mood = Literal["good", "bad", "plain", "warning"]
 
@@ -92,8 +93,12 @@ def _accuracy(variants: Mapping[str, Any], deployed: Mapping[str, Any]) -> list[
     base = variants["dense"]["accuracy"] if "dense" in variants else None
     samples = f"{score['samples']:,} test samples"
     if score["metric"] != "top1":
-        before = "" if base is None else f", dense {base['value']:.4g}"
-        return [f"Mean squared error {score['value']:.4g}{before}, on {samples}."]
+        metric = METRICS[score["metric"]]
+        before = "" if base is None else f", dense {score_text(base['metric'], base['value'])}"
+        words = metric.words[0].upper() + metric.words[1:]
+        way = "higher" if metric.higher_is_better else "lower"
+        value = score_text(score["metric"], score["value"])
+        return [f"{words} {value}{before}, on {samples}; {way} is better."]
     if base is None or deployed["name"] == "dense":
         return [f"Accuracy (top1) is {score['value']:.2%} on {samples}."]
     points = 100 * (score["value"] - base["value"])

@@ -22,6 +22,7 @@ from edgeprune.report.page.svg import (
     text,
     unit_of,
 )
+from edgeprune.tasks import METRICS, score_text
 from edgeprune.untrusted_text import printable
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, WIDTH - 16.0, 30.0, 250.0
@@ -98,7 +99,7 @@ def pareto(result: Mapping[str, Any], earlier: Sequence[Run]) -> Pareto:
                 left_out += 1
             elif not any(_same(point, other) for other in points):
                 points.append(point)
-    lower = scored[0]["metric"] == "mse" if scored else False
+    lower = not METRICS[scored[0]["metric"]].higher_is_better if scored else False
     shown = tuple(_with_front(points, lower_is_better=lower))
     remarks = [] if points else ["no variant has a measured cost"]
     if score is None:
@@ -141,8 +142,7 @@ def _points(
 def _score_text(accuracy: Mapping[str, Any] | None) -> str:
     if accuracy is None:
         return "not measured"
-    is_share = accuracy["metric"] == "top1"
-    return f"{accuracy['value']:.2%}" if is_share else f"{accuracy['value']:.4g}"
+    return score_text(accuracy["metric"], accuracy["value"])
 
 
 def _same(point: Point, other: Point) -> bool:
@@ -177,13 +177,19 @@ def _pictures(
     drawn = [_picture(points, metric, "size", "file size")]
     scored = [point for point in points if point.accuracy is not None]
     if score is not None and len(scored) > 1:
-        name = "accuracy (top1)" if score[0] == "top1" else "mean squared error"
-        drawn.insert(0, _picture(scored, metric, "accuracy", name))
+        scored_by = METRICS[score[0]]
+        name = "accuracy (top1)" if score[0] == "top1" else scored_by.words
+        drawn.insert(0, _picture(scored, metric, "accuracy", name, is_share=scored_by.is_share))
     return tuple(drawn)
 
 
 def _picture(
-    points: Sequence[Point], metric: str, what: Literal["size", "accuracy"], name: str
+    points: Sequence[Point],
+    metric: str,
+    what: Literal["size", "accuracy"],
+    name: str,
+    *,
+    is_share: bool = False,
 ) -> Markup:
     """Points over their cost, which starts at 0: a lower one is worth what it looks."""
     emulated = metric == "instructions"
@@ -195,7 +201,6 @@ def _picture(
         low, high, y_unit = 0.0, max(heights) * 1.08, unit_of(max(heights), "B")
     else:
         low, high = around(heights, 0.12)
-        is_share = name.endswith("(top1)")
         high = min(high, 1.005) if is_share else high
         y_unit = Unit(0.01, "%") if is_share else Unit(1, "")
     y = Scale(low, high, _BOTTOM, _TOP)

@@ -1,0 +1,72 @@
+"""Gives a dataset its task, and its labels the form that everybody wants."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from edgeprune import graph
+from edgeprune.artifacts import Array, Dataset
+from edgeprune.data.outputs import outputs_of
+from edgeprune.errors import ModelError
+from edgeprune.tasks import Dense, Output, Said, Task, recognise
+
+Answers = Callable[[Array], Sequence[Array]]
+"""Gives one array ``(k, ...)`` per output for inputs ``(k, ...)``, as the dense model answers."""
+
+REPRODUCED = "the values are the inputs"
+
+
+def with_task(
+    data: Dataset,
+    targets: Mapping[str, Mapping[str, Array]],
+    outputs: Sequence[Output],
+    said: Said | None = None,
+    answers: Answers | None = None,
+) -> Dataset:
+    """The dataset with its task, and with targets in the form of :func:`recognise`.
+
+    Args:
+        data: Inputs, without targets.
+        targets: By part and by output's name, as in :func:`recognise`.
+        outputs: The model's.
+        said: What the user says of the task.
+        answers: The dense model's; without, its last operators alone tell what outputs are.
+
+    Raises:
+        ModelError: Labels and outputs do not belong together.
+    """
+    given = {part: dict(found) for part, found in targets.items() if found}
+    dense = Dense(answers, data.x_test)
+    if not given:
+        return dataclasses.replace(data, task=_autoencoder(data, outputs, said or Said(), dense))
+    if "test" not in given:
+        raise ModelError("has no y_test: the labels of x_test are needed to score")
+    task, kept = recognise(outputs, given, said or Said(), dense)
+    return dataclasses.replace(data, y_train=kept.get("train"), y_test=kept["test"], task=task)
+
+
+def known(data: Dataset, tflite: bytes) -> Dataset:
+    """The dataset itself, or with the task that a file tells where it has none yet."""
+    if data.task is not None:
+        return data
+    parts = {"train": data.y_train, "test": data.y_test}
+    targets = {part: {"": y} for part, y in parts.items() if y is not None}
+    return with_task(data, targets, outputs_of(graph.read(tflite)))
+
+
+def _autoencoder(data: Dataset, outputs: Sequence[Output], said: Said, dense: Dense) -> Task:
+    """The task of a model that gives as many values as it takes: to reproduce its input."""
+    size = math.prod(data.x_test.shape[1:])
+    fits = [output for output in outputs if math.prod(output.shape) == size]
+    if not fits:
+        raise ModelError("has no y_test: the labels of x_test are needed to score")
+    asked = dataclasses.replace(said, task=said.task or "regression")
+    inputs = data.x_test.reshape(len(data.x_test), *fits[0].shape)
+    task, _ = recognise(outputs, {"test": {fits[0].name: inputs}}, asked, dense)
+    heads = [
+        dataclasses.replace(head, labels=REPRODUCED) if head.task == "regression" else head
+        for head in task.heads
+    ]
+    return Task(tuple(heads))
