@@ -34,6 +34,7 @@ from edgeprune.prune.keras_model import clone, layers_of, prunable_weights
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.plan import wanted
 from edgeprune.prune.shares import layer_shares
+from edgeprune.prune.training_data import known_data
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
 from edgeprune.verify import accuracy
@@ -126,7 +127,7 @@ class Measuring:
         """Instructions of the pruned file; they do not depend on training."""
         copied = clone(self.model)
         weights = wanted(prunable_weights(copied, spec.layers), spec)
-        training = (self.data.x_train, self.data.y_train)
+        training = known_data(copied, self.data.x_train, self.data.y_train)
         found = layer_shares(
             copied, weights, layers_of(weights, self.dense), spec, training, cpu=self.board.cpu
         )

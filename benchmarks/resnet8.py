@@ -46,8 +46,9 @@ from edgeprune.prune import PruneSpec, prune
 from edgeprune.prune.channels import prune_channels
 from edgeprune.prune.checkpoint import Checkpoint
 from edgeprune.prune.distillation import Teacher, teacher_of
-from edgeprune.prune.fine_tune import Task, fine_tune
+from edgeprune.prune.fine_tune import TrainingJob, fine_tune
 from edgeprune.prune.keras_model import clone
+from edgeprune.prune.training_data import known_data
 from edgeprune.qat import qat
 from edgeprune.quantize import quantize
 from edgeprune.recipe.quantize_table import QuantizeTable
@@ -125,17 +126,18 @@ class Lab:
         return load(start)
 
     def _teacher_of(self, model: Loaded) -> Teacher:
-        made = teacher_of(
-            model.keras, self.data.x_train, self.spec.distillation, self.spec.temperature
-        )
+        known = known_data(model.keras, self.data.x_train, self.data.y_train)
+        spec = self.spec
+        made = teacher_of(model.keras, known.x, spec.distillation, spec.temperature, known.task)
         return made or sys.exit("the rows are to be distilled")
 
     def train(self, model: Loaded, spec: PruneSpec, name: str, teacher: Teacher | None) -> None:
         """Trains a model in place, as it is."""
         import_keras("tf_keras").utils.set_random_seed(spec.seed)
-        data = (self.data.x_train, self.data.y_train)
+        data = known_data(model.keras, self.data.x_train, self.data.y_train)
         kept = Checkpoint(self.folder / f"{name}-{spec.seed}.npz")
-        fine_tune(Task(model.keras, "tf_keras", None, spec, data, say, kept, teacher=teacher))
+        job = TrainingJob(model.keras, "tf_keras", None, spec, data, say, kept, teacher=teacher)
+        fine_tune(job)
 
     def keep(self, seed: int, net: str, file: str, tflite: bytes) -> None:
         """Scores a file and writes its row down."""

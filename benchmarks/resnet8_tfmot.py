@@ -14,9 +14,9 @@ import numpy as np
 from edgeprune.artifacts import Array, Dataset, Samples
 from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
 from edgeprune.prune import PruneSpec
-from edgeprune.prune.distillation import soft_loss
 from edgeprune.prune.held_out import split
-from edgeprune.prune.loss import loss_for
+from edgeprune.prune.loss import Objective
+from edgeprune.prune.training_data import known_data
 
 
 def tuned_by_tfmot(dense: Any, data: Dataset, spec: PruneSpec, taught: Array) -> Any:
@@ -58,12 +58,13 @@ def quantized_by_tfmot(
 def _fit(model: Any, data: Dataset, spec: PruneSpec, taught: Array, callbacks: list[Any]) -> None:
     """Trains by the same loss as edgeprune; the teacher's answers travel beside the labels."""
     tf, keras = import_tensorflow(), import_keras("tf_keras")
-    name, hard = loss_for(taught, data.y_train)
-    soft = soft_loss(name, taught, spec.temperature)
+    objective = Objective(known_data(model, data.x_train, data.y_train).task)
 
     def loss(targets: Any, outputs: Any) -> Any:
         share = spec.distillation
-        return (1 - share) * hard(targets[:, 0], outputs) + share * soft(targets[:, 1:], outputs)
+        hard = objective.loss(targets[:, 0], [outputs])
+        (soft,) = objective.soft(targets[:, 1:], [outputs], spec.temperature)
+        return (1 - share) * hard + share * soft
 
     chosen, _ = split(len(data.x_train), spec.seed)
     steps = spec.epochs * -(-len(chosen) // spec.batch_size)

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from edgeprune.keras_flavours import import_keras
-from edgeprune.prune.fine_tune import Task, fine_tune
+from edgeprune.prune.fine_tune import TrainingJob, fine_tune
 from edgeprune.prune.keras_model import Weight, prunable_weights
 from edgeprune.prune.masking import Masks, magnitudes
 from edgeprune.prune.plan import sparsities
 from edgeprune.prune.shares import candidates
 from edgeprune.prune.spec import PruneSpec
+from edgeprune.prune.training_data import known_data
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"
 METHODS = {  # schedule, allocation, whether the first masks are random
@@ -55,9 +56,8 @@ def accuracy(method: str, spec: PruneSpec, data: dict[str, Any]) -> tuple[float,
         weights = prunable_weights(model, "all")
         shares = sparsities(candidates(weights), spec)
         masks = Masks(model, weights, shares, drawn if is_random else magnitudes)
-    fine_tune(
-        Task(model, "keras", masks, spec, (data["x_train"], data["y_train"]), lambda line: None)
-    )
+    known = known_data(model, data["x_train"], data["y_train"])
+    fine_tune(TrainingJob(model, "keras", masks, spec, known, lambda line: None))
     answers = np.asarray(model(data["x_test"], training=False)).argmax(1)
     return float((answers == data["y_test"]).mean()), masks.sparsity() if masks else 0.0
 

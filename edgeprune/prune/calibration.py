@@ -12,6 +12,7 @@ from edgeprune.errors import ModelError
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.recovery import answers
 from edgeprune.prune.spec import PruneSpec
+from edgeprune.prune.training_data import known_data
 from edgeprune.tasks.metrics import classes_of
 
 LEAST_LABELS = 50
@@ -94,11 +95,14 @@ def check_samples(model: Any, calibration: Calibration) -> None:
         raise ModelError(f"the model answers calibration samples with NaN or infinity: {scale}")
     if len(outputs) > 1 and np.ptp(outputs, axis=0).max() <= ALIKE * np.abs(outputs).max():
         raise ModelError(f"the model answers all {len(x)} calibration samples alike: {scale}")
-    y = None if calibration.y is None else calibration.y[: len(outputs)]
-    if calibration.task is None or y is None or len(y) < LEAST_LABELS:
+    y, task = calibration.y, calibration.task
+    if y is None or len(outputs) < LEAST_LABELS:
         return
-    head = calibration.task.heads[0]
-    if head.task != "classification" or head.target_shape or len(calibration.task.heads) > 1:
+    if task is None:
+        known = known_data(model, x, y)
+        y, task = known.y, known.task
+    head, y = task.heads[0], y[: len(outputs)]
+    if head.task != "classification" or head.target_shape or len(task.heads) > 1:
         return
     labels, found = y.reshape(-1).astype(np.int64), classes_of(head, outputs)
     if (labels == labels[0]).all():

@@ -17,9 +17,10 @@ from edgeprune.artifacts import Array, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import call, flat_outputs, import_tensorflow, quiet
 from edgeprune.prune.intercept import Spot, run_until
-from edgeprune.prune.keras_model import Weight
+from edgeprune.prune.keras_model import Weight, check_one_input
 from edgeprune.prune.layer_rows import Unrolled
 from edgeprune.prune.loss import Objective
+from edgeprune.prune.training_data import known_data
 from edgeprune.tasks import Task
 
 DoubleArray = NDArray[np.float64]
@@ -35,7 +36,8 @@ class Calibration:
     Attributes:
         x: Inputs ``(n, ...)``; a few hundred will do.
         y: Targets ``(n, ...)``, which only the criterion ``taylor`` needs, or None.
-        task: What they are for; None where there are no targets.
+        task: What they are for; None where there are no targets, or where the model's answers are
+            to tell.
     """
 
     x: Array
@@ -94,20 +96,6 @@ def batches(model: Any, x: Array, size: int = BATCH) -> Iterator[Array]:
     end = len(x) // size * size if fixed else len(x)
     for first in range(0, end, size):
         yield x[first : first + size]
-
-
-def check_one_input(model: Any) -> None:
-    """Checks that samples are one array.
-
-    Raises:
-        ModelError: The model has several inputs.
-    """
-    inputs = getattr(model, "inputs", None) or [None]
-    if len(inputs) > 1:
-        raise ModelError(
-            f"calibration needs a model with one input, this one has {len(inputs)}: use the "
-            "criterion magnitude, without data"
-        )
 
 
 def moments(model: Any, spot: Spot, x: Array, dense: Snapshot | None = None) -> Moments:
@@ -243,11 +231,13 @@ class SquaredGradients:
         tf = import_tensorflow()
         if calibration.y is None:
             raise ModelError("the criterion taylor needs targets: give labels with the samples")
-        if calibration.task is None:
-            raise ModelError("the criterion taylor needs to know what the targets are for")
-        loss = Objective(calibration.task).loss
+        x, y, task = calibration.x, calibration.y, calibration.task
+        if task is None:
+            known = known_data(model, x, y)
+            y, task = known.y, known.task
+        loss = Objective(task).loss
         self._model = model
-        self._data = (calibration.x, calibration.y)
+        self._data = (x, y)
         self._batch = batch
         variables = [_watched(weight.variable) for weight in weights]
         self._squares = {

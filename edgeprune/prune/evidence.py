@@ -16,12 +16,11 @@ from edgeprune.prune.capture import (
     Snapshot,
     SquaredGradients,
     batches,
-    check_one_input,
     mean_squared_inputs,
 )
 from edgeprune.prune.criteria.base import ScoreArray
 from edgeprune.prune.intercept import Spot, spots
-from edgeprune.prune.keras_model import Weight, model_zeros, owners
+from edgeprune.prune.keras_model import Weight, check_one_input, model_zeros, owners
 
 
 class ModelEvidence:

@@ -135,6 +135,20 @@ def fixed_batch(model: Any) -> int | None:
     return None if size is None else int(size)
 
 
+def check_one_input(model: Any) -> None:
+    """Checks that samples are one array.
+
+    Raises:
+        ModelError: The model has several inputs.
+    """
+    inputs = getattr(model, "inputs", None) or [None]
+    if len(inputs) > 1:
+        raise ModelError(
+            f"calibration needs a model with one input, this one has {len(inputs)}: use the "
+            "criterion magnitude, without data"
+        )
+
+
 def owners(model: Any, weights: Sequence[Weight]) -> list[Any]:
     """The layer that each weight is the kernel of.
 

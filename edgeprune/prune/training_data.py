@@ -10,6 +10,7 @@ from edgeprune.artifacts import Array, Dataset, TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import library_errors, one_line, quiet
 from edgeprune.prune.distillation import outputs_at
+from edgeprune.prune.keras_model import check_one_input
 from edgeprune.tasks import Dense, Output, Said, recognise
 
 
@@ -47,6 +48,7 @@ def known_data(model: Any, x: Array, y: Array) -> TrainingData:
     Raises:
         ModelError: Labels and outputs do not belong together.
     """
+    check_one_input(model)
     x, y = np.asarray(x), np.asarray(y)
     if len(x) != len(y):
         raise ModelError(f"there are {len(x)} inputs and {len(y)} targets")

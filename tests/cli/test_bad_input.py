@@ -252,7 +252,7 @@ def images(folder, scale):
 def test_a_loss_that_is_no_number_any_more(capsys, folder, line_model):
     (folder / "wish.toml").write_text("[prune]\nepochs = 2\nlearning_rate = 1e30\n")
     argv = (line_model, "--recipe", "wish.toml", *images(folder, 1))
-    refused(capsys, folder, *argv, says="training diverged in epoch 1: the sparse categorical")
+    refused(capsys, folder, *argv, says="training diverged in epoch 1: the categorical")
 
 
 def test_calibration_data_of_the_wrong_range(capsys, folder, line_model):

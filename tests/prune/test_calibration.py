@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from keras_nets import FLAVOURS, KINDS, build, dataset
 
-from edgeprune.artifacts import Dataset
+from edgeprune.artifacts import Dataset, TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune.calibration import calibration, check_samples
 from edgeprune.prune.capture import Calibration
 from edgeprune.prune.spec import PruneSpec
+from edgeprune.tasks import Task
 
 
 def spec(**rest):
@@ -22,7 +23,10 @@ def answered(model, x):
 
 def test_samples_are_drawn_by_the_seed_with_their_targets():
     data = dataset(96)
-    one, again, other = (calibration(data, spec(calibration_samples=20, seed=k)) for k in (1, 1, 2))
+    kept = TrainingData(data.x_train, data.y_train, Task(()))
+    one, again, other = (
+        calibration(data, spec(calibration_samples=20, seed=k), kept) for k in (1, 1, 2)
+    )
     assert len(one.x) == len(one.y) == 20
     assert np.array_equal(one.x, again.x) and not np.array_equal(one.x, other.x)
     places = [int(np.flatnonzero((data.x_train == x).all(axis=(1, 2, 3)))[0]) for x in one.x]
@@ -52,7 +56,9 @@ def test_taylor_needs_labels_unless_the_model_reproduces_its_input():
     assert calibration(unlabelled, spec()).y is None
     with pytest.raises(ModelError, match="has no y_train: give labels, or use the criterion wanda"):
         calibration(unlabelled, spec(criterion="taylor"))
-    same = calibration(dataclasses.replace(unlabelled, y_test=None), spec(criterion="taylor"))
+    alone = dataclasses.replace(unlabelled, y_test=None)
+    kept = TrainingData(alone.x_train, alone.x_train, Task(()))
+    same = calibration(alone, spec(criterion="taylor"), kept)
     assert same.y is same.x or np.array_equal(same.y, same.x)
 
 

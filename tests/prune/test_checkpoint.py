@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from keras_nets import loaded
 
-from edgeprune.artifacts import ModelFile
+from edgeprune.artifacts import ModelFile, TrainingData
 from edgeprune.prune import PruneSpec
 from edgeprune.prune.checkpoint import ABANDONED_S, Checkpoint, folder_for, remove
+from edgeprune.tasks import Task
 
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6)
 
 
 def folder(sha256="ab", patterns=None, drop=None, data=(X, Y), **wishes):
     model = dataclasses.replace(loaded(None, "keras"), source=ModelFile("m", sha256, "keras3"))
-    return folder_for(model, PruneSpec(**wishes), patterns or {}, drop, data)
+    return folder_for(
+        model, PruneSpec(**wishes), patterns or {}, drop, TrainingData(*data, Task(()))
+    )
 
 
 def test_what_is_saved_comes_back(tmp_path):

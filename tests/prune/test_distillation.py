@@ -12,20 +12,34 @@ from edgeprune.cluster import cluster
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import import_keras, import_tensorflow
 from edgeprune.prune import PruneSpec, prune
-from edgeprune.prune.distillation import Teacher, soft_loss, teacher_of
+from edgeprune.prune.distillation import Teacher, teacher_of
+from edgeprune.prune.loss import Objective
 from edgeprune.prune.trainer import Trainer
+from edgeprune.prune.training_data import known_data
 from edgeprune.qat import qat
 from edgeprune.recipe import Recipe, checked
 from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.recipe.quantize_table import QuantizeTable
+from edgeprune.tasks import Head, Task
+from edgeprune.tasks.output import Output, gives_of
 
-CLASSES = "sparse categorical crossentropy"
+CLASSES = ("classification", "categorical_crossentropy")
+BINARY = ("classification", "binary_crossentropy")
+VALUES = ("regression", "mse")
 
 
 def softmax(logits):
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     return raised / raised.sum(axis=1, keepdims=True)
+
+
+def task_of(name, outputs):
+    """A task of one head whose outputs are told apart by their values."""
+    task, loss = name
+    output = Output("out", outputs.shape[1:])
+    gives = "values" if task == "regression" else gives_of(output, outputs)
+    return Task((Head("out", output.head_shape, task, "", gives, 2, loss, "top1"),))
 
 
 def soft(name, taught, found, temperature):
@@ -34,7 +48,7 @@ def soft(name, taught, found, temperature):
     taught, found = np.float32(taught), tf.constant(np.float32(found))
     with tf.GradientTape() as tape:
         tape.watch(found)
-        value = soft_loss(name, found.numpy(), temperature)(taught, found)
+        value = Objective(task_of(name, found.numpy())).soft(taught, [found], temperature)[0]
     return float(value), tape.gradient(value, found).numpy()
 
 
@@ -65,14 +79,14 @@ def test_a_single_output_counts_as_two_classes(is_probability):
     taught, found = np.random.default_rng(1).normal(size=(2, 6, 1))
     two = [np.hstack([z, np.zeros_like(z)]) for z in (taught, found)]
     one = [1 / (1 + np.exp(-z)) if is_probability else z for z in (taught, found)]
-    value, _ = soft("binary crossentropy", *one, 3.0)
+    value, _ = soft(BINARY, *one, 3.0)
     assert value == pytest.approx(soft(CLASSES, *two, 3.0)[0], rel=1e-3)
 
 
 def test_other_outputs_are_compared_as_they_are():
     taught, found = np.random.default_rng(2).normal(size=(2, 4, 3, 3))
-    assert soft("mse", taught, found, 9.0)[0] == pytest.approx(np.square(taught - found).mean())
-    assert soft("mse", taught.reshape(4, -1), found, 9.0)[0] == soft("mse", taught, found, 1.0)[0]
+    assert soft(VALUES, taught, found, 9.0)[0] == pytest.approx(np.square(taught - found).mean())
+    assert soft(VALUES, taught.reshape(4, -1), found, 9.0)[0] == soft(VALUES, taught, found, 1.0)[0]
 
 
 def learned(flavour, kind):
@@ -156,10 +170,11 @@ def test_gradients_are_of_both_parts_of_the_loss(flavour):
     answers = softmax(rng.normal(size=(16, 4))).astype(np.float32)
     variables = model.trainable_variables[-2:]
     found = {}
+    known = known_data(model, x, y)
     for weight in (0.0, 0.3, 1.0):
-        trainer = Trainer(model, flavour, 0.01, x, y, teacher=Teacher(answers, weight, 2.0))
+        trainer = Trainer(model, flavour, 0.01, known, teacher=Teacher(answers, weight, 2.0))
         found[weight] = trainer.gradients(variables, x, y, answers)
-    plain = Trainer(model, flavour, 0.01, x, y).gradients(variables, x, y)
+    plain = Trainer(model, flavour, 0.01, known).gradients(variables, x, y)
     for hard, mixed, soft_one, alone in zip(*found.values(), plain, strict=True):
         assert np.allclose(hard, alone, atol=1e-6) and not np.allclose(hard, soft_one, atol=1e-3)
         assert np.allclose(mixed, 0.7 * hard + 0.3 * soft_one, atol=1e-5)
@@ -178,31 +193,27 @@ def test_a_model_that_insists_on_a_batch_size_answers_to_every_sample(flavour):
     inputs = keras.layers.Input(batch_shape=(8, *SHAPE))
     outputs = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(inputs))
     model, x = keras.Model(inputs, outputs), dataset(19).x_train
-    found = teacher_of(model, x, 0.5, 4.0).answers
+    task = known_data(model, x, np.arange(19) % 3).task
+    found = teacher_of(model, x, 0.5, 4.0, task).answers
     weights, bias = model.get_weights()
     assert np.allclose(found, x.mean(axis=(1, 2)) @ weights + bias, atol=1e-5)
 
 
 def test_without_a_weight_nobody_is_asked():
-    assert teacher_of(None, dataset().x_train, 0.0, 4.0) is None
+    task = task_of(VALUES, np.zeros((1, 1)))
+    assert teacher_of(None, dataset().x_train, 0.0, 4.0, task) is None
 
 
 def test_a_teacher_that_knows_nothing_is_refused():
-    keras = import_keras("keras")
-    layers = keras.layers
-    model, x = build("keras", "sequential"), dataset().x_train
+    model, data = build("keras", "sequential"), dataset(8)
+    x, known = data.x_train, known_data(model, data.x_train, data.y_train)
     with pytest.raises(ModelError, match="no finite numbers, so it cannot teach"):
-        teacher_of(model, np.full_like(x, np.nan), 0.5, 4.0)
+        teacher_of(model, np.full_like(x, np.nan), 0.5, 4.0, known.task)
     with pytest.raises(ModelError, match="the dense model cannot teach"):
-        teacher_of(model, x[:, :4], 0.5, 4.0)
-    inputs = layers.Input((3,))
-    two = keras.Model(inputs, [layers.Dense(2)(inputs), layers.Dense(2)(inputs)])
-    with pytest.raises(ModelError, match="a model with 2 outputs cannot teach"):
-        teacher_of(two, np.zeros((4, 3), np.float32), 0.5, 4.0)
-    data = dataset(8)
+        teacher_of(model, x[:, :4], 0.5, 4.0, known.task)
     teacher = Teacher(np.zeros((8, 7), np.float32), 0.5, 4.0)
-    with pytest.raises(ModelError, match=r"answers with the shape \(7,\).* with \(4,\)"):
-        Trainer(model, "keras", 0.01, data.x_train, data.y_train, teacher=teacher)
+    with pytest.raises(ModelError, match=r"answers with 7 values, and the model .* with 4"):
+        Trainer(model, "keras", 0.01, known, teacher=teacher)
 
 
 @pytest.mark.parametrize(

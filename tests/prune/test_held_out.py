@@ -5,6 +5,7 @@ from keras_nets import build, dataset
 
 from edgeprune.prune.held_out import MOST, HeldOut, split
 from edgeprune.prune.trainer import Trainer
+from edgeprune.prune.training_data import known_data
 
 
 @given(st.integers(0, 30000), st.integers(0, 9))
@@ -21,18 +22,21 @@ def test_the_split_is_that_of_the_seed():
 
 def test_accuracy_is_the_share_of_right_labels_of_the_chosen_samples_only():
     data, model = dataset(600), build("keras", "sequential")
-    trainer = Trainer(model, "keras", 0.01, data.x_train, data.y_train)
+    known = known_data(model, data.x_train, data.y_train)
+    trainer = Trainer(model, "keras", 0.01, known)
     chosen = np.arange(1, 600, 2)
     answers = np.asarray(model(data.x_train, training=False)).argmax(1)
     right = (answers == data.y_train)[chosen].mean()
-    held = HeldOut(trainer, data.x_train, data.y_train, chosen, None)
-    assert held.metric == "accuracy" and abs(held.score() - right) < 1e-9
-    fixed = HeldOut(trainer, data.x_train, data.y_train, chosen, 128)
-    assert abs(fixed.score() - (answers == data.y_train)[chosen[:256]].mean()) < 1e-9
+    held = HeldOut(trainer, known, chosen, None)
+    (score,) = held.scores().values()
+    assert held.text(held.scores()).startswith("top1 ") and abs(score - right) < 1e-9
+    (fixed,) = HeldOut(trainer, known, chosen, 128).scores().values()
+    assert abs(fixed - (answers == data.y_train)[chosen[:256]].mean()) < 1e-9
 
 
 def test_too_few_samples_are_not_scored():
     data = dataset(16)
-    trainer = Trainer(build("keras", "sequential"), "keras", 0.01, data.x_train, data.y_train)
-    held = HeldOut(trainer, data.x_train, data.y_train, np.arange(3), 8)
-    assert held.is_empty and np.isnan(held.score())
+    model = build("keras", "sequential")
+    known = known_data(model, data.x_train, data.y_train)
+    held = HeldOut(Trainer(model, "keras", 0.01, known), known, np.arange(3), 8)
+    assert held.is_empty and held.scores() == {}

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 
+from edgeprune.artifacts import TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import sensitivity
 from edgeprune.prune.keras_model import prunable_weights
 from edgeprune.prune.sensitivity import POINTS, SAMPLES, drawn, grid, loss_increases
+from edgeprune.prune.training_data import known_data
+from edgeprune.tasks import Task
 
 each_flavour = pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
 
@@ -29,7 +32,7 @@ def model(flavour, loud=4.0):
 
 def data(made, samples=96):
     x = np.random.default_rng(0).normal(size=(samples, 8)).astype(np.float32)
-    return x, np.asarray(made(x)).argmax(1).astype(np.int32)
+    return known_data(made, x, np.asarray(made(x)).argmax(1).astype(np.int32))
 
 
 @each_flavour
@@ -47,26 +50,27 @@ def test_each_layer_is_pruned_alone_and_all_weights_come_back(flavour):
 
 def test_an_increase_is_that_of_the_mean_loss_of_the_pruned_model():
     made = model("keras")
-    x, y = data(made)
+    known = data(made)
+    x, y = known.x, known.y
     weight = prunable_weights(made, "all")[1]
 
     def mean_loss():
         logits = np.asarray(made(x), np.float64)
         return np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(len(y)), y])
 
-    before, (increase,) = mean_loss(), loss_increases(made, [weight], (x, y), (0.5,))[weight.name]
+    before, (increase,) = mean_loss(), loss_increases(made, [weight], known, (0.5,))[weight.name]
     weight.prune(0.5)
     assert increase == pytest.approx(mean_loss() - before, rel=1e-4)
 
 
 def test_weights_come_back_after_an_error():
     made = model("keras")
-    x, y = data(made)
+    known = data(made)
     made.layers[0].kernel.assign(np.full((8, 16), 1e30, np.float32))
     made.layers[0].bias.assign(np.full(16, np.nan, np.float32))
     kernel = made.layers[-1].kernel.numpy()
     with pytest.raises(ModelError, match=r"the loss on training samples is nan: scale the data"):
-        loss_increases(made, prunable_weights(made, "all"), (x, y), (0.5,))
+        loss_increases(made, prunable_weights(made, "all"), known, (0.5,))
     np.testing.assert_array_equal(kernel, made.layers[-1].kernel.numpy())
 
 
@@ -81,24 +85,26 @@ def test_many_layers_are_measured_on_fewer_samples(monkeypatch):
     seen = []
 
     class Measured(sensitivity._MeanLoss):
-        def __init__(self, model, x, y):
-            seen.append(len(x))
-            super().__init__(model, x, y)
+        def __init__(self, model, data, most):
+            seen.append(min(len(data.x), most))
+            super().__init__(model, data, most)
 
     monkeypatch.setattr(sensitivity, "_MeanLoss", Measured)
     monkeypatch.setattr(sensitivity, "MOST_PASSES", 20 * 2 * 3)
     made, rng = model("keras"), np.random.default_rng(0)
-    data = rng.normal(size=(40, 8)).astype(np.float32), rng.integers(0, 3, 40)
+    x = rng.normal(size=(40, 8)).astype(np.float32)
+    known = known_data(made, x, rng.integers(0, 3, 40))
     weights = prunable_weights(made, "all")[:2]
-    loss_increases(made, weights, data, (0.1, 0.5, 0.9))
-    loss_increases(made, weights, data, (0.1,) * 10)
+    loss_increases(made, weights, known, (0.1, 0.5, 0.9))
+    loss_increases(made, weights, known, (0.1,) * 10)
     assert seen == [20, sensitivity.LEAST_SAMPLES]
 
 
 def test_samples_are_drawn_by_the_seed():
     x = np.arange(4 * SAMPLES)
-    first, labels = drawn((x, -x), 1)
-    assert len(set(first)) == SAMPLES
-    np.testing.assert_array_equal(labels, -first)
-    np.testing.assert_array_equal(first, drawn((x, -x), 1)[0])
-    assert not np.array_equal(first, drawn((x, -x), 2)[0])
+    data = TrainingData(x, -x, Task(()))
+    first = drawn(data, 1)
+    assert len(set(first.x)) == SAMPLES
+    np.testing.assert_array_equal(first.y, -first.x)
+    np.testing.assert_array_equal(first.x, drawn(data, 1).x)
+    assert not np.array_equal(first.x, drawn(data, 2).x)

@@ -7,6 +7,7 @@ from edgeprune.prune.keras_model import prunable_weights
 from edgeprune.prune.masking import Masks
 from edgeprune.prune.schedules import Moment, schedule
 from edgeprune.prune.trainer import Trainer
+from edgeprune.prune.training_data import known_data
 
 
 def run(flavour, steps, **wishes):
@@ -18,7 +19,7 @@ def run(flavour, steps, **wishes):
     x, y = data.x_train, data.y_train
     seen = []
     with masks:
-        trainer = Trainer(model, flavour, 0.01, x, y)
+        trainer = Trainer(model, flavour, 0.01, known_data(model, x, y))
         for step in range(steps):
             if plan.is_due(step):
                 plan.prepare(Moment(step, masks, trainer, x[:16], y[:16]))
@@ -45,7 +46,7 @@ def test_a_rewound_round_trains_as_if_it_were_the_first(flavour):
     fresh = Masks(model, prunable_weights(model, "all"), masks.final, flavour=flavour)
     fresh.set(masks.masks)
     with fresh:
-        trainer = Trainer(model, flavour, 0.01, data.x_train, data.y_train)
+        trainer = Trainer(model, flavour, 0.01, known_data(model, data.x_train, data.y_train))
         for step in range(2):
             trainer.step(data.x_train[:16], data.y_train[:16], step / 6)
     for weight in fresh.weights:
