@@ -156,7 +156,7 @@ def test_a_limit_that_cannot_be_kept_is_exit_code_1_and_nothing_is_written(score
 
 def test_auto_goes_on_with_what_keeps_the_limit_and_says_what_did_not(scored, capsys):
     flags = ("--board", "rpi4", "--no-verify", "--json", "-o", "out.tflite")
-    assert exit_code("compress", *LIMIT, 1, *flags) == 0
+    assert exit_code("compress", *LIMIT, "100%", *flags) == 0
     first = json.loads(capsys.readouterr().out)
     (scored / "out.tflite").unlink()
     assert exit_code("compress", *LIMIT, 0.1, *flags) == 0

@@ -30,8 +30,8 @@ from edgeprune.recipe.prune_table import (
 )
 from edgeprune.recipe.quantize_table import MODES
 from edgeprune.recipe.run_table import GOVERNORS
-from edgeprune.sandbox.switch import SANDBOX_SWITCH
 from edgeprune.recipe.task_table import task_faults
+from edgeprune.sandbox.switch import SANDBOX_SWITCH
 from edgeprune.tasks import LOSSES, TASK_METRICS, TASKS, parse_limit
 
 if TYPE_CHECKING:
