@@ -100,13 +100,16 @@ def test_parity_that_fails_names_variant_and_difference(folder, monkeypatch):
         deploy(request(folder, "local"), Progress())
 
 
+@pytest.mark.parametrize(
+    "step", ["edgeprune.report.result.build_result", "edgeprune.verify.with_parity"]
+)
 def test_measurements_of_which_no_result_can_be_made_are_kept_as_they_came(
-    folder, monkeypatch, home
+    folder, monkeypatch, home, step
 ):
     def broken(*_):
         raise ConfigError("result.json: $.variants: wrong")
 
-    monkeypatch.setattr("edgeprune.report.result.build_result", broken)
+    monkeypatch.setattr(step, broken)
     with pytest.raises(ConfigError, match=r"wrong; what was measured is in (\S+), as it came"):
         deploy(request(folder, "local", output=folder / "out"), Progress())
     (file,) = (home / "edgeprune" / "rescued").iterdir()

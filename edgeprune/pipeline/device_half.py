@@ -112,6 +112,7 @@ def _measured(
     energy: EnergyPlan | None,
 ) -> tuple[RunResult, str]:
     """Runs what lies on the device, and compares its outputs."""
+    from edgeprune.report.save import raw_kept
     from edgeprune.run import run
 
     samples = {name: comparison.samples for name, comparison in wanted.items()}
@@ -124,7 +125,7 @@ def _measured(
     def infer(tflite: bytes, inputs: Samples) -> Samples:
         return infer_once(transport, pushed.agent, pushed.runtime, tflite, inputs)
 
-    with progress.stage("verify"):
+    with progress.stage("verify"), raw_kept(found):
         return verify.with_parity(found, list(wanted.values()), outputs, infer, host_outputs)
 
 
