@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -98,6 +98,12 @@ class Dataset:
         source: Path or dotted name as the user gave it.
         classes: Names of the classes by number; empty where the data has none.
         notes: What the user should know about the reading, one line each.
+        held: Range that inputs are meant to lie in, whatever these do; None where nobody knows.
+        held_out: How many training samples, the last ones, are held out in training; 0 leaves that
+            to the training.
+        augment: Other views of training images: words of :data:`edgeprune.data.augment.KINDS`.
+        fresh: Gives the data for an epoch, by its number, with other training samples; None where
+            every epoch has the same.
         task: What the model is for; None where nobody has found that out yet.
     """
 
@@ -108,6 +114,10 @@ class Dataset:
     source: str
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    held: tuple[float, float] | None = None
+    held_out: int = 0
+    augment: tuple[str, ...] = ()
+    fresh: Callable[[int], Dataset] | None = None
     task: Task | None = None
 
     @property
@@ -129,11 +139,18 @@ class TrainingData:
         x: Inputs ``(n, *input_shape)``.
         y: Targets ``(n, ...)``, as in :class:`Dataset`.
         task: What the model is trained for.
+        held_out: As in :class:`Dataset`.
+        augment: As in :class:`Dataset`.
+        fresh: Gives inputs and targets for an epoch, by its number; None where every epoch has
+            ``x`` and ``y``.
     """
 
     x: Array
     y: Array
     task: Task
+    held_out: int = 0
+    augment: tuple[str, ...] = ()
+    fresh: Callable[[int], tuple[Array, Array]] | None = None
 
 
 @dataclass(frozen=True)

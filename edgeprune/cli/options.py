@@ -37,6 +37,9 @@ from edgeprune.tasks import LOSSES, TASK_METRICS, TASKS, parse_limit
 if TYPE_CHECKING:
     from edgeprune.pipeline import Outcome
 
+AUGMENT = ("auto", "none", "flips", "shifts", "flips-and-shifts")
+"""Words of ``--augment``: those of :data:`edgeprune.data.augment.CHOICES`."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -89,6 +92,51 @@ def recipe_options(function: Function) -> Function:
     return cast(Function, command)
 
 
+def input_options(function: Function) -> Function:
+    """``--scale`` and ``--allow-weak``, which belong to ``--data``."""
+
+    @functools.wraps(function)
+    def with_inputs(data: str | None, scale: str | None, allow_weak: bool, **rest: Any) -> Any:
+        if data is None and (scale is not None or allow_weak):
+            asked = "--allow-weak" if scale is None else "--scale"
+            raise ConfigError(f"{asked} needs --data: there are no inputs without it")
+        if scale is not None:
+            from edgeprune.data.scale import (
+                parse_scale,  # brings numpy, which --help has no use for
+            )
+
+            parse_scale(scale)
+        return function(data=data, scale=scale, allow_weak=allow_weak, **rest)
+
+    command: Any = with_inputs
+    for option in (
+        click.option(
+            "--allow-weak",
+            is_flag=True,
+            help="Go on with data on which the model is no better than chance.",
+        ),
+        click.option(
+            "--scale",
+            help="Map inputs onto the range that the model was trained with: LOW..HIGH as -1..1 or "
+            "0..1; for images also caffe or torch (means of ImageNet) and bgr.",
+        ),
+    ):
+        command = option(command)
+    return cast(Function, command)
+
+
+def augment_option(function: Function) -> Function:
+    """``--augment``, for what trains."""
+    return click.option(
+        "--augment",
+        type=click.Choice(AUGMENT),
+        default="auto",
+        show_default=True,
+        help="Train on other views of images too: mirrored, and moved by up to 10 %; auto: for "
+        "folders of images, those on which the model stays as good.",
+    )(function)
+
+
 def data_options(function: Function) -> Function:
     """``--data``, ``--max-accuracy-drop``, and what the model is for, all of which need it."""
 
@@ -101,7 +149,7 @@ def data_options(function: Function) -> Function:
         limit = None if max_accuracy_drop is None else parse_limit(max_accuracy_drop)
         return function(data=data, max_accuracy_drop=limit, **rest)
 
-    command: Any = with_data
+    command: Any = augment_option(input_options(cast(Function, with_data)))
     for option in (
         click.option(
             "--metric",

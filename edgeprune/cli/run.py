@@ -10,6 +10,7 @@ import click
 from edgeprune.cli.options import (
     device_options,
     finish,
+    input_options,
     input_shape_option,
     json_option,
     model_argument,
@@ -23,6 +24,7 @@ from edgeprune.recipe import load_recipe
 @click.command(epilog="Example: edgeprune run model.tflite --board rpi4-emulated")
 @model_argument
 @click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
+@input_options
 @click.option("--data", help="Data to score the file with, as for deploy.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder to write; must not exist."

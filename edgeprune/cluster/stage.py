@@ -90,7 +90,7 @@ def cluster(
         say = progress or (lambda line: None)
         settings = _settings(spec, seed)
         _train(copied, codebooks, settings, training, say, teacher)
-        notes.append(f"centroids {trained(settings, len(training.x))}")
+        notes.append(f"centroids {trained(settings, training)}")
     if spec.bfloat16:
         codebooks.round()
         notes.append("centroids rounded to bfloat16")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,9 @@ from edgeprune import graph
 from edgeprune.artifacts import Array, Dataset
 from edgeprune.data.labels import Answers, known, with_task
 from edgeprune.data.outputs import outputs_of
+from edgeprune.data.raw import RawData
 from edgeprune.data.read import read
+from edgeprune.data.scale import Scale, held_range, scaler
 from edgeprune.errors import ModelError
 from edgeprune.tasks import Output, Said
 
@@ -42,11 +46,12 @@ def load_data(
     say: Callable[[str], None] = lambda line: None,
     said: Said | None = None,
     answers: Answers | None = None,
+    scale: Scale | None = None,
 ) -> Dataset:
     """Reads the data and checks it against the model.
 
-    Inputs become float32 as they are: pixels stay in 0 to 255, because only the model knows its
-    own scaling. A missing last axis of size 1 is added.
+    Inputs become float32 as they are: pixels stay in 0 to 255, unless ``scale`` says another range,
+    because only the model knows its own scaling. A missing last axis of size 1 is added.
 
     Args:
         spec: An ``.npz`` with ``x_test``, ``y_test`` and optionally ``x_train``, ``y_train``; a
@@ -60,6 +65,7 @@ def load_data(
         say: Told how far reading is.
         said: What the user says of the task.
         answers: The dense model's; without, its last operators alone tell what outputs are.
+        scale: What inputs are mapped onto, or None.
 
     Returns:
         ``x_train`` and ``x_test`` as float32, targets in the form of their ``task``. Targets may be
@@ -71,11 +77,34 @@ def load_data(
     """
     wanted = _wanted(tflite)
     found = read(spec, wanted.shape, seed, say)
-    try:
-        checked = _checked(spec, found.arrays, wanted, said, answers)
-    except ModelError as error:
-        raise ModelError(f"{spec}: {error}") from error
-    return dataclasses.replace(checked, classes=found.classes, notes=found.notes)
+
+    def made(raw: RawData) -> Dataset:
+        try:
+            data, targets = _checked(spec, raw, wanted)
+            if scale is not None:
+                data = _scaled(data, scale)
+            return with_task(data, targets, wanted.outputs, said, answers)
+        except ModelError as error:
+            raise ModelError(f"{spec}: {error}") from error
+
+    data, anew = made(found), found.fresh
+    if anew is None:
+        return data
+
+    def fresh(epoch: int) -> Dataset:
+        again = made(dataclasses.replace(found, arrays=found.arrays | anew(epoch)))
+        if _form(again) != _form(data):
+            raise ModelError(f"{spec}: gives samples of another form in epoch {epoch + 1}")
+        return again
+
+    return dataclasses.replace(data, fresh=fresh)
+
+
+def _form(data: Dataset) -> tuple[Any, ...]:
+    """What training samples must have in common in every epoch."""
+    shape = None if data.y_train is None else (data.y_train.shape[1:], data.y_train.dtype)
+    heads = () if data.task is None else [(head.task, head.gives) for head in data.task.heads]
+    return shape, heads
 
 
 def _wanted(tflite: bytes) -> _Wanted:
@@ -88,17 +117,14 @@ def _wanted(tflite: bytes) -> _Wanted:
 
 
 def _checked(
-    source: str,
-    arrays: dict[str, Array],
-    wanted: _Wanted,
-    said: Said | None,
-    answers: Answers | None,
-) -> Dataset:
-    """Both parts of the data, each checked.
+    source: str, raw: RawData, wanted: _Wanted
+) -> tuple[Dataset, dict[str, dict[str, Array]]]:
+    """Inputs of both parts, and targets by part and output, each checked.
 
     Raises:
         ModelError: As said there, without the source's name.
     """
+    arrays = raw.arrays
     if "x_test" not in arrays:
         found = ", ".join(arrays) or "none of x_train, y_train, x_test, y_test"
         raise ModelError(f"has no x_test to score with; found {found}")
@@ -116,7 +142,29 @@ def _checked(
             if len(x) != len(y):
                 raise ModelError(f"x_{part} has {len(x)} samples, {key} has {len(y)}")
     data = Dataset(x_train, None, x_test, None, source)
-    return with_task(data, targets, wanted.outputs, said, answers)
+    data = dataclasses.replace(
+        data, classes=raw.classes, notes=raw.notes, held=raw.held, held_out=raw.held_out
+    )
+    return data, targets
+
+
+def _scaled(data: Dataset, scale: Scale) -> Dataset:
+    """The data with inputs mapped onto another range, which is told.
+
+    Raises:
+        ModelError: The range of the inputs is unknown, or they are no images where they must be.
+    """
+    parts = [part for part in (data.x_train, data.x_test) if part is not None]
+    held = data.held or held_range(*parts)
+    mapped = scaler(scale, data.x_test.shape, held, *parts)
+    line = f"inputs {scale.done(held)} (--scale {scale.name}): the board must be fed such as well"
+    return dataclasses.replace(
+        data,
+        x_train=None if data.x_train is None else mapped(data.x_train),
+        x_test=mapped(data.x_test),
+        notes=(*data.notes, line),
+        held=scale.onto if scale.onto is not None else None,
+    )
 
 
 def _head(key: str, part: str) -> str | None:
@@ -133,8 +181,21 @@ def _inputs(name: str, x: Array, wanted: _Wanted) -> Array:
     if x.shape[1:] != wanted.shape:
         raise ModelError(
             f"{name} has samples of shape {x.shape[1:]}, the model takes {wanted.shape}"
+            f"{_fitting(name, x.shape[1:], wanted.shape)}"
         )
     return _finite(name, x)
+
+
+def _fitting(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """How such inputs can be made to fit; empty where they cannot."""
+    if len(given) > 1 and (*given[1:], given[0]) == wanted:
+        return f"; np.moveaxis({name}, 1, -1) puts the channels last"
+    if len(given) > 1 and (given[-1], *given[:-1]) == wanted:
+        return f"; np.moveaxis({name}, -1, 1) puts the channels first"
+    if math.prod(given) == math.prod(wanted):
+        sizes = ", ".join(map(str, wanted))
+        return f"; {name}.reshape(-1, {sizes}) fits, if their order is the model's"
+    return ""
 
 
 def _targets(name: str, y: Array) -> Array:

@@ -39,6 +39,7 @@ def collected(
     part: str,
     shape: tuple[int, ...],
     say: Callable[[str], None] = lambda line: None,
+    most: int | None = None,
 ) -> dict[str, Array]:
     """All elements of a dataset end to end, as ``x_PART`` and ``y_PART``.
 
@@ -52,13 +53,14 @@ def collected(
         part: ``train`` or ``test``.
         shape: Of one input: it tells batches from single samples.
         say: Told how far collecting is.
+        most: Stop after so many samples; None takes all.
 
     Raises:
         ModelError: The dataset has no end, gives nothing for a long time, holds more than fits
             into memory, or no pairs.
     """
-    if (whole := _whole(dataset, part)) is not None:
-        return whole
+    if is_whole(dataset):
+        return {f"x_{part}": dataset[0], f"y_{part}": dataset[1]}
     found: dict[str, list[Array]] = {}
     watch = _Watch(spec, part, _cardinality(spec, dataset, part), say)
     try:
@@ -69,6 +71,8 @@ def collected(
             for name, array in arrays.items():
                 found.setdefault(name, []).append(array)
             watch.see(arrays)
+            if most is not None and sum(map(len, found[f"x_{part}"])) >= most:
+                break
         if not found:
             raise ValueError("it is empty")
         return {name: np.concatenate(parts) for name, parts in found.items()}
@@ -81,12 +85,10 @@ def collected(
         raise ModelError(f"{spec}: {part} {_NO_PAIRS}: {reason}") from error
 
 
-def _whole(dataset: Any, part: str) -> dict[str, Array] | None:
-    """A pair of whole arrays, as ``keras.datasets`` gives them; None for anything else."""
+def is_whole(dataset: Any) -> bool:
+    """Whether it is a pair of whole arrays, as ``keras.datasets`` gives them."""
     is_pair = isinstance(dataset, (tuple, list)) and len(dataset) == 2
-    if not is_pair or not all(isinstance(one, np.ndarray) and one.ndim for one in dataset):
-        return None
-    return {f"x_{part}": dataset[0], f"y_{part}": dataset[1]}
+    return is_pair and all(isinstance(one, np.ndarray) and one.ndim > 0 for one in dataset)
 
 
 def _iterated(dataset: Any) -> Iterator[Any]:

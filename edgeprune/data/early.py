@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgeprune.data.image_layout import layout
 from edgeprune.data.npz import npz_headers
-from edgeprune.data.source import form_of
+from edgeprune.data.source import form_of, on_one_line
 from edgeprune.errors import ModelError
 from edgeprune.near_names import did_you_mean
 
@@ -30,13 +30,14 @@ def check_data(spec: str) -> None:
         ModelError: There is no such file, folder or function, or it cannot hold data; the message
             says what else may be meant.
     """
-    form = form_of(spec)
-    if form == "npz":
-        npz_headers(Path(spec))
-    elif form == "folder":
-        layout(Path(spec))
-    else:
-        _check_function(spec)
+    with on_one_line():
+        form = form_of(spec)
+        if form == "npz":
+            npz_headers(Path(spec))
+        elif form == "folder":
+            layout(Path(spec))
+        else:
+            _check_function(spec)
 
 
 def _check_function(spec: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import random
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from edgeprune.artifacts import Array
-from edgeprune.data.collect import collected
+from edgeprune.data.collect import collected, is_whole
 from edgeprune.data.patience import Late, within
 from edgeprune.data.raw import RawData
 from edgeprune.errors import ModelError
@@ -19,6 +22,12 @@ CALL_S = 600.0
 """How long the function itself may take; it may have to fetch data first. Source: ours."""
 
 _WANTED = "expected (train, test) or {'train': ..., 'test': ...} of tf.data.Dataset"
+
+_FEW = 64
+"""Samples of a second call that are compared with those of the first. Source: ours."""
+
+_LOOKED_AT = 1024
+"""Values of a sample that are compared, at most. Source: ours."""
 
 _TEST_NAMES = ("test", "validation", "val", "valid")
 
@@ -38,18 +47,72 @@ def read_function(
             dataset has no end.
     """
     function = _function(spec)
-    with users_own(spec):
-        try:
-            made = within(CALL_S, function)
-        except Late as error:
-            raise ModelError(f"{spec}: has not returned after {CALL_S:g} s") from error
-    train, test, notes = _parts(spec, made)
+    train, test, notes = _parts(spec, _called(spec, function))
     arrays: dict[str, Array] = {}
     for part, dataset in (("train", train), ("test", test)):
         if dataset is not None:
             with users_own(spec):
                 arrays |= collected(spec, dataset, part, shape, say)
-    return RawData(arrays, notes=notes)
+
+    def again(epoch: int) -> Any:
+        return _parts(spec, _called(spec, function, epoch))[0]
+
+    if train is None or is_whole(train):
+        return RawData(arrays, notes=notes)
+    is_fresh, lines = _is_fresh(spec, again, arrays, shape)
+    if not is_fresh:
+        return RawData(arrays, notes=(*notes, *lines))
+
+    def fresh(epoch: int) -> dict[str, Array]:
+        with users_own(spec):
+            return collected(spec, again(epoch), "train", shape, say)
+
+    return RawData(arrays, notes=(*notes, *lines), fresh=fresh)
+
+
+def _called(spec: str, function: Callable[[], Any], epoch: int = 0) -> Any:
+    """What the function returns, with the usual random generators set by the epoch's number.
+
+    Raises:
+        ModelError: It fails, or does not return.
+    """
+    random.seed(epoch)
+    np.random.seed(epoch)
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        tensorflow.random.set_seed(epoch)
+    with users_own(spec):
+        try:
+            return within(CALL_S, function)
+        except Late as error:
+            raise ModelError(f"{spec}: has not returned after {CALL_S:g} s") from error
+
+
+def _is_fresh(
+    spec: str, again: Callable[[int], Any], arrays: dict[str, Array], shape: tuple[int, ...]
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether another call gives samples that the first one did not, and what is to be said."""
+    try:
+        with users_own(spec):
+            few = collected(spec, again(1), "train", shape, most=_FEW)
+    except ModelError as error:
+        return False, (f"a second call fails, so that all epochs have the same samples: {error}",)
+    known = set(_digests(arrays["x_train"]))
+    if all(digest in known for digest in _digests(few["x_train"])):
+        return False, ()
+    line = "training samples are new at each call: each epoch asks for them anew"
+    y, first = few.get("y_train"), arrays.get("y_train")
+    is_ordered = y is not None and first is not None and np.array_equal(y, first[: len(y)])
+    if is_ordered:
+        return True, (line,)
+    return True, (f"{line}; they are shuffled, so what is held out may come in another epoch",)
+
+
+def _digests(x: Array) -> list[int]:
+    """A number for each sample, by some of its values."""
+    flat = x.reshape(len(x), -1)
+    some = np.ascontiguousarray(flat[:, :: -(-flat.shape[1] // _LOOKED_AT) or 1])
+    return [hash(row.tobytes()) for row in some]
 
 
 def _parts(spec: str, made: Any) -> tuple[Any, Any, tuple[str, ...]]:

@@ -27,16 +27,20 @@ class Layout:
         classes: Names in alphabetical order; a class's number is its place.
         train: Images of each class to train on; empty where the folder says none.
         test: Images of each class to score with; empty where the folder says none.
+        val: Images of each class to hold out in training; empty where the folder says none.
         train_name: What the folder calls the first part; empty where there are no parts.
         test_name: What it calls the second.
+        val_name: What it calls the third.
         notes: What was left out or taken for something, one line each.
     """
 
     classes: tuple[str, ...]
     train: tuple[tuple[Path, ...], ...] = ()
     test: tuple[tuple[Path, ...], ...] = ()
+    val: tuple[tuple[Path, ...], ...] = ()
     train_name: str = ""
     test_name: str = ""
+    val_name: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -71,23 +75,29 @@ def layout(folder: Path) -> Layout:
     if "test" not in chosen and "val" in chosen:
         chosen["test"] = chosen.pop("val")
         notes.append(f"there is no folder test: {chosen['test'].name} is scored in its place")
+    elif "val" in chosen and "train" not in chosen:
+        notes.append(f"{chosen.pop('val').name} is set aside: there is no folder train")
     elif "val" in chosen:
-        aside = chosen.pop("val").name
         notes.append(
-            f"{aside} is set aside: training holds out images of its own, and "
-            f"{chosen['test'].name} is scored"
+            f"{chosen['val'].name} is held out in training, and {chosen['test'].name} is scored"
         )
-    read = {role: _part(path, path.name) for role, path in chosen.items()}
-    if len(read) == 2:
-        _check_same(folder, read["train"], read["test"])
-    train, test = (read.get(role, _Part("")) for role in ("train", "test"))
+    train, val, test = (
+        _part(chosen[role], chosen[role].name) if role in chosen else _Part("")
+        for role in ("train", "val", "test")
+    )
+    first = train if train.images else test
+    for other in (val, test):
+        if other.images:
+            _check_same(folder, first, other)
     return Layout(
-        tuple((train if train.images else test).images),
-        tuple(train.images.values()),
-        tuple(test.images.values()),
-        train.name,
-        test.name,
-        (*notes, *_ignored([train, test])),
+        tuple(first.images),
+        train=tuple(train.images.values()),
+        test=tuple(test.images.values()),
+        val=tuple(val.images.values()),
+        train_name=train.name,
+        test_name=test.name,
+        val_name=val.name,
+        notes=(*notes, *_ignored([train, test, val])),
     )
 
 

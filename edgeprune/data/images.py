@@ -48,21 +48,22 @@ def read_images(
     """
     wanted = _Size.of(folder, shape)
     found = layout(folder)
-    train, test, notes = _split(found, seed)
-    count = len(train) + len(test)
+    parts, notes = _split(found, seed)
+    files = [*parts.train, *parts.val, *parts.test]
+    count, trained_on = len(files), len(parts.train) + len(parts.val)
     what = f"{count:,} images of {wanted.height}x{wanted.width}x{wanted.channels}"
     check_fits(str(folder), what, count * wanted.values * _FLOAT32_BYTES)
     reading = _Reading(folder, wanted, say, np.empty((count, *wanted.full), np.float32))
-    for file, _ in (*train, *test):
+    for file, _ in files:
         reading.add(file)
     x = reading.finish()
     x = np.moveaxis(x, -1, 1) if wanted.is_channels_first else x.reshape(count, *shape)
-    y = np.array([label for _, label in (*train, *test)], np.int64)
-    arrays: dict[str, Array] = {"x_test": x[len(train) :], "y_test": y[len(train) :]}
-    if train:
-        arrays |= {"x_train": x[: len(train)], "y_train": y[: len(train)]}
-    lines = (_line(found, arrays), *found.notes, *notes, *reading.notes())
-    return RawData(arrays, found.classes, lines)
+    y = np.array([label for _, label in files], np.int64)
+    arrays: dict[str, Array] = {"x_test": x[trained_on:], "y_test": y[trained_on:]}
+    if trained_on:
+        arrays |= {"x_train": x[:trained_on], "y_train": y[:trained_on]}
+    lines = (_line(found, parts), *found.notes, *notes, *reading.notes())
+    return RawData(arrays, found.classes, lines, (0.0, 255.0), held_out=len(parts.val))
 
 
 @dataclass(frozen=True)
@@ -156,32 +157,47 @@ class _Reading:
         return [f"{count:,} images are {name}: {how[name]}" for name, count in odd.items() if count]
 
 
-def _split(found: Layout, seed: int) -> tuple[list[_Labelled], list[_Labelled], list[str]]:
-    """Images with their classes, to train on and to score with, and what is to be said."""
-    train, test = (
-        [(file, label) for label, files in enumerate(part) for file in files]
-        for part in (found.train, found.test)
-    )
-    if test:
-        return train, test, [] if train else ["no folder is called train: nothing can be trained"]
-    order = np.random.default_rng(seed).permutation(len(train))
-    cut = max(1, round(TEST_SHARE * len(train)))
+@dataclass(frozen=True)
+class _Parts:
+    """Images with their classes: to train on, to hold out in training, and to score with."""
+
+    train: list[_Labelled]
+    val: list[_Labelled]
+    test: list[_Labelled]
+
+
+def _split(found: Layout, seed: int) -> tuple[_Parts, list[str]]:
+    """The parts, and what is to be said about them."""
+    parts = _Parts(*(_labelled(part) for part in (found.train, found.val, found.test)))
+    if parts.test:
+        no_training = ["no folder is called train: nothing can be trained"]
+        return parts, [] if parts.train else no_training
+    order = np.random.default_rng(seed).permutation(len(parts.train))
+    cut = max(1, round(TEST_SHARE * len(order)))
     line = (
         f"no folder is called test or validation: {TEST_SHARE:.0%} of the images, drawn by the "
         "seed, are kept to score with"
     )
-    return [train[k] for k in order[cut:]], [train[k] for k in order[:cut]], [line]
+    test, train = ([parts.train[k] for k in chosen] for chosen in (order[:cut], order[cut:]))
+    return _Parts(train, [], test), [line]
 
 
-def _line(found: Layout, arrays: dict[str, Array]) -> str:
-    """Classes with their numbers of images: those to train on, and those to score with."""
-    parts = [part for part in ("train", "test") if f"y_{part}" in arrays]
+def _labelled(part: tuple[tuple[Path, ...], ...]) -> list[_Labelled]:
+    return [(file, label) for label, files in enumerate(part) for file in files]
+
+
+def _line(found: Layout, parts: _Parts) -> str:
+    """Classes with their numbers of images: to train on, to hold out, and to score with."""
+    given = {"train": parts.train, "val": parts.val, "test": parts.test}
+    given = {part: images for part, images in given.items() if images}
     count = len(found.classes)
-    numbers = [np.bincount(arrays[f"y_{part}"], minlength=count) for part in parts]
+    numbers = [
+        np.bincount([label for _, label in images], minlength=count) for images in given.values()
+    ]
     texts = [
         f"{name} {'+'.join(map(str, row))}"
         for name, *row in zip(found.classes, *numbers, strict=True)
     ]
-    names = "+".join(getattr(found, f"{part}_name") or part for part in parts)
+    names = "+".join(getattr(found, f"{part}_name") or part for part in given)
     last = "" if count < 3 else f" ... class {count - 1} = {found.classes[-1]}"
     return f"{count} classes: {named(texts, 10)} ({names}); class 0 = {found.classes[0]}{last}"

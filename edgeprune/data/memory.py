@@ -36,7 +36,7 @@ def check_fits(source: str, what: str, needed_bytes: int) -> None:
 
 def limit_bytes() -> int:
     """Bytes that data may take: a share of the least of all that bounds this process."""
-    return int(SHARE * min(_machine_bytes(), _control_group_bytes(), _address_space_bytes()))
+    return int(SHARE * min(_machine_bytes(), _control_group_bytes(), _process_bytes()))
 
 
 def size(count: float) -> str:
@@ -69,11 +69,19 @@ def _control_group_bytes() -> float:
     return float("inf")
 
 
-def _address_space_bytes() -> float:
-    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if soft == resource.RLIM_INFINITY:
-        return float("inf")
+def _process_bytes() -> float:
+    """What the limits of this process leave."""
+    left = float("inf")
+    for kind, field in ((resource.RLIMIT_AS, 0), (resource.RLIMIT_DATA, 5)):
+        soft = resource.getrlimit(kind)[0]
+        if soft != resource.RLIM_INFINITY:
+            left = min(left, max(0, soft - _held_bytes(field)))
+    return left
+
+
+def _held_bytes(field: int) -> int:
+    """What this process has: a field of ``statm``, in pages; 0 where there is no such file."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        return max(0, soft - pages * os.sysconf("SC_PAGE_SIZE"))
-    return soft
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[field]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return 0

@@ -154,8 +154,13 @@ def _check_names(path: Path, names: list[str]) -> None:
     meant = {name: key for name in names if (key := _asked(name, names))}
     hints = ", ".join(f"{name} (did you mean {key}?)" for name, key in meant.items())
     if "x_test" not in names:
+        if not names:
+            raise ModelError(
+                f"{path}: has no x_test to score with, and no arrays at all; an archive of images "
+                "must be unpacked, and the folder given"
+            )
         rest = [name for name in names if name not in meant]
-        found = ", ".join(filter(None, [hints, ", ".join(rest)])) or "no arrays"
+        found = ", ".join(filter(None, [hints, ", ".join(rest)]))
         raise ModelError(f"{path}: has no x_test to score with; found {found}")
     if meant:
         raise ModelError(f"{path}: has no {', '.join(map(str, meant.values()))}; found {hints}")

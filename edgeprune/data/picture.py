@@ -27,8 +27,11 @@ _FORMATS = (
 _BACKGROUND = (255, 255, 255)
 """What shows where an image is transparent."""
 
-_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 258
+_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0112, 258, 262
 """Tags. Source: Exif 2.32, 4.6.4; TIFF 6.0, section 8."""
+
+_WHITE_IS_ZERO = 0
+"""Source: TIFF 6.0, PhotometricInterpretation. Pillow minds it in images of 8 bits alone."""
 
 _DECODER_ERRORS = (
     ArithmeticError,
@@ -180,6 +183,8 @@ def _deep(image: Image) -> tuple[FloatArray, float | None] | None:
     tags = getattr(image, "tag_v2", None) or {}
     bits = tags.get(_BITS_PER_SAMPLE, 16)
     bits = bits[0] if isinstance(bits, tuple) else bits
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        values = np.float32(2**bits - 1) - values
     return values * np.float32(255 / (2**bits - 1)), None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from edgeprune.data.function import read_function
 from edgeprune.data.images import read_images
 from edgeprune.data.npz import read_npz
 from edgeprune.data.raw import RawData
-from edgeprune.data.source import form_of
+from edgeprune.data.source import form_of, on_one_line
+from edgeprune.untrusted_text import printable
 
 
 def read(spec: str, shape: tuple[int, ...], seed: int, say: Callable[[str], None]) -> RawData:
@@ -24,7 +26,16 @@ def read(spec: str, shape: tuple[int, ...], seed: int, say: Callable[[str], None
     Raises:
         ModelError: The data is missing or damaged.
     """
-    form = form_of(spec)
-    if form == "folder":
-        return read_images(Path(spec), shape, seed, say)
-    return read_npz(Path(spec)) if form == "npz" else read_function(spec, shape, say)
+    with on_one_line():
+        form = form_of(spec)
+        if form == "folder":
+            found = read_images(Path(spec), shape, seed, say)
+        elif form == "npz":
+            found = read_npz(Path(spec))
+        else:
+            found = read_function(spec, shape, say)
+    return dataclasses.replace(
+        found,
+        classes=tuple(map(printable, found.classes)),
+        notes=tuple(map(printable, found.notes)),
+    )

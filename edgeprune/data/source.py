@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from edgeprune.data.patience import Late, within
 from edgeprune.errors import ModelError
 from edgeprune.near_names import file_beside
+from edgeprune.untrusted_text import printable
 
 Form = Literal["npz", "folder", "function"]
 
@@ -49,6 +52,15 @@ def form_of(spec: str) -> Form:
     if stat.S_ISREG(mode):
         return "npz"
     raise ModelError(f"{spec}: is {_SPECIAL.get(stat.S_IFMT(mode), 'no file')}; expected {FORMS}")
+
+
+@contextmanager
+def on_one_line() -> Iterator[None]:
+    """Errors of the block name files, folders and arrays as what can be seen of their names."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(printable(error)) from error
 
 
 def _mode(spec: str) -> int | None:

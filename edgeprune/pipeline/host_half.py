@@ -29,6 +29,8 @@ from edgeprune.artifacts import (
 )
 from edgeprune.board import Cpu, load_board
 from edgeprune.data import load_data
+from edgeprune.data.fit import misfit, some_of, views
+from edgeprune.data.scale import parse_scale
 from edgeprune.errors import ModelError
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
@@ -54,6 +56,9 @@ class Request:
             of the dense model's own score by any other metric.
         meter: What measures energy, as ``--meter`` names it, or None for the device's own.
         grid_factor: Grams of CO2e per kilowatt-hour, or None for the bench's.
+        scale: Onto which range inputs are mapped, as ``--scale`` says it, or None.
+        allow_weak: Go on with data on which the model is no better than chance.
+        augment: Which other views of images are trained on, as ``--augment`` says it.
         command: What the user started, for others who wait for its device or its folder.
         wait_s: How long to wait for a device that others use.
     """
@@ -70,6 +75,9 @@ class Request:
     max_accuracy_drop: float | None = None
     meter: str | None = None
     grid_factor: float | None = None
+    scale: str | None = None
+    allow_weak: bool = False
+    augment: str = "auto"
     command: str = "edgeprune deploy"
     wait_s: float = 3600.0
 
@@ -349,9 +357,7 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
             loaded = dataclasses.replace(loaded, tflite=dense, input_shape=None)
         data = None
         if request.data is not None:
-            data = _data(request.data, request.recipe, dense, progress)
-            for line in _of_data(data):
-                progress.note(line)
+            data = _data(request.data, request, dense, progress, is_keras=loaded.keras is not None)
     return loaded, dense, data
 
 
@@ -360,15 +366,37 @@ def _of_data(data: Dataset | None) -> list[str]:
     return [] if data is None else [f"data: {line}" for line in data.notes]
 
 
-def _data(spec: str, recipe: Recipe, dense: bytes, progress: Progress) -> Dataset:
-    """The user's data with its task, which the recipe may say and the dense model helps to find."""
-    table = recipe.task
+def _data(
+    spec: str, request: Request, dense: bytes, progress: Progress, *, is_keras: bool
+) -> Dataset:
+    """The user's data with its task, which the recipe may say and the dense model helps to find.
+
+    Raises:
+        ModelError: As :func:`load_data`; or model and data hardly belong together.
+    """
+    table = request.recipe.task
     said = Said(table.kind, table.loss, table.metric)
 
     def answers(x: Array) -> Sequence[Array]:
         return verify.answers_of(dense)(x)
 
-    return load_data(spec, dense, say=progress.say, said=said, answers=answers)
+    scale = None if request.scale is None else parse_scale(request.scale)
+    data = load_data(spec, dense, say=progress.say, said=said, answers=answers, scale=scale)
+    for line in _of_data(data):
+        progress.note(line)
+    progress.say("asking the dense model")
+    fault, lines = misfit(data, answers), []
+    if fault and not request.allow_weak:
+        raise ModelError(f"{fault}; --allow-weak goes on all the same")
+    if fault:
+        lines.append(f"doubtful, and gone on with by --allow-weak: {fault}")
+    if data.x_train is not None and is_keras:
+        kinds, said_of_them = views(data, answers, request.augment)
+        data = dataclasses.replace(data, augment=kinds)
+        lines += said_of_them
+    for line in lines:
+        progress.note(f"data: {line}")
+    return dataclasses.replace(data, notes=(*data.notes, *lines))
 
 
 def sizes_of(data: Dataset) -> tuple[int, int]:
@@ -406,8 +434,11 @@ def _scores(done: _Trained, deployed: bytes) -> dict[str, Accuracy]:
 
 
 def _calibration(data: Dataset | None, count: int) -> list[list[Array]] | None:
-    """The first training samples, or test samples where there are no others."""
+    """Some training samples, or test samples where there are no others.
+
+    They are spread over all, because files often hold one class after the other.
+    """
     if data is None:
         return None
     source = data.x_test if data.x_train is None else data.x_train
-    return [[source[i : i + 1]] for i in range(min(count, len(source)))]
+    return [[source[i : i + 1]] for i in some_of(len(source), count)]

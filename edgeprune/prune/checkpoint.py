@@ -92,6 +92,9 @@ def folder_for(
         "patterns": dict(patterns),
         "max_accuracy_drop": max_accuracy_drop,
         "task": dataclasses.asdict(data.task),
+        "augment": data.augment,
+        "held_out": data.held_out,
+        "fresh": data.fresh is not None,
         "versions": [
             importlib.metadata.version(name)
             for name in ("tensorflow", str(model.flavour).replace("_", "-"), "edgeprune")

@@ -34,11 +34,13 @@ class Teacher:
         weight: Of the teacher in the loss, in [0, 1]; the targets have the rest. Heads without
             labels learn from it alone.
         temperature: Divides the logits of classes; > 0.
+        ask: What it answers to other inputs ``(k, ...)``, as ``answers``.
     """
 
     answers: FloatArray
     weight: float
     temperature: float
+    ask: Callable[[Array], FloatArray] | None = None
 
 
 def teacher_of(
@@ -66,13 +68,17 @@ def teacher_of(
             outputs = outputs_at(model, x)
     except library_errors() as error:
         raise ModelError(f"the dense model cannot teach: {one_line(error)}") from error
+
+    def ask(rows: Array) -> FloatArray:
+        return np.asarray(task.join_outputs(outputs_at(model, rows)), np.float32)
+
     answers = np.asarray(task.join_outputs(outputs), np.float32)
     if not np.isfinite(answers).all():
         raise ModelError(
             "the dense model's answers to the training data are no finite numbers, so it cannot "
             "teach: check the data's range, or set distillation = 0"
         )
-    return Teacher(answers, weight, temperature)
+    return Teacher(answers, weight, temperature, ask)
 
 
 def outputs_at(model: Any, x: Array) -> list[FloatArray]:

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, Flavour, FloatArray, TrainingData
+from edgeprune.artifacts import Array, Flavour, TrainingData
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.keras_flavours import library_errors, one_line, quiet
 from edgeprune.prune.batch_norm import measure_again
 from edgeprune.prune.checkpoint import Checkpoint
 from edgeprune.prune.distillation import Teacher
 from edgeprune.prune.drop_limit import DropLimit, Seen, is_lost
+from edgeprune.prune.epochs import epoch_of
 from edgeprune.prune.held_out import HeldOut, split
 from edgeprune.prune.hook import Hook
 from edgeprune.prune.keras_model import fixed_batch
@@ -89,11 +90,11 @@ def fine_tune(task: TrainingJob) -> tuple[str, ...]:
         raise ModelError(f"the model cannot be trained: {one_line(error)}") from error
 
 
-def trained(spec: PruneSpec, samples: int) -> str:
+def trained(spec: PruneSpec, data: TrainingData) -> str:
     """What a training was, for a note."""
     rounds = f"{spec.rounds + 1} times " if spec.schedule == "iterative" else ""
     epochs = "1 epoch" if spec.epochs == 1 else f"{spec.epochs} epochs"
-    trained_on, held = (len(part) for part in split(samples, spec.seed))
+    trained_on, held = (len(part) for part in split(len(data.x), spec.seed, data.held_out))
     rest = f", {held:,} others held out" if held else ""
     taught = ", with distillation from the dense model" if spec.distillation else ""
     return f"fine-tuned for {rounds}{epochs} on {trained_on:,} samples{rest}{taught}"
@@ -107,7 +108,7 @@ class _Training:
         self._trainer = trainer
         fixed = fixed_batch(task.model)
         samples = len(task.data.x)
-        self._trained_on, held = split(samples, task.spec.seed)
+        self._trained_on, held = split(samples, task.spec.seed, task.data.held_out)
         if fixed and fixed > len(self._trained_on):
             raise ModelError(f"the model wants batches of {fixed}, and there are {samples} samples")
         self._batch = fixed or task.spec.batch_size
@@ -179,11 +180,12 @@ class _Training:
     def _one_epoch(self, order: Array) -> float:
         """Mean loss over the epoch's batches."""
         loss = 0.0
+        self._now = epoch_of(self._task.data, self._task.teacher, self._task.spec.seed, self._epoch)
         total = self._per_epoch * self._schedule.epochs
         for k in range(self._per_epoch):
             step = self._epoch * self._per_epoch + k
             chosen = np.sort(order[k * self._batch : (k + 1) * self._batch])
-            x, y, taught = self._samples(chosen)
+            x, y, taught = self._now.batch(chosen, step)
             position = step / total
             if (masks := self._task.masks) is not None:
                 position = self._schedule.position(step)
@@ -195,12 +197,6 @@ class _Training:
                 self._check(loss)
         self._check(loss)
         return loss
-
-    def _samples(self, chosen: Array) -> tuple[Array, Array, FloatArray | None]:
-        """Inputs, targets and what the teacher answers, if there is one."""
-        teacher = self._task.teacher
-        x, y = self._task.data.x, self._task.data.y
-        return x[chosen], y[chosen], None if teacher is None else teacher.answers[chosen]
 
     def _check(self, loss: float) -> None:
         if math.isfinite(loss) and not self._trainer.is_lost():

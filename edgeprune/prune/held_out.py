@@ -22,12 +22,23 @@ MOST = 2000
 _BATCH = 256
 
 
-def split(samples: int, seed: int) -> tuple[Array, Array]:
+def split(samples: int, seed: int, held_out: int = 0) -> tuple[Array, Array]:
     """Indices to train on, and indices to hold out, both rising.
+
+    Args:
+        samples: How many there are.
+        seed: Draws those that are held out.
+        held_out: How many, the last ones, the user wants held out; 0 draws a share of all.
 
     >>> [len(part) for part in split(200, seed=0)]
     [180, 20]
+    >>> split(5, seed=0, held_out=2)
+    (array([0, 1, 2]), array([3, 4]))
     """
+    if held_out:
+        kept = samples - held_out
+        drawn = np.random.default_rng(seed).permutation(held_out)[:MOST]
+        return np.arange(kept), np.sort(kept + drawn)
     held = min(int(samples * SHARE), MOST)
     order = np.random.default_rng(seed).permutation(samples)
     return np.sort(order[held:]), np.sort(order[:held])

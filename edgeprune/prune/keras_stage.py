@@ -164,7 +164,7 @@ def _fine_tuned(
             before.dense.keras, training.x, spec.distillation, spec.temperature, training.task
         ),
     )
-    notes = (trained(spec, len(training.x)), *fine_tune(task))
+    notes = (trained(spec, training), *fine_tune(task))
     control = _control(before.control or before.dense, task) if spec.control else None
     remove(folder)
     return control, notes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,12 +31,36 @@ def training_data(data: Dataset | None, model: Any) -> TrainingData | None:
     """
     if data is None or data.x_train is None or not len(data.x_train):
         return None
-    y = data.x_train if data.is_reproduced else data.y_train
+    y = _targets(data)
     if y is None:
         return None
-    if data.task is not None:
-        return TrainingData(data.x_train, y, data.task)
-    return known_data(model, data.x_train, y)
+    if data.task is None:
+        found = known_data(model, data.x_train, y)
+    else:
+        found = TrainingData(data.x_train, y, data.task)
+    return dataclasses.replace(
+        found, held_out=data.held_out, augment=data.augment, fresh=_fresh(data.fresh)
+    )
+
+
+def _targets(data: Dataset) -> Array | None:
+    return data.x_train if data.is_reproduced else data.y_train
+
+
+def _fresh(
+    anew: Callable[[int], Dataset] | None,
+) -> Callable[[int], tuple[Array, Array]] | None:
+    if anew is None:
+        return None
+
+    def pair(epoch: int) -> tuple[Array, Array]:
+        data = anew(epoch)
+        y = _targets(data)
+        if data.x_train is None or y is None:
+            raise ModelError(f"{data.source}: has no training samples for epoch {epoch + 1}")
+        return data.x_train, y
+
+    return pair
 
 
 def known_data(model: Any, x: Array, y: Array) -> TrainingData:

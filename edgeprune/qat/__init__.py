@@ -72,7 +72,7 @@ def qat(
         seed=seed,
     )
     hooks: list[Hook] = [QuantizedWeights(copied)]
-    notes = [f"with rounding {trained(settings, len(training.x))}"]
+    notes = [f"with rounding {trained(settings, training)}"]
     with contextlib.ExitStack() as stack:
         weights = [one for one in prunable_weights(copied, "all") if one.name in codebooks]
         if weights:

@@ -47,7 +47,7 @@ def classes_of(head: Head, outputs: Array) -> Array:
     return np.where(np.isnan(rows).any(axis=1), -1, found)
 
 
-def _class_numbers(head: Head, targets: Array) -> Array:
+def class_numbers(head: Head, targets: Array) -> Array:
     """Targets as class numbers, also where they are shares of classes."""
     if head.task == "classification" and head.target_shape:
         return np.asarray(targets.reshape(-1, head.channels).argmax(axis=1))
@@ -55,7 +55,7 @@ def _class_numbers(head: Head, targets: Array) -> Array:
 
 
 def _right(head: Head, outputs: Array, targets: Array) -> Sums:
-    labels = _class_numbers(head, targets)
+    labels = class_numbers(head, targets)
     counted = labels >= 0
     right = (classes_of(head, outputs) == labels)[counted]
     return np.array([right.sum(), right.size], np.float64)
@@ -63,7 +63,7 @@ def _right(head: Head, outputs: Array, targets: Array) -> Sums:
 
 def _overlap(head: Head, outputs: Array, targets: Array) -> Sums:
     """Pixels ``(3, classes)``: in both, in the answers, in the labels."""
-    labels, answers = _class_numbers(head, targets), classes_of(head, outputs)
+    labels, answers = class_numbers(head, targets), classes_of(head, outputs)
     counted = labels >= 0
     labels, answers = labels[counted], answers[counted]
     both = labels[labels == answers]

@@ -182,3 +182,52 @@ def test_no_thread_is_left_waiting_when_a_dataset_is_refused():
         if thread.name == "edgeprune data":
             thread.join(5.0)
     assert not [one for one in threading.enumerate() if one.name == "edgeprune data"]
+
+
+FRESH = """
+import numpy as np
+import tensorflow as tf
+
+X, Y = np.arange(400, dtype=np.float32).reshape(100, 4), np.arange(100) % 3
+CALLS = []
+
+def whole(): return tf.data.Dataset.from_tensor_slices((X, Y))
+def noisy(x, y): return x + tf.random.uniform([4]), y
+def by_iteration(): return whole().map(noisy), whole()
+def shuffled(): return whole().shuffle(100), whole()
+def shuffled_too(): return whole().shuffle(100).map(noisy).batch(7), whole()
+def by_call():
+    noise = np.random.random((100, 4)).astype("float32")
+    return tf.data.Dataset.from_tensor_slices((X + noise, Y)), whole()
+def only_once():
+    CALLS.append(1)
+    if len(CALLS) > 1: raise OSError("the file is gone")
+    return whole(), whole()
+"""
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    (tmp_path / "fresh_sets.py").write_text(FRESH)
+    yield lambda name: read_function(f"fresh_sets:{name}", SHAPE)
+    sys.modules.pop("fresh_sets", None)
+
+
+@pytest.mark.parametrize("name", ["by_iteration", "by_call", "shuffled_too"])
+def test_samples_that_are_new_at_each_call_are_asked_for_in_each_epoch(fresh, name):
+    found = fresh(name)
+    assert found.notes[0].startswith("training samples are new at each call")
+    assert ("they are shuffled" in found.notes[0]) == (name == "shuffled_too")
+    epochs = [found.fresh(k)["x_train"] for k in (1, 2, 1)]
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert np.array_equal(epochs[0], epochs[2])  # whoever asks for the same epoch
+    assert all(len(one) == 100 and np.abs(one - found.arrays["x_train"]).size for one in epochs)
+
+
+@pytest.mark.parametrize("name", ["shuffled", "only_once"])
+def test_samples_that_stay_the_same_are_read_once(fresh, name):
+    found = fresh(name)
+    assert found.fresh is None and len(found.arrays["x_train"]) == 100
+    if name == "only_once":
+        assert "a second call fails, so that all epochs have the same samples" in found.notes[0]
+        assert "the file is gone" in found.notes[0]

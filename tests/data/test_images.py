@@ -56,12 +56,17 @@ def test_parts_go_by_many_names(tmp_path, train, test):
     assert is_taken == test.lower().startswith("val")
 
 
-def test_a_validation_part_beside_test_is_set_aside_and_that_is_said(tmp_path):
-    for part in ("train", "valid", "test"):
-        fill(tmp_path / part, count=2)
+def test_a_validation_part_beside_test_is_held_out_in_training_and_that_is_said(tmp_path):
+    for part, count in (("train", 4), ("valid", 1), ("test", 2)):
+        fill(tmp_path / part, count=count)
     found = read(tmp_path)
-    assert len(found.arrays["x_train"]) == len(found.arrays["x_test"]) == 4
-    assert any("valid is set aside" in line for line in found.notes)
+    assert found.arrays["y_train"].tolist() == [0] * 4 + [1] * 4 + [0, 1]
+    assert found.held_out == 2 and len(found.arrays["x_test"]) == 4
+    assert labels_are_right(found, "train") and labels_are_right(found)
+    assert found.notes[0].startswith("2 classes: cat 4+1+2, dog 4+1+2 (train+valid+test)")
+    assert found.notes[1] == "valid is held out in training, and test is scored"
+    fill(tmp_path / "valid", classes=("bird",))
+    refuses(tmp_path, "train and valid have different classes: bird only in valid")
 
 
 def test_training_images_alone_are_split(tmp_path):
@@ -194,3 +199,16 @@ def test_odd_images_are_counted(tmp_path):
     fill(tmp_path)
     Image.new("RGBA", (8, 6), (0, 0, 0, 0)).save(tmp_path / "cat" / "clear.png")
     assert "1 images are transparent: laid over white" in read(tmp_path).notes
+
+
+def test_names_that_would_write_on_the_screen_are_shown_harmless(tmp_path):
+    from edgeprune.data.early import check_data
+    from edgeprune.data.read import read as read_any
+
+    fill(tmp_path / "d", classes=("cat\x1b[2J", "dog\n"))
+    found = read_any(str(tmp_path / "d"), SHAPE, 0, lambda line: None)
+    assert found.classes == ("cat?[2J", "dog?") and "\x1b" not in "".join(found.notes)
+    (tmp_path / "d" / "empty\x1b[31m\n").mkdir()
+    with pytest.raises(ModelError, match=r"no images in empty\?\[31m\?") as caught:
+        check_data(str(tmp_path / "d"))
+    assert str(caught.value).isprintable()

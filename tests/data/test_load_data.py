@@ -77,6 +77,8 @@ def test_a_single_output_tells_two_classes_apart(tmp_path):
     ("changed", "line"),
     [
         ({"shape": (6, 8, 3)}, r"x_test has samples of shape \(6, 8, 3\), the model takes \(8, 6"),
+        ({"x_test": np.zeros((10, 3, 8, 6))}, r"x_test, 1, -1. puts the channels last"),
+        ({"x_test": np.zeros((10, 144))}, r"x_test.reshape\(-1, 8, 6, 3\) fits"),
         ({"y_test": np.full(10, 4)}, "y_test has labels from 4 to 4, the model tells classes 0 to"),
         ({"y_train": np.full(20, -1)}, "y_train has labels from -1 to -1"),
         ({"y_test": None}, "has no y_test"),

@@ -57,6 +57,18 @@ def test_sixteen_bits_in_colour_span_black_to_white(tmp_path):
     assert np.allclose(pixels(tmp_path / "a.png"), PIXELS, atol=1)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_images_in_which_0_is_white_are_no_negatives(tmp_path, bits):
+    values = (GREY >> (16 - bits)).astype(f"u{bits // 8}")
+    image = Image.fromarray(values)
+    file = saved(tmp_path, image, "a.tif", tiffinfo={262: 0})
+    with Image.open(file) as stored:
+        assert stored.tag_v2[262] == 0
+        raw = np.frombuffer(file.read_bytes(), values.dtype, 48, stored.tag_v2[273][0])
+    wanted = 255 - raw.reshape(6, 8) * (255 / (2**bits - 1))
+    assert np.allclose(pixels(file, 1)[..., 0], wanted, atol=1e-2)
+
+
 @pytest.mark.parametrize(("dtype", "mode"), [(np.int32, "I"), (np.float32, "F")])
 def test_images_of_32_bits_leave_open_what_is_white(tmp_path, dtype, mode):
     image = Image.fromarray(GREY.astype(dtype))

@@ -22,7 +22,7 @@ from keras_nets import dataset, loaded
 from edgeprune.artifacts import ModelFile
 from edgeprune.keras_flavours import import_keras
 from edgeprune.prune import PruneSpec, prune
-flavour, schedule, target = sys.argv[1:]
+flavour, schedule, kind, target = sys.argv[1:]
 keras = import_keras(flavour)
 keras.utils.set_random_seed(1)
 layers = keras.layers
@@ -32,7 +32,12 @@ model = keras.Sequential([
 ])
 model = dataclasses.replace(loaded(model, flavour), source=ModelFile("m", "abc", "test"))
 spec = PruneSpec(sparsity=0.6, schedule=schedule, epochs=2, rounds=1, batch_size=16)
-done = prune(model, spec, dataset(), lambda line: print(line, flush=True), max_accuracy_drop=0.9)
+data = dataset()
+if kind == "new":
+    noise = lambda k: np.random.default_rng(k).normal(0, 0.1, data.x_train.shape).astype("f4")
+    fresh = lambda k: dataclasses.replace(data, x_train=data.x_train + noise(k))
+    data = dataclasses.replace(data, augment=("flips", "shifts"), fresh=fresh)
+done = prune(model, spec, data, lambda line: print(line, flush=True), max_accuracy_drop=0.9)
 weights = [*done.keras.get_weights(), *done.control.keras.get_weights()]
 np.savez(target, *weights)
 """
@@ -50,22 +55,23 @@ def start(home, *arguments):
 
 
 @pytest.mark.parametrize(
-    "flavour, schedule, line",
+    "flavour, schedule, kind, line",
     [
-        ("tf_keras", "iterative", "epoch 3/4"),
-        ("keras", "rigl", "dense: epoch 1/2"),
+        ("tf_keras", "iterative", "same", "epoch 3/4"),
+        ("keras", "rigl", "same", "dense: epoch 1/2"),
+        ("keras", "gradual", "new", "epoch 1/2"),
     ],
 )
-def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path, flavour, schedule, line):
-    with start(tmp_path / "a", flavour, schedule, tmp_path / "whole.npz") as whole:
+def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path, flavour, schedule, kind, line):
+    with start(tmp_path / "a", flavour, schedule, kind, tmp_path / "whole.npz") as whole:
         assert line in whole.stdout.read()
-    with start(tmp_path / "b", flavour, schedule, tmp_path / "late.npz") as victim:
+    with start(tmp_path / "b", flavour, schedule, kind, tmp_path / "late.npz") as victim:
         for said in victim.stdout:
             if said.startswith(line):
                 victim.send_signal(signal.SIGKILL)
                 break
     assert not (tmp_path / "late.npz").exists()
-    with start(tmp_path / "b", flavour, schedule, tmp_path / "late.npz") as again:
+    with start(tmp_path / "b", flavour, schedule, kind, tmp_path / "late.npz") as again:
         said = again.stdout.read()
     assert f"resuming after {line.removeprefix('dense: ')}" in said and f"\n{line}" not in said
     one, two = (np.load(tmp_path / name) for name in ("whole.npz", "late.npz"))

@@ -40,3 +40,11 @@ def test_too_few_samples_are_not_scored():
     known = known_data(model, data.x_train, data.y_train)
     held = HeldOut(Trainer(model, "keras", 0.01, known), known, np.arange(3), 8)
     assert held.is_empty and held.scores() == {}
+
+
+def test_what_the_user_wants_held_out_is_held_out_and_nothing_else():
+    train, held = split(120, 0, held_out=20)
+    assert train.tolist() == list(range(100)) and held.tolist() == list(range(100, 120))
+    train, held = split(3 * MOST, 0, held_out=2 * MOST)
+    assert len(train) == len(held) == MOST and held.min() >= MOST
+    assert (np.diff(held) > 0).all()

@@ -99,7 +99,7 @@ def remove_channels(
         ),
     )
     notes = [
-        f"the smaller model was {trained(spec, len(training.x))}",
+        f"the smaller model was {trained(spec, training)}",
         *fine_tune(task),
         *notes,
     ]
