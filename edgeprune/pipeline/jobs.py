@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.host_half import Compressed, Request
 from edgeprune.progress import Progress
 from edgeprune.prune.checkpoint import checkpoint_folder
-from edgeprune.sandbox.parent import ANSWER_BYTES, confined
+from edgeprune.sandbox.parent import ANSWER_BYTES, Reach, confined
+from edgeprune.sandbox.readable import linked, stored_apart
 
 _FILES_IN_ANSWER = 64
 """Largest answer, in sizes of the model: it holds eight files of it, and weights may have been
@@ -130,16 +130,30 @@ def compress_in_child(request: Request, cpu: Cpu, progress: Progress) -> Compres
         EdgepruneError: As :func:`compress_within_limit`.
         ModelError: The child crashed, hung, or ran out of memory.
     """
+    job = CompressJob(request, cpu)
     return confined(
         compress_model,
-        CompressJob(request, cpu),
+        job,
         progress,
-        writable=_checkpoints(request),
+        reach=Reach(_checkpoints(request), _given(job)),
         answer_bytes=_answer_bytes(request.model),
     )
 
 
-def _checkpoints(request: Request) -> Sequence[Path]:
+def _given(job: CompressJob) -> tuple[Path, ...] | None:
+    """What the user handed in; None where code of the user's choice runs, which may read all."""
+    request = job.request
+    if job.runs_users_code or request.allow_code:
+        return None
+    found = (request.model, *stored_apart(request.model))
+    if request.data is None:
+        return found
+    data = Path(request.data)
+    links = linked(data)
+    return None if links is None else (*found, data, *links)
+
+
+def _checkpoints(request: Request) -> tuple[Path, ...]:
     """The folder of trainings' checkpoints, where something may be trained."""
     if request.data is None or sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
         return ()
@@ -164,7 +178,9 @@ def read_in_child(
             crashed, hung, or ran out of memory.
     """
     job = ReadJob(path, allow_code, input_shape, board)
-    return confined(read_as_tflite, job, answer_bytes=_answer_bytes(path), timeout_s=_HOST_S)
+    reach = Reach(readable=None if allow_code else (path, *stored_apart(path)))
+    limit = _answer_bytes(path)
+    return confined(read_as_tflite, job, reach=reach, answer_bytes=limit, timeout_s=_HOST_S)
 
 
 def check_file(request: Request) -> None:

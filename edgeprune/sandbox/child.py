@@ -30,7 +30,9 @@ def main() -> None:
     from edgeprune.sandbox import linux
     from edgeprune.sandbox.walls import Walls
 
-    walls = Walls(plan["writable"], plan["memory_limit_bytes"]) if plan["walls"] else None
+    walls = None
+    if plan["walls"]:
+        walls = Walls(plan["writable"], plan["memory_limit_bytes"], plan["readable"])
     if walls is not None:
         walls.before_fork()
     linux.die_with_parent()  # after the namespaces: a change of user clears it

@@ -5,6 +5,7 @@ It asks for no privilege. Source: the kernel's ``Documentation/userspace-api/lan
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION = 1
 _BENEATH = 1
 
-_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REMOVE_DIR, _REMOVE_FILE = 1 << 4, 1 << 5
 _MAKE_DEVICES = 1 << 6 | 1 << 11
 _MAKE = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 12  # folders, files, sockets, FIFOs, links
@@ -46,12 +47,15 @@ def version() -> int:
     return linux.syscall("landlock", _CREATE_RULESET, None, 0, _VERSION)
 
 
-def restrict(writable: Sequence[str], devices: Sequence[str]) -> int:
+def restrict(
+    writable: Sequence[str], devices: Sequence[str], readable: Sequence[str] | None = None
+) -> int:
     """Lets this process, and all that it starts, write below some folders alone.
 
     Args:
         writable: Folders.
         devices: Files that may be written to, and neither made nor removed.
+        readable: Folders and files that may be read besides those; None for all.
 
     Returns:
         The version: from 4 on TCP is cut, from 6 on signals to others are.
@@ -62,14 +66,18 @@ def restrict(writable: Sequence[str], devices: Sequence[str]) -> int:
     offered = version()
     writes = _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE | _MAKE_DEVICES
     writes |= (_REFER if offered >= 2 else 0) | (_TRUNCATE if offered >= 3 else 0)
-    asked = _Ruleset(writes, _TCP if offered >= 4 else 0, _SCOPES if offered >= 6 else 0)
+    reads = 0 if readable is None else _EXECUTE | _READ_FILE | _READ_DIR
+    asked = _Ruleset(writes | reads, _TCP if offered >= 4 else 0, _SCOPES if offered >= 6 else 0)
     size = 24 if offered >= 6 else 16 if offered >= 4 else 8
     rules = linux.syscall("landlock_create_ruleset", _CREATE_RULESET, ctypes.byref(asked), size, 0)
     try:
         for folder in writable:
-            _allow(rules, folder, writes & ~_MAKE_DEVICES)
+            _allow(rules, folder, reads | writes & ~_MAKE_DEVICES)
         for device in devices:
-            _allow(rules, device, writes & (_WRITE_FILE | _TRUNCATE))
+            _allow(rules, device, (reads | writes) & (_WRITE_FILE | _TRUNCATE | _READ_FILE))
+        for path in readable or ():
+            with contextlib.suppress(FileNotFoundError):  # gone meanwhile: then nobody reads it
+                _allow(rules, path, reads if os.path.isdir(path) else reads & ~_READ_DIR)
         linux.syscall("landlock_restrict_self", _RESTRICT_SELF, rules, 0)
     finally:
         os.close(rules)

@@ -18,7 +18,8 @@ _PRIVATE = 0x4000 | 1 << 18  # MS_REC | MS_PRIVATE
 _BIND = 0x1000
 _NO_DEVICES = 2 | 4 | 8  # MS_NOSUID | MS_NODEV | MS_NOEXEC
 _MOUNT_SETATTR = 442  # since Linux 5.12
-_HERE, _RECURSIVE, _READ_ONLY = -100, 0x8000, 1
+_HERE, _RECURSIVE = -100, 0x8000
+_READ_ONLY, _NO_DEVICE_FILES = 1, 4
 
 
 class _MountAttributes(ctypes.Structure):
@@ -65,18 +66,24 @@ def own_processes_shown() -> None:
     linux.mount("proc", "/proc", "proc", _NO_DEVICES)
 
 
-def read_only_disk(writable: Sequence[str]) -> None:
+def read_only_disk(writable: Sequence[str], devices: Sequence[str]) -> None:
     """Makes every mount read-only for this process, but for these folders.
+
+    Args:
+        writable: The folders.
+        devices: Device files that still open; disks, say, do not.
 
     Raises:
         OSError: The kernel refused.
     """
     linux.mount(None, "/", None, _PRIVATE)
-    for folder in writable:
-        linux.mount(folder, folder, None, _BIND)
-    _set("/", _MountAttributes(set=_READ_ONLY), _RECURSIVE)
-    for folder in writable:
-        _set(folder, _MountAttributes(clear=_READ_ONLY), 0)
+    for path in (*writable, *devices):
+        linux.mount(path, path, None, _BIND)
+    _set("/", _MountAttributes(set=_READ_ONLY | _NO_DEVICE_FILES), _RECURSIVE)
+    for path in writable:
+        _set(path, _MountAttributes(clear=_READ_ONLY), 0)
+    for path in devices:
+        _set(path, _MountAttributes(clear=_NO_DEVICE_FILES), 0)
 
 
 def _set(path: str, attributes: _MountAttributes, flags: int) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,8 +30,9 @@ from edgeprune.sandbox.messages import (
     error_of,
 )
 from edgeprune.sandbox.pipe import Pipe
+from edgeprune.sandbox.readable import readable
 from edgeprune.sandbox.shown import Shown
-from edgeprune.sandbox.switch import is_on
+from edgeprune.sandbox.switch import SANDBOX_SWITCH, is_on
 from edgeprune.sandbox.walls import MATTERS, Wall
 
 ANSWER_BYTES = 256 << 20
@@ -47,6 +49,23 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
+@dataclass(frozen=True)
+class Reach:
+    """What of the disk a job needs, besides its own folder, the system and Python.
+
+    Attributes:
+        writable: Folders in which it may write.
+        readable: Files and folders that it may read; None for all that the user may, as a function
+            of the user's own needs.
+    """
+
+    writable: tuple[Path, ...] = ()
+    readable: tuple[Path, ...] | None = ()
+
+
+_NOTHING = Reach()
+
+
 class JobFault(RuntimeError):
     """A fault of ours inside the child; its traceback is a note of it."""
 
@@ -56,7 +75,7 @@ def confined(
     request: Request,
     progress: Progress | None = None,
     *,
-    writable: Sequence[Path] = (),
+    reach: Reach = _NOTHING,
     answer_bytes: int = ANSWER_BYTES,
     timeout_s: float | None = None,
     closed: Callable[[Sequence[Wall]], None] | None = None,
@@ -69,7 +88,7 @@ def confined(
         job: One of :data:`edgeprune.sandbox.jobs.JOBS`.
         request: What it takes: plain values, paths, arrays and frozen dataclasses of them.
         progress: Shows its stages and lines; None shows nothing.
-        writable: Folders, besides its own, in which it may write.
+        reach: What of the disk it needs.
         answer_bytes: Largest answer that is taken.
         timeout_s: How long it may take at most; None sets a limit to single stages only.
         closed: Takes the child's walls when it has closed them; None warns where there are none.
@@ -83,7 +102,7 @@ def confined(
         JobFault: The job raised what nobody expected.
     """
     run = _Run(progress, answer_bytes, timeout_s, closed)
-    answer = run.result(job, request, writable)
+    answer = run.result(job, request, reach)
     try:
         found: Answer = decoded(answer, jobs.types_of(job)[1])
     except ValueError as error:
@@ -105,14 +124,15 @@ class _Run:
         self._answer_bytes = answer_bytes
         self._timeout_s = timeout_s
         self._closed = closed or self._warn_once
+        self._has_started = False
         self._memory_limit_bytes = limits.memory_bytes()
 
-    def result(self, job: jobs.Job, request: object, writable: Sequence[Path]) -> bytearray:
+    def result(self, job: jobs.Job, request: object, reach: Reach) -> bytearray:
         """The answer, not yet decoded."""
         content = _frame(jobs.name_of(job).encode()), _frame(encoded(request))
         with own_folder() as folder:
             env = {**os.environ, **environment(folder)}
-            plan = self._plan([folder, *writable])
+            plan = self._plan(folder, reach)
             process = subprocess.Popen(
                 [sys.executable, "-P", str(_PROGRAM), json.dumps(plan)],
                 stdin=subprocess.PIPE,
@@ -131,13 +151,15 @@ class _Run:
             finally:
                 _end(process)
 
-    def _plan(self, writable: Sequence[Path]) -> dict[str, object]:
+    def _plan(self, folder: Path, reach: Reach) -> dict[str, object]:
         """What the child must know before it has closed its walls."""
+        given = reach.readable
         return {
             "parent": os.getpid(),
             "import_from": [entry or os.getcwd() for entry in sys.path],
             "walls": is_on(),
-            "writable": [str(path.resolve()) for path in writable],
+            "writable": [str(path.resolve()) for path in (folder, *reach.writable)],
+            "readable": None if given is None else [str(path) for path in readable(given)],
             "memory_limit_bytes": self._memory_limit_bytes,
         }
 
@@ -188,6 +210,7 @@ class _Run:
             fault.add_note(message.trace)
             raise fault
         if isinstance(message, Closed):
+            self._has_started = True
             self._closed(message.walls)
 
     def _warn_once(self, walls: Sequence[Wall]) -> None:
@@ -216,6 +239,9 @@ class _Run:
         if code is not None and code > SIGNALLED:
             how = f"signal {_signal_name(code - SIGNALLED)}"
         said = f"; its last words: {words[-200:]}" if words else ""
+        if not self._has_started:
+            without = f"; {SANDBOX_SWITCH}=off starts it without walls" if is_on() else ""
+            return f"the child that loads the model did not start ({how}){said}{without}"
         return f"{doing}: the model's framework crashed ({how}){said}"
 
 

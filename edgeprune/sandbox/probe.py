@@ -22,7 +22,7 @@ class Attempts:
 
     Attributes:
         port: Port of 127.0.0.1 where somebody listens.
-        outside: A folder in which the child has no business.
+        outside: A folder in which the child has no business, with a file ``private`` in it.
         process: A process of the same user that must not be signalled.
         memory_bytes: More than the child may ask for.
     """
@@ -53,6 +53,7 @@ def probe(request: Attempts, progress: Progress) -> tuple[Attempt, ...]:
     found = [
         _tried("network", "connect to this machine", lambda: _connect(request.port)),
         _tried("disk", "write a file outside", lambda: _write(request.outside)),
+        _tried("disk", "read a file outside", lambda: _read(request.outside)),
         _tried("others", "signal another process", lambda: os.kill(request.process, 0)),
         _tried("memory", "ask for more memory", lambda: _fill(request.memory_bytes)),
         _tried("own folder", "write a file inside", lambda: _write(Path(tempfile.gettempdir()))),
@@ -76,6 +77,10 @@ def _write(folder: Path) -> None:
     file = folder / "edgeprune-probe"
     file.write_bytes(b"x")
     file.unlink()
+
+
+def _read(folder: Path) -> None:
+    (folder / "private").read_bytes()
 
 
 def _fill(size: int) -> None:

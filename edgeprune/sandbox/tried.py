@@ -44,6 +44,7 @@ def try_walls() -> list[Tried]:
         socket.create_server(("127.0.0.1", 0)) as listening,
         tempfile.TemporaryDirectory(prefix="edgeprune-") as outside,
     ):
+        Path(outside, "private").write_bytes(b"x")
         port = listening.getsockname()[1]
         asked = Attempts(port, Path(outside), os.getpid(), limit + (1 << 30))
         attempts = confined(probe, asked, timeout_s=_TIMEOUT_S, closed=walls.extend)
@@ -52,7 +53,8 @@ def try_walls() -> list[Tried]:
 
 def _found(wall: Wall, attempts: Sequence[Attempt]) -> Tried:
     mine = [one for one in attempts if one.wall == wall.name]
-    holds = all(one.refused for one in mine) and bool(wall.held_by)
+    # That nothing else of the user's can be read is more than a read-only disk: it is told alone.
+    holds = all(one.refused for one in mine if "read" not in one.what) and bool(wall.held_by)
     parts = [f"could {'not ' if one.refused else ''}{one.what}" for one in mine]
     parts.append("by " + ", ".join(wall.held_by) if wall.held_by else "held by nothing")
     if wall.missing:

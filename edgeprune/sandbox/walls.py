@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,8 +18,11 @@ MATTERS = ("network", "disk", "others")
 
 _LANDLOCK_CUTS_TCP, _LANDLOCK_CUTS_SIGNALS = 4, 6
 
-DEVICES = ("/dev/null", "/dev/zero", "/dev/nvidia*", "/dev/dri/*", "/dev/kfd", "/dev/dxg")
-"""Files that the child may write to all the same: two that keep nothing, and GPUs."""
+DEVICES = (
+    *("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"),
+    *("/dev/nvidia[0-9]*", "/dev/nvidia-*", "/dev/nvidiactl", "/dev/dri/*", "/dev/kfd", "/dev/dxg"),
+)
+"""Device files that the child may open: those that keep nothing, and GPUs."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,12 @@ class Walls:
     Attributes:
         writable: Folders in which the child may write.
         memory_limit_bytes: Most memory that a process in it may ask for.
+        readable: What the child may read besides those folders; None for all that its user may.
     """
 
     writable: Sequence[str]
     memory_limit_bytes: int
+    readable: Sequence[str] | None = None
     _held: dict[str, list[str]] = field(default_factory=dict)
     _missing: dict[str, list[str]] = field(default_factory=dict)
     _namespaces: dict[int, str] = field(default_factory=dict)
@@ -77,6 +83,10 @@ class Walls:
             for name in NAMES
         )
 
+    def _devices(self) -> list[str]:
+        found = [file for pattern in DEVICES for file in glob.glob(pattern)]
+        return [file for file in found if not os.path.isdir(file)]
+
     def _close_disk(self) -> None:
         refused = self._namespaces.get(namespaces.NEW_MOUNTS, "not Linux")
         if refused:
@@ -84,12 +94,15 @@ class Walls:
             return
         if not self._namespaces[namespaces.NEW_PIDS]:
             self._try("others", "a /proc of its own", namespaces.own_processes_shown)
-        self._try("disk", "read-only mounts", lambda: namespaces.read_only_disk(self.writable))
+        self._try(
+            "disk",
+            "read-only mounts",
+            lambda: namespaces.read_only_disk(self.writable, self._devices()),
+        )
 
     def _close_by_landlock(self) -> None:
-        devices = [file for pattern in DEVICES for file in glob.glob(pattern)]
         try:
-            version = landlock.restrict(self.writable, devices)
+            version = landlock.restrict(self.writable, self._devices(), self.readable)
         except OSError as error:
             self._note("disk", "Landlock", str(error.strerror or error))
             return

@@ -1,0 +1,38 @@
+"""Models that carry code, let in on purpose: what they do stays inside the walls."""
+
+import keras_nets
+import pytest
+
+from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import import_keras, quiet
+from edgeprune.pipeline import float_tflite
+from edgeprune.sandbox.switch import SANDBOX_SWITCH
+
+
+def with_lambda(flavour, path, target):
+    """A model whose Lambda writes a file whenever a variable of the environment says so."""
+    keras = import_keras(flavour)
+    source = (
+        "lambda x: (x, __import__('os').environ.get('STRIKE') "
+        f"and open({str(target)!r}, 'w').close())[0]"
+    )
+    with quiet():
+        inner = keras.layers.Lambda(eval(source), output_shape=(3,))
+        model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3), inner])
+    keras_nets.save(model, path)
+
+
+@pytest.mark.parametrize("flavour, walls", [("keras", "on"), ("tf_keras", "on"), ("keras", "off")])
+def test_code_that_was_allowed_writes_nothing_outside(flavour, walls, tmp_path, monkeypatch):
+    path = tmp_path / ("net.keras" if flavour == "keras" else "net.h5")
+    target = tmp_path / "written"
+    with_lambda(flavour, path, target)
+    monkeypatch.setenv("STRIKE", "1")
+    monkeypatch.setenv(SANDBOX_SWITCH, walls)
+    if walls == "off":
+        assert float_tflite(path, allow_code=True)
+        assert target.exists(), "so that the other two show something"
+    else:
+        with pytest.raises(ModelError):
+            float_tflite(path, allow_code=True)
+        assert not target.exists()
