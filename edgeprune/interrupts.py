@@ -26,19 +26,26 @@ class _State:
         first_s: When the first signal came, on the monotonic clock; 0 before.
         depth: Blocks that are not to be interrupted, one within the other.
         is_pending: A signal came within them.
+        kept: What an interrupt from now on leaves, for its message; empty for nothing.
     """
 
     first_s = 0.0
     depth = 0
     is_pending = False
+    kept = ""
 
 
 def install() -> None:
     """Makes these signals raise KeyboardInterrupt; those that the caller ignores stay ignored."""
-    _State.first_s, _State.depth, _State.is_pending = 0.0, 0, False
+    _State.first_s, _State.depth, _State.is_pending, _State.kept = 0.0, 0, False, ""
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+
+
+def leaves(what: str) -> None:
+    """Says what an interrupt from now on leaves, as ``the result is in net-rpi4``."""
+    _State.kept = what
 
 
 @contextlib.contextmanager
@@ -58,7 +65,7 @@ def uninterrupted() -> Iterator[None]:
         _State.depth -= 1
     if _State.is_pending and _State.depth == 0:
         _State.is_pending = False
-        raise KeyboardInterrupt("what was measured is whole and saved")
+        raise KeyboardInterrupt(_State.kept)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -72,4 +79,4 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if _State.depth:
         _State.is_pending = True
         return
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(_State.kept)

@@ -112,7 +112,8 @@ class Reserved:
             aside, descriptor = self._aside
             with contextlib.suppress(OSError):
                 aside.unlink()
-            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
     def _check(self) -> None:
         """The name may be written.
@@ -137,15 +138,14 @@ class Reserved:
         while True:
             name = scratch.passing_name() if self._is_shared else _reservation(self._target.name)
             aside = folder / f"{name}.part"
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(aside, flags, 0o666)
+            descriptor, is_new = _opened_aside(aside)
             try:
                 is_ours = scratch.lock(descriptor, aside, wait_s=0.2)
             except OSError as error:
                 if not scratch.has_no_locks(error):
                     os.close(descriptor)
                     raise
-                is_ours = True
+                is_ours = is_new
             if is_ours:
                 return aside, descriptor
             os.close(descriptor)
@@ -156,18 +156,18 @@ class Reserved:
 
     def _put(self, content: Content, aside: Path, descriptor: int) -> None:
         os.ftruncate(descriptor, 0)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # a new file, or a file system without permissions
             os.fchmod(descriptor, stat.S_IMODE(self._target.stat().st_mode))
         with open(descriptor, "w+b", closefd=False) as file:
             _fill(file, content)
             file.flush()
-        os.fsync(descriptor)
+        _sync(descriptor)
         self._rename(aside)
         os.close(descriptor)
-        with contextlib.suppress(OSError):  # what not every file system can
+        with contextlib.suppress(OSError):  # which not every file system can
             folder = os.open(self._target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                os.fsync(folder)
+                _sync(folder)
             finally:
                 os.close(folder)
 
@@ -244,6 +244,25 @@ def _own_descriptor(path: Path) -> int | None:
             return None
         name = os.path.abspath(os.path.join(os.path.dirname(name), os.readlink(name)))
     return None
+
+
+def _opened_aside(aside: Path) -> tuple[int, bool]:
+    """A descriptor, and whether the file is new."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        with contextlib.suppress(FileExistsError):
+            return os.open(aside, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(aside, flags), False
+
+
+def _sync(descriptor: int) -> None:
+    """Puts what was written onto the disk, where the file system can."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def _fill(file: BinaryIO, content: Content) -> None:

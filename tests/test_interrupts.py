@@ -31,11 +31,19 @@ def test_each_of_them_interrupts(number):
 
 def test_what_must_not_be_interrupted_ends_first_and_says_so():
     done = []
-    with pytest.raises(KeyboardInterrupt, match="is whole and saved"), interrupts.uninterrupted():
+    with pytest.raises(KeyboardInterrupt, match="the result is in out"), interrupts.uninterrupted():
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.01)
         done.append("written")
+        interrupts.leaves("the result is in out")
     assert done == ["written"]
+
+
+def test_an_interrupt_after_the_result_was_written_says_where_it_is():
+    interrupts.leaves("the result is in out")
+    with pytest.raises(KeyboardInterrupt, match="the result is in out"):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
 
 
 def test_an_error_inside_is_not_hidden_by_the_signal():

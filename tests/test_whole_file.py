@@ -1,5 +1,7 @@
 """Files appear whole or not at all, and nothing that is no file is ever replaced by one."""
 
+import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -195,3 +197,26 @@ def test_a_killed_writers_leftover_is_removed_by_the_next_one(tmp_path):
     assert len(names(tmp_path)) == 1
     write_whole(tmp_path / "other", "x")
     assert names(tmp_path) == ["other"]
+
+
+def test_without_locks_a_reserved_name_is_refused_to_others_as_well(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with Reserved(tmp_path / "out") as first:
+        with pytest.raises(ConfigError, match="another edgeprune is about to write it"):
+            Reserved(tmp_path / "out").__enter__()
+        first.write("first")
+    assert (tmp_path / "out").read_text() == "first" and names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("call", ["link", "fchmod"])
+def test_a_file_system_without_links_or_permissions_will_do(tmp_path, monkeypatch, call):
+    def refused(*_, **__):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, call, refused)
+    write_whole(tmp_path / "new", "x")
+    write_whole(tmp_path / "new", "y", replace=True)
+    assert (tmp_path / "new").read_text() == "y" and names(tmp_path) == ["new"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from edgeprune import graph, recipe, verify
+from edgeprune import graph, interrupts, recipe, verify
 from edgeprune.artifacts import LayerShare
 from edgeprune.bench import choose_device, choose_meters, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
@@ -263,6 +263,7 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
         with uninterrupted():
             try:
                 reserved.write(content)
+                interrupts.leaves(f"{shown(target)} is written")
             except ConfigError as error:  # the work is done, and may have taken hours
                 from edgeprune.report.save import rescue
 

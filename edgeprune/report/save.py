@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edgeprune import paths
+from edgeprune import interrupts, paths
 from edgeprune.errors import ConfigError
 from edgeprune.report import history
 from edgeprune.report.folder import OutputFolder
@@ -45,6 +45,7 @@ def save(
     except ConfigError as error:
         raise ConfigError(f"{error}; {kept_elsewhere(result, folder.path.name)}") from error
     folder.is_kept = True
+    interrupts.leaves(f"the result is in {shown(folder.path)}")
     try:
         history.record(result)
     except ConfigError as error:
