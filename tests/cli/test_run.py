@@ -8,6 +8,12 @@ import nets
 import pytest
 
 from edgeprune import cli
+from edgeprune.agents import build
+from edgeprune.agents.session import start_agent
+from edgeprune.bench import Device
+from edgeprune.board import load_board
+from edgeprune.run.device_lock import FOLDER_VARIABLE
+from edgeprune.transports.local import Local
 
 
 @pytest.fixture
@@ -69,3 +75,17 @@ def test_a_model_whose_name_is_no_utf8_is_measured(folder, capsys):
     assert done.value.code == 0
     (made,) = (one for one in folder.iterdir() if one.name.endswith("-local"))
     assert json.loads((made / "result.json").read_text())["model"]["path"] == "n\\udcff\nt.tflite"
+
+
+def test_who_will_not_wait_is_told_before_any_work_whose_the_device_is(folder, capsys):
+    (folder / "net.tflite").write_bytes(nets.eligible())
+    local = Local(load_board("local"), Device("local", "local"))
+    line = "anna@lab3 (edgeprune deploy, process 12, since 2026-11-28 12:03 UTC)"
+    with start_agent(local, str(build.agent("host"))) as agent:
+        assert agent.lock(os.environ[FOLDER_VARIABLE], line) is None
+        with pytest.raises(SystemExit) as done:
+            cli.main(["run", "net.tflite", *LOCAL, "--wait", "0"])
+    said = capsys.readouterr().err
+    assert done.value.code == 3
+    assert f"edgeprune: this machine is in use by {line}; wait with --wait 10m" in said
+    assert "load ..." not in said and not (folder / "net-local").exists()
