@@ -17,6 +17,9 @@ from edgeprune.load.checks import check_unpacked
 MAX_OBJECTS = 200_000
 """Most groups and datasets in a file: a network of 1,000 layers has some 5,000."""
 
+MAX_TEXTS = 20_000
+"""Most values of one attribute: it names the layers of a network, or the weights of a layer."""
+
 MAX_DEPTH = 50
 MAX_ATTRIBUTE_BYTES = 64 << 20
 
@@ -146,6 +149,8 @@ def _check_attributes(item: Any, name: str, walk: _Walk) -> None:
         shown = f"attribute {attribute.name.decode('utf-8', 'replace')[:60]!r} of {name[:60]!r}"
         if kind.get_class() not in good:
             raise walk.refuse(f"{shown} is neither text nor numbers")
+        if count > MAX_TEXTS:
+            raise walk.refuse(f"{shown} holds {count:,} values, at most {MAX_TEXTS:,}")
         size = int(kind.get_size()) * int(count)
         if size > min(MAX_ATTRIBUTE_BYTES, walk.file_bytes + _SLACK_BYTES):
             raise walk.refuse(f"{shown} declares {size:,} bytes")

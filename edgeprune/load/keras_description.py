@@ -146,6 +146,11 @@ class _Check:
     def class_is_listed(self, name: str, module: str | None, layer: str) -> None:
         if module is None and (name in self.names.classes or name.startswith(CUSTOM)):
             return
+        if module is None and name in self.names.operations:
+            raise ModelError(
+                f"{self.where}: layer {_shown(layer)} is the operation {name} of Keras 3, which "
+                ".h5 cannot hold: save the model as .keras"
+            )
         if module is None:
             raise ModelError(f"{self.where}: layer class {_shown(name)} {_NOT_KERAS}")
         if (module, name) not in self.names.pairs:

@@ -94,7 +94,7 @@ def _load_copy(path: Path, kind: Kind, copy: _Copy, sha256: str) -> Loaded:
             model = _load_with(flavour, path, copy)
         except library_errors() as error:
             unknown = _CUSTOM.search(str(error))
-            if unknown:
+            if unknown and not reasons:
                 raise ModelError(
                     f"{path}: layer class {unknown[1]!r} is not part of Keras, and its code is "
                     "not in the file: save the model as a Keras 2 SavedModel or as .tflite"
@@ -125,7 +125,8 @@ def _load_copy(path: Path, kind: Kind, copy: _Copy, sha256: str) -> Loaded:
 def model_weights(model: Any) -> Iterator[tuple[str, Array]]:
     """Name and values of every weight of a Keras model."""
     for weight in model.weights:
-        yield str(getattr(weight, "path", weight.name)), np.asarray(weight.numpy())
+        if hasattr(weight, "numpy"):  # a vocabulary of Keras 2 has no values of its own
+            yield str(getattr(weight, "path", "") or weight.name), np.asarray(weight.numpy())
 
 
 def _load_with(flavour: Flavour, path: Path, copy: _Copy) -> Any:
@@ -203,8 +204,8 @@ def _copy_zip(path: Path, folder: Path, allow_code: bool) -> _Copy:
     """
     target, weights = folder / "model.keras", folder / "weights.h5"
     with keras_zip.opened(path) as archive:
-        config = keras_zip.read_text(archive, keras_zip.CONFIG, path)
-        metadata = keras_zip.read_text(archive, keras_zip.METADATA, path)
+        config = keras_zip.read_text(archive, keras_zip.CONFIG)
+        metadata = keras_zip.read_text(archive, keras_zip.METADATA)
         version = _keras_version(metadata, path)
         if keras_zip.WEIGHTS not in archive.namelist():
             raise ModelError(f"{path}: a .keras file without {keras_zip.WEIGHTS}: no weights in it")

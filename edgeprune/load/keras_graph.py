@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from edgeprune.errors import ModelError
 
@@ -61,7 +61,8 @@ def _networks(tree: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(tree, dict):
         config = tree.get("config")
         if tree.get("class_name") in _NETWORKS and isinstance(config, dict):
-            if "input_layers" in config or "output_layers" in config:
+            ends = "input_layers" in config or "output_layers" in config
+            if ends or tree["class_name"] != "Sequential":
                 yield config
         for value in tree.values():
             yield from _networks(value)
@@ -81,7 +82,7 @@ def _check_network(network: Mapping[str, Any], where: str) -> None:
         label = _name(layer)
         if label in waiting:
             raise ModelError(f"{where}: network {name!r} has two layers named {label[:60]!r}")
-        waiting[label] = [list(_references(node)) for node in _nodes(layer, where)]
+        waiting[label] = [list(_references(node, where)) for node in _nodes(layer, where)]
         first[label] = _first_call(layer)
     _check_references(waiting, network, where)
     inputs = {_name(layer) for layer in layers if layer.get("class_name") == "InputLayer"}
@@ -101,35 +102,42 @@ def _nodes(layer: Mapping[str, Any], where: str) -> Sequence[Any]:
     return nodes
 
 
-def _references(node: Any) -> Iterator[_Reference]:
-    """Outputs of other calls in the description of a call, in whatever lists they lie."""
-    if isinstance(node, dict):
+def _references(node: Any, where: str) -> Iterator[_Reference]:
+    """Outputs of other calls in the description of a call, in whatever lists they lie.
+
+    Raises:
+        ModelError: The number of a call is no whole number.
+    """
+    if isinstance(node, dict) and ("args" in node or "kwargs" in node):
+        yield from _tensors(node)
+    elif isinstance(node, dict):
+        for value in node.values():
+            yield from _references(value, where)
+    elif isinstance(node, list) and len(node) in (3, 4) and isinstance(node[0], str):
+        if node[0] != _CONSTANT:
+            if type(node[1]) is not int:
+                raise ModelError(f"{where}: a call of layer {node[0][:60]!r} has no number")
+            yield _Reference(node[0], node[1])
+        yield from _references(node[3:], where)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value, where)
+
+
+def _tensors(node: Any) -> Iterator[_Reference]:
+    """As Keras 3 writes them."""
+    if isinstance(node, list):
+        for value in node:
+            yield from _tensors(value)
+    elif isinstance(node, dict):
         config = node.get("config")
         if node.get("class_name") == "__keras_tensor__" and isinstance(config, dict):
             history = config.get("keras_history")
-            if _is_reference(history):
-                yield _Reference(history[0], history[1], is_loose=True)
-            return
-        for value in node.values():
-            yield from _references(value)
-    elif _is_reference(node):
-        if node[0] != _CONSTANT:
-            yield _Reference(node[0], node[1])
-        for value in node[2:]:
-            yield from _references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _references(value)
-
-
-def _is_reference(node: Any) -> TypeGuard[list[Any]]:
-    """As ``["dense", 0, 0]`` or ``["dense", 0, 0, {}]``."""
-    return (
-        isinstance(node, list)
-        and len(node) in (3, 4)
-        and isinstance(node[0], str)
-        and isinstance(node[1], int)
-    )
+            if isinstance(history, list) and len(history) == 3 and isinstance(history[0], str):
+                yield _Reference(history[0], int(history[1]), is_loose=True)
+        else:
+            for value in node.values():
+                yield from _tensors(value)
 
 
 def _first_call(layer: Mapping[str, Any]) -> int:
@@ -155,7 +163,7 @@ def _first_call(layer: Mapping[str, Any]) -> int:
 def _check_references(
     waiting: Mapping[str, list[list[_Reference]]], network: Mapping[str, Any], where: str
 ) -> None:
-    ends = [*_references(network.get("input_layers")), *_references(network.get("output_layers"))]
+    ends = [*_references([network.get("input_layers"), network.get("output_layers")], where)]
     inner = [one for nodes in waiting.values() for node in nodes for one in node]
     for reference in (*inner, *ends):
         if reference.layer not in waiting:

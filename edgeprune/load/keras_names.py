@@ -19,6 +19,7 @@ _KINDS = (
     "regularizers",
     "constraints",
     "dtype_policies",
+    "quantizers",
 )
 
 
@@ -30,6 +31,7 @@ class KerasNames:
         pairs: Module and class of every object that may be named together.
         classes: Names that may stand without a module.
         kinds: Names of each kind, as ``initializers``.
+        operations: Classes of ``keras.ops``, which need their module.
         activations: Names of functions.
         activation_modules: Modules that these functions may be said to lie in.
         tensorflow_functions: Public names that the class ``TFOpLambda`` may call.
@@ -40,6 +42,7 @@ class KerasNames:
     pairs: frozenset[tuple[str, str]]
     classes: frozenset[str]
     kinds: Mapping[str, frozenset[str]]
+    operations: frozenset[str]
     activations: frozenset[str]
     activation_modules: frozenset[str]
     tensorflow_functions: frozenset[str]
@@ -65,6 +68,7 @@ def keras_names() -> KerasNames:
         pairs=frozenset(pairs),
         classes=frozenset().union(*kinds.values()),
         kinds=kinds,
+        operations=frozenset(name for names in table["operations"].values() for name in names),
         activations=frozenset(table["activations"]["names"]),
         activation_modules=frozenset(table["activations"]["modules"]),
         tensorflow_functions=frozenset(

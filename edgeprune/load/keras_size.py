@@ -33,7 +33,8 @@ _SIZES = frozenset(
     num_key_value_heads depth_multiplier kernel_size pool_size strides dilation_rate size
     output_size height width n target_shape padding cropping num_tokens num_mel_bins fft_length
     frame_length max_tokens sequence_length output_sequence_length max_number bins
-    tile_grid_size shape batch_shape batch_input_shape batch_size""".split()
+    tile_grid_size newshape repeats num num_classes pad_width target_height target_width
+    shape batch_shape batch_input_shape batch_size""".split()
 )
 _LOOPS = frozenset("power_iterations num_chains chain_depth num_ops ngrams".split())
 _SPLITS = ("Split", "ArraySplit", "Dsplit", "Hsplit", "Vsplit", "Unstack", "Meshgrid")
@@ -190,10 +191,11 @@ def _entries(tree: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _numbers(value: Any) -> list[int]:
-    """Whole numbers in nested lists; what is open or no number is left out."""
+    """Numbers in nested lists, rounded down; what is open or no number is left out."""
     if isinstance(value, list):
         return [n for item in value for n in _numbers(item)]
-    return [value] if isinstance(value, int) and not isinstance(value, bool) else []
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return [int(value)] if is_number and math.isfinite(value) else []
 
 
 def _product(value: Any) -> int:

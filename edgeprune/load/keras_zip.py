@@ -54,14 +54,8 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise ModelError(f"{path}: damaged .keras file: {one_line(error)}") from error
 
 
-def read_text(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
-    """A short member as bytes.
-
-    Raises:
-        ModelError: It is not short.
-    """
-    if archive.getinfo(name).file_size > _MAX_TEXT_BYTES:
-        raise ModelError(f"{path}: {name} is larger than {_MAX_TEXT_BYTES:,} bytes")
+def read_text(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A short member as bytes."""
     return archive.read(name)
 
 
@@ -130,6 +124,8 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
         raise ModelError(f"{path}: member {shown} is encrypted")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ModelError(f"{path}: member {shown} is packed in a way that Keras does not use")
+    if name != WEIGHTS and member.file_size > _MAX_TEXT_BYTES:
+        raise ModelError(f"{path}: member {shown} is larger than {_MAX_TEXT_BYTES:,} bytes")
     mode = member.external_attr >> 16
     if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or not stat.S_IFMT(mode)):
         raise ModelError(f"{path}: member {shown} is a link or a device")

@@ -15,7 +15,7 @@ STATEFUL = "stateful"
 """Variables, random numbers and checks."""
 
 SAVER = "saver"
-"""What reads and writes variables, and what makes the file names for that."""
+"""What reads and writes the files of variables."""
 
 
 @functools.cache

@@ -128,6 +128,9 @@ def _drop_saver(meta: Any, where: str) -> None:
     del library.function[:], meta.graph_def.node[:]
     library.function.extend(kept)
     meta.graph_def.node.extend(constants)
+    for node in _nodes(meta):
+        if "config_proto" in node.attr:  # settings for the machine that wrote the file
+            node.attr["config_proto"].s = b""
     for field in ("saver_def", "collection_def", "signature_def", "asset_file_def"):
         meta.ClearField(field)
 
@@ -209,9 +212,9 @@ def _check_constants(nodes: Iterator[Any], file_bytes: int, where: str) -> None:
             sizes = [dimension.size for dimension in tensor.tensor_shape.dim]
             if tensor.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
                 raise ModelError(f"{where}: damaged saved_model.pb: a constant has no shape")
-            total += math.prod(sizes) * np.dtype(np.float64).itemsize
+            total += min(math.prod(sizes), limit) * np.dtype(np.float64).itemsize
     if total > limit:
         raise ModelError(
-            f"{where}: its constants declare {total:,} bytes, more than the limit of {limit:,} for "
-            "a file of its size"
+            f"{where}: its constants declare more than {limit:,} bytes, the limit for a file of "
+            "its size"
         )

@@ -10,7 +10,7 @@ from edgeprune.load.keras_names import keras_names
 
 OLD = {
     "layers": set(),
-    "initializers": {"normal", "one", "uniform", "zero"},
+    "initializers": {"gaussian", "laplacian", "normal", "one", "uniform", "zero"},
     "regularizers": set(),
     "constraints": {"maxnorm", "minmaxnorm", "nonneg", "unitnorm"},
     "dtype_policies": {"PolicyV1"},
