@@ -55,6 +55,8 @@ def main() -> None:
     places: dict[str, tuple[int, str]] = {}
     for (what, number), kind, text in _run(cases, given):
         counts[what, kind] += 1
+        if sum(counts.values()) % 1000 == 0:
+            print(f"... {sum(counts.values()):,} files", file=sys.stderr, flush=True)
         if kind not in ("ok", "refused"):
             place = f"{what}: {kind}: {text.splitlines()[-1] if text else ''}"
             if place not in places:

@@ -87,7 +87,7 @@ def import_tensorflow() -> Any:
     # oneDNN's kernels sum in an order that depends on the machine.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     with quiet():
-        tensorflow = _import("tensorflow")
+        tensorflow = import_extra("tensorflow")
         tensorflow.get_logger().setLevel(logging.ERROR)
         tensorflow.autograph.set_verbosity(0)
     return tensorflow
@@ -102,7 +102,7 @@ def import_keras(flavour: Flavour) -> Any:
     import_tensorflow()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with quiet():
-        module = _import(flavour)
+        module = import_extra(flavour)
     if flavour == "keras" and module.backend.backend() != "tensorflow":
         raise ConfigError(
             f"Keras runs on {module.backend.backend()}: edgeprune needs KERAS_BACKEND=tensorflow"
@@ -127,7 +127,12 @@ def application_layers(flavour: Flavour, only: Collection[str] | None = None) ->
     return import_keras(flavour).utils.custom_object_scope(found)
 
 
-def _import(name: str) -> Any:
+def import_extra(name: str) -> Any:
+    """A module that comes with the extra ``keras``.
+
+    Raises:
+        ConfigError: It is not installed; the message has the command.
+    """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

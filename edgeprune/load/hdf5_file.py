@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeprune.errors import ModelError
+from edgeprune.keras_flavours import import_extra
 from edgeprune.load.checks import check_unpacked
 
 MAX_OBJECTS = 200_000
@@ -31,11 +32,13 @@ _SLACK_BYTES = 1 << 16
 
 
 def import_h5py() -> Any:
-    """The module ``h5py``, whose HDF5 loads no filters from elsewhere."""
-    os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
-    import h5py
+    """The module ``h5py``, whose HDF5 loads no filters from elsewhere.
 
-    return h5py
+    Raises:
+        ConfigError: It is not installed.
+    """
+    os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
+    return import_extra("h5py")
 
 
 @dataclass

@@ -1,0 +1,89 @@
+"""An installation without any extra: what needs more says so in one line, with the command."""
+
+import subprocess
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import nets
+import pytest
+
+EXTRAS = (
+    "h5py", "tensorflow", "tensorboard", "keras", "tf_keras", "PIL", "pillow", "litert_quantizer",
+    "adbutils", "sklearn", "scikit_learn", "joulescope", "edgeprune", "_edgeprune", "__editable__",
+)  # fmt: skip
+HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory):
+    """A Python that has this environment's packages but for those of the extras."""
+    folder = tmp_path_factory.mktemp("core")
+    venv.create(folder, symlinks=True, with_pip=False)
+    there = next(folder.glob("lib/python*/site-packages"))
+    for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if not entry.name.startswith(EXTRAS) and entry.suffix != ".pth":
+            (there / entry.name).symlink_to(entry)
+    (there / "edgeprune.pth").write_text(str(Path(__file__).parents[1]))
+    return folder / "bin" / "python"
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "m.h5").write_bytes(HDF5)
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.10.0"}')
+        archive.writestr("config.json", '{"class_name": "Sequential", "config": {"layers": []}}')
+        archive.writestr("model.weights.h5", HDF5)
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"\x08\x01")
+    (tmp_path / "m.tflite").write_bytes(nets.eligible())
+    for name in "ab":
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    return tmp_path
+
+
+def command(core, files, *argv):
+    return subprocess.run(
+        [core, "-m", "edgeprune", *argv],
+        cwd=files,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("explain", "m.h5", "--board", "rpi4"), "h5py: pip install 'edgeprune[keras]'"),
+        (("explain", "m.keras", "--board", "rpi4"), "pip install 'edgeprune[keras]'"),
+        (("compress", "saved", "-o", "o.tflite"), "tensorflow: pip install 'edgeprune[keras]'"),
+        (
+            ("compress", "m.tflite", "-o", "o.tflite", "--data", "images"),
+            "pillow: pip install 'edgeprune[keras]'",
+        ),
+        (
+            ("compress", "m.tflite", "-o", "o.tflite", "--quantize", "int8", "--sparsity", "0"),
+            "litert_quantizer: pip install 'edgeprune[quantize]'",
+        ),
+        (("deploy", "m.tflite", "--board", "pixel-8"), "adbutils: pip install 'edgeprune[adb]'"),
+        (("example", "digits"), "pip install 'edgeprune[all]'"),
+    ],
+)
+def test_what_is_missing_is_named_in_one_line_with_the_command(core, files, argv, says):
+    before = sorted(files.rglob("*"))
+    done = command(core, files, *argv)
+    assert done.returncode == 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("edgeprune: ")]
+    assert len(lines) == 1 and says in lines[0]
+    assert "Traceback" not in done.stderr
+    assert sorted(files.rglob("*")) == before
+
+
+def test_a_tflite_file_needs_no_extra(core, files):
+    done = command(core, files, "explain", "m.tflite", "--board", "rpi4", "--json")
+    assert done.returncode == 0, done.stderr
