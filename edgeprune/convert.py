@@ -19,6 +19,7 @@ from edgeprune.keras_flavours import (
     one_line,
     quiet,
 )
+from edgeprune.signatures import with_main_signature
 from edgeprune.static_shapes import with_static_shapes
 from edgeprune.tf_function import to_tflite
 
@@ -34,7 +35,7 @@ def convert(model: Loaded) -> bytes:
         ModelError: An input's shape is not fixed, or TFLite lacks an operator.
     """
     if model.tflite is not None:
-        return with_static_shapes(model.tflite, model.input_shape)
+        return with_main_signature(with_static_shapes(model.tflite, model.input_shape))
     tf = import_tensorflow()
     specs = []
     for spec, name in zip(input_specs(model.keras), _input_names(model.keras), strict=True):

@@ -183,6 +183,18 @@ def _flat(value: Any) -> list[Any]:
     return [value]
 
 
+def set_weights(model: Any, weights: list[Any]) -> None:
+    """Sets all weights, and what layers derive from theirs.
+
+    An adapted Normalization computes with copies of its mean and variance, which neither Keras
+    renews: a copied model would normalize by 0 and 1.
+    """
+    model.set_weights(weights)
+    for layer in model._flatten_layers():
+        if type(layer).__name__ == "Normalization":
+            layer.finalize_state()
+
+
 def call(model: Any, inputs: list[Any], *, training: bool) -> Any:
     """Runs the model on its inputs, given as a list also where it has only one."""
     return model(inputs[0] if len(inputs) == 1 else inputs, training=training)

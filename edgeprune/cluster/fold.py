@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts import FloatArray, Loaded
-from edgeprune.keras_flavours import import_keras, library_errors, quiet
+from edgeprune.keras_flavours import import_keras, library_errors, quiet, set_weights
 from edgeprune.prune.flow import Flow
 from edgeprune.prune.keras_model import walk
 
@@ -108,7 +108,7 @@ def _move_weights(model: Any, folded: Any, folds: Folds) -> None:
         if path in folds:
             _fold(layer, originals[folds[path]], copies[path])
         elif path not in folds.values() and not hasattr(layer, "layers"):
-            copies[path].set_weights(layer.get_weights())
+            set_weights(copies[path], layer.get_weights())
     folded.trainable = model.trainable
 
 

@@ -157,13 +157,13 @@ def _at_border(model: graph.Model) -> Iterator[Refusal]:
                 )
             elif math.prod(graph.shape_of(tensor)) == 0:
                 yield Refusal(what, "has no elements", "leave it out")
-    made = graph.producers(subgraph)
-    for index in outputs:
-        if index not in made:
+    for position, index in enumerate(outputs):
+        is_twice = index in outputs[:position]
+        if index in inputs or is_twice:
             yield Refusal(
                 f"output {graph.tensor_name(subgraph.tensors[index])!r}",
-                "is made by no operator, and the runtime leaves such outputs unwritten",
-                "leave it out",
+                "is there twice" if is_twice else "is an input as it came",
+                "the runtime leaves one of the two unwritten, so leave it out",
             )
 
 

@@ -14,6 +14,7 @@ from edgeprune.keras_flavours import (
     library_errors,
     one_line,
     quiet,
+    set_weights,
 )
 from edgeprune.load.checks import check_weights
 from edgeprune.load.keras_dtype import in_float32
@@ -161,7 +162,7 @@ def _in_float32(model: Any) -> Any:
             if not floats:
                 return model
             single = type(model).from_config(config)
-            single.set_weights(model.get_weights())
+            set_weights(single, model.get_weights())
     except library_errors():  # a subclass of the user's
         return model
     return single

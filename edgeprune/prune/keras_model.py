@@ -24,6 +24,7 @@ from edgeprune.keras_flavours import (
     library_errors,
     one_line,
     quiet,
+    set_weights,
 )
 from edgeprune.prune.kernel_pattern import Layer
 from edgeprune.prune.layer_sizes import sizes
@@ -243,7 +244,7 @@ def clone(loaded: Loaded) -> Any:
         try:
             with quiet():
                 copied = copy(loaded)
-                copied.set_weights(model.get_weights())
+                set_weights(copied, model.get_weights())
             return copied
         except library_errors() as error:
             reasons.append(one_line(error))
