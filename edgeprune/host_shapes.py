@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeprune import graph
+from edgeprune.artifacts import Array
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import one_line, quiet
 
@@ -16,6 +18,10 @@ _SIZELESS = (
     schema.TensorType.VARIANT,
 )
 """Types whose tensors the interpreter must not be asked for before an inference: it crashes."""
+
+
+_TRIALS = 3
+"""Inferences on random inputs: a size that depends on the data shows in one of them. Ours."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +73,43 @@ def planned_tensors(tflite: bytes) -> PlannedTensors:
             else:
                 dynamic.add(index)
     return PlannedTensors(shapes, frozenset(dynamic))
+
+
+def native_trouble(tflite: bytes) -> str:
+    """What LiteRT's native interface says to inferences on this machine; empty if it runs them.
+
+    It is the interface that the agent in C calls on a board, of the same release.
+
+    Args:
+        tflite: A model without variable tensors; its inputs are of types that NumPy has.
+    """
+    with quiet():  # the library greets, and says good-bye when its objects go
+        return _native_trouble(tflite)
+
+
+def _native_trouble(tflite: bytes) -> str:
+    from ai_edge_litert.compiled_model import CompiledModel
+    from ai_edge_litert.environment import Environment
+
+    model = graph.read(tflite)
+    tensors = [model.subgraphs[0].tensors[index] for index in graph.io_tensors(model)[0]]
+    environment, rng = Environment.create(), np.random.default_rng(0)
+    try:
+        compiled = CompiledModel.from_buffer(tflite, environment=environment)
+        inputs = compiled.create_input_buffers(0)
+        outputs = compiled.create_output_buffers(0)
+        for _ in range(_TRIALS):
+            for buffer, tensor in zip(inputs, tensors, strict=True):
+                buffer.write(_some_values(rng, tensor))
+            compiled.run_by_index(0, inputs, outputs)
+    except (RuntimeError, ValueError, TypeError) as error:
+        return one_line(error)
+    return ""
+
+
+def _some_values(rng: np.random.Generator, tensor: graph.Tensor) -> Array:
+    """Floats of both signs, and zeros for whole numbers, which may be indices."""
+    values = rng.normal(size=graph.shape_of(tensor))
+    dtype = graph.dtype_of(tensor)
+    is_float = dtype is not None and dtype.kind == "f"
+    return (values if is_float else np.zeros_like(values)).astype(dtype)

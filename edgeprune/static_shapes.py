@@ -122,9 +122,17 @@ def _shown(sizes: tuple[int, ...]) -> str:
 
 
 def _note_shapes(model: graph.Model, plan: PlannedTensors) -> None:
-    """Writes the runtime's shapes into the file's tensors."""
-    tensors = model.subgraphs[0].tensors
+    """Writes the runtime's shapes into the file's tensors.
+
+    It takes the file's own word for a RESHAPE whose shape it has yet to compute.
+    """
+    tensors, makers = model.subgraphs[0].tensors, graph.producers(model.subgraphs[0])
     for index, shape in plan.shapes.items():
+        is_computed = graph.op_name(model, makers[index]) == "RESHAPE" and any(
+            graph.constant(model, tensors[int(i)]) is None for i in makers[index].inputs[1:]
+        )
+        if is_computed and -1 in _signature(tensors[index]):
+            continue
         tensors[index].shape = np.array(shape, np.int32)
         tensors[index].shapeSignature = None
 

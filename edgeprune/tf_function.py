@@ -61,6 +61,14 @@ def _refusal(error: Exception) -> str:
     found = re.findall(r"(?:TF Select|Custom) ops: ([\w, ]+)", str(error))
     if found:
         return f"TFLite has no operator for {', '.join(found)}: replace those layers"
+    changed = re.search(
+        r"Input 0 of node (\S*?)/?(?:Assign\w*VariableOp\w*) was passed", str(error)
+    )
+    if changed:
+        return (
+            f"{changed[1] or 'a layer'} changes a variable at each inference, as layers with "
+            "stateful=True and random ones do: save the model without, or hand in a .tflite file"
+        )
     return f"cannot be converted to TFLite: {one_line(error)}"
 
 

@@ -115,6 +115,29 @@ def positions(kind="WHERE"):
     return net.build(values)
 
 
+def summed_positions():
+    """The sum of the places of positive numbers: sizes depend on the data, but not the output's."""
+    net = OddNet()
+    mask = net.tensor((1, 4), "bool")
+    scores = net.dense(net.entry((1, 8)), 4)
+    net.raw("GREATER", [scores, net.const(np.float32(0))], [mask], "GreaterOptions")
+    found = net.open(net.tensor((1, 2), "int64"), -1, 2)
+    net.raw("WHERE", [mask], [found], "WhereOptions")
+    places = net.open(net.tensor((1, 2)), -1, 2)
+    net.raw("CAST", [found], [places], "CastOptions", inDataType=4, outDataType=0)
+    axes = net.const(np.array([0, 1], np.int32))
+    total = net.op("SUM", [places, axes], (1, 1), "ReducerOptions", keepDims=True)
+    return net.build(net.relu(total))
+
+
+def computed_shape():
+    """A RESHAPE to what the second input says."""
+    net = OddNet()
+    x, shape = net.dense(net.entry((1, 8)), 4), net.entry((2,), "int32")
+    flat = net.open(net.tensor((1, 1)), -1, -1)
+    return net.build(net.raw("RESHAPE", [x, shape], [flat], "ReshapeOptions"))
+
+
 def fused_lstm(units=4, steps=5, features=3):
     """The operator that keeps hidden and cell state in variable tensors."""
     net = OddNet()

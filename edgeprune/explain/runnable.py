@@ -18,9 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeprune import graph
 from edgeprune.board import Runtime
 from edgeprune.errors import ModelError
-from edgeprune.explain.delegation import is_delegated
-from edgeprune.explain.reader import Reader
-from edgeprune.host_shapes import planned_tensors
+from edgeprune.host_shapes import native_trouble, planned_tensors
 
 RUNTIME_CUSTOM = frozenset({"TFLite_Detection_PostProcess"})
 """Custom operators that the runtime's own library holds, and edgeprune has run."""
@@ -60,7 +58,7 @@ def unsupported(tflite: bytes, runtime: Runtime) -> tuple[Refusal, ...]:
     """
     model = graph.read(tflite)
     refusals = tuple(_by_structure(model, runtime))
-    return refusals or tuple(_by_planning(model, tflite))
+    return refusals or tuple(_by_planning(model, tflite, runtime))
 
 
 def check_runnable(tflite: bytes, runtime: Runtime, board: str) -> None:
@@ -172,39 +170,44 @@ def _type_name(tensor: graph.Tensor) -> str:
     return str(names.get(tensor.type, tensor.type)).lower()
 
 
-def _by_planning(model: graph.Model, tflite: bytes) -> Iterator[Refusal]:
+def _by_planning(model: graph.Model, tflite: bytes, runtime: Runtime) -> Iterator[Refusal]:
     """What the runtime says when it plans the model's memory."""
     subgraph = model.subgraphs[0]
     try:
         plan = planned_tensors(tflite)
     except ModelError as error:
-        yield Refusal("the model", "is refused by the runtime", _plain(str(error)))
+        yield _unprepared(str(error))
         return
-    reader = Reader(model, subgraph)
-    for index in graph.io_tensors(model)[1]:
-        if index in plan.dynamic and not _has_one_size(reader, index):
-            op = _decides_size(model, subgraph, plan.dynamic, index)
-            yield Refusal(
-                _named(graph.op_name(model, op), subgraph, op),
-                "has a result whose size the runtime learns at each inference, and so has the "
-                f"output {graph.tensor_name(subgraph.tensors[index])!r}, which must have one size",
-                "pad it to a fixed size inside the model, or cut it off",
-            )
+    outputs = graph.io_tensors(model)[1]
+    varying = [index for index in outputs if _is_open(subgraph.tensors[index])]
+    planned_anew = [index for index in outputs if index in plan.dynamic]
+    if planned_anew and not varying and runtime.use == "litert" and native_trouble(tflite):
+        varying = planned_anew
+    for index in varying:
+        op = _decides_size(model, subgraph, plan.dynamic, index)
+        yield Refusal(
+            _named(graph.op_name(model, op), subgraph, op),
+            "has a result whose size the runtime learns at each inference, and so has the "
+            f"output {graph.tensor_name(subgraph.tensors[index])!r}, which must have one size",
+            "pad it to a fixed size inside the model, or cut it off",
+        )
 
 
-def _has_one_size(reader: Reader, index: int) -> bool:
-    """Whether a tensor that is planned at each inference has the same size at every one.
-
-    XNNPACK writes such an output where it is wanted; a built-in kernel makes memory of its own for
-    it, which the native interface refuses.
-    """
-    signature = reader.subgraph.tensors[index].shapeSignature
-    is_known = signature is not None and len(signature) and -1 not in signature
-    return bool(is_known) and is_delegated(reader, reader.producers[index])
+def _is_open(tensor: graph.Tensor) -> bool:
+    return tensor.shapeSignature is not None and -1 in tensor.shapeSignature
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"^LiteRT on the host cannot run the model: ", "", text)
+def _unprepared(text: str) -> Refusal:
+    """What the runtime says against a model that it cannot prepare."""
+    found = re.search(r"op for builtin opcode '(\w+)' version '(\d+)'", text)
+    if found:
+        return Refusal(
+            found[1],
+            f"has version {found[2]}, which the runtime does not have",
+            "convert the model with the converter of an older TensorFlow",
+        )
+    text = text.removeprefix("LiteRT on the host cannot run the model: ")
+    return Refusal("the model", "is refused by the runtime", text)
 
 
 def _decides_size(
