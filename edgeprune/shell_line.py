@@ -16,6 +16,14 @@ WORDS_BYTES = 64 << 10
 """How much of the end of a program's standard error is kept."""
 
 
+_HINTS = {
+    126: "; it may not be run there: is its folder mounted noexec, or is this another processor? "
+    "Name another `folder` in bench.toml, or another --board",
+    127: "; it, its loader or a library of its is not there",
+}
+"""What a shell's status says. Source: POSIX.1-2017, Shell Command Language, 2.8.2."""
+
+
 def ending(code: int, words: bytes | bytearray) -> str:
     r"""What a program that has ended left behind, for a message.
 
@@ -27,7 +35,8 @@ def ending(code: int, words: bytes | bytearray) -> str:
     'the program was ended by signal 11; the device says: "out of memory"'
     """
     how = f"was ended by signal {code - 128}" if code > 128 else f"ended with status {code}"
-    return f"the program {how}; {device_says(words.decode(errors='replace'))}"
+    said = device_says(words.decode(errors="replace"))
+    return f"the program {how}; {said}" + _HINTS.get(code, "")
 
 
 def shell_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:

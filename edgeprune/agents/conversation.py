@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeprune.agents.decode import Answer
-from edgeprune.agents.device_clock import DeviceClock
+from edgeprune.agents.device_clock import DeviceClock, max_device_ns
 from edgeprune.errors import AgentRefusal, BadFrame, DeviceError, DeviceTimeout
 from edgeprune.transports.base import Channel
 from edgeprune.untrusted_text import device_says
@@ -51,9 +51,9 @@ class Asked:
     clock: DeviceClock
 
     @property
-    def took_ns(self) -> int:
-        """From the one to the other."""
-        return self.came_ns - self.sent_ns
+    def max_ns(self) -> int:
+        """What may have passed between the two on the device's clock."""
+        return max_device_ns(self.came_ns - self.sent_ns)
 
     def moments(
         self, first_ns: int, last_ns: int, sent_ns: int | None = None, after_ns: int | None = None

@@ -15,6 +15,11 @@ MAX_MOMENT_NS = 1 << 62
 """Of a monotonic clock, which begins at the device's start: 146 years."""
 
 
+def max_device_ns(ours_ns: int) -> int:
+    """How far a device's clock may go on while this machine's goes on by ``ours_ns``."""
+    return round(ours_ns * (1 + RATE)) + SLACK_NS
+
+
 class DeviceClock:
     """Bounds the device's monotonic clock by this machine's own.
 
@@ -53,7 +58,7 @@ class DeviceClock:
                 f"{last_ns:,}"
             )
         window_ns, ours_ns = last_ns - first_ns, came_ns - sent_ns
-        if window_ns > ours_ns * (1 + RATE) + SLACK_NS:
+        if window_ns > max_device_ns(ours_ns):
             return _too_fast(window_ns, ours_ns)
         most_ahead_ns = first_ns - sent_ns
         if self._ahead_ns is not None:

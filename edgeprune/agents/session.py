@@ -20,7 +20,7 @@ from edgeprune.agents.answers import (
     output_arrays,
 )
 from edgeprune.agents.conversation import Asked, Conversation, Limits
-from edgeprune.agents.device_clock import MAX_MOMENT_NS, RATE
+from edgeprune.agents.device_clock import MAX_MOMENT_NS, RATE, max_device_ns
 from edgeprune.agents.interface import Interface
 from edgeprune.artifacts import Array
 from edgeprune.errors import DeviceError
@@ -139,7 +139,7 @@ class AgentSession:
         }
         self._model = None  # the agent frees it, also where the load fails
         asked = self._ask("load", request, timeout_s, limits=Limits(_LOAD_BYTES))
-        self._model = answers.loaded_of(asked.answer, expected, asked.took_ns)
+        self._model = answers.loaded_of(asked.answer, expected, asked.max_ns)
         self._load_sent_ns = asked.sent_ns
         return self._model
 
@@ -187,14 +187,14 @@ class AgentSession:
         limits = Limits(_DIGITS_BYTES * runs)
         timeout_s = timeout_s or max_s + _ANSWER_SLACK_S
         asked = self._ask("time", request, timeout_s, limits=limits)
-        since_load_ns = asked.came_ns - self._load_sent_ns
+        since_load_ns = max_device_ns(asked.came_ns - self._load_sent_ns)
         return answers.timing_of(asked.answer, runs, max_ns, since_load_ns, asked.moments)
 
     def profile(self, runs: int = 1, timeout_s: float = 300.0) -> Profile:
         """Runs the model under the runtime's profiler; it must have been loaded for that."""
         limits = Limits(_TAGS_BYTES + runs * answers.MAX_EVENTS * _DIGITS_BYTES)
         asked = self._ask("profile", {"runs": runs}, timeout_s, limits=limits)
-        return answers.profile_of(asked.answer, runs, max_us=asked.took_ns // 1000)
+        return answers.profile_of(asked.answer, runs, max_us=asked.max_ns // 1000)
 
     def unpack(self, packed: str, target: str, max_bytes: int, timeout_s: float = 300.0) -> int:
         """Unpacks a ``.epz`` file of the device beside it; ``target`` appears whole or not at all.

@@ -113,7 +113,8 @@ def find_sources(transport: Transport, cpus: Sequence[int], root: str = "") -> S
     pairs = (record.partition("\x1f") for record in done.stdout.split("\x1e")[:-1])
     found = {path.strip(): one_line(text, _HEAD_CHARACTERS) for path, _, text in pairs}
     for path in found:
-        if path not in _COMMANDS and not any(fnmatchcase(path, one) for one in patterns):
+        asked = path in _COMMANDS or any(fnmatchcase(path, one) for one in patterns)
+        if not asked or not path.isprintable():
             raise DeviceError(
                 f"the device was asked for files such as {patterns[0]}; {device_says(path)}"
             )

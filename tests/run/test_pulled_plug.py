@@ -6,6 +6,8 @@ from pathlib import Path
 
 import nets
 import pytest
+from adb_rig import Adbd
+from adb_server import adb_server
 
 from edgeprune import verify
 from edgeprune.agents import build, runtime
@@ -20,6 +22,7 @@ from edgeprune.report.validity import validity_of
 from edgeprune.run import Pushed, run
 from edgeprune.ssh import login
 from edgeprune.transports.local import Local
+from edgeprune.transports.qemu import Qemu
 
 FILES = {"dense": nets.eligible(), "deployed": nets.eligible()}
 
@@ -168,3 +171,60 @@ def test_over_ssh_a_pulled_cable_is_noticed_by_silence(
     why = "no sign of life for 3 s" if fault == "cut" else "the ssh connection broke: "
     assert why in result.broken, result.broken
     assert result.pinning.restored is not True
+
+
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("adb")
+    with adb_server(folder):
+        adbd = Adbd(folder)
+        yield adbd
+        adbd.close()
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("fault", ["drop", "offline"])
+def test_over_adb_a_pulled_cable_is_told_in_the_same_way(phone, tmp_path, pulled_at, fault):
+    here = pushed(tmp_path)
+    with phone.adb() as adb:
+        files = [Path(path) for path in (here.agent, here.runtime, *here.models.values())]
+        agent, library, *models = (item.path for item in push(adb, files))
+        there = Pushed(agent, library, "2.3.0", dict(zip(FILES, models, strict=True)))
+        pulled_at("time", 9, lambda: phone.strike(fault))
+        try:
+            result, _ = measured(adb, there)
+        finally:
+            phone.heal()
+    assert (
+        "the connection broke: " in result.broken and "; try again (while timing" in result.broken
+    )
+    assert result.broken.endswith("sessions are kept") and result.broken.isprintable()
+
+
+@pytest.mark.device
+def test_an_emulator_that_crashes_is_told_and_counts_that_were_whole_are_kept(tmp_path, pulled_at):
+    board = load_board("rpi4-emulated")
+    here = pushed(tmp_path)
+    there = Pushed(
+        str(build.agent(board.agent.target)),
+        str(runtime.library(board.cpu.isa, board.runtime.version).path),
+        "2.3.0",
+        here.models,
+    )
+    started = []
+
+    class Crashing(Qemu):
+        def start(self, argv, env, *, count_instructions=False):
+            channel = super().start(argv, env, count_instructions=count_instructions)
+            started.append(channel._child._process.pid)
+            return channel
+
+    pulled_at("time", 3, lambda: os.kill(started[-1], signal.SIGSEGV))
+    with Crashing(board, Device(board.name, board.name)) as transport:
+        result, _ = measured(transport, there)
+    assert (
+        "SIGSEGV" in result.broken and "while counting instructions of `deployed`" in result.broken
+    )
+    assert result.broken.endswith("the instructions of 1 of 2 variants are kept")
+    assert [item.instructions is None for item in result.measured] == [False, True]
+    assert any("instructions were not counted" in line for line in validity_of(result)["reasons"])

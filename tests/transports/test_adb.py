@@ -219,3 +219,15 @@ def test_several_phones_work_at_once_each_under_its_own_serial_number(server, tm
         for phone in phones:
             phone.close()
     assert found == {number: f"{number}\n" * 5 for number in range(3)}
+
+
+def test_a_command_that_prints_without_an_end_is_ended(phone):
+    with phone.adb() as way:
+        with pytest.raises(DeviceError, match="a command printed more than 4 MiB"):
+            way.run(["yes"], 60)
+        assert way.run(["echo", "still there"], 20).stdout == "still there\n"
+
+
+def test_a_program_that_may_not_be_run_says_what_may_be_wrong(phone):
+    with phone.adb() as way, pytest.raises(DeviceError, match=r"status 126; .*mounted noexec"):
+        way.start(["/etc/passwd"], {}).read(1, 20)

@@ -83,3 +83,8 @@ def test_a_program_that_answers_nonsense_is_a_device_error(local, answer, words)
     with start_agent(local, "agent", loader=loader) as agent:
         with pytest.raises(DeviceError, match=words):
             agent.hello()
+
+
+def test_a_command_that_prints_without_an_end_is_ended(local):
+    with pytest.raises(DeviceError, match="yes printed more than 4 MiB"):
+        local.run(["yes"], 60)

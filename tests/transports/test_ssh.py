@@ -372,3 +372,15 @@ def test_a_connection_lost_at_any_point_of_a_run_ends_it_in_time_and_leaves_noth
     if "asked_s" in locals():
         assert time.monotonic() - asked_s < timeout_s + (6 if pull else 1.5)
     assert lab.gone(marker)
+
+
+def test_a_command_that_prints_without_an_end_is_ended(lab):
+    with lab.ssh() as way:
+        with pytest.raises(DeviceError, match="a command printed more than 4 MiB"):
+            way.run(["yes"], 60)
+        assert way.run(["echo", "still there"], 20).stdout == "still there\n"
+
+
+def test_a_program_that_may_not_be_run_says_what_may_be_wrong(lab):
+    with lab.ssh() as way, pytest.raises(DeviceError, match=r"status 126; .*mounted noexec"):
+        way.start(["/etc/passwd"], {}).read(1, 20)
