@@ -60,15 +60,19 @@ class Reserved:
     and a reservation dies with its process.
     """
 
-    def __init__(self, path: Path, *, replace: bool = False, is_shared: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, replace: bool = False, is_shared: bool = False, wait_s: float = 0.2
+    ) -> None:
         """Nothing happens before the ``with`` block.
 
         Args:
             path: The file to be.
             replace: As for :func:`write_whole`.
             is_shared: Others may write the same name at the same time; the last one stays.
+            wait_s: How long to wait for another process that has the name.
         """
         self._path, self._replace, self._is_shared = path, replace, is_shared
+        self._wait_s = wait_s
         self._aside: tuple[Path, int] | None = None
         self._target = path
 
@@ -134,13 +138,13 @@ class Reserved:
 
     def _opened(self) -> tuple[Path, int]:
         """The file aside, locked."""
-        folder = self._target.parent
+        folder, end_s = self._target.parent, time.monotonic() + self._wait_s
         while True:
             name = scratch.passing_name() if self._is_shared else _reservation(self._target.name)
             aside = folder / f"{name}.part"
             descriptor, is_new = _opened_aside(aside)
             try:
-                is_ours = scratch.lock(descriptor, aside, wait_s=0.2)
+                is_ours = scratch.lock(descriptor, aside, max(0.0, end_s - time.monotonic()))
             except OSError as error:
                 if not scratch.has_no_locks(error):
                     os.close(descriptor)
@@ -149,7 +153,7 @@ class Reserved:
             if is_ours:
                 return aside, descriptor
             os.close(descriptor)
-            if not self._is_shared and aside.exists():
+            if not self._is_shared and time.monotonic() >= end_s:
                 raise FileExistsError(
                     errno.EEXIST, "another edgeprune is about to write it; choose another name"
                 )

@@ -15,7 +15,9 @@ from pathlib import Path
 from edgeprune import paths
 from edgeprune.errors import ConfigError, HostKeyError
 from edgeprune.read_file import read_json
-from edgeprune.whole_file import write_whole
+from edgeprune.whole_file import Reserved
+
+_WAIT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,22 @@ def trust_host_key(name: str, key: HostKey) -> None:
         ConfigError: The file of trusted keys cannot be read or written.
     """
     file = known_keys_file()
-    keys = _read(file) | {name: key}
+    _read(file)  # what is wrong with it is told by its own error
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with Reserved(file, replace=True, wait_s=_WAIT_S) as reserved:
+            keys = _read(file) | {name: key}  # with what others trusted meanwhile
+            reserved.write(_text(keys))
+    except (OSError, ConfigError) as error:
+        raise ConfigError(f"{file}: cannot keep the host key of {name}: {error}") from error
+
+
+def _text(keys: dict[str, HostKey]) -> str:
     table = {
         each: {"type": keys[each].type, "key": base64.b64encode(keys[each].blob).decode("ascii")}
         for each in sorted(keys)
     }
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(table, indent=2) + "\n", replace=True)
-    except (OSError, ConfigError) as error:
-        raise ConfigError(f"{file}: cannot keep the host key of {name}: {error}") from error
+    return json.dumps(table, indent=2) + "\n"
 
 
 def _read(file: Path) -> dict[str, HostKey]:
