@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from edgeprune.errors import ModelError
 
@@ -47,8 +47,8 @@ def check_layer_graph(tree: Any, where: str) -> None:
         ModelError: Layers wait for each other or for one that does not exist, a name stands
             twice, or building would take more than 100,000 calls.
     """
-    for network in _networks(tree):
-        _check_network(network, where)
+    for kind, network in _networks(tree):
+        _check_network(kind, network, where)
     calls = _calls(tree, where)
     if calls > MAX_CALLS:
         raise ModelError(
@@ -56,14 +56,14 @@ def check_layer_graph(tree: Any, where: str) -> None:
         )
 
 
-def _networks(tree: Any) -> Iterator[Mapping[str, Any]]:
-    """Configurations of all networks whose layers name their inputs."""
+def _networks(tree: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Class and configuration of all networks whose layers name their inputs."""
     if isinstance(tree, dict):
         config = tree.get("config")
         if tree.get("class_name") in _NETWORKS and isinstance(config, dict):
             ends = "input_layers" in config or "output_layers" in config
             if ends or tree["class_name"] != "Sequential":
-                yield config
+                yield tree["class_name"], config
         for value in tree.values():
             yield from _networks(value)
     elif isinstance(tree, list):
@@ -71,7 +71,7 @@ def _networks(tree: Any) -> Iterator[Mapping[str, Any]]:
             yield from _networks(value)
 
 
-def _check_network(network: Mapping[str, Any], where: str) -> None:
+def _check_network(kind: str, network: Mapping[str, Any], where: str) -> None:
     layers = network.get("layers")
     name = str(network.get("name"))[:60]
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
@@ -85,6 +85,8 @@ def _check_network(network: Mapping[str, Any], where: str) -> None:
         waiting[label] = [list(_references(node, where)) for node in _nodes(layer, where)]
         first[label] = _first_call(layer)
     _check_references(waiting, network, where)
+    if kind != "Sequential" and not any(item.get("class_name") == "InputLayer" for item in layers):
+        raise ModelError(f"{where}: network {name!r} has no inputs")
     inputs = {_name(layer) for layer in layers if layer.get("class_name") == "InputLayer"}
     _check_order(waiting, first, inputs, where)
 
@@ -105,15 +107,21 @@ def _nodes(layer: Mapping[str, Any], where: str) -> Sequence[Any]:
 def _references(node: Any, where: str) -> Iterator[_Reference]:
     """Outputs of other calls in the description of a call, in whatever lists they lie.
 
+    Each Keras looks for its own form of them; either may be given a file with both.
+
     Raises:
         ModelError: The number of a call is no whole number.
     """
-    if isinstance(node, dict) and ("args" in node or "kwargs" in node):
-        yield from _tensors(node)
+    if isinstance(node, dict) and node.get("class_name") == "__keras_tensor__":
+        config = node.get("config")
+        history = config.get("keras_history") if isinstance(config, dict) else None
+        if not _is_history(history) or type(history[1]) is not int:
+            raise ModelError(f"{where}: an input of a layer says not where it is from")
+        yield _Reference(history[0], history[1], is_loose=True)
     elif isinstance(node, dict):
         for value in node.values():
             yield from _references(value, where)
-    elif isinstance(node, list) and len(node) in (3, 4) and isinstance(node[0], str):
+    elif _is_history(node):
         if node[0] != _CONSTANT:
             if type(node[1]) is not int:
                 raise ModelError(f"{where}: a call of layer {node[0][:60]!r} has no number")
@@ -124,20 +132,9 @@ def _references(node: Any, where: str) -> Iterator[_Reference]:
             yield from _references(value, where)
 
 
-def _tensors(node: Any) -> Iterator[_Reference]:
-    """As Keras 3 writes them."""
-    if isinstance(node, list):
-        for value in node:
-            yield from _tensors(value)
-    elif isinstance(node, dict):
-        config = node.get("config")
-        if node.get("class_name") == "__keras_tensor__" and isinstance(config, dict):
-            history = config.get("keras_history")
-            if isinstance(history, list) and len(history) == 3 and isinstance(history[0], str):
-                yield _Reference(history[0], int(history[1]), is_loose=True)
-        else:
-            for value in node.values():
-                yield from _tensors(value)
+def _is_history(node: Any) -> TypeGuard[list[Any]]:
+    """As ``["dense", 0, 0]`` or ``["dense", 0, 0, {}]``."""
+    return isinstance(node, list) and len(node) in (3, 4) and isinstance(node[0], str)
 
 
 def _first_call(layer: Mapping[str, Any]) -> int:

@@ -211,6 +211,22 @@ def waits_for_a_layer_without_calls(t):
     return network(idle, layer("Dense", units=2, nodes=[[["idle", 0, 0, {}]]]))
 
 
+def waits_in_the_form_of_the_other_keras(t):
+    """Keras 2 also looks into what Keras 3 calls the arguments."""
+    node = [{"args": [["odd", 5, 0, {}]], "kwargs": {}}]
+    return network(layer("Dense", units=2, nodes=node))
+
+
+def waits_for_a_call_without_number(t):
+    return network(layer("Dense", units=2, nodes=[[["x", 0, 0, {}], ["odd", "first", 0, {}]]]))
+
+
+def waits_in_a_network_without_ends(t):
+    inner = waits_for_itself(t)
+    del inner["config"]["input_layers"], inner["config"]["output_layers"]
+    return network({**inner, "name": "inner", "inbound_nodes": []}, last="inner")
+
+
 def multiplying_networks(t):
     tree = network(layer("Activation", activation="relu"))
     for level in range(30):
@@ -305,6 +321,9 @@ _SOURCES = {
     wait_for_each_other: "case 22: two that wait for each other",
     waits_in_arguments: "case 22: a wait in a call's arguments",
     waits_for_a_layer_without_calls: "case 22: a wait for a layer that nothing calls",
+    waits_in_the_form_of_the_other_keras: "case 22: a wait in the other Keras' form",
+    waits_for_a_call_without_number: "case 22: a wait for a call that has no number",
+    waits_in_a_network_without_ends: "case 22: a wait in a network without ends",
     multiplying_networks: "networks in networks, each called twice",
     huge_dense: "issue 12: a small file asks for 16 GB",
     huge_chain: "issue 12: two sizes multiply",
