@@ -38,9 +38,8 @@ def parse_limit(text: str) -> float:
     number, sign = float(found.group(1)), found.group(2)
     if not sign and 1 <= number <= 100:
         raise ConfigError(
-            f"--max-accuracy-drop {text.strip()}: without a percent sign it is a share, and the "
-            f"whole of the accuracy: write {text.strip()}% for {number:g} percent, or a share "
-            "below 1 such as 0.01"
+            f"--max-accuracy-drop {text.strip()}: a number without a percent sign is a share, and "
+            f"below 1: write {number:g}% or {number / 100:g} for {number:g} percent"
         )
     share = number / 100 if sign else number
     if share > 1 or (share == 1 and not sign):
