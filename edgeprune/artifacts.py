@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +43,19 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
+class Compiled:
+    """What a Keras model was compiled with, as far as edgeprune knows the words.
+
+    Attributes:
+        losses: Names of losses by head; the key is empty for one that is for all heads.
+        metrics: Names of metrics likewise.
+    """
+
+    losses: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Loaded:
     """A model in memory: either a Keras model or the bytes of a ``.tflite`` file.
 
@@ -54,6 +67,7 @@ class Loaded:
         notes: What the user should know about the loading, one line each.
         input_shape: What fills open dimensions of a Keras model's inputs, without the batch; None
             where the user gave nothing.
+        compiled: Losses and metrics that a Keras model was compiled with.
         stored: How the file stores its weights, as far as it is a ``.tflite`` file.
     """
 
@@ -63,6 +77,7 @@ class Loaded:
     tflite: bytes | None = None
     notes: tuple[str, ...] = ()
     input_shape: tuple[int, ...] | None = None
+    compiled: Compiled = field(default_factory=Compiled)
     stored: Storage = "float32"
 
     @property

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, Flavour, Loaded, ModelFile
+from edgeprune.artifacts import Array, Compiled, Flavour, Loaded, ModelFile
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import (
     application_layers,
@@ -27,6 +27,7 @@ from edgeprune.keras_flavours import (
 )
 from edgeprune.load import keras_zip
 from edgeprune.load.checks import check_weights
+from edgeprune.load.compiled import compiled_with
 from edgeprune.load.hdf5_file import check_hdf5, import_h5py
 from edgeprune.load.keras_description import (
     application_classes,
@@ -51,6 +52,7 @@ class _Copy:
     Attributes:
         file: The file of our own.
         description: The model's description, as dictionaries and lists.
+        compiled: Losses and metrics that it was compiled with.
         version: The Keras that wrote the file, as ``3.15.1``.
         stored: Number of weights in it.
         allow_code: Whether the description may hold code, and was not checked.
@@ -59,6 +61,7 @@ class _Copy:
 
     file: Path
     description: Any
+    compiled: Compiled
     version: str
     stored: int
     allow_code: bool
@@ -117,7 +120,13 @@ def _load_copy(path: Path, kind: Kind, copy: _Copy, sha256: str) -> Loaded:
         else:
             written = "keras2-h5" if first == "tf_keras" else "keras3-h5"
         source = ModelFile(path, sha256, written)
-        return Loaded(source, keras=model, flavour=flavour, notes=tuple(notes))
+        return Loaded(
+            source,
+            keras=model,
+            flavour=flavour,
+            notes=tuple(notes),
+            compiled=copy.compiled,
+        )
     why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     raise ModelError(f"{path}: cannot be loaded by {why}")
 
@@ -142,6 +151,15 @@ def _load_with(flavour: Flavour, path: Path, copy: _Copy) -> Any:
         model = keras.models.load_model(copy.file, compile=False, safe_mode=not copy.allow_code)
     check_activations(model, str(path))
     return model
+
+
+def _compiled(text: str | bytes, path: Path, key: str = "") -> Compiled:
+    """What a description says that the model was compiled with; nothing where it is damaged."""
+    try:
+        tree = read_description(text, str(path))
+    except ModelError:
+        return Compiled()
+    return compiled_with(tree.get(key) if key and isinstance(tree, dict) else tree)
 
 
 def _checked(text: str | bytes, stored: int, path: Path, allow_code: bool) -> Any:
@@ -180,6 +198,7 @@ def _copy_hdf5(path: Path, folder: Path, allow_code: bool) -> _Copy:
                     f"{path}: holds {what}, expected a whole model: save it with model.save()"
                 )
             tree, floats = in_float32(_checked(_text(config), stored, path, allow_code))
+            compiled = _compiled(_text(file.attrs.get("training_config", b"{}")), path)
             with h5py.File(target, "w") as clean:
                 clean.attrs["model_config"] = json.dumps(tree).encode()
                 clean.attrs["keras_version"] = version.encode()
@@ -188,7 +207,7 @@ def _copy_hdf5(path: Path, folder: Path, allow_code: bool) -> _Copy:
                     file.copy("model_weights", clean)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: damaged HDF5 file: {one_line(error)}") from error
-    return _Copy(target, tree, version, stored, allow_code, floats)
+    return _Copy(target, tree, compiled, version, stored, allow_code, floats)
 
 
 def _text(value: Any) -> str:
@@ -218,7 +237,8 @@ def _copy_zip(path: Path, folder: Path, allow_code: bool) -> _Copy:
         }
         keras_zip.write_clean(target, texts, weights, archive)
     weights.unlink()
-    return _Copy(target, tree, version, stored, allow_code, floats)
+    compiled = _compiled(config, path, "compile_config")
+    return _Copy(target, tree, compiled, version, stored, allow_code, floats)
 
 
 def _check_inner(weights: Path, path: Path) -> int:

@@ -357,7 +357,7 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
             loaded = dataclasses.replace(loaded, tflite=dense, input_shape=None)
         data = None
         if request.data is not None:
-            data = _data(request.data, request, dense, progress, is_keras=loaded.keras is not None)
+            data = _data(request.data, request, loaded, dense, progress)
     return loaded, dense, data
 
 
@@ -366,16 +366,14 @@ def _of_data(data: Dataset | None) -> list[str]:
     return [] if data is None else [f"data: {line}" for line in data.notes]
 
 
-def _data(
-    spec: str, request: Request, dense: bytes, progress: Progress, *, is_keras: bool
-) -> Dataset:
+def _data(spec: str, request: Request, loaded: Loaded, dense: bytes, progress: Progress) -> Dataset:
     """The user's data with its task, which the recipe may say and the dense model helps to find.
 
     Raises:
         ModelError: As :func:`load_data`; or model and data hardly belong together.
     """
-    table = request.recipe.task
-    said = Said(table.kind, table.loss, table.metric)
+    table, compiled = request.recipe.task, loaded.compiled
+    said = Said(table.kind, table.loss, table.metric, compiled.losses, compiled.metrics)
 
     def answers(x: Array) -> Sequence[Array]:
         return verify.answers_of(dense)(x)
@@ -390,7 +388,7 @@ def _data(
         raise ModelError(f"{fault}; --allow-weak goes on all the same")
     if fault:
         lines.append(f"doubtful, and gone on with by --allow-weak: {fault}")
-    if data.x_train is not None and is_keras:
+    if data.x_train is not None and loaded.keras is not None:
         kinds, said_of_them = views(data, answers, request.augment)
         data = dataclasses.replace(data, augment=kinds)
         lines += said_of_them

@@ -43,7 +43,7 @@ def test_what_is_no_limit_is_refused_in_one_line(text):
 
 
 def test_one_without_a_percent_sign_says_what_to_write():
-    with pytest.raises(ConfigError, match="write 1% or 0.01 for 1 percent"):
+    with pytest.raises(ConfigError, match=r"write 1% or 0\.01 for 1 percent"):
         parse_limit("1")
 
 

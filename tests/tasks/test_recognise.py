@@ -199,7 +199,7 @@ def test_what_is_said_wins_where_it_fits():
     assert found(Output("out", (5,)), ONE_HOT, said=Said(metric="f1"))[0].task == "multilabel"
     with pytest.raises(ModelError, match="task segmentation does not fit: y_test looks like class"):
         found(output, BINARY, said=Said("segmentation"))
-    with pytest.raises(ModelError, match="no output 'cls', of which something is said"):
+    with pytest.raises(ModelError, match=r"no output 'cls', of which something is said"):
         found(output, BINARY, said=Said("cls=regression"))
 
 
