@@ -44,6 +44,9 @@ def _by_head(given: Any) -> list[tuple[str, Any]]:
     """What was given for each head, by name; for all of them under an empty name."""
     if isinstance(given, Mapping) and "class_name" not in given:
         return [(str(head)[:200], one) for head, one in list(given.items())[:_MOST]]
+    if isinstance(given, list) and given and all(isinstance(one, list) for one in given):
+        # Keras 2 keeps metrics of several heads in lists without names: those say nothing.
+        given = given[0] if len(given) == 1 else None
     return [] if given is None else [("", given)]
 
 
@@ -56,7 +59,8 @@ def _name(given: Any) -> str:
     if isinstance(given, Mapping):
         inner = given.get("config")
         is_function = given.get("class_name") == "function" or isinstance(inner, str)
-        given = inner if is_function else given.get("class_name")
+        wrapped = inner.get("fn") if isinstance(inner, Mapping) else None
+        given = inner if is_function else wrapped or given.get("class_name")
     if not isinstance(given, str) or not re.fullmatch(r"(?:\w+[.>])*\w{1,60}", given, re.ASCII):
         return ""
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.split(r"[.>]", given)[-1]).lower()

@@ -36,7 +36,7 @@ def _score(accuracy: Mapping[str, Any] | None) -> str:
     if accuracy is None:
         return NOT_MEASURED
     if heads := accuracy.get("heads"):
-        return "\n".join(f"{one['name']} {metric_and_score(one)}" for one in heads)
+        return "; ".join(f"{one['name']} {metric_and_score(one)}" for one in heads)
     if accuracy["metric"] == "top1":
         return f"{score_text('top1', accuracy['value'])} of {accuracy['samples']:,}"
     return metric_and_score(accuracy)

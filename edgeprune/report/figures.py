@@ -139,7 +139,7 @@ def _accuracy(variant: _Variant) -> str:
     if accuracy is None:
         return NOT_MEASURED
     if heads := accuracy.get("heads"):
-        return "\n".join(f"{one['name']} {metric_and_score(one)}" for one in heads)
+        return "; ".join(f"{one['name']} {metric_and_score(one)}" for one in heads)
     return f"{metric_and_score(accuracy)} of {accuracy['samples']}"
 
 
