@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 RATE = 0.01
 """Share by which a device's clock may run faster than this machine's.
 
@@ -11,6 +13,10 @@ Source: ours; oscillators differ by 0.01 %, and NTP turns a clock by 0.05 % (ntp
 SLACK_NS = 5_000_000
 """For the reading of clocks themselves. Source: ours."""
 
+MAX_LAG, LAG_SLACK_NS = 0.1, 50_000_000
+"""By how much a device that works may be behind. Source: ours; ten times what clocks differ by, and
+a wait for this machine's own processor."""
+
 MAX_MOMENT_NS = 1 << 62
 """Of a monotonic clock, which begins at the device's start: 146 years."""
 
@@ -18,6 +24,32 @@ MAX_MOMENT_NS = 1 << 62
 def max_device_ns(ours_ns: int) -> int:
     """How far a device's clock may go on while this machine's goes on by ``ours_ns``."""
     return round(ours_ns * (1 + RATE)) + SLACK_NS
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One question for the device's clock.
+
+    Attributes:
+        device_ns: What it said.
+        sent_ns: When the question went off, on this machine's clock.
+        came_ns: When the answer was there.
+    """
+
+    device_ns: int
+    sent_ns: int
+    came_ns: int
+
+
+def too_slow(before: Moment, after: Moment) -> str:
+    """Why a device that worked all the time cannot have told its time right; empty if it can."""
+    device_ns, ours_ns = after.device_ns - before.device_ns, after.sent_ns - before.came_ns
+    if device_ns >= ours_ns * (1 - MAX_LAG) - LAG_SLACK_NS:
+        return ""
+    return (
+        f"the device's clock ran {device_ns / 1e9:,.3f} s while this machine's ran "
+        f"{ours_ns / 1e9:,.3f} s: it slept, or its clock is wrong"
+    )
 
 
 class DeviceClock:

@@ -20,7 +20,7 @@ from edgeprune.agents.answers import (
     output_arrays,
 )
 from edgeprune.agents.conversation import Asked, Conversation, Limits
-from edgeprune.agents.device_clock import MAX_MOMENT_NS, RATE, max_device_ns
+from edgeprune.agents.device_clock import MAX_MOMENT_NS, RATE, Moment, max_device_ns
 from edgeprune.agents.interface import Interface
 from edgeprune.artifacts import Array
 from edgeprune.errors import DeviceError
@@ -219,11 +219,15 @@ class AgentSession:
 
     def clock_s(self, timeout_s: float = 30.0) -> float:
         """The device's monotonic clock, in seconds."""
+        return self.moment(timeout_s).device_ns / 1e9
+
+    def moment(self, timeout_s: float = 30.0) -> Moment:
+        """The device's monotonic clock, with this machine's before and behind the question."""
         asked = self._ask("clock", {}, timeout_s)
         now_ns = asked.answer.integer("now_ns", 0, MAX_MOMENT_NS)
         asked.moments(now_ns, now_ns)
         asked.answer.end()
-        return now_ns / 1e9
+        return Moment(now_ns, asked.sent_ns, asked.came_ns)
 
     def sample_start(
         self, files: Sequence[str], command: str, period_s: float, timeout_s: float = 30.0

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprune.agents.device_clock import too_slow
 from edgeprune.agents.session import AgentSession, Timing
+from edgeprune.errors import DeviceError
 from edgeprune.recipe.efforts import Amount
 from edgeprune.run.trend import percent_per_minute
 from edgeprune.run_artifacts import Session
@@ -25,6 +27,9 @@ STRETCH_RUNS, STRETCH_S = 20_000, 10.0
 
 LONG_S = 10.0
 """From here on a session shows its latency over time. Source: MLPerf Tiny's shortest window."""
+
+MIN_RUN_NS = 100
+"""No call of a runtime takes less. Source: ours; LiteRT's alone takes a microsecond."""
 
 STRETCHES = 60
 """Of a long session, each with its median. Source: ours."""
@@ -52,6 +57,7 @@ def time_session(
     Raises:
         DeviceError: The agent failed.
     """
+    begun = agent.moment()
     first = agent.time(warmup, amount.runs, amount.max_s, answer_s + amount.max_s)
     kept = _Kept()
     kept.add(first)
@@ -62,6 +68,14 @@ def time_session(
         # At least a millisecond: the agent takes 0 for no limit.
         last = agent.time(0, runs, max(min(left_s, STRETCH_S), 1e-3), answer_s + STRETCH_S)
         kept.add(last)
+        # Else a clock that stands still would be waited for without an end.
+        if last.end_ns - last.begin_ns < MIN_RUN_NS * len(last.latency_ns):
+            raise DeviceError(
+                f"the device's clock stands still: {len(last.latency_ns):,} inferences in "
+                f"{last.end_ns - last.begin_ns:,} ns"
+            )
+    if wrong := too_slow(begun, agent.moment()):
+        raise DeviceError(wrong)
     over_time = kept.over_time(first.begin_ns) if kept.timed_s >= LONG_S else ()
     return Session(
         latency_ns=tuple(kept.latency_ns),

@@ -1,6 +1,7 @@
 """A session with the real agent, and what of its runs is kept."""
 
 import statistics
+import time
 
 import nets
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.answers import Timing
+from edgeprune.agents.device_clock import Moment
 from edgeprune.agents.session import start_agent
 from edgeprune.bench import Device
 from edgeprune.board import load_board
+from edgeprune.errors import DeviceError
 from edgeprune.recipe.efforts import EFFORTS, Amount
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.run.interleave import turns
@@ -52,6 +55,36 @@ def test_seconds_are_filled_with_more_runs_of_which_some_are_kept(agent):
 def test_a_session_ends_at_its_limit_with_the_runs_that_it_has(agent):
     found = time_session(agent, Amount(100_000, 1.0, 0.05), 0, 60.0)
     assert 1 <= found.runs < 100_000
+
+
+class Liar:
+    """An agent whose clock runs at ``rate`` of this machine's, and whose runs take ``run_ns``."""
+
+    def __init__(self, rate, run_ns):
+        self.rate, self.run_ns = rate, run_ns
+
+    def now_ns(self):
+        return round(time.monotonic_ns() * self.rate)
+
+    def moment(self):
+        sent_ns = time.monotonic_ns()
+        return Moment(self.now_ns(), sent_ns, time.monotonic_ns())
+
+    def time(self, warmup, runs, max_s, timeout_s):
+        begin_ns = self.now_ns()
+        time.sleep(0.2)
+        latency_ns = (self.run_ns,) * min(runs, 100)
+        return Timing(begin_ns, begin_ns + sum(latency_ns), 1, latency_ns, None)
+
+
+def test_a_clock_that_stands_still_is_not_waited_for_without_an_end():
+    with pytest.raises(DeviceError, match="clock stands still: 100 inferences in 0 ns"):
+        time_session(Liar(1.0, 0), Amount(7, 0.5, 10.0), 0, 60.0)
+
+
+def test_a_clock_that_runs_slow_while_the_device_works_is_told():
+    with pytest.raises(DeviceError, match=r"the device's clock ran 0\.0\d\d s while this"):
+        time_session(Liar(0.01, 10_000_000), Amount(7, 0.5, 10.0), 0, 60.0)
 
 
 def chunk(latency_ns, begin_ns=0):
