@@ -52,7 +52,13 @@ class CompressJob:
 
 def compress_model(request: CompressJob, progress: Progress) -> Compressed:
     """From the user's file to a ``.tflite`` file, within the limit of accuracy."""
-    return compress_within_limit(request.request, request.cpu, progress)
+    done = compress_within_limit(request.request, request.cpu, progress)
+    # Files between the stages are nobody's business out there, and may be large.
+    return dataclasses.replace(
+        done,
+        rewritten=dataclasses.replace(done.rewritten, tflite=b""),
+        quantized=dataclasses.replace(done.quantized, tflite=b""),
+    )
 
 
 @dataclass(frozen=True)

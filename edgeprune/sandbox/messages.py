@@ -1,7 +1,7 @@
 """What crosses between parent and child: frames of msgpack, read by their types and no other way.
 
-A frame is one byte that says whether it holds a message or the answer, its length as 8 bytes,
-little endian, and that many bytes.
+A frame is one byte that says whether it holds a message, a file of the answer or the answer, its
+length as 8 bytes, little endian, and that many bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgeprune.errors import EdgepruneError
 from edgeprune.sandbox.walls import Wall
 
 HEAD = struct.Struct("<cQ")
-MESSAGE, ANSWER = b"M", b"A"
+MESSAGE, BLOB, ANSWER = b"M", b"B", b"A"
 MAX_MESSAGE_BYTES = 1 << 20
 
 _DTYPES = frozenset("b1 i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8 c8 c16".split())

@@ -17,11 +17,13 @@ from typing import TypeVar
 from edgeprune.errors import ModelError
 from edgeprune.progress import Progress
 from edgeprune.sandbox import jobs, limits
+from edgeprune.sandbox.blobs import put_back
 from edgeprune.sandbox.child import SIGNALLED
 from edgeprune.sandbox.folder import environment, own_folder
 from edgeprune.sandbox.messages import (
     ANSWER,
     HEAD,
+    MESSAGE,
     Closed,
     Failed,
     Fault,
@@ -104,14 +106,18 @@ def confined(
     run = _Run(progress, answer_bytes, timeout_s, closed)
     answer = run.result(job, request, reach)
     try:
-        found: Answer = decoded(answer, jobs.types_of(job)[1])
+        found: Answer = put_back(decoded(answer, jobs.types_of(job)[1]), run.blobs)
     except ValueError as error:
         raise ModelError(f"the child that held the model answered nonsense: {error}") from error
     return found
 
 
 class _Run:
-    """One child."""
+    """One child.
+
+    Attributes:
+        blobs: Files that the answer speaks of, in order.
+    """
 
     def __init__(
         self,
@@ -125,11 +131,12 @@ class _Run:
         self._timeout_s = timeout_s
         self._closed = closed or self._warn_once
         self._has_started = False
+        self.blobs: list[bytes] = []
         self._memory_limit_bytes = limits.memory_bytes()
 
     def result(self, job: jobs.Job, request: object, reach: Reach) -> bytearray:
         """The answer, not yet decoded."""
-        content = _frame(jobs.name_of(job).encode()), _frame(encoded(request))
+        parts = [*_frame(jobs.name_of(job).encode()), *_frame(encoded(request))]
         with own_folder() as folder:
             env = {**os.environ, **environment(folder)}
             plan = self._plan(folder, reach)
@@ -147,7 +154,7 @@ class _Run:
             printed = self._shown.printed if by_user else _drop
             try:
                 with self._shown:
-                    return self._talk(Pipe(process, printed), b"".join(content))
+                    return self._talk(Pipe(process, printed), parts)
             finally:
                 _end(process)
 
@@ -163,7 +170,7 @@ class _Run:
             "memory_limit_bytes": self._memory_limit_bytes,
         }
 
-    def _talk(self, pipe: Pipe, request: bytes) -> bytearray:
+    def _talk(self, pipe: Pipe, request: Sequence[bytes]) -> bytearray:
         """Sends the request and takes messages until there is the answer.
 
         Raises:
@@ -188,9 +195,13 @@ class _Run:
                 raise ModelError(self._death(pipe)) from error
             except ValueError as error:
                 raise ModelError(f"the child that held the model sent nonsense: {error}") from error
+            if kind == MESSAGE:
+                self._hear(content)
+                continue
+            self._answer_bytes -= len(content)
             if kind == ANSWER:
                 return content
-            self._hear(content)
+            self.blobs.append(bytes(content))
 
     def _hear(self, content: bytearray) -> None:
         """One message.
@@ -249,8 +260,8 @@ def _drop(line: str) -> None:
     """Takes a line that nobody reads."""
 
 
-def _frame(content: bytes) -> bytes:
-    return HEAD.pack(b"R", len(content)) + content
+def _frame(content: bytes) -> tuple[bytes, bytes]:
+    return HEAD.pack(b"R", len(content)), content
 
 
 def _signal_name(number: int) -> str:

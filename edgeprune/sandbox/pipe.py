@@ -7,9 +7,9 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from edgeprune.sandbox.messages import ANSWER, HEAD, MAX_MESSAGE_BYTES, MESSAGE
+from edgeprune.sandbox.messages import ANSWER, BLOB, HEAD, MAX_MESSAGE_BYTES, MESSAGE
 
 _CHUNK_BYTES = 1 << 20
 _LAST_WORDS_BYTES = 4096
@@ -30,23 +30,23 @@ class Pipe:
         self._printed = printed
         self._words = b""
         self._line = b""
-        self._to_send = memoryview(b"")
+        self._to_send: list[memoryview] = []
         self._selector = selectors.DefaultSelector()
         for handle in (self._in, self._out, self._error):
             os.set_blocking(handle, False)
         self._selector.register(self._out, selectors.EVENT_READ)
         self._selector.register(self._error, selectors.EVENT_READ)
 
-    def send(self, content: bytes) -> None:
-        """Sends this beside whatever is received from now on."""
-        self._to_send = memoryview(content)
+    def send(self, parts: Sequence[bytes]) -> None:
+        """Sends these, one behind the other, beside whatever is received from now on."""
+        self._to_send = [memoryview(part) for part in parts if part]
         self._selector.register(self._in, selectors.EVENT_WRITE)
 
     def frame(self, answer_bytes: int, deadline_s: float) -> tuple[bytes, bytearray]:
         """The next frame: its kind, and what it holds.
 
         Args:
-            answer_bytes: Most that the answer may hold.
+            answer_bytes: Most that the answer, or a file of it, may hold.
             deadline_s: On the monotonic clock; for the whole frame.
 
         Raises:
@@ -55,7 +55,7 @@ class Pipe:
             ValueError: It is larger than its kind may be, or of no kind.
         """
         kind, size = HEAD.unpack(self._read(HEAD.size, deadline_s))
-        limit = {ANSWER: answer_bytes, MESSAGE: MAX_MESSAGE_BYTES}.get(kind)
+        limit = {ANSWER: answer_bytes, BLOB: answer_bytes, MESSAGE: MAX_MESSAGE_BYTES}.get(kind)
         if limit is None:
             raise ValueError(f"a frame of kind {kind!r}")
         if size > limit:
@@ -94,11 +94,13 @@ class Pipe:
         return data
 
     def _write(self) -> None:
+        first = self._to_send[0]
         try:
-            sent = os.write(self._in, self._to_send[:_CHUNK_BYTES])
+            first = first[os.write(self._in, first[:_CHUNK_BYTES]) :]
         except BrokenPipeError:  # what became of the child is read from its other pipes
-            sent = len(self._to_send)
-        self._to_send = self._to_send[sent:]
+            self._to_send = []
+        else:
+            self._to_send[:1] = [first] if first else []
         if not self._to_send:
             # Left open: the child takes its closing for this process's end.
             self._selector.unregister(self._in)

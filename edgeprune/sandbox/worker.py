@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 from edgeprune.errors import EdgepruneError, ModelError
 from edgeprune.progress import Progress
-from edgeprune.sandbox import jobs, watch
+from edgeprune.sandbox import blobs, jobs, watch
 from edgeprune.sandbox.messages import (
     ANSWER,
+    BLOB,
     HEAD,
     MESSAGE,
     Alive,
@@ -60,7 +61,11 @@ def work(requests: int, answers: int, walls: tuple[Wall, ...], memory_limit_byte
         runs_users_code = bool(walls) and getattr(request, "runs_users_code", False)
         with watch.beating(lambda: link.send(Alive()), link.fail):
             answer = job(request, Relay(link))
-        link.answer(encoded(answer))
+        answer, files = blobs.taken_out(answer)
+        content = encoded(answer)
+        for file in files:
+            link.blob(file)
+        link.answer(content)
     except EdgepruneError as error:
         hint = f"; {HINT}" if runs_users_code and _is_walled_off(error) else ""
         link.send(Failed(type(error).__name__, f"{error}{hint}"))
@@ -102,6 +107,10 @@ class Link:
     def send(self, message: Message) -> None:
         """Sends a message."""
         self._write(MESSAGE, encoded(message))
+
+    def blob(self, content: bytes) -> None:
+        """Sends a file of the answer, before it."""
+        self._write(BLOB, content)
 
     def answer(self, content: bytes) -> None:
         """Sends the answer."""

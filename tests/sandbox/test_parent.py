@@ -18,7 +18,7 @@ from rich.console import Console
 from edgeprune.errors import EdgepruneError, ModelError, VerifyError
 from edgeprune.progress import Progress
 from edgeprune.sandbox import folder, jobs, limits, parent, shown
-from edgeprune.sandbox.parent import JobFault, confined
+from edgeprune.sandbox.parent import JobFault, Reach, confined
 from edgeprune.sandbox.switch import SANDBOX_SWITCH
 
 PROGRAM = """
@@ -184,7 +184,9 @@ def lock(tmp_path):
 
 
 def test_whom_a_job_leaves_behind_ends_with_it(lock):
-    assert confined(bad_jobs.leave_somebody_behind, Order(lock), timeout_s=WAIT_S) == 7
+    reach = Reach(readable=(lock,))
+    found = confined(bad_jobs.leave_somebody_behind, Order(lock), reach=reach, timeout_s=WAIT_S)
+    assert found == 7
     eventually(lambda: not bad_jobs._is_held(lock))
 
 
@@ -200,8 +202,10 @@ def test_a_parent_that_ends_takes_the_child_with_it_and_its_folder_goes(number, 
         "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "jobs.JOBS = frozenset('bad_jobs:' + name for name in vars(bad_jobs))\n"
         "parent._PROGRAM = Path(sys.argv[1])\n"
+        "lock = Path(sys.argv[2])\n"
+        "reach = parent.Reach(readable=(lock,))\n"
         "try:\n"
-        "    parent.confined(bad_jobs.hold, bad_jobs.Order(Path(sys.argv[2])))\n"
+        "    parent.confined(bad_jobs.hold, bad_jobs.Order(lock), reach=reach)\n"
         "except KeyboardInterrupt:\n"
         "    sys.exit(130)\n"
     )
