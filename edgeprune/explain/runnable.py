@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeprune import graph
 from edgeprune.board import Runtime
 from edgeprune.errors import ModelError
+from edgeprune.explain.operator_versions import newest_versions
 from edgeprune.host_shapes import native_trouble, planned_tensors
 
 RUNTIME_CUSTOM = frozenset({"TFLite_Detection_PostProcess"})
@@ -83,9 +84,13 @@ def check_runnable(tflite: bytes, runtime: Runtime, board: str) -> None:
 
 def _by_structure(model: graph.Model, runtime: Runtime) -> Iterator[Refusal]:
     """What can be seen in the file."""
+    newest = newest_versions(runtime)
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
             name = _operator(model, op)
+            version = int(model.operatorCodes[op.opcodeIndex].version)
+            if version > newest.get(name, version):
+                yield _too_new(_named(name, subgraph, op), version, newest[name])
             if name.startswith("CUSTOM ") and name.split()[1] not in RUNTIME_CUSTOM:
                 yield _custom(name, subgraph, op)
             yield from _with_state(runtime, subgraph, op, name)
@@ -120,6 +125,17 @@ def _custom(kind: str, subgraph: graph.Subgraph, op: graph.Operator) -> Refusal:
         _named(f"the custom operator {name}", subgraph, op),
         "has no kernel in the runtime's library",
         "replace it by operators of TFLite's own",
+    )
+
+
+def _too_new(what: str, version: int, newest: int) -> Refusal:
+    known = (
+        f"and the runtime knows none newer than {newest}" if newest else "and the runtime has none"
+    )
+    return Refusal(
+        what,
+        f"has version {version}, {known}",
+        "convert the model with the converter of an older TensorFlow",
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from nets import eligible
 from odd_nets import OddNet
 
-from edgeprune.board import load_board
+from edgeprune.board import Runtime, load_board
 from edgeprune.errors import ModelError
 from edgeprune.explain.runnable import check_runnable, unsupported
 from edgeprune.host_shapes import native_trouble, planned_tensors
@@ -91,3 +91,21 @@ def test_sizes_inside_stay_unknown_and_outputs_that_have_one_size_are_carried():
     assert planned_tensors(tflite).dynamic
     assert native_trouble(tflite) == ""
     assert "output" in native_trouble(odd_nets.positions())
+
+
+@pytest.mark.parametrize(
+    "use, version, refused",
+    [
+        ("litert", "2.1.0", True),
+        ("litert", "2.1.3", True),
+        ("litert", "2.1.6", False),
+        ("litert", "2.3.0", False),
+        ("tflite-runtime", "2.14.0", True),
+    ],
+)
+def test_operators_newer_than_the_release_are_refused(use, version, refused):
+    net = OddNet()
+    x = net.op("GELU", [net.entry((1, 8))], (1, 8), "GeluOptions", version=3)
+    texts = [one.text for one in unsupported(net.build(net.dense(x, 4)), Runtime(use, version))]
+    assert [text.split()[0] for text in texts] == (["GELU"] if refused else [])
+    assert all("has version 3, and the runtime knows none newer than 2" in text for text in texts)
