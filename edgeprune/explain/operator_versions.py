@@ -40,5 +40,6 @@ def _tables() -> dict[tuple[str, Version], dict[str, int]]:
     found = {}
     for key, table in read_toml(_FILE).items():
         use, version = key.split()
-        found[use, Version(version)] = {name: int(newest) for name, newest in table.items()}
+        versions = table if isinstance(table, dict) else {}
+        found[use, Version(version)] = {name: int(newest) for name, newest in versions.items()}
     return found

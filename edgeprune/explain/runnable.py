@@ -2,8 +2,8 @@
 
 LiteRT's native interface, which the agent in C opens, runs less than its interpreter does: it takes
 no variable tensors and no outputs whose size an inference decides. The agents themselves carry only
-tensors of a fixed size. Source: ours, every operator here on releases 2.1.6 to 2.3.0,
-``tests/device_agents/test_refused.py``; ``litert/core/model/model_load.cc``, ``UnpackTensor``.
+tensors of a fixed size. Source: ours, models of each kind on LiteRT 2.1.0, 2.1.6, 2.2.0 and 2.3.0,
+and LiteRT ``litert/core/model/model_load.cc``, ``UnpackTensor``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ai_edge_litert import schema_py_generated as schema
+from packaging.version import InvalidVersion, Version
 
 from edgeprune import graph
 from edgeprune.board import Runtime
@@ -23,6 +24,9 @@ from edgeprune.host_shapes import native_trouble, planned_tensors
 
 RUNTIME_CUSTOM = frozenset({"TFLite_Detection_PostProcess"})
 """Custom operators that the runtime's own library holds, and edgeprune has run."""
+
+_FIRST_RESOURCES = "2.1.6"
+"""The first release asked whose native interface takes tensors of type resource; 2.1.0 does not."""
 
 _FLEX = "Flex"  # what the converter puts before the name of an operator of TensorFlow
 
@@ -143,6 +147,12 @@ def _with_state(
     runtime: Runtime, subgraph: graph.Subgraph, op: graph.Operator, kind: str
 ) -> Iterator[Refusal]:
     """Operators that keep state in a variable tensor."""
+    if runtime.use == "litert" and kind == "VAR_HANDLE" and _is_before(runtime, _FIRST_RESOURCES):
+        yield Refusal(
+            _named(kind, subgraph, op),
+            f"makes a variable, which LiteRT's native interface takes from {_FIRST_RESOURCES} on",
+            "use a newer runtime, or make the state an input and an output",
+        )
     held = [int(i) for i in op.inputs if i >= 0 and subgraph.tensors[i].isVariable]
     if held and runtime.use == "litert":
         yield Refusal(
@@ -151,6 +161,13 @@ def _with_state(
             "hand in the Keras model, whose recurrent layers edgeprune converts as loops, or make "
             "the state an input and an output",
         )
+
+
+def _is_before(runtime: Runtime, version: str) -> bool:
+    try:
+        return Version(runtime.version) < Version(version)
+    except InvalidVersion:
+        return False
 
 
 def _at_border(model: graph.Model) -> Iterator[Refusal]:

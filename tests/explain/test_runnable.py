@@ -109,3 +109,9 @@ def test_operators_newer_than_the_release_are_refused(use, version, refused):
     texts = [one.text for one in unsupported(net.build(net.dense(x, 4)), Runtime(use, version))]
     assert [text.split()[0] for text in texts] == (["GELU"] if refused else [])
     assert all("has version 3, and the runtime knows none newer than 2" in text for text in texts)
+
+
+def test_variables_are_refused_where_the_release_does_not_take_them():
+    refusal, *_ = unsupported(odd_nets.accumulator(), Runtime("litert", "2.1.0"))
+    assert refusal.text.startswith("VAR_HANDLE") and "from 2.1.6 on" in refusal.text
+    assert unsupported(odd_nets.accumulator(), Runtime("litert", "2.1.6")) == ()
