@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
 
-from edgeprune.errors import DeviceError
+from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.scratch import scratch_folder
 
 _PACKAGE = Path(__file__).parent
@@ -19,7 +19,7 @@ _PACKAGE = Path(__file__).parent
 def data_folder() -> Path:
     """The user's data folder: history and trusted host keys. ``EDGEPRUNE_HOME`` overrides it."""
     own = os.environ.get("EDGEPRUNE_HOME")
-    return Path(own) if own else Path(platformdirs.user_data_dir("edgeprune", appauthor=False))
+    return Path(own) if own else _of_user(platformdirs.user_data_dir)
 
 
 def cache_folder() -> Path:
@@ -33,7 +33,22 @@ def cache_folder() -> Path:
     home = os.environ.get("EDGEPRUNE_HOME")
     if home:
         return Path(home) / "cache"
-    return Path(platformdirs.user_cache_dir("edgeprune", appauthor=False))
+    return _of_user(platformdirs.user_cache_dir)
+
+
+def _of_user(find: Callable[..., str]) -> Path:
+    """A folder below the user's home.
+
+    Raises:
+        ConfigError: Nothing says where the home is; a folder called ``~`` would be made here.
+    """
+    try:
+        folder = Path(find("edgeprune", appauthor=False))
+    except RuntimeError:  # neither HOME nor the system's list of users has it
+        folder = Path()
+    if not folder.is_absolute():
+        raise ConfigError("this user has no home folder: set HOME, or EDGEPRUNE_HOME to a folder")
+    return folder
 
 
 @contextmanager
@@ -88,7 +103,7 @@ def _digest(file: Path) -> str:
 def config_folder() -> Path:
     """The folder of ``bench.toml``. ``EDGEPRUNE_HOME`` overrides it."""
     own = os.environ.get("EDGEPRUNE_HOME")
-    return Path(own) if own else Path(platformdirs.user_config_dir("edgeprune", appauthor=False))
+    return Path(own) if own else _of_user(platformdirs.user_config_dir)
 
 
 def shipped(name: str) -> Path:

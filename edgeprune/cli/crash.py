@@ -20,6 +20,7 @@ import click
 
 import edgeprune
 from edgeprune import paths
+from edgeprune.errors import EdgepruneError
 
 EXIT_CODE = 70
 """Exit code of an internal error. Source: ``EX_SOFTWARE`` of BSD's ``sysexits.h``."""
@@ -128,7 +129,7 @@ def _keep(details: str) -> Path | None:
                 os.fchmod(handle, 0o600)  # whatever the umask is
                 stream.write(details)
             return file
-        except (OSError, RuntimeError, ValueError):
+        except (EdgepruneError, OSError, RuntimeError, ValueError):
             continue
     return None
 
