@@ -16,6 +16,7 @@ from edgeprune.keras_flavours import (
     import_tensorflow,
     input_specs,
     library_errors,
+    names_of_outputs,
     one_line,
     quiet,
 )
@@ -41,11 +42,14 @@ def convert(model: Loaded) -> bytes:
     for spec, name in zip(input_specs(model.keras), _input_names(model.keras), strict=True):
         specs.append(tf.TensorSpec(_fixed_shape(spec, model.input_shape), spec.dtype, name=name))
 
-    def infer(*inputs: Any) -> Any:
-        return call(model.keras, list(inputs), training=False)
+    names: list[str] = []
 
-    names = [_plain(name) for name in getattr(model.keras, "output_names", None) or ()]
-    return to_tflite(infer, specs, names)
+    def infer(*inputs: Any) -> Any:
+        outputs = call(model.keras, list(inputs), training=False)
+        names[:] = [_plain(name) for name in names_of_outputs(outputs, model.keras)]
+        return outputs
+
+    return to_tflite(infer, specs, names)  # which reads the names once it has traced
 
 
 def keras_outputs(model: Loaded, inputs: list[list[Array]]) -> list[list[Array]]:

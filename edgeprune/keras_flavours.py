@@ -205,6 +205,23 @@ def flat_outputs(outputs: Any) -> list[Any]:
     return _flat(outputs)
 
 
+def names_of_outputs(outputs: Any, model: Any) -> list[str]:
+    """Names of what a model returned, in the order of :func:`flat_outputs`.
+
+    Those of a dictionary are its keys: ``output_names`` of a model has its layers, in another
+    order.
+
+    Args:
+        outputs: What the model returned.
+        model: The model.
+    """
+    count = len(flat_outputs(outputs))
+    if isinstance(outputs, dict) and len(outputs) == count:
+        return [str(key) for key in outputs]
+    names = [str(name) for name in getattr(model, "output_names", None) or ()]
+    return names if len(names) == count else [f"output_{k}" for k in range(count)]
+
+
 def library_errors() -> tuple[type[Exception], ...]:
     """What TensorFlow, Keras and h5py raise when a model does not suit them."""
     tf = import_tensorflow()

@@ -8,8 +8,10 @@ from nets import Net, eligible
 from edgeprune import graph, verify
 from edgeprune.artifacts import Loaded, ModelFile
 from edgeprune.convert import convert, keras_outputs
+from edgeprune.data.outputs import outputs_of
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
+from edgeprune.prune.keras_model import clone
 
 
 def from_file(tflite):
@@ -120,3 +122,15 @@ def test_another_open_dimension_in_a_tflite_file_is_named():
 def test_a_tflite_file_has_no_keras_outputs():
     with pytest.raises(ModelError, match="not a Keras model"):
         keras_outputs(from_file(eligible()), [])
+
+
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+def test_outputs_of_a_dictionary_have_its_keys_as_names(flavour):
+    keras = import_keras(flavour)
+    inputs = keras.layers.Input((3,))
+    heads = {"b": keras.layers.Dense(2, name="x")(inputs), "a": keras.layers.Dense(1)(inputs)}
+    model = loaded(keras.Model(inputs, heads), flavour)
+    for one in (model, dataclasses.replace(model, keras=clone(model))):
+        found = {output.name: output.shape for output in outputs_of(graph.read(convert(one)))}
+        assert found == {"b": (2,), "a": (1,)}
+        assert list(found) == list(one.keras(np.zeros((1, 3), np.float32)))

@@ -64,7 +64,10 @@ def _autoencoder(data: Dataset, outputs: Sequence[Output], said: Said, dense: De
         raise ModelError("has no y_test: the labels of x_test are needed to score")
     asked = dataclasses.replace(said, task=said.task or "regression")
     inputs = data.x_test.reshape(len(data.x_test), *fits[0].shape)
-    task, _ = recognise(outputs, {"test": {fits[0].name: inputs}}, asked, dense)
+    try:
+        task, _ = recognise(outputs, {"test": {fits[0].name: inputs}}, asked, dense)
+    except ModelError as error:
+        raise ModelError(str(error).replace(f"y_test/{fits[0].name}", "x_test")) from error
     heads = [
         dataclasses.replace(head, labels=REPRODUCED) if head.task == "regression" else head
         for head in task.heads

@@ -59,7 +59,8 @@ def outputs_of(model: graph.Model) -> list[Output]:
     for index in graph.io_tensors(model)[1]:
         tensor = subgraph.tensors[index]
         name = names.get(index) or graph.tensor_name(tensor)
-        shape = graph.shape_of(tensor)[1:]
+        shape = graph.shape_of(tensor)
+        shape = shape[1:] if shape[:1] == (1,) else shape  # squeezed ones have no batch
         found.append(Output(name, shape, _activation(model, makers, index)))
     return found
 

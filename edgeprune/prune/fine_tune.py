@@ -29,7 +29,7 @@ from edgeprune.prune.masking import Masks
 from edgeprune.prune.schedules import Moment, schedule
 from edgeprune.prune.spec import PruneSpec
 from edgeprune.prune.trainer import Trainer
-from edgeprune.tasks import ROUNDING, worst_drop
+from edgeprune.tasks import ROUNDING, check_share, worst_drop
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,8 @@ def fine_tune(task: TrainingJob) -> tuple[str, ...]:
         ModelError: Data and model do not fit together, or the loss is no longer finite; a
             checkpoint then holds the last good state.
     """
+    if task.max_accuracy_drop is not None:
+        check_share(task.max_accuracy_drop)
     try:
         with task.masks or contextlib.nullcontext():
             with quiet():

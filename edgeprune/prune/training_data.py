@@ -10,9 +10,17 @@ import numpy as np
 
 from edgeprune.artifacts import Array, Dataset, TrainingData
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import library_errors, one_line, quiet
+from edgeprune.keras_flavours import (
+    call,
+    flat_outputs,
+    import_tensorflow,
+    library_errors,
+    names_of_outputs,
+    one_line,
+    quiet,
+)
 from edgeprune.prune.distillation import outputs_at
-from edgeprune.prune.keras_model import check_one_input
+from edgeprune.prune.keras_model import check_one_input, fixed_batch
 from edgeprune.tasks import Dense, Output, Said, recognise
 
 
@@ -80,13 +88,12 @@ def known_data(model: Any, x: Array, y: Array) -> TrainingData:
         raise ModelError(f"there are {len(x)} inputs and {len(y)} targets")
     try:
         with quiet():
-            first = outputs_at(model, x[:1])
+            chosen = np.arange(fixed_batch(model) or 1) % len(x)
+            first = call(model, [import_tensorflow().constant(x[chosen])], training=False)
     except library_errors() as error:
         raise ModelError(f"the model cannot be run on the data: {one_line(error)}") from error
-    names = getattr(model, "output_names", None) or []
-    if len(names) != len(first):
-        names = [f"output_{k}" for k in range(len(first))]
-    outputs = [Output(str(n), one.shape[1:]) for n, one in zip(names, first, strict=True)]
+    named = zip(names_of_outputs(first, model), flat_outputs(first), strict=True)
+    outputs = [Output(name, tuple(int(s) for s in one.shape[1:])) for name, one in named]
     dense = Dense(lambda rows: outputs_at(model, rows), x)
     try:
         task, kept = recognise(outputs, {"test": {"": y}}, Said(), dense)
