@@ -284,6 +284,26 @@ def test_what_a_file_may_leave_out():
     assert model.metadata == [] and model.signatureDefs == []
 
 
+def test_large_files_keep_buffers_behind_their_tables():
+    """As files of more than 2 GB do: at an offset into the file."""
+    whole = nets.eligible()
+    begin = 1 << 20
+    data = bytearray()
+
+    def change(model, subgraph):
+        for buffer in model.buffers:
+            if buffer.data is not None and len(buffer.data):
+                buffer.offset, buffer.size = begin + len(data), len(buffer.data)
+                data.extend(bytes(buffer.data) + bytes(-len(buffer.data) % 16))
+                buffer.data = None
+
+    tables = changed(change, whole)
+    split = tables + bytes(begin - len(tables)) + bytes(data)
+    assert graph.weight_sparsity(split) == graph.weight_sparsity(whole) > 0
+    with pytest.raises(ModelError, match=r"buffer \d+ lies behind the end of the file"):
+        graph.read(split[:-100])
+
+
 def test_an_operator_without_inputs_and_outputs():
     def change(model, subgraph):
         code = schema.OperatorCodeT()
