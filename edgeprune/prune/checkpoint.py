@@ -9,7 +9,9 @@ import importlib.metadata
 import json
 import shutil
 import time
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,24 @@ Lists = Mapping[str, list[Array]]
 
 ABANDONED_S = 30 * 24 * 3600
 """Age at which a training that nobody took up again loses its checkpoints. Source: ours."""
+
+
+_DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy, zipfile and json raise for files that are damaged."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +87,7 @@ class Checkpoint:
                     name: [file[f"{name}:{k}"] for k in range(count)]
                     for name, count in about["sizes"].items()
                 }
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except _DAMAGED:
             return None
         return lists, about["facts"]
 

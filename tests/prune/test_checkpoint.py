@@ -1,9 +1,11 @@
 import dataclasses
 import os
+import random
 import time
 
 import numpy as np
 import pytest
+from damage import damage
 from keras_nets import loaded
 
 from edgeprune.artifacts import ModelFile, TrainingData
@@ -39,6 +41,15 @@ def test_half_a_file_is_none(tmp_path, cut):
     kept.save({"state": [X]}, {})
     kept.path.write_bytes(kept.path.read_bytes()[:cut])
     assert kept.load() is None
+
+
+def test_a_damaged_file_is_none_or_what_was_saved(tmp_path):
+    kept = Checkpoint(tmp_path / "a.npz")
+    kept.save({"state": [X]}, {"epoch": 1})
+    whole = kept.path.read_bytes()
+    for seed in range(600):
+        kept.path.write_bytes(damage(whole, random.Random(seed)))
+        assert kept.load() is None or len(kept.load()) == 2
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
