@@ -115,18 +115,18 @@ def rescue(name: str, content: Content) -> Path:
         ConfigError: No place takes it.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    places = (paths.data_folder() / RESCUED, Path.home() / "edgeprune-rescued", Path("/tmp"))
+    places = [paths.data_folder() / RESCUED, Path("/tmp/edgeprune-rescued")]
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        places.insert(1, Path.home() / "edgeprune-rescued")
     last: Exception = ConfigError(f"{name}: there is no place to write it")
     for place in places:
-        for number in range(100):
-            file = place / f"{stamp}{f'-{number}' if number else ''}-{name}"
-            if file.exists():
-                continue
-            try:
-                place.mkdir(parents=True, exist_ok=True)
-                write_whole(file, content)
-                return file
-            except (OSError, ConfigError) as error:
-                last = error
-                break
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            ends = ("", *(f"-{number}" for number in range(2, 100)))
+            free = (place / f"{stamp}{end}-{name}" for end in ends)
+            file = next(one for one in free if not one.exists())
+            write_whole(file, content)
+            return file
+        except (OSError, ConfigError, StopIteration) as error:
+            last = error
     raise ConfigError(str(last)) from last
