@@ -32,6 +32,7 @@ from edgeprune.report.result import validate
 from edgeprune.run_artifacts import Accuracy
 from edgeprune.sparsify import stored_dense
 from edgeprune.ssh.host_keys import trust_host_key
+from edgeprune.tasks import Head, Task
 
 FAST = "[run]\nsessions = 2\nruns = 4\nwarmup = 1\n[verify]\nsamples = 2\n"
 
@@ -403,7 +404,9 @@ def test_a_keras_model_is_pruned_clustered_trained_with_rounding_and_quantized(f
 @pytest.mark.parametrize("right", range(1, 60))
 def test_a_drop_of_exactly_the_limit_keeps_it(right, monkeypatch, folder):
     scores = {"dense": Accuracy("top1", 1.0, 60), "deployed": Accuracy("top1", right / 60, 60)}
-    fake = types.SimpleNamespace(scores=scores)
+    loss = "categorical_crossentropy"
+    head = Head("out", (2,), "classification", "class numbers", "softmax", 2, loss, "top1", ())
+    fake = types.SimpleNamespace(scores=scores, task=Task((head,)))
     monkeypatch.setattr(accuracy_limit, "compress", lambda *_: fake)
     asked = request(folder, "local", max_accuracy_drop=(60 - right) / 60)
     assert compress_within_limit(asked, None, Progress()) is fake
