@@ -177,7 +177,7 @@ class _Check:
         if name == "TensorFlowOpLayer":
             definition = config.get("node_def")
             operator = definition.get("op") if isinstance(definition, dict) else definition
-            if operator not in operator_list(STATELESS):
+            if not isinstance(operator, str) or operator not in operator_list(STATELESS):
                 raise self.refuse(layer, f"runs the TensorFlow operator {_shown(operator)}")
             return
         function = config.get("function") if isinstance(config, dict) else None

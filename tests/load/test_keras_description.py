@@ -75,6 +75,7 @@ def check(*layers):
         entry("InstanceMethod", attr_name="numpy"),
         entry("TensorFlowOpLayer", node_def={"op": "WriteFile", "name": "w"}),
         entry("TensorFlowOpLayer", node_def="\n\tWriteFile"),
+        entry("TensorFlowOpLayer", node_def={"op": ["Relu"], "name": "r"}),
         entry("Bidirectional", layer=entry("Lambda", "keras.layers")),
         entry("Dense", value={"class_name": "__typespec__", "spec_name": "x", "config": []}),
         entry("Dense", value={"class_name": "CompositeTensor", "spec": {}, "tensors": []}),
