@@ -85,10 +85,10 @@ def _check_network(kind: str, network: Mapping[str, Any], where: str) -> None:
         waiting[label] = [list(_references(node, where)) for node in _nodes(layer, where)]
         first[label] = _first_call(layer)
     _check_references(waiting, network, where)
-    if kind != "Sequential" and not any(item.get("class_name") == "InputLayer" for item in layers):
-        raise ModelError(f"{where}: network {name!r} has no inputs")
     inputs = {_name(layer) for layer in layers if layer.get("class_name") == "InputLayer"}
     _check_order(waiting, first, inputs, where)
+    if kind != "Sequential" and not inputs:
+        raise ModelError(f"{where}: network {name!r} has no inputs")
 
 
 def _name(layer: Mapping[str, Any]) -> str:
