@@ -239,8 +239,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     task_lines = [] if data is None or data.task is None else [data.task.line(*sizes_of(data))]
     if drop is not None:
         task_lines += limit_lines(data, score, drop)
-    for line in task_lines:
-        progress.note(line)
+    _tell_once(request, progress, task_lines)
     with _asked(progress, "channels", not recipe.channels.is_idle):
         narrowed = remove_channels(
             loaded,
@@ -325,6 +324,13 @@ def _quantized(
             recipe = easier
         else:
             return recipe, quantized
+
+
+def _tell_once(request: Request, progress: Progress, lines: Sequence[str]) -> None:
+    """Shows lines, unless ``auto`` goes on with another recipe and they were shown before."""
+    is_next = request.recipe.name == "auto" and request.recipe.why
+    for line in () if is_next else lines:
+        progress.note(line)
 
 
 def is_trainable(loaded: Loaded, data: Dataset | None) -> bool:

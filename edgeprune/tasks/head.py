@@ -137,12 +137,18 @@ class Head:
         if self.task == "multilabel":
             parts.append(f"{self.classes} labels")
         elif self.task != "regression":
-            parts.append(f"{self.classes} classes, {self.labels} labels")
+            parts += [f"{self.classes} classes", _labels_in_words(self.labels)]
         elif self.labels:
             parts.append(self.labels)
         if self.task != "regression":
             parts.append(f"head gives {gives.get(self.gives, self.gives)}")
         return ", ".join(parts)
+
+
+def _labels_in_words(labels: str) -> str:
+    if labels == "class-number":
+        return "labels are class numbers"
+    return f"{labels} labels" if labels in ("one-hot", "smoothed") else f"labels {labels}"
 
 
 @dataclass(frozen=True)
