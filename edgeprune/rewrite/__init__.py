@@ -62,6 +62,9 @@ def rewrite(tflite: bytes, cpu: Cpu) -> Rewritten:
     if not all(graph.has_known_ranks(subgraph, op) for op in subgraph.operators):
         return Rewritten(tflite, (), "the shape of a map is open altogether")
     as_it_is = explain(model, cpu, assume_armed=True)
+    if as_it_is.unpredicted:
+        kinds = ", ".join(as_it_is.unpredicted)
+        return Rewritten(tflite, (), f"the cost of {kinds} is not predicted")
     notes = apply_passes(model, cpu, table)
     plan = explain(model, cpu, assume_armed=True)
     if plan.wrong:

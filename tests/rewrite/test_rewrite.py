@@ -1,10 +1,11 @@
 import emulated
 import numpy as np
+import odd_nets
 import pytest
 from nets import Net, eligible
 from same_outputs import ARM, gap
 
-from edgeprune.board import Cpu
+from edgeprune.board import Cpu, load_board
 from edgeprune.explain import explain
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
@@ -96,3 +97,8 @@ def test_dense_layers_in_a_sparse_net_stay_outside_so_that_the_rest_has_enough_z
     plan = explain(done.tflite, ARM, assume_armed=True)
     assert len(plan.sparse) == 2
     assert gap(before, done.tflite) < 1e-5
+
+
+def test_where_a_part_is_not_predicted_nothing_is_rewritten_and_the_summary_says_so():
+    done = rewrite(odd_nets.loop(counts_on_data=True), load_board("rpi4").cpu)
+    assert done.notes == () and done.summary == "the cost of WHILE is not predicted"
