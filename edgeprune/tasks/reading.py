@@ -97,6 +97,8 @@ def _numbers(name: str, y: Array, classes: int, low: float, high: float) -> Read
         raise ModelError(
             f"{name} has one value a sample that is no class number, and the model gives {classes}"
         )
+    if places and classes == 2 and high == NO_CLASS and _among(y, (0, NO_CLASS)):
+        return Reading(("segmentation",), "0 and 255", y, low, high)
     known = y[(y != -1) & (y != NO_CLASS)] if places and classes <= NO_CLASS else y
     first, last = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     if first < 0 or last >= classes:

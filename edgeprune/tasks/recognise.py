@@ -87,6 +87,8 @@ def read_head(
     Raises:
         ModelError: As :func:`recognise`.
     """
+    if said.task_of(output.name) == "segmentation":
+        output = _with_channel(output, [y for _, y in parts.values()])
     readings = {part: read(name, y, output) for part, (name, y) in parts.items()}
     names = {part: name for part, (name, _) in parts.items()}
     kind = _kind(output, readings, names, said, answers)
@@ -113,6 +115,14 @@ def read_head(
         scale, spread = float(np.abs(values).max()), float(values.std(dtype=np.float64))
         head = dataclasses.replace(head, scale=scale, spread=spread or 1.0)
     return head, canonical
+
+
+def _with_channel(output: Output, targets: Sequence[Array]) -> Output:
+    """An output of one value for each pixel that leaves out the axis of length 1."""
+    shape = output.head_shape
+    if len(shape) == 2 and all(y.shape[1:] in (shape, (*shape, 1)) for y in targets):
+        return dataclasses.replace(output, shape=(*shape, 1))
+    return output
 
 
 def _kind(
@@ -172,7 +182,7 @@ def _canonical(reading: Reading, kind: Kind, output: Output, is_soft: bool) -> A
     if kind == "segmentation":
         if reading.labels in ("one-hot", "soft"):
             return np.asarray(y.argmax(axis=-1), np.int16)
-        if channels == 1:
+        if channels == 1 or reading.labels == "0 and 255":
             return np.asarray(y > 0, np.int16)
         number = np.asarray(y, np.int16)
         return (

@@ -159,6 +159,19 @@ def test_one_value_for_each_pixel_is_a_mask_of_two_classes(white, shape):
     assert (head.task, head.classes) == ("segmentation", 2) and kept.max() == 1
 
 
+def test_white_masks_of_two_classes_are_no_pixels_without_a_class():
+    y = np.where(MASKS > 0, 255, 0).astype(np.uint8)
+    head, kept = found(Output("out", (4, 5, 2), "softmax"), y)
+    assert not head.ignored and np.array_equal(kept, MASKS > 0)
+
+
+def test_masks_of_outputs_without_a_channel_are_told():
+    output, y = Output("out", (4, 5), "sigmoid"), (MASKS > 0).astype(np.uint8)
+    assert found(output, y)[0].task == "multilabel"
+    head, kept = found(output, y, said=Said("segmentation"))
+    assert head.shape == (4, 5, 1) and head.classes == 2 and kept.shape == (6, 4, 5)
+
+
 def test_values_for_each_pixel_are_a_regression():
     assert found(Output("out", (4, 5, 1)), RNG.random((6, 4, 5)))[0].task == "regression"
 
