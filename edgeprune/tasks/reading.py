@@ -37,11 +37,6 @@ class Reading:
     low: float
     high: float
 
-    @property
-    def is_full(self) -> bool:
-        """Whether there is a value for each of several classes or outputs."""
-        return self.labels in ("one-hot", "soft", "0 or 1", "values")
-
 
 def read(name: str, y: Array, output: Output) -> Reading:
     """All readings of some targets beside an output.
@@ -87,7 +82,7 @@ def _single(y: Array, places: tuple[int, ...], low: float, high: float) -> Readi
         return Reading((word, "regression"), "0 and 255", y, low, high)
     if not places and _among(y, (-1, 1)):
         return Reading((word, "regression"), "-1 and 1", y, low, high)
-    return Reading(("regression",), _values(y, 1), y, low, high)
+    return Reading(("regression",), _values(y), y, low, high)
 
 
 def _numbers(name: str, y: Array, classes: int, low: float, high: float) -> Reading:
@@ -156,6 +151,6 @@ def _is_smoothed(y: Array) -> bool:
     return bool(has_one_peak and (np.abs(rows[:, 0] - rows[:, -2]) < _TOLERANCE).all())
 
 
-def _values(y: Array, count: int) -> str:
+def _values(y: Array) -> str:
     whole = "whole numbers" if _is_whole(y) else "values"
     return f"{whole} {float(y.min()):.4g} to {float(y.max()):.4g}"
