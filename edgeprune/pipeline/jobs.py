@@ -19,13 +19,15 @@ from edgeprune.load.sniff import Kind, sniff
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.host_half import Compressed, Request
 from edgeprune.progress import Progress
-from edgeprune.prune.checkpoint import checkpoint_folder
 from edgeprune.sandbox.parent import ANSWER_BYTES, Reach, confined
 from edgeprune.sandbox.readable import linked, stored_apart
 
 _FILES_IN_ANSWER = 64
 """Largest answer, in sizes of the model: it holds eight files of it, and weights may have been
 stored in 2 bytes each, or packed, before."""
+
+_READ_S = 1800.0
+"""How long a model may take to be loaded and converted where nothing else is done with it."""
 
 _HOST_S = 6 * 3600.0
 """How long the host may take for the outputs of a model, a slow one of 2 GB included."""
@@ -161,6 +163,8 @@ def _given(job: CompressJob) -> tuple[Path, ...] | None:
 
 def _checkpoints(request: Request) -> tuple[Path, ...]:
     """The folder of trainings' checkpoints, where something may be trained."""
+    from edgeprune.prune.checkpoint import checkpoint_folder
+
     if request.data is None or sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
         return ()
     folder = checkpoint_folder()
@@ -186,7 +190,7 @@ def read_in_child(
     job = ReadJob(path, allow_code, input_shape, board)
     reach = Reach(readable=None if allow_code else (path, *stored_apart(path)))
     limit = _answer_bytes(path)
-    return confined(read_as_tflite, job, reach=reach, answer_bytes=limit, timeout_s=_HOST_S)
+    return confined(read_as_tflite, job, reach=reach, answer_bytes=limit, timeout_s=_READ_S)
 
 
 def check_file(request: Request) -> None:
