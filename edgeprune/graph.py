@@ -61,16 +61,13 @@ def read(tflite: bytes) -> Model:
         packed = schema.Model.GetRootAs(content)
         graph_check.check_table_count(packed)
         model = schema.ModelT.InitFromObj(packed)
-    except (
-        ModelError,
-        struct.error,
-        IndexError,
-        TypeError,
-        ValueError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    except ModelError as error:
         raise ModelError(f"damaged TFLite file: {error}") from error
+    except (struct.error, IndexError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        raise ModelError(
+            f"damaged TFLite file: its tables lead out of its {len(tflite):,} bytes: it may have "
+            "been cut on its way"
+        ) from error
     try:
         graph_check.check(model, len(tflite))
     except ModelError as error:

@@ -6,6 +6,7 @@ Decimal point and comma, and ``,`` ``;`` or tab between columns, are told apart 
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -42,7 +43,7 @@ class Csv(Meter):
         """Reads the header, and what the first lines say about the meter's period."""
         if self.site.table.at is None:
             raise ConfigError("the meter csv needs the log's file: --meter FILE.csv, or at = FILE")
-        self._path = Path(self.site.table.at).expanduser()
+        self._path = Path(os.path.expanduser(self.site.table.at))
         content = self._bytes(0, _HEADER_BYTES)
         head = content[: content.rfind(b"\n") + 1].decode("utf-8-sig", "replace")
         self._layout = layout_of(head, self.site.table, str(self._path))

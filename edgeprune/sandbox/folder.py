@@ -54,7 +54,7 @@ def environment(folder: Path) -> dict[str, str]:
     """
     keras = folder / "keras"
     keras.mkdir()
-    _link(Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras"), keras)
+    _link(Path(os.environ.get("KERAS_HOME") or Path(os.path.expanduser("~")) / ".keras"), keras)
     named = ("TMPDIR", "TEMP", "TMP", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")
     return {**dict.fromkeys(named, str(folder)), "KERAS_HOME": str(keras)}
 

@@ -51,7 +51,9 @@ def _python() -> Iterator[Path]:
     for entry in filter(None, sys.path):
         if Path(entry).resolve() != here:
             yield Path(entry)
-    yield Path.home() / ".cache" / "uv"  # where uv keeps what it links into environments
+    yield (
+        Path(os.path.expanduser("~")) / ".cache" / "uv"
+    )  # where uv keeps what it links into environments
     for name in ("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH"):
         yield from map(Path, filter(None, os.environ.get(name, "").split(os.pathsep)))
 
@@ -63,7 +65,7 @@ def _ours() -> Iterator[Path]:
     boards = os.environ.get("EDGEPRUNE_BOARDS")
     if boards:
         yield Path(boards)
-    yield Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    yield Path(os.environ.get("KERAS_HOME") or Path(os.path.expanduser("~")) / ".keras")
 
 
 def linked(folder: Path) -> list[Path] | None:

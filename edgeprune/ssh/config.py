@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import io
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def _hop(
 ) -> Hop:
     keys = [key] if key is not None else options.get("identityfile", [])
     keys = [path for path in keys if path.lower() != "none"]
-    default = [Path.home() / ".ssh" / file for file in DEFAULT_KEYS]
+    default = [Path(os.path.expanduser("~")) / ".ssh" / file for file in DEFAULT_KEYS]
     timeout_s = _number(name, "ConnectTimeout", options.get("connecttimeout"), CONNECT_TIMEOUT_S)
     chosen = port or int(_number(name, "Port", options.get("port"), 22))
     if not 0 < chosen < 65536:
@@ -136,7 +137,7 @@ def _hop(
         host=options["hostname"],
         port=chosen,
         user=user or options.get("user") or _login_name(name),
-        keys=tuple(Path(path).expanduser() for path in keys)
+        keys=tuple(Path(os.path.expanduser(path)) for path in keys)
         or tuple(path for path in default if path.is_file()),
         keys_only=key is not None or options.get("identitiesonly", "no").lower() == "yes",
         connect_timeout_s=timeout_s,
@@ -154,7 +155,7 @@ def _login_name(name: str) -> str:
 def _number(name: str, key: str, text: str | None, default: float) -> float:
     if text is None or text.lower() == "none":
         return default
-    if not text.isdecimal() or int(text) == 0:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
         raise ConfigError(f"{name}: {key} {text!r} in the ssh configuration must be a number > 0")
     return float(text)
 
@@ -162,7 +163,7 @@ def _number(name: str, key: str, text: str | None, default: float) -> float:
 def _read_config() -> Any:
     """Both files as one ``paramiko.SSHConfig``; the user's comes first, and the first hit wins."""
     config = paramiko.SSHConfig()
-    for path in (Path.home() / ".ssh" / "config", SYSTEM_CONFIG):
+    for path in (Path(os.path.expanduser("~")) / ".ssh" / "config", SYSTEM_CONFIG):
         try:
             if path.exists():
                 config.parse(io.StringIO(read_text(path)))

@@ -63,7 +63,7 @@ def _place(
     names = [output.name for output in outputs]
     if key in names:
         return names.index(key)
-    if key.isdigit() and int(key) < len(names):
+    if key.isdecimal() and int(key) < len(names):
         return int(key)
     if key:
         raise ModelError(

@@ -69,6 +69,6 @@ def _listed(moved: dict[int, int], names: Sequence[str]) -> str:
 def _remedy(moved: dict[int, int], known: int, names: Sequence[str]) -> str:
     if not names:
         return "number the labels as in training"
-    numbers = all(name.isdigit() for name in names)
+    numbers = all(name.isdecimal() for name in names)
     why = " (10 comes before 2: call them 02 and so on)" if numbers and len(names) > 10 else ""
     return f"call the folders so that their alphabetical order is that of training{why}"
