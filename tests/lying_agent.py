@@ -97,6 +97,12 @@ def cut(answer, blob):
     os._exit(0)
 
 
+def unfilled(answer, blob):
+    """A window that is far longer than the times in it."""
+    time.sleep(0.3)
+    return {**answer, "end_ns": answer["end_ns"] + 290_000_000}, blob
+
+
 def swapped(answer):
     answer["begin_ns"], answer["end_ns"] = answer["end_ns"], answer["begin_ns"]
 
@@ -210,6 +216,7 @@ LIES = {
         edit(lambda a: a.update(begin_ns=a["begin_ns"] + 10**14, end_ns=a["end_ns"] + 10**14)),
         "the device's clock ran 100,0",
     ),
+    "times far shorter than their window": ("time", unfilled, "expected what fills the"),
     "times as text": ("time", put(latency_ns="123456789"), WRONG + "latency_ns is '1234"),
     "times as texts": (
         "time",

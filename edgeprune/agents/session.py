@@ -42,6 +42,9 @@ __all__ = [
 PROTOCOL = 1
 _INFER_BATCH_BYTES = 32 << 20
 _ANSWER_SLACK_S = 60.0
+_TIME_TRIES = 3
+"""Source: ours; of 2,759 requests on a machine with 9 processes a core, one was paused so long."""
+
 _LOAD_BYTES = 4 << 20
 _TAGS_BYTES = 1 << 20
 _DIGITS_BYTES = 24
@@ -186,9 +189,16 @@ class AgentSession:
         request = {"warmup": warmup, "runs": runs, "max_ns": max_ns}
         limits = Limits(_DIGITS_BYTES * runs)
         timeout_s = timeout_s or max_s + _ANSWER_SLACK_S
-        asked = self._ask("time", request, timeout_s, limits=limits)
-        since_load_ns = max_device_ns(asked.came_ns - self._load_sent_ns)
-        return answers.timing_of(asked.answer, runs, max_ns, since_load_ns, asked.moments)
+        tries = 0
+        while True:
+            asked = self._ask("time", request, timeout_s, limits=limits)
+            since_load_ns = max_device_ns(asked.came_ns - self._load_sent_ns)
+            try:
+                return answers.timing_of(asked.answer, runs, max_ns, since_load_ns, asked.moments)
+            except answers.WindowNotFilled:
+                tries += 1
+                if tries == _TIME_TRIES:
+                    raise
 
     def profile(self, runs: int = 1, timeout_s: float = 300.0) -> Profile:
         """Runs the model under the runtime's profiler; it must have been loaded for that."""
