@@ -45,11 +45,15 @@ def apply(model: graph.Model) -> list[RewriteNote]:
 
 
 def _is_global(reader: Reader, op: graph.Operator) -> bool:
-    """Whether the one window covers the map; VALID windows never reach beyond it."""
+    """Whether the one window covers the map, and its activation is also an operator's.
+
+    VALID windows never reach beyond the map.
+    """
     _, height, width, _ = reader.shape(int(op.inputs[0]))
     options = op.builtinOptions
     return (
-        reader.shape(int(op.outputs[0]))[1:3] == (1, 1)
+        activation_of(op) in graph_edit.ACTIVATIONS
+        and reader.shape(int(op.outputs[0]))[1:3] == (1, 1)
         and options.filterHeight >= height
         and options.filterWidth >= width
     )
