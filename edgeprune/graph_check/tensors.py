@@ -56,7 +56,7 @@ def stored_bytes(buffer: Any) -> int:
 
 
 def check_tensor(tensor: Any, buffer: Any, where: str) -> None:
-    """Checks one tensor with its buffer.
+    """Checks one tensor with its buffer; an empty list of scales becomes None.
 
     Args:
         tensor: A ``TensorT``.
@@ -126,6 +126,7 @@ def _check_quantization(tensor: Any, shape: tuple[int, ...], where: str) -> None
     found = tensor.quantization
     scales, zero_points = found.scale, found.zeroPoint
     if scales is None or not len(scales):
+        found.scale = None  # an empty list says the same
         return
     scales = np.asarray(scales)
     if not np.isfinite(scales).all() or (scales < 0).any():

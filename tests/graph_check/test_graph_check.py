@@ -198,6 +198,18 @@ def test_quantization(key, value, says):
         refused(change, f"tensor 0 has .*{says}")
 
 
+def test_an_empty_list_of_scales_says_as_much_as_none():
+    def change(model, subgraph):
+        quantization = schema.QuantizationParametersT()
+        quantization.scale, quantization.zeroPoint = np.zeros(0, np.float32), np.zeros(0, np.int64)
+        tensor = subgraph.tensors[operator(model, "CONV_2D").inputs[1]]
+        tensor.quantization = quantization
+
+    model = graph.read(changed(change))
+    filters = model.subgraphs[0].tensors[operator(model, "CONV_2D").inputs[1]]
+    assert filters.quantization.scale is None
+
+
 def test_scales_along_a_dimension_are_as_many_as_it_is_long():
     def change(model, subgraph):
         subgraph.tensors[0].quantization = quantization = schema.QuantizationParametersT()
