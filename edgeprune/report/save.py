@@ -115,9 +115,11 @@ def rescue(name: str, content: Content) -> Path:
         ConfigError: No place takes it.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    places = [paths.data_folder() / RESCUED, Path("/tmp/edgeprune-rescued")]
-    with contextlib.suppress(RuntimeError):  # a user without a home
-        places.insert(1, Path.home() / "edgeprune-rescued")
+    places = []
+    with contextlib.suppress(ConfigError, RuntimeError):  # a user without a home
+        places.append(paths.data_folder() / RESCUED)
+        places.append(Path.home() / "edgeprune-rescued")
+    places.append(Path("/tmp/edgeprune-rescued"))
     last: Exception = ConfigError(f"{name}: there is no place to write it")
     for place in places:
         try:

@@ -9,7 +9,7 @@ from results import counted, result_of
 from edgeprune.errors import ConfigError
 from edgeprune.report import history
 from edgeprune.report.folder import OutputFolder, output_folder
-from edgeprune.report.save import save
+from edgeprune.report.save import rescue, save
 
 RESULT = result_of(counted("dense", 300), counted("deployed", 100), verdict="faster", speedup=3.0)
 
@@ -101,3 +101,15 @@ def test_with_no_disk_at_all_it_is_printed(place, monkeypatch, capsys):
     with pytest.raises(ConfigError, match="is on standard output"):
         saved()
     assert json.loads(capsys.readouterr().out) == RESULT
+
+
+def test_a_user_without_a_home_has_a_place_for_what_was_measured_too(place, monkeypatch):
+    def no_home(*_, **__):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("EDGEPRUNE_HOME")
+    monkeypatch.setattr("platformdirs.user_data_dir", no_home)
+    monkeypatch.setattr(Path, "home", no_home)
+    file = rescue("measured.json", "{}")
+    assert file.parent == Path("/tmp/edgeprune-rescued") and file.read_text() == "{}"
+    file.unlink()
