@@ -182,11 +182,21 @@ def wall(model: graph.Model, tensor: int) -> None:
     name = layer_name(graph.tensor_name(subgraph.tensors[tensor]))
     shape = graph.shape_of(subgraph.tensors[tensor])
     if graph.op_name(model, maker) in _REDUCTIONS and shape[1:3] == (1, 1):
-        maker.builtinOptions.keepDims = False
-        shape = (shape[0], shape[3])
+        gone = _kept_axes(model, maker, len(shape))
+        if gone:
+            maker.builtinOptions.keepDims = False
+            shape = tuple(size for axis, size in enumerate(shape) if axis not in gone)
     inner = add_tensor(subgraph, shape, f"{name}/before_wall")
     maker.outputs = np.array([inner], np.int32)
     _reshape(model, inner, tensor)
+
+
+def _kept_axes(model: graph.Model, reduction: graph.Operator, rank: int) -> set[int]:
+    """Axes that a reduction leaves as 1, each in [0, rank); none where it drops them already."""
+    axes = graph.constant(model, model.subgraphs[0].tensors[reduction.inputs[1]])
+    if axes is None or not reduction.builtinOptions.keepDims:
+        return set()
+    return {int(axis) % rank for axis in axes.reshape(-1)}
 
 
 def _reshape(model: graph.Model, source: int, target: int) -> None:

@@ -408,6 +408,6 @@ def test_a_container_that_is_damaged_or_holds_no_model_is_one_line(folder, tmp_p
     path.write_bytes(packed[:-1])
     fails(path, "ends too early")
     path.write_bytes(pack(b"no model"))
-    fails(path, "damaged TFLite file")
+    fails(path, "not a TFLite file: it lacks the identifier TFL3")
     path.write_bytes(pack(bytes(300 << 20)))
     fails(path, "more than the limit 268,435,456")
