@@ -110,7 +110,12 @@ PACKAGES = (
     ),
 )
 
+OPTIONS = {"openwakeword-melspectrogram": ("--input-shape", "12400")}
+"""What a user has to say of a file, by its name: an open length, for one."""
+
 REFUSED = {
+    "mediapipe-face_landmark_with_attention": "custom operator Landmarks2TransformMatrix",
+    "mediapipe-selfie_segmentation": "custom operator Convolution2DTransposeBias",
     "deepcut": "holds only weights",
     "envision-hg": "holds only weights",
 }
@@ -178,9 +183,10 @@ class Ended:
     is_clean: bool
 
 
-def run(*words: str) -> Ended:
-    """Runs edgeprune with these arguments."""
-    argv = [sys.executable, "-m", "edgeprune", *words]
+def run(command: str, model: Path, output: Path, *words: str) -> Ended:
+    """Runs one of edgeprune's commands on a model."""
+    options = OPTIONS.get(output.name, ())
+    argv = [sys.executable, "-m", "edgeprune", command, str(model), *words, *options, "--json"]
     try:
         done = subprocess.run(
             argv, capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL
@@ -194,14 +200,14 @@ def run(*words: str) -> Ended:
 
 def explained(model: Path, output: Path) -> dict[str, object]:
     """What ``explain`` says for the emulated board."""
-    ended = run("explain", str(model), "--board", BOARDS[1], "--json")
+    ended = run("explain", model, output, "--board", BOARDS[1])
     return _row(ended, "explained" if ended.code == 0 else "")
 
 
 def compressed(model: Path, output: Path) -> dict[str, object]:
     """What ``compress`` makes of it."""
     target = output / "out.tflite"
-    ended = run("compress", str(model), "--board", BOARDS[1], "-o", str(target), "--json")
+    ended = run("compress", model, output, "--board", BOARDS[1], "-o", str(target))
     text = ""
     if ended.code == 0:
         said = json.loads(ended.stdout)
@@ -212,7 +218,7 @@ def compressed(model: Path, output: Path) -> dict[str, object]:
 def deployed(board: str, model: Path, output: Path) -> dict[str, object]:
     """What ``deploy`` measures on a board."""
     target = output / board
-    ended = run("deploy", str(model), "--board", board, "-o", str(target), "--json")
+    ended = run("deploy", model, output, "--board", board, "-o", str(target))
     text = ""
     if ended.code == 0:
         result = json.loads(ended.stdout)
@@ -232,7 +238,7 @@ def _measured(result: dict[str, object]) -> str:
         if variant["instructions"] is not None:
             shown.append(f"{variant['instructions']['per_inference'] / 1e6:,.2f} M")
         elif variant["latency_us"] is not None:
-            shown.append(f"{variant['latency_us']['median'] / 1e3:,.2f} ms")
+            shown.append(f"{variant['latency_us']['median'] / 1e3:,.3g} ms")
         else:
             shown.append("not measured")
     sparse = f"{deployed['sparse_layers_run']} sparse"
