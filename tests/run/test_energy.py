@@ -87,20 +87,31 @@ def test_a_window_that_a_neighbour_disturbed_gives_no_figure(tmp_path):
 
 
 def test_a_window_is_measured_again_once_the_neighbour_is_gone(tmp_path):
+    """Tried up to three times: on a busy machine the neighbour itself may get no time."""
+    for attempt in range(3):
+        found, said = beside_a_neighbour_that_goes(tmp_path / str(attempt))
+        assert isinstance(found, Energy), found
+        if any("energy again" in line for line in said):
+            return
+    pytest.fail("no window was measured again")
+
+
+def beside_a_neighbour_that_goes(folder):
+    """Energy and what was said, where another process computes until a window is made again."""
+    folder.mkdir()
     cpu = min(os.sched_getaffinity(0))
     table = dataclasses.replace(TABLE, energy_window_s=1.0, energy_idle_s=0.6, repeats=3)
     said = []
-    with live_power.ina219(tmp_path), neighbour(cpu) as other:
+    with live_power.ina219(folder), neighbour(cpu) as other:
 
         def say(line):
             said.append(line)
             if line.startswith("deployed: energy again: contaminated"):
                 other.kill()
 
-        plan = EnergyPlan((MeterTable("hwmon", at=str(tmp_path)),), True)
-        (found,) = energies(tmp_path, plan, table=table, cpus=(cpu,), say=say)
-    assert isinstance(found, Energy), found
-    assert any("energy again" in line for line in said)
+        plan = EnergyPlan((MeterTable("hwmon", at=str(folder)),), True)
+        (found,) = energies(folder, plan, table=table, cpus=(cpu,), say=say)
+    return found, said
 
 
 @pytest.mark.parametrize("clock_error_s", [0.6, -0.6])
