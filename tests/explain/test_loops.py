@@ -64,9 +64,9 @@ def test_plain_networks_are_predicted_as_before():
 def test_a_loop_costs_what_was_predicted_on_the_emulated_board(tmp_path, count, units):
     tflite = odd_nets.loop(count, units)
     totals = []
-    for runs in (1, 4):
+    for warmup in (10, 60):  # runs that are timed cost more: the agent writes their times down
         with loaded(tflite, tmp_path, count_instructions=True) as session:
-            session.time(warmup=1, runs=runs, max_s=0.0, timeout_s=120.0)
+            session.time(warmup=warmup, runs=1, max_s=0.0, timeout_s=120.0)
             totals.append(session.close())
-    measured = (totals[1] - totals[0]) / 3
-    assert explain(tflite, CPU).instructions == pytest.approx(measured, rel=0.03)
+    measured = (totals[1] - totals[0]) / 50
+    assert explain(tflite, CPU).instructions == pytest.approx(measured, rel=0.02)
