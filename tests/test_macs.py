@@ -1,4 +1,5 @@
 import numpy as np
+import odd_nets
 import pytest
 from nets import Net
 
@@ -26,3 +27,14 @@ def test_a_shared_weight_is_held_once_and_multiplied_twice():
         x = net.op("FULLY_CONNECTED", [x, weights, -1], (1, 4), "FullyConnectedOptions")
     found = size(net.build(x))
     assert (found.parameters, found.macs) == (16, 32)
+
+
+def test_what_a_loop_multiplies_counts_as_often_as_it_turns():
+    once, often = size(odd_nets.loop(1, 8)), size(odd_nets.loop(40, 8))
+    assert once.parameters == often.parameters
+    assert once.macs > 0 and (often.macs, often.nonzero_macs) == (40 * once.macs, 40 * once.macs)
+
+
+def test_where_the_data_decide_how_often_nothing_is_counted():
+    found = size(odd_nets.loop(counts_on_data=True))
+    assert (found.macs, found.nonzero_macs) == (None, None) and found.parameters > 0

@@ -7,13 +7,17 @@ from typing import Any
 
 from edgeprune.errors import ModelError
 
+MAX_DEPTH = 50
+"""Calls within calls that are followed: nested loops of real networks are two or three. Source:
+ours, far below the depth at which readers that follow calls would run out of stack."""
+
 
 def check_calls(model: Any) -> None:
     """Checks what operators such as WHILE, IF and CALL_ONCE call.
 
     Raises:
-        ModelError: A subgraph that there is not, one that calls itself, or other numbers of inputs
-            and outputs than the caller has.
+        ModelError: A subgraph that there is not, one that calls itself, calls nested deeper than
+            :data:`MAX_DEPTH`, or other numbers of inputs and outputs than the caller has.
     """
     count = len(model.subgraphs)
     calls: list[set[int]] = []
@@ -21,7 +25,7 @@ def check_calls(model: Any) -> None:
         called: set[int] = set()
         for index, op in enumerate(subgraph.operators):
             where = f"{f'subgraph {number}, ' if number else ''}operator {index}"
-            for key, target in _targets(op):
+            for key, target in targets(op):
                 if not 0 <= target < count:
                     raise ModelError(f"{where} calls subgraph {target} of {count}")
                 _check_arity(model.subgraphs[target], op, key, where)
@@ -30,7 +34,7 @@ def check_calls(model: Any) -> None:
     _check_endless(calls)
 
 
-def _targets(op: Any) -> Iterator[tuple[str, int]]:
+def targets(op: Any) -> Iterator[tuple[str, int]]:
     """Every subgraph that an operator's options name, with the option's key."""
     for options in (op.builtinOptions, op.builtinOptions2):
         for key, value in vars(options).items() if options is not None else ():
@@ -66,7 +70,11 @@ def _check_arity(subgraph: Any, op: Any, key: str, where: str) -> None:
 def _check_endless(calls: list[set[int]]) -> None:
     """Takes away subgraphs that call none that is left, until none is left at all."""
     left = {number: set(called) for number, called in enumerate(calls)}
+    depth = 0
     while left:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ModelError(f"subgraphs call one another more than {MAX_DEPTH} deep")
         leaves = {number for number, called in left.items() if not called}
         if not leaves:
             raise ModelError(f"subgraph {min(left)} calls itself")

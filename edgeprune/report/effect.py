@@ -22,8 +22,8 @@ def print_effects(effects: Sequence[Mapping[str, Any]], console: Console | None 
     rows: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "parameters": lambda one: f"{one['size']['parameters']:,}",
         "not zero": lambda one: f"{one['size']['nonzero_parameters']:,}",
-        "multiplications": lambda one: f"{one['size']['macs']:,}",
-        "by what is not zero": lambda one: f"{one['size']['nonzero_macs']:,}",
+        "multiplications": lambda one: _count(one["size"]["macs"]),
+        "by what is not zero": lambda one: _count(one["size"]["nonzero_macs"]),
         "file": lambda one: bytes_text(one["bytes"]),
         "accuracy": lambda one: _score(one["accuracy"]),
         "instructions (estimated)": lambda one: _millions(one["instructions"]),
@@ -40,6 +40,10 @@ def _score(accuracy: Mapping[str, Any] | None) -> str:
     if accuracy["metric"] == "top1":
         return f"{score_text('top1', accuracy['value'])} of {accuracy['samples']:,}"
     return metric_and_score(accuracy)
+
+
+def _count(number: int | None) -> str:
+    return "not known" if number is None else f"{number:,}"
 
 
 def _millions(instructions: float | None) -> str:

@@ -18,6 +18,7 @@ from nets import Net
 
 from edgeprune import graph, graph_check
 from edgeprune.errors import ModelError
+from edgeprune.graph_check.subgraphs import MAX_DEPTH
 
 SHARED = Path(__file__).parents[3] / "shared" / "models"
 
@@ -250,6 +251,19 @@ def test_calls_of_subgraphs():
     refused(loop(cond=-1), r"operator \d+ calls subgraph -1 of 3")
     refused(loop(inputs=2), r"operator \d+ calls a subgraph of 1 inputs and 1 outputs")
     refused(loop(body=0), r"subgraph 0 calls itself")
+
+
+def test_loops_within_loops_are_followed_down_to_a_depth():
+    def nested(depth):
+        def change(model, subgraph):
+            for level in range(depth):
+                outer = subgraph if level == 0 else model.subgraphs[-1]
+                loop(cond=1 + 2 * level, body=2 + 2 * level)(model, outer)
+
+        return change
+
+    graph.read(changed(nested(MAX_DEPTH - 1)))
+    refused(nested(MAX_DEPTH), rf"subgraphs call one another more than {MAX_DEPTH} deep")
 
 
 def test_names_in_signatures_are_text():
