@@ -25,19 +25,22 @@ class _State:
     Attributes:
         first_s: When the first signal came, on the monotonic clock; 0 before.
         depth: Blocks that are not to be interrupted, one within the other.
-        is_pending: A signal came within them.
+        is_held: Nothing is to be interrupted until the next such block ends.
+        is_pending: A signal came meanwhile.
         kept: What an interrupt from now on leaves, for its message; empty for nothing.
     """
 
     first_s = 0.0
     depth = 0
+    is_held = False
     is_pending = False
     kept = ""
 
 
 def install() -> None:
     """Makes these signals raise KeyboardInterrupt; those that the caller ignores stay ignored."""
-    _State.first_s, _State.depth, _State.is_pending, _State.kept = 0.0, 0, False, ""
+    _State.first_s, _State.depth, _State.kept = 0.0, 0, ""
+    _State.is_held = _State.is_pending = False
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -46,6 +49,42 @@ def install() -> None:
 def leaves(what: str) -> None:
     """Says what an interrupt from now on leaves, as ``the result is in net-rpi4``."""
     _State.kept = what
+
+
+def line(interrupt: BaseException) -> str:
+    """An interrupt as the start of a line.
+
+    >>> line(KeyboardInterrupt("while timing `dense`"))
+    'interrupted while timing `dense`'
+    >>> line(KeyboardInterrupt("the result is in out"))
+    'interrupted; the result is in out'
+    >>> line(KeyboardInterrupt())
+    'interrupted'
+    """
+    said = str(interrupt)
+    if not said or said.startswith("interrupted"):
+        return said or "interrupted"
+    return f"interrupted{' ' if said.startswith('while ') else '; '}{said}"
+
+
+def hold() -> None:
+    """Puts a signal off until the next :func:`uninterrupted` block ends: there is a result now."""
+    _State.is_held = True
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets a signal interrupt the block all the same, and one that was put off at once.
+
+    Raises:
+        KeyboardInterrupt: There was one.
+    """
+    before, _State.is_held = _State.is_held, False
+    try:
+        _raise_pending()
+        yield
+    finally:
+        _State.is_held = before
 
 
 @contextlib.contextmanager
@@ -63,7 +102,13 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         _State.depth -= 1
-    if _State.is_pending and _State.depth == 0:
+    if _State.depth == 0:
+        _State.is_held = False
+        _raise_pending()
+
+
+def _raise_pending() -> None:
+    if _State.is_pending:
         _State.is_pending = False
         raise KeyboardInterrupt(_State.kept)
 
@@ -76,7 +121,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         os.write(2, _AT_ONCE)
         os._exit(EXIT_CODE)
     _State.first_s = now_s
-    if _State.depth:
+    if _State.depth or _State.is_held:
         _State.is_pending = True
         return
     raise KeyboardInterrupt(_State.kept)

@@ -349,6 +349,7 @@ class RunResult:
         pinning: What was held fixed meanwhile; None on an emulated device.
         timed: How the variants were timed; None where they were not.
         broken: Why the run ended early, with what it was doing then; empty for a whole one.
+        is_interrupted: Whether it did because the user interrupted it.
     """
 
     device: DeviceFacts
@@ -358,3 +359,4 @@ class RunResult:
     pinning: Pinning | None = None
     timed: Timed | None = None
     broken: str = ""
+    is_interrupted: bool = False

@@ -1,4 +1,4 @@
-"""A device that fails in the middle: what was whole is in the folder and in the history."""
+"""A device that fails in the middle, or a user who interrupts: what was whole is kept."""
 
 import json
 import os
@@ -10,8 +10,10 @@ import pytest
 
 from edgeprune import cli
 from edgeprune.agents.conversation import Conversation
+from edgeprune.errors import DeviceError
 from edgeprune.report.history import runs
 from edgeprune.report.result import validate
+from edgeprune.run.device_lock import DeviceLock
 
 
 def kill_agents():
@@ -26,17 +28,17 @@ def kill_agents():
 
 
 @pytest.fixture
-def pulled_at(monkeypatch, home, tmp_path):
-    """Kills the agents right before the ``nth`` question of a kind, in a folder with a model."""
+def does_at(monkeypatch, home, tmp_path):
+    """Does something right before the ``nth`` question of a kind, in a folder with a model."""
     monkeypatch.chdir(tmp_path)
     Path("net.tflite").write_bytes(nets.eligible())
     ask, asked = Conversation.ask, []
 
-    def at(command, nth):
+    def at(command, nth, do):
         def counting(self, name, *rest):
             asked.append(name)
             if name == command and asked.count(command) == nth:
-                kill_agents()
+                do()
             return ask(self, name, *rest)
 
         monkeypatch.setattr(Conversation, "ask", counting)
@@ -44,8 +46,8 @@ def pulled_at(monkeypatch, home, tmp_path):
     return at
 
 
-def test_whole_sessions_are_written_and_recorded_and_the_exit_code_is_3(pulled_at, capsys):
-    pulled_at("load", 4)
+def test_whole_sessions_are_written_and_recorded_and_the_exit_code_is_3(does_at, capsys):
+    does_at("load", 4, kill_agents)
     with pytest.raises(SystemExit) as done:
         cli.main(["run", "net.tflite", "--board", "local", "--output", "out"])
     assert done.value.code == 3
@@ -62,10 +64,103 @@ def test_whole_sessions_are_written_and_recorded_and_the_exit_code_is_3(pulled_a
     assert result["comparison"]["verdict"] == "not measurable"
 
 
-def test_a_run_without_a_whole_session_leaves_nothing(pulled_at, capsys):
-    pulled_at("load", 1)
+def test_a_run_without_a_whole_session_leaves_nothing(does_at, capsys):
+    does_at("load", 1, kill_agents)
     with pytest.raises(SystemExit) as done:
         cli.main(["run", "net.tflite", "--board", "local", "--output", "out"])
     assert done.value.code == 3
     assert capsys.readouterr().err.splitlines()[-1].endswith("session 1 of 5)")
     assert not Path("out").exists() and runs() == []
+
+
+@pytest.fixture
+def handlers():
+    """What the command line does with signals, undone at the end."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def interrupt(number=signal.SIGINT):
+    os.kill(os.getpid(), number)
+
+
+def ended(capsys, board="local"):
+    """Exit code and last line of a run."""
+    with pytest.raises(SystemExit) as done:
+        cli.main(["run", "net.tflite", "--board", board, "--output", "out"])
+    return done.value.code, capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_keeps_whole_sessions_as_a_pulled_plug_does(does_at, handlers, capsys, number):
+    does_at("load", 4, lambda: interrupt(number))
+    code, line = ended(capsys)
+    assert code == 130
+    assert line == (
+        "edgeprune: interrupted while timing `deployed`, session 4 of 5; 3 whole sessions are "
+        "kept; what was measured before is in out"
+    )
+    result = json.loads(Path("out/result.json").read_text())
+    assert runs()[0].result == result
+    assert [len(variant["sessions"]) for variant in result["variants"]] == [3]
+    assert result["validity"]["verdict"] != "valid"
+    assert any("incomplete: interrupted while" in line for line in result["validity"]["reasons"])
+
+
+def test_an_interrupt_before_every_variant_was_measured_keeps_nothing(does_at, handlers, capsys):
+    does_at("load", 1, interrupt)
+    code, line = ended(capsys)
+    where = "while timing `deployed`, session 1 of 5"
+    assert (code, line) == (130, f"edgeprune: interrupted {where}; nothing was measured")
+    assert not Path("out").exists() and runs() == []
+
+
+def test_an_interrupt_while_outputs_are_compared_keeps_all_times(
+    does_at, handlers, capsys, monkeypatch
+):
+    monkeypatch.setattr("edgeprune.verify.with_parity", lambda *_: interrupt())
+    code, line = ended(capsys)
+    assert code == 130 and line.startswith("edgeprune: interrupted while comparing outputs; ")
+    (variant,) = json.loads(Path("out/result.json").read_text())["variants"]
+    assert len(variant["sessions"]) >= 5 and variant["layers"] and variant["parity"] is None
+
+
+def test_an_interrupt_after_the_last_figure_waits_until_the_whole_result_is_written(
+    does_at, handlers, capsys, monkeypatch
+):
+    real = DeviceLock.__exit__
+
+    def late(self, *error):
+        interrupt()
+        real(self, *error)
+
+    monkeypatch.setattr(DeviceLock, "__exit__", late)
+    assert ended(capsys) == (130, "edgeprune: interrupted; the result is in out")
+    (variant,) = json.loads(Path("out/result.json").read_text())["variants"]
+    assert variant["parity"] is not None and Path("out/report.txt").exists()
+
+
+@pytest.mark.device
+def test_an_interrupt_keeps_instructions_that_were_counted(does_at, handlers, capsys):
+    does_at("profile", 1, interrupt)
+    code, line = ended(capsys, "rpi4-emulated")
+    assert code == 130 and "the instructions of 1 of 1 variants are kept" in line
+    (variant,) = json.loads(Path("out/result.json").read_text())["variants"]
+    assert variant["instructions"]["per_inference"] > 0
+
+
+def test_a_device_that_fails_while_outputs_are_compared_leaves_what_was_timed(
+    does_at, capsys, monkeypatch
+):
+    def broken(*_):
+        raise DeviceError("pi-01: the connection broke")
+
+    monkeypatch.setattr("edgeprune.verify.with_parity", broken)
+    code, line = ended(capsys)
+    assert code == 3 and line.endswith("what was measured before is in out")
+    assert "the connection broke (while comparing outputs); what was timed" in line
+    (variant,) = json.loads(Path("out/result.json").read_text())["variants"]
+    assert len(variant["sessions"]) >= 5

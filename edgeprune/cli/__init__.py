@@ -110,7 +110,8 @@ def _exit_code(argv: list[str]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt) as error:
         cause = error.__cause__ if isinstance(error, click.Abort) else error
-        return _told(f"interrupted; {str(cause or '') or 'nothing was left behind'}", 130)
+        said = str(cause or "") or "nothing was left behind"
+        return _told(interrupts.line(KeyboardInterrupt(said)), 130)
     except OSError as error:  # a full disk, say: nothing that a traceback would make clearer
         return _told(_os_error(error), 2)
     except Exception as error:  # noqa: BLE001  # the last resort

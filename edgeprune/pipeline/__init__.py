@@ -118,8 +118,10 @@ def deploy(request: Request, progress: Progress) -> Outcome:
                 raise VerifyError(wrong + _recorded_as_wrong(outcome, wrong))
             _save(outcome, done.recipe, folder, progress)
     if found.broken:
-        shown = f"what was measured before is in {folder.path}"
-        raise DeviceError(f"{found.broken}; {shown}")
+        line = f"{found.broken}; what was measured before is in {shown(folder.path)}"
+        if found.is_interrupted:
+            raise KeyboardInterrupt(line)
+        raise DeviceError(line)
     return outcome
 
 

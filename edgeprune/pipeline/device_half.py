@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeprune import verify
+from edgeprune import interrupts, verify
 from edgeprune.agents import runtime
 from edgeprune.agents.interface import interface_of
 from edgeprune.artifacts import Samples
@@ -114,6 +115,7 @@ def _measured(
     """Runs what lies on the device, and compares its outputs."""
     from edgeprune.report.save import raw_kept
     from edgeprune.run import run
+    from edgeprune.run.stages import doing
 
     samples = {name: comparison.samples for name, comparison in wanted.items()}
     originals = {name: comparison.file for name, comparison in wanted.items()}
@@ -125,8 +127,24 @@ def _measured(
     def infer(tflite: bytes, inputs: Samples) -> Samples:
         return infer_once(transport, pushed.agent, pushed.runtime, tflite, inputs)
 
+    comparisons = list(wanted.values())
     with progress.stage("verify"), raw_kept(found):
-        return verify.with_parity(found, list(wanted.values()), outputs, infer, host_outputs)
+        try:
+            with doing("comparing outputs"), interrupts.interruptible():
+                return verify.with_parity(found, comparisons, outputs, infer, host_outputs)
+        except DeviceError as error:
+            return _ended_early(found, str(error)), ""
+        except KeyboardInterrupt as interrupt:
+            early = _ended_early(found, interrupts.line(interrupt))
+            return dataclasses.replace(early, is_interrupted=True), ""
+
+
+def _ended_early(found: RunResult, why: str) -> RunResult:
+    """What was measured, whose outputs were not all compared."""
+    broken = f"{why}; what was timed and counted is kept"
+    return dataclasses.replace(
+        found, reasons=(*found.reasons, f"incomplete: {broken}"), broken=broken
+    )
 
 
 def comparison_of(

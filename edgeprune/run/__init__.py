@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from edgeprune import interrupts
 from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession, Hello, start_agent
 from edgeprune.artifacts import Samples
@@ -99,16 +100,18 @@ def run(
 
     Returns:
         What was measured, without parity, and the outputs by variant. Where the device or the way
-        to it failed after something whole was measured, that, with :attr:`RunResult.broken`.
+        to it failed after something whole was measured, or the user interrupted after something of
+        every variant was, that, with :attr:`RunResult.broken`. From then on an interrupt is held.
 
     Raises:
         DeviceError: It failed before; the message says at what.
+        KeyboardInterrupt: Likewise.
     """
     if transport.emulated:
         return _run(transport, pushed, table, samples, originals, say, energy)
     with HeldGovernor(transport, pushed.agent, table.governor, pushed.cpus, say) as governor:
         result, outputs = _run(transport, pushed, table, samples, originals, say, energy)
-        if result.broken:
+        if result.broken and not result.is_interrupted:
             governor.give_up()
     return dataclasses.replace(result, pinning=governor.pinning), outputs
 
@@ -128,14 +131,24 @@ def _run(
     with doing("asking who is there"):
         facts = bench.facts()
     found = _Found(dict.fromkeys(pushed.models))
-    broken = ""
+    broken, is_interrupted = "", False
     try:
         _measure(bench, facts, samples, originals, say, energy, found)
+        interrupts.hold()
     except DeviceError as error:
+        interrupts.hold()
         whole = found.whole_text()
         if not whole:
             raise
         broken = f"{error}; {whole}"
+    except KeyboardInterrupt as error:
+        whole, is_interrupted = found.whole_text(), True
+        if not found.has_all():
+            few = f"{whole.replace('kept', 'dropped')}, since not every variant was measured"
+            said = [str(error)] if str(error) else []
+            error.args = ("; ".join([*said, few if whole else "nothing was measured"]),)
+            raise
+        broken = f"{interrupts.line(error)}; {whole}"
     reasons = (AFAR,) if bench.emulated and not transport.emulated else ()
     result = RunResult(
         facts,
@@ -144,6 +157,7 @@ def _run(
         (*reasons, *([f"incomplete: {broken}"] if broken else [])),
         timed=found.kept.timed,
         broken=broken,
+        is_interrupted=is_interrupted,
     )
     return result, found.outputs
 
@@ -167,6 +181,13 @@ class _Found:
             return f"the instructions of {counted} of {len(self.instructions)} variants are kept"
         many = "session is" if sessions == 1 else "sessions are"
         return f"{sessions} whole {many} kept" if sessions else ""
+
+    def has_all(self) -> bool:
+        """Whether there is a session or a count of every variant."""
+        return all(
+            self.kept.sessions.get(name) or count is not None
+            for name, count in self.instructions.items()
+        )
 
     def measured(self, name: str, pushed: Pushed, is_counted: bool) -> Measured:
         """One variant's part."""

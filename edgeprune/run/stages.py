@@ -1,4 +1,4 @@
-"""What a device was doing when it, or the way to it, failed."""
+"""What a device was doing when it, or the way to it, failed, or the user had enough."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgeprune.errors import DeviceError
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Adds to a DeviceError of the block what was being done.
+    """Adds to a DeviceError of the block, or to an interrupt, what was being done.
 
     >>> with doing("loading `dense`"):
     ...     raise DeviceError("pi-01: the ssh connection broke")
@@ -22,4 +22,7 @@ def doing(what: str) -> Iterator[None]:
     except DeviceError as error:
         reason = str(error) or "the device failed without a reason"
         error.args = (f"{reason} (while {what})", *error.args[1:])
+        raise
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = interrupt.args if str(interrupt) else (f"while {what}",)
         raise
