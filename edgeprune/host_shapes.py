@@ -78,7 +78,8 @@ def planned_tensors(tflite: bytes) -> PlannedTensors:
 def native_trouble(tflite: bytes) -> str:
     """What LiteRT's native interface says to inferences on this machine; empty if it runs them.
 
-    It is the interface that the agent in C calls on a board, of the same release.
+    It is the interface that the agent in C calls on a board, of the same release. Inputs that the
+    built-in kernels refuse as well, as a number to divide by that is 0, are no trouble of it.
 
     Args:
         tflite: A model without variable tensors; its inputs are of types that NumPy has.
@@ -93,18 +94,38 @@ def _native_trouble(tflite: bytes) -> str:
 
     model = graph.read(tflite)
     tensors = [model.subgraphs[0].tensors[index] for index in graph.io_tensors(model)[0]]
-    environment, rng = Environment.create(), np.random.default_rng(0)
+    environment, rng, values = Environment.create(), np.random.default_rng(0), None
     try:
         compiled = CompiledModel.from_buffer(tflite, environment=environment)
         inputs = compiled.create_input_buffers(0)
         outputs = compiled.create_output_buffers(0)
         for _ in range(_TRIALS):
-            for buffer, tensor in zip(inputs, tensors, strict=True):
-                buffer.write(_some_values(rng, tensor))
+            values = [_some_values(rng, tensor) for tensor in tensors]
+            for buffer, value in zip(inputs, values, strict=True):
+                buffer.write(value)
             compiled.run_by_index(0, inputs, outputs)
     except (RuntimeError, ValueError, TypeError) as error:
-        return one_line(error)
+        return one_line(error) if values is None or _infers(tflite, values) else ""
     return ""
+
+
+def _infers(tflite: bytes, values: list[Array]) -> bool:
+    """Whether the built-in kernels run one inference."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        interpreter = Interpreter(
+            model_content=tflite,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            num_threads=1,
+        )
+        interpreter.allocate_tensors()
+        for entry, value in zip(interpreter.get_input_details(), values, strict=True):
+            interpreter.set_tensor(entry["index"], value)
+        interpreter.invoke()
+    except (RuntimeError, ValueError):
+        return False
+    return True
 
 
 def _some_values(rng: np.random.Generator, tensor: graph.Tensor) -> Array:

@@ -196,8 +196,24 @@ def set_weights(model: Any, weights: list[Any]) -> None:
 
 
 def call(model: Any, inputs: list[Any], *, training: bool) -> Any:
-    """Runs the model on its inputs, given as a list also where it has only one."""
+    """Runs the model on its inputs, given as a list also where it has only one.
+
+    A functional model gets them in the structure that it was made with, as a dictionary.
+    """
+    made_with = getattr(model, "_inputs_struct", getattr(model, "_nested_inputs", None))
+    if isinstance(made_with, (dict, list, tuple)) and len(_flat(made_with)) == len(inputs):
+        numbers = {id(tensor): k for k, tensor in enumerate(model.inputs)}
+        return model(_filled(made_with, inputs, numbers), training=training)
     return model(inputs[0] if len(inputs) == 1 else inputs, training=training)
+
+
+def _filled(made_with: Any, inputs: list[Any], numbers: dict[int, int]) -> Any:
+    """Inputs in place of a functional model's own symbolic ones."""
+    if isinstance(made_with, dict):
+        return {key: _filled(one, inputs, numbers) for key, one in made_with.items()}
+    if isinstance(made_with, (list, tuple)):
+        return type(made_with)([_filled(one, inputs, numbers) for one in made_with])
+    return inputs[numbers[id(made_with)]]
 
 
 def flat_outputs(outputs: Any) -> list[Any]:

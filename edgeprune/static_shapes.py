@@ -2,7 +2,8 @@
 
 Converters write SHAPE, STRIDED_SLICE, PACK and RESHAPE where a batch was left open. With the batch
 at 1 their results are constants, and are stored as such: the runtime's native interface takes no
-outputs whose shapes it learns at each inference, and XNNPACK no operators on such tensors.
+outputs whose shapes it learns at each inference, nor those that it knows before the first one (as
+of SHAPE, RANK, RANGE), and XNNPACK no operators on such tensors.
 """
 
 from __future__ import annotations
@@ -56,8 +57,7 @@ def with_static_shapes(tflite: bytes, input_shape: tuple[int, ...] | None = None
     """
     model = graph.read(tflite)
     is_changed = _fix_inputs(model, input_shape)
-    names = {graph.op_name(model, op) for op in model.subgraphs[0].operators}
-    if not is_changed and not names & _OF_SHAPE:
+    if not is_changed and not _may_fold(model):
         return tflite
     for _ in range(_MAX_ROUNDS):
         try:
@@ -80,6 +80,9 @@ def _fix_inputs(model: graph.Model, input_shape: tuple[int, ...] | None) -> bool
     subgraph = model.subgraphs[0]
     inputs = [subgraph.tensors[int(index)] for index in subgraph.inputs]
     asked = [tensor for tensor in inputs if -1 in _signature(tensor)[1:]]
+    open_inputs = [tensor for tensor in inputs if -1 in _signature(tensor)]
+    if open_inputs and all(len(_signature(tensor)) == 1 for tensor in open_inputs):
+        return _fix_lengths(model, open_inputs, input_shape)
     if input_shape is not None:
         for tensor in asked or inputs:
             _check_fit(tensor, input_shape)
@@ -91,13 +94,50 @@ def _fix_inputs(model: graph.Model, input_shape: tuple[int, ...] | None) -> bool
         )
     for tensor in asked:
         tensor.shape = np.array([1, *(input_shape or ())], np.int32)
-    tensors = [tensor for part in model.subgraphs for tensor in part.tensors]
-    is_open = any(-1 in _signature(tensor) for tensor in tensors)
+    is_open = _is_open(model)
     for tensor in inputs:
         if -1 in _signature(tensor)[:1]:
             tensor.shape = np.array([1, *graph.shape_of(tensor)[1:]], np.int32)
         tensor.shapeSignature = None
     return is_open
+
+
+def _fix_lengths(
+    model: graph.Model, inputs: list[graph.Tensor], input_shape: tuple[int, ...] | None
+) -> bool:
+    """Gives inputs of one open dimension, as a waveform's, their length: it is no batch.
+
+    Raises:
+        ModelError: As :func:`with_static_shapes`.
+    """
+    if input_shape is None or len(input_shape) != 1:
+        raise ModelError(
+            f"input {graph.tensor_name(inputs[0])!r} is a row of any length, without a batch: give "
+            "--input-shape with one size, as 16000, or convert the model with a fixed one"
+        )
+    for tensor in inputs:
+        tensor.shape, tensor.shapeSignature = np.array(input_shape, np.int32), None
+    return True
+
+
+def _is_open(model: graph.Model) -> bool:
+    return any(-1 in _signature(tensor) for part in model.subgraphs for tensor in part.tensors)
+
+
+def _may_fold(model: graph.Model) -> bool:
+    """Whether a graph of fixed sizes computes with shapes, or an output from constants alone."""
+    subgraph = model.subgraphs[0]
+    leaving = {int(index) for index in subgraph.outputs}
+    for op in subgraph.operators:
+        name = graph.op_name(model, op)
+        is_output = not leaving.isdisjoint(int(out) for out in op.outputs)
+        operands = [subgraph.tensors[int(i)] for i in op.inputs if i >= 0]
+        if name in _OF_SHAPE:
+            return True
+        if is_output and name in _EXACT:
+            if all(graph.constant(model, one) is not None for one in operands):
+                return True
+    return False
 
 
 def _signature(tensor: graph.Tensor) -> tuple[int, ...]:
@@ -145,7 +185,6 @@ def _fold(model: graph.Model, plan: PlannedTensors) -> bool:
         for index, tensor in enumerate(subgraph.tensors)
         if graph.constant(model, tensor) is not None and not tensor.isVariable
     }
-    leaving = {int(index) for index in subgraph.outputs}
     fixed = set(range(len(subgraph.tensors))) - plan.dynamic
     folded: list[graph.Operator] = []
     for op in subgraph.operators:
@@ -154,7 +193,7 @@ def _fold(model: graph.Model, plan: PlannedTensors) -> bool:
         is_known = name in _EXACT and bool(operands) and known.issuperset(operands)
         if is_known or (name in _OF_SHAPE and fixed.issuperset(operands)):
             results = [int(out) for out in op.outputs]
-            if leaving.isdisjoint(results) and all(_fits(subgraph, plan, i) for i in results):
+            if all(_fits(subgraph, plan, i) for i in results):
                 folded.append(op)
                 known.update(results)
     if not folded:

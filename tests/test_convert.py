@@ -60,6 +60,19 @@ def test_inputs_and_outputs_keep_the_order_of_the_keras_model(flavour):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("structure", ["dictionary", "nested"])
+def test_inputs_of_any_structure_are_those_of_the_keras_model(flavour, structure):
+    keras = import_keras(flavour)
+    layers = keras.layers
+    a, b, c = (layers.Input((n,), name=name) for n, name in ((5, "z"), (3, "y"), (4, "x")))
+    inputs = {"z": a, "y": b, "x": c} if structure == "dictionary" else [a, [b, c]]
+    model = loaded(keras.Model(inputs, layers.Dense(2)(layers.Concatenate()([a, b, c]))), flavour)
+    tflite = convert(model)
+    samples = verify.sample_inputs(tflite, None, 2)
+    verify.check_conversion(tflite, samples, keras_outputs(model, samples))
+
+
 def test_tensors_carry_the_names_of_layers():
     model = graph.read(convert(loaded(build("tf_keras", "functional"), "tf_keras")))
     names = " ".join(graph.tensor_name(t) for t in model.subgraphs[0].tensors)

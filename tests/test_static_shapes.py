@@ -6,7 +6,7 @@ from odd_nets import OddNet
 
 from edgeprune import graph
 from edgeprune.errors import ModelError
-from edgeprune.host_shapes import planned_tensors
+from edgeprune.host_shapes import native_trouble, planned_tensors
 from edgeprune.static_shapes import with_static_shapes
 from edgeprune.verify.host import HostModel
 from edgeprune.verify.inputs import sample_inputs
@@ -84,19 +84,71 @@ def test_open_sizes_are_filled_in_by_the_user():
     )
 
 
+def waveform():
+    """The mean square of a row of any length."""
+    net = OddNet()
+    x = net.open(net.entry((1,)), -1)
+    squared = net.open(net.tensor((1,)), -1)
+    net.raw("MUL", [x, x], [squared], "MulOptions")
+    axes = net.const(np.array([0], np.int32))
+    return net.build(
+        net.relu(net.op("MEAN", [squared, axes], (1,), "ReducerOptions", keepDims=True))
+    )
+
+
+def test_a_row_of_any_length_is_no_batch():
+    with pytest.raises(
+        ModelError, match=r"row of any length.*--input-shape with one size, as 16000"
+    ):
+        with_static_shapes(waveform())
+    with pytest.raises(ModelError, match="--input-shape with one size"):
+        with_static_shapes(waveform(), (16, 2))
+    after = with_static_shapes(waveform(), (16,))
+    (sample,) = sample_inputs(after, None, 1)
+    assert sample[0].shape == (16,) and native_trouble(after) == ""
+    assert np.allclose(
+        HostModel(after, reference=True)(sample)[0], np.mean(sample[0] ** 2), atol=1e-6
+    )
+
+
+def test_a_row_beside_an_input_with_a_batch_has_one_number_an_inference():
+    net = OddNet()
+    net.open(net.entry((1, 8)), -1, 8)
+    net.open(net.entry((1,)), -1)
+    after = graph.read(with_static_shapes(net.build(net.dense(0, 4))))
+    assert [graph.shape_of(after.subgraphs[0].tensors[i]) for i in (0, 1)] == [(1, 8), (1,)]
+
+
 def test_an_input_shape_that_a_fixed_file_does_not_have_is_refused():
     assert with_static_shapes(eligible(), (16, 16, 3))
     with pytest.raises(ModelError, match="does not fit"):
         with_static_shapes(eligible(), (8, 8, 3))
 
 
-def test_an_output_that_is_a_shape_stays_an_operators():
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize("kind", ["SHAPE", "RANK", "RANGE"])
+def test_an_output_that_is_known_before_is_stored_as_the_native_interface_wants_it(kind, is_open):
     net = OddNet()
-    x = net.open(net.entry((1, 8)), -1, 8)
-    y = net.open(net.dense(x, 4), -1, 4)
-    shape = net.raw("SHAPE", [y], [net.tensor((2,), "int32")], "ShapeOptions", outType=2)
-    after = with_static_shapes(net.build(y, shape))
-    assert "SHAPE" in operators(after)
+    x = net.entry((1, 8))
+    y = net.dense(net.open(x, -1, 8) if is_open else x, 4)
+    known = {
+        "SHAPE": lambda: net.raw(
+            "SHAPE", [y], [net.tensor((2,), "int32")], "ShapeOptions", outType=2
+        ),
+        "RANK": lambda: net.raw("RANK", [y], [net.tensor((), "int32")], "RankOptions"),
+        "RANGE": lambda: net.raw(
+            "RANGE",
+            [net.const(np.int32(k)) for k in (0, 4, 2)],
+            [net.tensor((2,), "int32")],
+            "RangeOptions",
+        ),
+    }[kind]()
+    before = net.build(y, known)
+    after = with_static_shapes(before)
+    assert operators(after) == ["FULLY_CONNECTED"]
+    assert native_trouble(before) and not native_trouble(after)
+    values = HostModel(after, reference=True)([np.zeros((1, 8), np.float32)])[1]
+    assert values.tolist() == {"SHAPE": [1, 4], "RANK": 2, "RANGE": [0, 2]}[kind]
 
 
 def test_chance_is_not_folded():

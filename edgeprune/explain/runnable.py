@@ -28,6 +28,9 @@ RUNTIME_CUSTOM = frozenset({"TFLite_Detection_PostProcess"})
 _FIRST_RESOURCES = "2.1.6"
 """The first release asked whose native interface takes tensors of type resource; 2.1.0 does not."""
 
+_MAX_TRIED_BYTES = 64 << 20
+"""Of a file that is tried on the host before the board has it. Source: ours; a second or two."""
+
 _FLEX = "Flex"  # what the converter puts before the name of an operator of TensorFlow
 
 
@@ -214,8 +217,10 @@ def _by_planning(model: graph.Model, tflite: bytes, runtime: Runtime) -> Iterato
     outputs = graph.io_tensors(model)[1]
     varying = [index for index in outputs if _is_open(subgraph.tensors[index])]
     planned_anew = [index for index in outputs if index in plan.dynamic]
-    if planned_anew and not varying and runtime.use == "litert" and native_trouble(tflite):
-        varying = planned_anew
+    trouble = ""
+    if not varying and runtime.use == "litert" and (planned_anew or _may_try(model, tflite)):
+        trouble = native_trouble(tflite)
+        varying = planned_anew if trouble else []
     for index in varying:
         op = _decides_size(model, subgraph, plan.dynamic, index)
         yield Refusal(
@@ -224,6 +229,18 @@ def _by_planning(model: graph.Model, tflite: bytes, runtime: Runtime) -> Iterato
             f"output {graph.tensor_name(subgraph.tensors[index])!r}, which must have one size",
             "pad it to a fixed size inside the model, or cut it off",
         )
+    if trouble and not varying:
+        yield Refusal(
+            "the model",
+            "is refused by LiteRT's native interface, though older ones run it",
+            f"{trouble}; cut off outputs that depend on no input, if there are such",
+        )
+
+
+def _may_try(model: graph.Model, tflite: bytes) -> bool:
+    """Whether an inference may be tried: it ends, and takes neither long nor much memory."""
+    kinds = {graph.op_name(model, op) for part in model.subgraphs for op in part.operators}
+    return "WHILE" not in kinds and len(tflite) <= _MAX_TRIED_BYTES
 
 
 def _is_open(tensor: graph.Tensor) -> bool:
