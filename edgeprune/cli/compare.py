@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @click.option(
     "--max-regression",
     type=Number(min=0),
-    help="Exit with 1 where B's deployed variant is worse by more than this, in percent (accuracy: "
-    "points), and by more than chance.",
+    help="Exit with 1 where B's deployed variant is worse by more than this, in percent (top-1 "
+    "accuracy: points), and by more than chance, where that can be told.",
 )
 @click.option("--across-devices", is_flag=True, help="Compare results of different devices.")
 @json_option
@@ -51,8 +51,8 @@ def compare(
                 "changes": [vars(change) for change in changes],
                 "context": context(base.result, new.result),
                 "max_regression_percent": max_regression,
-                "regressions": [change.metric for change in worse],
-                "unchecked": [change.metric for change in open_],
+                "regressions": [_key(change) for change in worse],
+                "unchecked": [_key(change) for change in open_],
             }
         )
     else:
@@ -67,6 +67,11 @@ def compare(
     return 0
 
 
+def _key(change: Change) -> str:
+    """The figure's key, behind the output's name where there are several."""
+    return f"{change.head}: {change.metric}" if change.head else change.metric
+
+
 def _outcome(worse: list[Change], open_: list[Change], limit: float | None) -> list[str]:
     """What became of the limit, in sentences; none without one."""
     from edgeprune.report.compare_markdown import change_text, metric_name
@@ -74,7 +79,7 @@ def _outcome(worse: list[Change], open_: list[Change], limit: float | None) -> l
     if limit is None:
         return []
     lines = [
-        f"regression beyond {limit:g} {'points' if one.metric == 'top1' else '%'}: {one.variant}: "
+        f"regression beyond {limit:g} {'points' if one.is_in_points else '%'}: {one.variant}: "
         f"{metric_name(one)} {change_text(one)}"
         for one in worse
     ]

@@ -1,7 +1,8 @@
 """Two results beside each other: what changed, by how much, and whether that is more than chance.
 
 Latency is compared by the medians of fresh processes, never by single runs; instructions and sizes
-are exact. What has one figure per result and no test, as energy, is shown and not judged.
+are exact, and so are scores other than top-1 accuracy, whose direction is known. What is measured
+once per result, as energy, is shown and not judged.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ class Change:
         metric: Key of the figure in ``result.json``.
         base: The figure before, in the key's unit; None if it was not measured.
         new: The figure after.
-        percent: By how much ``new`` is higher than ``base``, in percent; for ``top1`` in points.
-            None if either was not measured.
+        percent: By how much ``new`` is higher than ``base``, in percent of it; for ``top1`` in
+            points. None if either was not measured, or ``base`` is 0.
         ci95: 95 % confidence interval of ``percent``, or None where there is none.
         p_value: Of the test, or None where there is none.
         verdict: What the figures show.
         why: Why they show no more; may be empty.
+        head: The output that is scored, where the model has several; else empty.
     """
 
     variant: str
@@ -53,6 +55,12 @@ class Change:
     p_value: float | None = None
     verdict: Judgement = "not measurable"
     why: str = ""
+    head: str = ""
+
+    @property
+    def is_in_points(self) -> bool:
+        """Whether ``percent`` is a difference in points."""
+        return self.metric in METRICS and METRICS[self.metric].in_points
 
 
 def compare(base: Result, new: Result, *, across_devices: bool = False) -> list[Change]:
@@ -94,25 +102,28 @@ def regressions(changes: list[Change], most_percent: float) -> list[Change]:
 
     Args:
         changes: From :func:`compare`. Only the deployed variant counts: the dense one is a control.
-        most_percent: The limit in percent, in points for top-1 accuracy.
+        most_percent: The limit in percent, in points for top-1 accuracy. What rose from 0, as an
+            error may, is beyond any.
     """
     return [
         change
         for change in changes
         if change.variant == subject(changes)
         and change.verdict == "worse"
-        and change.percent is not None
-        and abs(change.percent) > most_percent
+        and (change.percent is None or abs(change.percent) > most_percent)
     ]
 
 
 def unchecked(changes: list[Change]) -> list[Change]:
-    """Costs of the deployed variant that no limit can be held against."""
+    """Costs and scores of the deployed variant that no limit can be held against.
+
+    A score that only the newer result has is no loss.
+    """
     return [
         change
         for change in changes
         if change.variant == subject(changes)
-        and change.metric in COSTS
+        and (change.metric in COSTS or (change.metric in METRICS and change.base is not None))
         and change.verdict == "not measurable"
     ]
 
@@ -160,7 +171,7 @@ def _changes(base: Mapping[str, Any], new: Mapping[str, Any], doubts: str) -> li
         _latency(name, base, new, doubts),
         _instructions(name, base, new),
         _exact(name, "bytes", base["bytes"], new["bytes"]),
-        _accuracy(name, base["accuracy"], new["accuracy"]),
+        *_scores(name, base["accuracy"], new["accuracy"]),
         _untested(name, "energy_uj", _energy(base), _energy(new)),
         _untested(name, "peak_memory_bytes", base["peak_memory_bytes"], new["peak_memory_bytes"]),
     ]
@@ -210,28 +221,58 @@ def _exact(name: str, metric: str, before: int, after: int) -> Change:
     return Change(name, metric, before, after, _percent(before, after), verdict=verdict)
 
 
-def _accuracy(
+def _scores(
     name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> list[Change]:
+    """The score of each output."""
+    old, now = _by_head(before), _by_head(after)
+    samples = _samples(before), _samples(after)
+    return [
+        dataclasses.replace(_score(name, old.get(head), now.get(head), samples), head=head)
+        for head in old | now
+    ]
+
+
+def _samples(accuracy: Mapping[str, Any] | None) -> int:
+    return 0 if accuracy is None else int(accuracy["samples"])
+
+
+def _by_head(accuracy: Mapping[str, Any] | None) -> dict[str, tuple[str, float]]:
+    """Metric and score by the output's name, which is empty where there is only one."""
+    if accuracy is None:
+        return {}
+    heads = accuracy.get("heads") or [{"name": "", **accuracy}]
+    return {head["name"]: (head["metric"], float(head["value"])) for head in heads}
+
+
+def _score(
+    name: str,
+    before: tuple[str, float] | None,
+    after: tuple[str, float] | None,
+    samples: tuple[int, int],
 ) -> Change:
     """Top-1 by Fisher's test, which is careful here: it takes the samples for different ones."""
-    old, now = (None if one is None else float(one["value"]) for one in (before, after))
-    metric = (after or before or {"metric": "accuracy"})["metric"]
+    old, now = (None if one is None else one[1] for one in (before, after))
+    metric = (after or before or ("",))[0]
     if before is None or after is None or old is None or now is None:
         return Change(name, metric, old, now, None, why="only one of them was scored")
-    if before["metric"] != after["metric"]:
-        return Change(name, metric, old, now, None, why=f"A was scored by {before['metric']}")
-    if metric != "top1":
-        way = "higher" if METRICS[metric].higher_is_better else "lower"
-        change = _untested(name, metric, old, now)
-        return dataclasses.replace(change, why=f"{way} is better; {change.why}")
-    samples = (before["samples"], after["samples"])
-    p_value = fisher((round(old * samples[0]), round(now * samples[1])), samples)
+    if before[0] != metric:
+        return Change(name, metric, old, now, None, why=f"A was scored by {before[0]}")
     verdict: Judgement = "no difference shown"
-    if p_value <= 1 - CONFIDENCE:
-        verdict = "worse" if now < old else "better"
     why = "" if samples[0] == samples[1] else f"on {samples[0]:,} and {samples[1]:,} samples"
-    points = 100 * (now - old)
-    return Change(name, metric, old, now, points, p_value=p_value, verdict=verdict, why=why)
+    if metric == "top1":
+        p_value = fisher((round(old * samples[0]), round(now * samples[1])), samples)
+        if p_value <= 1 - CONFIDENCE:
+            verdict = "worse" if now < old else "better"
+        points = 100 * (now - old)
+        return Change(name, metric, old, now, points, p_value=p_value, verdict=verdict, why=why)
+    is_higher_better = METRICS[metric].higher_is_better
+    if old != now:
+        verdict = "better" if (now > old) == is_higher_better else "worse"
+    way = f"{'higher' if is_higher_better else 'lower'} is better"
+    percent = 0.0 if old == now else _percent(old, now)
+    why = f"{way}, {why}" if why else way
+    return Change(name, metric, old, now, percent, verdict=verdict, why=why)
 
 
 def _untested(name: str, metric: str, before: float | None, after: float | None) -> Change:
@@ -256,5 +297,5 @@ def _session_medians_us(variant: Mapping[str, Any]) -> list[float]:
 
 
 def _percent(before: float, after: float) -> float | None:
-    """How much higher ``after`` is, in percent; None where ``before`` is 0, as an error may be."""
-    return 100 * (after - before) / before if before else None
+    """How much higher ``after`` is, in percent of ``before``; None where that is 0."""
+    return 100 * (after - before) / abs(before) if before else None

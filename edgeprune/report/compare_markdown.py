@@ -90,8 +90,8 @@ def change_text(change: Change) -> str:
     '+12.0 % (95 %: +8.0 to +16.5), p = 0.004'
     """
     if change.percent is None:
-        return ""
-    unit = "points" if change.metric == "top1" else "%"
+        return "from 0" if change.verdict == "worse" else ""
+    unit = "points" if change.is_in_points else "%"
     text = f"{_signed(change)} {unit}"
     if change.ci95 is not None:
         text += f" (95 %: {change.ci95[0]:+.1f} to {change.ci95[1]:+.1f})"
@@ -102,9 +102,10 @@ def change_text(change: Change) -> str:
 
 def metric_name(change: Change) -> str:
     """The figure in words."""
+    name = _NAMES.get(change.metric, change.metric)
     if change.metric in METRICS and change.metric not in _NAMES:
-        return METRICS[change.metric].words
-    return _NAMES.get(change.metric, change.metric)
+        name = METRICS[change.metric].words
+    return f"{change.head}: {name}" if change.head else name
 
 
 def plain(text: object) -> str:
@@ -161,7 +162,7 @@ def _signed(change: Change) -> str:
     percent = change.percent or 0.0
     if percent and abs(percent) < 0.005:
         return "less than 0.01"
-    digits = 2 if change.metric == "top1" or abs(percent) < 0.1 else 1
+    digits = 2 if change.is_in_points or abs(percent) < 0.1 else 1
     return f"{percent:+.{digits}f}" if percent else "0"
 
 

@@ -91,3 +91,22 @@ def test_recorded_runs_are_compared_by_number(home, monkeypatch, capsys):
         cli.main(["compare", *map(str, numbers)])
     assert done.value.code == 0
     assert f"A is \\#{numbers[0]}, B is \\#{numbers[1]}." in capsys.readouterr().out
+
+
+def test_a_second_output_that_got_worse_is_named_and_fails_the_limit(compared):
+    def two(error):
+        heads = [
+            {"name": "cls", "metric": "top1", "value": 0.9},
+            {"name": "box", "metric": "mse", "value": error},
+        ]
+        accuracy = {"metric": "top1", "value": 0.9, "samples": 100, "heads": heads}
+        return result_of(counted("dense", 9000), counted("deployed", 1000, accuracy=accuracy))
+
+    code, out, err = compared(two(1.0), two(1.5), "--max-regression", "5")
+    assert code == 1
+    assert "regression beyond 5 %: deployed: box: mean squared error +50.0 %" in err
+    assert "deployed: cls: accuracy (top1)" in out and "worse: lower is better" in out
+    code, out, _ = compared(two(1.0), two(1.5), "--max-regression", "5", "--json")
+    assert json.loads(out)["regressions"] == ["box: mse"]
+    code, out, err = compared(two(0.0), two(0.5), "--max-regression", "5")
+    assert code == 1 and "mean squared error from 0" in err
