@@ -64,10 +64,10 @@ def explain(
             "what that saves",
             err=True,
         )
+    check_given(model)
     kind = load_board(board)
     cpu = resolved_cpu(kind.cpu)
     release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
-    check_given(model)
     tflite = float_tflite(model, board=board, **loading)
     stored = plan_of(tflite, cpu, release=release)
     is_armed = bool(stored.sparse or stored.wrong)

@@ -30,7 +30,7 @@ from edgeprune.recipe.prune_table import (
 )
 from edgeprune.recipe.quantize_table import MODES
 from edgeprune.recipe.run_table import GOVERNORS
-from edgeprune.recipe.task_table import task_faults
+from edgeprune.recipe.task_table import TaskTable, task_faults
 from edgeprune.sandbox.switch import SANDBOX_SWITCH
 from edgeprune.tasks import LOSSES, TASK_METRICS, TASKS, parse_limit
 
@@ -59,6 +59,10 @@ def recipe_options(function: Function) -> Function:
         layers: str | None,
         **rest: Any,
     ) -> Any:
+        if recipe is None:  # the board names one, and a wrong MODEL is named before a wrong board
+            from edgeprune.pipeline.preflight import check_given
+
+            check_given(rest["model"], rest.get("data"))
         name = recipe or load_board(rest["board"]).recipe.default
         chosen = recipe_of(name, sparsity, pattern, quantize, criterion, layers)
         return function(recipe=chosen, **rest)
@@ -147,6 +151,7 @@ def data_options(function: Function) -> Function:
         if data is None and (asked := [key for key, value in given.items() if value is not None]):
             raise ConfigError(f"--{asked[0]} needs --data: without it accuracy is not measured")
         limit = None if max_accuracy_drop is None else parse_limit(max_accuracy_drop)
+        check_said(*(rest.get(key) or "" for key in ("task", "loss", "metric")))
         return function(data=data, max_accuracy_drop=limit, **rest)
 
     command: Any = augment_option(input_options(cast(Function, with_data)))
@@ -192,12 +197,21 @@ def task_options(function: Function) -> Function:
         said = {key: value for key, value in given.items() if value is not None}
         if said:
             table = dataclasses.replace(recipe.task, **said)
-            if faults := task_faults(table):
-                raise ConfigError("--task, --loss, --metric: " + "; ".join(faults))
+            check_said(table.kind, table.loss, table.metric)
             recipe = dataclasses.replace(recipe, task=table)
         return function(recipe=recipe, **rest)
 
     return cast(Function, with_task)
+
+
+def check_said(task: str, loss: str, metric: str) -> None:
+    """Checks the words of ``--task``, ``--loss`` and ``--metric``.
+
+    Raises:
+        ConfigError: One is none of ours, or they do not go together.
+    """
+    if faults := task_faults(TaskTable(task, loss, metric)):
+        raise ConfigError("--task, --loss, --metric: " + "; ".join(faults))
 
 
 def _vocabulary(words: Mapping[str, Sequence[str]]) -> str:

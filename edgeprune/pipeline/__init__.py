@@ -86,13 +86,14 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     from edgeprune.report import history
     from edgeprune.report.folder import output_folder
     from edgeprune.report.save import raw_kept
-    from edgeprune.run import Claim, check_meters
+    from edgeprune.run import Claim, check_meter_name, check_meters
 
+    check_given(request.model, request.data)
     board = load_board(request.board)
+    check_meter_name(request.meter)
     bench = load_bench(request.bench)
     device = choose_device(bench, board, request.host)
     energy = choose_meters(bench, board, device, request.meter, request.grid_factor)
-    check_given(request.model, request.data)
     check_file(request)
     stem = f"{request.model.stem}-{request.board}"
     with output_folder(request.output, stem, request.command, progress.warn) as folder:
@@ -257,6 +258,7 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
     if not target.parent.is_dir():
         raise ConfigError(f"{shown(target.parent)}: no such folder")
     check_given(request.model, request.data)
+    load_board(request.board)
     table = sensitivity_file(target)
     if table is not None and table.exists():
         raise ConfigError(f"{shown(table)}: exists already; remove it, or choose another name")

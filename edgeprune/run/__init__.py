@@ -21,7 +21,7 @@ from edgeprune.errors import DeviceError
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.run.device_lock import WAIT_S, Claim, DeviceLock
 from edgeprune.run.energy import measure_energy
-from edgeprune.run.find_meter import check_meters
+from edgeprune.run.find_meter import check_meter_name, check_meters
 from edgeprune.run.governor import HeldGovernor
 from edgeprune.run.guard import UsedCores
 from edgeprune.run.interleave import Kept, time_variants
@@ -328,4 +328,12 @@ class _Bench:
             return agent.infer(samples, timeout_s=self.timeout_s)
 
 
-__all__: Sequence[str] = ["WAIT_S", "Claim", "DeviceLock", "Pushed", "check_meters", "run"]
+__all__: Sequence[str] = [
+    "WAIT_S",
+    "Claim",
+    "DeviceLock",
+    "Pushed",
+    "check_meter_name",
+    "check_meters",
+    "run",
+]

@@ -11,6 +11,19 @@ from edgeprune.meters.base import METERS, Meter, Row, Sampler, Site
 from edgeprune.transports.base import Transport
 
 
+def check_meter_name(named: str | None) -> None:
+    """Checks the word of ``--meter`` before any device is looked for.
+
+    Args:
+        named: A meter's name, ``NAME:WHICH``, a CSV log, ``none``, or None.
+
+    Raises:
+        ConfigError: There is no such meter.
+    """
+    if named is not None and named != "none" and not named.endswith(".csv"):
+        METERS.get(named.partition(":")[0])
+
+
 def check_meters(plan: EnergyPlan, transport: Transport) -> None:
     """Looks for a meter that the user named, before anything takes long.
 

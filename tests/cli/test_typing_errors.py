@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from nets import Net
 
+from edgeprune import cli
 from edgeprune.near_names import did_you_mean, file_beside
 
 HEAVY = ("tensorflow", "keras", "tf_keras", "paramiko")
@@ -52,6 +54,11 @@ OUT = ["-o", "out.tflite"]
         (["compress", *MODEL, *OUT, "--recipe", "int-8"], "did you mean int8"),
         (["compress", *MODEL, *OUT, "--recipe", "own.toml"], "--recipe own.toml: no such file"),
         (["deploy", *MODEL, "--board", "rpi4", "--bench", "bensh.toml"], "did you mean bench.toml"),
+        (
+            ["deploy", *MODEL, "--board", "rpi4", "--meter", "ppk3"],
+            "no meter is called 'ppk3'; there are: ",
+        ),
+        (["compress", *MODEL, *OUT, "--data", "no", "--task", "segmentaton"], "must be one of cla"),
     ],
 )
 def test_the_right_word_is_named_at_once(argv, line):
@@ -69,3 +76,36 @@ def test_names_that_are_alike_are_asked_about(tmp_path):
     assert did_you_mean("horses", ["cats", "dogs"]) == ""
     assert file_beside(tmp_path / "digts.npz") == f"; did you mean {tmp_path}/digits.npz?"
     assert file_beside(tmp_path / "no" / "d.npz") == f"; there is no folder {tmp_path}/no either"
+
+
+MODLE, DIGIT, RPI44 = ["modle.tflite"], ["--data", "digit.npz"], ["--board", "rpi44"]
+NO_DEVICE = ["--bench", "empty.toml"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "first"),
+    [
+        (["deploy", *MODLE, *RPI44, *DIGIT, "--task", "clasification"], "--task"),
+        (["deploy", *MODLE, *RPI44, *DIGIT, "--max-accuracy-drop", "1"], "--max-accuracy-drop"),
+        (["deploy", *MODLE, *RPI44, *DIGIT, *NO_DEVICE], "modle.tflite: "),
+        (["compress", *MODLE, *OUT, *RPI44, *DIGIT], "modle.tflite: "),
+        (["compress", *MODLE, *OUT, *RPI44, *DIGIT, "--recipe", "int8"], "modle.tflite: "),
+        (["explain", *MODLE, *RPI44], "modle.tflite: "),
+        (["explain", *MODLE, *RPI44, "--recipe", "int8"], "modle.tflite: "),
+        (["run", *MODLE, *RPI44, *DIGIT], "modle.tflite: "),
+        (["deploy", *MODEL, *RPI44, *DIGIT, *NO_DEVICE], "digit.npz: "),
+        (["compress", *MODEL, *OUT, *RPI44, *DIGIT], "digit.npz: "),
+        (["run", *MODEL, *RPI44, *DIGIT], "digit.npz: "),
+        (["deploy", *MODEL, *RPI44, *NO_DEVICE], "no board is called 'rpi44'"),
+        (["run", *MODEL, *RPI44, *NO_DEVICE], "no board is called 'rpi44'"),
+        (["deploy", *MODEL, "--board", "rpi4", *NO_DEVICE, "--meter", "x"], "no meter is called"),
+        (["deploy", *MODEL, "--board", "rpi4", *NO_DEVICE], "no device on this desk is a rpi4"),
+    ],
+)
+def test_of_several_errors_what_was_typed_is_named_before_what_is_missing(argv, first, capsys):
+    """In this order: other options, MODEL, --data, --board, then devices."""
+    Path("empty.toml").write_text("")
+    with pytest.raises(SystemExit) as done:
+        cli.main(argv)
+    assert done.value.code == 2
+    assert capsys.readouterr().err.startswith(f"edgeprune: {first}")
