@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Collection, Iterator
@@ -18,6 +19,7 @@ from typing import Any
 from edgeprune import streams
 from edgeprune.artifacts import Flavour
 from edgeprune.errors import ConfigError, ModelError
+from edgeprune.untrusted_text import printable
 
 _APPLICATION_LAYERS = {
     "convnext": ("LayerScale", "StochasticDepth"),
@@ -25,6 +27,7 @@ _APPLICATION_LAYERS = {
 }
 """Layers that models of ``keras.applications`` use, and Keras does not find by their names."""
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _HINT = "pip install 'edgeprune[keras]'"
 
 
@@ -261,10 +264,10 @@ def library_errors() -> tuple[type[Exception], ...]:
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
-    r"""An error's text on one line, cut to ``limit`` characters.
+    r"""An error's text on one line, without Keras' colours, cut to ``limit`` characters.
 
-    >>> one_line(ValueError("no such\n   layer"))
+    >>> one_line(ValueError("no such\n   \x1b[1mlayer\x1b[0m"))
     'no such layer'
     """
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = printable(_COLOURS.sub("", " ".join(str(error).split()))) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 3] + "..."

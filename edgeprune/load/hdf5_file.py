@@ -6,6 +6,7 @@ that is loaded for it; a group may hold itself. None of that is in a file of Ker
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ MAX_OBJECTS = 200_000
 MAX_TEXTS = 20_000
 """Most values of one attribute: it names the layers of a network, or the weights of a layer."""
 
+MAX_ATTRIBUTES = 1_000
+"""Most attributes of one object: Keras cuts lists of names into pieces of 64 kB."""
+
 MAX_DEPTH = 50
 MAX_ATTRIBUTE_BYTES = 64 << 20
 
@@ -29,6 +33,10 @@ _GZIP_RATIO = 1100
 """Deflate packs at most 1,032 to 1."""
 
 _SLACK_BYTES = 1 << 16
+
+_FREE_CHUNK_BYTES = 1 << 20
+_CHUNK_RATIO = 4
+"""Each chunk is unpacked whole, and may be as much longer than the dataset that it belongs to."""
 
 
 def import_h5py() -> Any:
@@ -48,6 +56,7 @@ class _Walk:
     where: Path
     file_bytes: int
     seen: set[int] = field(default_factory=set)
+    attributes: int = 0
     elements: int = 0
     unpacked_bytes: int = 0
     plain_bytes: int = 0
@@ -133,7 +142,7 @@ def _check_dataset(item: Any, shown: str, walk: _Walk) -> None:
             )
     declared, stored = int(item.nbytes), int(item.id.get_storage_size())
     walk.elements += int(item.size)
-    walk.unpacked_bytes += declared
+    walk.unpacked_bytes += _unpacked_bytes(item, shown, walk)
     ratio = _GZIP_RATIO if filters.get_nfilters() else 1
     if not filters.get_nfilters():
         walk.plain_bytes += declared
@@ -143,11 +152,44 @@ def _check_dataset(item: Any, shown: str, walk: _Walk) -> None:
         )
 
 
+def _unpacked_bytes(item: Any, shown: str, walk: _Walk) -> int:
+    """What reading all of a dataset unpacks: its chunks, each of them whole."""
+    if item.chunks is None:
+        return int(item.nbytes)
+    chunk_bytes = math.prod(item.chunks) * int(item.dtype.itemsize)
+    if chunk_bytes > max(_FREE_CHUNK_BYTES, _CHUNK_RATIO * int(item.nbytes)):
+        raise walk.refuse(
+            f"{shown} holds {int(item.nbytes):,} bytes in chunks that unpack to {chunk_bytes:,} "
+            "bytes each"
+        )
+    sizes = zip(item.shape, item.chunks, strict=True)
+    return int(chunk_bytes * math.prod(-(-size // chunk) for size, chunk in sizes))
+
+
+def _attributes(item: Any, name: str, walk: _Walk) -> list[bytes]:
+    """Names of an object's attributes.
+
+    Raises:
+        ModelError: They are more than Keras writes.
+    """
+    h5py = import_h5py()
+    count = h5py.h5a.get_num_attrs(item.id)
+    walk.attributes += count
+    if count > MAX_ATTRIBUTES or walk.attributes > MAX_OBJECTS:
+        raise walk.refuse(
+            f"{name[:60]!r} has {count:,} attributes, at most {MAX_ATTRIBUTES:,}, and "
+            f"{MAX_OBJECTS:,} in a file"
+        )
+    names: list[bytes] = []
+    h5py.h5a.iterate(item.id, names.append)
+    return names
+
+
 def _check_attributes(item: Any, name: str, walk: _Walk) -> None:
     h5py = import_h5py()
     good = (h5py.h5t.STRING, h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
-    for index in range(h5py.h5a.get_num_attrs(item.id)):
-        attribute = h5py.h5a.open(item.id, index=index)
+    for label in _attributes(item, name, walk):
+        attribute = h5py.h5a.open(item.id, label)
         kind, count = attribute.get_type(), attribute.get_space().get_simple_extent_npoints()
         shown = f"attribute {attribute.name.decode('utf-8', 'replace')[:60]!r} of {name[:60]!r}"
         if kind.get_class() not in good:

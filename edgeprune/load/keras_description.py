@@ -20,7 +20,7 @@ _NOT_KERAS = (
     "is not part of Keras, and its code is not in the file: save the model as a Keras 2 SavedModel "
     "or as .tflite"
 )
-_CLIMBS = re.compile(r"^/|(^|/)\.\.(/|$)|\\|[\x00-\x1f]")
+_CLIMBS = re.compile(r"^/|(^|/)\.\.(/|$)|\\")
 _DTYPE = re.compile(r"[a-z0-9_/-]{1,60}")
 _NUMBERS = re.compile(r"b?float\d+|u?int\d+|bfloat16|bool|complex(64|128)|string")
 _SPECS = ("tf.TensorSpec", "tf.RaggedTensorSpec", "tf.SparseTensorSpec")
@@ -93,7 +93,7 @@ class _Check:
         if isinstance(value, dict):
             self.mapping(value, key, layer, free)
         elif isinstance(value, list):
-            if key == "vocabulary" and all(isinstance(item, str) for item in value):
+            if key == "vocabulary" and all(isinstance(i, str) or _is_bytes(i) for i in value):
                 return  # the words themselves; a text in their place is a path
             for item in value:
                 self.value(item, key, layer, free)
@@ -108,12 +108,24 @@ class _Check:
             self.thing(node, layer)
         elif any(k in node for k in _OBJECT_KEYS) and not free:
             raise self.refuse(layer, "holds an object without a class")
-        free = free or node.get("class_name") in STRUCTURES
+        free = free or node.get("class_name") in _DECLARATIONS
+        stands_for = node.get("class_name") in _STAND_INS
         for k, v in node.items():
             # A function's name was compared in thing().
             is_checked = k == "config" and isinstance(v, str) and "class_name" in node
-            if k not in ("class_name", "module", "registered_name") and not is_checked:
+            if stands_for and k in ("items", "config"):
+                self.held(v, key, layer, free)
+            elif k not in ("class_name", "module", "registered_name") and not is_checked:
                 self.value(v, k, layer, free or k in _FREE)
+
+    def held(self, content: Any, key: str, layer: str, free: bool) -> None:
+        """What a tuple, bytes, an array or a slice holds is judged as if it stood there itself."""
+        if isinstance(content, dict):
+            for k, v in content.items():
+                if k != "dtype":  # which was compared with the structure
+                    self.value(v, key, layer, free)
+        else:
+            self.value(content, key, layer, free)
 
     def thing(self, node: Mapping[str, Any], layer: str) -> None:
         """An object that a loader would make.
@@ -199,7 +211,7 @@ class _Check:
 
     def is_harmless(self, text: str, key: str) -> bool:
         if key == "name":
-            return not _CLIMBS.search(text)
+            return text.isprintable() and not _CLIMBS.search(text)
         if key in self.names.words or key == "function":  # the latter was checked in called()
             return True
         last = key.rpartition("_")[2]
@@ -223,6 +235,10 @@ def _shown(text: Any) -> str:
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
+def _is_bytes(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("class_name") == "__bytes__"
+
+
 def _keys(node: Mapping[str, Any], *keys: str) -> bool:
     config = node.get("config")
     return isinstance(config, dict) and set(config) <= set(keys)
@@ -239,7 +255,7 @@ STRUCTURES: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "__tuple__": lambda node: isinstance(node.get("items"), list),
     "__ellipsis__": lambda node: True,
     "__slice__": lambda node: _keys(node, "start", "stop", "step"),
-    "__bytes__": lambda node: True,
+    "__bytes__": lambda node: _keys(node, "value"),
     "__tensor__": _is_array,
     "__numpy__": _is_array,
     "__keras_tensor__": lambda node: _keys(node, "shape", "dtype", "keras_history"),
@@ -247,3 +263,9 @@ STRUCTURES: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "TypeSpec": lambda node: node.get("type_spec") in _SPECS,
     "InputSpec": lambda node: isinstance(node.get("config"), dict),
 }
+
+_STAND_INS = ("__tuple__", "__ellipsis__", "__slice__", "__bytes__", "__tensor__", "__numpy__")
+"""What stands where JSON has no form of its own for a value."""
+
+_DECLARATIONS = ("__keras_tensor__", "TypeSpec")
+"""What only says where a tensor comes from, or of which type it is, names of tensors included."""

@@ -83,6 +83,11 @@ def _check_network(kind: str, network: Mapping[str, Any], where: str) -> None:
         if label in waiting:
             raise ModelError(f"{where}: network {name!r} has two layers named {label[:60]!r}")
         waiting[label] = [list(_references(node, where)) for node in _nodes(layer, where)]
+        if layer.get("class_name") != "InputLayer" and not all(waiting[label]):
+            raise ModelError(
+                f"{where}: layer {label[:60]!r} is called on no output of another layer: a network "
+                "never is saved so"
+            )
         first[label] = _first_call(layer)
     _check_references(waiting, network, where)
     inputs = {_name(layer) for layer in layers if layer.get("class_name") == "InputLayer"}

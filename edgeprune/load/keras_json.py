@@ -16,6 +16,9 @@ MAX_DEPTH = 100
 MAX_OBJECTS = 500_000
 """Most JSON objects in one description."""
 
+MAX_INTEGER = 1 << 63
+"""Beyond all sizes and seeds: Keras has no setting that takes more than 64 bits."""
+
 
 def read_description(text: str | bytes, where: str) -> Any:
     """A model's JSON description as dictionaries and lists.
@@ -25,12 +28,15 @@ def read_description(text: str | bytes, where: str) -> Any:
         where: The file, for messages.
 
     Raises:
-        ModelError: It is no JSON, names a key twice, or is too large or too deeply nested.
+        ModelError: It is no JSON, names a key twice, holds a number beyond 64 bits, or is too
+            large or too deeply nested.
     """
     if len(text) > MAX_BYTES:
         raise ModelError(f"{where}: its description is larger than {MAX_BYTES:,} bytes")
     try:
-        tree = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=float)
+        tree = json.loads(
+            text, object_pairs_hook=_without_doubles, parse_constant=float, parse_int=_bounded
+        )
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{where}: its description is not readable JSON: {error}") from error
     _check_extent(tree, where)
@@ -44,6 +50,13 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
     return found
+
+
+def _bounded(digits: str) -> int:
+    number = int(digits)
+    if not -MAX_INTEGER <= number < 2 * MAX_INTEGER:  # Keras 2 draws seeds without a sign
+        raise ValueError(f"holds the number {digits[:20]}..., which is beyond 64 bits")
+    return number
 
 
 def _check_extent(tree: Any, where: str) -> None:

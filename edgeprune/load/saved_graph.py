@@ -7,6 +7,7 @@ variables itself, from the folder's own file.
 
 from __future__ import annotations
 
+import graphlib
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -27,6 +28,11 @@ _OPAQUE_TYPES = (20, 21)
 
 MAX_FUNCTIONS = 100_000
 MAX_NODES = 2_000_000
+"""Most operators, and most once every call of a function is replaced by what it does."""
+
+MAX_CALL_DEPTH = 100
+"""Deepest call of a function inside of functions: those of Keras come to about 10."""
+
 _FREE_BYTES = 256 << 20
 _RATIO = 100
 
@@ -51,6 +57,7 @@ def check_graph(parsed: Any, where: str) -> None:
     _check_operators(
         _nodes(meta), {f.signature.name for f in meta.graph_def.library.function}, where
     )
+    _check_calls(meta.graph_def.library, where)
     _check_constants(_nodes(meta), parsed.ByteSize(), where)
 
 
@@ -192,6 +199,43 @@ def _check_operators(
             f"{where}: holds the operators {shown}, which are not on the list of those that touch "
             f"nothing but tensors: {_HOW}"
         )
+
+
+def _check_calls(library: Any, where: str) -> None:
+    """Functions end: none calls itself, and their calls do not multiply without end.
+
+    TensorFlow replaces calls by what they do, one after the other, and stops nowhere.
+
+    Raises:
+        ModelError: They do not.
+    """
+    functions = {function.signature.name: function for function in library.function}
+    calls = {
+        name: [
+            called
+            for node in function.node_def
+            for called in (node.op, *_called(node))
+            if called in functions
+        ]
+        for name, function in functions.items()
+    }
+    try:
+        order = tuple(graphlib.TopologicalSorter(calls).static_order())
+    except graphlib.CycleError as error:
+        raise ModelError(
+            f"{where}: function {error.args[1][0][:60]!a} calls itself, and never ends"
+        ) from error
+    sizes: dict[str, int] = {}
+    depths: dict[str, int] = {}
+    for name in order:
+        inner = calls[name]
+        sizes[name] = len(functions[name].node_def) + sum(sizes[one] for one in inner)
+        depths[name] = 1 + max((depths[one] for one in inner), default=0)
+        if sizes[name] > MAX_NODES or depths[name] > MAX_CALL_DEPTH:
+            raise ModelError(
+                f"{where}: its functions call each other more than {MAX_CALL_DEPTH} deep, or come "
+                f"to more than {MAX_NODES:,} operators"
+            )
 
 
 def _check_constants(nodes: Iterator[Any], file_bytes: int, where: str) -> None:

@@ -127,3 +127,28 @@ def test_descriptions_of_keras_applications_pass(flavour, name):
     tree = read_description(text, name)
     check_description(tree, name)
     check_layer_graph(tree, name)
+
+
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+def test_files_that_were_packed_and_cut_into_chunks_afterwards_are_loaded(flavour, tmp_path):
+    """As ``h5repack`` leaves them."""
+    import h5py
+
+    keras = import_keras(flavour)
+    with quiet():
+        model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(300)])
+        save(model, tmp_path / "plain.h5")
+    with h5py.File(tmp_path / "plain.h5") as source, h5py.File(tmp_path / "m.h5", "w") as target:
+        target.attrs.update(source.attrs)
+
+        def repack(name, item):
+            copy = target.require_group(name) if isinstance(item, h5py.Group) else None
+            if copy is None:
+                packed = {"compression": "gzip", "chunks": True, "maxshape": (None,) * item.ndim}
+                copy = target.create_dataset(name, data=item[()], **packed)
+            copy.attrs.update(item.attrs)
+
+        source.visititems(repack)
+    found = load(tmp_path / "m.h5")
+    for left, right in zip(found.keras.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)

@@ -14,6 +14,10 @@ def entry(class_name, module=None, /, **config):
     return made if module is None else {**made, "module": module}
 
 
+def stand_in(class_name, **config):
+    return {"class_name": class_name, "config": config}
+
+
 def function(name, module, **rest):
     return {"class_name": "function", "config": name, "module": module, **rest}
 
@@ -44,6 +48,10 @@ def check(*layers):
         entry("Dense", brand_new_option="/etc/passwd"),
         entry("StringLookup", vocabulary="/etc/passwd"),
         entry("StringLookup", "keras.layers", vocabulary="/etc/passwd"),
+        entry("StringLookup", vocabulary=stand_in("__bytes__", value="/etc/passwd")),
+        entry("StringLookup", vocabulary=stand_in("__slice__", start="/etc/passwd")),
+        entry("StringLookup", vocabulary=stand_in("__numpy__", value="x", dtype="string")),
+        entry("Dense", kernel_initializer=stand_in("__bytes__", value="os.system")),
         entry("TextVectorization", idf_weights="/etc/passwd", vocabulary=["a"]),
         entry("Evil", "os"),
         entry("Evil", "tensorflow.python.platform"),
@@ -108,6 +116,12 @@ def test_code_is_refused_by_the_name_of_its_layer(layer):
         entry("TensorFlowOpLayer", node_def={"op": "Relu", "name": "r"}),
         entry("GetItem", "keras.src.ops.numpy"),
         entry("StringLookup", vocabulary=["a", "b"]),
+        entry("StringLookup", vocabulary=["/etc/passwd", stand_in("__bytes__", value="b")]),
+        entry("StringLookup", vocabulary={"class_name": "__tuple__", "items": ["a", "b"]}),
+        entry("StringLookup", vocabulary=stand_in("__numpy__", value=["a"], dtype="string")),
+        entry("Hashing", mask_value=""),
+        entry("Rescaling", scale=stand_in("__numpy__", value=[1.0], dtype="float32")),
+        entry("RandomFlip", mode="horizontal", seed=2**64 - 1),
         entry("Dense", bias_initializer=entry("Constant", INITIALIZERS)),
         {**entry("LayerScale", "keras.src.applications.convnext"), "registered_name": "LayerScale"},
     ],
@@ -133,7 +147,9 @@ def test_only_the_application_layers_in_use_are_made_known():
     assert application_classes(tree) == {"CustomScaleLayer"}
 
 
-@pytest.mark.parametrize("config", ["", "{", "[" * 100_000, '{"a": 1, "a": 2}'])
+@pytest.mark.parametrize(
+    "config", ["", "{", "[" * 100_000, '{"a": 1, "a": 2}', f'{{"a": {10**30}}}', "9" * 9999]
+)
 def test_a_description_that_is_no_plain_json_is_an_error(config):
     with pytest.raises(ModelError, match="its description is not readable JSON"):
         read_description(config, "m.h5")

@@ -211,6 +211,17 @@ def committed_type(f, t):
     f["kind"] = np.dtype("f4")
 
 
+def many_attributes(f, t):
+    group = f.create_group("crowd", track_order=True)
+    for k in range(2000):
+        group.attrs[f"a{k}"] = 1
+
+
+def chunk_bomb(f, t):
+    """Ten bytes in a chunk that unpacks to a gigabyte, and any number of them."""
+    f.create_dataset("bomb", (10,), "u1", maxshape=(None,), chunks=(1 << 30,), compression=1)
+
+
 def many_groups(f, t):
     group = f
     for _ in range(80):
@@ -252,6 +263,8 @@ _HDF5 = {
     object_strings: "HDF5: texts as data",
     foreign_filter: "HDF5: a filter that would load a library",
     committed_type: "HDF5: a type of its own",
+    many_attributes: "HDF5: attributes without end",
+    chunk_bomb: "HDF5: a small dataset in a chunk of 1 GB",
     many_groups: "HDF5: groups 80 deep",
 }
 ATTACKS = [

@@ -160,6 +160,16 @@ def integer_vocabulary(t):
     return network(layer("IntegerLookup", vocabulary=str(t.secret), idf_weights=None))
 
 
+def vocabulary_in_bytes(t):
+    path = {"class_name": "__bytes__", "config": {"value": str(t.secret)}}
+    return network(layer("StringLookup", vocabulary=path))
+
+
+def vocabulary_in_an_array(t):
+    path = {"class_name": "__numpy__", "config": {"value": str(t.secret), "dtype": "string"}}
+    return network(layer("StringLookup", vocabulary=path))
+
+
 def tensorflow_function(name, **kwargs):
     def make(t):
         arguments = {k: v.format(canary=t.canary, secret=t.secret) for k, v in kwargs.items()}
@@ -189,6 +199,24 @@ def composite_constant(t):
 def name_that_climbs(t):
     return network(layer("Dense", name=f"../../../../../../..{t.canary}", units=2),
                    last=f"../../../../../../..{t.canary}")  # fmt: skip
+
+
+def name_that_rewrites_the_terminal(t):
+    name = "a\x9b2J\x7f\u202eb"
+    return network(layer("Dense", name=name, units=2), last=name)
+
+
+def constant_call(t):
+    """A call on numbers alone is not noted down for later: it is computed at once."""
+    numbers = {"args": [0, 3_000_000_000], "kwargs": {"step": 1}}
+    module = "keras.src.ops.numpy"
+    made = layer("Arange", module, nodes=[numbers], dtype="float32")
+    return network({**made, "registered_name": "Arange"})
+
+
+def constant_call_of_tensorflow(t):
+    node = [[["_CONSTANT_VALUE", -1, [60_000, 60_000], {}]]]
+    return network(layer("TFOpLambda", function="zeros", nodes=node))
 
 
 def waits_for_itself(t):
@@ -240,6 +268,10 @@ def multiplying_networks(t):
 
 def huge_dense(t):
     return network(dense(), layer("Dense", units=2_000_000_000))
+
+
+def size_beyond_all_types(t):
+    return network(dense(), layer("Dense", units=10**400))
 
 
 def huge_chain(t):
@@ -303,6 +335,8 @@ _SOURCES = {
     vocabulary: "CVE-2025-12058: vocabulary from a path",
     remote_vocabulary: "CVE-2025-12058: vocabulary from the network",
     integer_vocabulary: "CVE-2025-12058: IntegerLookup",
+    vocabulary_in_bytes: "CVE-2025-12058: a path as bytes",
+    vocabulary_in_an_array: "CVE-2025-12058: a path as an array",
     tensorflow_function("io.write_file", filename="{canary}", contents="x"): "TFOpLambda writes",
     tensorflow_function("io.read_file", filename="{secret}"): "TFOpLambda reads",
     tensorflow_function("raw_ops.WriteFile", filename="{canary}"): "TFOpLambda and raw_ops",
@@ -317,6 +351,9 @@ _SOURCES = {
     class_method: "ClassMethod opens a file",
     composite_constant: "a constant that names a TypeSpec in a text of its own",
     name_that_climbs: "CVE-2026-12479: a layer's name is a path",
+    name_that_rewrites_the_terminal: "a layer's name is an escape sequence",
+    constant_call: "issue 12: a call on numbers alone asks for 12 GB at once",
+    constant_call_of_tensorflow: "issue 12: a function called on a constant",
     waits_for_itself: "case 22: a node that waits for itself",
     wait_for_each_other: "case 22: two that wait for each other",
     waits_in_arguments: "case 22: a wait in a call's arguments",
@@ -326,6 +363,7 @@ _SOURCES = {
     waits_in_a_network_without_ends: "case 22: a wait in a network without ends",
     multiplying_networks: "networks in networks, each called twice",
     huge_dense: "issue 12: a small file asks for 16 GB",
+    size_beyond_all_types: "a size of 400 digits",
     huge_chain: "issue 12: two sizes multiply",
     huge_embedding: "issue 12: an embedding",
     huge_input: "an input of 40 GB",

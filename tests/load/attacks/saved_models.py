@@ -191,6 +191,40 @@ def doubled_function(meta, t):
     meta.graph_def.library.function.add().CopyFrom(_function(meta))
 
 
+def _added(meta, name, *called):
+    """A function that calls others one after the other, by the operator that calls functions."""
+    function = meta.graph_def.library.function.add()
+    function.signature.name = name
+    for inner in called:
+        _operator(function.node_def, "PartitionedCall").attr["f"].func.name = inner
+
+
+def calls_itself(meta, t):
+    _added(meta, "__inference_again_1", "__inference_again_1")
+
+
+def call_each_other(meta, t):
+    _added(meta, "__inference_ping_1", "__inference_pong_1")
+    _added(meta, "__inference_pong_1", "__inference_ping_1")
+
+
+def calls_itself_as_an_operator(meta, t):
+    _added(meta, "__inference_again_1")
+    _operator(_function(meta, "again").node_def, "__inference_again_1")
+
+
+def multiplying_functions(meta, t):
+    _added(meta, "__inference_f30")
+    _operator(_function(meta, "f30").node_def, "NoOp")
+    for k in range(30):
+        _added(meta, f"__inference_f{k}", *[f"__inference_f{k + 1}"] * 2)
+
+
+def deep_functions(meta, t):
+    for k in range(3000):
+        _added(meta, f"__inference_f{k}", *[f"__inference_f{k + 1}"][: 2999 - k])
+
+
 def two_graphs(target):
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -328,6 +362,11 @@ _GRAPH = {
     first_tensorflow: "SavedModel: of TensorFlow 1, whose initializers run",
     dangling_object: "SavedModel: an object that does not exist",
     huge_variable: "SavedModel: a variable of 8 TB",
+    calls_itself: "SavedModel: a function that calls itself",
+    call_each_other: "SavedModel: two functions that call each other",
+    calls_itself_as_an_operator: "SavedModel: a function that is an operator of itself",
+    multiplying_functions: "SavedModel: functions in functions, each called twice",
+    deep_functions: "SavedModel: functions in functions, 3,000 deep",
     doubled_function: "SavedModel: two functions of one name",
 }
 _FOLDER = {
