@@ -100,6 +100,14 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def real_path(path: Path) -> Path:
+    """Where a path leads, through links as far as they lead somewhere.
+
+    ``Path.resolve`` raises a RuntimeError for links that lead to themselves, up to Python 3.12.
+    """
+    return Path(os.path.realpath(path))
+
+
 def config_folder() -> Path:
     """The folder of ``bench.toml``. ``EDGEPRUNE_HOME`` overrides it."""
     own = os.environ.get("EDGEPRUNE_HOME")

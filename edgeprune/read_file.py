@@ -46,9 +46,11 @@ def read_bytes(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
         raise ConfigError(f"{path}: is {what}, and a file is expected")
     try:
         with os.fdopen(handle, "rb") as file:
-            content = file.read(max_bytes + 1)
+            content: bytes | None = file.read(max_bytes + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {_reason(error)}") from error
+    if content is None:  # as of /proc/kmsg, which says that it is a regular file
+        raise ConfigError(f"{path}: has nothing to read now, and a file is expected")
     if len(content) > max_bytes:
         raise ConfigError(f"{path}: is longer than {max_bytes / 1e6:,.0f} MB")
     return content

@@ -81,10 +81,11 @@ class StartSample:
 
     @property
     def model_memory_bytes(self) -> int | None:
-        """What runtime and model added to the agent's memory."""
+        """What runtime and model added to the agent's memory; None where that does not show."""
         if self.peak_memory_bytes is None or self.agent_memory_bytes is None:
             return None
-        return self.peak_memory_bytes - self.agent_memory_bytes
+        added_bytes = self.peak_memory_bytes - self.agent_memory_bytes
+        return added_bytes if added_bytes > 0 else None
 
 
 @dataclass(frozen=True)

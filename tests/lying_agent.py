@@ -103,6 +103,15 @@ def unfilled(answer, blob):
     return {**answer, "end_ns": answer["end_ns"] + 290_000_000}, blob
 
 
+def shrunk(answer, blob):
+    """Times and window alike of a hundredth, and a wait that shows it."""
+    time.sleep(1.0)
+    window_ns = (answer["end_ns"] - answer["begin_ns"]) // 100
+    times = [max(100, one // 100) for one in answer["latency_ns"]]
+    begin_ns = answer["end_ns"] - max(window_ns, sum(times))
+    return {**answer, "begin_ns": begin_ns, "latency_ns": times}, blob
+
+
 def swapped(answer):
     answer["begin_ns"], answer["end_ns"] = answer["end_ns"], answer["begin_ns"]
 
@@ -196,6 +205,7 @@ LIES = {
     "inputs that are an object": ("load", put(inputs={}), r"inputs is \{\}"),
     "inputs of nothing": ("load", put(inputs=[None]), r"inputs\[0\] is None"),
     "a load before the question": ("load", put(load_ns=10**15), WRONG + "load_ns is 10000"),
+    "a load in no time": ("load", put(load_ns=0), WRONG + "load_ns is 0"),
     "a negative load": ("load", put(load_ns=-5), WRONG + "load_ns is -5"),
     "outputs too short": ("infer", lambda a, b: (a, b[:-1]), "bytes of outputs for 2 samples"),
     "outputs too long": ("infer", lambda a, b: (a, b + b"x"), "too long"),
@@ -217,6 +227,15 @@ LIES = {
         "the device's clock ran 100,0",
     ),
     "times far shorter than their window": ("time", unfilled, "expected what fills the"),
+    "times of a hundredth in a window of a hundredth": ("time", shrunk, "this machine waited 1"),
+    "times of nothing": ("time", put(latency_ns=[0] * 7), r"latency_ns\[0\] is 0"),
+    "times of a nanosecond": ("time", put(latency_ns=[1] * 7), r"latency_ns\[0\] is 1"),
+    "one time of nothing": (
+        "time",
+        edit(lambda a: a["latency_ns"].__setitem__(3, 0)),
+        r"latency_ns\[3\] is 0",
+    ),
+    "a first inference in no time": ("time", put(first_ns=0), WRONG + "first_ns is 0"),
     "times as text": ("time", put(latency_ns="123456789"), WRONG + "latency_ns is '1234"),
     "times as texts": (
         "time",
@@ -244,8 +263,14 @@ LIES = {
     "no memory": ("time", put(peak_memory_bytes=0), WRONG + "peak_memory_bytes is 0"),
     "a petabyte of memory": (
         "time",
-        put(peak_memory_bytes=2**50 + 1),
+        put(peak_memory_bytes=2**50),
         "peak_memory_bytes is 11258",
+    ),
+    "memory of a byte": ("time", put(peak_memory_bytes=1), WRONG + "peak_memory_bytes is 1,"),
+    "memory that falls": (
+        "time",
+        edit(lambda a: a.update(peak_memory_bytes=1 << 17)),
+        WRONG + "peak_memory_bytes is 131072",
     ),
     "memory left out": ("time", drop("peak_memory_bytes"), "peak_memory_bytes is nothing"),
     "more events than there can be": (
@@ -268,6 +293,12 @@ LIES = {
     ),
     "an event as text": ("profile", put(events=[["abc"]], tags=["a"]), "'abc'"),
     "an event of two": ("profile", put(events=[[[0, 2]]], tags=["a"]), r"\[0, 2\], expected"),
+    "kernels that take longer than their inference": (
+        "profile",
+        edit(lambda a: a.update(tags=["a"], events=[[[0, 2, 20_000]] * 3000])),
+        "events is 60,000,000 us in all, expected at most",
+    ),
+    "a kernel without a name": ("profile", put(events=[[[0, 2, 0]]], tags=[" "]), "tags.0. is ''"),
     "tags of a page": ("profile", put(tags=["x" * 5000]), r"tags\[0\] is 'xxx"),
     "10,000 tags": ("profile", put(tags=["x"] * 10_000), "tags is a list of 10,000"),
     "tags of numbers": ("profile", put(tags=[1]), r"tags\[0\] is 1"),

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,15 @@ def test_commands_of_a_user_without_a_home(homeless, capsys, tmp_path, monkeypat
         assert done.value.code == code
         assert len(capsys.readouterr().err.splitlines()) == (1 if code else 0)
     assert os.listdir() == []
+
+
+def test_links_that_lead_to_themselves_are_a_path_as_others(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert paths.real_path(tmp_path / "a" / "c").is_relative_to(paths.real_path(tmp_path))
+
+
+def test_nobody_asks_path_resolve_which_breaks_at_such_links():
+    package = Path(paths.__file__).parent
+    asking = [file for file in package.rglob("*.py") if ".resolve()" in file.read_text()]
+    assert asking == []

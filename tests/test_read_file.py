@@ -4,6 +4,7 @@ import json
 import os
 import random
 import socket
+from pathlib import Path
 
 import damaged_inputs
 import pytest
@@ -77,6 +78,12 @@ def test_a_byte_order_mark_is_no_fault_and_other_encodings_are_named(tmp_path):
 def test_json_that_nobody_can_use(text, says, tmp_path):
     (tmp_path / "x.json").write_text(text)
     refused(read_json, tmp_path / "x.json", says)
+
+
+@pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="of Linux")
+def test_a_file_of_the_kernels_that_would_be_waited_for():
+    with pytest.raises(ConfigError, match=r"/proc/kmsg: (has nothing to read now|cannot be read)"):
+        read_bytes(Path("/proc/kmsg"))
 
 
 def test_json_that_can_be_used():

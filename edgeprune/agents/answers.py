@@ -29,20 +29,33 @@ MAX_PID = 1 << 22
 
 MAX_TENSORS, MAX_NAME = 4096, 1 << 14
 MAX_RANK, MAX_SIZE = 32, (1 << 31) - 1
-MAX_MEMORY_BYTES = 1 << 50
+MIN_MEMORY_BYTES, MAX_MEMORY_BYTES = 1 << 16, 1 << 40
+"""Of a process. Source: ours; our agent alone takes 600 kB, and a model's file at most 2 GiB."""
+
 MAX_TAGS = 4096
 """Of a profile. Source: device_agents/profile.c, TAGS_LIMIT."""
 
 MAX_EVENTS = 1 << 14
 """Of one profiled inference. Source: ours; the largest models that we know have 5,000 operators."""
 
+DELEGATE = 2
+"""The source of a delegate's kernels among a profile's events, the highest that there is. Source:
+PROTOCOL.md, profile."""
+
 SAMPLE_TEXT_BYTES = 4096
 """Of one file in one sample. Source: PROTOCOL.md, Samples."""
 
-BETWEEN_NS, PAUSE_NS = 2_000, 50_000_000
+MIN_RUN_NS = 100
+"""No call of a runtime takes less. Source: ours; LiteRT's alone takes a microsecond."""
+
+BETWEEN_NS, PAUSE_NS = 2_000, 5_000_000
 """What may lie between two timed inferences, and once because the device did something else; half
 of the whole window on top. Source: ours; two readings of a clock take some 100 ns, on a kernel that
-reads it by a call 1 us, and a process waits some 10 ms for its next turn."""
+reads it by a call 1 us, and a process that waits longer for its next turn is asked again."""
+
+LINK_NS, LINK_RUN_NS = 500_000_000, 400_000
+"""What question and answer may take on their way, and each time in the answer on top. Source: ours;
+8 bytes a time over a link of 20 kB/s."""
 
 Moments: TypeAlias = Callable[[int, int], None]
 """Takes the first and last moment of an answer; raises where the device's clock cannot be right."""
@@ -180,7 +193,7 @@ def loaded_of(answer: Answer, expected: Interface | None, max_load_ns: int) -> L
         max_load_ns: How long the answer took.
     """
     loaded = LoadedModel(
-        load_ns=answer.integer("load_ns", 0, max_load_ns),
+        load_ns=answer.integer("load_ns", MIN_RUN_NS, max_load_ns),
         inputs=_tensors(answer, "inputs", expected.inputs if expected else None),
         outputs=_tensors(answer, "outputs", expected.outputs if expected else None),
     )
@@ -223,14 +236,19 @@ def _tensor(entry: Answer) -> TensorInfo:
 
 
 class WindowNotFilled(DeviceError):
-    """Times are far shorter than the window that holds them.
+    """Times are far shorter than the window that holds them, or that than the wait for the answer.
 
-    That is a lie, or the device did something else in between: asking again tells.
+    That is a lie, or the device or the link did something else in between: asking again tells.
     """
 
 
 def timing_of(
-    answer: Answer, runs: int, max_ns: int, max_first_ns: int, moments: Moments
+    answer: Answer,
+    runs: int,
+    max_ns: int,
+    max_first_ns: int,
+    moments: Moments,
+    least_peak_bytes: int = MIN_MEMORY_BYTES,
 ) -> Timing:
     """What a ``time`` brought back.
 
@@ -240,6 +258,7 @@ def timing_of(
         max_ns: Limit of their time that was asked for; 0 for none.
         max_first_ns: How long ago the model was asked to be loaded.
         moments: Holds the device's clock against this machine's.
+        least_peak_bytes: What the peak of its memory cannot be below.
     """
     begin_ns = answer.integer("begin_ns", 0, MAX_MOMENT_NS)
     end_ns = answer.integer("end_ns", 0, MAX_MOMENT_NS)
@@ -249,9 +268,11 @@ def timing_of(
     timing = Timing(
         begin_ns=begin_ns,
         end_ns=end_ns,
-        first_ns=answer.integer("first_ns", 0, max_first_ns),
-        latency_ns=answer.integers("latency_ns", (fewest, runs), 0, window_ns),
-        peak_memory_bytes=peak_of(answer),
+        first_ns=answer.integer("first_ns", MIN_RUN_NS, max_first_ns),
+        latency_ns=answer.integers(
+            "latency_ns", (fewest, runs), MIN_RUN_NS, max(window_ns, MIN_RUN_NS)
+        ),
+        peak_memory_bytes=peak_of(answer, least_peak_bytes),
     )
     answer.end()
     total_ns = sum(timing.latency_ns)
@@ -266,22 +287,49 @@ def timing_of(
     return timing
 
 
-def peak_of(answer: Answer) -> int | None:
+def check_wait(timing: Timing, warmup: int, waited_ns: int, asked: str) -> None:
+    """Holds the whole window of a ``time`` against the wait for its answer.
+
+    Args:
+        timing: What the answer told.
+        warmup: Inferences before the timed ones that were asked for.
+        waited_ns: From the question to the answer, on this machine's clock.
+        asked: The device's name and what it was asked, for messages.
+
+    Raises:
+        WindowNotFilled: The device told far less time than it took.
+    """
+    window_ns = timing.end_ns - timing.begin_ns
+    before_ns = timing.first_ns + 10 * warmup * max(timing.latency_ns)
+    link_ns = LINK_NS + LINK_RUN_NS * len(timing.latency_ns)
+    if waited_ns > 2 * (window_ns + before_ns) + link_ns:
+        raise WindowNotFilled(
+            f"{asked}: the device's answer is wrong: {len(timing.latency_ns):,} runs in "
+            f"{window_ns / 1e9:,.3f} s, and this machine waited {waited_ns / 1e9:,.3f} s for them"
+        )
+
+
+def peak_of(answer: Answer, least_bytes: int = MIN_MEMORY_BYTES) -> int | None:
     """The peak of a process's memory, in ``time`` and in ``memory``."""
-    return answer.integer_or_none("peak_memory_bytes", 1, MAX_MEMORY_BYTES)
+    return answer.integer_or_none("peak_memory_bytes", least_bytes, MAX_MEMORY_BYTES)
 
 
 def profile_of(answer: Answer, runs: int, max_us: int) -> Profile:
     """What a ``profile`` of ``runs`` inferences brought back, ``max_us`` after it was asked for."""
     tags = tuple(one_line(tag, MAX_TEXT) for tag in answer.texts("tags", MAX_TAGS))
+    if "" in tags:
+        raise answer.fault(f"tags[{tags.index('')}]", "", "a kernel's name")
     lists = answer.lists("events", (runs, runs), MAX_EVENTS)
     answer.end()
-    limits = (len(tags) - 1, 2, max_us)
+    limits = (len(tags) - 1, DELEGATE, max_us)
     for run, events in enumerate(lists):
         for k, event in enumerate(events):
             if not _is_event(event, limits):
                 expected = f"[0 to {limits[0]}, 0 to 2, 0 to {max_us:,} us]"
                 raise answer.fault(f"events[{run}][{k}]", event, expected)
+    total_us = sum(us for run in lists for _, source, us in run if source == DELEGATE)
+    if total_us > max_us:  # kernels run one after the other
+        raise answer.fault("events", Shown(f"{total_us:,} us in all"), f"at most {max_us:,} us")
     found = (tuple(ProfileEvent(tags[t], source, us) for t, source, us in run) for run in lists)
     return Profile(tags, tuple(found))
 

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from edgeprune.errors import ModelError
+from edgeprune.paths import real_path
 
 GRAPH = "saved_model.pb"
 KERAS = "keras_metadata.pb"
@@ -27,9 +28,9 @@ def check_folder(path: Path) -> None:
     Raises:
         ModelError: It holds something other than files and folders, or very many.
     """
-    for count, item in enumerate(path.resolve().rglob("*")):
+    for count, item in enumerate(real_path(path).rglob("*")):
         mode = item.lstat().st_mode
-        shown = repr(str(item.relative_to(path.resolve()))[:80])
+        shown = repr(str(item.relative_to(real_path(path)))[:80])
         if stat.S_ISLNK(mode):
             raise ModelError(
                 f"{path}: {shown} is a link, and might lead out of the folder: copy it with cp -rL"
@@ -65,6 +66,6 @@ def write_copy(path: Path, target: Path, graph: bytes, metadata: bytes | None) -
 
 
 def _variable_files(path: Path) -> list[Path]:
-    folder = path.resolve() / "variables"
+    folder = real_path(path) / "variables"
     items = folder.iterdir() if folder.is_dir() else ()
     return sorted(item for item in items if _VARIABLES.fullmatch(item.name) and item.is_file())

@@ -255,6 +255,8 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
     target = request.output
     if target is None:
         raise ConfigError("no file to write was named")
+    if not target.name:
+        raise ConfigError(f"{shown(target)}: is a folder; --output must name the file to write")
     if not target.parent.is_dir():
         raise ConfigError(f"{shown(target.parent)}: no such folder")
     check_given(request.model, request.data)

@@ -15,6 +15,7 @@ from edgeprune.agents.interface import interface_of
 from edgeprune.artifacts import Samples
 from edgeprune.bench import EnergyPlan
 from edgeprune.errors import DeviceError
+from edgeprune.paths import real_path
 from edgeprune.pipeline.host_half import Compressed
 from edgeprune.pipeline.jobs import host_outputs, host_outputs_with_rounding
 from edgeprune.progress import Progress
@@ -95,7 +96,7 @@ def check_free(
 
     if claim.wait_s or transport.board.kind == "android":  # where the agent needs its launcher
         return
-    agent, is_there = str(programs[0].resolve()), True
+    agent, is_there = str(real_path(programs[0])), True
     if not transport.shares_files:
         found, is_there = find(transport, programs[0])
         agent = found.path

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.paths import real_path
 from edgeprune.push.own_name import own_name
 from edgeprune.transports.base import Completed, Transport
 from edgeprune.untrusted_text import device_says, one_line
@@ -99,7 +100,7 @@ def push(transport: Transport, files: Sequence[Path], timeout_s: float = 60.0) -
     hashes = [_sha256(file) for file in files]
     if transport.shares_files:
         return [
-            Pushed(str(file.resolve()), digest, 0)
+            Pushed(str(real_path(file)), digest, 0)
             for file, digest in zip(files, hashes, strict=True)
         ]
     folder = _prepare(transport, timeout_s)

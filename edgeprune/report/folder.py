@@ -16,6 +16,7 @@ from pathlib import Path
 from edgeprune import scratch
 from edgeprune.errors import ConfigError
 from edgeprune.holder import holder_line, shown_holder
+from edgeprune.paths import real_path
 from edgeprune.report import history, latencies, result
 from edgeprune.whole_file import Content, shown, write_whole
 
@@ -163,7 +164,7 @@ def _claim(path: Path, wait_s: float = 0.0) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        is_ours = scratch.lock(descriptor, path.resolve(), wait_s)
+        is_ours = scratch.lock(descriptor, real_path(path), wait_s)
     except OSError as error:
         if not scratch.has_no_locks(error):
             os.close(descriptor)
@@ -177,10 +178,10 @@ def _claim(path: Path, wait_s: float = 0.0) -> int | None:
 
 def _clear_up_beside(path: Path, say: Say) -> None:
     """Removes what killed runs left beside a folder to be, and keeps those that have a result."""
-    parent = path.resolve().parent
+    parent = real_path(path).parent
     scratch.remove_leftovers(parent)
     with contextlib.suppress(OSError):
-        beside = [Path(one.path) for one in os.scandir(parent) if one.is_dir()]
+        beside = [one for one in parent.iterdir() if one.is_dir()]
         for folder in beside:
             mark = folder / MARK
             if not mark.is_file():

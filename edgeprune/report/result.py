@@ -16,6 +16,7 @@ from typing import Any
 import edgeprune
 from edgeprune.artifacts import ModelFile
 from edgeprune.errors import ConfigError
+from edgeprune.paths import real_path
 from edgeprune.read_file import read_json
 from edgeprune.report import statistics
 from edgeprune.report.energy import energy_entry
@@ -237,7 +238,7 @@ def _compare(
 
 
 def _relative(file: Path, folder: Path) -> str:
-    return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
+    return Path(os.path.relpath(real_path(file), real_path(folder))).as_posix()
 
 
 def _size(file: Path) -> int:

@@ -12,10 +12,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import numpy as np
+
 from edgeprune import graph
 from edgeprune.agents.session import Profile, ProfileEvent
+from edgeprune.errors import DeviceError
 from edgeprune.explain.partitions import partitions
 from edgeprune.explain.reader import Reader
+from edgeprune.explain.spmm import filter_matrix
 from edgeprune.run_artifacts import LayerTiming
 
 SPARSE_KERNEL = "SPMM"
@@ -55,7 +59,9 @@ def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[L
         return ()
     tags = [event.tag for event in runs[0]]
     is_steady = all([event.tag for event in run] == tags for run in runs)
-    names = _names(runs[0], tflite)
+    model = graph.read(tflite)
+    _check_sparse(tags, model)
+    names = _names(runs[0], model)
     layers = []
     for i, tag in enumerate(tags):
         mean_us = sum(run[i].elapsed_us for run in runs) / len(runs) if is_steady else None
@@ -67,7 +73,7 @@ def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[L
                 name=name,
                 op=op,
                 kernel=tag,
-                sparse=tag.split()[-1] == SPARSE_KERNEL,
+                sparse=_is_sparse(tag),
                 latency_us=None if emulated else mean_us,
             )
         )
@@ -80,9 +86,49 @@ def _is_kernel(event: ProfileEvent) -> bool:
     )
 
 
-def _names(events: list[ProfileEvent], tflite: bytes) -> dict[int, tuple[str, str]]:
+def _is_sparse(tag: str) -> bool:
+    return tag.split()[-1:] == [SPARSE_KERNEL]
+
+
+def _check_sparse(tags: list[str], model: graph.Model) -> None:
+    """Holds the sparse kernels of a profile against the layers that can have run in them.
+
+    Raises:
+        DeviceError: There are more of them, or each of these layers is at least half dense.
+    """
+    told = sum(map(_is_sparse, tags))
+    if not told or len(model.subgraphs) > 1:  # a loop's body runs as often as it says
+        return
+    reader = Reader(model, model.subgraphs[0])
+    able = [op for op in model.subgraphs[0].operators if _may_be_sparse(reader, op)]
+    if all(_has_few_zeros(reader, op) for op in able):
+        able = []
+    if told > len(able):
+        raise DeviceError(
+            f"the device's answer is wrong: it names {told:,} sparse kernels, and the model has "
+            f"{len(able):,} layers that can run in one"
+        )
+
+
+def _may_be_sparse(reader: Reader, op: graph.Operator) -> bool:
+    """Whether XNNPACK may run an operator as SPMM: also one with few zeros, among others."""
+    is_dense = graph.op_name(reader.model, op) == "FULLY_CONNECTED"
+    return is_dense or graph.is_pointwise(reader.model, reader.subgraph, op)
+
+
+def _has_few_zeros(reader: Reader, op: graph.Operator) -> bool:
+    """Whether at most half of the weights are zero, where that is known: XNNPACK wants 2/3.
+
+    Source: XNNPACK ``src/subgraph.c``, xnn_subgraph_rewrite_for_nchw.
+    """
+    weights = filter_matrix(reader, op)
+    if weights is None or weights.dtype.kind not in "fi":
+        return False
+    return bool(2 * np.count_nonzero(weights) >= weights.size)
+
+
+def _names(events: list[ProfileEvent], model: graph.Model) -> dict[int, tuple[str, str]]:
     """Position of a kernel to its layer's name and operator, where the two can be matched."""
-    model = graph.read(tflite)
     reader = Reader(model, model.subgraphs[0])
     delegated = [op for part in partitions(reader) for op in part]
     inside = {id(op) for op in delegated}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprune.agents.answers import MIN_RUN_NS
 from edgeprune.agents.device_clock import too_slow
 from edgeprune.agents.session import AgentSession, Timing
 from edgeprune.errors import DeviceError
@@ -28,8 +30,8 @@ STRETCH_RUNS, STRETCH_S = 20_000, 10.0
 LONG_S = 10.0
 """From here on a session shows its latency over time. Source: MLPerf Tiny's shortest window."""
 
-MIN_RUN_NS = 100
-"""No call of a runtime takes less. Source: ours; LiteRT's alone takes a microsecond."""
+MOST_WAIT, MOST_WAIT_S = 5.0, 120.0
+"""How often the planned seconds this machine waits for them, and seconds on top. Source: ours."""
 
 STRETCHES = 60
 """Of a long session, each with its median. Source: ours."""
@@ -62,7 +64,14 @@ def time_session(
     kept = _Kept()
     kept.add(first)
     last = first
-    while (left_s := min(amount.timed_s, amount.max_s) - kept.timed_s) > 0:
+    planned_s = min(amount.timed_s, amount.max_s)
+    until_s = time.monotonic() + MOST_WAIT * planned_s + MOST_WAIT_S
+    while (left_s := planned_s - kept.timed_s) > 0:
+        if time.monotonic() > until_s:
+            raise DeviceError(
+                f"the device tells of {kept.timed_s:,.3f} s of inferences, and this machine waited "
+                f"for them for {time.monotonic() - until_s + MOST_WAIT_S:,.0f} s and more"
+            )
         between()
         runs = max(1, min(STRETCH_RUNS, round(left_s / kept.median_s())))
         # At least a millisecond: the agent takes 0 for no limit.

@@ -64,8 +64,8 @@ def _link(cached: Path, keras: Path) -> None:
     for name in ("keras.json", "datasets", "models"):
         with contextlib.suppress(OSError):
             if (cached / name).is_file():
-                (keras / name).symlink_to((cached / name).resolve())
+                (keras / name).symlink_to(os.path.realpath(cached / name))
             elif (cached / name).is_dir():
                 (keras / name).mkdir()
                 for entry in (cached / name).iterdir():
-                    (keras / name / entry.name).symlink_to(entry.resolve())
+                    (keras / name / entry.name).symlink_to(os.path.realpath(entry))

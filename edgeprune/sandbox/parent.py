@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgeprune.errors import ModelError
+from edgeprune.paths import real_path
 from edgeprune.progress import Progress
 from edgeprune.sandbox import jobs, limits
 from edgeprune.sandbox.blobs import put_back
@@ -165,7 +166,7 @@ class _Run:
             "parent": os.getpid(),
             "import_from": [entry or os.getcwd() for entry in sys.path],
             "walls": is_on(),
-            "writable": [str(path.resolve()) for path in (folder, *reach.writable)],
+            "writable": [str(real_path(path)) for path in (folder, *reach.writable)],
             "readable": None if given is None else [str(path) for path in readable(given)],
             "memory_limit_bytes": self._memory_limit_bytes,
         }

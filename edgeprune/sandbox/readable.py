@@ -30,7 +30,7 @@ def readable(given: Sequence[Path]) -> list[Path]:
         given: What the user handed in.
     """
     wanted = [*map(Path, (*_SYSTEM, *_DEVICES)), *_settings(), *_python(), *_ours(), *given]
-    resolved = (path.resolve() for path in wanted)
+    resolved = (paths.real_path(path) for path in wanted)
     return list(dict.fromkeys(path for path in resolved if path.exists()))
 
 
@@ -49,7 +49,7 @@ def _python() -> Iterator[Path]:
     yield from map(Path, (sys.prefix, sys.base_prefix, sys.exec_prefix))
     here = Path.cwd()
     for entry in filter(None, sys.path):
-        if Path(entry).resolve() != here:
+        if paths.real_path(Path(entry)) != here:
             yield Path(entry)
     yield (
         Path(os.path.expanduser("~")) / ".cache" / "uv"
@@ -82,7 +82,7 @@ def linked(folder: Path) -> list[Path] | None:
             for path in (Path(where, name) for name in (*folders, *files)):
                 if not path.is_symlink():
                     continue
-                target = path.resolve()
+                target = paths.real_path(path)
                 outside = target if target.is_dir() else target.parent
                 if outside not in found and outside != folder:
                     found[outside] = None
@@ -99,6 +99,6 @@ def stored_apart(model: Path) -> list[Path]:
     """
     if not model.is_dir():
         return []
-    stores = [(folder / "blobs").resolve() for folder in model.resolve().parents]
-    targets = (path.resolve() for path in model.rglob("*") if path.is_symlink())
+    stores = [paths.real_path(folder / "blobs") for folder in paths.real_path(model).parents]
+    targets = (paths.real_path(path) for path in model.rglob("*") if path.is_symlink())
     return [target for target in targets if any(store in target.parents for store in stores)]

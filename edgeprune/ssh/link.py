@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from edgeprune.errors import DeviceError, DeviceTimeout
-from edgeprune.ssh.login import BROKEN, disconnect
+from edgeprune.ssh.login import BROKEN, disconnect, odd_answers_told
 from edgeprune.ssh.login import reason as reason_of
 
 
@@ -73,7 +73,8 @@ class Link:
         """
         with Watch(timeout_s, self.abort) as watch:
             try:
-                yield watch
+                with odd_answers_told():
+                    yield watch
             except (*BROKEN, DeviceError) as error:
                 if watch.expired:
                     raise self._late(what, timeout_s) from error

@@ -18,7 +18,7 @@ from typing import Any
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout
+from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, EdgepruneError
 from edgeprune.ssh.config import Hop
 from edgeprune.ssh.host_keys import HostKey, trusted_key
 from edgeprune.untrusted_text import one_line
@@ -30,6 +30,23 @@ access point is silent for some seconds."""
 
 BROKEN = (OSError, EOFError, paramiko.SSHException)
 """What paramiko raises when a connection is, or becomes, unusable."""
+
+
+@contextlib.contextmanager
+def odd_answers_told() -> Iterator[None]:
+    """Turns what paramiko lets through of an answer that ssh does not know into its own error.
+
+    Its reading thread hands over whatever ended it: a KeyError for a number of a message that there
+    is not, a UnicodeDecodeError for a text in it, a TypeError for a size.
+    """
+    try:
+        yield
+    except (EdgepruneError, *BROKEN):
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise paramiko.SSHException(f"what was sent is no ssh ({kind}: {error})") from error
+
 
 # Without a handler of its own, paramiko's log would reach the user's terminal as tracebacks.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -85,11 +102,12 @@ def _handshake(hop: Hop, before: Any | None) -> Any:
     """A connection on which keys are exchanged and nobody is logged in yet."""
     stream = _stream(hop, before)
     try:
-        transport = paramiko.Transport(stream)
-        transport.banner_timeout = transport.handshake_timeout = hop.connect_timeout_s
-        transport.auth_timeout = 3 * hop.connect_timeout_s  # some boards look the client up first
-        _prefer(transport, trusted_key(hop.name))
-        transport.start_client(timeout=hop.connect_timeout_s)
+        with odd_answers_told():
+            transport = paramiko.Transport(stream)
+            transport.banner_timeout = transport.handshake_timeout = hop.connect_timeout_s
+            transport.auth_timeout = 3 * hop.connect_timeout_s  # some look the client up first
+            _prefer(transport, trusted_key(hop.name))
+            transport.start_client(timeout=hop.connect_timeout_s)
     except BROKEN as error:
         stream.close()
         why = reason(error)
@@ -110,14 +128,16 @@ def _stream(hop: Hop, before: Any | None) -> Any:
     target = (hop.host, hop.port)
     try:
         if before is None:
-            plain = socket.create_connection(target, timeout=hop.connect_timeout_s)
-            stream = _Stream(fileno=plain.detach())
-            stream.settimeout(hop.connect_timeout_s)
-            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _notice_silence(stream)
-            return stream
+            return _plain_stream(hop)
         origin = ("127.0.0.1", 0)
-        return before.open_channel("direct-tcpip", target, origin, timeout=hop.connect_timeout_s)
+        with odd_answers_told():
+            return before.open_channel(
+                "direct-tcpip", target, origin, timeout=hop.connect_timeout_s
+            )
+    except UnicodeError as error:  # what no name of a host may hold
+        raise ConfigError(
+            f"{hop.name}: {one_line(repr(hop.host), 80)} is neither a host's name nor an address"
+        ) from error
     except TimeoutError as error:
         raise DeviceTimeout(
             f"{hop.name} ({hop.address}): no answer within {hop.connect_timeout_s:g} s; is it on, "
@@ -127,6 +147,15 @@ def _stream(hop: Hop, before: Any | None) -> Any:
         where = "" if before is None else " from the jump host"
         why = reason(error)
         raise DeviceError(f"{hop.name} ({hop.address}): cannot be reached{where}: {why}") from error
+
+
+def _plain_stream(hop: Hop) -> _Stream:
+    plain = socket.create_connection((hop.host, hop.port), timeout=hop.connect_timeout_s)
+    stream = _Stream(fileno=plain.detach())
+    stream.settimeout(hop.connect_timeout_s)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _notice_silence(stream)
+    return stream
 
 
 class _Stream(socket.socket):
@@ -198,7 +227,9 @@ def _log_in(transport: Any, hop: Hop) -> None:
         for label, key in _candidates(hop, agent, tried):
             tried.append(label)
             try:
-                if not transport.auth_publickey(hop.user, key):
+                with odd_answers_told():
+                    is_done = not transport.auth_publickey(hop.user, key)
+                if is_done:
                     return
                 accepted = ("password",)  # the key counts, and the host wants a password too
             except paramiko.BadAuthenticationType as error:
@@ -225,7 +256,9 @@ def _log_in_with_password(transport: Any, hop: Hop) -> None:
             f"export {hop.password_env}=..."
         )
     try:
-        if transport.auth_password(hop.user, password):
+        with odd_answers_told():
+            wants_more = transport.auth_password(hop.user, password)
+        if wants_more:
             raise DeviceError(f"{hop.name} ({hop.address}): wants more than a key and a password")
     except BROKEN as error:
         raise DeviceError(

@@ -10,7 +10,7 @@ from edgeprune.errors import DeviceError, DeviceTimeout
 from edgeprune.pipes import OUTPUT_LIMIT_BYTES
 from edgeprune.shell_line import STARTED, WORDS_BYTES, ending, kill_line
 from edgeprune.ssh.link import Link
-from edgeprune.ssh.login import BROKEN, reason
+from edgeprune.ssh.login import BROKEN, odd_answers_told, reason
 from edgeprune.untrusted_text import device_says
 
 CHUNK_BYTES = 1 << 18  # measured best of 32 KiB to 1 MiB; paramiko cuts it into packets
@@ -172,7 +172,8 @@ class Program:
         """Some output; empty at its end."""
         self._session.settimeout(max(0.001, deadline_s - time.monotonic()))
         try:
-            return bytes(self._session.recv(min(size, 1 << 20)))
+            with odd_answers_told():
+                return bytes(self._session.recv(min(size, 1 << 20)))
         except TimeoutError as error:
             words = self._last_words()
             said = f"; {device_says(words)}" if words else ""

@@ -49,6 +49,7 @@ def converse(talk, command, model):
     """Asks up to ``command``, all that an honest agent answers."""
     talk.hello(timeout_s=1.0 if command == "hello" else 20.0)
     talk.clock_s()
+    talk.peak_memory_bytes()
     expected = interface_of(model.read_bytes())
     profile = command == "profile"
     talk.load(agent_rig.library(), str(model), profile=profile, expected=expected)

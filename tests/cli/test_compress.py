@@ -239,3 +239,25 @@ def test_a_name_that_another_one_is_about_to_write_is_refused_before_any_work(fo
         code, _, err = compress(capsys, "--no-verify")
     assert code == 2 and "another edgeprune is about to write it" in err
     assert "load ..." not in err and not (folder / "out.tflite").exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "./"])
+def test_an_output_that_names_no_file_is_refused_before_any_work(folder, capsys, name):
+    before = sorted(folder.iterdir())
+    with pytest.raises(SystemExit) as done:
+        cli.main(["compress", "net.tflite", "-o", name])
+    assert done.value.code == 2
+    assert "is a folder; --output must name the file to write" in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == before
+
+
+def test_an_output_folder_that_is_a_link_to_itself_is_refused(folder, capsys):
+    (folder / "loop").symlink_to("loop")
+    for argv in (["compress", "net.tflite", "-o", "loop/x.tflite"], RUN):
+        with pytest.raises(SystemExit) as done:
+            cli.main(argv)
+        assert done.value.code == 2, argv
+        assert "loop" in capsys.readouterr().err
+
+
+RUN = ["run", "net.tflite", "--board", "local", "-o", "loop", "--sessions", "1", "--runs", "1"]
