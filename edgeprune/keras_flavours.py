@@ -10,6 +10,7 @@ import importlib
 import logging
 import os
 import re
+import struct
 import sys
 import warnings
 from collections.abc import Collection, Iterator
@@ -244,14 +245,19 @@ def names_of_outputs(outputs: Any, model: Any) -> list[str]:
 def library_errors() -> tuple[type[Exception], ...]:
     """What TensorFlow, Keras and h5py raise when a model does not suit them."""
     tf = import_tensorflow()
+    from google.protobuf.message import Error as MessageError
     from tensorflow.lite.python.convert import ConverterError
+    from tensorflow.python.saved_model.nested_structure_coder import NotEncodableError
 
     return (
         ConverterError,
+        MessageError,
+        NotEncodableError,
         tf.errors.OpError,
         ArithmeticError,
         AssertionError,
         AttributeError,
+        EOFError,
         ImportError,
         LookupError,
         NameError,
@@ -260,6 +266,8 @@ def library_errors() -> tuple[type[Exception], ...]:
         SyntaxError,
         TypeError,
         ValueError,
+        re.error,
+        struct.error,
     )
 
 

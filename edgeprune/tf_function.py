@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeprune import graph
+from edgeprune.constant_folding import check_folded
 from edgeprune.errors import ModelError
 from edgeprune.float_graph import in_float32
 from edgeprune.keras_flavours import (
@@ -35,7 +36,8 @@ def to_tflite(
         function's order.
 
     Raises:
-        ModelError: It cannot be converted, or needs operators outside TFLite's own.
+        ModelError: It cannot be converted, needs operators outside TFLite's own, or asks for
+            memory or time beyond all bounds.
     """
     tf = import_tensorflow()
     from tensorflow.python.framework.convert_to_constants import (
@@ -50,6 +52,7 @@ def to_tflite(
         with quiet():
             # Frozen here because the converter leaves Keras 3's variables as resource variables.
             frozen = freeze(tf.function(flat, autograph=False).get_concrete_function(*specs))
+            check_folded(frozen)
             single = in_float32(frozen)
             tflite = tf.lite.TFLiteConverter.from_concrete_functions([single]).convert()
     except library_errors() as error:

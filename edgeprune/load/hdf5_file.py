@@ -16,7 +16,7 @@ from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_extra
 from edgeprune.load.checks import check_unpacked
 
-MAX_OBJECTS = 200_000
+MAX_OBJECTS = 50_000
 """Most groups and datasets in a file: a network of 1,000 layers has some 5,000."""
 
 MAX_TEXTS = 20_000

@@ -37,7 +37,7 @@ from edgeprune.load.keras_description import (
 from edgeprune.load.keras_dtype import in_float32
 from edgeprune.load.keras_graph import check_layer_graph
 from edgeprune.load.keras_json import read_description
-from edgeprune.load.keras_size import bounded_weights, check_activations, check_sizes
+from edgeprune.load.keras_size import bounded_building, check_activations, check_sizes
 from edgeprune.load.sniff import Kind
 
 _CUSTOM = re.compile(r"(?:Unknown layer|Could not locate class|Unknown object):? '([^']+)'")
@@ -146,7 +146,7 @@ def _load_with(flavour: Flavour, path: Path, copy: _Copy) -> Any:
     """
     keras = import_keras(flavour)
     names = None if copy.allow_code else application_classes(copy.description)
-    bounded = bounded_weights(flavour, copy.stored, str(path))
+    bounded = bounded_building(flavour, copy.stored, str(path))
     with quiet(), application_layers(flavour, names), bounded:
         model = keras.models.load_model(copy.file, compile=False, safe_mode=not copy.allow_code)
     check_activations(model, str(path))

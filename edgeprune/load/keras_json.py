@@ -16,6 +16,9 @@ MAX_DEPTH = 100
 MAX_OBJECTS = 500_000
 """Most JSON objects in one description."""
 
+MAX_VALUES = 4_000_000
+"""Most values: words of a vocabulary, say. Each of them is looked at."""
+
 MAX_INTEGER = 1 << 63
 """Beyond all sizes and seeds: Keras has no setting that takes more than 64 bits."""
 
@@ -63,9 +66,9 @@ def _check_extent(tree: Any, where: str) -> None:
     """Goes through the levels one by one, so that no depth exhausts the stack.
 
     Raises:
-        ModelError: Too deep, or too many objects.
+        ModelError: Too deep, or too many objects or values.
     """
-    level, objects = [tree], 0
+    level, objects, values = [tree], 0, 0
     for _ in range(MAX_DEPTH):
         below: list[Any] = []
         for node in level:
@@ -75,8 +78,11 @@ def _check_extent(tree: Any, where: str) -> None:
             elif isinstance(node, list):
                 below.extend(node)
         level = below
-        if not level:
+        values += len(level)
+        if not level or values > MAX_VALUES:
             break
+    if values > MAX_VALUES:
+        raise ModelError(f"{where}: its description holds more than {MAX_VALUES:,} values")
     if objects > MAX_OBJECTS:
         raise ModelError(f"{where}: its description holds more than {MAX_OBJECTS:,} objects")
     if level:

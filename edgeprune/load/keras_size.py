@@ -26,15 +26,24 @@ MAX_ELEMENTS = 1 << 29
 
 MAX_SIZE = 1 << 24
 MAX_TURNS = 10_000
-"""Most steps of an unrolled loop, and most parts that a tensor is split into."""
+"""Most iterations of a layer, and most parts that a tensor is split into."""
+
+MAX_UNROLLED = 2_000
+"""Most steps of all unrolled recurrent layers together: each is a network of its own to build."""
+
+MAX_KERNEL = 1 << 20
+"""Most positions of a kernel."""
+
+MAX_FILTER_BANK = 1 << 26
+"""Most numbers of a bank of filters, 256 MB: 128 bands of a window of 4,096 are half a million."""
 
 _SIZES = frozenset(
     """units filters input_dim output_dim num_heads key_dim value_dim head_dim num_query_heads
     num_key_value_heads depth_multiplier kernel_size pool_size strides dilation_rate size
     output_size height width n target_shape padding cropping num_tokens num_mel_bins fft_length
     frame_length max_tokens sequence_length output_sequence_length max_number bins
-    tile_grid_size newshape repeats num num_classes pad_width target_height target_width
-    shape batch_shape batch_input_shape batch_size""".split()
+    tile_grid_size newshape repeats num_oov_indices num_bins N num num_classes pad_width
+    target_height target_width shape batch_shape batch_input_shape batch_size""".split()
 )
 _LOOPS = frozenset("power_iterations num_chains chain_depth num_ops ngrams".split())
 _SPLITS = ("Split", "ArraySplit", "Dsplit", "Hsplit", "Vsplit", "Unstack", "Meshgrid")
@@ -53,15 +62,14 @@ def check_sizes(tree: Any, stored: int, where: str) -> None:
         ModelError: More weights than ``allowed_weights(stored)``, or a size, a shape or a number of
             turns beyond all bounds.
     """
-    described, longest, unrolled = 0, 0, False
+    described = 0
     seen: set[tuple[str, int]] = set()
     for entry in _entries(tree):
         config = entry.get("config")
         name = str(entry.get("class_name"))
         if not isinstance(config, dict):
             continue
-        longest = max(longest, _check_settings(config, where))
-        unrolled = unrolled or config.get("unroll") is True
+        _check_settings(config, where)
         _check_splits(entry, where)
         shared = entry.get("shared_object_id")
         if not isinstance(shared, int) or (name, shared) not in seen:
@@ -69,11 +77,6 @@ def check_sizes(tree: Any, stored: int, where: str) -> None:
         if isinstance(shared, int):
             seen.add((name, shared))
     check_weight_count(described, stored, where)
-    if unrolled and longest > MAX_TURNS:
-        raise ModelError(
-            f"{where}: unrolls a recurrent layer beside a size of {longest:,}; at most "
-            f"{MAX_TURNS:,} steps can be unrolled"
-        )
 
 
 def allowed_weights(stored: int) -> int:
@@ -95,10 +98,11 @@ def check_weight_count(described: int, stored: int, where: str) -> None:
 
 
 @contextlib.contextmanager
-def bounded_weights(flavour: Flavour, stored: int, where: str) -> Iterator[None]:
-    """A context in which a Keras creates no more weights than the file allows.
+def bounded_building(flavour: Flavour, stored: int, where: str) -> Iterator[None]:
+    """A context in which a Keras creates no more weights, and unrolls no more, than is allowed.
 
-    It sees each weight's shape before its values are made, whatever layer asks for it.
+    It sees each weight's shape before its values are made, whatever layer asks for it, and each
+    recurrent layer's length before the first step.
 
     Args:
         flavour: Which Keras.
@@ -106,26 +110,50 @@ def bounded_weights(flavour: Flavour, stored: int, where: str) -> Iterator[None]
         where: The file, for messages.
 
     Raises:
-        ModelError: More than ``allowed_weights(stored)`` were asked for.
+        ModelError: More than ``allowed_weights(stored)`` weights, or ``MAX_UNROLLED`` steps, were
+            asked for.
     """
-    count = 0
+    count, steps = 0, 0
+    refusals: list[ModelError] = []
 
     def add(shape: Any) -> None:
         nonlocal count
         count += math.prod(int(size) for size in shape) if _is_known(shape) else 0
-        check_weight_count(count, stored, where)
+        try:
+            check_weight_count(count, stored, where)
+        except ModelError as error:
+            refusals.append(error)
+            raise
 
-    if flavour == "keras":
-        with _watched_layers(import_keras(flavour).layers.Layer, add):
-            yield
-        return
+    def unroll(length: int | None) -> None:
+        nonlocal steps
+        steps += length or 0
+        if steps > MAX_UNROLLED:
+            error = ModelError(
+                f"{where}: unrolls its recurrent layers into {steps:,} steps, at most "
+                f"{MAX_UNROLLED:,}: save it with unroll=False"
+            )
+            refusals.append(error)
+            raise error
 
     def create(next_creator: Any, **wishes: Any) -> Any:
         add(wishes.get("shape"))
         return next_creator(**wishes)
 
-    with import_tensorflow().variable_creator_scope(create):
-        yield
+    keras = import_keras(flavour)
+    with contextlib.ExitStack() as watched:
+        if flavour == "keras":
+            watched.enter_context(_watched_layers(keras.layers.Layer, add))
+            watched.enter_context(_watched_recurrent(keras, unroll))
+        else:
+            watched.enter_context(import_tensorflow().variable_creator_scope(create))
+            watched.enter_context(_watched_loops(keras, unroll))
+        try:
+            yield
+        except Exception as error:
+            if refusals:  # Keras raises errors anew, with words of its own around them
+                raise refusals[0] from error
+            raise
 
 
 @contextlib.contextmanager
@@ -145,6 +173,43 @@ def _watched_layers(layer_class: Any, add: Callable[[Any], None]) -> Iterator[No
         yield
     finally:
         layer_class.add_weight = original
+
+
+@contextlib.contextmanager
+def _watched_recurrent(keras: Any, unroll: Callable[[int | None], None]) -> Iterator[None]:
+    """Tells the length of each unrolled layer of Keras 3, which unrolls it when it is converted."""
+    layer_class = keras.layers.RNN
+    original = layer_class.build
+
+    def build(self: Any, sequences_shape: Any, *rest: Any, **named: Any) -> Any:
+        if self.unroll:
+            unroll(sequences_shape[1])
+        return original(self, sequences_shape, *rest, **named)
+
+    layer_class.build = build
+    try:
+        yield
+    finally:
+        layer_class.build = original
+
+
+@contextlib.contextmanager
+def _watched_loops(keras: Any, unroll: Callable[[int | None], None]) -> Iterator[None]:
+    """Tells the length of each loop that Keras 2 unrolls, which it does while it builds."""
+    backend = keras.src.backend
+    original = backend.rnn
+
+    def rnn(step: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
+        if options.get("unroll"):
+            time_axis = 0 if options.get("time_major") else 1
+            unroll(flat_outputs(inputs)[0].shape[time_axis])
+        return original(step, inputs, *rest, **options)
+
+    backend.rnn = rnn
+    try:
+        yield
+    finally:
+        backend.rnn = original
 
 
 def check_activations(model: Any, where: str) -> None:
@@ -202,13 +267,12 @@ def _product(value: Any) -> int:
     return math.prod(max(1, abs(n)) for n in _numbers(value))
 
 
-def _check_settings(config: Mapping[str, Any], where: str) -> int:
+def _check_settings(config: Mapping[str, Any], where: str) -> None:
     """Checks an object's own sizes.
 
-    Returns:
-        The largest of them.
+    Raises:
+        ModelError: One is beyond all bounds.
     """
-    largest = 0
     for key, value in config.items():
         numbers = [abs(n) for n in _numbers(value)]
         if not numbers:
@@ -217,12 +281,14 @@ def _check_settings(config: Mapping[str, Any], where: str) -> int:
             raise ModelError(f"{where}: asks for {key} = {max(numbers):,}, at most {MAX_TURNS:,}")
         if key not in _SIZES:
             continue
-        largest = max(largest, *numbers)
-        if max(numbers) > MAX_SIZE or _product(value) > MAX_ELEMENTS:
+        most = MAX_KERNEL if key == "kernel_size" else MAX_ELEMENTS
+        if max(numbers) > MAX_SIZE or _product(value) > most:
             raise ModelError(
                 f"{where}: asks for {key} = {value!r:.60}, more than any board could hold"
             )
-    return largest
+    bank = _product(config.get("num_mel_bins")) * _product(config.get("fft_length"))
+    if bank > MAX_FILTER_BANK:
+        raise ModelError(f"{where}: asks for a filter bank of {bank:,} numbers, too many to build")
 
 
 def _check_splits(entry: Mapping[str, Any], where: str) -> None:

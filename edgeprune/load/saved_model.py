@@ -19,7 +19,7 @@ from edgeprune.keras_flavours import (
 from edgeprune.load.checks import check_weights
 from edgeprune.load.keras_dtype import in_float32
 from edgeprune.load.keras_file import model_weights
-from edgeprune.load.keras_size import bounded_weights
+from edgeprune.load.keras_size import bounded_building
 from edgeprune.load.saved_folder import GRAPH, KERAS, stored_bytes, write_copy
 from edgeprune.load.saved_graph import check_graph
 from edgeprune.load.saved_keras import checked_metadata
@@ -79,7 +79,7 @@ def _loaded(folder: Path, source: ModelFile, has_layers: bool) -> Loaded:
         ModelError: It cannot be loaded, or has no weights.
     """
     path, reason = source.path, ""
-    with bounded_weights("tf_keras", stored_bytes(path), str(path)):
+    with bounded_building("tf_keras", stored_bytes(path), str(path)):
         if has_layers:
             try:
                 model = _load_keras(folder)

@@ -2,7 +2,7 @@ import pytest
 
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras, quiet
-from edgeprune.load.keras_size import bounded_weights, check_activations, check_sizes
+from edgeprune.load.keras_size import bounded_building, check_activations, check_sizes
 
 
 def tree(*layers):
@@ -57,10 +57,6 @@ def test_sizes_that_fit_nowhere_are_refused(item):
     [
         ([layer("SpectralNormalization", power_iterations=10**9)], "power_iterations"),
         (
-            [layer("InputLayer", batch_shape=[None, 10**6, 2]), layer("GRU", unroll=True)],
-            "unrolls a recurrent layer",
-        ),
-        (
             [{**layer("Unstack"), "inbound_nodes": [{"args": [10**6], "kwargs": {}}]}],
             "splits a tensor",
         ),
@@ -85,10 +81,23 @@ def test_no_layer_makes_more_weights_than_the_file_holds(flavour):
     """Whatever a description hides, the variables show, before their values are made."""
     layers = import_keras(flavour).layers
     with quiet(), pytest.raises(ModelError, match="describes at least 100,"):
-        with bounded_weights(flavour, 1_000, "m.h5"):
+        with bounded_building(flavour, 1_000, "m.h5"):
             layers.Dense(1_000_000)(layers.Input((100_000,)))
-    with quiet(), bounded_weights(flavour, 1_000, "m.h5"):
+    with quiet(), bounded_building(flavour, 1_000, "m.h5"):
         layers.Dense(10)(layers.Input((10,)))
+
+
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+def test_only_what_is_unrolled_counts_as_unrolled(flavour):
+    layers = import_keras(flavour).layers
+    long, short = layers.Input((3_000, 1)), layers.Input((40, 1))
+    with quiet(), bounded_building(flavour, 1_000, "m.h5"):
+        layers.GRU(2)(long)
+        layers.Bidirectional(layers.GRU(2, unroll=True))(short)
+        layers.Dense(3_000)(long)
+    with quiet(), pytest.raises(ModelError, match=r"^m\.h5: unrolls its .* into 3,000 steps"):
+        with bounded_building(flavour, 1_000, "m.h5"):
+            layers.GRU(2, unroll=True)(long)
 
 
 @pytest.mark.parametrize("flavour", ["keras", "tf_keras"])

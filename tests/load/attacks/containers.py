@@ -143,6 +143,10 @@ def many_objects(path, t):
     zip_file(path, '{"class_name": "Functional", "config": [' + "{}," * 600_000 + "{}]}")
 
 
+def many_values(path, t):
+    zip_file(path, '{"class_name": "Functional", "config": [' + "1," * 5_000_000 + "1]}")
+
+
 def huge_number(path, t):
     zip_file(path, '{"class_name": "Functional", "config": ' + "9" * 100_000 + "}")
 
@@ -246,6 +250,7 @@ _ZIP = {
     deep_objects: "JSON: networks in networks, 900 deep",
     doubled_key: "JSON: the same key twice",
     many_objects: "JSON: 600,000 objects",
+    many_values: "JSON: 5 million numbers",
     huge_number: "JSON: a number of 100,000 digits",
     no_description: "JSON: no description",
 }

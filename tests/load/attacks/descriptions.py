@@ -299,6 +299,21 @@ def endless_unrolling(t):
     return made
 
 
+def unrolling_by_the_way(t):
+    """Its length stands in no input: the layers before it make it."""
+    grown = [layer("Reshape", name="r", target_shape=[4, 1])]
+    for k in range(5):
+        node = [[[grown[-1]["name"], 0, 0, {}]]]
+        grown.append(layer("UpSampling1D", name=f"u{k}", size=10, nodes=node))
+    unrolled = layer("SimpleRNN", units=2, unroll=True, nodes=[[["u4", 0, 0, {}]]])
+    return network(*grown, unrolled)
+
+
+def filter_bank(t):
+    return network(dense(), layer("MelSpectrogram", "keras.layers", num_mel_bins=10**6,
+                                  fft_length=10**6))  # fmt: skip
+
+
 def endless_iterations(t):
     inner = layer("Dense", units=2)
     return network(layer("SpectralNormalization", layer=inner, power_iterations=10**12))
@@ -369,6 +384,8 @@ _SOURCES = {
     huge_input: "an input of 40 GB",
     huge_upsampling: "an activation of any size",
     endless_unrolling: "ten million steps unrolled",
+    unrolling_by_the_way: "400,000 steps unrolled, as the layers before make them",
+    filter_bank: "a bank of filters of 4 TB",
     endless_iterations: "a million million iterations",
     many_parts: "a hundred million outputs",
 }

@@ -225,6 +225,13 @@ def deep_functions(meta, t):
         _added(meta, f"__inference_f{k}", *[f"__inference_f{k + 1}"][: 2999 - k])
 
 
+def type_of_an_output(meta, t):
+    for function in meta.object_graph_def.concrete_functions.values():
+        function.output_signature.Clear()
+        function.output_signature.named_tuple_value.name = "Evil"
+        function.output_signature.named_tuple_value.values.add(key="__class__")
+
+
 def two_graphs(target):
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -367,6 +374,7 @@ _GRAPH = {
     calls_itself_as_an_operator: "SavedModel: a function that is an operator of itself",
     multiplying_functions: "SavedModel: functions in functions, each called twice",
     deep_functions: "SavedModel: functions in functions, 3,000 deep",
+    type_of_an_output: "SavedModel: an output of a type that Python makes up",
     doubled_function: "SavedModel: two functions of one name",
 }
 _FOLDER = {
