@@ -9,6 +9,9 @@ from nets import TYPES, Net
 from edgeprune import graph
 
 TYPES |= {
+    "float64": schema.TensorType.FLOAT64,
+    "uint8": schema.TensorType.UINT8,
+    "int16": schema.TensorType.INT16,
     "bool": schema.TensorType.BOOL,
     "int64": schema.TensorType.INT64,
     "string": schema.TensorType.STRING,

@@ -161,8 +161,8 @@ def _with_state(
         yield Refusal(
             _named(kind, subgraph, op),
             "keeps its state in a variable tensor, which LiteRT's native interface does not take",
-            "hand in the Keras model, whose recurrent layers edgeprune converts as loops, or make "
-            "the state an input and an output",
+            "hand in the Keras model, whose recurrent layers edgeprune converts as loops, or "
+            "convert it anew with unroll=True in them, or make the state an input and an output",
         )
 
 

@@ -115,3 +115,32 @@ def test_variables_are_refused_where_the_release_does_not_take_them():
     refusal, *_ = unsupported(odd_nets.accumulator(), Runtime("litert", "2.1.0"))
     assert refusal.text.startswith("VAR_HANDLE") and "from 2.1.6 on" in refusal.text
     assert unsupported(odd_nets.accumulator(), Runtime("litert", "2.1.6")) == ()
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool"],
+)
+def test_inputs_and_outputs_of_types_that_the_agent_carries_are_not_refused(dtype):
+    assert unsupported(odd_nets.bordered(dtype), NATIVE) == ()
+    net = OddNet()
+    y = net.dense(net.entry((1, 8)), 4)
+    other = net.raw("CAST", [y], [net.tensor((1, 4), dtype)], "CastOptions")
+    assert unsupported(net.build(y, other), NATIVE) == ()
+
+
+def test_what_only_the_native_interface_refuses_is_refused_in_its_words():
+    net = OddNet()
+    half = net.const(np.ones((1, 3), np.float16))
+    known = net.raw("DEQUANTIZE", [half], [net.tensor((1, 3))], "DequantizeOptions")
+    (refusal,) = unsupported(net.build(net.dense(net.entry((1, 8)), 4), known), NATIVE)
+    assert refusal.what == "the model" and "native interface" in refusal.why
+
+
+def test_inputs_that_no_kernel_takes_are_no_reason_to_refuse():
+    net = OddNet()
+    x = net.entry((1, 8), "int32")
+    ratio = net.raw(
+        "FLOOR_DIV", [net.const(np.ones((1, 8), np.int32)), x], [net.tensor((1, 8), "int32")]
+    )
+    assert unsupported(net.build(ratio), NATIVE) == ()
