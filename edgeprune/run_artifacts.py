@@ -156,7 +156,8 @@ class Accuracy:
         metric: A word of :data:`edgeprune.tasks.METRICS`, as ``top1`` (share of right labels).
         value: The score, of the first output that has labels.
         samples: Test samples used.
-        heads: Scores of all outputs in order; empty where there is only one.
+        heads: Scores of all outputs in order, and of single values of unlike size; empty where
+            there is only one.
     """
 
     metric: str

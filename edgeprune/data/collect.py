@@ -25,6 +25,9 @@ MAX_ELEMENTS = 5_000_000
 _ROUNDS, _ROUNDS_ELEMENTS = 10, 200
 """Elements that came in the same order so often, and so many of them, will come for ever."""
 
+REPEATS_S, _SHUFFLED_ROUNDS = 3.0, 20
+"""After so many seconds elements that came so often each will come for ever. Source: ours."""
+
 _FLOAT32_BYTES = 4
 _SAY_S = 2.0
 _INFINITE, _UNKNOWN = -1, -2
@@ -60,7 +63,8 @@ def collected(
             into memory, or no pairs.
     """
     if is_whole(dataset):
-        return {f"x_{part}": dataset[0], f"y_{part}": dataset[1]}
+        whole = {f"x_{part}": _only_input(dataset[0]), **_targets(dataset[1], part)}
+        return {name: np.asarray(array) for name, array in whole.items()}
     found: dict[str, list[Array]] = {}
     watch = _Watch(spec, part, _cardinality(spec, dataset, part), say)
     try:
@@ -86,9 +90,20 @@ def collected(
 
 
 def is_whole(dataset: Any) -> bool:
-    """Whether it is a pair of whole arrays, as ``keras.datasets`` gives them."""
-    is_pair = isinstance(dataset, (tuple, list)) and len(dataset) == 2
-    return is_pair and all(isinstance(one, np.ndarray) and one.ndim > 0 for one in dataset)
+    """Whether it is a pair of whole arrays, as ``keras.datasets`` gives them.
+
+    The second may be one for each of several outputs.
+    """
+    if not isinstance(dataset, (tuple, list)) or len(dataset) != 2:
+        return False
+    x, y = dataset
+    x = next(iter(x.values())) if isinstance(x, Mapping) and len(x) == 1 else x
+    several = y.values() if isinstance(y, Mapping) else y if isinstance(y, (tuple, list)) else [y]
+    return _is_array(x) and len(several) > 0 and all(map(_is_array, several))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim > 0
 
 
 def _iterated(dataset: Any) -> Iterator[Any]:
@@ -124,6 +139,7 @@ class _Watch:
         self._limit = limit_bytes()
         self._since_s = self._said_s = time.monotonic()
         self._hashes: list[int] = []
+        self._distinct: set[int] = set()
         self._period = 0
         self._same = 0
 
@@ -155,10 +171,13 @@ class _Watch:
             self._refuse(f"{MAX_ELEMENTS:,} is the limit")
         if self._repeats(arrays):
             self._refuse(f"the same {self._period:,} come again and again")
+        if took_s > REPEATS_S and len(self._hashes) > _SHUFFLED_ROUNDS * len(self._distinct):
+            self._refuse(f"the same {len(self._distinct):,} come again and again")
 
     def _repeats(self, arrays: Mapping[str, Array]) -> bool:
         """Whether all elements so far are the first few over and over."""
         self._hashes.append(hash(tuple(one.tobytes() for one in arrays.values())))
+        self._distinct.add(self._hashes[-1])
         if self._period and self._hashes[-1] == self._hashes[-1 - self._period]:
             self._same += 1
         else:
@@ -186,14 +205,28 @@ def _named(element: Any, part: str, shape: tuple[int, ...]) -> dict[str, Array]:
     if is_pair and len(element) != 2:
         raise ValueError(f"it gives {len(element)} things at a time (weights are not used)")
     given, y = element if is_pair else (element, None)
-    x = np.asarray(given)
+    x = np.asarray(_only_input(given))
     is_single = x.shape == shape or (*x.shape, 1) == shape
-    targets: dict[str, Any] = {}
-    if isinstance(y, Mapping):
-        targets = {f"y_{part}/{name}": value for name, value in y.items()}
-    elif isinstance(y, (tuple, list)):
-        targets = {f"y_{part}/{k}": value for k, value in enumerate(y)}
-    elif y is not None:
-        targets = {f"y_{part}": y}
-    arrays = {f"x_{part}": x, **{name: np.asarray(value) for name, value in targets.items()}}
+    arrays = {f"x_{part}": x}
+    arrays |= {name: np.asarray(value) for name, value in _targets(y, part).items()}
     return {name: one[None] if is_single else one for name, one in arrays.items()}
+
+
+def _only_input(given: Any) -> Any:
+    """The input itself, where it comes under the name of the model's only one."""
+    if isinstance(given, Mapping):
+        if len(given) != 1:
+            raise ValueError(
+                f"it gives {len(given)} inputs at a time: {', '.join(map(str, given))}"
+            )
+        return next(iter(given.values()))
+    return given
+
+
+def _targets(y: Any, part: str) -> dict[str, Any]:
+    """Targets by the name of their array; none for None."""
+    if isinstance(y, Mapping):
+        return {f"y_{part}/{name}": value for name, value in y.items()}
+    if isinstance(y, (tuple, list)):
+        return {f"y_{part}/{k}": value for k, value in enumerate(y)}
+    return {} if y is None else {f"y_{part}": y}

@@ -126,7 +126,8 @@ def _parts(spec: str, made: Any) -> tuple[Any, Any, tuple[str, ...]]:
         train = next((made[names[n]] for n in ("train", "training") if n in names), None)
         return train, made[names[name]], notes
     if not isinstance(made, (tuple, list)) or len(made) not in (2, 3) or made[-1] is None:
-        raise ModelError(f"{spec}: {_WANTED}, got {type(made).__name__}")
+        count = f" of {len(made)}" if isinstance(made, (tuple, list)) else ""
+        raise ModelError(f"{spec}: {_WANTED}, got {type(made).__name__}{count}")
     if len(made) == 3:
         note = "of three datasets the second is set aside, and the third is scored"
         return made[0], made[2], (note,)

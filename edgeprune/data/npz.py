@@ -182,6 +182,8 @@ def _meant(name: str) -> str | None:
 
 def _asked(name: str, names: list[str]) -> str | None:
     """The key that a name was to be; None where it is right, or of no use."""
+    if name in KEYS or name.startswith(HEADS):
+        return None
     key = _meant(name)
     if key is not None and key.endswith("_val"):
         # Samples to choose by are of no use beside those to score with, which they can be.

@@ -85,5 +85,5 @@ def _amount(done: Compressed, head: Head, lost: float) -> str:
         text = amount
     else:
         text = f"{amount} of {METRICS[head.metric].words}"
-    is_single = done.task is None or len(done.task.heads) == 1
+    is_single = done.task is None or len(done.task.judged) == 1
     return text if is_single else f"{text} ({head.name})"

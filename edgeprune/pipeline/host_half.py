@@ -418,11 +418,11 @@ def limit_lines(data: Dataset | None, score: Accuracy | None, limit: float) -> l
         raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
     scores = score.by_head(data.task)
     check_limit(data.task, scores)
-    is_single = len(data.task.heads) == 1
+    is_single = len(data.task.judged) == 1
     return [
         f"limit: {'' if is_single else head.name + ': '}"
         + limit_text(head, scores[head.name], limit)
-        for head in data.task.heads
+        for head in data.task.judged
     ]
 
 

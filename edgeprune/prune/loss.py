@@ -110,7 +110,7 @@ def _split(joined: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
 
 def _scaled(loss: Loss, head: Head, name: str, is_single: bool) -> Loss:
     """Errors of values in units of their spread, where other heads count beside them."""
-    if is_single or head.gives != "values" or head.task == "classification":
+    if is_single or head.gives != "values" or head.task == "classification" or head.value_spreads:
         return loss
     unit = head.spread**2 if name == "mse" else head.spread
     return lambda wanted, rows: loss(wanted, rows) / unit
@@ -129,6 +129,7 @@ def _of_values(head: Head) -> Loss:
 
     def loss(wanted: Any, rows: Any) -> Any:
         error = rows - tf.reshape(tf.cast(wanted, tf.float32), tf.shape(rows))
+        error = _in_spreads(head, error)
         if head.loss == "mae":
             return tf.reduce_mean(tf.abs(error))
         if head.loss == "huber":  # delta 1, as in Keras
@@ -137,6 +138,13 @@ def _of_values(head: Head) -> Loss:
         return tf.reduce_mean(tf.square(error))
 
     return loss
+
+
+def _in_spreads(head: Head, errors: Any) -> Any:
+    """Errors ``(rows, values)``, each in units of its value's spread where these are unlike."""
+    if not head.value_spreads:
+        return errors
+    return errors / import_tensorflow().constant(head.value_spreads, "float32")
 
 
 def _categorical(head: Head) -> Loss:
@@ -229,7 +237,7 @@ def _logit(probabilities: Any) -> Any:
 def _soft_of(head: Head, temperature: float) -> Loss:
     tf = import_tensorflow()
     if head.gives == "values" or (head.task == "none" and head.gives in ("logits", "tanh")):
-        return lambda taught, rows: tf.reduce_mean(tf.square(rows - taught))
+        return lambda taught, rows: tf.reduce_mean(tf.square(_in_spreads(head, rows - taught)))
     is_exclusive = head.channels > 1 and head.gives in ("softmax", "logits")
     is_exclusive = is_exclusive and head.loss != "binary_crossentropy"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,6 +103,9 @@ class Head:
         target_shape: Shape of one sample's targets as they are kept: ``()`` for a class number.
         scale: Largest magnitude of the targets; 0 for classes.
         spread: Standard deviation of the targets; 1 for classes.
+        value_scales: As ``scale``, of each value of a head whose values are of unlike size; else
+            empty.
+        value_spreads: As ``spread``, likewise.
         ignored: Whether some pixels have no class (kept as -1) and count nowhere.
     """
 
@@ -116,12 +120,35 @@ class Head:
     target_shape: tuple[int, ...] = ()
     scale: float = 0.0
     spread: float = 1.0
+    value_scales: tuple[float, ...] = ()
+    value_spreads: tuple[float, ...] = ()
     ignored: bool = False
 
     @property
     def channels(self) -> int:
         """Length of the output's last axis."""
         return self.shape[-1] if self.shape else 1
+
+    def values(self) -> tuple[Head, ...]:
+        """Each value as a head of its own where they are of unlike size; else none.
+
+        The error of all of them together says nothing of those that are small.
+        """
+        return tuple(
+            dataclasses.replace(
+                self,
+                name=f"{self.name}[{k}]",
+                shape=(*self.shape[:-1], 1),
+                target_shape=(),
+                scale=scale,
+                spread=spread,
+                value_scales=(),
+                value_spreads=(),
+            )
+            for k, (scale, spread) in enumerate(
+                zip(self.value_scales, self.value_spreads, strict=True)
+            )
+        )
 
     @property
     def threshold(self) -> float:
@@ -139,7 +166,7 @@ class Head:
         elif self.task != "regression":
             parts += [f"{self.classes} classes", _labels_in_words(self.labels)]
         elif self.labels:
-            parts.append(self.labels)
+            parts.append(self.labels + (", of unlike size" if self.value_spreads else ""))
         if self.task != "regression":
             parts.append(f"head gives {gives.get(self.gives, self.gives)}")
         return ", ".join(parts)
@@ -173,6 +200,11 @@ class Task:
     def main(self) -> Head:
         """The first head that has labels, which ``accuracy`` in a result is about."""
         return self.labelled[0]
+
+    @property
+    def judged(self) -> tuple[Head, ...]:
+        """What is scored and held to limits: the heads, and values of unlike size one by one."""
+        return tuple(one for head in self.heads for one in (head, *head.values()))
 
     @property
     def has_unlabelled(self) -> bool:

@@ -93,7 +93,7 @@ def worst_drop(
     """
     lost = [
         (head, drop(head, dense[head.name], now.get(head.name, math.nan)))
-        for head in task.heads
+        for head in task.judged
         if head.name in dense
     ]
     return max(lost, key=lambda pair: pair[1])
@@ -105,11 +105,11 @@ def check_limit(task: Task, dense: Mapping[str, float]) -> None:
     Raises:
         ModelError: A score is no number, or one of which no share can be kept.
     """
-    for head in task.heads:
+    for head in task.judged:
         if head.name not in dense:
             continue
         score, metric = dense[head.name], METRICS[head.metric]
-        where = f"{head.name}: " if len(task.heads) > 1 else ""
+        where = f"{head.name}: " if len(task.judged) > 1 else ""
         if not math.isfinite(score):
             raise ModelError(
                 f"--max-accuracy-drop: {where}the dense model's {metric.words} is no number on "

@@ -192,17 +192,28 @@ class Scorer:
                 entry is None is left out.
         """
         for head, answers, wanted in zip(self._task.heads, outputs, targets, strict=True):
-            if wanted is not None and len(wanted):
-                found = METRICS[head.metric].sums(head, answers, wanted)
-                self._sums[head.name] = self._sums.get(head.name, np.float64(0)) + found
+            if wanted is None or not len(wanted):
+                continue
+            self._add(head, answers, wanted)
+            for k, value in enumerate(head.values()):
+                self._add(value, *(_value(one, head, k) for one in (answers, wanted)))
+
+    def _add(self, head: Head, answers: Array, wanted: Array) -> None:
+        found = METRICS[head.metric].sums(head, answers, wanted)
+        self._sums[head.name] = self._sums.get(head.name, np.float64(0)) + found
 
     def scores(self) -> dict[str, float]:
-        """By the heads' names; NaN where no sample has anything to score."""
+        """By the names of :attr:`Task.judged`; NaN where no sample has anything to score."""
         return {
             head.name: METRICS[head.metric].value(self._sums[head.name])
-            for head in self._task.heads
+            for head in self._task.judged
             if head.name in self._sums
         }
+
+
+def _value(rows: Array, head: Head, k: int) -> Array:
+    """One value of each place of a head's rows ``(n, places)``."""
+    return np.asarray(rows.reshape(len(rows), -1, head.channels)[:, :, k])
 
 
 def score_text(metric: str, value: float) -> str:

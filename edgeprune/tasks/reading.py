@@ -59,7 +59,8 @@ def read(name: str, y: Array, output: Output) -> Reading:
     if channels > 1 and size == math.prod(places) and is_placed:
         return _numbers(name, y.reshape(len(y), *places), channels, low, high)
     if size == math.prod(shape) and (is_placed or not places):
-        return _full(y.reshape(len(y), *shape), places, low, high)
+        is_exclusive = output.activation == "softmax"
+        return _full(y.reshape(len(y), *shape), places, (low, high), is_exclusive)
     if size == 1:
         raise ModelError(
             f"{name} has one label a sample, and output {output.name!r} gives {shape}: expected "
@@ -80,8 +81,12 @@ def _single(y: Array, places: tuple[int, ...], low: float, high: float) -> Readi
         return Reading((word, "multilabel", "regression"), "0 and 1", y, low, high)
     if places and _among(y, (0, 255)):
         return Reading((word, "regression"), "0 and 255", y, low, high)
-    if not places and _among(y, (-1, 1)):
+    if _among(y, (-1, 1)):
         return Reading((word, "regression"), "-1 and 1", y, low, high)
+    if _are_two_shares(y, low, high):
+        return Reading((word, "multilabel", "regression"), "smoothed", y, low, high)
+    if places and _has_class_or_none(y):
+        return Reading((word, "regression"), "0 and 1", y, low, high)
     return Reading(("regression",), _values(y), y, low, high)
 
 
@@ -94,10 +99,18 @@ def _numbers(name: str, y: Array, classes: int, low: float, high: float) -> Read
         )
     if places and classes == 2 and high == NO_CLASS and _among(y, (0, NO_CLASS)):
         return Reading(("segmentation",), "0 and 255", y, low, high)
-    known = y[(y != -1) & (y != NO_CLASS)] if places and classes <= NO_CLASS else y
+    if not places and classes == 2 and _among(y, (-1, 1)):
+        return Reading(("classification",), "-1 and 1", y, low, high)
+    known = y[(y != -1) & (y != NO_CLASS)]
     first, last = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
-    if first < 0 or last >= classes:
+    is_known = 0 <= first and last < classes
+    may_lack = bool(places) and classes <= NO_CLASS
+    if not is_known or not (may_lack or (low >= 0 and high < classes)):
         hint = ": count classes from 0" if first >= 1 and last == classes else ""
+        if is_known:
+            none = low if low < 0 else high
+            hint = f": leave out the samples that have no class ({none:g})"
+        first, last = (low, high) if not may_lack else (first, last)
         raise ModelError(
             f"{name} has labels from {first:g} to {last:g}, the model tells "
             f"classes 0 to {classes - 1} apart{hint}"
@@ -106,18 +119,27 @@ def _numbers(name: str, y: Array, classes: int, low: float, high: float) -> Read
     return Reading((word,), "class-number", y, low, high)
 
 
-def _full(y: Array, places: tuple[int, ...], low: float, high: float) -> Reading:
-    """A value for each class or output."""
+def _full(
+    y: Array, places: tuple[int, ...], bounds: tuple[float, float], is_exclusive: bool
+) -> Reading:
+    """A value for each class or output, whose classes may exclude one another."""
+    low, high = bounds
     word: Kind = "segmentation" if places else "classification"
     is_summed = low >= 0 and high <= 1 and _sums_to_one(y)
-    if _among(y, (0, 1)):
-        if is_summed:
+    if _among(y, (0, 1)) or _among(y, (-1, 1)):
+        most, least = _ones_a_row(y)
+        form = "0 or 1" if low >= 0 else "-1 or 1"
+        if most == least == 1:
             return Reading((word, "multilabel", "regression"), "one-hot", y, low, high)
-        return Reading(("multilabel", "regression"), "0 or 1", y, low, high)
+        if places and most == 1:  # some places have no class, if classes exclude one another
+            either: tuple[Kind, ...] = ("multilabel", "segmentation")
+            either = either[::-1] if is_exclusive else either
+            return Reading((*either, "regression"), "one-hot" if is_exclusive else form, y, *bounds)
+        return Reading(("multilabel", "regression"), form, y, low, high)
     if is_summed:
         kinds: tuple[Kind, ...] = (word, "regression")
         return Reading(kinds if _is_smoothed(y) else kinds[::-1], "soft", y, low, high)
-    if 0 < low < 0.5 < high < 1 and abs(low + high - 1) < _TOLERANCE and _among(y, (low, high)):
+    if _are_two_shares(y, low, high):
         return Reading(("multilabel", "regression"), "0 or 1", y, low, high)
     return Reading(("regression",), "values", y, low, high)
 
@@ -129,6 +151,25 @@ def _chunks(y: Array) -> Sequence[Array]:
 
 def _among(y: Array, values: tuple[float, float]) -> bool:
     return all(bool(((c == values[0]) | (c == values[1])).all()) for c in _chunks(y))
+
+
+def _has_class_or_none(y: Array) -> bool:
+    """Whether all are class 0, class 1, or no class."""
+    return all(bool(np.isin(c, (0, 1, -1, NO_CLASS)).all()) for c in _chunks(y))
+
+
+def _are_two_shares(y: Array, low: float, high: float) -> bool:
+    """Whether there are two values that lie alike around one half, as of smoothed labels."""
+    is_around = 0 < low < 0.5 < high < 1 and abs(low + high - 1) < _TOLERANCE
+    return is_around and _among(y, (low, high))
+
+
+def _ones_a_row(y: Array) -> tuple[int, int]:
+    """How many ones rows hold, at most and at least."""
+    rows = y.reshape(-1, y.shape[-1])
+    step = max(1, _CHUNK // rows.shape[1])
+    counts = [(rows[k : k + step] == 1).sum(axis=1) for k in range(0, len(rows), step)]
+    return max(int(one.max()) for one in counts), min(int(one.min()) for one in counts)
 
 
 def _is_whole(y: Array) -> bool:

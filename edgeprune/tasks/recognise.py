@@ -10,9 +10,16 @@ import numpy as np
 from edgeprune.errors import ModelError
 from edgeprune.tasks.assign import assigned
 from edgeprune.tasks.head import LOSSES, TASK_METRICS, Array, Gives, Head, Kind, Task
+from edgeprune.tasks.limit import EXACT
 from edgeprune.tasks.output import SUM_TOLERANCE, Dense, Output, gives_of
 from edgeprune.tasks.reading import NO_CLASS, Reading, read
 from edgeprune.tasks.said import Said, head_words
+
+UNLIKE = 10.0
+"""Values of one output whose standard deviations differ by more are of unlike size. Ours."""
+
+MAX_VALUES = 16
+"""Values of one output that are told apart, at most. Source: ours; more are parts of a whole."""
 
 Targets = Mapping[str, Mapping[str, Array]]
 """By part (``train``, ``test``) and by head; the name is empty where targets are for the only one
@@ -114,7 +121,24 @@ def read_head(
         values = np.concatenate([y.reshape(-1) for y in canonical.values()])
         scale, spread = float(np.abs(values).max()), float(values.std(dtype=np.float64))
         head = dataclasses.replace(head, scale=scale, spread=spread or 1.0)
+        head = _with_values(head, list(canonical.values()))
     return head, canonical
+
+
+def _with_values(head: Head, targets: Sequence[Array]) -> Head:
+    """A head of few values, with the size of each where they are of unlike size."""
+    if not 1 < head.channels <= MAX_VALUES:
+        return head
+    rows = np.concatenate([y.reshape(-1, head.channels) for y in targets])
+    spreads = rows.std(axis=0, dtype=np.float64)
+    scales = np.abs(rows).max(axis=0)
+    told = spreads[spreads > EXACT * scales]
+    if not told.size or told.max() <= UNLIKE * told.min():
+        return head
+    spreads = np.where(spreads > EXACT * scales, spreads, np.where(scales > 0, scales, told.max()))
+    return dataclasses.replace(
+        head, value_scales=tuple(map(float, scales)), value_spreads=tuple(map(float, spreads))
+    )
 
 
 def _with_channel(output: Output, targets: Sequence[Array]) -> Output:
@@ -153,6 +177,9 @@ def _kind(
                 f"task {asked} does not fit: {seen}, beside an output of shape {output.shape}"
             )
         return next(kind for kind in fits if kind == asked)
+    if fits[0] == "multilabel" and "segmentation" in fits:  # places without a class, or labels
+        is_of_classes = said.compiled_loss(output.name) == "categorical_crossentropy"
+        return "segmentation" if is_of_classes else "multilabel"
     is_open = any(one.labels == "soft" for one in readings.values()) and len(fits) > 1
     if is_open and fits[0] == "regression" and _are_shares(output, answers):
         return fits[1]
@@ -177,18 +204,24 @@ def _canonical(reading: Reading, kind: Kind, output: Output, is_soft: bool) -> A
             return np.asarray(soft, np.float32)
         if reading.labels == "one-hot":
             return np.asarray(y.argmax(axis=-1), np.int64)
-        labels = y > 0 if reading.labels == "-1 and 1" else y
-        return np.asarray(labels, np.int64)
+        return np.asarray(y > 0.5 if reading.labels in ("-1 and 1", "smoothed") else y, np.int64)
     if kind == "segmentation":
-        if reading.labels in ("one-hot", "soft"):
-            return np.asarray(y.argmax(axis=-1), np.int16)
-        if channels == 1 or reading.labels == "0 and 255":
-            return np.asarray(y > 0, np.int16)
-        number = np.asarray(y, np.int16)
-        return (
-            np.where(number == NO_CLASS, np.int16(-1), number) if channels <= NO_CLASS else number
-        )
+        return _mask(reading, channels)
+    if kind == "multilabel" and reading.low < 0:
+        return np.asarray(y > 0, np.float32)
     return np.asarray(y, np.float32)
+
+
+def _mask(reading: Reading, channels: int) -> Array:
+    """Class numbers of each place; -1 where there is no class."""
+    y, form = reading.targets, reading.labels
+    if form in ("one-hot", "soft", "0 or 1", "-1 or 1"):
+        is_told = (y == 1).any(axis=-1) if form != "soft" else np.bool_(True)
+        return np.where(is_told, y.argmax(axis=-1).astype(np.int16), np.int16(-1))
+    if form in ("0 and 255", "-1 and 1", "smoothed"):
+        return np.asarray(y > 0.5, np.int16)
+    number = np.asarray(y, np.int16)
+    return np.where(number == NO_CLASS, np.int16(-1), number) if channels <= NO_CLASS else number
 
 
 def _gives(
@@ -201,14 +234,17 @@ def _gives(
     is_thresholded = output.head_shape[-1] == 1 or kind == "multilabel"
     if gives == "softmax" and output.head_shape[-1] == 1:
         return "sigmoid"
-    if gives not in ("logits", "tanh") or not is_thresholded or reading.labels == "-1 and 1":
+    if gives not in ("logits", "tanh") or not is_thresholded:
         return gives
-    if answers is None or wanted is None:
+    if answers is None or wanted is None or (gives == "tanh" and reading.low < 0):
         return gives
     shares, raw = wanted.reshape(-1), answers.reshape(-1).astype(np.float64)
-    read_so = (raw + 1) / 2 if gives == "tanh" else 1 / (1 + np.exp(-np.clip(raw, -50, 50)))
-    errors = [float(np.square(one - shares).mean()) for one in (read_so, raw)]
-    return "values" if errors[1] < errors[0] else gives
+    ways = [raw, (raw + 1) / 2]  # trained to be 0 or 1, and to be -1 or 1
+    if gives == "logits":
+        ways.append(1 / (1 + np.exp(-np.clip(raw, -50, 50))))
+    known = shares >= 0
+    errors = [float(np.square(one - shares)[known].mean()) if known.any() else 0.0 for one in ways]
+    return "values" if errors[0] < min(errors[1:]) else gives
 
 
 def _labels(reading: Reading, kind: Kind, output: Output) -> str:
@@ -276,8 +312,13 @@ def _check_range(output: Output, readings: Mapping[str, Reading], names: Mapping
         return
     for part, one in readings.items():
         if one.low < reach[0] - 10 * SUM_TOLERANCE or one.high > reach[1] + 10 * SUM_TOLERANCE:
+            is_from_one = (one.low, one.high) == (1, 2) and output.head_shape[-1] == 1
+            advice = (
+                "count classes from 0"
+                if is_from_one
+                else "scale the targets as they were in training"
+            )
             raise ModelError(
                 f"{names[part]} has values from {one.low:.4g} to {one.high:.4g}, and the model's "
-                f"{output.activation} head gives {reach[0]} to {reach[1]} alone: scale the targets "
-                "as they were in training"
+                f"{output.activation} head gives {reach[0]} to {reach[1]} alone: {advice}"
             )

@@ -57,7 +57,7 @@ def accuracy(tflite: bytes, data: Dataset, dense: bytes | None = None) -> Accura
             wanted = [theirs if own is None else own for own, theirs in pairs]
         scorer.add(answer(x), wanted)
     scores = scorer.scores()
-    for head in task.heads:
+    for head in task.judged:
         if not np.isfinite(scores.get(head.name, 0.0)):
             raise ModelError(
                 f"the {METRICS[head.metric].words} of output {head.name!r} is "
@@ -66,11 +66,11 @@ def accuracy(tflite: bytes, data: Dataset, dense: bytes | None = None) -> Accura
             )
     rows = tuple(
         HeadScore(head.name, head.metric, scores[head.name])
-        for head in task.heads
+        for head in task.judged
         if head.name in scores
     )
     main = task.main
-    several = rows if len(task.heads) > 1 else ()
+    several = rows if len(task.judged) > 1 else ()
     return Accuracy(main.metric, scores[main.name], len(data.x_test), several)
 
 

@@ -26,6 +26,10 @@ def three(): return whole(), None, whole()
 def as_keras(): return (X, Y), (X, Y)
 def heads(): return None, whole().map(lambda x, y: (x, {"a": y, "b": y}))
 def places(): return None, whole().map(lambda x, y: (x, (y, y)))
+def named_input(): return None, whole().batch(4).map(lambda x, y: ({"image": x}, y))
+def two_inputs(): return None, whole().map(lambda x, y: ({"a": x, "b": x}, y))
+def whole_heads(): return (X, {"a": Y, "b": Y}), ({"image": X}, {"a": Y, "b": Y})
+def whole_places(): return (X, (Y, Y)), (X, [Y, Y])
 def inputs_alone(): return None, tf.data.Dataset.from_tensor_slices(X)
 
 class Sequence:
@@ -41,6 +45,12 @@ def counting():
         yield np.full(4, k, np.float32), 0
 def endless_generator(): return None, counting()
 def cycling(): return None, itertools.cycle(zip(X, Y))
+def drawing():
+    random = np.random.default_rng(0)
+    while True:
+        k = random.integers(10)
+        yield X[k], Y[k]
+def drawn_for_ever(): return None, drawing()
 def one_for_ever(): return None, itertools.repeat((X[0], Y[0]))
 def waiting():
     yield X[0], 0
@@ -113,6 +123,15 @@ def test_a_test_part_alone_will_do():
 def test_targets_of_several_outputs_have_their_names():
     assert set(read("heads").arrays) == {"x_test", "y_test/a", "y_test/b"}
     assert set(read("places").arrays) == {"x_test", "y_test/0", "y_test/1"}
+    assert set(read("whole_places").arrays) > {"x_train", "y_train/0", "y_test/1"}
+    arrays = read("whole_heads").arrays
+    assert set(arrays) > {"y_train/a", "y_train/b", "y_test/a"} and len(arrays["x_test"]) == 10
+
+
+def test_the_only_input_may_come_under_its_name():
+    arrays = read("named_input").arrays
+    assert np.array_equal(arrays["x_test"], np.arange(40).reshape(10, 4))
+    refuses("two_inputs", "it gives 2 inputs at a time: a, b")
 
 
 @pytest.mark.parametrize(
@@ -127,6 +146,11 @@ def test_targets_of_several_outputs_have_their_names():
 )
 def test_what_never_ends_is_refused(name, line):
     refuses(name, line)
+
+
+def test_what_is_drawn_for_ever_is_refused_within_seconds(monkeypatch):
+    monkeypatch.setattr(collect, "REPEATS_S", 0.01)
+    refuses("drawn_for_ever", "not ended after .* the same 10 come again and again")
 
 
 def test_what_always_gives_something_new_is_refused_by_memory_time_or_number(monkeypatch):

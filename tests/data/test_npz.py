@@ -146,3 +146,10 @@ def test_damaged_files_are_read_or_refused_in_one_line(tmp_path_factory, data):
         read_npz(file)
     except ModelError as error:
         assert "\n" not in str(error)
+
+
+def test_targets_by_the_numbers_of_outputs_are_no_mistyped_names(tmp_path):
+    x, y = np.zeros((3, 4)), np.zeros(3)
+    names = ("y_train_0", "y_test_0", "y_train_1", "y_test_1", "y_test/2")
+    np.savez(tmp_path / "a.npz", x_train=x, x_test=x, **dict.fromkeys(names, y))
+    assert set(names) < set(npz_headers(tmp_path / "a.npz"))

@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics as reference
 
 import edgeprune
-from edgeprune.tasks import METRICS, Head, Scorer, Task
+from edgeprune.tasks import METRICS, Head, Scorer, Task, worst_drop
 
 RNG = np.random.default_rng(1)
 
@@ -107,3 +107,30 @@ def test_the_schema_of_results_knows_every_metric():
     file = Path(edgeprune.__file__).parent / "report" / "result.schema.json"
     schema = json.loads(file.read_text(encoding="utf-8"))
     assert schema["$defs"]["metric"]["enum"] == list(METRICS)
+
+
+def test_values_of_unlike_size_are_scored_one_by_one_and_held_to_limits_each():
+    rng = np.random.default_rng(0)
+    y = (rng.normal(size=(60, 2)) * (1000, 0.001)).astype(np.float32)
+    head = Head(
+        "out", (2,), "regression", "", "values", 0, "mse", "mse", (2,), 3000.0, 700.0,
+        (3000.0, 0.003), (1000.0, 0.001),
+    )  # fmt: skip
+    task = Task((head,))
+
+    def scores(answers):
+        scorer = Scorer(task)
+        for part in (slice(0, 25), slice(25, 60)):
+            scorer.add([answers[part]], [y[part]])
+        return scorer.scores()
+
+    dense = scores(y * np.float32(0.9))
+    wanted = np.square(0.1 * y.astype(np.float64)).mean(axis=0)
+    assert [dense[f"out[{k}]"] for k in (0, 1)] == pytest.approx(list(wanted), rel=1e-3)
+    assert dense["out"] == pytest.approx(wanted.mean(), rel=1e-3)
+    lost = y * np.float32(0.9)
+    lost[:, 1] = 0  # the small one knows nothing any more
+    now = scores(lost)
+    assert now["out"] == pytest.approx(dense["out"], rel=1e-9)
+    worst, drop = worst_drop(task, dense, now)
+    assert worst.name == "out[1]" and drop == pytest.approx(99, rel=1e-3)

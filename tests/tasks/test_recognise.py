@@ -279,3 +279,99 @@ def test_the_line_says_it_all():
         "task: classification, 5 classes, one-hot labels, head gives logits; 1,400 train, 397 test;"
         " metric top1"
     )
+
+
+@pytest.mark.parametrize("low", [0.05, 0.1])
+@pytest.mark.parametrize(("shape", "kind"), [((1,), "classification"), ((4, 6, 1), "segmentation")])
+def test_smoothed_labels_of_one_value_are_classes(low, shape, kind):
+    hard = RNG.integers(0, 2, (40, *shape))
+    head, y = found(Output("out", shape, "sigmoid"), low + (1 - 2 * low) * hard)
+    assert (head.task, head.labels, head.classes) == (kind, "smoothed", 2)
+    assert np.array_equal(y.reshape(-1), hard.reshape(-1))
+
+
+@pytest.mark.parametrize("none", [-1, 255])
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_places_without_a_class_count_nowhere_in_masks_of_one_value_too(none, activation):
+    mask = RNG.integers(0, 2, (40, 4, 6))
+    mask[RNG.random(mask.shape) < 0.2] = none
+    head, y = found(Output("out", (4, 6, 1), activation), mask)
+    assert (head.task, head.ignored) == ("segmentation", True)
+    assert np.array_equal(y, np.where(mask == none, -1, mask))
+
+
+def test_places_without_a_one_have_no_class_where_classes_exclude_one_another():
+    labels = RNG.integers(0, 3, (40, 4, 6))
+    table = np.eye(3)[labels]
+    lost = RNG.random(labels.shape) < 0.2
+    table[lost] = 0
+    head, y = found(Output("out", (4, 6, 3), "softmax"), table)
+    assert (head.task, head.ignored) == ("segmentation", True)
+    assert np.array_equal(y, np.where(lost, -1, labels))
+    assert found(Output("out", (4, 6, 3), "sigmoid"), table)[0].task == "multilabel"
+    compiled = Said(compiled_losses={"": "CategoricalCrossentropy".lower()})
+    assert found(Output("out", (4, 6, 3), "linear"), table, said=compiled)[0].task == "multilabel"
+    compiled = Said(compiled_losses={"": "categorical_crossentropy"})
+    head, y = found(Output("out", (4, 6, 3), "linear"), table, said=compiled)
+    assert head.task == "segmentation" and np.array_equal(y == -1, lost)
+
+
+def test_labels_of_minus_one_and_one_are_read_whatever_the_head():
+    head, y = found(Output("out", (2,), "softmax"), BINARY * 2 - 1)
+    assert head.task == "classification" and np.array_equal(y, BINARY)
+    head, y = found(Output("out", (5,), "linear"), ONE_HOT * 2 - 1)
+    assert head.task == "classification" and np.array_equal(y, CLASSES)
+    head, y = found(Output("out", (5,), "tanh"), BITS * 2 - 1)
+    assert head.task == "multilabel" and np.array_equal(y, BITS)
+    mask = RNG.integers(0, 2, (40, 4, 6))
+    head, y = found(Output("out", (4, 6, 1), "tanh"), mask * 2 - 1)
+    assert head.task == "segmentation" and np.array_equal(y, mask)
+
+
+@pytest.mark.parametrize("labels", [BINARY, BINARY * 2 - 1])
+@pytest.mark.parametrize(
+    ("answers", "threshold"),
+    [
+        (BINARY + 0.1 * RNG.normal(size=40), 0.5),
+        (BINARY * 2 - 1 + 0.1 * RNG.normal(size=40), 0.0),
+        (BINARY * 12 - 6 + RNG.normal(size=40), 0.0),
+    ],
+    ids=["0 to 1", "-1 to 1", "logits"],
+)
+def test_a_linear_output_is_cut_where_it_was_trained_to_be_whatever_the_labels(
+    labels, answers, threshold
+):
+    head, _ = found(Output("out", (1,), "linear"), labels, answers[:, None])
+    assert head.threshold == threshold
+
+
+@pytest.mark.parametrize("none", [-1, 255])
+def test_samples_without_a_class_are_to_be_left_out(none):
+    y = np.where(RNG.random(40) < 0.2, none, CLASSES)
+    with pytest.raises(ModelError, match=rf"leave out the samples that have no class \({none}\)"):
+        found(Output("out", (5,), "softmax"), y)
+
+
+def test_two_classes_counted_from_one_are_told_so():
+    with pytest.raises(ModelError, match="count classes from 0"):
+        found(Output("out", (1,), "sigmoid"), BINARY + 1)
+
+
+UNLIKE = np.stack([1000 * RNG.normal(size=40), 0.001 * RNG.normal(size=40)], 1)
+
+
+def test_values_of_unlike_size_are_told_apart():
+    head, _ = found(Output("out", (2,), "linear"), UNLIKE)
+    assert [one.name for one in head.values()] == ["out[0]", "out[1]"]
+    assert head.value_spreads == pytest.approx(UNLIKE.std(axis=0), rel=1e-5)
+    assert "of unlike size" in head.line()
+
+
+def test_values_of_like_size_many_values_and_single_ones_stay_together():
+    for y in (UNLIKE[:, :1], UNLIKE / UNLIKE.std(axis=0), np.tile(UNLIKE, 20)):
+        assert found(Output("out", y.shape[1:], "linear"), y)[0].values() == ()
+
+
+def test_a_value_that_never_changes_does_not_make_the_others_unlike():
+    y = np.stack([UNLIKE[:, 0], np.full(40, 3.0), 2 * UNLIKE[:, 0]], 1)
+    assert found(Output("out", (3,), "linear"), y)[0].values() == ()

@@ -63,14 +63,24 @@ def misfit(data: Dataset, answer: Answer) -> str:
         return skill_of(head, answer(inputs)[worst], targets_now)
 
     held = data.held or held_range(data.x_test)
-    if better := better_scale(x, held, skill, skill_with, data.x_train):
-        return f"{data.source}: {better}"
-    if order := class_order(head, outputs[worst], labels, data.classes):
-        return f"{data.source}: {order}"
+    order, right = class_order(head, outputs[worst], labels, data.classes)
+    better, right_then = better_scale(x, held, skill, skill_with, data.x_train)
+    if line := order if order and right > right_then else better or order:
+        return f"{data.source}: {line}"
+    if 0 < len(data.classes) < head.classes and head.task == "classification":
+        return f"{data.source}: {_too_few(len(data.classes), head.classes, skill)}"
     if len(x) >= MIN_SAMPLES and skill.value < WEAK and skill.may_be_chance:
         inside = range_text(held) if held else f"{float(x.min()):g} to {float(x.max()):g}"
         return f"{data.source}: {_by_chance(head.name, len(task.heads), skill, data, inside)}"
     return ""
+
+
+def _too_few(folders: int, classes: int, skill: Skill) -> str:
+    return (
+        f"holds {folders} classes, and the model tells {classes} apart: folders are numbered in "
+        "alphabetical order, so that one that is missing gives the later ones wrong numbers (the "
+        f"model {skill.words}): add what is missing, or give an .npz file with the model's numbers"
+    )
 
 
 def _by_chance(name: str, heads: int, skill: Skill, data: Dataset, inside: str) -> str:

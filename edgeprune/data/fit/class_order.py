@@ -17,7 +17,9 @@ GAIN = 0.2
 """Share of samples that must be right in the other order beside those in this one. Ours."""
 
 
-def class_order(head: Head, outputs: Array, targets: Array, names: Sequence[str] = ()) -> str:
+def class_order(
+    head: Head, outputs: Array, targets: Array, names: Sequence[str] = ()
+) -> tuple[str, float]:
     """Names the order in which the model seems to have the classes; empty if it is the labels'.
 
     It is another one if most samples of a class are given the same wrong class, no two classes the
@@ -28,9 +30,12 @@ def class_order(head: Head, outputs: Array, targets: Array, names: Sequence[str]
         outputs: ``(n, ...)``.
         targets: ``(n, ...)``.
         names: Of the classes, by number; empty where they have none.
+
+    Returns:
+        A line, and the share of samples that are right in that order.
     """
     if head.task != "classification":
-        return ""
+        return "", 0.0
     answers, labels = classes_of(head, outputs), class_numbers(head, targets)
     given: dict[int, int] = {}
     gained = 0
@@ -44,13 +49,14 @@ def class_order(head: Head, outputs: Array, targets: Array, names: Sequence[str]
     moved = {label: answer for label, answer in given.items() if label != answer}
     is_order = len(set(given.values())) == len(given) and len(moved) > 1
     if not is_order or gained < GAIN * len(labels):
-        return ""
+        return "", 0.0
     right = (gained + int((answers == labels).sum())) / len(labels)
-    return (
+    line = (
         f"the model's classes seem to be in another order: {_listed(moved, names)}; so read, "
         f"{right:.1%} of {len(labels):,} test samples are right: "
         f"{_remedy(moved, len(given), names)}"
     )
+    return line, right
 
 
 def _listed(moved: dict[int, int], names: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ def better_scale(
     now: Skill,
     skill_with: Callable[[Array, Array], Skill],
     x_train: Array | None = None,
-) -> str:
+) -> tuple[str, float]:
     """Names the scale that the model was clearly made for, in one line; empty if there is none.
 
     Args:
@@ -43,6 +43,9 @@ def better_scale(
         now: The skill on them as they are.
         skill_with: The skill on other inputs in place of those with the given indices.
         x_train: Where means and deviations of features are taken from, or None.
+
+    Returns:
+        A line, and how well the samples are then answered, on average.
     """
     best, found = "", now
     everything, few = np.arange(len(x)), some_of(len(x), FIRST)
@@ -56,9 +59,10 @@ def better_scale(
         ):
             best, found = f"{where}: {typed}", after
     if not best:
-        return ""
+        return "", 0.0
     inside = range_text(held) if held else f"{float(x.min()):g} to {float(x.max()):g}"
-    return f"the model {now.words} as they are ({inside}), but {found.words} {best}"
+    line = f"the model {now.words} as they are ({inside}), but {found.words} {best}"
+    return line, float(found.each.mean())
 
 
 def some_of(count: int, most: int) -> Array:

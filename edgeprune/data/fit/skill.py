@@ -11,10 +11,14 @@ from edgeprune.artifacts import Array, FloatArray
 from edgeprune.tasks import Head
 from edgeprune.tasks.metrics import class_numbers, classes_of
 
-SIGMAS = 2.0
-"""Standard errors by which a share must lie above chance to be no chance: 98 % of guessers are
+SIGMAS = 3.0
+"""Standard errors by which a share must lie above chance to be no chance: 99.9 % of guessers are
 found out. Source: the normal distribution, one-sided.
 """
+
+
+EXACT = 1e-4
+"""Share of the targets' squares that may be missed where all targets are alike. Source: ours."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,20 @@ def _of_shares(each: Array, chance: float, of: str) -> Skill:
     )
 
 
+def _of_constant(y: Array, missed: float, each: Array) -> Skill:
+    """Of targets that are all alike: whoever does not answer with them is worse than their mean."""
+    size = float(np.square(y).sum())
+    is_right = missed <= EXACT * (size or len(y))
+    return Skill(
+        1.0 if is_right else -math.inf,
+        np.asarray(each, np.float32),
+        f"misses targets that never change by {math.sqrt(missed / y.size):.4g}",
+        "their mean",
+        not is_right,
+        has_classes=False,
+    )
+
+
 def _of_values(outputs: Array, targets: Array) -> Skill:
     y = targets.reshape(len(targets), -1).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -94,7 +112,7 @@ def _of_values(outputs: Array, targets: Array) -> Skill:
         each = -np.nan_to_num(squared.mean(axis=1), nan=np.inf, posinf=np.inf)
     value = 1 - missed / spread if spread and math.isfinite(missed) else -math.inf
     if not spread:
-        value = 1.0  # all targets are alike: nothing can be told
+        return _of_constant(y, missed, each)
     return Skill(
         value,
         np.asarray(each, np.float32),

@@ -201,3 +201,42 @@ def test_several_labels_a_sample_are_weighed_by_label():
     assert misfit(dataset(x, y, 5, task="multilabel"), lambda x: [x[:, :5] * 2 - 1]) == ""
     found = misfit(dataset(x, y, 5, task="multilabel"), lambda x: [x[:, :5] * 0 - 0.1])
     assert "labels of 300 test samples, no better than chance" in found
+
+
+def test_swapped_classes_are_named_though_a_wrong_range_gains_a_little():
+    x, labels = images(400)
+
+    def answer(inputs):
+        """Knows all but two classes in -1 to 1, and all of them, two swapped, in 0 to 255."""
+        if inputs.min() < 0:
+            known = knows(-1, 1)(inputs)[0].copy()
+            known[:, 8:] = -9
+            return [known]
+        return [knows(0, 255)(inputs)[0][:, [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]]]
+
+    found = misfit(dataset(x, labels), answer)
+    assert "another order" in found and "100.0% of 400" in found
+
+
+def test_a_folder_too_few_is_no_small_matter_where_the_model_does_not_know_all():
+    x, labels = images(400)
+    kept = labels != 4
+    names = tuple(f"c{k}" for k in range(9))
+    shifted = np.where(labels > 4, labels - 1, labels)[kept]
+    few = dataset(x[kept], shifted, 10, classes=names)
+    assert "another order" in misfit(few, knows(0, 255))
+    last = labels < 8
+    seven = dataset(x[last], np.where(labels == 7, 6, labels)[last], 10, classes=names[:7])
+    found = misfit(seven, knows(0, 255))
+    assert "holds 7 classes, and the model tells 10 apart" in found and "is right on 87.5%" in found
+    first = labels < 7
+    assert misfit(dataset(x[first], labels[first], 10, classes=names[:7]), knows(0, 255)) == ""
+
+
+def test_targets_that_never_change_are_answered_with_or_doubted():
+    x = RNG.normal(size=(80, 3)).astype(np.float32)
+    y = np.full((80, 1), 40.0)
+    data = dataset(x, y, 1, lambda inputs: [inputs[:, :1]], "regression")
+    found = misfit(data, lambda inputs: [40 + inputs[:, :1]])
+    assert "misses targets that never change by " in found and "no better than their mean" in found
+    assert misfit(data, lambda inputs: [np.full((len(inputs), 1), 40.01)]) == ""
