@@ -59,11 +59,13 @@ def recipe_options(function: Function) -> Function:
         layers: str | None,
         **rest: Any,
     ) -> Any:
-        if recipe is None:  # the board names one, and a wrong MODEL is named before a wrong board
+        try:
+            name = recipe or load_board(rest["board"]).recipe.default
+        except ConfigError:  # a wrong MODEL is named before a wrong board
             from edgeprune.pipeline.preflight import check_given
 
             check_given(rest["model"], rest.get("data"))
-        name = recipe or load_board(rest["board"]).recipe.default
+            raise
         chosen = recipe_of(name, sparsity, pattern, quantize, criterion, layers)
         return function(recipe=chosen, **rest)
 

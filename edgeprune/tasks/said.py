@@ -32,7 +32,7 @@ class Said:
 
     def task_of(self, head: str) -> str:
         """What was said of one head's task, or nothing."""
-        return _word(self.task, head)
+        return _word(self.task, head).lower()
 
     def loss_of(self, head: str) -> str:
         """The same of its loss."""
@@ -80,7 +80,7 @@ def said_faults(task: str, loss: str, metric: str) -> list[str]:
     """What is wrong with words, before any data is looked at."""
     wrong = []
     for key, text, known, plain in (
-        ("task", task, TASKS, str),
+        ("task", task, TASKS, str.lower),
         ("loss", loss, _ALL_LOSSES, plain_loss),
         ("metric", metric, _ALL_METRICS, plain_metric),
     ):

@@ -87,6 +87,7 @@ NO_DEVICE = ["--bench", "empty.toml"]
     [
         (["deploy", *MODLE, *RPI44, *DIGIT, "--task", "clasification"], "--task"),
         (["deploy", *MODLE, *RPI44, *DIGIT, "--max-accuracy-drop", "1"], "--max-accuracy-drop"),
+        (["compress", *MODLE, *OUT, *DIGIT, "--sparsity", "2"], "recipe auto: [prune] sparsity"),
         (["deploy", *MODLE, *RPI44, *DIGIT, *NO_DEVICE], "modle.tflite: "),
         (["compress", *MODLE, *OUT, *RPI44, *DIGIT], "modle.tflite: "),
         (["compress", *MODLE, *OUT, *RPI44, *DIGIT, "--recipe", "int8"], "modle.tflite: "),

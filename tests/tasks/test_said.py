@@ -1,6 +1,6 @@
 import pytest
 
-from edgeprune.tasks import LOSSES, TASK_METRICS, TASKS, said_faults
+from edgeprune.tasks import LOSSES, TASK_METRICS, TASKS, Said, said_faults
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -35,3 +35,8 @@ def test_names_of_keras_are_understood():
     assert said_faults("", "sparse_categorical_crossentropy", "accuracy") == []
     assert said_faults("regression", "mean_absolute_error", "r2_score") == []
     assert said_faults("segmentation", "", "accuracy") == []
+
+
+def test_letter_case_does_not_matter():
+    assert said_faults("Regression", "MSE", "a=R2") == []
+    assert Said("a=Multilabel").task_of("a") == "multilabel"
