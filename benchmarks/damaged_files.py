@@ -27,7 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-HANG_S = 60.0
+HANG_S = 180.0
 """Longer than any command takes for one of these small files on a busy machine."""
 
 LARGEST_BYTES = 300_000
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--only", help="one kind of file")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--every", type=int, default=20, help="compress each N-th .tflite")
+    parser.add_argument("--run-every", type=int, default=200, help="run each N-th here")
     parser.add_argument("--models", type=Path, default=Path("../shared/models"))
     given = parser.parse_args()
     cases = list(_cases(given))
@@ -111,7 +112,7 @@ class _Worker:
 
     def _start(self) -> None:
         self.pipe, theirs = self._context.Pipe()
-        arguments = (theirs, self._given.seed, self._given.every, self._given.models)
+        arguments = (theirs, self._given)
         self._process = self._context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -146,16 +147,17 @@ class _Worker:
         self._process.join()
 
 
-def _serve(pipe: Connection, seed: int, every: int, models: Path) -> None:
+def _serve(pipe: Connection, given: argparse.Namespace) -> None:
     """Handles cases until the pipe ends."""
     import damaged_inputs
 
     if hasattr(os, "setsid"):
         os.setsid()
     _bound_memory()
-    exercise = {"tflite": _tflite(seed, every, models)}
+    exercise = {"tflite": _tflite(given)}
     exercise |= {
-        what: _other(what, one, seed) for what, one in damaged_inputs.inputs(models).items()
+        what: _other(what, one, given.seed)
+        for what, one in damaged_inputs.inputs(given.models).items()
     }
     while True:
         try:
@@ -198,19 +200,21 @@ def _other(what: str, one: Any, seed: int) -> Callable[[int], None]:
     return exercise
 
 
-def _tflite(seed: int, every: int, models: Path) -> Callable[[int], None]:
+def _tflite(given: argparse.Namespace) -> Callable[[int], None]:
     """What the commands do with a ``.tflite`` file."""
     import damage
     import damaged_inputs
 
-    whole = damaged_inputs.networks(models, LARGEST_BYTES)
+    whole = damaged_inputs.networks(given.models, LARGEST_BYTES)
 
     def exercise(number: int) -> None:
-        dice = random.Random(f"{seed}/tflite/{number}")
+        dice = random.Random(f"{given.seed}/tflite/{number}")
         tflite = damage.damage_tflite(dice.choice(whole), dice)
         damaged_inputs.through_passes(tflite)
-        if number % every == 0:
+        if number % given.every == 0:
             damaged_inputs.through_compress(tflite, dice)
+        if number % given.run_every == given.run_every // 2:
+            damaged_inputs.through_run(tflite, dice)
 
     return exercise
 

@@ -22,18 +22,20 @@ from damage import damage
 
 from edgeprune import graph, paths, verify
 from edgeprune.agents.answers import Profile, ProfileEvent
+from edgeprune.agents.interface import interface_of
 from edgeprune.auto import choose
 from edgeprune.bench import MeterTable, load_bench
 from edgeprune.board import Cpu, load_board
 from edgeprune.container import pack, unpack
-from edgeprune.errors import EdgepruneError
-from edgeprune.explain import explain
+from edgeprune.errors import EdgepruneError, ModelError
+from edgeprune.explain import explain, runnable
 from edgeprune.explain.cost import cost_table
 from edgeprune.load.storage import stored_as
 from edgeprune.load.tflite_file import _constants
 from edgeprune.macs import size
 from edgeprune.recipe import Recipe, load_recipe
 from edgeprune.rewrite import apply_passes
+from edgeprune.run.device_lock import FOLDER_VARIABLE
 from edgeprune.run.layers import layer_timings
 from edgeprune.sparsify import sparsify, stored_dense
 from edgeprune.verify.filters import filters_of
@@ -96,6 +98,10 @@ def _steps(tflite):
     yield lambda: graph.write(graph.read(tflite))
     yield lambda: choose(Recipe(), CPUS[1], tflite, has_data=False)
     yield lambda: _rewritten(tflite)
+    yield lambda: interface_of(tflite)
+    for board in ("local", "rpi4", "rpi3-32"):
+        yield lambda board=board: _unsupported(tflite, board)
+    yield lambda: _verified(tflite, host_is_right=len(tflite) % 3 > 0)
     yield lambda: layer_timings(_profile(), tflite, emulated=False)
 
 
@@ -111,6 +117,44 @@ def _rewritten(tflite):
     graph.read(graph.write(model))
 
 
+def _unsupported(tflite, board):
+    """What a board cannot run, as far as the file tells; the runtime itself is asked in a child."""
+    model = graph.read(tflite)
+    refusals = list(runnable._by_structure(model, load_board(board).runtime))
+    return [refusal.text for refusal in refusals]
+
+
+def _verified(tflite, host_is_right):
+    """What ``run`` does with a board's outputs, and the search for the layer that is wrong."""
+
+    def outputs(file, value):
+        model = graph.read(file)
+        tensors = [model.subgraphs[0].tensors[index] for index in graph.io_tensors(model)[1]]
+        return [[_filled(tensor, value) for tensor in tensors] for _ in samples]
+
+    samples = verify.sample_inputs(tflite, None, 2)
+    expected, found = outputs(tflite, 0), outputs(tflite, 1)
+    comparison = verify.Comparison("deployed", tflite, tflite, samples, expected)
+    comparison.weakness(), verify.is_flat(tflite, expected)
+    if not comparison.parity(found).passed:
+        inside = 0 if host_is_right else 1
+        verify.locate(
+            comparison,
+            found,
+            lambda file, inputs: outputs(file, 1),
+            lambda file, inputs, xnnpack: outputs(file, inside),
+        )
+
+
+def _filled(tensor, value):
+    """An output as a board that computes one number alone would send it."""
+    shape = [max(size, 1) for size in graph.shape_of(tensor)]
+    dtype = graph.dtype_of(tensor)
+    if dtype is None or np.prod(shape, dtype=float) > 1e6:
+        raise ModelError("an output that no board is asked for here")
+    return np.full(shape, value, dtype)
+
+
 def _profile():
     tags = ("Convolution (NHWC, F32) IGEMM", "Fully Connected (NC, F32) GEMM", "MEAN")
     events = tuple(ProfileEvent(tag, 8, 5) for tag in tags)
@@ -119,21 +163,36 @@ def _profile():
 
 def through_compress(tflite, dice):
     """The command itself, with one recipe or another."""
+    mode = dice.choice(("none", "fp16", "int8-weights", "int8"))
+    argv = ["compress", "m.tflite", "-o", "out.tflite", "--no-verify", "--quantize", mode]
+    if dice.random() < 0.3:
+        argv = ["explain", "m.tflite", "--board", dice.choice(("rpi4", "rpi5"))]
+    _command(tflite, argv, (0, 1, 2))
+
+
+def through_run(tflite, dice):
+    """``run`` or ``deploy`` on this machine, whose agent a damaged file may well end."""
+    timing = ["--sessions", "1", "--runs", "2", "-o", "out"]
+    argv = [dice.choice(("run", "run", "deploy")), "m.tflite", "--board", "local", *timing]
+    _command(tflite, argv, (0, 1, 2, 3))
+
+
+def _command(tflite, argv, codes):
+    """A command on a file, in a folder of its own."""
     from edgeprune import cli
 
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path("m.tflite").write_bytes(tflite)
-        mode = dice.choice(("none", "fp16", "int8-weights", "int8"))
-        argv = ["compress", "m.tflite", "-o", "out.tflite", "--no-verify", "--quantize", mode]
-        if dice.random() < 0.3:
-            argv = ["explain", "m.tflite", "--board", dice.choice(("rpi4", "rpi5"))]
+        os.environ[FOLDER_VARIABLE] = folder  # many commands at once wait for no device
         try:
             cli.main(argv)
         except SystemExit as done:
             if done.code == 70:
                 crash = max(Path(paths.data_folder(), "crashes").glob("*.txt"))
                 raise RuntimeError(crash.read_text()[-1500:]) from None
-            assert done.code in (0, 1, 2), done.code
+            assert done.code in codes, done.code
+        finally:
+            del os.environ[FOLDER_VARIABLE]
 
 
 def inputs(models=None):

@@ -10,7 +10,7 @@ from typing import Any
 from edgeprune.bench import Device
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.pipes import run_to_end
-from edgeprune.untrusted_text import one_line
+from edgeprune.untrusted_text import one_line, printable
 
 DEFAULT_PORT = 5555
 """TCP port of a phone's adbd. Source: ``adb connect``, in ``adb help``."""
@@ -44,7 +44,8 @@ class Server:
             import adbutils
         except ModuleNotFoundError as error:
             raise ConfigError(f"adb needs {error.name}: pip install 'edgeprune[adb]'") from error
-        self._errors = (adbutils.AdbError, OSError, EOFError)
+        # ValueError: a length or a text that is none, as from another program on adb's port.
+        self._errors = (adbutils.AdbError, OSError, EOFError, ValueError)
         self._client = adbutils.AdbClient()
         if not self._answers():
             self._start(adbutils)
@@ -59,7 +60,9 @@ class Server:
         try:
             return str(connection.read_string_block())
         except self._errors as error:
-            raise DeviceError(f"adb server: {request}: {error or 'no answer'}") from error
+            raise DeviceError(
+                f"adb server: {one_line(request, 100)}: {one_line(error) or 'no answer'}"
+            ) from error
         finally:
             connection.close()
 
@@ -100,7 +103,9 @@ class Server:
             if connection is not None:
                 connection.close()
             service = request.partition(":")[0]
-            reason = "it closed the connection" if "Unknown data: ''" in str(error) else str(error)
+            reason = one_line(error) or type(error).__name__
+            if "Unknown data: ''" in str(error):
+                reason = "it closed the connection"
             raise DeviceError(f"{serial or 'adb server'}: {service}: {reason}") from error
 
     def states(self) -> dict[str, str]:
@@ -127,7 +132,7 @@ class Server:
             if len(states) > 1:
                 raise DeviceError(
                     f"adb sees {len(states)} phones: name one by `serial` in bench.toml, or with "
-                    f"--host SERIAL: {', '.join(states)}"
+                    f"--host SERIAL: {one_line(', '.join(states))}"
                 )
             [serial] = states
         if device.host and states.get(serial) != "device" and ":" in serial:
@@ -173,17 +178,17 @@ class Server:
         try:
             program = adbutils.adb_path()
         except adbutils.AdbError as error:
-            raise DeviceError(f"{error}: apt-get install adb") from error
+            raise DeviceError(f"{one_line(error)}: apt-get install adb") from error
         code, _, words = run_to_end([program, "start-server"], 2 * _TIMEOUT_S)
         if code or not self._answers():
             raise DeviceError(f"the adb server does not start: {one_line(words)}")
 
 
 def read_states(lines: str) -> dict[str, str]:
-    r"""Serial number to state, out of what ``host:devices`` says.
+    r"""Serial number to state, out of what ``host:devices`` says; both clean.
 
     >>> read_states("1A2B\tdevice\n10.0.0.7:5555\toffline\n")
     {'1A2B': 'device', '10.0.0.7:5555': 'offline'}
     """
     pairs = (line.partition("\t") for line in lines.splitlines())
-    return {serial: state.strip() for serial, tab, state in pairs if tab}
+    return {printable(serial)[:128]: one_line(state, 60) for serial, tab, state in pairs if tab}

@@ -1,7 +1,11 @@
+import socket
+import threading
+
 import pytest
 from adb_server import free_port
 
 from edgeprune.adb.server import Server
+from edgeprune.bench import Device
 from edgeprune.errors import ConfigError, DeviceError
 
 pytestmark = [pytest.mark.device]
@@ -36,3 +40,41 @@ def test_without_adbutils_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "adbutils", None)
     with pytest.raises(ConfigError, match=r"pip install 'edgeprune\[adb\]'"):
         Server()
+
+
+WORDS = b"\x1b[2J\r\nedgeprune: all good\xff"
+ODD = {
+    "a length that is none": b"OKAYzzzz" + WORDS,
+    "a length below 0": b"OKAY-001" + WORDS,
+    "words that forge": b"FAIL" + b"%04x" % len(WORDS) + WORDS,
+    "phones that forge": b"OKAY" + b"%04x" % (2 * len(WORDS) + 2) + WORDS + b"\t" + WORDS + b"\n",
+    "too many phones": b"OKAYc350" + b"".join(b"%05d\tdevic\n" % k for k in range(50_000 // 12)),
+    "neither": WORDS,
+    "nothing": b"",
+}
+
+
+def answer_all(listener, words):
+    """Gives the same answer to whatever is asked, as another program on that port does."""
+    while True:
+        try:
+            client, _ = listener.accept()
+            client.settimeout(5.0)
+            with client:
+                client.recv(4096)
+                client.sendall(words)
+        except OSError:
+            if listener.fileno() < 0:
+                return
+
+
+@pytest.mark.parametrize("words", ODD)
+def test_what_is_no_adb_server_is_one_clean_line(monkeypatch, words):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(listener.getsockname()[1]))
+        threading.Thread(target=answer_all, args=(listener, ODD[words]), daemon=True).start()
+        with pytest.raises(DeviceError) as caught:
+            Server().find(Device("pixel-8", "phone"))
+        listener.shutdown(socket.SHUT_RDWR)
+    line = str(caught.value)
+    assert line.isprintable() and 0 < len(line) < 1000
