@@ -268,8 +268,13 @@ def io_tensors(model: Model) -> tuple[list[int], list[int]]:
     """Tensor indices of inputs and outputs in the first subgraph's order.
 
     That is the order in which the runtime takes them, whatever a signature says.
+
+    Raises:
+        ModelError: There are no outputs, so that nothing can be compared.
     """
     subgraph = model.subgraphs[0]
+    if not len(subgraph.outputs):
+        raise ModelError("the model has no outputs: its first subgraph names none")
     return [int(i) for i in subgraph.inputs], [int(i) for i in subgraph.outputs]
 
 

@@ -90,7 +90,8 @@ def read_frame(
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(text, **_STRICT)
+        # As text: of bytes, Python's reader takes UTF-16 and halves of characters as well.
+        message = json.loads(text.decode("utf-8"), **_STRICT)
     except (ValueError, RecursionError) as error:
         why = one_line(error, 200)
         raise BadFrame(f"the device sent a frame whose JSON is broken: {why}") from error

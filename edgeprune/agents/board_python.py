@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import json
 import re
@@ -25,6 +26,9 @@ from edgeprune.transports.base import Transport
 from edgeprune.untrusted_text import device_says, one_line
 
 PACKAGE = "tflite-runtime"
+
+_METADATA_BYTES = 1 << 20
+"""Of a wheel's METADATA, which names what it needs. Source: ours; real ones take 20 kB."""
 
 _UNFIT = "!=2.12.0"
 """Built with another compiler: it wants a C++ library that is newer than glibc 2.31's systems have.
@@ -143,17 +147,25 @@ def wheel(isa: str, newest: str, python: BoardPython, sha256: str | None = None)
     version = "{}.{}".format(*python.version)
     key = f"{isa}-{PACKAGE}-{newest}-python{version}-glibc2.{python.glibc}-numpy{python.numpy}"
     folder = paths.cache_folder() / "runtimes" / key
-    for kept in folder.glob("*.whl"):
-        if sha256_of(kept) != pinned.board_wheel_sha256(kept.name, sha256):
-            say_mended(f"{kept} was damaged: it is fetched again")
-            kept.unlink()
-    if not list(folder.glob("*.whl")):
+    file = next((one for one in sorted(folder.glob("*.whl")) if _is_kept(one, sha256)), None)
+    if file is None:
         with paths.aside(folder) as aside:
             found = _fetch(isa, newest, python, aside)
             pinned.check(found, pinned.board_wheel_sha256(found.name, sha256), found.name)
-            found.replace(folder / found.name)
-    (file,) = folder.glob("*.whl")
+            file = folder / found.name
+            found.replace(file)
     return RuntimeLibrary(file, _version_of(file), sha256_of(file), PACKAGE)
+
+
+def _is_kept(wheel: Path, sha256: str | None) -> bool:
+    """Whether a wheel of the cache is one that was published; another one is told of."""
+    wanted = ""
+    with contextlib.suppress(DeviceError):  # of a name that no published one has
+        wanted = pinned.board_wheel_sha256(wheel.name, sha256)
+    if pinned.is_whole(wheel, wanted):
+        return True
+    say_mended(f"{wheel} was damaged: it is fetched again")
+    return False
 
 
 def _fetch(isa: str, newest: str, python: BoardPython, aside: Path) -> Path:
@@ -182,9 +194,18 @@ def _version_of(wheel: Path) -> str:
 
 
 def _numpy_of(wheel: Path) -> SpecifierSet:
-    """Versions of numpy that a wheel asks for."""
-    with zipfile.ZipFile(wheel) as archive:
-        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        metadata = email.message_from_bytes(archive.read(name))
-    needs = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    """Versions of numpy that a wheel asks for.
+
+    Raises:
+        DeviceError: It is no wheel.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+            with archive.open(name) as stream:
+                metadata = email.message_from_bytes(stream.read(_METADATA_BYTES))
+        needs = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    except pinned.NO_WHEEL as error:
+        why = one_line(error, 100)
+        raise DeviceError(f"{wheel.name} was fetched and is no wheel: {why}") from error
     return next((need.specifier for need in needs if need.name == "numpy"), SpecifierSet())

@@ -10,10 +10,18 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgeprune.errors import DeviceError
+
+NO_WHEEL = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
+    *(KeyError, ValueError, NotImplementedError, RuntimeError),
+)
+"""What is raised where an archive or what it holds is not what a wheel has."""
 
 HASHES = Path(__file__).with_name("runtime_hashes.toml")
 """Tables ``library``, ``wheel`` and ``board_wheel``; benchmarks/runtime_hashes.py makes it."""
@@ -49,6 +57,14 @@ def sha256_of(path: Path) -> str:
     """Of a file, as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_whole(path: Path, wanted: str) -> bool:
+    """Whether there is a file of a digest."""
+    try:
+        return path.is_file() and sha256_of(path) == wanted
+    except OSError:  # it cannot be read: another one takes its place
+        return False
 
 
 def check(path: Path, wanted: str, what: str) -> None:

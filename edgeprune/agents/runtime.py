@@ -14,7 +14,6 @@ from pathlib import Path
 from edgeprune import paths
 from edgeprune.agents import pinned
 from edgeprune.agents.download import download_wheel
-from edgeprune.agents.pinned import sha256_of
 from edgeprune.errors import DeviceError
 from edgeprune.untrusted_text import one_line
 from edgeprune.zig import GLIBC, host_isa
@@ -65,14 +64,13 @@ def library(isa: str, version: str, sha256: str | None = None) -> RuntimeLibrary
     wanted = pinned.library_sha256(isa, version, sha256)
     installed = _installed(isa, version)
     if installed is not None:
-        if sha256_of(installed) == wanted:
+        if pinned.is_whole(installed, wanted):
             return RuntimeLibrary(installed, version, wanted)
         say_mended(f"{installed} is not LiteRT {version} as it was published: it is not used")
     path = _cached(isa, version)
-    if path.is_file() and sha256_of(path) != wanted:
-        say_mended(f"{path} was damaged: it is fetched again")
-        path.unlink()
-    if not path.is_file():
+    if not pinned.is_whole(path, wanted):
+        if os.path.lexists(path):
+            say_mended(f"{path} was damaged: it is fetched again")
         _fetch(isa, version, path, wanted)
     return RuntimeLibrary(path, version, wanted)
 
@@ -91,7 +89,10 @@ def _installed(isa: str, version: str) -> Path | None:
     spec = importlib.util.find_spec("ai_edge_litert")
     if isa != host_isa() or spec is None or not spec.submodule_search_locations:
         return None
-    if importlib.metadata.version(_PACKAGE) != version:
+    try:
+        if importlib.metadata.version(_PACKAGE) != version:
+            return None
+    except importlib.metadata.PackageNotFoundError:  # copied there without what pip writes
         return None
     path = Path(spec.submodule_search_locations[0]) / _LIBRARY
     return path if path.is_file() else None
@@ -118,6 +119,7 @@ def _extract(wheel: Path, where: str) -> Path:
             inside = f"{_PACKAGE.replace('-', '_')}/{_LIBRARY}"
             with archive.open(inside) as source, extracted.open("wb") as target:
                 shutil.copyfileobj(source, target)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise DeviceError(f"{where}: the wheel holds no {_LIBRARY} ({error})") from error
+    except pinned.NO_WHEEL as error:
+        why = one_line(error, 100)
+        raise DeviceError(f"{where}: the wheel holds no {_LIBRARY} ({why})") from error
     return extracted

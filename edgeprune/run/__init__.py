@@ -319,7 +319,7 @@ class _Bench:
             self.load(agent, name, profile=True)
             runs = 1 if self.transport.emulated else PROFILED_RUNS
             found = agent.profile(runs, timeout_s=self.timeout_s)
-        return layer_timings(found, tflite, emulated=self.transport.emulated)
+        return layer_timings(found, tflite, emulated=self.emulated)
 
     def infer(self, name: str, samples: Samples) -> Samples:
         """Outputs for the samples, in a process of its own."""

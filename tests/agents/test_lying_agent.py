@@ -99,3 +99,24 @@ def test_without_a_lie_the_same_conversation_is_believed(model):
 
 def test_there_are_as_many_lies_as_were_promised():
     assert len(LIES) >= 40 and len({command for command, _, _ in LIES.values()}) >= 9
+
+
+def asked_for_times(model, is_counted):
+    """How often a device that paused within what it timed is asked, and whether it is believed."""
+    env = {"AGENT": str(build.agent("host")), "LIE": "times far shorter than their window"}
+    channel = Counted(Child([sys.executable, str(LIAR)], env))
+    questions = []
+    write = channel.write
+    channel.write = lambda data, timeout_s: (questions.append(data), write(data, timeout_s))
+    with AgentSession(channel, "pi-01", is_counted=is_counted) as talk:
+        talk.load(agent_rig.library(), str(model))
+        try:
+            believed = len(talk.time(1, 7, 30.0).latency_ns) == 7
+        except DeviceError:
+            believed = False
+    return sum(b'"cmd":"time"' in one for one in questions), believed
+
+
+def test_where_instructions_are_counted_nothing_is_asked_twice(model):
+    assert asked_for_times(model, is_counted=True) == (1, True)
+    assert asked_for_times(model, is_counted=False) == (5, False)

@@ -86,7 +86,35 @@ def test_a_damaged_library_that_cannot_be_fetched_again_is_not_used(empty_cache,
     for _ in range(2):
         with pytest.raises(DeviceError, match=r"ai-edge-litert 9\.9\.9 .* cannot be fetched"):
             runtime.library(OTHER, "9.9.9")
-    assert not found.path.exists()
+    assert not [name for name in os.listdir(found.path.parent) if name != "libLiteRt.so"]
+
+
+def test_whatever_lies_in_the_place_of_a_cached_library_is_replaced(empty_cache, wheels, tmp_path):
+    wheels("9.9.9", {INSIDE: b"\x7fELF"})
+    found = runtime.library(OTHER, "9.9.9")
+    others = (tmp_path / "of_the_user", tmp_path / "nowhere", found.path)
+    others[0].write_bytes(b"mine")
+    for place in (*(lambda one=one: found.path.symlink_to(one) for one in others), os.mkfifo):
+        found.path.unlink()
+        place(found.path) if place is os.mkfifo else place()
+        assert runtime.library(OTHER, "9.9.9") == found
+        assert found.path.read_bytes() == b"\x7fELF" and not found.path.is_symlink()
+    assert others[0].read_bytes() == b"mine" and not others[1].exists()
+    found.path.unlink()
+    found.path.mkdir()
+    with pytest.raises(DeviceError, match="cannot be written"):
+        runtime.library(OTHER, "9.9.9")
+
+
+def test_a_wheel_that_is_none_is_refused_in_one_line(empty_cache, wheels):
+    wheel = wheels("9.9.9", {INSIDE: bytes(1000)})
+    pinned.HASHES.write_text("[library]\n[wheel]\n")
+    content = bytearray(wheel.read_bytes())
+    content[content.index(b"ai_edge_litert/libLiteRt.so") + 40] ^= 0xFF
+    wheel.write_bytes(content)
+    with pytest.raises(DeviceError) as caught:
+        runtime.library(OTHER, "9.9.9", "0" * 64)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_wheel_or_a_library_that_was_tampered_with_is_refused_and_leaves_nothing(

@@ -11,6 +11,7 @@ import pytest
 
 from edgeprune import verify
 from edgeprune.agents import build, runtime
+from edgeprune.agents.session import AgentSession
 from edgeprune.bench import Device
 from edgeprune.board import Cpu, load_board
 from edgeprune.errors import DeviceError
@@ -122,6 +123,18 @@ def test_a_core_that_does_not_exist_is_a_device_error(tmp_path, files):
 def test_a_file_that_the_runtime_cannot_load_is_a_device_error(tmp_path, files):
     with pytest.raises(DeviceError, match="load"):
         measure("local", tmp_path, files, broken=True)
+
+
+def test_layers_of_a_device_that_calls_itself_emulated_have_no_times(tmp_path, files, monkeypatch):
+    hello = AgentSession.hello
+
+    def emulated(self, *rest):
+        return dataclasses.replace(hello(self, *rest), emulated=True)
+
+    monkeypatch.setattr(AgentSession, "hello", emulated)
+    result, _, _, _ = measure("local", tmp_path, files)
+    layers = [layer for item in result.measured for layer in item.layers]
+    assert layers and all(layer.latency_us is None for layer in layers)
 
 
 def measure_in_python(agent, folder, tflite):

@@ -3,6 +3,7 @@ import pytest
 from nets import Net
 
 from edgeprune import graph, verify
+from edgeprune.errors import ModelError
 from edgeprune.verify.parity import is_right
 
 
@@ -20,6 +21,16 @@ def test_equal_outputs_pass_and_agree():
     found = verify.parity(dense_net(), outputs, outputs, "here")
     assert (found.max_abs_diff, found.argmax_agreement, found.passed) == (0.0, 1.0, True)
     assert (found.samples, found.where) == (2, "here")
+
+
+def test_a_model_without_outputs_is_refused_by_that_name():
+    model = graph.read(dense_net())
+    model.subgraphs[0].outputs = []
+    silent = graph.write(model)
+    with pytest.raises(ModelError, match="the model has no outputs"):
+        verify.parity(silent, [[]], [[]], "here")
+    with pytest.raises(ModelError, match="the model has no outputs"):
+        verify.sample_inputs(silent, None, 1)
 
 
 @pytest.mark.parametrize("factor, passed", [(0.9, True), (1.1, False)])
