@@ -3,11 +3,11 @@
     python benchmarks/kills_and_parallel.py [--kills 30] [--parallel 20] [--seed 0]
 
 Kills: `edgeprune run` (every third time `deploy`) of a small model on this machine, ended by
-SIGKILL or SIGTERM to the process alone at a random moment of its life, of every second one of the
-0.4 s after its result is there, one after the other in one folder; then one more run, which is left
-alone. Lost is a folder whose result is missing or damaged,
-a result that is not in the history exactly once, a row whose folder is missing. Left behind are
-hidden files, temporary files and processes, a held lock among them.
+SIGKILL, SIGTERM, SIGINT or SIGHUP to the process alone at a random moment of its life, of every
+second one of the 0.4 s after its result is there, one after the other in one folder; then one more
+run, which is left alone. Lost is a folder whose result is missing or damaged, a result that is not
+in the history exactly once, a row whose folder is missing. Left behind are hidden
+files, temporary files and processes, a held lock among them.
 
 Parallel: as many runs at once in one folder without --output, half of them a second later.
 """
@@ -36,7 +36,8 @@ from edgeprune.report.result import read_result
 RUN = ("run", "m.tflite", "--board", "local", "--sessions", "3", "--runs", "20")
 DEPLOY = ("deploy", "m.tflite", "--board", "local", "--sessions", "3", "--runs", "20")
 END_S = 300.0
-ENDS = (0, 130, -signal.SIGINT, -signal.SIGKILL, -signal.SIGTERM)
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+ENDS = (0, 130, *(-number for number in SIGNALS))
 """By SIGINT, which a shell calls 130 too, Python ends where an interrupt came inside exec()."""
 
 
@@ -141,7 +142,7 @@ def kills(trial: Trial, count: int, dice: random.Random) -> list[str]:
             try:
                 process.wait(after_s)
             except subprocess.TimeoutExpired:
-                process.send_signal(dice.choice((signal.SIGKILL, signal.SIGTERM)))
+                process.send_signal(dice.choice(SIGNALS))
         words = process.communicate(timeout=END_S)[1]
         usual_s = max(usual_s, time.monotonic() - begun_s) if number < 0 else usual_s
         after = trial.results()
@@ -150,6 +151,8 @@ def kills(trial: Trial, count: int, dice: random.Random) -> list[str]:
             faults.append(f"run {number} ended well and left {after - before} results")
         if code not in ENDS:
             faults.append(f"run {number} exited with {code}: {words.splitlines()[-1:]}")
+        if " kept; what was measured before is in " in words and after != before + 1:
+            faults.append(f"run {number} said that it kept sessions, and left no result")
         if "nothing was left behind" in words and after != before:
             faults.append(f"run {number} said that nothing was left behind, and left a result")
         if number >= 0:

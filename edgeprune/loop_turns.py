@@ -57,6 +57,47 @@ def turns(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> i
     return None
 
 
+_SOURCES = frozenset(
+    "CALL CUSTOM IF MULTINOMIAL RANDOM_STANDARD_NORMAL RANDOM_UNIFORM READ_VARIABLE WHILE".split()
+)
+"""Operators whose results may differ although their operands do not, or that compute elsewhere."""
+
+
+def never_ends(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> bool:
+    """Whether a WHILE, once begun, goes on for ever: nothing that its condition reads changes.
+
+    Args:
+        model: The model.
+        subgraph: The WHILE's.
+        op: The WHILE.
+    """
+    condition = model.subgraphs[int(op.builtinOptions.condSubgraphIndex)]
+    body = model.subgraphs[int(op.builtinOptions.bodySubgraphIndex)]
+    if turns(model, subgraph, op) == 0:
+        return False
+    read = _read_by(model, condition, int(condition.outputs[0]))
+    if read is None:
+        return False
+    positions = [k for k, index in enumerate(condition.inputs) if int(index) in read]
+    return all(int(body.outputs[k]) == int(body.inputs[k]) for k in positions)
+
+
+def _read_by(model: graph.Model, subgraph: graph.Subgraph, wanted: int) -> set[int] | None:
+    """Tensors that one is computed from; None where something else may decide on it."""
+    makers = graph.producers(subgraph)
+    read, ahead = {wanted}, [wanted]
+    while ahead:
+        maker = makers.get(ahead.pop())
+        if maker is None:
+            continue
+        if graph.op_name(model, maker) in _SOURCES:
+            return None
+        more = {int(index) for index in maker.inputs if index >= 0} - read
+        read |= more
+        ahead += more
+    return read
+
+
 class _Counters:
     """The part of a subgraph that computes single numbers out of its inputs and constants."""
 

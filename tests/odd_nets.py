@@ -205,6 +205,35 @@ def loop(turns=10, units=8, counts_on_data=False):
     return net.build(outputs[1])
 
 
+def endless(kind="constant"):
+    """A loop whose condition is the same at each turn: a constant, or a number that stays."""
+    net = OddNet()
+    x, y = net.entry((1, 1)), net.dense(net.entry((1, 8)), 8)
+
+    def condition(net):
+        number, _ = net.entry((1, 1)), net.entry((1, 8))
+        if kind == "constant":
+            return [net.const(np.array(True))]
+        flag = net.tensor((), "bool")
+        total = net.raw(
+            "SUM",
+            [number, net.const(np.array([0, 1], np.int32))],
+            [net.tensor(())],
+            "ReducerOptions",
+        )
+        return [net.raw("GREATER", [total, net.const(np.float32(0))], [flag], "GreaterOptions")]
+
+    def body(net):
+        number, y = net.entry((1, 1)), net.entry((1, 8))
+        changes = net.raw("NEG", [number], [net.tensor((1, 1))], "NegOptions")
+        return [changes if kind == "changes" else number, net.relu(y)]
+
+    inner = {"condSubgraphIndex": net.branch(condition), "bodySubgraphIndex": net.branch(body)}
+    outputs = [net.tensor((1, 1)), net.tensor((1, 8))]
+    net.raw("WHILE", [x, y], outputs, "WhileOptions", **inner)
+    return net.build(outputs[1])
+
+
 def choice(units=4):
     """One of two dense layers, by the sign of the sum."""
     net = OddNet()

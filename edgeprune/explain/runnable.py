@@ -21,6 +21,7 @@ from edgeprune.board import Runtime
 from edgeprune.errors import ModelError
 from edgeprune.explain.operator_versions import newest_versions
 from edgeprune.host_shapes import native_trouble, planned_tensors
+from edgeprune.loop_turns import never_ends
 
 RUNTIME_CUSTOM = frozenset({"TFLite_Detection_PostProcess"})
 """Custom operators that the runtime's own library holds, and edgeprune has run."""
@@ -100,6 +101,12 @@ def _by_structure(model: graph.Model, runtime: Runtime) -> Iterator[Refusal]:
                 yield _too_new(_named(name, subgraph, op), version, newest[name])
             if name.startswith("CUSTOM ") and name.split()[1] not in RUNTIME_CUSTOM:
                 yield _custom(name, subgraph, op)
+            if name == "WHILE" and never_ends(model, subgraph, op):
+                yield Refusal(
+                    _named(name, subgraph, op),
+                    "never ends once it has begun, since nothing that its condition reads changes",
+                    "let the body change what the condition reads",
+                )
             yield from _with_state(runtime, subgraph, op, name)
     yield from _at_border(model)
 

@@ -119,6 +119,11 @@ def trouble() -> str:
     """
     file = _file()
     try:
+        there = paths.real_path(file)
+        if there.exists() and not there.is_file():
+            return f"{file}: the history cannot be used: it is no file; move it away"
+        if file.is_symlink() and not there.parent.is_dir():
+            return f"{file}: the history cannot be used: it leads to {there}, which cannot be made"
         if file.exists():
             with _writable(PROBE_TIMEOUT_S) as database:
                 database.execute(_INSERT, ("", "", "", "", "", "", ""))

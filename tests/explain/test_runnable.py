@@ -144,3 +144,17 @@ def test_inputs_that_no_kernel_takes_are_no_reason_to_refuse():
         "FLOOR_DIV", [net.const(np.ones((1, 8), np.int32)), x], [net.tensor((1, 8), "int32")]
     )
     assert unsupported(net.build(ratio), NATIVE) == ()
+
+
+@pytest.mark.parametrize("kind", ["constant", "stays"])
+def test_a_loop_that_never_ends_is_refused(kind):
+    (refusal,) = unsupported(odd_nets.endless(kind), NATIVE)
+    assert refusal.what.startswith("WHILE") and "never ends once it has begun" in refusal.why
+
+
+@pytest.mark.parametrize(
+    "tflite",
+    [odd_nets.endless("changes"), odd_nets.loop(), odd_nets.loop(counts_on_data=True)],
+)
+def test_a_loop_whose_condition_reads_what_changes_is_not_refused(tflite):
+    assert unsupported(tflite, NATIVE) == ()

@@ -215,6 +215,15 @@ def test_trouble_that_record_would_have_is_told_before(home, how):
         history.record(result())
 
 
+@pytest.mark.parametrize("target", ["/dev/null", "missing/history.sqlite"])
+def test_a_link_to_where_no_history_can_be_is_told_before(home, target):
+    home.mkdir(parents=True)
+    (home / "history.sqlite").symlink_to(target)
+    assert "history.sqlite: the history cannot be used: it " in history.trouble()
+    with pytest.raises(ConfigError):
+        history.record(result())
+
+
 def test_a_history_that_another_program_holds_is_told_before(home, monkeypatch):
     monkeypatch.setattr(history, "PROBE_TIMEOUT_S", 0.2)
     history.record(result())
