@@ -33,10 +33,13 @@ class _Wanted:
     Attributes:
         shape: Of one input, without the batch.
         outputs: Its outputs.
+        whole: The type of integers that the input takes as they are, as numbers of words; None
+            where it takes any numbers, or integers that stand for such.
     """
 
     shape: tuple[int, ...]
     outputs: tuple[Output, ...]
+    whole: np.dtype[Any] | None = None
 
 
 def load_data(
@@ -112,8 +115,10 @@ def _wanted(tflite: bytes) -> _Wanted:
     inputs, _ = graph.io_tensors(model)
     if len(inputs) != 1:
         raise ModelError(f"--data needs a model with one input, this one has {len(inputs)}")
-    tensors = model.subgraphs[0].tensors
-    return _Wanted(graph.shape_of(tensors[inputs[0]])[1:], tuple(outputs_of(model)))
+    entry = model.subgraphs[0].tensors[inputs[0]]
+    dtype, scales = graph.dtype_of(entry), getattr(entry.quantization, "scale", None)
+    is_whole = dtype is not None and dtype.kind in "iu" and (scales is None or not len(scales))
+    return _Wanted(graph.shape_of(entry)[1:], tuple(outputs_of(model)), dtype if is_whole else None)
 
 
 def _checked(
@@ -183,7 +188,30 @@ def _inputs(name: str, x: Array, wanted: _Wanted) -> Array:
             f"{name} has samples of shape {x.shape[1:]}, the model takes {wanted.shape}"
             f"{_fitting(name, x.shape[1:], wanted.shape)}"
         )
-    return _finite(name, x)
+    x = _finite(name, x)
+    if wanted.whole is not None:
+        _check_whole(name, x, wanted.whole)
+    return x
+
+
+def _check_whole(name: str, x: Array, dtype: np.dtype[Any]) -> None:
+    """Checks that nothing is cut off where inputs become integers.
+
+    Raises:
+        ModelError: It would be.
+    """
+    low, high = float(x.min()), float(x.max())
+    limits = np.iinfo(dtype)
+    parts = (x[start : start + _CHUNK] for start in range(0, len(x), _CHUNK))
+    if (
+        low < limits.min
+        or high > limits.max
+        or any((part != np.rint(part)).any() for part in parts)
+    ):
+        raise ModelError(
+            f"{name} holds values from {low:.4g} to {high:.4g}, and the model takes whole numbers "
+            f"({dtype}, {limits.min:,} to {limits.max:,}): give them as they were in training"
+        )
 
 
 def _fitting(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
@@ -213,7 +241,8 @@ def _check_numbers(name: str, values: Array) -> None:
 
 def _finite(name: str, values: Array) -> Array:
     """``values`` as float32, checked a piece at a time to save memory."""
-    values = values.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        values = values.astype(np.float32, copy=False)
     for start in range(0, len(values), _CHUNK):
         wrong = ~np.isfinite(values[start : start + _CHUNK])
         if wrong.any():

@@ -15,6 +15,8 @@ from edgeprune.tasks import Dense, Output, Said, Task, recognise
 Answers = Callable[[Array], Sequence[Array]]
 """Gives one array ``(k, ...)`` per output for inputs ``(k, ...)``, as the dense model answers."""
 
+UNLABELLED = "there is no y_train: nothing is trained, and x_train serves to calibrate alone"
+
 REPRODUCED = "the values are the inputs"
 
 
@@ -44,6 +46,8 @@ def with_task(
     if "test" not in given:
         raise ModelError("has no y_test: the labels of x_test are needed to score")
     task, kept = recognise(outputs, given, said or Said(), dense)
+    if data.x_train is not None and "train" not in given:
+        data = dataclasses.replace(data, notes=(*data.notes, UNLABELLED))
     return dataclasses.replace(data, y_train=kept.get("train"), y_test=kept["test"], task=task)
 
 

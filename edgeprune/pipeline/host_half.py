@@ -405,7 +405,9 @@ def _data(spec: str, request: Request, loaded: Loaded, dense: bytes, progress: P
 
 def sizes_of(data: Dataset) -> tuple[int, int]:
     """Samples to train with, and samples to score with."""
-    return 0 if data.x_train is None else len(data.x_train), len(data.x_test)
+    is_labelled = data.y_train is not None or data.is_reproduced
+    count = 0 if data.x_train is None or not is_labelled else len(data.x_train)
+    return count, len(data.x_test)
 
 
 def limit_lines(data: Dataset | None, score: Accuracy | None, limit: float) -> list[str]:

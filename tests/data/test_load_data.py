@@ -4,10 +4,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from nets import Net
 
 from edgeprune.data import load_data
 from edgeprune.errors import ModelError
+from edgeprune.pipeline.host_half import sizes_of
 
 
 def model(shape=(8, 6, 3), outputs=4):
@@ -168,3 +170,21 @@ def test_a_function_of_the_users_own_gives_the_data(tmp_path, monkeypatch):
     fails("own_data:missing", "has no attribute 'missing'")
     fails("no_such_module:f", "No module named 'no_such_module'")
     assert sys.path == path
+
+
+@pytest.mark.parametrize("x", [np.full((10, 4), 0.5), np.full((10, 4), 300), np.full((10, 4), -1)])
+def test_what_an_input_of_integers_would_cut_off_is_refused(tmp_path, x):
+    net = Net()
+    entry = net.input(1, 4)
+    net.graph.tensors[entry].type = schema.TensorType.UINT8
+    tflite = net.build(net.dense(net.op("CAST", [entry], (1, 4)), 4))
+    rest = {"x_train": None, "y_train": None}
+    load_data(npz(tmp_path, x_test=np.arange(40).reshape(10, 4) * 1.0, **rest), tflite)
+    fails(npz(tmp_path, x_test=x, **rest), "takes whole numbers .uint8, 0 to 255.", tflite)
+
+
+def test_training_inputs_without_labels_are_said_to_train_nothing(tmp_path):
+    data = load_data(npz(tmp_path, y_train=None), model())
+    assert data.notes[-1].startswith("there is no y_train: nothing is trained")
+    assert sizes_of(data) == (0, 10)
+    assert load_data(npz(tmp_path), model()).notes == ()
