@@ -6,6 +6,7 @@ document: each is one :class:`~edgeprune.errors.ConfigError` that names the file
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from edgeprune.errors import ConfigError
 MAX_TEXT_BYTES = 256 << 20
 """No text that edgeprune writes or reads comes near it: a result's raw times take some 10 MB."""
 
+_CHUNK_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_INTEGER = 1 << 63
 
@@ -45,15 +47,27 @@ def read_bytes(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
         what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
         raise ConfigError(f"{path}: is {what}, and a file is expected")
     try:
-        with os.fdopen(handle, "rb") as file:
-            content: bytes | None = file.read(max_bytes + 1)
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            content = _up_to(file, max_bytes + 1, path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {_reason(error)}") from error
-    if content is None:  # as of /proc/kmsg, which says that it is a regular file
-        raise ConfigError(f"{path}: has nothing to read now, and a file is expected")
     if len(content) > max_bytes:
         raise ConfigError(f"{path}: is longer than {max_bytes / 1e6:,.0f} MB")
     return content
+
+
+def _up_to(file: io.FileIO, count: int, path: Path) -> bytes:
+    """So many bytes, or all that there are; memory is taken for what comes, not for what may."""
+    parts: list[bytes] = []
+    while count:
+        part: bytes | None = file.read(min(count, _CHUNK_BYTES))
+        if part is None:  # as of /proc/kmsg, which says that it is a regular file
+            raise ConfigError(f"{path}: has nothing to read now, and a file is expected")
+        if not part:
+            break
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
 
 
 def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:

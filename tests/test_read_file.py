@@ -4,6 +4,7 @@ import json
 import os
 import random
 import socket
+import tracemalloc
 from pathlib import Path
 
 import damaged_inputs
@@ -39,6 +40,16 @@ def test_what_is_no_file_is_refused_at_once(read, tmp_path, monkeypatch):
 def test_a_name_with_a_null_byte():
     with pytest.raises(ConfigError, match="cannot be read"):
         read_bytes("a\0b")
+
+
+def test_a_short_file_takes_little_memory_whatever_it_might_be_long(tmp_path):
+    (tmp_path / "x").write_bytes(b"[1]")
+    tracemalloc.start()
+    try:
+        assert read_json(tmp_path / "x") == [1]
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_that_is_too_long(tmp_path):

@@ -40,6 +40,15 @@ def report_crash(error: BaseException, argv: Sequence[str]) -> int:
     Returns:
         The exit code of an internal error, 70.
     """
+    try:
+        return _reported(error, argv)
+    except Exception as second:  # noqa: BLE001  # as where there is no memory left
+        kinds = f"{type(error).__name__}, and {type(second).__name__} while it was told"
+        os.write(2, f"edgeprune: internal error ({kinds}): it cannot be told in detail\n".encode())
+        return EXIT_CODE
+
+
+def _reported(error: BaseException, argv: Sequence[str]) -> int:
     what = f"{type(error).__name__} in {_place(error)}"
     if getattr(error, "__notes__", None):  # from the child that held the model, with its traceback
         what = " ".join(str(error).split())[:300]

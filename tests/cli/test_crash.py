@@ -51,6 +51,12 @@ faults = {
     "thread": in_a_thread,
     "unraisable": unraisable,
 }
+def untold():
+    from edgeprune.cli import crash
+    crash._details = lambda *arguments: endless()
+    return [][3]
+
+faults["untold"] = untold
 boards.board_names = faults[sys.argv[1]]
 cli.main(["boards", "--json"] + sys.argv[2:])
 """
@@ -133,3 +139,25 @@ def test_hooks_of_somebody_else_stay(monkeypatch):
     monkeypatch.setattr(sys, "unraisablehook", own)
     crash.watch_threads()
     assert threading.excepthook is own and sys.unraisablehook is own
+
+
+def test_an_error_that_cannot_even_be_told_is_one_line(tmp_path):
+    done = fail(tmp_path, "untold")
+    assert done.returncode == crash.EXIT_CODE
+    assert done.stderr == (
+        "edgeprune: internal error (IndexError, and RecursionError while it was told): it cannot "
+        "be told in detail\n"
+    )
+
+
+def test_an_installation_that_lacks_what_it_needs_is_one_line():
+    program = (
+        "import sys\n"
+        "sys.modules['click'] = None\n"
+        "from edgeprune.__main__ import main\n"
+        "sys.argv[1:] = ['boards']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "its installation is not whole" in done.stderr and "click" in done.stderr
