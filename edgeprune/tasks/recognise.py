@@ -71,8 +71,9 @@ def _check_names(outputs: Sequence[Output], said: Said) -> None:
 
 
 def _unlabelled(output: Output, answers: Array | None) -> Head:
-    gives = gives_of(output, answers)
-    return Head(output.name, output.head_shape, "none", "", gives, 0, "", TASK_METRICS["none"][0])
+    gives, metric = gives_of(output, answers), TASK_METRICS["none"][0]
+    head = Head(output.name, output.head_shape, "none", "", gives, 0, "", metric)
+    return _with_values(head, [answers]) if gives == "logits" and answers is not None else head
 
 
 def read_head(

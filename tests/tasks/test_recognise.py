@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgeprune.errors import ModelError
-from edgeprune.tasks import Dense, Output, Said, recognise
+from edgeprune.tasks import Dense, Output, Said, Scorer, recognise
 
 RNG = np.random.default_rng(0)
 
@@ -375,3 +375,16 @@ def test_values_of_like_size_many_values_and_single_ones_stay_together():
 def test_a_value_that_never_changes_does_not_make_the_others_unlike():
     y = np.stack([UNLIKE[:, 0], np.full(40, 3.0), 2 * UNLIKE[:, 0]], 1)
     assert found(Output("out", (3,), "linear"), y)[0].values() == ()
+
+
+def test_values_of_unlike_size_are_told_apart_where_there_are_no_labels_too():
+    outputs = [Output("cls", (5,), "softmax"), Output("box", (2,), "linear")]
+    answers = [softmax(logits(CLASSES, 5)), UNLIKE]
+    dense = Dense(lambda rows: answers, np.zeros((40, 1), np.float32))
+    task, _ = recognise(outputs, {"test": {"cls": CLASSES}}, Said(), dense)
+    assert [head.name for head in task.judged] == ["cls", "box", "box[0]", "box[1]"]
+    lost = UNLIKE * (1, 0)
+    scorer = Scorer(task)
+    scorer.add([answers[0], lost], [CLASSES, UNLIKE])
+    scores = scorer.scores()
+    assert scores["box"] > 0.999999 and scores["box[0]"] == 1 and scores["box[1]"] < 0.1
