@@ -26,6 +26,7 @@ class Order:
 
     lock: Path = Path()
     runs_users_code: bool = False
+    runs_models_code: bool = False
 
 
 def crash(request: Order, progress: Progress) -> int:

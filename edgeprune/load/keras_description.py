@@ -35,7 +35,10 @@ _FREE = ("inbound_nodes", "input_layers", "output_layers", "build_config", "node
 CUSTOM = "edgeprune>"
 """Stands before the name of a class of the user's own in a SavedModel: nothing is called so."""
 
-_SLICES = ("__operators__.getitem", "slice", "strided_slice", "compat.v1.strided_slice")
+_SLICES = (
+    *("__operators__.getitem", "__operators__.ragged_getitem", "boolean_mask"),
+    *("compat.v1.boolean_mask", "slice", "strided_slice", "compat.v1.strided_slice"),
+)
 _OBJECT_KEYS = ("module", "registered_name", "spec_name", "type_spec")
 
 

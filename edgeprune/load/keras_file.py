@@ -37,7 +37,8 @@ from edgeprune.load.keras_description import (
 from edgeprune.load.keras_dtype import in_float32
 from edgeprune.load.keras_graph import check_layer_graph
 from edgeprune.load.keras_json import read_description
-from edgeprune.load.keras_size import bounded_building, check_activations, check_sizes
+from edgeprune.load.keras_size import check_activations, check_sizes
+from edgeprune.load.keras_watch import bounded_building
 from edgeprune.load.sniff import Kind
 
 _CUSTOM = re.compile(r"(?:Unknown layer|Could not locate class|Unknown object):? '([^']+)'")

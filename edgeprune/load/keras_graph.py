@@ -12,8 +12,9 @@ from typing import Any, TypeGuard
 
 from edgeprune.errors import ModelError
 
-MAX_CALLS = 100_000
-"""Most calls of layers that building a network may take, those inside inner networks included."""
+MAX_CALLS = 20_000
+"""Most objects and calls of layers that building a network may take, those inside inner networks
+included: the largest networks of keras.applications come to 6,000."""
 
 _NETWORKS = ("Functional", "Model", "Sequential")
 _CONSTANT = "_CONSTANT_VALUE"
@@ -45,15 +46,15 @@ def check_layer_graph(tree: Any, where: str) -> None:
 
     Raises:
         ModelError: Layers wait for each other or for one that does not exist, a name stands
-            twice, or building would take more than 100,000 calls.
+            twice, or building would take more than 20,000 calls.
     """
-    for kind, network in _networks(tree):
-        _check_network(kind, network, where)
     calls = _calls(tree, where)
     if calls > MAX_CALLS:
         raise ModelError(
             f"{where}: building the network takes more than {MAX_CALLS:,} calls of layers"
         )
+    for kind, network in _networks(tree):
+        _check_network(kind, network, where)
 
 
 def _networks(tree: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -6,14 +6,12 @@ weights that lie beside it.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edgeprune.artifacts import Flavour
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import flat_outputs, import_keras, import_tensorflow
+from edgeprune.keras_flavours import flat_outputs
 
 FREE_WEIGHTS = 1 << 22
 """Weights that any file may ask for: 16 MB of float32 do no harm."""
@@ -28,8 +26,8 @@ MAX_SIZE = 1 << 24
 MAX_TURNS = 10_000
 """Most iterations of a layer, and most parts that a tensor is split into."""
 
-MAX_UNROLLED = 2_000
-"""Most steps of all unrolled recurrent layers together: each is a network of its own to build."""
+MAX_CELLS = 1_000
+"""Most recurrent cells that are stacked."""
 
 MAX_KERNEL = 1 << 20
 """Most positions of a kernel."""
@@ -45,7 +43,7 @@ _SIZES = frozenset(
     tile_grid_size newshape repeats num_oov_indices num_bins N num num_classes pad_width
     target_height target_width shape batch_shape batch_input_shape batch_size""".split()
 )
-_LOOPS = frozenset("power_iterations num_chains chain_depth num_ops ngrams".split())
+_LOOPS = frozenset("power_iterations num_chains chain_depth num_ops ngrams groups".split())
 _SPLITS = ("Split", "ArraySplit", "Dsplit", "Hsplit", "Vsplit", "Unstack", "Meshgrid")
 _SPLIT_FUNCTIONS = ("split", "unstack", "meshgrid")
 
@@ -97,121 +95,6 @@ def check_weight_count(described: int, stored: int, where: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def bounded_building(flavour: Flavour, stored: int, where: str) -> Iterator[None]:
-    """A context in which a Keras creates no more weights, and unrolls no more, than is allowed.
-
-    It sees each weight's shape before its values are made, whatever layer asks for it, and each
-    recurrent layer's length before the first step.
-
-    Args:
-        flavour: Which Keras.
-        stored: Number of weights in the file.
-        where: The file, for messages.
-
-    Raises:
-        ModelError: More than ``allowed_weights(stored)`` weights, or ``MAX_UNROLLED`` steps, were
-            asked for.
-    """
-    count, steps = 0, 0
-    refusals: list[ModelError] = []
-
-    def add(shape: Any) -> None:
-        nonlocal count
-        count += math.prod(int(size) for size in shape) if _is_known(shape) else 0
-        try:
-            check_weight_count(count, stored, where)
-        except ModelError as error:
-            refusals.append(error)
-            raise
-
-    def unroll(length: int | None) -> None:
-        nonlocal steps
-        steps += length or 0
-        if steps > MAX_UNROLLED:
-            error = ModelError(
-                f"{where}: unrolls its recurrent layers into {steps:,} steps, at most "
-                f"{MAX_UNROLLED:,}: save it with unroll=False"
-            )
-            refusals.append(error)
-            raise error
-
-    def create(next_creator: Any, **wishes: Any) -> Any:
-        add(wishes.get("shape"))
-        return next_creator(**wishes)
-
-    keras = import_keras(flavour)
-    with contextlib.ExitStack() as watched:
-        if flavour == "keras":
-            watched.enter_context(_watched_layers(keras.layers.Layer, add))
-            watched.enter_context(_watched_recurrent(keras, unroll))
-        else:
-            watched.enter_context(import_tensorflow().variable_creator_scope(create))
-            watched.enter_context(_watched_loops(keras, unroll))
-        try:
-            yield
-        except Exception as error:
-            if refusals:  # Keras raises errors anew, with words of its own around them
-                raise refusals[0] from error
-            raise
-
-
-@contextlib.contextmanager
-def _watched_layers(layer_class: Any, add: Callable[[Any], None]) -> Iterator[None]:
-    """Calls ``add`` with each shape that a layer of Keras 3 asks for.
-
-    Keras 3 makes the values itself, so that TensorFlow's scope does not see the shape.
-    """
-    original = layer_class.add_weight
-
-    def add_weight(self: Any, shape: Any = None, *args: Any, **rest: Any) -> Any:
-        add([shape] if isinstance(shape, int) else shape)
-        return original(self, shape, *args, **rest)
-
-    layer_class.add_weight = add_weight
-    try:
-        yield
-    finally:
-        layer_class.add_weight = original
-
-
-@contextlib.contextmanager
-def _watched_recurrent(keras: Any, unroll: Callable[[int | None], None]) -> Iterator[None]:
-    """Tells the length of each unrolled layer of Keras 3, which unrolls it when it is converted."""
-    layer_class = keras.layers.RNN
-    original = layer_class.build
-
-    def build(self: Any, sequences_shape: Any, *rest: Any, **named: Any) -> Any:
-        if self.unroll:
-            unroll(sequences_shape[1])
-        return original(self, sequences_shape, *rest, **named)
-
-    layer_class.build = build
-    try:
-        yield
-    finally:
-        layer_class.build = original
-
-
-@contextlib.contextmanager
-def _watched_loops(keras: Any, unroll: Callable[[int | None], None]) -> Iterator[None]:
-    """Tells the length of each loop that Keras 2 unrolls, which it does while it builds."""
-    backend = keras.src.backend
-    original = backend.rnn
-
-    def rnn(step: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
-        if options.get("unroll"):
-            time_axis = 0 if options.get("time_major") else 1
-            unroll(flat_outputs(inputs)[0].shape[time_axis])
-        return original(step, inputs, *rest, **options)
-
-    backend.rnn = rnn
-    try:
-        yield
-    finally:
-        backend.rnn = original
-
-
 def check_activations(model: Any, where: str) -> None:
     """Refuses a built model whose activations would not fit into any memory.
 
@@ -234,13 +117,6 @@ def check_activations(model: Any, where: str) -> None:
 
 def _is_ranked(shape: Any) -> bool:
     return not hasattr(shape, "rank") or shape.rank is not None
-
-
-def _is_known(shape: Any) -> bool:
-    try:
-        return shape is not None and all(size is not None for size in shape)
-    except (TypeError, ValueError):  # a TensorShape of unknown rank
-        return False
 
 
 def _entries(tree: Any) -> Iterator[Mapping[str, Any]]:
@@ -286,6 +162,9 @@ def _check_settings(config: Mapping[str, Any], where: str) -> None:
             raise ModelError(
                 f"{where}: asks for {key} = {value!r:.60}, more than any board could hold"
             )
+    cells = config.get("cells")
+    if isinstance(cells, list) and len(cells) > MAX_CELLS:
+        raise ModelError(f"{where}: stacks {len(cells):,} recurrent cells, at most {MAX_CELLS:,}")
     bank = _product(config.get("num_mel_bins")) * _product(config.get("fft_length"))
     if bank > MAX_FILTER_BANK:
         raise ModelError(f"{where}: asks for a filter bank of {bank:,} numbers, too many to build")

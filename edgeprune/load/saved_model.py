@@ -19,7 +19,7 @@ from edgeprune.keras_flavours import (
 from edgeprune.load.checks import check_weights
 from edgeprune.load.keras_dtype import in_float32
 from edgeprune.load.keras_file import model_weights
-from edgeprune.load.keras_size import bounded_building
+from edgeprune.load.keras_watch import bounded_building
 from edgeprune.load.saved_folder import GRAPH, KERAS, stored_bytes, write_copy
 from edgeprune.load.saved_graph import check_graph
 from edgeprune.load.saved_keras import checked_metadata

@@ -51,6 +51,11 @@ class CompressJob:
         data = self.request.data or ""
         return bool(re.fullmatch(r"[\w.]+:\w+", data)) and not Path(data).exists()
 
+    @property
+    def runs_models_code(self) -> bool:
+        """Whether the model may bring code of its own."""
+        return self.request.allow_code
+
 
 def compress_model(request: CompressJob, progress: Progress) -> Compressed:
     """From the user's file to a ``.tflite`` file, within the limit of accuracy."""
@@ -78,6 +83,11 @@ class ReadJob:
     allow_code: bool
     input_shape: tuple[int, ...] | None
     board: str | None
+
+    @property
+    def runs_models_code(self) -> bool:
+        """Whether the model may bring code of its own."""
+        return self.allow_code
 
 
 def read_as_tflite(request: ReadJob, progress: Progress) -> bytes:

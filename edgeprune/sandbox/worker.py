@@ -9,6 +9,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 from edgeprune.errors import EdgepruneError, ModelError
 from edgeprune.progress import Progress
@@ -32,6 +33,7 @@ from edgeprune.sandbox.messages import (
 from edgeprune.sandbox.walls import Wall
 
 _CHUNK_BYTES = 1 << 20
+_PACKAGE = Path(__file__).parents[1]
 _WALLED_OFF = frozenset(
     {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH}
 )
@@ -52,7 +54,7 @@ def work(requests: int, answers: int, walls: tuple[Wall, ...], memory_limit_byte
     """
     link = Link(answers)
     link.send(Closed(walls))
-    runs_users_code = False
+    runs_users_code, request = False, None
     try:
         name, content = _request(requests)
         job = jobs.find(name)
@@ -73,7 +75,17 @@ def work(requests: int, answers: int, walls: tuple[Wall, ...], memory_limit_byte
         limit = f" of {memory_limit_bytes / 1e9:.1f} GB" if walls else ""
         link.send(Failed("ModelError", f"the model needs more memory than the limit{limit}"))
     except BaseException as error:  # noqa: BLE001  whatever it is, the parent must hear of it
+        if getattr(request, "runs_models_code", False) and _is_of_others(error):
+            text = f"code that the model carries failed: {type(error).__name__}: {error}"
+            link.send(Failed("ModelError", text))
+            return
         link.send(Fault(f"{type(error).__name__}: {error}", traceback.format_exc()[-200_000:]))
+
+
+def _is_of_others(error: BaseException) -> bool:
+    """Whether an error was raised outside of this package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and not Path(frames[-1].filename).is_relative_to(_PACKAGE)
 
 
 def _request(handle: int) -> tuple[str, bytes]:

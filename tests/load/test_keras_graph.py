@@ -92,7 +92,7 @@ def test_networks_that_multiply_calls_are_refused():
         name = f"n{level - 1}"
         tree["inbound_nodes"] = [[["x", 0, 0, {}]], [[name, 1, 0, {}]], [[name, 2, 0, {}]]]
         tree = network(START, tree, name=f"n{level}", ends=[[name, 3, 0]])
-    with pytest.raises(ModelError, match="takes more than 100,000 calls"):
+    with pytest.raises(ModelError, match="takes more than 20,000 calls"):
         check_layer_graph(tree, "m.h5")
 
 

@@ -2,7 +2,8 @@ import pytest
 
 from edgeprune.errors import ModelError
 from edgeprune.keras_flavours import import_keras, quiet
-from edgeprune.load.keras_size import bounded_building, check_activations, check_sizes
+from edgeprune.load.keras_size import check_activations, check_sizes
+from edgeprune.load.keras_watch import bounded_building
 
 
 def tree(*layers):

@@ -132,6 +132,12 @@ def test_a_fault_brings_its_traceback_with_it(job, said):
     assert job is bad_jobs.no_answer_at_all or job.__name__ in raised.value.__notes__[0]
 
 
+@pytest.mark.parametrize("job", [bad_jobs.fault, bad_jobs.exit_by_python])
+def test_what_code_of_the_models_own_raises_is_no_fault_of_ours(job):
+    with pytest.raises(ModelError, match=r"^code that the model carries failed: "):
+        confined(job, Order(runs_models_code=True), timeout_s=WAIT_S)
+
+
 def test_what_fails_for_a_wall_says_how_to_do_without(monkeypatch):
     order = Order(runs_users_code=True)
     with pytest.raises(

@@ -309,6 +309,33 @@ def unrolling_by_the_way(t):
     return network(*grown, unrolled)
 
 
+def repeated_one_by_one(t):
+    """Keras 2 cuts the tensor into its steps to repeat each; with Keras 3 it is only large."""
+    grown = [layer("Reshape", name="r", target_shape=[4, 1])]
+    for k in range(9):
+        node = [[[grown[-1]["name"], 0, 0, {}]]]
+        grown.append(layer("UpSampling1D", name=f"u{k}", size=10, nodes=node))
+    made = network(*grown, dense(), last="dense")
+    made["config"]["output_layers"].append(["u8", 0, 0])
+    return made
+
+
+def groups(t):
+    made = network(layer("Conv1D", filters=1 << 20, kernel_size=[1], groups=1 << 20))
+    made["config"]["layers"][0]["config"]["batch_shape"] = [None, 4, 1 << 20]
+    return made
+
+
+def many_cells(t):
+    cells = [layer("LSTMCell", name=f"c{k}", units=1) for k in range(15_000)]
+    return network(layer("RNN", cell=layer("StackedRNNCells", cells=cells)))
+
+
+def many_calls(t):
+    nodes = [[["x", 0, 0, {}]], *([["odd", k, 0, {}]] for k in range(60_000))]
+    return network(layer("Activation", activation="relu", nodes=nodes))
+
+
 def filter_bank(t):
     return network(dense(), layer("MelSpectrogram", "keras.layers", num_mel_bins=10**6,
                                   fft_length=10**6))  # fmt: skip
@@ -385,6 +412,10 @@ _SOURCES = {
     huge_upsampling: "an activation of any size",
     endless_unrolling: "ten million steps unrolled",
     unrolling_by_the_way: "400,000 steps unrolled, as the layers before make them",
+    repeated_one_by_one: "four million steps repeated one by one",
+    groups: "a convolution of a million groups",
+    many_cells: "15,000 recurrent cells in a stack",
+    many_calls: "60,000 calls of one layer",
     filter_bank: "a bank of filters of 4 TB",
     endless_iterations: "a million million iterations",
     many_parts: "a hundred million outputs",
