@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from edgeprune.board import Runtime
 from edgeprune.tables import read_toml
@@ -26,7 +26,7 @@ def newest_versions(runtime: Runtime) -> Mapping[str, int]:
     """
     try:
         version = Version(runtime.version)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of thousands of digits
         return {}
     tables = _tables()
     asked = sorted(found for use, found in tables if use == runtime.use)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from edgeprune.errors import ConfigError
 
@@ -54,9 +54,10 @@ def release(name: str) -> Release:
         return RELEASES[name]
     try:
         version = Version(name)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of thousands of digits
         version = None
     for found in RELEASES.values():
         if version is not None and Version(found.first) <= version <= Version(found.last):
             return found
-    raise ConfigError(f"runtime release {name!r} is not known; known: {', '.join(RELEASES)}")
+    shown = repr(name[:80])
+    raise ConfigError(f"runtime release {shown} is not known; known: {', '.join(RELEASES)}")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ai_edge_litert import schema_py_generated as schema
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from edgeprune import graph
 from edgeprune.board import Runtime
@@ -176,7 +176,7 @@ def _with_state(
 def _is_before(runtime: Runtime, version: str) -> bool:
     try:
         return Version(runtime.version) < Version(version)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of thousands of digits
         return False
 
 

@@ -160,7 +160,7 @@ def test_a_version_belongs_to_a_release(name, release):
     assert releases.release(name) is releases.RELEASES[release]
 
 
-@pytest.mark.parametrize("name", ["1.4", "2.4.0", "", "latest"])
+@pytest.mark.parametrize("name", ["1.4", "2.4.0", "", "latest", "9" * 5000])
 def test_an_unknown_release_is_refused_by_name(name):
     with pytest.raises(ConfigError, match=r"known: 2\.1"):
         explain(nets.eligible(), A72, release=name)
