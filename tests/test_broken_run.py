@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from edgeprune import cli
 from edgeprune.agents.conversation import Conversation
 from edgeprune.errors import DeviceError
 from edgeprune.report.history import runs
-from edgeprune.report.result import validate
+from edgeprune.report.result import read_result, validate
 from edgeprune.run.device_lock import DeviceLock
 
 
@@ -164,3 +165,20 @@ def test_a_device_that_fails_while_outputs_are_compared_leaves_what_was_timed(
     assert "the connection broke (while comparing outputs); what was timed" in line
     (variant,) = json.loads(Path("out/result.json").read_text())["variants"]
     assert len(variant["sessions"]) >= 5
+
+
+def test_a_run_that_is_killed_at_once_leaves_what_was_whole(does_at, home, monkeypatch, capsys):
+    for name in ("KEPT_EVERY_S", "_REST"):
+        monkeypatch.setattr(f"edgeprune.pipeline.{name}", 0)
+    left = []
+    does_at("load", 4, lambda: left.append(shutil.copytree("out", "killed")))
+    assert ended(capsys)[0] == 0
+    result = read_result(Path("killed"))
+    assert [len(variant["sessions"]) for variant in result["variants"]] == [3]
+    (why,) = (line for line in result["validity"]["reasons"] if "incomplete" in line)
+    assert why == "incomplete: killed while it measured; 3 whole sessions are kept"
+    assert not any("incomplete" in line for line in read_result(Path("out"))["validity"]["reasons"])
+    with pytest.raises(SystemExit):
+        cli.main(["run", "net.tflite", "--board", "local", "--output", "next"])
+    assert "killed: the result of a run that was killed is now recorded" in capsys.readouterr().err
+    assert result in [run.result for run in runs()]

@@ -23,7 +23,7 @@ from edgeprune.bench import choose_device, choose_meters, load_bench
 from edgeprune.board import Cpu, load_board, resolved_cpu
 from edgeprune.container import pack
 from edgeprune.effect import Effect, effect
-from edgeprune.errors import ConfigError, DeviceError, VerifyError
+from edgeprune.errors import ConfigError, DeviceError, EdgepruneError, VerifyError
 from edgeprune.interrupts import uninterrupted
 from edgeprune.pipeline.device_half import check_free, comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
@@ -50,6 +50,12 @@ __all__ = [
 ]
 
 SENSITIVITY = "sensitivity.json"
+
+KEPT_EVERY_S = 10.0
+"""How much measuring a run that is killed at once may lose. Source: ours; writing takes 0.1 s."""
+
+_REST = 20
+"""Times as long as a writing took none follows, where it took long: a twentieth at most. Ours."""
 
 WORTH_KEEPING_S = 60.0
 """Work on a model that is not thrown away where its device fails afterwards. Source: ours."""
@@ -111,7 +117,18 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         variants = _write_variants(done, folder)
         transport = TRANSPORTS.get(board.transport.use)(board, device)
         with _work_kept(done, took_s), transport:
-            found, wrong = measure(transport, programs, done, variants, progress, claim, energy)
+            found, wrong = measure(
+                transport,
+                programs,
+                done,
+                variants,
+                progress,
+                claim,
+                energy,
+                _Meanwhile(
+                    lambda so_far: _outcome(request, done, variants, so_far, folder.path), folder
+                ),
+            )
         with uninterrupted(), progress.stage("report"):
             with raw_kept(found):
                 outcome = _outcome(request, done, variants, found, folder.path)
@@ -124,6 +141,27 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             raise KeyboardInterrupt(line)
         raise DeviceError(line)
     return outcome
+
+
+class _Meanwhile:
+    """Writes what is measured so far as a result, now and then, for a run that is killed."""
+
+    def __init__(self, outcome: Callable[[RunResult], Outcome], folder: OutputFolder) -> None:
+        """``outcome``: makes a result of it; ``folder``: takes it."""
+        self._outcome, self._folder = outcome, folder
+        self._next_s = time.monotonic() + KEPT_EVERY_S
+
+    def __call__(self, found: RunResult) -> None:
+        """Writes it, unless that was done a moment ago; what fails here costs no measurement."""
+        from edgeprune.report.result import FILE_NAME, json_text
+
+        begun_s = time.monotonic()
+        if begun_s < self._next_s:
+            return
+        with contextlib.suppress(EdgepruneError):  # the result at the end says what is wrong
+            self._folder.write(FILE_NAME, json_text(self._outcome(found).result))
+        now_s = time.monotonic()
+        self._next_s = now_s + max(KEPT_EVERY_S, _REST * (now_s - begun_s))
 
 
 @contextlib.contextmanager

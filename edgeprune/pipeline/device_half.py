@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgeprune.run import Claim, Pushed
 
 
-def measure(
+def measure(  # noqa: PLR0913 - device, programs, files, and who is told
     transport: Transport,
     programs: tuple[Path, runtime.RuntimeLibrary],
     done: Compressed,
@@ -35,6 +35,7 @@ def measure(
     progress: Progress,
     claim: Claim,
     energy: EnergyPlan | None = None,
+    keep: Callable[[RunResult], None] | None = None,
 ) -> tuple[RunResult, str]:
     """The device half: verify, push, run, with the device to ourselves from the models on.
 
@@ -78,7 +79,7 @@ def measure(
                 if item.packed_bytes is not None
             },
         )
-        return _measured(transport, pushed, done.recipe.run, wanted, progress, energy)
+        return _measured(transport, pushed, done.recipe.run, wanted, progress, energy, keep)
 
 
 def check_free(
@@ -112,6 +113,7 @@ def _measured(
     wanted: Mapping[str, verify.Comparison],
     progress: Progress,
     energy: EnergyPlan | None,
+    keep: Callable[[RunResult], None] | None,
 ) -> tuple[RunResult, str]:
     """Runs what lies on the device, and compares its outputs."""
     from edgeprune.report.save import raw_kept
@@ -121,7 +123,9 @@ def _measured(
     samples = {name: comparison.samples for name, comparison in wanted.items()}
     originals = {name: comparison.file for name, comparison in wanted.items()}
     with progress.stage("run"):
-        found, outputs = run(transport, pushed, table, samples, originals, progress.say, energy)
+        found, outputs = run(
+            transport, pushed, table, samples, originals, progress.say, energy, keep
+        )
     if found.broken:
         return found, ""
 

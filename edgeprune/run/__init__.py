@@ -78,7 +78,7 @@ class Pushed:
     packed_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
-def run(
+def run(  # noqa: PLR0913 - device, files, table, inputs, and who is told
     transport: Transport,
     pushed: Pushed,
     table: RunTable,
@@ -86,6 +86,7 @@ def run(
     originals: Mapping[str, bytes],
     say: Callable[[str], None],
     energy: EnergyPlan | None = None,
+    keep: Callable[[RunResult], None] | None = None,
 ) -> tuple[RunResult, dict[str, Samples]]:
     """Measures every variant, with the device's clock pinned meanwhile where that is possible.
 
@@ -97,6 +98,7 @@ def run(
         originals: Each variant's file, to name layers by.
         say: Takes a line of progress.
         energy: What measures energy; None leaves it out.
+        keep: Takes what there is after each session, once every variant has one.
 
     Returns:
         What was measured, without parity, and the outputs by variant. Where the device or the way
@@ -108,15 +110,15 @@ def run(
         KeyboardInterrupt: Likewise.
     """
     if transport.emulated:
-        return _run(transport, pushed, table, samples, originals, say, energy)
+        return _run(transport, pushed, table, samples, originals, say, energy, keep)
     with HeldGovernor(transport, pushed.agent, table.governor, pushed.cpus, say) as governor:
-        result, outputs = _run(transport, pushed, table, samples, originals, say, energy)
+        result, outputs = _run(transport, pushed, table, samples, originals, say, energy, keep)
         if result.broken and not result.is_interrupted:
             governor.give_up()
     return dataclasses.replace(result, pinning=governor.pinning), outputs
 
 
-def _run(
+def _run(  # noqa: PLR0913 - as run
     transport: Transport,
     pushed: Pushed,
     table: RunTable,
@@ -124,6 +126,7 @@ def _run(
     originals: Mapping[str, bytes],
     say: Callable[[str], None],
     energy: EnergyPlan | None,
+    keep: Callable[[RunResult], None] | None,
 ) -> tuple[RunResult, dict[str, Samples]]:
     """As :func:`run`, with the clock as it is."""
     bench = _Bench(transport, pushed, table, originals)
@@ -131,6 +134,24 @@ def _run(
     with doing("asking who is there"):
         facts = bench.facts()
     found = _Found(dict.fromkeys(pushed.models))
+
+    def so_far(broken: str, is_interrupted: bool = False) -> RunResult:
+        reasons = (AFAR,) if bench.emulated and not transport.emulated else ()
+        return RunResult(
+            facts,
+            bench.emulated,
+            tuple(found.measured(name, pushed, transport.emulated) for name in pushed.models),
+            (*reasons, *([f"incomplete: {broken}"] if broken else [])),
+            timed=found.kept.timed,
+            broken=broken,
+            is_interrupted=is_interrupted,
+        )
+
+    def kept_meanwhile() -> None:
+        if keep is not None and found.has_all():
+            keep(so_far(f"killed while it measured; {found.whole_text()}"))
+
+    found.kept.is_put = kept_meanwhile
     broken, is_interrupted = "", False
     try:
         _measure(bench, facts, samples, originals, say, energy, found)
@@ -149,17 +170,7 @@ def _run(
             error.args = ("; ".join([*said, few if whole else "nothing was measured"]),)
             raise
         broken = f"{interrupts.line(error)}; {whole}"
-    reasons = (AFAR,) if bench.emulated and not transport.emulated else ()
-    result = RunResult(
-        facts,
-        bench.emulated,
-        tuple(found.measured(name, pushed, transport.emulated) for name in pushed.models),
-        (*reasons, *([f"incomplete: {broken}"] if broken else [])),
-        timed=found.kept.timed,
-        broken=broken,
-        is_interrupted=is_interrupted,
-    )
-    return result, found.outputs
+    return so_far(broken, is_interrupted), found.outputs
 
 
 @dataclass

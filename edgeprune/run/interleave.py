@@ -34,14 +34,17 @@ class Kept:
     Attributes:
         sessions: By variant, each with its verdict.
         timed: How they were timed; None before the first one.
+        is_put: Called after each session.
     """
 
     sessions: Sessions = field(default_factory=dict)
     timed: Timed | None = None
+    is_put: Callable[[], None] = lambda: None
 
     def put(self, sessions: Sessions, timed: Timed) -> None:
         """Takes what there is now in place of what there was."""
         self.sessions, self.timed = sessions, timed
+        self.is_put()
 
 
 class Starter(Protocol):
