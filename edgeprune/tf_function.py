@@ -72,6 +72,11 @@ def _refusal(error: Exception) -> str:
             f"{changed[1] or 'a layer'} changes a variable at each inference, as layers with "
             "stateful=True and random ones do: save the model without, or hand in a .tflite file"
         )
+    if "TensorListReserve" in str(error):
+        return (
+            "its recurrent layers were saved for any batch size, which TFLite cannot take: hand in "
+            "the model as Keras saves it (.keras or .h5), or export it with a batch size of 1"
+        )
     return f"cannot be converted to TFLite: {one_line(error)}"
 
 

@@ -30,6 +30,9 @@ MAX_FUNCTIONS = 100_000
 MAX_NODES = 2_000_000
 """Most operators, and most once every call of a function is replaced by what it does."""
 
+MAX_OBJECT_DEPTH = 500
+"""Deepest object inside of objects, by the shortest way: layers in layers come to about 20."""
+
 MAX_CALL_DEPTH = 100
 """Deepest call of a function inside of functions: those of Keras come to about 10."""
 
@@ -93,6 +96,25 @@ def _check_objects(objects: Any, where: str) -> None:
         references = (*node.children, *node.dependencies)
         if any(not 0 <= reference.node_id < count for reference in references):
             raise ModelError(f"{where}: damaged saved_model.pb: an object refers to none")
+    _check_depth(objects, where)
+
+
+def _check_depth(objects: Any, where: str) -> None:
+    """Goes from object to object as TensorFlow does, which takes ever longer the deeper it comes.
+
+    Raises:
+        ModelError: Some lie deeper than any that people save.
+    """
+    seen, level, depth = {0}, [0] if objects.nodes else [], 0
+    while level:
+        found = {child.node_id for one in level for child in objects.nodes[one].children}
+        level = sorted(found - seen)
+        seen |= found
+        depth += 1
+        if depth > MAX_OBJECT_DEPTH:
+            raise ModelError(
+                f"{where}: its objects lie in each other more than {MAX_OBJECT_DEPTH} deep"
+            )
 
 
 def _drop_saver(meta: Any, where: str) -> None:

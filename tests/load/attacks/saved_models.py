@@ -177,6 +177,15 @@ def first_tensorflow(meta, t):
     meta.ClearField("object_graph_def")
 
 
+def deep_objects(meta, t):
+    nodes = meta.object_graph_def.nodes
+    inner = 0
+    for _ in range(5_000):
+        nodes.add().user_object.identifier = "_generic_user_object"
+        nodes[inner].children.add(node_id=len(nodes) - 1, local_name="inner")
+        inner = len(nodes) - 1
+
+
 def dangling_object(meta, t):
     meta.object_graph_def.nodes[0].children.add(node_id=10_000, local_name="x")
 
@@ -367,6 +376,7 @@ _GRAPH = {
     constant_object: "SavedModel: a constant that code makes",
     constant_without_shape: "SavedModel: a constant of negative size",
     first_tensorflow: "SavedModel: of TensorFlow 1, whose initializers run",
+    deep_objects: "SavedModel: objects in objects, 5,000 deep",
     dangling_object: "SavedModel: an object that does not exist",
     huge_variable: "SavedModel: a variable of 8 TB",
     calls_itself: "SavedModel: a function that calls itself",
