@@ -14,6 +14,7 @@ from edgeprune.board import board_names, load_board
 from edgeprune.cli.options import json_option, print_json
 from edgeprune.errors import ConfigError, HostKeyError
 from edgeprune.ssh.host_keys import HostKey, check_host_key, trust_host_key, trusted_key
+from edgeprune.untrusted_text import printable
 
 _bench_option = click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use.")
 
@@ -41,7 +42,7 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
         key = trusted_key(device.name) if device.host else None
         shown = f"{key.type} {key.fingerprint}" if key else "no host key trusted yet"
         where = device.host or device.serial or "this machine"
-        click.echo(f"{device.name:<16}{device.board:<16}{where:<24}", nl=False)
+        click.echo(printable(f"{device.name:<16}{device.board:<16}{where:<24}"), nl=False)
         click.echo(shown if device.host and _has_host_key(device) else "")
 
 
