@@ -5,8 +5,10 @@ import os
 import pytest
 from hypothesis import settings
 from ssh_rig import rig
+from warm_children import Nursery
 
 from edgeprune import paths
+from edgeprune.sandbox import parent
 
 settings.register_profile("no wall time", deadline=None)
 settings.load_profile("no wall time")
@@ -22,6 +24,25 @@ def own_home(tmp_path_factory):
         # Who tests beside us on this machine neither waits for us nor makes us wait.
         patch.setenv("EDGEPRUNE_LOCK_FOLDER", str(tmp_path_factory.mktemp("lock")))
         yield
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    """Forks children that have imported TensorFlow."""
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture(autouse=True)
+def warm_children(request, monkeypatch):
+    """Children that start at once, but for the sandbox's own tests."""
+    if "sandbox" not in request.path.parts:
+
+        def start(plan, env):
+            return request.getfixturevalue("nursery").start(plan, env)
+
+        monkeypatch.setattr(parent, "_start", start)
 
 
 @pytest.fixture(scope="module")

@@ -141,15 +141,7 @@ class _Run:
         with own_folder() as folder:
             env = {**os.environ, **environment(folder)}
             plan = self._plan(folder, reach)
-            process = subprocess.Popen(
-                [sys.executable, "-P", str(_PROGRAM), json.dumps(plan)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=env,
-                bufsize=0,
-                start_new_session=True,
-            )
+            process = _start(json.dumps(plan), env)
             # What libraries print about a model says nothing to the user, unless they crash.
             by_user = getattr(request, "runs_users_code", False)
             printed = self._shown.printed if by_user else _drop
@@ -255,6 +247,19 @@ class _Run:
             without = f"; {SANDBOX_SWITCH}=off starts it without walls" if is_on() else ""
             return f"the child that loads the model did not start ({how}){said}{without}"
         return f"{doing}: the model's framework crashed ({how}){said}"
+
+
+def _start(plan: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """The child, at the head of a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", str(_PROGRAM), plan],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        bufsize=0,
+        start_new_session=True,
+    )
 
 
 def _drop(line: str) -> None:

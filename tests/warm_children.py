@@ -1,0 +1,164 @@
+"""Children for tests that need not wait for TensorFlow's import each time.
+
+The product starts each child from nothing, and so do the tests of the sandbox and those that run
+``edgeprune`` as a command. For the others a process imports the frameworks once, and forks: what it
+forks is the product's own program from there on, with the same pipes, walls and answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+SIZE = struct.Struct("!Q")
+PID = struct.Struct("!i")
+START_S = 120.0
+
+
+class Nursery:
+    """The process that forks children; it ends with this one."""
+
+    def __init__(self) -> None:
+        self._link, there = socket.socketpair()
+        with there:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", __file__, str(there.fileno()), json.dumps(sys.path)],
+                pass_fds=[there.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self._link.settimeout(START_S)
+        self._turn = threading.Lock()
+
+    def start(self, plan: str, env: dict[str, str]) -> WarmChild:
+        """What ``edgeprune.sandbox.parent`` starts its children with."""
+        ours, theirs = [], []
+        for is_input in (True, False, False, False):
+            reads, writes = os.pipe()
+            ours.append(writes if is_input else reads)
+            theirs.append(reads if is_input else writes)
+        order = json.dumps({"plan": plan, "env": env, "folder": os.getcwd()}).encode()
+        with self._turn:
+            socket.send_fds(self._link, [SIZE.pack(len(order))], theirs)
+            self._link.sendall(order)
+            (pid,) = PID.unpack(_exactly(self._link, PID.size))
+        for handle in theirs:
+            os.close(handle)
+        return WarmChild(pid, ours)
+
+    def close(self) -> None:
+        """Ends it, with what it forked."""
+        self._link.close()
+        self._process.kill()
+        self._process.wait(START_S)
+
+
+class WarmChild:
+    """What ``subprocess.Popen`` is for a child that was started."""
+
+    def __init__(self, pid: int, handles: list[int]) -> None:
+        self.pid = pid
+        self.stdin = os.fdopen(handles[0], "wb", 0)
+        self.stdout, self.stderr, self._ended = (os.fdopen(h, "rb", 0) for h in handles[1:])
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float) -> int:
+        """The exit code, negative for a signal, as ``Popen`` has it."""
+        if self.returncode is None:
+            if not select.select([self._ended], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("child", timeout)
+            self.returncode = PID.unpack(self._ended.read(PID.size))[0]
+            self._ended.close()  # only now may its number become another process's
+        return self.returncode
+
+
+def _exactly(link: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = link.recv(size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return data
+
+
+def _serve(link: socket.socket) -> None:
+    """Imports what jobs import, then forks a child for each order."""
+    from edgeprune import keras_flavours
+    from edgeprune.pipeline import jobs  # noqa: F401  imported for those who are forked
+
+    keras_flavours.import_tensorflow()
+    for flavour in ("keras", "tf_keras"):
+        keras_flavours.import_extra(flavour)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        head, handles, _, _ = socket.recv_fds(link, SIZE.size, 4)
+        if not head:
+            return
+        order = json.loads(_exactly(link, SIZE.unpack(head)[0]))
+        if os.fork() == 0:
+            _mind(link, order, handles)
+        for handle in handles:
+            os.close(handle)
+
+
+def _mind(link: socket.socket, order: dict[str, object], handles: list[int]) -> None:
+    """Forks the child, waits for its end, and tells how it ended.
+
+    The child's number stays its own until the test's process has heard of it.
+    """
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        pid = os.fork()
+        if pid == 0:
+            _become(link, order, handles)
+        for handle in handles[:3]:
+            os.close(handle)
+        link.sendall(PID.pack(pid))
+        link.close()
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
+        os.write(handles[3], PID.pack(-ended.si_status if by_signal else ended.si_status))
+        hears = select.poll()
+        hears.register(handles[3], 0)
+        hears.poll()  # until the other end is closed
+    finally:
+        os._exit(0)
+
+
+def _become(link: socket.socket, order: dict[str, object], handles: list[int]) -> None:
+    """Is the product's child from here on."""
+    try:
+        minder = os.getppid()
+        os.setsid()
+        link.close()
+        os.close(handles[3])
+        for number, handle in enumerate(handles[:3]):
+            os.dup2(handle, number)
+            os.close(handle)
+        os.environ.clear()
+        os.environ.update(order["env"])
+        os.chdir(order["folder"])
+        tempfile.tempdir = None  # remembered from the imports
+        sys.argv = ["child.py", json.dumps({**json.loads(order["plan"]), "parent": minder})]
+        from edgeprune.sandbox import child
+
+        child.main()
+    finally:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.path[:] = json.loads(sys.argv[2])
+    sys.path.append(str(Path(__file__).parent))
+    _serve(socket.socket(fileno=int(sys.argv[1])))
