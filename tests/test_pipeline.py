@@ -318,9 +318,8 @@ def test_two_runs_on_one_device_take_turns(over_ssh):
         windows.append((min(s["begin_s"] for s in sessions), max(s["end_s"] for s in sessions)))
     (_, first_end), (second_begin, _) = sorted(windows)
     assert first_end < second_begin
-    assert (
-        sum("waiting for box-1, for 60 min at most: in use by" in o.getvalue() for o in logs) == 1
-    )
+    # Both may, where the run of the test before ends late.
+    assert any("waiting for box-1, for 60 min at most: in use by" in o.getvalue() for o in logs)
 
 
 def test_sessions_and_runs_are_those_of_the_recipe(folder):
