@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import nets
 import pytest
 from click.testing import CliRunner
 
@@ -55,7 +56,7 @@ def test_every_command_prints_json(name):
         (["deplyo"], "No such command 'deplyo'"),
         (["deploy"], "Missing argument 'MODEL'"),
         (["deploy", "x.h5"], "Missing option '--board'"),
-        (["deploy", "x.h5", "--board", "rpi9"], "no board is called 'rpi9'"),
+        (["deploy", "../m.tflite", "--board", "rpi9"], "no board is called 'rpi9'"),
         (["deploy", "x.h5", "--board", "local", "--recipe", "fast"], "no recipe is called 'fast'"),
         (["deploy", "x.h5", "--board", "local", "--sparsity", "1.0"], "sparsity must be in [0, 1)"),
         (
@@ -64,27 +65,28 @@ def test_every_command_prints_json(name):
         ),
         (["deploy", "x.h5", "--board", "local", "--quantize", "int7"], "'int7' is not one of"),
         (["deploy", "x.h5", "--board", "local"], "x.h5"),
-        (["deploy", "x.h5", "--board", "rpi4"], "no device on this desk is a rpi4"),
-        (["deploy", "x.h5", "--board", "local", "--bench", "no.toml"], "no.toml"),
+        (["deploy", "../m.tflite", "--board", "rpi4"], "no device on this desk is a rpi4"),
+        (["deploy", "../m.tflite", "--board", "local", "--bench", "no.toml"], "no.toml"),
         (["deploy", "x.h5", "--board", "local", "--max-accuracy-drop", "0.1"], "needs --data"),
         (["report", "nowhere"], "nowhere"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2_and_leaves_nothing(argv, message, tmp_path):
-    done = command(*argv, cwd=tmp_path)
+    (tmp_path / "m.tflite").write_bytes(nets.eligible())
+    here = tmp_path / "here"
+    here.mkdir()
+    done = command(*argv, cwd=here)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     last = [line for line in done.stderr.splitlines() if line.startswith(("edgeprune:", "Error:"))]
     assert len(last) == 1
     assert done.stdout == ""
-    assert list(tmp_path.iterdir()) == []
+    assert list(here.iterdir()) == []
 
 
 def test_a_board_names_the_recipe_that_is_used_without_one(tmp_path, monkeypatch):
     import json
-
-    import nets
 
     from edgeprune import paths
 
