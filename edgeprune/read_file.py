@@ -131,7 +131,7 @@ def check_plain(value: Any, where: str) -> None:
 
     Raises:
         ConfigError: It is nested deeper than 64, or holds a number that is not finite or beyond 64
-            bits, or a text that UTF-8 cannot say.
+            bits, or a text with a NUL character or one that UTF-8 cannot say.
     """
     waiting = [(value, 0)]
     while waiting:
@@ -152,6 +152,8 @@ def _fault(value: Any) -> str:
         return f"{value} is not a finite number"
     if isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
         return "holds a number beyond 64 bits"
+    if isinstance(value, str) and "\0" in value:
+        return "holds a text with a NUL character"
     if isinstance(value, str) and not value.isascii():
         try:
             value.encode("utf-8")

@@ -84,6 +84,7 @@ def test_a_byte_order_mark_is_no_fault_and_other_encodings_are_named(tmp_path):
         ('{"a": 1, "a": 1}', "names 'a' twice"),
         (r'"\ud800"', "half a character"),
         (r'{"\udfff": 1}', "half a character"),
+        (r'["a\u0000b"]', "a text with a NUL character"),
     ],
 )
 def test_json_that_nobody_can_use(text, says, tmp_path):
@@ -114,6 +115,7 @@ def test_json_that_can_be_used():
         (".".join("a" * 100) + " = 1", "is nested too deeply"),
         ("a = 1\na = 2", "not TOML"),
         ('a = "\x00"', "not TOML"),
+        (r'a = "x\u0000y"', "a text with a NUL character"),
     ],
 )
 def test_toml_that_nobody_can_use(text, says, tmp_path):

@@ -234,7 +234,9 @@ def device_options(function: Function) -> Function:
             "not wait.",
         ),
         click.option(
-            "--grid-factor", type=Number(), help="Grams of CO2e per kWh; the bench's if not given."
+            "--grid-factor",
+            type=Number(min=0),
+            help="Grams of CO2e per kWh; the bench's if not given.",
         ),
         click.option(
             "--meter",
