@@ -194,6 +194,8 @@ class _Check:
             operator = definition.get("op") if isinstance(definition, dict) else definition
             if not isinstance(operator, str) or operator not in operator_list(STATELESS):
                 raise self.refuse(layer, f"runs the TensorFlow operator {_shown(operator)}")
+            if _names_function(definition):
+                raise self.refuse(layer, f"hands a function to the operator {_shown(operator)}")
             return
         function = config.get("function") if isinstance(config, dict) else None
         good = _SLICES if name == "SlicingOpLambda" else self.names.tensorflow_functions
@@ -236,6 +238,20 @@ def _shown(text: Any) -> str:
     """A text out of the file, quoted, without control characters, and cut."""
     shown = repr(text)
     return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def _names_function(definition: Any) -> bool:
+    """Whether an attribute of an operator's definition is a function, or a list of such."""
+    waiting = [definition]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if "func" in item:
+                return True
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    return False
 
 
 def _is_bytes(item: Any) -> bool:

@@ -22,6 +22,10 @@ def function(name, module, **rest):
     return {"class_name": "function", "config": name, "module": module, **rest}
 
 
+def handing(attribute):
+    return {"op": "Relu", "name": "r", "attr": {"T": {"type": "DT_FLOAT"}, "f": attribute}}
+
+
 def check(*layers):
     made = {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
     check_description(read_description(json.dumps(made), "m.h5"), "m.h5")
@@ -84,6 +88,8 @@ def check(*layers):
         entry("TensorFlowOpLayer", node_def={"op": "WriteFile", "name": "w"}),
         entry("TensorFlowOpLayer", node_def="\n\tWriteFile"),
         entry("TensorFlowOpLayer", node_def={"op": ["Relu"], "name": "r"}),
+        entry("TensorFlowOpLayer", node_def=handing({"func": {"name": "WriteFile"}})),
+        entry("TensorFlowOpLayer", node_def=handing({"list": {"func": [{"name": "Exit"}]}})),
         entry("Bidirectional", layer=entry("Lambda", "keras.layers")),
         entry("Dense", value={"class_name": "__typespec__", "spec_name": "x", "config": []}),
         entry("Dense", value={"class_name": "CompositeTensor", "spec": {}, "tensors": []}),
