@@ -1,6 +1,7 @@
 """Keeps tests away from the user's own folders."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,11 @@ from edgeprune.sandbox import parent
 
 settings.register_profile("no wall time", deadline=None)
 settings.load_profile("no wall time")
+
+
+# Who starts the tests in the background, as a shell or nohup does, hands down ignored signals.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
