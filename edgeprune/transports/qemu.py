@@ -5,6 +5,7 @@ Times mean nothing there; executed instructions are counted instead, by a plug-i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -21,6 +22,7 @@ from edgeprune.zig import compile_c
 
 _QEMU = "qemu-aarch64"
 _ISA = "aarch64"
+_PUT_ATTEMPTS = 20
 _APT = f"apt-get install qemu-user {glibc.APT_PACKAGES}"
 
 
@@ -140,18 +142,33 @@ def _make_root(core: str, features: Sequence[str]) -> Path:
     root = paths.cache_folder() / "qemu" / f"{core}-{digest}"
     if _is_root(root, text):
         return root
-    shutil.rmtree(root, ignore_errors=True)  # damaged
     with paths.aside(root.parent) as aside:
         made = aside / "root"
         (made / "proc").mkdir(parents=True)
         (made / "proc" / "cpuinfo").write_text(text)
         (made / "lib").symlink_to(glibc.folder(_ISA))
+        _put(made, root, text)
+    return root
+
+
+def _put(made: Path, root: Path, text: str) -> None:
+    """Renames a finished root into its place, unless another process was faster and made the same.
+
+    A damaged root is renamed away, never emptied in its place: another process may put a whole one
+    there at any moment, and run programs in it.
+    """
+    for attempt in range(_PUT_ATTEMPTS):
         try:
             made.rename(root)
         except OSError:
-            if not _is_root(root, text):  # else another process was faster, and made the same
+            if _is_root(root, text):
+                return
+            if attempt + 1 == _PUT_ATTEMPTS:
                 raise
-    return root
+            with contextlib.suppress(FileNotFoundError):
+                root.rename(made.parent / f"damaged-{attempt}")
+        else:
+            return
 
 
 def _is_root(root: Path, text: str) -> bool:

@@ -152,8 +152,25 @@ def test_a_core_that_cannot_be_emulated_is_refused(board):
         transport(odd).open()
 
 
-def test_openings_at_once_share_one_root(board, monkeypatch, tmp_path):
+def test_a_root_that_another_process_puts_there_meanwhile_is_kept(board, monkeypatch, tmp_path):
     monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path))
+    transport(board).open()
+    (root,) = (tmp_path / "qemu").iterdir()
+    (root / "of the other").touch()
+    look = qemu._is_root
+    early = [False]  # what the first look saw: nothing was there yet
+    monkeypatch.setattr(qemu, "_is_root", lambda *a: early.pop() if early else look(*a))
+    transport(board).open()
+    assert (root / "of the other").exists()
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_openings_at_once_share_one_root(board, monkeypatch, tmp_path, is_damaged):
+    monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path))
+    if is_damaged:
+        transport(board).open()
+        (whole,) = (tmp_path / "qemu").iterdir()
+        (whole / "proc" / "cpuinfo").write_text("half of")
     start = threading.Barrier(8)
 
     def opened(_):
