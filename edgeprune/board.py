@@ -18,8 +18,8 @@ KINDS = ("host", "linux", "android", "emulated")
 AGENTS = {"native": "litert", "python": "tflite-runtime"}
 """Our programs on boards, each with the runtime that it opens.
 
-``native`` is the C program in ``device_agents`` with the library of the ``ai-edge-litert`` wheel,
-``python`` the package ``device_agents/edgeprune_agent`` with the wheel of ``tflite-runtime``.
+``native`` is the C program in ``device_agents/native`` with the library of the ``ai-edge-litert``
+wheel, ``python`` the package in ``device_agents/python`` with the wheel of ``tflite-runtime``.
 """
 
 RUNTIMES = tuple(AGENTS.values())

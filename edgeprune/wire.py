@@ -1,6 +1,7 @@
 """Frames: how requests and answers are cut out of a byte stream.
 
-``device_agents/PROTOCOL.md`` is the specification; ``device_agents/frame.c`` is the other end.
+``device_agents/PROTOCOL.md`` is the specification; ``device_agents/native/frame.c``
+is the other end.
 """
 
 from __future__ import annotations

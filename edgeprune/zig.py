@@ -31,7 +31,7 @@ def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: 
 
     Args:
         name: Name of the file to make.
-        sources: C files of one folder, whose headers count as sources too.
+        sources: C files; the headers beside them count as sources too.
         flags: Compiler flags beside the warnings, all of which are errors.
         target: ``aarch64-linux-gnu``, ``x86_64-linux-gnu``, or ``host`` for this machine.
 
@@ -71,6 +71,7 @@ def _environment() -> dict[str, str]:
 def _digest(sources: Sequence[Path], flags: Sequence[str], triple: str) -> str:
     """Names a build by all that goes into it."""
     digest = hashlib.sha256(repr((tuple(flags), triple)).encode())
-    for path in sorted({*sources, *sources[0].parent.glob("*.h")}):
+    headers = {header for source in sources for header in source.parent.glob("*.h")}
+    for path in sorted({*sources, *headers}):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:24]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import zlib
 from pathlib import Path
 
@@ -208,3 +209,15 @@ FOUND_AT_THE_END = {
 """Those that only a checksum or the end of the file gives away; the others are found before."""
 
 AT_THE_END = r"ends too early|SHA-256|checksum|follows its end"
+
+
+CONTENTS = {
+    "one layer": dense_net(clustered((100, 300), 0.1, 32)),
+    "sparse tensor": sparse_net(clustered((64, 300), 0.1, 16)),
+    "not clustered": dense_net(clustered((50, 300), 1.0, 5000)),
+    "int8": dense_net(clustered((50, 300), 1.0, 200, dtype="int8")),
+    "nothing": b"",
+    "text": b"no model at all " * 9999 + bytes(range(256)),
+    "noise": random.Random(0).randbytes(200_000),
+}
+"""By what they try: small contents of a container."""

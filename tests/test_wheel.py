@@ -27,9 +27,10 @@ def test_boards_recipes_and_agent_sources_travel_in_the_wheel(wheel):
         ("boards", "*.toml"),
         ("device_agents", "*.[ch]"),
         ("device_agents", "*.md"),
+        ("device_agents", "*.py"),
     ):
-        for path in (ROOT / folder).glob(pattern):
-            assert f"edgeprune/_{folder}/{path.name}" in names
+        for path in (ROOT / folder).rglob(pattern):
+            assert f"edgeprune/_{folder}/{path.relative_to(ROOT / folder)}" in names
     for path in (ROOT / "edgeprune").rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             assert str(path.relative_to(ROOT)) in names

@@ -33,7 +33,7 @@ MIN_MEMORY_BYTES, MAX_MEMORY_BYTES = 1 << 16, 1 << 40
 """Of a process. Source: ours; our agent alone takes 600 kB, and a model's file at most 2 GiB."""
 
 MAX_TAGS = 4096
-"""Of a profile. Source: device_agents/profile.c, TAGS_LIMIT."""
+"""Of a profile. Source: device_agents/native/profile.c, TAGS_LIMIT."""
 
 MAX_EVENTS = 1 << 14
 """Of one profiled inference. Source: ours; the largest models that we know have 5,000 operators."""

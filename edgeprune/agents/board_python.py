@@ -36,7 +36,7 @@ _UNFIT = "!=2.12.0"
 Source: its own undefined symbols, GLIBCXX_3.4.29, in the wheels for armv7l.
 """
 
-_OLDEST_PYTHON = (3, 7)  # what device_agents/edgeprune_agent is written for
+_OLDEST_PYTHON = (3, 7)  # what device_agents/python/edgeprune_agent is written for
 _NEWEST_PYTHON = (3, 11)  # the last that tflite-runtime has a wheel for
 _OLDEST_GLIBC = 17  # 2.17: below it no manylinux tag names a version. Source: PEP 600
 _FIRST_FOREIGN_NUMPY = Version("2")  # tflite-runtime 2.14.0 with numpy 2 ends in a SystemError

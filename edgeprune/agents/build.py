@@ -9,14 +9,13 @@ from pathlib import Path
 from edgeprune import paths
 from edgeprune.zig import compile_c
 
-_OTHERS = ("qemu_instructions.c",)
-"""C files in the folder that are no part of the agent."""
+_C_FOLDERS = ("native", "portable")
 
 
 def agent_sources() -> list[Path]:
     """The agent's C files, sorted."""
     folder = paths.shipped("device_agents")
-    return sorted(path for path in folder.glob("*.c") if path.name not in _OTHERS)
+    return sorted(path for name in _C_FOLDERS for path in (folder / name).glob("*.c"))
 
 
 def agent(target: str) -> Path:
@@ -45,7 +44,7 @@ def python_agent() -> Path:
     Raises:
         DeviceError: The cache cannot be written.
     """
-    sources = sorted((paths.shipped("device_agents") / _PYTHON_PACKAGE).glob("*.py"))
+    sources = sorted((paths.shipped("device_agents") / "python" / _PYTHON_PACKAGE).glob("*.py"))
     texts = {f"{_PYTHON_PACKAGE}/{path.name}": path.read_bytes() for path in sources}
     texts["__main__.py"] = _PYTHON_START.encode()
     digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:24]

@@ -56,11 +56,11 @@ _SAMPLES_BYTES = 64 << 20
 
 _SETTING = re.compile(r"[A-Za-z0-9_<> -]{0,63}")
 _SETTING_BYTES = 64
-"""Source: device_agents/setting.h; a clock's limit may read ``<unknown>``."""
+"""Source: device_agents/native/setting.h; a clock's limit may read ``<unknown>``."""
 
 
 _HOLDER_CHARACTERS = 256
-"""Source: device_agents/lock.h, in bytes."""
+"""Source: device_agents/native/lock.h, in bytes."""
 
 
 class AgentSession:

@@ -1,6 +1,6 @@
 """What a ``.epz`` file is made of: its constants, and the header of a weight record.
 
-``docs/epz.md`` is the specification; ``device_agents/epz.c`` is the decoder of the device.
+``docs/epz.md`` is the specification; ``device_agents/portable/epz.c`` is the decoder of the device.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def build_plugin() -> Path:
     Raises:
         DeviceError: It cannot be compiled.
     """
-    source = paths.shipped("device_agents") / "qemu_instructions.c"
+    source = paths.shipped("device_agents") / "qemu" / "qemu_instructions.c"
     return compile_c("libqemu_instructions.so", [source], ("-shared", "-fPIC"), "host")
 
 

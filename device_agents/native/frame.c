@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "crc32.h"
+#include "../portable/crc32.h"
 
 enum { HEADER_BYTES = 16, LENGTHS = 4, CRC = 12 };
 static const char MAGIC[4] = {'E', 'P', 'F', '2'};

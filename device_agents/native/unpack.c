@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "epz.h"
+#include "../portable/epz.h"
 
 enum { PATH_LIMIT = 4096 };
 

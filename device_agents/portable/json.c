@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "text.h"
+#include "utf8.h"
 
 struct cursor {
     char *at;

@@ -1,4 +1,4 @@
-/* A growing piece of JSON text, and UTF-8. */
+/* A growing piece of JSON text. */
 #ifndef EDGEPRUNE_TEXT_H
 #define EDGEPRUNE_TEXT_H
 
@@ -13,10 +13,6 @@ struct text {
 
 /* Says `why` on standard error and ends the process with status 3. */
 _Noreturn void die(const char *why);
-
-/* Length of the UTF-8 sequence at `at`, 1 to 4; 0 if the `left` bytes begin with none.
- * Source: RFC 3629, section 4 (no overlong forms, no surrogates, at most U+10FFFF). */
-size_t utf8_length(const unsigned char *at, size_t left);
 
 void text_raw(struct text *text, const char *raw);
 void text_append(struct text *text, const struct text *more);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "frame.h"
-#include "json.h"
+#include "../portable/json.h"
 #include "runtime.h"
 #include "text.h"
 

@@ -1,0 +1,53 @@
+"""The native agent unpacks containers into files: whole ones, or none."""
+
+import agent_rig
+import emulated
+import pytest
+from container_files import CONTENTS, HOSTILE, shared_models
+
+from edgeprune.agents import build
+from edgeprune.container import pack
+from edgeprune.errors import DeviceError
+
+
+@pytest.fixture(
+    scope="module", params=["host", "sanitized", pytest.param("emulated", marks=pytest.mark.device)]
+)
+def session(request, tmp_path_factory):
+    """An agent on this machine, under sanitizers, and on the emulated Raspberry Pi 4."""
+    if request.param == "emulated":
+        with emulated.agent() as talk:
+            yield talk
+        return
+    folder = tmp_path_factory.mktemp("agent")
+    program = build.agent("host") if request.param == "host" else agent_rig.sanitized_agent(folder)
+    with agent_rig.session(program) as talk:
+        yield talk
+
+
+def test_the_agent_unpacks_files(session, tmp_path):
+    contents = CONTENTS | {path.name: path.read_bytes() for path in shared_models()}
+    for name, content in contents.items():
+        (tmp_path / "model.epz").write_bytes(pack(content))
+        target = tmp_path / "model.tflite"
+        made = session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)
+        assert made == len(content) and target.read_bytes() == content, name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.epz", "model.tflite"]
+
+
+def test_the_agent_leaves_the_former_file_where_a_container_is_refused(session, tmp_path):
+    target = tmp_path / "model.tflite"
+    target.write_bytes(b"former")
+    for packed in HOSTILE.values():
+        (tmp_path / "model.epz").write_bytes(packed)
+        with pytest.raises(DeviceError, match=r"model\.epz: "):
+            session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)
+    (tmp_path / "model.epz").write_bytes(pack(CONTENTS["one layer"]))
+    with pytest.raises(DeviceError, match="more bytes than the limit"):
+        session.unpack(str(tmp_path / "model.epz"), str(target), 1000)
+    with pytest.raises(DeviceError, match="cannot be read: No such file"):
+        session.unpack(str(tmp_path / "absent.epz"), str(target), 1000)
+    with pytest.raises(DeviceError, match="cannot be written: No such file"):
+        session.unpack(str(tmp_path / "model.epz"), str(tmp_path / "no" / "x"), 1 << 30)
+    assert target.read_bytes() == b"former"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.epz", "model.tflite"]
