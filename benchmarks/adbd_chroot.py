@@ -20,9 +20,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from adb_server import adb_server, free_port  # noqa: E402 - found through the line above
 
-from edgeprune.bench import Device  # noqa: E402
-from edgeprune.board import load_board  # noqa: E402
-from edgeprune.transports.adb import Adb  # noqa: E402
+from edgeprune.devices.bench import Device  # noqa: E402
+from edgeprune.devices.boards import load_board  # noqa: E402
+from edgeprune.devices.transports.adb import Adb  # noqa: E402
 
 SHELL_USER = 2000
 """Number of Android's user ``shell``. Source: AOSP, android_filesystem_config.h, AID_SHELL."""

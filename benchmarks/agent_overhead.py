@@ -20,9 +20,9 @@ import numpy as np
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
-from edgeprune.bench import Device
-from edgeprune.board import load_board
-from edgeprune.transports.base import TRANSPORTS, Transport
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.transports.base import TRANSPORTS, Transport
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared" / "models"
 NAMES = ("kws_ref_model_float32.tflite", "kws_ref_model.tflite", "pretrainedResnet_quant.tflite")

@@ -25,18 +25,18 @@ import numpy as np
 from cifar10 import SHARED, decoded
 from prediction import EmulatedBoard
 
-from edgeprune.artifacts import Dataset, Loaded
+from edgeprune.api.pruning import loaded
+from edgeprune.artifacts.compression import Dataset, Loaded
 from edgeprune.convert import convert
-from edgeprune.keras_flavours import import_keras
-from edgeprune.prune import PruneSpec, prune
-from edgeprune.prune.api import loaded
-from edgeprune.prune.keras_model import clone, layers_of, prunable_weights
-from edgeprune.prune.masking import Masks
-from edgeprune.prune.plan import wanted
-from edgeprune.prune.shares import layer_shares
-from edgeprune.prune.training_data import known_data
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.models.keras.weights import clone, layers_of, prunable_weights
+from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning.budget.shares import layer_shares
+from edgeprune.pruning.masks.masking import Masks
+from edgeprune.pruning.plan import wanted
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
+from edgeprune.training.training_data import known_data
 from edgeprune.verify import accuracy
 
 SPARSITIES = (0.7, 0.8, 0.85, 0.9, 0.95)

@@ -32,12 +32,12 @@ import nets
 from ssh_rig import Rig, rig
 
 from edgeprune.agents.board_python import ask_python, wheel
-from edgeprune.bench import Device
-from edgeprune.board import Cpu, load_board
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import Cpu, load_board
+from edgeprune.devices.links.ssh.host_keys import trust_host_key
+from edgeprune.devices.transports.qemu import build_plugin
+from edgeprune.devices.transports.ssh import Ssh
 from edgeprune.sparsify import sparsify
-from edgeprune.ssh.host_keys import trust_host_key
-from edgeprune.transports.qemu import build_plugin
-from edgeprune.transports.ssh import Ssh
 
 ROOT = Path(__file__).resolve().parents[1]
 BOARD = "rpi3-32"

@@ -15,14 +15,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeprune import graph
-from edgeprune.board import load_board
-from edgeprune.explain.compiled import is_fused, nodes_of
-from edgeprune.explain.cost import CostTable, cost_table, op_instructions
-from edgeprune.explain.nodes import Layout, Node
-from edgeprune.explain.partitions import partitions
-from edgeprune.explain.reader import Reader
-from edgeprune.rewrite import (
+from edgeprune.devices.boards import load_board
+from edgeprune.models.tflite import graph
+from edgeprune.prediction.cost import CostTable, cost_table, op_instructions
+from edgeprune.prediction.xnnpack.compiled import is_fused, nodes_of
+from edgeprune.prediction.xnnpack.nodes import Layout, Node
+from edgeprune.prediction.xnnpack.partitions import partitions
+from edgeprune.prediction.xnnpack.reader import Reader
+from edgeprune.rewrite.passes import (
     average_pool,
     constant_operands,
     dense_to_pointwise,

@@ -1,4 +1,4 @@
-"""Writes a core's table of predicted costs, ``edgeprune/explain/costs/CORE.toml``.
+"""Writes a core's table of predicted costs, ``edgeprune/prediction/costs/CORE.toml``.
 
 Counts the instructions of some 2,500 kernel calls in small layers on the emulated core, each
 exactly, and solves for the instructions of each kernel's loops (non-negative least squares of
@@ -20,11 +20,11 @@ from cost_overheads import of_builtins, of_inference
 from node_instructions import node_instructions
 from scipy.optimize import nnls
 
-from edgeprune.explain import cost
-from edgeprune.explain.cost_calls import Place, kernel_calls
-from edgeprune.explain.cost_kernels import Call
-from edgeprune.explain.cost_terms import TERMS
-from edgeprune.explain.nodes import Reader
+from edgeprune.prediction import cost
+from edgeprune.prediction.cost.kernel_calls import Place, kernel_calls
+from edgeprune.prediction.cost.microkernels import Call
+from edgeprune.prediction.cost.terms import TERMS
+from edgeprune.prediction.xnnpack.nodes import Reader
 
 ROW_TILES = {"cortex-a72": (1, 4), "cortex-a76": (1, 4, 6)}
 """Rows for which a core has a GEMM kernel.

@@ -29,12 +29,12 @@ from typing import Any
 import numpy as np
 from stock_models import seeded
 
-from edgeprune.artifacts import Array, Flavour, Loaded, ModelFile
+from edgeprune.artifacts.compression import Array, Flavour, Loaded, ModelFile
+from edgeprune.channels import ChannelPruned, masked_dense, prune_channels
 from edgeprune.convert import convert
 from edgeprune.errors import EdgepruneError
-from edgeprune.keras_flavours import import_keras, one_line, quiet
 from edgeprune.load import load
-from edgeprune.prune.channels import ChannelPruned, masked_dense, prune_channels
+from edgeprune.models.keras.flavours import import_keras, one_line, quiet
 from edgeprune.verify.host import HostModel
 
 SIZES = {

@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from container_files import dense_net, shared_models  # noqa: E402 - found through the line above
 
-from edgeprune.container import pack, unpack  # noqa: E402
+from edgeprune.models.epz import pack, unpack  # noqa: E402
 
 Layers = list[NDArray[np.float32]]
 

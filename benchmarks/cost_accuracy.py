@@ -10,8 +10,8 @@ from pathlib import Path
 
 from node_instructions import BOARDS, inference_instructions
 
-from edgeprune.board import load_board
-from edgeprune.explain import explain
+from edgeprune.devices.boards import load_board
+from edgeprune.prediction import explain
 
 RUNS = 2  # inferences that are counted; two of them differ by some 100 instructions
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune import graph, graph_edit
-from edgeprune.artifacts import Array
+from edgeprune.artifacts.compression import Array
+from edgeprune.models.tflite import edit, graph
 from edgeprune.sparsify.encode import encode, smallest_encoding
 
 RELU6 = schema.ActivationFunctionType.RELU6
@@ -37,12 +37,12 @@ class Net:
     def input(self, *shape: int) -> int:
         """A new input of the graph."""
         name = f"input{len(self.graph.inputs)}"  # the runtime wants names that differ
-        self.graph.inputs.append(graph_edit.add_tensor(self.graph, shape, name))
+        self.graph.inputs.append(edit.add_tensor(self.graph, shape, name))
         return int(self.graph.inputs[-1])
 
     def constant(self, values: Any) -> int:
         """A constant of float32 or int32."""
-        return graph_edit.add_constant(self.model, self.graph, np.asarray(values), "constant")
+        return edit.add_constant(self.model, self.graph, np.asarray(values), "constant")
 
     def integers(self, *values: Any) -> int:
         """A constant of int32."""
@@ -61,8 +61,8 @@ class Net:
         **values: Any,
     ) -> int:
         """Appends an operator; returns its output."""
-        output = graph_edit.add_tensor(self.graph, tuple(shape), f"t{len(self.graph.tensors)}")
-        op = graph_edit.add_operator(self.model, self.graph, name, list(inputs), output)
+        output = edit.add_tensor(self.graph, tuple(shape), f"t{len(self.graph.tensors)}")
+        op = edit.add_operator(self.model, self.graph, name, list(inputs), output)
         if options:
             op.builtinOptionsType = getattr(schema.BuiltinOptions, options)
             op.builtinOptions = getattr(schema, options + "T")()
@@ -91,7 +91,7 @@ class Net:
             "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
             [x, self.constant(filters), self.constant(np.zeros(out, np.float32))],
             (1, *sides, out),
-            padding=graph_edit.VALID,
+            padding=edit.VALID,
             strideH=stride,
             strideW=stride,
             dilationHFactor=1,
@@ -131,8 +131,8 @@ class Net:
         tensor.buffer = graph.add_buffer(self.model, data)
         x = self.convolution(self.input(1, 1, 1, 8), filters)
         layer = self.graph.operators[-1]
-        graph_edit.set_operand(layer, 1, self.op("DENSIFY", [stored], filters.shape))
-        graph_edit.sort(self.graph)
+        edit.set_operand(layer, 1, self.op("DENSIFY", [stored], filters.shape))
+        edit.sort(self.graph)
         self.end(x)
 
     def file(self) -> bytes:

@@ -32,11 +32,11 @@ import numpy as np
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot's wish
 
-from edgeprune.artifacts import Dataset
-from edgeprune.container import unpack
+from edgeprune.artifacts.compression import Dataset
 from edgeprune.data import load_data
-from edgeprune.graph import weight_sparsity
-from edgeprune.keras_flavours import import_keras
+from edgeprune.models.epz import unpack
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.models.tflite.graph import weight_sparsity
 from edgeprune.recipe import Recipe, load_recipe, write_recipe
 from edgeprune.verify import accuracy
 from edgeprune.verify.gains import gains_of
@@ -155,8 +155,8 @@ def trained(folder: Path, net: str, seed: int, data: Dataset) -> Path:
 
 def float_file(model: Any) -> bytes:
     """A Keras model as TFLite, by the product's own conversion."""
+    from edgeprune.api.pruning import loaded
     from edgeprune.convert import convert
-    from edgeprune.prune.api import loaded
 
     return convert(loaded(model))
 

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 from nets import Net
 
-from edgeprune import graph
-from edgeprune.board import load_board, resolved_cpu
+from edgeprune.devices.boards import load_board, resolved_cpu
+from edgeprune.models.tflite import graph
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
 

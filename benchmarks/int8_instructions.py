@@ -4,7 +4,7 @@ The Cortex-A72 lacks the dot-product instructions that the Cortex-A76 has. Print
 network and core: million instructions per inference as float32 and as int8 (ranges from random
 inputs, which change no count), and their ratio. On this machine it prints median times instead.
 Last come the shares by kind of operator that fit the A76's counts best: ``INT8_SHARES`` and its
-neighbours in ``edgeprune/auto.py``.
+neighbours in ``edgeprune/auto/choice.py``.
 
     python benchmarks/int8_instructions.py FOLDER [--nets MobileNet mlp16]
 
@@ -24,15 +24,15 @@ import stock_models
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession, start_agent
-from edgeprune.auto import INT8_SHARES
-from edgeprune.bench import Device
-from edgeprune.board import Board, load_board
+from edgeprune.auto.choice import INT8_SHARES
 from edgeprune.convert import convert
-from edgeprune.explain import explain
-from edgeprune.keras_flavours import import_keras
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import Board, load_board
+from edgeprune.devices.transports.base import TRANSPORTS, Transport
 from edgeprune.load import load
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.prediction import explain
 from edgeprune.quantize import quantize
-from edgeprune.transports.base import TRANSPORTS, Transport
 
 RUNS = (1, 3)
 SIZE = 64

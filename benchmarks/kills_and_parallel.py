@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import nets
 
+from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.report import history
 from edgeprune.report.result import read_result
 
 RUN = ("run", "m.tflite", "--board", "local", "--sessions", "3", "--runs", "20")

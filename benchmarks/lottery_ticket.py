@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.keras_flavours import import_tensorflow
-from edgeprune.prune.highest import keep_highest
+from edgeprune.models.keras.flavours import import_tensorflow
+from edgeprune.pruning.masks.highest import keep_highest
 
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # one step is too small to be shared
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"

@@ -37,12 +37,12 @@ from nets import Net
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession, start_agent
-from edgeprune.bench import Device
-from edgeprune.board import load_board
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.links.pipes import Child
+from edgeprune.devices.toolchain.zig import compile_c
+from edgeprune.devices.transports.base import TRANSPORTS, Transport
 from edgeprune.errors import DeviceError
-from edgeprune.pipes import Child
-from edgeprune.transports.base import TRANSPORTS, Transport
-from edgeprune.zig import compile_c
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT / ".." / "shared" / "models"
@@ -150,7 +150,7 @@ class Counted:
 
     def agent(self, runs: int) -> int:
         """Instructions of a whole agent process, its answer included."""
-        from edgeprune.wire import Frame, pack
+        from edgeprune.agents.wire import Frame, pack
 
         rivals = self.rivals
         load = {"runtime": rivals.library, "model": str(rivals.model), "threads": 1, "cpus": []}

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import random_nets
 import sweep
 
-from edgeprune.explain.releases import RELEASES
+from edgeprune.prediction.xnnpack.releases import RELEASES
 
 TABLE_EVERY = 100  # graphs
 

@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-from edgeprune import graph
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession, ProfileEvent, start_agent
-from edgeprune.bench import Device
-from edgeprune.board import load_board
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.links.pipes import Child
+from edgeprune.devices.toolchain.zig import compile_c
+from edgeprune.devices.transports.base import TRANSPORTS, Transport
+from edgeprune.devices.transports.qemu import QemuChannel
 from edgeprune.errors import DeviceError
-from edgeprune.pipes import Child
-from edgeprune.transports.base import TRANSPORTS, Transport
-from edgeprune.transports.qemu import QemuChannel
-from edgeprune.zig import compile_c
+from edgeprune.models.tflite import graph
 
 DELEGATE = 2  # the event source of a delegate's kernels, after device_agents/PROTOCOL.md
 CONCATENATION_LIMIT = 5  # inputs that the delegate takes, XNNPACK's XNN_MAX_OPERATOR_OBJECTS

@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from cifar10 import SHARED, decoded
 
-from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
-from edgeprune.prune.capture import Calibration
-from edgeprune.prune.keras_model import prunable_weights
-from edgeprune.prune.one_shot import one_shot
-from edgeprune.prune.recovery import re_estimate_batch_norm
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
+from edgeprune.models.keras.weights import prunable_weights
+from edgeprune.pruning.one_shot import one_shot
+from edgeprune.pruning.one_shot.recovery import re_estimate_batch_norm
 from edgeprune.recipe.prune_table import RECOVERIES
+from edgeprune.training.capture import Calibration
 
 METHODS = ("random", "batch_norm_scale", "magnitude", "wanda", "taylor", "second_order")
 SPARSITIES = (0.5, 0.6, 0.7, 0.8)

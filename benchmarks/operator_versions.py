@@ -1,8 +1,8 @@
 """Asks a runtime's own interpreter for the newest version of each operator that it has.
 
-Prints a table of ``edgeprune/explain/operator_versions.toml``: what is older than in the installed
-LiteRT. FOLDER is an unpacked wheel of ``ai-edge-litert`` or ``tflite-runtime`` for this machine;
-the latter wants numpy 1 in ``PYTHONPATH``.
+Prints a table of ``edgeprune/prediction/operator_versions.toml``: what is older than in the
+installed LiteRT. FOLDER is an unpacked wheel of ``ai-edge-litert`` or ``tflite-runtime`` for this
+machine; the latter wants numpy 1 in ``PYTHONPATH``.
 
     python benchmarks/operator_versions.py FOLDER "litert 2.1.0"
 """

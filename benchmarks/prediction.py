@@ -23,16 +23,16 @@ from stock_models import ARCHITECTURES, application
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
-from edgeprune.bench import Device
-from edgeprune.board import Board, load_board, resolved_cpu
-from edgeprune.explain import explain
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import Board, load_board, resolved_cpu
+from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.load import load
+from edgeprune.measure.layers import layer_timings
 from edgeprune.pipeline import float_tflite
-from edgeprune.prune import PruneSpec, prune
+from edgeprune.prediction import explain
+from edgeprune.pruning import PruneSpec, prune
 from edgeprune.rewrite import rewrite
-from edgeprune.run.layers import layer_timings
 from edgeprune.sparsify import sparsify
-from edgeprune.transports.base import TRANSPORTS
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9)
 PATTERNS = ("unstructured", "2x1", "4x1", "kernel")

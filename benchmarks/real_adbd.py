@@ -26,11 +26,11 @@ from nets import Net
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
+from edgeprune.devices.toolchain.zig import host_isa
 from edgeprune.errors import DeviceError, DeviceTimeout, DiskFull
-from edgeprune.paths import shipped
+from edgeprune.files.paths import shipped
 from edgeprune.push import push
 from edgeprune.push.programs import push_programs
-from edgeprune.zig import host_isa
 
 NASTY = ["$(touch /tmp/pwned)", "' ; touch /tmp/pwned ; '", "$HOME", "a  b\tc", "*", "\\", "-n", ""]
 NOTICED_S = 5.0

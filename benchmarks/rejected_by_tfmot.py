@@ -26,10 +26,10 @@ import numpy as np
 from channels_of_applications import SIZES
 
 import edgeprune
-from edgeprune.artifacts import Flavour
+from edgeprune.artifacts.compression import Flavour
 from edgeprune.errors import EdgepruneError
-from edgeprune.keras_flavours import import_keras, import_tensorflow, one_line, quiet
-from edgeprune.prune.keras_model import Weight, prunable_weights
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow, one_line, quiet
+from edgeprune.models.keras.weights import Weight, prunable_weights
 
 FLAVOURS: tuple[Flavour, ...] = ("tf_keras", "keras")
 BATCH = 4

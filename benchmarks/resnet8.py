@@ -36,22 +36,22 @@ import numpy as np
 from cifar10 import SHARED, decoded
 from resnet8_tfmot import quantized_by_tfmot, tuned_by_tfmot
 
-from edgeprune import graph
-from edgeprune.artifacts import Dataset, Loaded
+from edgeprune.artifacts.compression import Dataset, Loaded
+from edgeprune.channels import prune_channels
 from edgeprune.convert import convert
-from edgeprune.keras_flavours import import_keras, quiet
 from edgeprune.load import load
-from edgeprune.macs import size
-from edgeprune.prune import PruneSpec, prune
-from edgeprune.prune.channels import prune_channels
-from edgeprune.prune.checkpoint import Checkpoint
-from edgeprune.prune.distillation import Teacher, teacher_of
-from edgeprune.prune.fine_tune import TrainingJob, fine_tune
-from edgeprune.prune.keras_model import clone
-from edgeprune.prune.training_data import known_data
+from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.models.keras.weights import clone
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.macs import size
+from edgeprune.pruning import PruneSpec, prune
 from edgeprune.qat import qat
 from edgeprune.quantize import quantize
 from edgeprune.recipe.quantize_table import QuantizeTable
+from edgeprune.training.checkpoint import Checkpoint
+from edgeprune.training.distillation import Teacher, teacher_of
+from edgeprune.training.loop import TrainingJob, fine_tune
+from edgeprune.training.training_data import known_data
 from edgeprune.verify import accuracy, check_kept
 
 NETS = ("start", "dense", "unstructured", "channels", "channels-local", "tfmot")

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, Dataset, Samples
-from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
-from edgeprune.prune import PruneSpec
-from edgeprune.prune.held_out import split
-from edgeprune.prune.loss import Objective
-from edgeprune.prune.training_data import known_data
+from edgeprune.artifacts.compression import Array, Dataset, Samples
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
+from edgeprune.pruning import PruneSpec
+from edgeprune.training.loss import Objective
+from edgeprune.training.training_data import known_data
+from edgeprune.training.validation_split import split
 
 
 def tuned_by_tfmot(dense: Any, data: Dataset, spec: PruneSpec, taught: Array) -> Any:

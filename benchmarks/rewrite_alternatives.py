@@ -11,7 +11,7 @@ import numpy as np
 from cost_nets import Net
 from node_instructions import node_instructions
 
-from edgeprune import graph_edit
+from edgeprune.models.tflite import edit
 
 SIDE = 112  # of the maps that a stem of a 224x224 net would make
 WIDE = (1, SIDE, SIDE, 3)
@@ -50,7 +50,7 @@ def selected(net: Net) -> int:
     """The same of stride 1 behind a depthwise selection."""
     x = net.input(1, 28, 28, 256)
     x = net.convolution(x, net.weights(1, 3, 3, 256), 2)
-    net.graph.operators[-1].builtinOptions.padding = graph_edit.SAME
+    net.graph.operators[-1].builtinOptions.padding = edit.SAME
     net.graph.tensors[x].shape = np.array([1, 14, 14, 256], np.int32)
     return net.convolution(x, net.weights(512, 1, 1, 256))
 

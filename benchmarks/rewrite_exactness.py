@@ -21,14 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from sweep import priced
 
-from edgeprune import graph
-from edgeprune.artifacts import Samples
-from edgeprune.board import load_board
-from edgeprune.explain import explain
-from edgeprune.explain.cost import cost_table
+from edgeprune.artifacts.compression import Samples
+from edgeprune.devices.boards import load_board
 from edgeprune.load import load
+from edgeprune.models.tflite import graph
 from edgeprune.pipeline import float_tflite
-from edgeprune.prune import PruneSpec, prune
+from edgeprune.prediction import explain
+from edgeprune.prediction.cost import cost_table
+from edgeprune.pruning import PruneSpec, prune
 from edgeprune.rewrite import apply_passes
 from edgeprune.verify import reference_outputs
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.keras_flavours import import_keras
-from edgeprune.prune.fine_tune import TrainingJob, fine_tune
-from edgeprune.prune.keras_model import Weight, prunable_weights
-from edgeprune.prune.masking import Masks, magnitudes
-from edgeprune.prune.plan import sparsities
-from edgeprune.prune.shares import candidates
-from edgeprune.prune.spec import PruneSpec
-from edgeprune.prune.training_data import known_data
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.models.keras.weights import Weight, prunable_weights
+from edgeprune.pruning.budget.shares import candidates
+from edgeprune.pruning.masks.masking import Masks, magnitudes
+from edgeprune.pruning.plan import sparsities
+from edgeprune.pruning.spec import PruneSpec
+from edgeprune.training.loop import TrainingJob, fine_tune
+from edgeprune.training.training_data import known_data
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"
 METHODS = {  # schedule, allocation, whether the first masks are random

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprune import graph, verify
+from edgeprune import verify
 from edgeprune.agents import build, runtime
-from edgeprune.artifacts import Samples
-from edgeprune.bench import Device
-from edgeprune.board import load_board
+from edgeprune.artifacts.compression import Samples
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.models.tflite import graph
 from edgeprune.rewrite import turn
-from edgeprune.transports.base import TRANSPORTS
 
 BOARD = "rpi4-emulated"
 HOST_SAMPLES, BOARD_SAMPLES = 8, 3

@@ -31,16 +31,16 @@ import nets
 
 from edgeprune import verify
 from edgeprune.agents import build, runtime
-from edgeprune.bench import Device
-from edgeprune.board import load_board
+from edgeprune.artifacts.measurement import Session
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.measure import Pushed, run
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.report.statistics import compare_latency
-from edgeprune.run import Pushed, run
-from edgeprune.run_artifacts import Session
 from edgeprune.significance.rank_test import CONFIDENCE
 from edgeprune.significance.shift import latency_shift
-from edgeprune.transports.base import TRANSPORTS
 
 LAYERS, SIDE, CHANNELS = 20, 16, 64
 TRUE_FACTOR = (LAYERS + 1) / LAYERS

@@ -11,7 +11,7 @@ import gzip
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
 
 Train = Callable[..., None]
 

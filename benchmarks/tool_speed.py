@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 RUNS = 5
-IMPORTS = "from edgeprune.keras_flavours import import_keras as i; i('keras'); i('tf_keras')"
+IMPORTS = "from edgeprune.models.keras.flavours import import_keras as i; i('keras'); i('tf_keras')"
 NOT_THE_TOOL = ("convert", "convert pruned", "run")
 
 

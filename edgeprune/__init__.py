@@ -1,7 +1,7 @@
 """Prune, quantize and push Keras models to real boards, and measure them there.
 
-Read the code in this order: :mod:`edgeprune.pipeline`, :mod:`edgeprune.artifacts`,
-:mod:`edgeprune.prune.patterns`, ``boards/rpi4.toml``, ``device_agents/PROTOCOL.md``.
+Read the code in this order: :mod:`edgeprune.pipeline`, :mod:`edgeprune.artifacts.compression`,
+:mod:`edgeprune.pruning.patterns`, ``boards/rpi4.toml``, ``device_agents/PROTOCOL.md``.
 """
 
 __version__ = "0.1.0"
@@ -10,18 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeprune.cluster import cluster_model as cluster
-    from edgeprune.prune import masks as masks
-    from edgeprune.prune import prune_model as prune
+    from edgeprune.api.clustering import cluster as cluster
+    from edgeprune.api.pruning import masks as masks
+    from edgeprune.api.pruning import prune as prune
 else:
+    _MODULES = {"cluster": "clustering", "masks": "pruning", "prune": "pruning"}
 
     def __getattr__(name: str) -> Any:
         """What is in ``__all__``, imported when asked for: it brings libraries."""
-        if name not in ("cluster", "masks", "prune"):
+        if name not in _MODULES:
             raise AttributeError(f"module 'edgeprune' has no attribute {name!r}")
-        if name == "masks":
-            return importlib.import_module("edgeprune.prune").masks
-        return importlib.import_module(f"edgeprune.{name}")
+        return getattr(importlib.import_module(f"edgeprune.api.{_MODULES[name]}"), name)
 
 
 __all__ = ["__version__", "cluster", "masks", "prune"]

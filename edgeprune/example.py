@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array
+from edgeprune.artifacts.compression import Array
 from edgeprune.errors import ConfigError
-from edgeprune.whole_file import Reserved, shown
+from edgeprune.files.whole_file import Reserved, shown
 
 NAMES = ("digits",)
 
@@ -110,7 +110,7 @@ def write_digits(folder: Path, seed: int = 0) -> tuple[Path, Path, float]:
 
 def _trained(data: Mapping[str, Array], model_path: Path, seed: int) -> float:
     """Trains the digits model, writes it, and scores it on the test samples."""
-    from edgeprune.keras_flavours import import_keras, quiet
+    from edgeprune.models.keras.flavours import import_keras, quiet
 
     keras = import_keras("keras")
     keras.utils.set_random_seed(seed)

@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 SPINNER_AFTER_S = 2.0
 

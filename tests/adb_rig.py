@@ -23,9 +23,9 @@ from typing import Any
 
 from adb_server import free_port
 
-from edgeprune.adb.output import CLOSE_STDIN, EXIT, HEADER, STDERR, STDIN, STDOUT
-from edgeprune.bench import Device
-from edgeprune.board import load_board
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.links.adb.output import CLOSE_STDIN, EXIT, HEADER, STDERR, STDIN, STDOUT
 
 CNXN, AUTH, OPEN, OKAY, CLSE, WRTE = (
     int.from_bytes(word, "little")
@@ -221,7 +221,7 @@ class Adbd:
 
     def adb(self, board: str = "rpi4", name: str = "phone", **changes: Any) -> Any:
         """A transport to it, not open yet."""
-        from edgeprune.transports.adb import Adb
+        from edgeprune.devices.transports.adb import Adb
 
         given = {"host": self.address, "folder": str(self.home / "ep")}
         return Adb(load_board(board), Device(board=board, name=name, **(given | changes)))

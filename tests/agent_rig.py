@@ -13,8 +13,8 @@ from nets import TYPES, Net
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession
-from edgeprune.pipes import Child
-from edgeprune.transports.local import LocalChannel
+from edgeprune.devices.links.pipes import Child
+from edgeprune.devices.transports.local import LocalChannel
 
 VERSION = "2.3.0"
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.keras_flavours import flat_outputs, import_keras, quiet
-from edgeprune.prune.channels import masked_dense, prune_channels
+from edgeprune.channels import masked_dense, prune_channels
+from edgeprune.models.keras.flavours import flat_outputs, import_keras, quiet
 
 SHAPE = (8, 8, 3)
 

@@ -8,7 +8,7 @@ from hypothesis import settings
 from ssh_rig import rig
 from warm_children import Nursery
 
-from edgeprune import paths
+from edgeprune.files import paths
 from edgeprune.sandbox import parent
 
 settings.register_profile("no wall time", deadline=None)

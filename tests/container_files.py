@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import strategies as st
 from nets import Net
 
-from edgeprune.container.bits import BitWriter
-from edgeprune.container.layout import MAGIC, Kind, WeightHeader, number
+from edgeprune.models.epz.bits import BitWriter
+from edgeprune.models.epz.layout import MAGIC, Kind, WeightHeader, number
 from edgeprune.sparsify.encode import encode, smallest_encoding
 
 MODELS = Path(__file__).parents[2] / "shared" / "models"

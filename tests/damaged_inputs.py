@@ -20,27 +20,29 @@ import random_nets
 import results
 from damage import damage
 
-from edgeprune import graph, paths, verify
+from edgeprune import verify
 from edgeprune.agents.answers import Profile, ProfileEvent
 from edgeprune.agents.interface import interface_of
-from edgeprune.auto import choose
-from edgeprune.bench import MeterTable, load_bench
-from edgeprune.board import Cpu, load_board
-from edgeprune.container import pack, unpack
+from edgeprune.agents.wire import Frame, read_frame
+from edgeprune.agents.wire import pack as pack_frame
+from edgeprune.auto.choice import choose
+from edgeprune.devices.bench import MeterTable, load_bench
+from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.errors import EdgepruneError, ModelError
-from edgeprune.explain import explain, runnable
-from edgeprune.explain.cost import cost_table
+from edgeprune.files import paths
 from edgeprune.load.storage import stored_as
 from edgeprune.load.tflite_file import _constants
-from edgeprune.macs import size
+from edgeprune.measure.device_lock import FOLDER_VARIABLE
+from edgeprune.measure.layers import layer_timings
+from edgeprune.models.epz import pack, unpack
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.macs import size
+from edgeprune.prediction import explain, runnable
+from edgeprune.prediction.cost import cost_table
 from edgeprune.recipe import Recipe, load_recipe
 from edgeprune.rewrite import apply_passes
-from edgeprune.run.device_lock import FOLDER_VARIABLE
-from edgeprune.run.layers import layer_timings
 from edgeprune.sparsify import sparsify, stored_dense
 from edgeprune.verify.filters import filters_of
-from edgeprune.wire import Frame, read_frame
-from edgeprune.wire import pack as pack_frame
 
 INPUTS = (
     "epz",
@@ -332,7 +334,7 @@ def _read_history(content):
     """A row of the history, as its list and the page's earlier runs read it."""
     from rich.console import Console
 
-    from edgeprune.report.history import _run
+    from edgeprune.history import _run
     from edgeprune.report.page import render
     from edgeprune.report.runs import print_runs
 
@@ -406,7 +408,7 @@ serial = "ABC"
 
 
 def _read_bench(content):
-    from edgeprune.bench import choose_device, choose_meters
+    from edgeprune.devices.bench import choose_device, choose_meters
 
     with _file(content, "bench.toml") as path:
         bench = load_bench(path)
@@ -422,8 +424,8 @@ def _boards():
 def _read_board(content):
     import dataclasses
 
-    from edgeprune.board import parse_board
-    from edgeprune.tables import read_toml
+    from edgeprune.devices.boards import parse_board
+    from edgeprune.files.tables import read_toml
 
     with _file(content, "b.toml") as path:
         raw = read_toml(path)
@@ -474,7 +476,7 @@ def _read_meter(content):
         meter._offset, meter.late_s = 0, 0.0
         with contextlib.suppress(EdgepruneError):
             meter.stop()
-        rows = __import__("edgeprune.meter_log", fromlist=["x"]).parse_rows(
+        rows = __import__("edgeprune.meters.meter_log", fromlist=["x"]).parse_rows(
             meter._whole_lines(0), meter._layout
         )
         if len(rows) > 1:
@@ -514,7 +516,7 @@ _KEYS = json.dumps(
 
 
 def _read_keys(content):
-    from edgeprune.ssh.host_keys import _read
+    from edgeprune.devices.links.ssh.host_keys import _read
 
     with _file(content, "keys.json") as path:
         for key in _read(path).values():
@@ -537,8 +539,8 @@ Match host "a,b" user root
 
 
 def _read_ssh(content):
-    from edgeprune.bench import Device
-    from edgeprune.ssh.config import route_to
+    from edgeprune.devices.bench import Device
+    from edgeprune.devices.links.ssh.config import route_to
 
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / ".ssh").mkdir()

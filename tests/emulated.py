@@ -6,13 +6,14 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from edgeprune import paths, verify
+from edgeprune import verify
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
-from edgeprune.bench import Device
-from edgeprune.board import load_board
-from edgeprune.run.layers import layer_timings
-from edgeprune.transports.base import TRANSPORTS
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.files import paths
+from edgeprune.measure.layers import layer_timings
 
 SHIPPED = paths.shipped("boards")
 BOARD = "rpi4-emulated"

@@ -6,8 +6,8 @@ import nets
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune import graph
-from edgeprune.graph_edit import add_operator, add_tensor, redirect, sort
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.edit import add_operator, add_tensor, redirect, sort
 
 
 def encoded(tflite):

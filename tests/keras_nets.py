@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprune.artifacts import Dataset, Loaded, ModelFile
-from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
+from edgeprune.artifacts.compression import Dataset, Loaded, ModelFile
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
 
 FLAVOURS = ("tf_keras", "keras")
 KINDS = ("sequential", "functional", "nested", "subclassed")

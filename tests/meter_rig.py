@@ -10,11 +10,11 @@ import numpy as np
 from edgeprune.agents import build
 from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import start_agent
-from edgeprune.bench import Device, MeterTable
-from edgeprune.board import load_board
-from edgeprune.energy import Window, net_energy
+from edgeprune.devices.bench import Device, MeterTable
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.energy.net import Window, net_energy
 from edgeprune.meters.base import METERS, Row, Sampler, Site
-from edgeprune.transports.base import TRANSPORTS
 
 IDLE_BEFORE, INFERRING, IDLE_AFTER = Window(1, 11), Window(12, 22), Window(23, 33)
 RECORD_S = 34.0

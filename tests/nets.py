@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune import graph
+from edgeprune.models.tflite import graph
 
 TYPES = {
     "float32": schema.TensorType.FLOAT32,

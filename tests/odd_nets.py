@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from nets import TYPES, Net
 
-from edgeprune import graph
+from edgeprune.models.tflite import graph
 
 TYPES |= {
     "float64": schema.TensorType.FLOAT64,

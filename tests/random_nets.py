@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from random_ops import NO_ACTIVATION, RELU, RELU6, TANH, Ops
 
-from edgeprune import graph
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 from edgeprune.sparsify.encode import encode, smallest_encoding
 
 UNARY = (

@@ -1,8 +1,8 @@
 """Results as ``result.json`` holds them, made by hand."""
 
+from edgeprune.artifacts.measurement import Session
 from edgeprune.report.result import validate
 from edgeprune.report.statistics import latency_summary
-from edgeprune.run_artifacts import Session
 
 
 def layer(name, kernel="Fully Connected (NC, F32) GEMM", **rest):

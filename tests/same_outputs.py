@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.board import Cpu
+from edgeprune.devices.boards import Cpu
+from edgeprune.models.tflite import graph
 from edgeprune.verify import reference_outputs, sample_inputs
 
 ARM = Cpu(core="cortex-a72", isa="aarch64", features=())

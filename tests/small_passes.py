@@ -5,9 +5,10 @@ from __future__ import annotations
 import emulated
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from edgeprune import graph, verify
-from edgeprune.board import Cpu
-from edgeprune.explain import explain
+from edgeprune import verify
+from edgeprune.devices.boards import Cpu
+from edgeprune.models.tflite import graph
+from edgeprune.prediction import explain
 from edgeprune.sparsify import sparsify
 
 A72 = Cpu("cortex-a72", "aarch64", ())

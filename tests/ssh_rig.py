@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeprune.bench import Device
-from edgeprune.board import load_board
-from edgeprune.ssh.host_keys import HostKey, trust_host_key
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.links.ssh.host_keys import HostKey, trust_host_key
 
 PASSWORD = "correct horse"  # of root on the device; the namespace ends with the test session
 TOOLS = {"sshd": "openssh-server", "sftp": "openssh-client", "ip": "iproute2", "tc": "iproute2"}
@@ -173,7 +173,7 @@ class Rig:
 
     def ssh(self, name: str = "pi", *, trusted: bool = True, **changes: Any) -> Any:
         """A transport to the device, not open yet, whose host key is trusted unless told."""
-        from edgeprune.transports.ssh import Ssh
+        from edgeprune.devices.transports.ssh import Ssh
 
         if trusted:
             trust_host_key(name, self.device.host_key())

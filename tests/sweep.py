@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import emulated
 from random_nets import all_sparse
 
-from edgeprune import graph, graph_edit, verify
-from edgeprune.board import Cpu
+from edgeprune import verify
+from edgeprune.devices.boards import Cpu
 from edgeprune.errors import DeviceError
-from edgeprune.explain import explain
-from edgeprune.explain.cost import cost_table
-from edgeprune.explain.partitions import partitions
-from edgeprune.explain.reader import Reader
+from edgeprune.models.tflite import edit, graph
+from edgeprune.prediction import explain
+from edgeprune.prediction.cost import cost_table
+from edgeprune.prediction.xnnpack.partitions import partitions
+from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite import apply_passes
 from edgeprune.sparsify import sparsify
 
@@ -186,7 +187,7 @@ def rewritten(dense):
     plan = explain(model, A72, assume_armed=True)
     if plan.wrong or not plan.sparse:
         return None
-    graph_edit.compact(model)
+    edit.compact(model)
     return sparsify(graph.write(model), A72).tflite
 
 

@@ -8,9 +8,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras_nets import save
 
-from edgeprune.board import load_board, resolved_cpu
+from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
-from edgeprune.keras_flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras, quiet
 from edgeprune.pipeline import Request, compress_to_file
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.progress import Progress

@@ -12,9 +12,9 @@ import pytest
 from edgeprune import cli
 from edgeprune.agents.conversation import Conversation
 from edgeprune.errors import DeviceError
-from edgeprune.report.history import runs
+from edgeprune.history import runs
+from edgeprune.measure.device_lock import DeviceLock
 from edgeprune.report.result import read_result, validate
-from edgeprune.run.device_lock import DeviceLock
 
 
 def kill_agents():

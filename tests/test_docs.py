@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeprune.measure import cooling, governor, guard, session, start, watch
 from edgeprune.recipe.efforts import DEFAULT_EFFORT, EFFORTS
 from edgeprune.recipe.run_table import GOVERNORS, RunTable
 from edgeprune.report import validity
-from edgeprune.run import cooling, governor, guard, session, start, watch
 from edgeprune.significance import shift
 
 DOCS = Path(__file__).parent.parent / "docs"

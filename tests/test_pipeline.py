@@ -15,11 +15,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edgeprune import auto, cli, graph, pipeline, verify
-from edgeprune.board import load_board, resolved_cpu
+from edgeprune import cli, pipeline, verify
+from edgeprune.artifacts.measurement import Accuracy
+from edgeprune.auto import choice
 from edgeprune.cli.options import recipe_of
+from edgeprune.devices.boards import load_board, resolved_cpu
+from edgeprune.devices.links.ssh.host_keys import trust_host_key
 from edgeprune.errors import ConfigError, DeviceError, VerifyError
-from edgeprune.macs import size
+from edgeprune.history import runs
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.macs import size
 from edgeprune.pipeline import Request, accuracy_limit, compress, deploy, device_half
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.progress import Progress
@@ -27,11 +32,8 @@ from edgeprune.recipe import load_recipe
 from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.recipe.run_table import RunTable
-from edgeprune.report.history import runs
 from edgeprune.report.result import validate
-from edgeprune.run_artifacts import Accuracy
 from edgeprune.sparsify import stored_dense
-from edgeprune.ssh.host_keys import trust_host_key
 from edgeprune.tasks import Head, Task
 
 FAST = "[run]\nsessions = 2\nruns = 4\nwarmup = 1\n[verify]\nsamples = 2\n"
@@ -176,8 +178,8 @@ def test_auto_goes_on_with_what_keeps_the_limit_and_says_what_did_not(scored, ca
 @pytest.fixture
 def over_ssh(folder, lab, monkeypatch):
     """A board like this machine that is reached over SSH, and a bench with one of them."""
-    from edgeprune.board import load_board, resolved_cpu
-    from edgeprune.zig import host_isa
+    from edgeprune.devices.boards import load_board, resolved_cpu
+    from edgeprune.devices.toolchain.zig import host_isa
 
     text = (emulated.SHIPPED / "local.toml").read_text()
     text = text.replace('"local"', '"box"', 1).replace(
@@ -216,10 +218,10 @@ def test_a_device_behind_a_real_sshd_is_measured_and_left_clean(over_ssh, lab):
 @pytest.mark.device
 def test_a_file_that_is_run_to_find_a_fault_is_gone_from_the_device_afterwards(over_ssh, lab):
     from edgeprune.agents import build, runtime
-    from edgeprune.bench import choose_device, load_bench
-    from edgeprune.board import load_board
+    from edgeprune.devices.bench import choose_device, load_bench
+    from edgeprune.devices.boards import load_board
+    from edgeprune.devices.transports.base import TRANSPORTS
     from edgeprune.push import push
-    from edgeprune.transports.base import TRANSPORTS
 
     board = load_board("box")
     device = choose_device(load_bench(over_ssh / "bench.toml"), board, None)
@@ -451,13 +453,13 @@ def test_a_recipe_that_names_channels_alone_prunes_nothing_else(folder, capsys):
 
 @pytest.mark.parametrize("named", [("auto", "channel"), ("mine.toml", None)])
 def test_the_pattern_channel_removes_channels_from_a_flag_or_a_recipe(named, folder, monkeypatch):
-    seen, choose = [], auto.choose
+    seen, choose = [], choice.choose
 
     def noted(recipe, cpu, dense, **rest):
         seen.append(size(dense).parameters)
         return choose(recipe, cpu, dense, **rest)
 
-    monkeypatch.setattr(auto, "choose", noted)
+    monkeypatch.setattr(choice, "choose", noted)
     keras_nets.save(keras_nets.build("keras", "functional"), folder / "net.keras")
     (folder / "mine.toml").write_text('[prune]\npattern = "channel"\n')
     name, pattern = named

@@ -12,7 +12,7 @@ from adb_server import adb_server
 from emulated import SHIPPED
 
 from edgeprune import cli
-from edgeprune.zig import host_isa
+from edgeprune.devices.toolchain.zig import host_isa
 
 pytestmark = [pytest.mark.device]
 
@@ -71,8 +71,9 @@ def test_a_phone_that_goes_meanwhile_is_exit_code_3_and_nothing_is_written(phone
 
 def test_a_host_that_is_killed_leaves_nothing_running_on_the_phone(phone):
     code = (
-        "import sys; from edgeprune.bench import Device; from edgeprune.board import load_board; "
-        "from edgeprune.transports.adb import Adb; "
+        "import sys; from edgeprune.devices.bench import Device; "
+        "from edgeprune.devices.boards import load_board; "
+        "from edgeprune.devices.transports.adb import Adb; "
         f"adb = Adb(load_board('phone'), Device('phone', serial='{phone.address}')); adb.open(); "
         "kept = adb.start(['cat'], {}); print('started', flush=True); sys.stdin.read()"
     )

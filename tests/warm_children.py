@@ -93,12 +93,12 @@ def _exactly(link: socket.socket, size: int) -> bytes:
 
 def _serve(link: socket.socket) -> None:
     """Imports what jobs import, then forks a child for each order."""
-    from edgeprune import keras_flavours
+    from edgeprune.models.keras import flavours
     from edgeprune.pipeline import jobs  # noqa: F401  imported for those who are forked
 
-    keras_flavours.import_tensorflow()
+    flavours.import_tensorflow()
     for flavour in ("keras", "tf_keras"):
-        keras_flavours.import_extra(flavour)
+        flavours.import_extra(flavour)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         head, handles, _, _ = socket.recv_fds(link, SIZE.size, 4)

@@ -1,5 +1,5 @@
 /* Probabilities of single bits that learn from the bits before, and the arithmetic decoder that uses
- * them; every step is that of edgeprune/container/adaptive.py and arithmetic.py. */
+ * them; every step is that of edgeprune/models/epz/adaptive.py and arithmetic.py. */
 #ifndef EDGEPRUNE_EPZ_ADAPTIVE_H
 #define EDGEPRUNE_EPZ_ADAPTIVE_H
 

@@ -16,12 +16,12 @@ import numpy as np
 from edgeprune.agents.decode import MAX_TEXT, Answer, Shown
 from edgeprune.agents.device_clock import MAX_MOMENT_NS
 from edgeprune.agents.interface import DTYPES, Interface, ModelTensor
-from edgeprune.artifacts import Array
-from edgeprune.cpuinfo import readable_cpu
+from edgeprune.agents.wire import BLOB_LIMIT_BYTES
+from edgeprune.artifacts.compression import Array
+from edgeprune.devices.cpuinfo import readable_cpu
 from edgeprune.errors import DeviceError
 from edgeprune.meters.base import Row
-from edgeprune.untrusted_text import one_line, printable
-from edgeprune.wire import BLOB_LIMIT_BYTES
+from edgeprune.text.untrusted import one_line, printable
 
 MAX_CORES = 4096
 MAX_PID = 1 << 22

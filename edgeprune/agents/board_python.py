@@ -15,15 +15,15 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from edgeprune import paths
 from edgeprune.agents import pinned
 from edgeprune.agents.decode import Answer
-from edgeprune.agents.download import download_wheel
 from edgeprune.agents.pinned import sha256_of
 from edgeprune.agents.runtime import RuntimeLibrary, say_mended
+from edgeprune.devices.toolchain.wheels import download_wheel
+from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import DeviceError
-from edgeprune.transports.base import Transport
-from edgeprune.untrusted_text import device_says, one_line
+from edgeprune.files import paths
+from edgeprune.text.untrusted import device_says, one_line
 
 PACKAGE = "tflite-runtime"
 

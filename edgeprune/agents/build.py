@@ -6,8 +6,8 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-from edgeprune import paths
-from edgeprune.zig import compile_c
+from edgeprune.devices.toolchain.zig import compile_c
+from edgeprune.files import paths
 
 _C_FOLDERS = ("native", "portable")
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from edgeprune.agents.decode import Answer
 from edgeprune.agents.device_clock import DeviceClock, max_device_ns
+from edgeprune.agents.wire import GREETING_LIMIT_BYTES, Frame, pack, read_frame
+from edgeprune.devices.transports.base import Channel
 from edgeprune.errors import AgentRefusal, BadFrame, DeviceError, DeviceTimeout
-from edgeprune.transports.base import Channel
-from edgeprune.untrusted_text import device_says
-from edgeprune.wire import GREETING_LIMIT_BYTES, Frame, pack, read_frame
+from edgeprune.text.untrusted import device_says
 
 MIN_JSON_BYTES = 1 << 16
 """Every answer may have as much JSON: an error in words, or a list of processor features."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgeprune.errors import DeviceError
-from edgeprune.untrusted_text import one_line
+from edgeprune.text.untrusted import one_line
 
 MAX_TEXT = 1024
 """Characters of any text in an answer, longer ones are refused. Source: ours; the longest names of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgeprune import graph
-from edgeprune.untrusted_text import one_line, printable
+from edgeprune.models.tflite import graph
+from edgeprune.text.untrusted import one_line, printable
 
 DTYPES = frozenset(
     "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool complex64 "

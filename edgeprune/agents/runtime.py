@@ -11,12 +11,12 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprune import paths
 from edgeprune.agents import pinned
-from edgeprune.agents.download import download_wheel
+from edgeprune.devices.toolchain.wheels import download_wheel
+from edgeprune.devices.toolchain.zig import GLIBC, host_isa
 from edgeprune.errors import DeviceError
-from edgeprune.untrusted_text import one_line
-from edgeprune.zig import GLIBC, host_isa
+from edgeprune.files import paths
+from edgeprune.text.untrusted import one_line
 
 _PACKAGE = "ai-edge-litert"
 _LIBRARY = "libLiteRt.so"

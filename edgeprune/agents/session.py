@@ -22,11 +22,11 @@ from edgeprune.agents.answers import (
 from edgeprune.agents.conversation import Asked, Conversation, Limits
 from edgeprune.agents.device_clock import MAX_MOMENT_NS, RATE, Moment, max_device_ns
 from edgeprune.agents.interface import Interface
-from edgeprune.artifacts import Array
+from edgeprune.artifacts.compression import Array
+from edgeprune.devices.transports.base import Channel, Transport
 from edgeprune.errors import DeviceError
 from edgeprune.meters.base import Row
-from edgeprune.transports.base import Channel, Transport
-from edgeprune.untrusted_text import one_line
+from edgeprune.text.untrusted import one_line
 
 __all__ = [
     "AgentSession",

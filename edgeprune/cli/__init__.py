@@ -14,11 +14,12 @@ from typing import Any
 
 import click
 
-from edgeprune import __version__, interrupts, streams
+from edgeprune import __version__
 from edgeprune.cli import crash
+from edgeprune.console import interrupts, streams
 from edgeprune.errors import DeviceError, EdgepruneError
-from edgeprune.scratch import own_temporary_folder
-from edgeprune.untrusted_text import printable
+from edgeprune.files.scratch import own_temporary_folder
+from edgeprune.text.untrusted import printable
 
 COMMANDS = {
     "deploy": "Prune, quantize, push and measure a model on a board.",

@@ -7,8 +7,8 @@ import textwrap
 
 import click
 
-from edgeprune.board import Board, board_names, load_board
 from edgeprune.cli.options import json_option, print_json
+from edgeprune.devices.boards import Board, board_names, load_board
 
 
 @click.command(epilog="Example: edgeprune boards rpi4")

@@ -19,8 +19,8 @@ from edgeprune.cli.options import (
     recipe_options,
     task_options,
 )
+from edgeprune.files.whole_file import is_standard_output
 from edgeprune.recipe import Recipe
-from edgeprune.whole_file import is_standard_output
 
 if TYPE_CHECKING:
     from edgeprune.pipeline import Written

@@ -19,8 +19,8 @@ from pathlib import Path
 import click
 
 import edgeprune
-from edgeprune import paths
 from edgeprune.errors import EdgepruneError
+from edgeprune.files import paths
 
 EXIT_CODE = 70
 """Exit code of an internal error. Source: ``EX_SOFTWARE`` of BSD's ``sysexits.h``."""

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import click
 
-from edgeprune.bench import Device, load_bench
-from edgeprune.board import board_names, load_board
 from edgeprune.cli.options import json_option, print_json
+from edgeprune.devices.bench import Device, load_bench
+from edgeprune.devices.boards import board_names, load_board
+from edgeprune.devices.links.ssh.host_keys import (
+    HostKey,
+    check_host_key,
+    trust_host_key,
+    trusted_key,
+)
 from edgeprune.errors import ConfigError, HostKeyError
-from edgeprune.ssh.host_keys import HostKey, check_host_key, trust_host_key, trusted_key
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 _bench_option = click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use.")
 
@@ -69,8 +74,8 @@ def trust(
     ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. With --fingerprint (several if there are
     jump hosts) exactly these are accepted, and nothing is asked.
     """
-    from edgeprune.ssh.config import Hop, route_to
-    from edgeprune.ssh.login import connect, disconnect
+    from edgeprune.devices.links.ssh.config import Hop, route_to
+    from edgeprune.devices.links.ssh.login import connect, disconnect
 
     device = load_bench(bench).devices.get(name) or Device(board="", name=name, host=host or name)
     device = dataclasses.replace(device, host=host or device.host)

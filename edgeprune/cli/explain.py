@@ -17,8 +17,8 @@ from edgeprune.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from edgeprune.board import Cpu
-    from edgeprune.explain import Forecast, Plan
+    from edgeprune.devices.boards import Cpu
+    from edgeprune.prediction import Forecast, Plan
     from edgeprune.recipe import Recipe
 
 WHAT_IF_SPARSITIES = (0.7, 0.8, 0.9)
@@ -47,11 +47,11 @@ def explain(
     Predicts what it costs, and what `edgeprune compress` with the same recipe would make of it.
     Works from the file alone. Reads .tflite files as they are; others are converted first.
     """
-    from edgeprune.board import load_board, resolved_cpu
-    from edgeprune.explain import explain as plan_of
-    from edgeprune.explain.releases import LATEST
+    from edgeprune.devices.boards import load_board, resolved_cpu
     from edgeprune.pipeline import float_tflite
     from edgeprune.pipeline.preflight import check_given
+    from edgeprune.prediction import explain as plan_of
+    from edgeprune.prediction.xnnpack.releases import LATEST
     from edgeprune.recipe import with_channels
     from edgeprune.report.forecast import print_forecast, print_grid
     from edgeprune.report.plan import print_plan
@@ -91,7 +91,7 @@ def explain(
 
 
 def _cells(tflite: bytes, cpu: Cpu) -> list[Forecast]:
-    from edgeprune.forecast import grid
+    from edgeprune.auto.forecast import grid
 
     return grid(tflite, WHAT_IF_SPARSITIES, WHAT_IF_PATTERNS, cpu)
 
@@ -101,8 +101,8 @@ def _compressed(tflite: bytes, recipe: Recipe, cpu: Cpu) -> tuple[Recipe, Foreca
 
     None in place of a forecast for integer arithmetic, whose cost nobody has measured.
     """
-    from edgeprune.auto import choose
-    from edgeprune.forecast import forecast
+    from edgeprune.auto.choice import choose
+    from edgeprune.auto.forecast import forecast
     from edgeprune.load import stored_as
     from edgeprune.quantize import INTEGER_MODES, check_mode
     from edgeprune.sparsify import stored_dense

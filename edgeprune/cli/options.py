@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from edgeprune.board import load_board
 from edgeprune.cli.numbers import MAX_COUNT, MAX_SIZE, Number
+from edgeprune.devices.boards import load_board
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import Recipe, checked, load_recipe
 from edgeprune.recipe.channels_table import CHANNEL_RATIO
@@ -107,9 +107,7 @@ def input_options(function: Function) -> Function:
             asked = "--allow-weak" if scale is None else "--scale"
             raise ConfigError(f"{asked} needs --data: there are no inputs without it")
         if scale is not None:
-            from edgeprune.data.scale import (
-                parse_scale,  # brings numpy, which --help has no use for
-            )
+            from edgeprune.data.scale import parse_scale
 
             parse_scale(scale)
         return function(data=data, scale=scale, allow_weak=allow_weak, **rest)

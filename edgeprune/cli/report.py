@@ -10,7 +10,7 @@ import click
 from edgeprune.cli.numbers import MAX_COUNT
 from edgeprune.cli.options import json_option, print_json
 from edgeprune.errors import ConfigError
-from edgeprune.whole_file import is_standard_output
+from edgeprune.files.whole_file import is_standard_output
 
 if TYPE_CHECKING:
     from edgeprune.report.source import Source
@@ -73,14 +73,14 @@ def report(
 
 
 def _record(found: Source) -> None:
-    from edgeprune.report import history
+    from edgeprune import history
 
     number, is_new = history.record_once(found.result)
     click.echo(f"{found.name}: {'recorded' if is_new else 'is there'} as run {number}", err=True)
 
 
 def _write_page(found: Source, file: Path) -> None:
-    from edgeprune.report import history
+    from edgeprune import history
     from edgeprune.report.page import render, write_page
 
     try:
@@ -91,7 +91,7 @@ def _write_page(found: Source, file: Path) -> None:
 
 
 def _list_runs(limit: int, *, as_json: bool) -> None:
-    from edgeprune.report import history
+    from edgeprune import history
     from edgeprune.report.runs import print_runs
 
     runs = history.runs(limit)

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, Dataset
+from edgeprune.artifacts.compression import Array, Dataset
 from edgeprune.data.labels import Answers, known, with_task
 from edgeprune.data.outputs import outputs_of
 from edgeprune.data.raw import RawData
 from edgeprune.data.read import read
 from edgeprune.data.scale import Scale, held_range, scaler
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 from edgeprune.tasks import Output, Said
 
 __all__ = ["known", "load_data"]

@@ -15,7 +15,7 @@ from edgeprune.data.image_layout import layout
 from edgeprune.data.npz import npz_headers
 from edgeprune.data.source import form_of, on_one_line
 from edgeprune.errors import ModelError
-from edgeprune.near_names import did_you_mean
+from edgeprune.text.near_names import did_you_mean
 
 _MAX_SOURCE_BYTES = 10_000_000
 

@@ -6,10 +6,10 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, Dataset
+from edgeprune.artifacts.compression import Array, Dataset
 from edgeprune.data.outputs import outputs_of
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 from edgeprune.tasks import Dense, Output, Said, Task, recognise
 
 Answers = Callable[[Array], Sequence[Array]]

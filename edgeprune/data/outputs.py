@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgeprune import graph
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 from edgeprune.tasks import Output
 
 _ACTIVATIONS = {
@@ -35,7 +35,7 @@ def outputs_of(model: graph.Model) -> list[Output]:
     """The outputs of a file, in its order.
 
     Args:
-        model: From :func:`edgeprune.graph.read`.
+        model: From :func:`edgeprune.models.tflite.graph.read`.
 
     Raises:
         ModelError: The file ends in operators whose outputs cannot be scored, as those of object

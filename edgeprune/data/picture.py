@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, FloatArray
+from edgeprune.artifacts.compression import Array, FloatArray
 from edgeprune.errors import ConfigError
 
 if TYPE_CHECKING:

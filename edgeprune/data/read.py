@@ -11,7 +11,7 @@ from edgeprune.data.images import read_images
 from edgeprune.data.npz import read_npz
 from edgeprune.data.raw import RawData
 from edgeprune.data.source import form_of, on_one_line
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 
 def read(spec: str, shape: tuple[int, ...], seed: int, say: Callable[[str], None]) -> RawData:

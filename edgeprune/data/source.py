@@ -12,8 +12,8 @@ from typing import Literal
 
 from edgeprune.data.patience import Late, within
 from edgeprune.errors import ModelError
-from edgeprune.near_names import file_beside
-from edgeprune.untrusted_text import printable
+from edgeprune.text.near_names import file_beside
+from edgeprune.text.untrusted import printable
 
 Form = Literal["npz", "folder", "function"]
 

@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprune import paths
-from edgeprune.bench import Bench
-from edgeprune.board import Board, board_names, load_board, resolved_cpu
+from edgeprune.devices.bench import Bench
+from edgeprune.devices.boards import Board, board_names, load_board, resolved_cpu
+from edgeprune.devices.toolchain.glibc import APT_PACKAGES
+from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.doctor import probes
 from edgeprune.doctor.check import FAULTS, NEEDED_FOR, Check, Scope, checked, one_line
 from edgeprune.doctor.packages import package_checks
 from edgeprune.doctor.walls import wall_checks
 from edgeprune.errors import ConfigError
-from edgeprune.glibc import APT_PACKAGES
-from edgeprune.transports.base import TRANSPORTS
+from edgeprune.files import paths
 
 __all__ = ["NEEDED_FOR", "Check", "Diagnosis", "Readiness", "diagnose"]
 
@@ -131,7 +131,7 @@ def _device_needs(board: Board, bench: Bench) -> list[str]:
 
 
 def _sparse_note() -> str | None:
-    from edgeprune.explain import has_sparse_kernels
+    from edgeprune.prediction import has_sparse_kernels
 
     cpu = resolved_cpu(load_board("local").cpu)
     if has_sparse_kernels(cpu):

@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeprune import paths
-from edgeprune.bench import Bench, Device, load_bench
-from edgeprune.board import board_names, load_board
+from edgeprune.devices.bench import Bench, Device, load_bench
+from edgeprune.devices.boards import board_names, load_board
 from edgeprune.doctor.check import FAULTS, Check, checked, one_line
 from edgeprune.errors import ConfigError, DeviceError
+from edgeprune.files import paths
 
 #: Compiled agents with the compiler's cache take 52 MB (measured, Debian 12), and a fetched runtime
 #: 8 MB a processor; the rest is room for histories and models.
@@ -27,7 +27,7 @@ def agent() -> str:
     """Compiles the agent for this machine, starts it and hears what it says."""
     from edgeprune.agents import build
     from edgeprune.agents.session import start_agent
-    from edgeprune.transports.base import TRANSPORTS
+    from edgeprune.devices.transports.base import TRANSPORTS
 
     board = load_board("local")
     program = build.agent(board.agent.target)
@@ -93,7 +93,7 @@ def ssh_config() -> str:
 
 def qemu_version() -> str:
     """The emulator is installed and says its version."""
-    from edgeprune.pipes import run_to_end
+    from edgeprune.devices.links.pipes import run_to_end
 
     _need_qemu()
     status, output, errors = run_to_end([_QEMU, "--version"], _TIMEOUT_S)
@@ -104,7 +104,7 @@ def qemu_version() -> str:
 
 def arm64_libraries() -> str:
     """The C and C++ libraries of an Arm board, which emulated programs load."""
-    from edgeprune.transports.base import TRANSPORTS
+    from edgeprune.devices.transports.base import TRANSPORTS
 
     _need_qemu()
     board = load_board(_EMULATED)
@@ -117,7 +117,7 @@ def arm64_libraries() -> str:
 
 def phone_libraries() -> str:
     """The C and C++ libraries that are pushed to a phone."""
-    from edgeprune import glibc
+    from edgeprune.devices.toolchain import glibc
 
     try:
         return f"{len(glibc.bundle('aarch64'))} files in {glibc.folder('aarch64')}"
@@ -128,7 +128,7 @@ def phone_libraries() -> str:
 def counting() -> str:
     """Runs the agent on the emulated core, with the plug-in that counts: all parts at once."""
     from edgeprune.agents import build
-    from edgeprune.transports.base import TRANSPORTS
+    from edgeprune.devices.transports.base import TRANSPORTS
 
     _need_qemu()
     board = load_board(_EMULATED)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from edgeprune.artifacts import Loaded
+from edgeprune.artifacts.compression import Loaded
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import import_keras
 from edgeprune.load import keras_file, saved_model, tflite_file
 from edgeprune.load.saved_folder import check_folder
 from edgeprune.load.sniff import Kind, sniff
 from edgeprune.load.storage import stored_as
+from edgeprune.models.keras.flavours import import_keras
 
 __all__ = ["import_keras", "load", "stored_as"]
 

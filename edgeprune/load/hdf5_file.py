@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import import_extra
 from edgeprune.load.checks import check_unpacked
+from edgeprune.models.keras.flavours import import_extra
 
 MAX_OBJECTS = 50_000
 """Most groups and datasets in a file: a network of 1,000 layers has some 5,000."""

@@ -16,15 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts import Array, Compiled, Flavour, Loaded, ModelFile
+from edgeprune.artifacts.compression import Array, Compiled, Flavour, Loaded, ModelFile
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import (
-    application_layers,
-    import_keras,
-    library_errors,
-    one_line,
-    quiet,
-)
 from edgeprune.load import keras_zip
 from edgeprune.load.checks import check_weights
 from edgeprune.load.compiled import compiled_with
@@ -40,6 +33,13 @@ from edgeprune.load.keras_json import read_description
 from edgeprune.load.keras_size import check_activations, check_sizes
 from edgeprune.load.keras_watch import bounded_building
 from edgeprune.load.sniff import Kind
+from edgeprune.models.keras.flavours import (
+    application_layers,
+    import_keras,
+    library_errors,
+    one_line,
+    quiet,
+)
 
 _CUSTOM = re.compile(r"(?:Unknown layer|Could not locate class|Unknown object):? '([^']+)'")
 _NAMES = {"tf_keras": "Keras 2", "keras": "Keras 3"}

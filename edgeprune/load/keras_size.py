@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import flat_outputs
+from edgeprune.models.keras.flavours import flat_outputs
 
 FREE_WEIGHTS = 1 << 22
 """Weights that any file may ask for: 16 MB of float32 do no harm."""

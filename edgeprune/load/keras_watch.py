@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from edgeprune.artifacts import Flavour
+from edgeprune.artifacts.compression import Flavour
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import flat_outputs, import_keras, import_tensorflow
 from edgeprune.load.keras_size import check_weight_count
+from edgeprune.models.keras.flavours import flat_outputs, import_keras, import_tensorflow
 
 MAX_UNROLLED = 2_000
 """Most steps of all unrolled recurrent layers together: each is a network of its own to build."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import one_line
 from edgeprune.load.checks import check_unpacked
+from edgeprune.models.keras.flavours import one_line
 
 CONFIG = "config.json"
 METADATA = "metadata.json"

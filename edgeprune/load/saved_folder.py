@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from edgeprune.errors import ModelError
-from edgeprune.paths import real_path
+from edgeprune.files.paths import real_path
 
 GRAPH = "saved_model.pb"
 KERAS = "keras_metadata.pb"

@@ -6,16 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeprune.artifacts import Loaded, ModelFile
+from edgeprune.artifacts.compression import Loaded, ModelFile
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import (
-    import_keras,
-    import_tensorflow,
-    library_errors,
-    one_line,
-    quiet,
-    set_weights,
-)
 from edgeprune.load.checks import check_weights
 from edgeprune.load.keras_dtype import in_float32
 from edgeprune.load.keras_file import model_weights
@@ -23,7 +15,15 @@ from edgeprune.load.keras_watch import bounded_building
 from edgeprune.load.saved_folder import GRAPH, KERAS, stored_bytes, write_copy
 from edgeprune.load.saved_graph import check_graph
 from edgeprune.load.saved_keras import checked_metadata
-from edgeprune.tf_function import to_tflite
+from edgeprune.models.keras.flavours import (
+    import_keras,
+    import_tensorflow,
+    library_errors,
+    one_line,
+    quiet,
+    set_weights,
+)
+from edgeprune.models.keras.tf_function import to_tflite
 
 _SIGNATURE = "serving_default"
 

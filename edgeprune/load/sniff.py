@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from pathlib import Path
 
-from edgeprune.container import is_epz
 from edgeprune.errors import ModelError
-from edgeprune.near_names import file_beside
+from edgeprune.models.epz import is_epz
+from edgeprune.text.near_names import file_beside
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgeprune import graph
-from edgeprune.artifacts import Storage
+from edgeprune.artifacts.compression import Storage
+from edgeprune.models.tflite import graph
 
 
 def stored_as(tflite: bytes) -> Storage:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, Loaded, ModelFile
-from edgeprune.container import is_epz, unpack
+from edgeprune.artifacts.compression import Array, Loaded, ModelFile
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import one_line
 from edgeprune.load.checks import check_weights, unpacked_limit_bytes
 from edgeprune.load.storage import stored_as
+from edgeprune.models.epz import is_epz, unpack
+from edgeprune.models.keras.flavours import one_line
+from edgeprune.models.tflite import graph
 
 _LIMIT_BYTES = 1 << 31
 

@@ -14,10 +14,10 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from edgeprune.energy.power_trace import Series
 from edgeprune.errors import DeviceError, NoSensor
 from edgeprune.meters.base import METERS, FileMeter, Plan, numbers_of
-from edgeprune.power_trace import Series
-from edgeprune.untrusted_text import one_line
+from edgeprune.text.untrusted import one_line
 
 _FOLDER = "/sys/class/power_supply"
 _POLL_S = 0.1

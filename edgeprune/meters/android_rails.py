@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edgeprune.energy.power_trace import Series
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
 from edgeprune.meters.base import METERS, FileMeter, Plan
-from edgeprune.power_trace import Series
 
 _FOLDER = "/sys/bus/iio/devices"
 _POLL_S = 0.05

@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgeprune.bench import MeterTable
+from edgeprune.devices.bench import MeterTable
+from edgeprune.devices.transports.base import Transport
+from edgeprune.energy.power_trace import PowerTrace, Series, Tier
 from edgeprune.errors import DeviceError, NoSensor
-from edgeprune.power_trace import PowerTrace, Series, Tier
 from edgeprune.registry import Registry
-from edgeprune.transports.base import Transport
-from edgeprune.untrusted_text import device_says, one_line
+from edgeprune.text.untrusted import device_says, one_line
 
 MAX_W = 1000.0
 """Power of one board. Source: ours; ten times the largest Jetson's (AGX Orin, 60 W)."""

@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from edgeprune.energy.power_trace import PowerTrace, Series, Tier
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
-from edgeprune.meter_log import Layout, layout_of, moment_s, parse_rows
 from edgeprune.meters.base import METERS, Meter, Site
-from edgeprune.power_trace import PowerTrace, Series, Tier
+from edgeprune.meters.meter_log import Layout, layout_of, moment_s, parse_rows
 
 _HEADER_BYTES = 64 << 10
 _TAIL_BYTES = 4 << 10

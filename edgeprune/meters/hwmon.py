@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from edgeprune.energy.power_trace import Series
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
 from edgeprune.meters.base import METERS, FileMeter, Plan, number_or_none
-from edgeprune.power_trace import Series
 
 _FOLDER = "/sys/class/hwmon"
 _NAMES = ("name", "in*_input", "in*_label", "curr*_input", "power*_input", "power*_label")

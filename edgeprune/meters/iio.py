@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from edgeprune.energy.power_trace import Series
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
 from edgeprune.meters.base import METERS, FileMeter, Plan, number_or_none
-from edgeprune.power_trace import Series
-from edgeprune.untrusted_text import device_says
+from edgeprune.text.untrusted import device_says
 
 _FOLDER = "/sys/bus/iio/devices"
 _POLL_S = 0.02

@@ -11,9 +11,9 @@ import re
 
 import numpy as np
 
+from edgeprune.energy.power_trace import Series
 from edgeprune.errors import ConfigError, NoSensor
 from edgeprune.meters.base import METERS, FileMeter, Plan
-from edgeprune.power_trace import Series
 
 _FOLDER = "/sys/class/hwmon"
 _POLL_S = 0.02

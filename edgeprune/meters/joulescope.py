@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import joulescope
 import numpy as np
 
-from edgeprune.arrivals import host_times_s
+from edgeprune.energy.arrivals import host_times_s
+from edgeprune.energy.power_trace import PowerTrace, Tier
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
 from edgeprune.meters.base import METERS, Meter, Site
-from edgeprune.power_trace import PowerTrace, Tier
 
 _RATE_HZ = 50
 _DRIFT_S = 0.05

@@ -10,9 +10,9 @@ import re
 
 import numpy as np
 
+from edgeprune.energy.power_trace import Series, unwrapped
 from edgeprune.errors import NoSensor
 from edgeprune.meters.base import METERS, FileMeter, Plan, number_or_none
-from edgeprune.power_trace import Series, unwrapped
 
 _FOLDER = "/sys/class/powercap"
 _POLL_S = 0.05

@@ -21,10 +21,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.arrivals import host_times_s
+from edgeprune.energy.arrivals import host_times_s
+from edgeprune.energy.power_trace import PowerTrace, Series, Tier
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
 from edgeprune.meters.base import METERS, Meter, Site
-from edgeprune.power_trace import PowerTrace, Series, Tier
 
 _BY_ID = Path("/dev/serial/by-id")
 _START, _STOP, _CALIBRATION = b"\x06", b"\x07", b"\x19"

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edgeprune.energy.power_trace import Series
 from edgeprune.errors import DeviceError, NoSensor
 from edgeprune.meters.base import METERS, FileMeter, Plan
-from edgeprune.power_trace import Series
-from edgeprune.untrusted_text import device_says, one_line
+from edgeprune.text.untrusted import device_says, one_line
 
 _COMMAND = "vcgencmd pmic_read_adc"
 _TIMEOUT_S = 10.0

@@ -17,22 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from edgeprune import graph, interrupts, recipe, verify
-from edgeprune.artifacts import LayerShare
-from edgeprune.bench import choose_device, choose_meters, load_bench
-from edgeprune.board import Cpu, load_board, resolved_cpu
-from edgeprune.container import pack
-from edgeprune.effect import Effect, effect
+from edgeprune import recipe, verify
+from edgeprune.artifacts.compression import LayerShare
+from edgeprune.artifacts.measurement import Measured, Parity, RunResult, Variant
+from edgeprune.auto.effect import Effect, effect
+from edgeprune.console import interrupts
+from edgeprune.console.interrupts import uninterrupted
+from edgeprune.devices.bench import choose_device, choose_meters, load_bench
+from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
+from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import ConfigError, DeviceError, EdgepruneError, VerifyError
-from edgeprune.interrupts import uninterrupted
+from edgeprune.files.whole_file import Reserved, is_stream, shown, write_whole
+from edgeprune.models.epz import pack
+from edgeprune.models.tflite import graph
 from edgeprune.pipeline.device_half import check_free, comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.pipeline.jobs import check_file, compress_in_child, host_outputs, read_in_child
 from edgeprune.pipeline.preflight import check_given
 from edgeprune.progress import Progress
-from edgeprune.run_artifacts import Measured, Parity, RunResult, Variant
-from edgeprune.transports.base import TRANSPORTS
-from edgeprune.whole_file import Reserved, is_stream, shown, write_whole
 
 if TYPE_CHECKING:
     from edgeprune.report.folder import OutputFolder
@@ -88,11 +90,11 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     Raises:
         EdgepruneError: See :mod:`edgeprune.errors`; nothing is left behind.
     """
+    from edgeprune import history
+    from edgeprune.measure import Claim, check_meter_name, check_meters
     from edgeprune.push.programs import needed_programs
-    from edgeprune.report import history
     from edgeprune.report.folder import output_folder
     from edgeprune.report.save import raw_kept
-    from edgeprune.run import Claim, check_meter_name, check_meters
 
     check_given(request.model, request.data)
     board = load_board(request.board)
@@ -211,7 +213,7 @@ def _outcome(
 
 def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
     """Keeps a run with wrong outputs for its report alone; the files go with their folder."""
-    from edgeprune.report import history
+    from edgeprune import history
     from edgeprune.report.save import kept_elsewhere
 
     result = outcome.result | {"notes": [wrong, *outcome.notes]}

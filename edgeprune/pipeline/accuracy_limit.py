@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgeprune.board import Cpu
+from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError, VerifyError
 from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.progress import Progress
@@ -22,7 +22,7 @@ def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Com
         ModelError: As :func:`compress`.
         VerifyError: As :func:`compress`; or the limit cannot be kept.
     """
-    from edgeprune.auto import gentler
+    from edgeprune.auto.choice import gentler
 
     limit = request.max_accuracy_drop
     if limit is not None:

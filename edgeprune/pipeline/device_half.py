@@ -9,22 +9,23 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeprune import interrupts, verify
+from edgeprune import verify
 from edgeprune.agents import runtime
 from edgeprune.agents.interface import interface_of
-from edgeprune.artifacts import Samples
-from edgeprune.bench import EnergyPlan
+from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.measurement import RunResult, Variant
+from edgeprune.console import interrupts
+from edgeprune.devices.bench import EnergyPlan
+from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import DeviceError
-from edgeprune.paths import real_path
+from edgeprune.files.paths import real_path
 from edgeprune.pipeline.host_half import Compressed
 from edgeprune.pipeline.jobs import host_outputs, host_outputs_with_rounding
 from edgeprune.progress import Progress
 from edgeprune.recipe.run_table import RunTable
-from edgeprune.run_artifacts import RunResult, Variant
-from edgeprune.transports.base import Transport
 
 if TYPE_CHECKING:
-    from edgeprune.run import Claim, Pushed
+    from edgeprune.measure import Claim, Pushed
 
 
 def measure(  # noqa: PLR0913 - device, programs, files, and who is told
@@ -47,10 +48,10 @@ def measure(  # noqa: PLR0913 - device, programs, files, and who is told
         DeviceError: The device or the way to it failed.
         VerifyError: The reference computes no numbers, so that nothing can be compared.
     """
+    from edgeprune.measure import DeviceLock, Pushed
     from edgeprune.push import clear_leftovers
     from edgeprune.push.packed import push_models
     from edgeprune.push.programs import push_programs
-    from edgeprune.run import DeviceLock, Pushed
 
     agent, library = programs
     measured = {variant.name: variant for variant in variants if variant.measured}
@@ -92,8 +93,8 @@ def check_free(
     Raises:
         DeviceError: Another run uses it, or the way to it failed.
     """
+    from edgeprune.measure import DeviceLock
     from edgeprune.push import find
-    from edgeprune.run import DeviceLock
 
     if claim.wait_s or transport.board.kind == "android":  # where the agent needs its launcher
         return
@@ -116,9 +117,9 @@ def _measured(
     keep: Callable[[RunResult], None] | None,
 ) -> tuple[RunResult, str]:
     """Runs what lies on the device, and compares its outputs."""
+    from edgeprune.measure import run
+    from edgeprune.measure.stages import doing
     from edgeprune.report.save import raw_kept
-    from edgeprune.run import run
-    from edgeprune.run.stages import doing
 
     samples = {name: comparison.samples for name, comparison in wanted.items()}
     originals = {name: comparison.file for name, comparison in wanted.items()}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeprune import verify
-from edgeprune.artifacts import (
+from edgeprune.artifacts.compression import (
     Array,
     Clustered,
     ClusterRecord,
@@ -27,14 +27,14 @@ from edgeprune.artifacts import (
     Sparsified,
     Tuned,
 )
-from edgeprune.board import Cpu, load_board
+from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.data import load_data
 from edgeprune.data.fit import misfit, some_of, views
 from edgeprune.data.scale import parse_scale
+from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.errors import ModelError
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
-from edgeprune.run_artifacts import Accuracy
 from edgeprune.tasks import Said, Task, check_limit, limit_text
 
 
@@ -224,14 +224,14 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         ModelError: As :func:`compress`.
         VerifyError: Likewise.
     """
-    from edgeprune.auto import choose
-    from edgeprune.cluster import cluster
+    from edgeprune.auto.choice import choose
+    from edgeprune.channels.stage import remove_channels
+    from edgeprune.clustering import cluster
     from edgeprune.convert import convert, keras_outputs
-    from edgeprune.prune import prune
-    from edgeprune.prune.channels.stage import remove_channels
-    from edgeprune.prune.checkpoint import remove
+    from edgeprune.pruning import prune
     from edgeprune.qat import qat
     from edgeprune.quantize import check_mode
+    from edgeprune.training.checkpoint import remove
 
     loaded, dense, data = _loaded(request, progress)
     score = None if data is None else verify.accuracy(dense, data, dense)
@@ -305,8 +305,8 @@ def _quantized(
     Raises:
         ModelError: The quantizer refuses the model, and the user asked for the mode.
     """
-    from edgeprune.auto import easier_storage
-    from edgeprune.explain.runnable import check_runnable
+    from edgeprune.auto.choice import easier_storage
+    from edgeprune.prediction.runnable import check_runnable
     from edgeprune.quantize import quantize
 
     board = load_board(request.board)
@@ -346,8 +346,8 @@ def _asked(progress: Progress, name: str, is_asked: bool) -> AbstractContextMana
 def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Dataset | None]:
     """The model, the model as float TFLite, and the data."""
     from edgeprune.convert import convert
-    from edgeprune.explain.runnable import check_runnable
     from edgeprune.load import load
+    from edgeprune.prediction.runnable import check_runnable
     from edgeprune.sparsify import stored_dense
 
     with progress.stage("load"):

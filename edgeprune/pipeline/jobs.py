@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune import verify
-from edgeprune.artifacts import Samples
-from edgeprune.board import Cpu, load_board
-from edgeprune.explain.runnable import check_runnable
+from edgeprune.artifacts.compression import Samples
+from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.load.sniff import Kind, sniff
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.host_half import Compressed, Request
+from edgeprune.prediction.runnable import check_runnable
 from edgeprune.progress import Progress
 from edgeprune.sandbox.parent import ANSWER_BYTES, Reach, confined
 from edgeprune.sandbox.readable import linked, stored_apart
@@ -173,7 +173,7 @@ def _given(job: CompressJob) -> tuple[Path, ...] | None:
 
 def _checkpoints(request: Request) -> tuple[Path, ...]:
     """The folder of trainings' checkpoints, where something may be trained."""
-    from edgeprune.prune.checkpoint import checkpoint_folder
+    from edgeprune.training.checkpoint import checkpoint_folder
 
     if request.data is None or sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
         return ()

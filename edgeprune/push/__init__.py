@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeprune.devices.transports.base import Completed, Transport
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
-from edgeprune.paths import real_path
+from edgeprune.files.paths import real_path
 from edgeprune.push.own_name import own_name
-from edgeprune.transports.base import Completed, Transport
-from edgeprune.untrusted_text import device_says, one_line
+from edgeprune.text.untrusted import device_says, one_line
 
 _KIB = "[0-9]{1,15}"
 _SLOWEST_BYTES_S = 2_000_000  # a slow card hashes and stores at least this much a second

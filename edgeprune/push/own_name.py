@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Iterator
 
-from edgeprune import paths, scratch
+from edgeprune.files import paths, scratch
 
 WAIT_S = 600.0
 """How long another process of this host may push to the same device. Source: ours."""

@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgeprune.agents.session import start_agent
-from edgeprune.container import pack
+from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import DeviceError
+from edgeprune.models.epz import pack
 from edgeprune.push import Pushed, find, push
-from edgeprune.transports.base import Transport
-from edgeprune.untrusted_text import device_says
+from edgeprune.text.untrusted import device_says
 
 _PAYS = 0.8  # a container that saves less is not worth the unpacking
 _SLOW_S = 5.0  # packing takes the host some 3 s a MB, so a link that is quicker is left alone

@@ -7,11 +7,11 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from edgeprune import glibc
 from edgeprune.agents import board_python, build, runtime
-from edgeprune.board import Board
+from edgeprune.devices.boards import Board
+from edgeprune.devices.toolchain import glibc
+from edgeprune.devices.transports.base import Transport
 from edgeprune.push import push
-from edgeprune.transports.base import Transport
 
 
 def needed_libraries(board: Board) -> list[Path]:

@@ -9,19 +9,19 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 
-from edgeprune.artifacts import Dataset, Loaded, Tuned
-from edgeprune.cluster import Codebooks
-from edgeprune.keras_flavours import import_keras
-from edgeprune.prune import PruneSpec
-from edgeprune.prune.distillation import teacher_of
-from edgeprune.prune.fine_tune import TrainingJob, fine_tune, trained
-from edgeprune.prune.held import held_zeros
-from edgeprune.prune.hook import Hook
-from edgeprune.prune.keras_model import clone, prunable_weights
-from edgeprune.prune.training_data import training_data
+from edgeprune.artifacts.compression import Dataset, Loaded, Tuned
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.models.keras.weights import clone, prunable_weights
+from edgeprune.pruning import PruneSpec
 from edgeprune.qat.activations import QuantizedActivations
 from edgeprune.qat.weights import QuantizedWeights
 from edgeprune.recipe.quantize_table import QuantizeTable
+from edgeprune.training.codebooks import Codebooks
+from edgeprune.training.distillation import teacher_of
+from edgeprune.training.hook import Hook
+from edgeprune.training.kept_zeros import held_zeros
+from edgeprune.training.loop import TrainingJob, fine_tune, trained
+from edgeprune.training.training_data import training_data
 
 __all__ = ["QuantizedActivations", "QuantizedWeights", "qat"]
 

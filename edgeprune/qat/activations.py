@@ -7,9 +7,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from edgeprune.keras_flavours import import_tensorflow
-from edgeprune.prune.flow import Flow
-from edgeprune.prune.keras_model import walk
+from edgeprune.models.keras.flavours import import_tensorflow
+from edgeprune.models.keras.flow import Flow
+from edgeprune.models.keras.weights import walk
 
 _MOMENTUM = 0.99
 """How much of a range is kept at each step. Source: ours, as Keras' batch normalization."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgeprune.keras_flavours import import_tensorflow
-from edgeprune.prune.keras_model import walk
+from edgeprune.models.keras.flavours import import_tensorflow
+from edgeprune.models.keras.weights import walk
 
 _LARGEST = 127
 """Steps on either side of zero. Source: TensorFlow Lite 8-bit quantization specification."""

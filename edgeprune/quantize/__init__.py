@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, Quantized, QuantizeMode
+from edgeprune.artifacts.compression import Array, Quantized, QuantizeMode
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 from edgeprune.quantize.full_integer import (
     INTEGER_MODES,
     RANDOM_SAMPLES,

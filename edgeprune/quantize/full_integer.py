@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array
+from edgeprune.artifacts.compression import Array
 from edgeprune.errors import ConfigError, ModelError
-from edgeprune.keras_flavours import one_line, quiet
+from edgeprune.models.keras.flavours import one_line, quiet
+from edgeprune.models.tflite import graph
 from edgeprune.quantize.zero_channels import mend_biases
 
 RANDOM_SAMPLES = 16

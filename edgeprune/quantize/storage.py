@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, FloatArray
+from edgeprune.artifacts.compression import Array, FloatArray
 from edgeprune.errors import ModelError
-from edgeprune.explain.spmm import analyse
+from edgeprune.models.tflite import graph
+from edgeprune.prediction.xnnpack.spmm import analyse
 
 CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 """Axis of the output channels in each operator's filter."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array
+from edgeprune.artifacts.compression import Array
+from edgeprune.models.tflite import graph
 from edgeprune.quantize.storage import CHANNEL_AXIS
 
 _SMALLEST_SCALE = 1e-5

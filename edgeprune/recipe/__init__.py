@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeprune.errors import ConfigError
-from edgeprune.near_names import did_you_mean, file_beside
+from edgeprune.files.tables import read_table, read_toml
+from edgeprune.files.whole_file import write_whole
 from edgeprune.recipe.channels_table import (
     CHANNEL_RATIO,
     ChannelsTable,
@@ -19,17 +20,11 @@ from edgeprune.recipe.cluster_table import ClusterTable, cluster_faults
 from edgeprune.recipe.prune_table import CHANNEL, PruneTable, prune_faults
 from edgeprune.recipe.quantize_table import QuantizeTable, quantize_faults
 from edgeprune.recipe.run_table import RunTable, run_faults
-from edgeprune.recipe.small_tables import (
-    RewriteTable,
-    SparsifyTable,
-    VerifyTable,
-    verify_faults,
-)
+from edgeprune.recipe.small_tables import RewriteTable, SparsifyTable, VerifyTable, verify_faults
 from edgeprune.recipe.task_table import TaskTable, task_faults
-from edgeprune.tables import read_table, read_toml
-from edgeprune.whole_file import write_whole
+from edgeprune.text.near_names import did_you_mean, file_beside
 
-_SHIPPED = Path(__file__).parent.parent / "recipes"
+_SHIPPED = Path(__file__).with_name("shipped")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class ChannelsTable:
         pruning_ratio: Share of channels to remove, in [0, 1); 0 removes none.
         macs: Largest share of the multiply-accumulates to keep, in (0, 1], in place of
             ``pruning_ratio``; 1 removes nothing.
-        criterion: What scores channels: a name in ``edgeprune/prune/channels/criteria``; from
+        criterion: What scores channels: a name in ``edgeprune/channels/criteria``; from
             Python also a function of a group that gives a score for each of its units.
         scope: ``local`` removes the share of every group of channels, ``global`` the lowest scores
             of the model, ``macs`` more of groups on which more multiply-accumulates hang; empty is

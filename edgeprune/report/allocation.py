@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.artifacts import LayerShare
+from edgeprune.artifacts.compression import LayerShare
+from edgeprune.files.whole_file import write_whole
 from edgeprune.report.figures import NOT_MEASURED
 from edgeprune.report.terminal import stdout
-from edgeprune.untrusted_text import printable
-from edgeprune.whole_file import write_whole
+from edgeprune.text.untrusted import printable
 
 
 def print_shares(shares: Sequence[LayerShare], console: Console | None = None) -> None:

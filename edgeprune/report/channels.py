@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgeprune.report.terminal import new_table, stdout
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 _MOST = 3
 """More layers of one group are only counted. Source: ours."""
@@ -19,7 +19,7 @@ def print_groups(groups: Sequence[Mapping[str, Any]], console: Console | None = 
     """Prints a line a group; nothing where there are none.
 
     Args:
-        groups: :class:`edgeprune.artifacts.ChannelGroup` as mappings, in model order.
+        groups: :class:`edgeprune.artifacts.compression.ChannelGroup` as mappings, in model order.
         console: Where to print; standard output if None.
     """
     if not groups:

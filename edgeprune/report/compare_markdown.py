@@ -11,7 +11,7 @@ from edgeprune.report.compare import Change, subject
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, energy_text, time_text
 from edgeprune.report.leaves import leaves
 from edgeprune.tasks import METRICS, score_text
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 _NAMES = {
     "latency_us": "latency, median",

@@ -16,7 +16,7 @@ def print_effects(effects: Sequence[Mapping[str, Any]], console: Console | None 
     """Prints a column a network.
 
     Args:
-        effects: :class:`edgeprune.effect.Effect` as mappings, the dense one first.
+        effects: :class:`edgeprune.auto.effect.Effect` as mappings, the dense one first.
         console: Where to print; standard output if None.
     """
     rows: dict[str, Callable[[Mapping[str, Any]], str]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgeprune.energy import MAX_IDLE_DRIFT, Energy, NoEnergy
+from edgeprune.energy.net import MAX_IDLE_DRIFT, Energy, NoEnergy
 
 
 def energy_entry(energy: Energy | NoEnergy | None) -> dict[str, Any]:

@@ -13,12 +13,13 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edgeprune import scratch
+from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.holder import holder_line, shown_holder
-from edgeprune.paths import real_path
-from edgeprune.report import history, latencies, result
-from edgeprune.whole_file import Content, shown, write_whole
+from edgeprune.files import scratch
+from edgeprune.files.paths import real_path
+from edgeprune.files.whole_file import Content, shown, write_whole
+from edgeprune.report import latencies, result
+from edgeprune.text.holder import holder_line, shown_holder
 
 MARK = ".edgeprune-run"
 """In a folder that a run writes into: who does, for people."""

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.explain import Forecast, Plan
+from edgeprune.prediction import Forecast, Plan
 from edgeprune.recipe import Recipe
 from edgeprune.report.plan import millions, print_text
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 
 def print_forecast(stored: Plan, recipe: Recipe, after: Forecast | None, console: Console) -> None:

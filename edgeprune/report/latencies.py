@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprune.run_artifacts import Measured
-from edgeprune.whole_file import write_whole
+from edgeprune.artifacts.measurement import Measured
+from edgeprune.files.whole_file import write_whole
 
 FILE_NAME = "latencies.npz"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgeprune.artifacts import LoadRecord, PruneRecord, Quantized, Rewritten
-from edgeprune.board import Board
-from edgeprune.names import short_name
+from edgeprune.artifacts.compression import LoadRecord, PruneRecord, Quantized, Rewritten
+from edgeprune.devices.boards import Board
+from edgeprune.models.tflite.layer_names import short_name
 from edgeprune.recipe import Recipe
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgeprune.run_artifacts import RunResult
+from edgeprune.artifacts.measurement import RunResult
 
 
 def pinning_entry(run: RunResult) -> dict[str, Any]:

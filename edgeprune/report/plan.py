@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.explain import LayerPlan, Plan
-from edgeprune.names import common_folder, layer_name
-from edgeprune.untrusted_text import printable
+from edgeprune.models.tflite.layer_names import common_folder, layer_name
+from edgeprune.prediction import LayerPlan, Plan
+from edgeprune.text.untrusted import printable
 
 MOST_CLUSTERS = 8
 """Clusters that are printed, the ones with most weights; ``--json`` has all of them."""

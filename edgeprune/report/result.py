@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import edgeprune
-from edgeprune.artifacts import ModelFile
+from edgeprune.artifacts.compression import ModelFile
+from edgeprune.artifacts.measurement import Accuracy, Measured, Parity, RunResult, Session, Variant
 from edgeprune.errors import ConfigError
-from edgeprune.paths import real_path
-from edgeprune.read_file import read_json
+from edgeprune.files.paths import real_path
+from edgeprune.files.read_file import read_json
+from edgeprune.files.whole_file import shown, write_whole
 from edgeprune.report import statistics
 from edgeprune.report.energy import energy_entry
 from edgeprune.report.pinning import pinning_entry
 from edgeprune.report.start import start_entry
 from edgeprune.report.validity import validity_of
-from edgeprune.run_artifacts import Accuracy, Measured, Parity, RunResult, Session, Variant
-from edgeprune.whole_file import shown, write_whole
 
 SCHEMA_VERSION = 1
 FILE_NAME = "result.json"

@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from edgeprune.history import Run
 from edgeprune.report.figures import NOT_MEASURED, count_text, time_text
-from edgeprune.report.history import Run
 from edgeprune.report.terminal import new_table, stdout
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 
 def print_runs(runs: Sequence[Run], console: Console | None = None) -> None:

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edgeprune import interrupts, paths
+from edgeprune import history
+from edgeprune.artifacts.measurement import RunResult
+from edgeprune.console import interrupts
 from edgeprune.errors import ConfigError
-from edgeprune.report import history
+from edgeprune.files import paths
+from edgeprune.files.whole_file import Content, shown, write_whole
 from edgeprune.report.folder import OutputFolder
 from edgeprune.report.result import FILE_NAME, json_text, validate
-from edgeprune.run_artifacts import RunResult
-from edgeprune.whole_file import Content, shown, write_whole
 
 Warn = Callable[[str], None]
 RESCUED = "rescued"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.report import history
 from edgeprune.report.result import read_result
 
 

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgeprune.run_artifacts import Measured, StartSample
+from edgeprune.artifacts.measurement import Measured, StartSample
 
 
 def start_entry(measured: Measured | None) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprune.artifacts.measurement import Session
 from edgeprune.errors import DeviceError
-from edgeprune.run_artifacts import Session
 from edgeprune.significance.rank_test import hodges_lehmann
 from edgeprune.significance.shift import MIN_SESSIONS, latency_shift, least_effect_of
 

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.names import short_name
+from edgeprune.models.tflite.layer_names import short_name
 from edgeprune.report.figures import Figure, bytes_text, figures, time_text
 from edgeprune.report.pinning import pinning_rows
 from edgeprune.report.verdict import remarks, verdict_line
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 Result = Mapping[str, Any]
 
@@ -103,7 +103,7 @@ def print_tensors(
     """Prints how each weight tensor is stored, and why.
 
     Args:
-        tensors: :class:`edgeprune.artifacts.EncodedTensor` as mappings, in graph order.
+        tensors: :class:`edgeprune.artifacts.compression.EncodedTensor` as mappings, in graph order.
         notes: Lines from the stages.
         console: Where to print; standard output if None.
     """

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from edgeprune.artifacts.measurement import Measured, RunResult, Session, SessionVerdict
 from edgeprune.report.statistics import medians_us
-from edgeprune.run_artifacts import Measured, RunResult, Session, SessionVerdict
 from edgeprune.significance.shift import MIN_SESSIONS
 
 WIDEST_SCATTER = 0.1

@@ -7,27 +7,26 @@ cost says that it pays. A model that would not get faster is left as it came.
 
 from __future__ import annotations
 
-from edgeprune import graph, graph_edit
-from edgeprune.artifacts import RewriteNote, Rewritten
-from edgeprune.board import Cpu
-from edgeprune.explain import Plan, explain, has_sparse_kernels
-from edgeprune.explain.cost import CostTable, cost_table
-from edgeprune.explain.reader import Reader
-from edgeprune.rewrite import (
+from edgeprune.artifacts.compression import RewriteNote, Rewritten
+from edgeprune.devices.boards import Cpu
+from edgeprune.models.tflite import edit, graph
+from edgeprune.prediction import Plan, explain, has_sparse_kernels
+from edgeprune.prediction.cost import CostTable, cost_table
+from edgeprune.prediction.xnnpack.reader import Reader
+from edgeprune.rewrite import gates, turn
+from edgeprune.rewrite.gates.placement import place
+from edgeprune.rewrite.passes import (
     average_pool,
     constant_operands,
     dense_to_pointwise,
-    gates,
     hard_swish,
     prelu,
     scalar_folding,
     stem_channels,
     strided_pointwise,
     swish,
-    turn,
 )
-from edgeprune.rewrite.dense_head import join_where_cheaper
-from edgeprune.rewrite.placement import place
+from edgeprune.rewrite.passes.dense_head import join_where_cheaper
 
 __all__ = ["apply_passes", "rewrite"]
 
@@ -76,8 +75,8 @@ def rewrite(tflite: bytes, cpu: Cpu) -> Rewritten:
             why = f"none needed: {len(as_it_is.sparse)} layers run sparse in the graph as it is"
         return Rewritten(tflite, (), why)
     gain = f"{before / 1e6:.2f} M to {after / 1e6:.2f} M instructions per inference predicted"
-    graph_edit.compact(model)
-    graph_edit.shorten_names(model)
+    edit.compact(model)
+    edit.shorten_names(model)
     return Rewritten(graph.write(model), tuple(notes), gain)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune import graph, graph_edit
-from edgeprune.artifacts import Array, FloatArray
-from edgeprune.explain.reader import Reader
+from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.models.tflite import edit, graph
+from edgeprune.prediction.xnnpack.reader import Reader
 
 _OUTPUT_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 
@@ -77,7 +77,7 @@ def bias_of(reader: Reader, op: graph.Operator) -> FloatArray:
 
 def _replace(reader: Reader, op: graph.Operator, operand: int, values: Array) -> None:
     name = f"{reader.name(int(op.outputs[0]))}/{'weights' if operand == 1 else 'bias'}"
-    tensor = graph_edit.add_constant(reader.model, reader.subgraph, values.astype(np.float32), name)
+    tensor = edit.add_constant(reader.model, reader.subgraph, values.astype(np.float32), name)
     inputs = [int(i) for i in op.inputs]
     inputs += [-1] * (operand + 1 - len(inputs))
     inputs[operand] = tensor

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import FloatArray
-from edgeprune.explain.reader import Reader
+from edgeprune.artifacts.compression import FloatArray
+from edgeprune.models.tflite import graph
+from edgeprune.prediction.xnnpack.reader import Reader
 
 NO_ACTIVATION = 0
 RELU = 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgeprune.errors import ModelError
-from edgeprune.paths import real_path
+from edgeprune.files.paths import real_path
 from edgeprune.progress import Progress
 from edgeprune.sandbox import jobs, limits
 from edgeprune.sandbox.blobs import put_back

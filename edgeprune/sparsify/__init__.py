@@ -15,11 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune import graph, graph_edit
-from edgeprune.artifacts import EncodedTensor, Sparsified
-from edgeprune.board import Cpu
-from edgeprune.explain import explain
-from edgeprune.sparse_tensor import decode
+from edgeprune.artifacts.compression import EncodedTensor, Sparsified
+from edgeprune.devices.boards import Cpu
+from edgeprune.models.tflite import edit, graph
+from edgeprune.models.tflite.sparse_tensor import decode
+from edgeprune.prediction import explain
 from edgeprune.sparsify import encode as encoding_of
 from edgeprune.sparsify.arming import arm
 from edgeprune.sparsify.encode import Encoding
@@ -48,7 +48,7 @@ def sparsify(tflite: bytes, cpu: Cpu, *, encode: bool = True) -> Sparsified:
     is_changed = made_dense or any(weight.is_sparse for weight in weights)
     if is_changed:
         _store(model, [weight for weight in weights if weight.is_sparse])
-        graph_edit.compact(model)
+        edit.compact(model)
     plan = explain(model, cpu)
     after = graph.write(model) if is_changed else tflite
     decisions = tuple(_decision(weight) for weight in weights)

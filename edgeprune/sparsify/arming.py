@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeprune import graph
-from edgeprune.board import Cpu
-from edgeprune.explain import Plan, explain, has_sparse_kernels, wrong_layers
-from edgeprune.explain.delegation import is_delegated
-from edgeprune.explain.partitions import partitions
-from edgeprune.explain.reader import Reader
-from edgeprune.explain.releases import RELEASES
-from edgeprune.names import short_name
+from edgeprune.devices.boards import Cpu
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.layer_names import short_name
+from edgeprune.prediction import Plan, explain, has_sparse_kernels, wrong_layers
+from edgeprune.prediction.xnnpack.delegation import is_delegated
+from edgeprune.prediction.xnnpack.partitions import partitions
+from edgeprune.prediction.xnnpack.reader import Reader
+from edgeprune.prediction.xnnpack.releases import RELEASES
 from edgeprune.sparsify.weights import Weight
 
 ANY_ARM = Cpu(core="any", isa="aarch64", features=())

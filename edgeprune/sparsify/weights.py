@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array
+from edgeprune.artifacts.compression import Array
+from edgeprune.models.tflite import graph
 from edgeprune.sparsify.encode import OVERHEAD_BYTES, Encoding, smallest_encoding
 
 

@@ -17,13 +17,7 @@ from edgeprune.verify.inputs import as_input, sample_inputs
 from edgeprune.verify.locate import locate
 from edgeprune.verify.off_board import verify_off_board
 from edgeprune.verify.on_board import board_outputs, checked, with_parity
-from edgeprune.verify.parity import (
-    FLOAT_LIMIT,
-    INTEGER_LIMIT_STEPS,
-    Comparison,
-    is_flat,
-    parity,
-)
+from edgeprune.verify.parity import FLOAT_LIMIT, INTEGER_LIMIT_STEPS, Comparison, is_flat, parity
 from edgeprune.verify.tensor_errors import TensorError, tensor_errors
 
 __all__ = [

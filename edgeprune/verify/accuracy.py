@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgeprune import data as user_data
-from edgeprune.artifacts import Array, Dataset
+from edgeprune.artifacts.compression import Array, Dataset
+from edgeprune.artifacts.measurement import Accuracy, HeadScore
 from edgeprune.errors import ModelError
-from edgeprune.run_artifacts import Accuracy, HeadScore
 from edgeprune.tasks import METRICS, Scorer
 from edgeprune.verify.host import HostModel
 from edgeprune.verify.inputs import as_input

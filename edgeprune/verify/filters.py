@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, FloatArray
-from edgeprune.explain.reader import Reader
-from edgeprune.sparse_tensor import decode
+from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.sparse_tensor import decode
+from edgeprune.prediction.xnnpack.reader import Reader
 
 _CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 

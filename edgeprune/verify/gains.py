@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from edgeprune.artifacts import Array, ClusteredTensor
+from edgeprune.artifacts.compression import Array, ClusteredTensor
 from edgeprune.errors import VerifyError
-from edgeprune.explain.spmm import analyse
+from edgeprune.prediction.xnnpack.spmm import analyse
 from edgeprune.verify.filters import Filter, filters_of, paired
 
 MAX_CODEBOOK = 256

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, Samples
+from edgeprune.artifacts.compression import Array, Samples
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import quiet
+from edgeprune.models.keras.flavours import quiet
+from edgeprune.models.tflite import graph
 from edgeprune.sandbox import watch
 from edgeprune.verify.parity import real_values
 

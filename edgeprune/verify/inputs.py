@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, Samples
+from edgeprune.artifacts.compression import Array, Samples
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 
 
 def sample_inputs(tflite: bytes, x_test: Array | None, count: int, seed: int = 0) -> Samples:

@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, Samples
+from edgeprune.artifacts.compression import Array, Samples
 from edgeprune.errors import DeviceError, DeviceTimeout, ModelError
-from edgeprune.names import short_name
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.layer_names import short_name
 from edgeprune.verify.parity import Comparison, is_right, limit_of, real_values
 from edgeprune.verify.probes import DIRECT, MEAN, can_be_read, computed_values, read_out
 from edgeprune.verify.search import Found, first_wrong

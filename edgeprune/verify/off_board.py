@@ -12,15 +12,15 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from edgeprune import graph
 from edgeprune.agents import build, runtime
-from edgeprune.artifacts import Samples
-from edgeprune.bench import Device
-from edgeprune.board import Board, load_board, resolved_cpu, twin
+from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.measurement import Parity
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import Board, load_board, resolved_cpu, twin
+from edgeprune.devices.transports.base import TRANSPORTS, Transport
 from edgeprune.errors import DeviceError
-from edgeprune.explain import has_sparse_kernels
-from edgeprune.run_artifacts import Parity
-from edgeprune.transports.base import TRANSPORTS, Transport
+from edgeprune.models.tflite import graph
+from edgeprune.prediction import has_sparse_kernels
 from edgeprune.verify.locate import Host
 from edgeprune.verify.on_board import board_outputs, checked
 from edgeprune.verify.parity import Comparison

@@ -10,10 +10,10 @@ import numpy as np
 
 from edgeprune.agents.interface import Interface
 from edgeprune.agents.session import start_agent
-from edgeprune.artifacts import Samples
+from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.measurement import Parity, RunResult
+from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import VerifyError
-from edgeprune.run_artifacts import Parity, RunResult
-from edgeprune.transports.base import Transport
 from edgeprune.verify.locate import Host, Infer, locate
 from edgeprune.verify.parity import Comparison
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.artifacts import Array, Samples
-from edgeprune.run_artifacts import Parity
+from edgeprune.artifacts.compression import Array, Samples
+from edgeprune.artifacts.measurement import Parity
+from edgeprune.models.tflite import graph
 
 FLOAT_REFERENCE = "LiteRT built-in kernels on the host, same weights stored dense"
 INTEGER_REFERENCE = "XNNPACK on the host, same weights stored dense"

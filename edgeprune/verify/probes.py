@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune import graph
-from edgeprune.graph_edit import add_constant, add_operator, add_tensor
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.edit import add_constant, add_operator, add_tensor
 
 DIRECT, MEAN = "itself", "its mean"
 

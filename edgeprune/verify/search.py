@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgeprune import graph
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 from edgeprune.verify.probes import computed_values
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune.tensor_error import sqnr_db
+from edgeprune.models.tflite.tensor_error import sqnr_db
 from edgeprune.verify.filters import Filter, filters_of, paired
 
 

@@ -14,11 +14,11 @@ from edgeprune.agents import build
 from edgeprune.agents.answers import Hello, LoadedModel, Profile, Timing
 from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession
+from edgeprune.agents.wire import Frame, pack, read_frame
+from edgeprune.devices.links.pipes import Child
+from edgeprune.devices.transports.base import Channel
+from edgeprune.devices.transports.local import LocalChannel
 from edgeprune.errors import DeviceError
-from edgeprune.pipes import Child
-from edgeprune.transports.base import Channel
-from edgeprune.transports.local import LocalChannel
-from edgeprune.wire import Frame, pack, read_frame
 
 JSON = st.recursive(
     st.none()

@@ -11,10 +11,10 @@ import pytest
 
 from edgeprune.agents import pinned
 from edgeprune.agents.board_python import BoardPython, ask_python, wheel
-from edgeprune.bench import Device
-from edgeprune.board import load_board
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError
-from edgeprune.transports.base import TRANSPORTS
 
 BOOKWORM = {"version": [3, 11], "numpy": "1.24.2", "glibc": "glibc 2.36", "bits": 32}
 BOOKWORM["machine"] = "armv7l"

@@ -5,9 +5,10 @@ import subprocess
 
 import pytest
 
-from edgeprune import paths, zig
 from edgeprune.agents import build
+from edgeprune.devices.toolchain import zig
 from edgeprune.errors import DeviceError
+from edgeprune.files import paths
 
 
 @pytest.fixture

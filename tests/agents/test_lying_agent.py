@@ -11,9 +11,9 @@ from lying_agent import LIES
 from edgeprune.agents import build
 from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession
+from edgeprune.devices.links.pipes import Child
+from edgeprune.devices.transports.base import Channel
 from edgeprune.errors import DeviceError
-from edgeprune.pipes import Child
-from edgeprune.transports.base import Channel
 
 LIAR = Path(__file__).parents[1] / "lying_agent.py"
 MAX_READ_BYTES = 20 << 20

@@ -5,11 +5,11 @@ import zipfile
 
 import pytest
 
-from edgeprune import zig
 from edgeprune.agents import pinned, runtime
-from edgeprune.board import board_names, load_board
+from edgeprune.devices.boards import board_names, load_board
+from edgeprune.devices.toolchain import zig
 from edgeprune.errors import DeviceError
-from edgeprune.explain.releases import RELEASES
+from edgeprune.prediction.xnnpack.releases import RELEASES
 
 INSIDE = "ai_edge_litert/libLiteRt.so"
 OTHER = "aarch64" if zig.host_isa() == "x86_64" else "x86_64"

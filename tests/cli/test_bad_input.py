@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edgeprune import cli
-from edgeprune.keras_flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras, quiet
 
 FAST = "[run]\nsessions = 1\nruns = 2\nwarmup = 0\n[verify]\nsamples = 1\n[prune]\nepochs = 1\n"
 
@@ -170,7 +170,7 @@ def test_a_sparsity_of_0_prunes_nothing(capsys, folder, keras):
 
 
 def test_a_misspelt_board_key(capsys, folder, keras, monkeypatch):
-    from edgeprune import paths
+    from edgeprune.files import paths
 
     text = (paths.shipped("boards") / "local.toml").read_text()
     (folder / "mine.toml").write_text(

@@ -3,8 +3,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from edgeprune.board import board_names, load_board
 from edgeprune.cli.boards import boards
+from edgeprune.devices.boards import board_names, load_board
 from edgeprune.errors import ConfigError
 
 

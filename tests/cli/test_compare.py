@@ -3,8 +3,7 @@ import json
 import pytest
 from results import counted, processes, result_of, variant
 
-from edgeprune import cli
-from edgeprune.report import history
+from edgeprune import cli, history
 from edgeprune.report.result import write_result
 
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgeprune import cli, graph
-from edgeprune.container import pack, unpack
+from edgeprune import cli
+from edgeprune.api.pruning import loaded
 from edgeprune.convert import convert
 from edgeprune.data.npz import KEYS
-from edgeprune.keras_flavours import import_keras, quiet
-from edgeprune.prune.api import loaded
-from edgeprune.whole_file import Reserved
+from edgeprune.files.whole_file import Reserved
+from edgeprune.models.epz import pack, unpack
+from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.models.tflite import graph
 
 
 @pytest.fixture

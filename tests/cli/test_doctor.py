@@ -3,8 +3,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from edgeprune import paths
 from edgeprune.cli.doctor import doctor
+from edgeprune.files import paths
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 from nets import Net
 
-from edgeprune.board import board_names, load_board
 from edgeprune.cli.explain import explain
+from edgeprune.devices.boards import board_names, load_board
 from edgeprune.errors import ConfigError
 
 

@@ -88,7 +88,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2_and_leaves_nothing(argv, messag
 def test_a_board_names_the_recipe_that_is_used_without_one(tmp_path, monkeypatch):
     import json
 
-    from edgeprune import paths
+    from edgeprune.files import paths
 
     text = (paths.shipped("boards") / "local.toml").read_text()
     text = text.replace('name   = "local"', 'name = "mine"').replace('"auto"', '"as-is"')

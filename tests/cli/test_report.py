@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 from results import counted, result_of
 
-from edgeprune import cli
-from edgeprune.report import history
+from edgeprune import cli, history
 from edgeprune.report.result import write_result
 
 RESULT = result_of(

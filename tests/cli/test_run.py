@@ -10,10 +10,10 @@ import pytest
 from edgeprune import cli
 from edgeprune.agents import build
 from edgeprune.agents.session import start_agent
-from edgeprune.bench import Device
-from edgeprune.board import load_board
-from edgeprune.run.device_lock import FOLDER_VARIABLE
-from edgeprune.transports.local import Local
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.transports.local import Local
+from edgeprune.measure.device_lock import FOLDER_VARIABLE
 
 
 @pytest.fixture

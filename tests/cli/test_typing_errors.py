@@ -9,7 +9,7 @@ import pytest
 from nets import Net
 
 from edgeprune import cli
-from edgeprune.near_names import did_you_mean, file_beside
+from edgeprune.text.near_names import did_you_mean, file_beside
 
 HEAVY = ("tensorflow", "keras", "tf_keras", "paramiko")
 

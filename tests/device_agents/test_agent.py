@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeprune.agents.wire import Frame, pack, read_frame
+from edgeprune.devices.links.pipes import Child
 from edgeprune.errors import DeviceError
-from edgeprune.pipes import Child
-from edgeprune.wire import Frame, pack, read_frame
 
 TRANSCRIPT = Path(__file__).with_name("transcript.jsonl")
 

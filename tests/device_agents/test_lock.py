@@ -9,8 +9,8 @@ import agent_rig
 import pytest
 
 from edgeprune.agents.session import AgentSession
+from edgeprune.devices.transports.local import LocalChannel
 from edgeprune.errors import AgentRefusal
-from edgeprune.transports.local import LocalChannel
 
 LINE = "anna@lab3 (edgeprune run, process 12, since 2026-11-28 12:03 UTC)"
 

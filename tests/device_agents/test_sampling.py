@@ -8,8 +8,8 @@ import pytest
 from edgeprune.agents.answers import samples_of
 from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import AgentSession
+from edgeprune.devices.transports.local import LocalChannel
 from edgeprune.errors import DeviceError
-from edgeprune.transports.local import LocalChannel
 
 
 @pytest.fixture(scope="module", params=["sanitized", "python"])

@@ -1,4 +1,5 @@
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import stat
@@ -6,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeprune import paths
 from edgeprune.doctor import diagnose, probes
+from edgeprune.files import paths
 
 
 @pytest.fixture(autouse=True)
@@ -195,7 +196,7 @@ def test_a_missing_extra_leaves_everything_else_ready(monkeypatch):
 
 def test_an_agent_that_cannot_be_compiled_is_broken_and_says_why(home, monkeypatch):
     monkeypatch.setenv("EDGEPRUNE_CACHE", str(home / "empty cache"))
-    monkeypatch.setattr("edgeprune.zig.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     diagnosis = diagnose()
     check = check_of(diagnosis, "agent")
     assert check.state == "broken"
@@ -205,7 +206,7 @@ def test_an_agent_that_cannot_be_compiled_is_broken_and_says_why(home, monkeypat
 @pytest.mark.parametrize(("flags", "is_noted"), [("avx avx2 sse2", True), ("sse2", False)])
 def test_only_a_cpu_with_avx_is_told_that_sparse_kernels_never_run(monkeypatch, flags, is_noted):
     import edgeprune.doctor
-    from edgeprune.board import Cpu
+    from edgeprune.devices.boards import Cpu
 
     cpu = Cpu("host", "x86_64", tuple(flags.split()))
     monkeypatch.setattr(edgeprune.doctor, "resolved_cpu", lambda declared: cpu)

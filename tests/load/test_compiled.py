@@ -1,9 +1,9 @@
 import pytest
 from keras_nets import FLAVOURS, save
 
-from edgeprune.keras_flavours import import_keras
 from edgeprune.load import load
 from edgeprune.load.compiled import compiled_with
+from edgeprune.models.keras.flavours import import_keras
 
 
 def saved(flavour, path, **compiled):

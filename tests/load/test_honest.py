@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from keras_nets import save
 
-from edgeprune.keras_flavours import application_layers, import_keras, import_tensorflow, quiet
 from edgeprune.load import load
+from edgeprune.models.keras.flavours import (
+    application_layers,
+    import_keras,
+    import_tensorflow,
+    quiet,
+)
 
 
 def recurrent(k):

@@ -5,8 +5,8 @@ import inspect
 
 import pytest
 
-from edgeprune.keras_flavours import import_keras
 from edgeprune.load.keras_names import keras_names
+from edgeprune.models.keras.flavours import import_keras
 
 OLD = {
     "layers": set(),

@@ -1,9 +1,9 @@
 import pytest
 
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import import_keras, quiet
 from edgeprune.load.keras_size import check_activations, check_sizes
 from edgeprune.load.keras_watch import bounded_building
+from edgeprune.models.keras.flavours import import_keras, quiet
 
 
 def tree(*layers):

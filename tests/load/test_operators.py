@@ -1,7 +1,7 @@
 """The list of operators, against TensorFlow's own registry."""
 
-from edgeprune.keras_flavours import import_tensorflow
 from edgeprune.load.operators import SAVER, STATEFUL, STATELESS, operator_list
+from edgeprune.models.keras.flavours import import_tensorflow
 
 
 def registered():

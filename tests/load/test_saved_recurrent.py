@@ -3,8 +3,8 @@
 import pytest
 
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import import_keras, quiet
 from edgeprune.load import load
+from edgeprune.models.keras.flavours import import_keras, quiet
 
 
 def test_an_open_batch_size_is_named_and_one_of_1_is_converted(tmp_path):

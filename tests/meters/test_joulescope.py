@@ -5,7 +5,7 @@ import meter_rig
 import numpy as np
 import pytest
 
-from edgeprune.energy import NoEnergy, Window, net_energy
+from edgeprune.energy.net import NoEnergy, Window, net_energy
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
 
 joulescope_instrument.install()

@@ -5,7 +5,7 @@ import numpy as np
 import ppk2_instrument
 import pytest
 
-from edgeprune.energy import NoEnergy, Window, net_energy
+from edgeprune.energy.net import NoEnergy, Window, net_energy
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
 
 VOLTS = 3.3

@@ -5,12 +5,12 @@ import pytest
 from container_files import clustered, dense_net
 
 from edgeprune.agents import build
-from edgeprune.bench import Device
-from edgeprune.board import load_board
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.transports.local import Local
 from edgeprune.errors import DeviceError
 from edgeprune.push import Pushed, push
 from edgeprune.push.packed import push_models
-from edgeprune.transports.local import Local
 
 pytestmark = [pytest.mark.device, pytest.mark.usefixtures("home")]
 TFLITE = dense_net(clustered((300, 784), 0.08, 16))

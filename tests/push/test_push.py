@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from lossy_link import lossy_link
 
-from edgeprune.bench import Device
-from edgeprune.board import load_board
+from edgeprune.devices.bench import Device
+from edgeprune.devices.boards import load_board
+from edgeprune.devices.links.ssh.host_keys import known_keys_file
+from edgeprune.devices.transports.local import Local
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, DiskFull
 from edgeprune.push import Pushed, clear_leftovers, push
 from edgeprune.push.own_name import own_name
-from edgeprune.ssh.host_keys import known_keys_file
-from edgeprune.transports.local import Local
 
 pytestmark = [pytest.mark.device, pytest.mark.usefixtures("home")]
 MIB = 1 << 20

@@ -5,11 +5,11 @@ import pytest
 from keras_nets import FLAVOURS, KINDS, build, dataset, loaded
 
 import edgeprune
-from edgeprune.artifacts import Loaded, ModelFile
+from edgeprune.artifacts.compression import Loaded, ModelFile
 from edgeprune.convert import convert
 from edgeprune.errors import ConfigError
-from edgeprune.keras_flavours import import_keras
-from edgeprune.prune.keras_model import prunable_weights, walk
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.models.keras.weights import prunable_weights, walk
 from edgeprune.qat import QuantizedActivations, QuantizedWeights, qat, weights
 from edgeprune.quantize import quantize
 from edgeprune.recipe import Recipe, checked

@@ -6,8 +6,9 @@ import odd_nets
 import pytest
 from nets import Net, eligible
 
-from edgeprune import graph, verify
+from edgeprune import verify
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 from edgeprune.quantize import check_mode, quantize
 
 MODES = ("none", "fp16", "int8-weights", "int8", "int16x8")

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeprune.explain.spmm import analyse
-from edgeprune.prune.patterns import by_magnitude
+from edgeprune.prediction.xnnpack.spmm import analyse
+from edgeprune.pruning.patterns import by_magnitude
 from edgeprune.quantize.storage import as_int8
 
 

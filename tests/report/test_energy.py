@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edgeprune.artifacts import ModelFile
-from edgeprune.energy import Grid, NoEnergy
+from edgeprune.artifacts.compression import ModelFile
+from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult, Session, Variant
+from edgeprune.energy.net import Grid, NoEnergy
+from edgeprune.energy.power_trace import PowerTrace
 from edgeprune.errors import ConfigError
-from edgeprune.power_trace import PowerTrace
 from edgeprune.report.result import build_result, validate
 from edgeprune.report.terminal import print_report
-from edgeprune.run_artifacts import DeviceFacts, Measured, RunResult, Session, Variant
 
 
 def energy(**changes):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from results import counted, result_of
 
+from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.report import history
 from edgeprune.report.folder import MARK, output_folder
 from edgeprune.report.result import write_result
 
@@ -184,7 +184,7 @@ def test_a_name_that_cannot_be_is_one_line(here, name):
 
 def test_a_reservation_that_a_killed_compression_left_is_gone_with_the_next_start(here):
     program = (
-        "import os; from pathlib import Path; from edgeprune.whole_file import Reserved\n"
+        "import os; from pathlib import Path; from edgeprune.files.whole_file import Reserved\n"
         "with Reserved(Path('out.tflite')): os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == -9

@@ -1,7 +1,7 @@
 import numpy as np
 
+from edgeprune.artifacts.measurement import Measured, Session
 from edgeprune.report.latencies import FILE_NAME, write_latencies
-from edgeprune.run_artifacts import Measured, Session
 
 
 def measured(name, *sessions):

@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeprune.artifacts import ModelFile
-from edgeprune.errors import ConfigError
-from edgeprune.report.result import build_result, read_result, validate, write_result
-from edgeprune.run_artifacts import (
+from edgeprune.artifacts.compression import ModelFile
+from edgeprune.artifacts.measurement import (
     Accuracy,
     DeviceFacts,
     LayerTiming,
@@ -24,6 +22,8 @@ from edgeprune.run_artifacts import (
     Timed,
     Variant,
 )
+from edgeprune.errors import ConfigError
+from edgeprune.report.result import build_result, read_result, validate, write_result
 
 OPTIONAL = {
     ("", "made"), ("", "timed"), ("variants", "sessions"), ("latency_us", "rejected"),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from results import counted, result_of
 
+from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.report import history
 from edgeprune.report.folder import OutputFolder, output_folder
 from edgeprune.report.save import rescue, save
 

@@ -4,9 +4,9 @@ import dataclasses
 
 from results import counted, processes, result_of, variant
 
+from edgeprune.artifacts.measurement import SessionState
 from edgeprune.report.figures import figures
 from edgeprune.report.sessions import session_remarks, session_table
-from edgeprune.run_artifacts import SessionState
 
 STATE = dataclasses.asdict(SessionState(not_read=("clock: no cpufreq", "throttling bits: no tool")))
 STATE["not_read"] = list(STATE["not_read"])

@@ -1,8 +1,8 @@
 import pytest
 from results import counted, result_of
 
+from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.report import history
 from edgeprune.report.result import write_result
 from edgeprune.report.source import find_result
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeprune.artifacts.measurement import Session
 from edgeprune.errors import DeviceError
 from edgeprune.report import statistics
-from edgeprune.run_artifacts import Session
 
 samples = st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=800)
 nanoseconds = st.lists(st.integers(1, 10**10), min_size=1, max_size=30)

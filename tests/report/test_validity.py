@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult, Session, Timed
 from edgeprune.report.statistics import compare_latency, latency_summary
 from edgeprune.report.validity import validity_of
-from edgeprune.run_artifacts import DeviceFacts, Measured, RunResult, Session, Timed
 
 DEVICE = DeviceFacts("pi", "Cortex-A72", "Linux", "1", "2.3.0")
 

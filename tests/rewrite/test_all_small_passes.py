@@ -7,8 +7,8 @@ from nets import Net
 from random_nets import graphs
 from small_passes import applied, find, operators
 
-from edgeprune import graph
-from edgeprune.rewrite import (
+from edgeprune.models.tflite import graph
+from edgeprune.rewrite.passes import (
     average_pool,
     constant_operands,
     dense_head,

@@ -5,8 +5,8 @@ import pytest
 from nets import Net, eligible
 from same_outputs import ARM, gap
 
-from edgeprune.board import Cpu, load_board
-from edgeprune.explain import explain
+from edgeprune.devices.boards import Cpu, load_board
+from edgeprune.prediction import explain
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
 

@@ -4,7 +4,7 @@ import keras_nets
 import pytest
 
 from edgeprune.errors import ModelError
-from edgeprune.keras_flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras, quiet
 from edgeprune.pipeline import float_tflite
 from edgeprune.sandbox.switch import SANDBOX_SWITCH
 

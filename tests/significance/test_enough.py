@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from edgeprune.measure.interleave import MORE
 from edgeprune.recipe.efforts import EFFORTS
-from edgeprune.run.interleave import MORE
 from edgeprune.significance import shift
 from edgeprune.significance.enough import TO_FIND, is_enough
 from edgeprune.significance.shift import latency_shift, least_effect_of

@@ -4,9 +4,9 @@ import nets
 import pytest
 from arming_nets import tiny, two_partitions
 
-from edgeprune import graph
-from edgeprune.board import Cpu
-from edgeprune.explain import explain
+from edgeprune.devices.boards import Cpu
+from edgeprune.models.tflite import graph
+from edgeprune.prediction import explain
 from edgeprune.sparsify import arming, sparsify
 from edgeprune.sparsify.weights import weights_of
 

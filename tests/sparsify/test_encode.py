@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from nets import Net
 
 from edgeprune.errors import ModelError
-from edgeprune.sparse_tensor import decode
+from edgeprune.models.tflite.sparse_tensor import decode
 from edgeprune.sparsify import encode as writer
 from edgeprune.verify import HostModel
 

@@ -11,8 +11,8 @@ import pytest
 from arming_nets import tiny, two_partitions
 
 from edgeprune import verify
-from edgeprune.board import Cpu
-from edgeprune.explain import explain
+from edgeprune.devices.boards import Cpu
+from edgeprune.prediction import explain
 from edgeprune.sparsify import arming, sparsify
 from edgeprune.sparsify import weights as stage
 

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
 
-from edgeprune import graph, graph_edit, verify
-from edgeprune.board import Cpu
+from edgeprune import verify
+from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import edit, graph
 from edgeprune.sparsify import _store, sparsify, stored_dense
 from edgeprune.sparsify import weights as stage
 
@@ -231,10 +232,10 @@ def test_the_file_never_grows_and_never_by_more_than_planned(
     dense = net.build(x)
     assert len(sparsify(dense, A72).tflite) <= len(dense)
     model = graph.read(dense)
-    graph_edit.compact(model)
+    edit.compact(model)
     small = graph.write(model)
     weights = stage.weights_of(model, model.subgraphs[0])
     _store(model, weights)
-    graph_edit.compact(model)
+    edit.compact(model)
     grown = len(graph.write(model)) - len(small)
     assert grown <= sum(weight.growth for weight in weights)

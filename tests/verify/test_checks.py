@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from nets import Net
 
-from edgeprune import graph, verify
+from edgeprune import verify
 from edgeprune.errors import VerifyError
+from edgeprune.models.tflite import graph
 
 
 def dense_net(units=3):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from nets import Net, eligible
 
-from edgeprune import graph, verify
-from edgeprune.artifacts import ClusteredTensor, PrunedTensor
-from edgeprune.board import load_board, resolved_cpu
+from edgeprune import verify
+from edgeprune.artifacts.compression import ClusteredTensor, PrunedTensor
+from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
+from edgeprune.models.tflite import graph
 from edgeprune.quantize import quantize
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify, stored_dense

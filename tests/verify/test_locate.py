@@ -6,8 +6,9 @@ import nets
 import numpy as np
 import pytest
 
-from edgeprune import graph, verify
+from edgeprune import verify
 from edgeprune.errors import DeviceError, DeviceTimeout, VerifyError
+from edgeprune.models.tflite import graph
 from edgeprune.sparsify import stored_dense
 from edgeprune.verify.locate import RUNS
 

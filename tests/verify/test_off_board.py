@@ -8,7 +8,7 @@ import nets
 import pytest
 
 from edgeprune import verify
-from edgeprune.board import Cpu, board_names, load_board, twin
+from edgeprune.devices.boards import Cpu, board_names, load_board, twin
 from edgeprune.errors import DeviceError
 from edgeprune.verify import off_board
 from edgeprune.verify.off_board import has_sparse_constants, stand_ins
@@ -80,7 +80,7 @@ def test_a_board_without_a_stand_in_is_not_compared_and_how_to_is_said(other_hos
 
 
 def test_without_qemu_it_is_said_how_to_install_it(other_host, monkeypatch):
-    monkeypatch.setattr("edgeprune.transports.qemu.shutil.which", lambda name: None)
+    monkeypatch.setattr("edgeprune.devices.transports.qemu.shutil.which", lambda name: None)
     parity, remark = verify.verify_off_board(never, sparse(), load_board("rpi4"), print, never)
     assert parity is None
     assert "not compared" in remark and "apt-get install qemu-user" in remark
@@ -117,8 +117,8 @@ def test_a_file_that_the_twin_cannot_load_is_an_error_and_not_a_remark(tmp_path)
 @pytest.mark.parametrize("processes", [1, 2, 3, 9])
 def test_samples_come_back_in_order_however_many_processes_share_them(processes, tmp_path):
     from edgeprune.agents import build, runtime
-    from edgeprune.bench import Device
-    from edgeprune.transports.base import TRANSPORTS
+    from edgeprune.devices.bench import Device
+    from edgeprune.devices.transports.base import TRANSPORTS
 
     board = load_board(emulated.BOARD)
     comparison = comparison_of(nets.eligible(), 5)

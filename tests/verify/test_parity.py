@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from nets import Net
 
-from edgeprune import graph, verify
+from edgeprune import verify
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 from edgeprune.verify.parity import is_right
 
 

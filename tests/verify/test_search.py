@@ -6,7 +6,7 @@ import nets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeprune import graph
+from edgeprune.models.tflite import graph
 from edgeprune.verify.search import first_wrong
 
 

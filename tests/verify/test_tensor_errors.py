@@ -3,7 +3,7 @@ import pytest
 from nets import eligible
 
 from edgeprune import verify
-from edgeprune.board import load_board, resolved_cpu
+from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.quantize import quantize
 from edgeprune.sparsify import sparsify
 from edgeprune.verify.filters import filters_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edgeprune.artifacts import Array, Dataset
+from edgeprune.artifacts.compression import Array, Dataset
 from edgeprune.data.fit.class_order import class_order
 from edgeprune.data.fit.other_scales import better_scale, some_of
 from edgeprune.data.fit.skill import Skill, skill_of

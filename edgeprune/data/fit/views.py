@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgeprune.artifacts import Array, Dataset
+from edgeprune.artifacts.compression import Array, Dataset
 from edgeprune.data.augment import KINDS, SHIFT, augmented, kinds_of
 from edgeprune.data.fit.other_scales import some_of
 from edgeprune.data.fit.skill import skill_of

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeprune.errors import ConfigError
+from edgeprune.files.whole_file import shown, write_whole
+from edgeprune.history import Run
 from edgeprune.report.figures import figures
-from edgeprune.report.history import Run
 from edgeprune.report.leaves import leaves
 from edgeprune.report.page.distribution import distribution
 from edgeprune.report.page.exports import exports
@@ -25,8 +26,7 @@ from edgeprune.report.page.pareto import pareto
 from edgeprune.report.pinning import pinning_rows
 from edgeprune.report.sessions import session_table
 from edgeprune.report.verdict import remarks
-from edgeprune.untrusted_text import printable
-from edgeprune.whole_file import shown, write_whole
+from edgeprune.text.untrusted import printable
 
 FILE_NAME = "report.html"
 

@@ -23,7 +23,7 @@ from edgeprune.report.page.svg import (
     text,
     unit_of,
 )
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 MOST_DOTS = 4000
 """Runs that are drawn one by one; with more, only the boxes are. Source: ours."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeprune.report.leaves import leaves
 from edgeprune.report.page.pareto import Point
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 MOST_CHARACTERS = 1_000_000
 """A longer text is not copied into the page, which names the file instead. Source: ours."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from edgeprune.names import common_folder, layer_name
+from edgeprune.models.tflite.layer_names import common_folder, layer_name
 from edgeprune.report.figures import time_text
 from edgeprune.report.page.svg import WIDTH, Scale, axis_below, box, picture, text, unit_of
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 _LEFT, _RIGHT = 8.0, WIDTH - 16.0
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
+from edgeprune.history import Run
 from edgeprune.report.figures import bytes_text, count_text, time_text
-from edgeprune.report.history import Run
 from edgeprune.report.page.svg import (
     WIDTH,
     Scale,
@@ -23,7 +23,7 @@ from edgeprune.report.page.svg import (
     unit_of,
 )
 from edgeprune.tasks import METRICS, score_text
-from edgeprune.untrusted_text import printable
+from edgeprune.text.untrusted import printable
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, WIDTH - 16.0, 30.0, 250.0
 _MOST_LABELS = 10

@@ -10,9 +10,9 @@ import pytest
 from cpufreq_rig import Cpufreq, processes
 
 from edgeprune.agents.session import AgentSession
+from edgeprune.devices.links.pipes import Child
+from edgeprune.devices.transports.local import LocalChannel
 from edgeprune.errors import DeviceError
-from edgeprune.pipes import Child
-from edgeprune.transports.local import LocalChannel
 
 pytestmark = [pytest.mark.device]
 MODE = {"fixed_performance_mode": "true"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgeprune import verify
-from edgeprune.explain.releases import RELEASES
+from edgeprune.prediction.xnnpack.releases import RELEASES
 
 
 @pytest.mark.device

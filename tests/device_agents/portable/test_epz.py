@@ -19,10 +19,10 @@ from container_files import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeprune import paths
-from edgeprune.container import pack, unpack
-from edgeprune.container.adaptive import KNOTS
 from edgeprune.errors import ModelError
+from edgeprune.files import paths
+from edgeprune.models.epz import pack, unpack
+from edgeprune.models.epz.adaptive import KNOTS
 
 PORTABLE = paths.shipped("device_agents") / "portable"
 SOURCES = sorted(PORTABLE.glob("epz*.c"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from load.attacks import Attack
 
-from edgeprune.keras_flavours import import_keras, import_tensorflow, quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
 
 _KEEP = []
 

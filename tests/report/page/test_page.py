@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 import pytest
 from results import counted, layer, processes, result_of, top1, variant
 
+from edgeprune.artifacts.measurement import SessionState
 from edgeprune.errors import ConfigError
-from edgeprune.report.history import Run
+from edgeprune.history import Run
 from edgeprune.report.leaves import leaves
 from edgeprune.report.page import render, write_page
-from edgeprune.run_artifacts import SessionState
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 SPMM = "Convolution (NCHW, F32) SPMM"

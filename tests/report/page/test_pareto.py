@@ -1,6 +1,6 @@
 from results import counted, processes, result_of, top1, variant
 
-from edgeprune.report.history import Run
+from edgeprune.history import Run
 from edgeprune.report.page.pareto import pareto
 
 

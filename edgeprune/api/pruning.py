@@ -1,0 +1,227 @@
+"""Pruning from Python, on a model in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+
+from edgeprune import pruning
+from edgeprune.artifacts.compression import Array, Dataset, Flavour, Loaded, ModelFile, Pruned
+from edgeprune.channels.stage import remove_channels
+from edgeprune.errors import ModelError
+from edgeprune.models.keras.weights import Weight, prunable_weights
+from edgeprune.pruning.budget.shares import candidates, check_needs
+from edgeprune.pruning.calibration.samples import calibration
+from edgeprune.pruning.masks.masking import Masks
+from edgeprune.pruning.masks.pruner import pruner
+from edgeprune.pruning.plan import sparsities, wanted
+from edgeprune.pruning.spec import PruneSpec, check
+from edgeprune.recipe.channels_table import (
+    CHANNEL_RATIO,
+    ChannelLimit,
+    ChannelsTable,
+    channel_faults,
+    channels_of,
+)
+from edgeprune.recipe.prune_table import CHANNEL, RECOVERIES, Limit
+from edgeprune.training.training_data import training_data
+
+
+class ChannelWishes(TypedDict, total=False):
+    """What may be wished of removing channels: the keys of a recipe's table ``[channels]``.
+
+    :class:`edgeprune.recipe.channels_table.ChannelsTable` says what each means, and its default.
+    ``limits`` is a mapping of layer names to pruning ratios here.
+    """
+
+    pruning_ratio: float
+    macs: float
+    criterion: str | Callable[[Any], Any]
+    scope: str
+    round_to: int
+    ignored: Sequence[str]
+    limits: Mapping[str, float]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+
+
+class Wishes(TypedDict, total=False):
+    """What may be wished of pruning: the keys of a recipe's table ``[prune]``.
+
+    :class:`edgeprune.recipe.prune_table.PruneTable` says what each means, and its default.
+    ``limits`` is a mapping of layer names to sparsities here. ``channels`` is the table
+    ``[channels]``: where it wishes for something and nothing is said of ``sparsity`` or
+    ``pattern``, only channels go.
+    """
+
+    sparsity: float
+    pattern: str
+    allocation: str
+    layers: str
+    ignored: Sequence[str]
+    limits: Mapping[str, float]
+    criterion: str
+    calibration_samples: int
+    recovery: Sequence[str]
+    schedule: str
+    rounds: int
+    rewind: str
+    rewind_step: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    distillation: float
+    temperature: float
+    seed: int
+    control: bool
+    channels: ChannelWishes
+
+
+def tables_of(wishes: Wishes) -> tuple[PruneSpec, ChannelsTable]:
+    """The wishes as the two stages take them; the pattern ``channel`` is written out.
+
+    Raises:
+        ModelError: A value lies outside its range.
+    """
+    asked: dict[str, Any] = dict(wishes.get("channels", {}))
+    asked["ignored"] = tuple(asked.get("ignored", ()))
+    asked["limits"] = tuple(ChannelLimit(*pair) for pair in dict(asked.get("limits", {})).items())
+    try:
+        channels = ChannelsTable(**asked)
+    except TypeError as error:
+        raise ModelError(f"no such wish: {error}") from error
+    spec = spec_of(wishes)
+    if faults := channel_faults(channels, spec.pattern):
+        raise ModelError("channels: " + "; ".join(faults))
+    if not {"sparsity", "pattern"} & wishes.keys() and not channels.is_idle:
+        spec = dataclasses.replace(spec, sparsity=0.0)
+    return channels_of(spec, channels)
+
+
+def spec_of(wishes: Wishes) -> PruneSpec:
+    """The wishes as the stage takes them, without those about channels.
+
+    Raises:
+        ModelError: A value lies outside its range.
+    """
+    values: dict[str, Any] = dict(wishes)
+    values.pop("channels", None)
+    if wishes.get("pattern") == CHANNEL:
+        values.setdefault("sparsity", CHANNEL_RATIO)
+    values["ignored"] = tuple(wishes.get("ignored", ()))
+    values["recovery"] = tuple(wishes.get("recovery", RECOVERIES))
+    values["limits"] = tuple(Limit(*pair) for pair in wishes.get("limits", {}).items())
+    try:
+        spec = PruneSpec(**values)
+    except TypeError as error:
+        raise ModelError(f"no such wish: {error}") from error
+    check(spec)
+    return spec
+
+
+def loaded(model: Any) -> Loaded:
+    """A Keras model in memory as the stages take it.
+
+    Raises:
+        ModelError: It is no Keras model.
+    """
+    return Loaded(ModelFile(Path("memory"), "", "memory"), keras=model, flavour=flavour_of(model))
+
+
+def flavour_of(model: Any) -> Flavour:
+    """Which Keras a model belongs to.
+
+    Raises:
+        ModelError: It is no Keras model.
+    """
+    roots = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+    if hasattr(model, "layers") and roots & {"tf_keras", "keras"}:
+        return "tf_keras" if "tf_keras" in roots else "keras"
+    raise ModelError(
+        f"expected a model of Keras 2 (tf_keras) or Keras 3, got {type(model).__name__}"
+    )
+
+
+def dataset_of(data: tuple[Array, Array] | Dataset | None) -> Dataset | None:
+    """Inputs and targets to train on, as the stages take them."""
+    if data is None or isinstance(data, Dataset):
+        return data
+    x, y = (np.asarray(part) for part in data)
+    return Dataset(x, y, x[:0], y[:0], "memory")
+
+
+def prune(
+    model: Any,
+    data: tuple[Array, Array] | Dataset | None = None,
+    progress: Callable[[str], None] | None = None,
+    max_accuracy_drop: float | None = None,
+    **wishes: Unpack[Wishes],
+) -> Pruned:
+    """Prunes a copy of a Keras model in memory: ``edgeprune.prune(model, sparsity=0.9)``.
+
+    Args:
+        model: A built model of either Keras, of any kind; it is not changed.
+        data: Inputs ``(n, ...)`` and targets to calibrate on, and to fine-tune with while it is
+            pruned; None zeroes the weights at once.
+        progress: Told a line per epoch, or None.
+        max_accuracy_drop: As in :func:`edgeprune.pruning.prune`.
+        wishes: See :class:`Wishes`.
+
+    Returns:
+        The pruned model is its ``keras``; masks and counts are beside it.
+
+    Raises:
+        ModelError: As :func:`edgeprune.pruning.prune`.
+        ConfigError: A wish about channels names no layer or criterion.
+    """
+    spec, channels = tables_of(wishes)
+    samples = dataset_of(data)
+    smaller = remove_channels(
+        loaded(model), channels, samples, progress, spec.seed, spec.control, max_accuracy_drop
+    )
+    return pruning.prune(smaller, spec, samples, progress, max_accuracy_drop=max_accuracy_drop)
+
+
+def masks(
+    model: Any, data: tuple[Array, Array] | Dataset | None = None, **wishes: Unpack[Wishes]
+) -> Masks:
+    """Masks to train a model with, in a loop of your own.
+
+        with edgeprune.masks(model, sparsity=0.9) as masks:
+            masks.update()
+            model.fit(x, y)
+
+    or ``model.fit(x, y, callbacks=[edgeprune.masks(model, sparsity=0.9).callback()])``, which
+    grows them while it trains. Nothing is pruned before the first ``update``.
+
+    Args:
+        model: A built model of either Keras, of any kind; its weights will be changed.
+        data: Inputs ``(n, ...)`` and targets, for criteria that look at samples.
+        wishes: See :class:`Wishes`; those about training say nothing here.
+
+    Raises:
+        ModelError: There is nothing to prune, a value lies outside its range, a layer's name
+            matches nothing, or the pattern is ``kernel``, which needs a board.
+    """
+    spec, flavour = spec_of(wishes), flavour_of(model)
+    if spec.pattern == "kernel":
+        raise ModelError("the pattern kernel chooses for a board: use `edgeprune compress`")
+    if spec.pattern == CHANNEL or wishes.get("channels"):
+        raise ModelError("masks remove no channels: use edgeprune.prune or prune_channels first")
+    check_needs(spec, has_training=False, has_board=False)
+    found = prunable_weights(model, spec.layers)
+    if not found:
+        raise ModelError(f"the model has no layers to prune (layers = {spec.layers!r})")
+    weights = [
+        Weight(one.name, one.variable, spec.pattern, one.out_axis) for one in wanted(found, spec)
+    ]
+    given = dataset_of(data)
+    samples = calibration(given, spec, training_data(given, model))
+    shares = sparsities(candidates(model, weights, spec, samples), spec)
+    made = pruner(model, weights, spec, samples)
+    return Masks(model, weights, shares, flavour=flavour, pruner=made)

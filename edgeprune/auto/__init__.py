@@ -1,0 +1,1 @@
+"""What to do with a model for a board, chosen by predicted cost."""

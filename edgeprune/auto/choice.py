@@ -1,0 +1,361 @@
+"""The recipe ``auto``: what to do with one model for one core, chosen by predicted cost.
+
+Costs are instructions per inference. They come from :func:`explain` for float32 layers, dense and
+sparse, after the rewrite that ``compress`` would do; integer layers have no cost table, so shares
+of the dense model's stand for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from dataclasses import dataclass
+
+from edgeprune.artifacts.compression import Storage
+from edgeprune.auto.forecast import forecast
+from edgeprune.devices.boards import Cpu
+from edgeprune.models.tflite import graph
+from edgeprune.prediction import Plan, explain, has_sparse_kernels
+from edgeprune.prediction.cost import cost_table
+from edgeprune.quantize import obstacle
+from edgeprune.recipe import Recipe
+from edgeprune.recipe.prune_table import PruneTable
+
+DOT_PRODUCT = "asimddp"
+"""Linux's name for the instructions that make integer arithmetic cheap on Arm, as SDOT."""
+
+INT8_SHARES = {"CONV_2D": 0.29, "FULLY_CONNECTED": 0.29, "DEPTHWISE_CONV_2D": 0.95}
+INT8_SHARE_OF_OTHERS = 0.13
+INT8_OPERATOR = 2000
+"""Full-integer inference with dot product: shares of float32's instructions, and an operator's own.
+
+Source: least squares of the relative error over 25 networks on LiteRT 2.3.0, emulated Cortex-A76,
+``python benchmarks/int8_instructions.py FOLDER``. Of the same ones 22 come out within 20 %; the
+furthest off are a net of 0.2 M instructions (0.4 of its count) and NASNetMobile (0.6).
+"""
+
+PLAIN_INT8 = "0.7 to 2.0 of float32's instructions, by network"
+"""What full-integer inference takes without dot product: on too many networks more than float32.
+
+Source: the same benchmark and networks, emulated Cortex-A72: 0.69 (EfficientNetB0), 0.83
+(MobileNet), 0.87 (DenseNet121), 1.00 (DS-CNN-L), 1.38 (MLPerf Tiny's DS-CNN), 2.02 (NASNetMobile).
+"""
+
+HANDICAP = 0.9
+"""Share of any other cost that sparse kernels must stay below, unless the user wished for sparsity.
+
+Pruning costs more accuracy than int8 does, and needs more training. Source: ours.
+"""
+
+AVX_INT8 = "0.3 to 2.4 of float32's time, by network"
+"""What full-integer inference takes on x86 with AVX.
+
+Source: the same benchmark and networks, on an x86-64 with AVX-512, one thread: 0.33 and 0.48 (only
+dense layers), 0.66 (EfficientNetB0), 0.79 (MobileNet), 1.04 (ResNet-8), 1.35 (DS-CNN-L), 2.15
+(MLPerf Tiny's DS-CNN), 2.39 (NASNetMobile).
+"""
+
+
+ARM32_INT8 = "0.66 of float32's instructions on ResNet-8, emulated"
+"""What full-integer inference takes in tflite-runtime 2.14.0 on 32-bit Arm: 7.81 of 11.92 million.
+
+Source: ``python benchmarks/armhf_chroot.py FOLDER``.
+"""
+
+
+AS_THEY_COME: dict[Storage, str] = {
+    "float16": "the file stores its weights as float16 already: they are left as they are",
+    "sparse": "the file stores its weights sparse already: their zeros are left as they are",
+    "integers": "the file is quantized already: its weights are left as they are",
+}
+"""Why a file is not changed that somebody made small before."""
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """Predicted instructions per inference: dense float32, sparse float32, and full integer."""
+
+    dense: float
+    sparse: float
+    int8: float | None  # not predicted on cores without dot product
+    layers: int  # how many would run a sparse kernel
+    no_int8: str = ""  # why full integers are not possible
+
+
+def choose(
+    recipe: Recipe,
+    cpu: Cpu,
+    dense: bytes,
+    *,
+    stored: Storage = "float32",
+    has_data: bool,
+    is_trainable: bool = False,
+) -> Recipe:
+    """Completes the recipe ``auto`` for one core and one model; others stay as they are.
+
+    So does one that says already why it was chosen. What the user fixed (``recipe.fixed``) is never
+    changed.
+
+    Args:
+        recipe: The recipe as asked for.
+        cpu: The board's cores.
+        dense: The model as TFLite.
+        stored: How the user's file stores its weights; other than float32 they are left alone.
+        has_data: Whether there is data to calibrate with and to score on.
+        is_trainable: Whether there is a Keras model, and data to train it on.
+
+    Returns:
+        The recipe in force; ``why`` says in one line what was chosen and why.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    if recipe.name != "auto" or recipe.why:
+        return recipe
+    if stored != "float32":
+        return _completed(recipe, AS_THEY_COME[stored], sparsity=0.0, mode="none")
+    no_int8, _ = obstacle(graph.read(dense), "int8")
+    if _fixed_mode(recipe) == "int16x8":
+        why = "int16x8 as asked: XNNPACK has no kernels for 16-bit activations, sparse or dense"
+        done = _completed(recipe, why, sparsity=0.0, pattern="unstructured")
+    elif not has_sparse_kernels(cpu):
+        done = _without_sparse_kernels(recipe, cpu, no_int8)
+    else:
+        wished = _completed(recipe, "", pattern="kernel")
+        done = _by_cost(wished, cpu, dense, no_int8)
+        if is_trainable and done.prune.sparsity and cost_table(cpu) is not None:
+            done = _allocated(done)
+    is_integer = done.quantize.mode in ("int8", "int16x8")
+    if has_data or not (is_integer or done.prune.sparsity):
+        return done
+    return dataclasses.replace(done, why=f"{done.why}; a file fit for use needs --data")
+
+
+def _allocated(recipe: Recipe) -> Recipe:
+    """The recipe with sparsity where it costs least accuracy, at the same predicted cost.
+
+    Source: ``python benchmarks/allocation_curve.py``. N:M leaves no choice, and who asks for a
+    sparsity gets it in every layer.
+    """
+    if ":" in recipe.prune.pattern or "sparsity" in recipe.fixed:
+        return recipe
+    table = dataclasses.replace(recipe.prune, allocation="cost_aware")
+    return dataclasses.replace(recipe, prune=table)
+
+
+QAT_EPOCHS = 2
+"""Passes over the training data that int8 gets where it alone costs too much accuracy.
+
+Source: ours, half of what pruning gets.
+"""
+
+
+def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
+    """What ``auto`` tries next where a recipe of its choice costs too much accuracy.
+
+    In this order, as far as the user left it open: any pattern, no sparsity and int8 instead where
+    the core is fast at it, int8 with quantization-aware training, weights alone stored as int8,
+    float32.
+
+    Args:
+        recipe: In force.
+        cpu: The board's cores.
+        is_trainable: Whether there is a Keras model, and data to train it on.
+
+    Returns:
+        A recipe in force, or None where none is left that does anything.
+    """
+    table, quantize = recipe.prune, recipe.quantize
+    is_sparse, mode = table.sparsity > 0, quantize.mode
+    is_open = {key: key not in recipe.fixed for key in ("sparsity", "pattern", "quantize")}
+    if recipe.name != "auto":
+        return None
+    if is_sparse and is_open["pattern"] and table.pattern != "unstructured":
+        table = dataclasses.replace(table, pattern="unstructured")
+    elif is_sparse and is_open["sparsity"] and (is_open["quantize"] or mode != "none"):
+        table = dataclasses.replace(table, sparsity=0.0)
+        if is_open["quantize"]:
+            is_fast = DOT_PRODUCT in cpu.features and has_quantizer()
+            mode = "int8" if is_fast else "int8-weights"
+            quantize = dataclasses.replace(quantize, mode=mode)
+    elif mode == "int8" and is_trainable and not quantize.qat_epochs:
+        quantize = dataclasses.replace(quantize, qat_epochs=QAT_EPOCHS)
+    elif mode == "int8" and is_open["quantize"]:
+        quantize = dataclasses.replace(quantize, mode="int8-weights", qat_epochs=0)
+    elif mode != "none" and is_sparse and is_open["quantize"]:
+        quantize = dataclasses.replace(quantize, mode="none", qat_epochs=0)
+    else:
+        return None
+    return dataclasses.replace(recipe, prune=table, quantize=quantize)
+
+
+def _by_cost(recipe: Recipe, cpu: Cpu, dense: bytes, no_int8: str) -> Recipe:
+    """The recipe, wished sparse, as what is predicted to take the fewest instructions.
+
+    Where the cost of a part is not predicted, no choice rests on that of the rest.
+    """
+    stored = explain(dense, cpu)
+    if not stored.unpredicted:
+        costs = _costs(dense, cpu, recipe.prune, stored)
+        if costs is not None and no_int8:
+            costs = dataclasses.replace(costs, int8=None, no_int8=no_int8)
+        return _cheapest(recipe, cpu, costs)
+    kinds = ", ".join(stored.unpredicted)
+    why = (
+        f"what {kinds} takes depends on the data: no choice rests on costs, and nothing is changed"
+    )
+    return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="none")
+
+
+def _costs(dense: bytes, cpu: Cpu, table: PruneTable, stored: Plan) -> _Costs | None:
+    """Predictions for a float model that is pruned as ``table`` says; None without a cost table."""
+    before = stored.dense_instructions
+    plan = forecast(dense, table, cpu).plan
+    if before is None or plan.instructions is None:
+        return None
+    layers = 0 if plan.wrong else len(plan.sparse)
+    int8 = _int8_instructions(stored) if DOT_PRODUCT in cpu.features else None
+    return _Costs(before, plan.instructions, int8, layers)
+
+
+def _int8_instructions(dense: Plan) -> float:
+    """What a dense float32 model would take in full integers, on a core with dot product."""
+    return sum(
+        INT8_OPERATOR + INT8_SHARES.get(op.op, INT8_SHARE_OF_OTHERS) * (op.instructions or 0)
+        for op in dense.operators
+    )
+
+
+def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
+    """The recipe, wished sparse, as what takes the fewest instructions: sparse, int8 or dense."""
+    if costs is None:
+        why = f"sparse kernels exist for {cpu.isa}; what they cost on {cpu.core} is not known"
+        return _completed(recipe, why, mode="int8-weights")
+    best = _best(costs, recipe)
+    if best == "sparse":
+        why = (
+            f"{recipe.prune.sparsity:.0%} sparse, pattern {recipe.prune.pattern}: "
+            f"{_millions(costs.dense)} to {_millions(costs.sparse)} instructions on {cpu.core} "
+            f"(estimated) with {costs.layers} sparse kernels; {_int8(costs)}"
+        )
+        return _completed(recipe, why, mode="int8-weights")
+    rival = _rival(costs, recipe.prune.sparsity)
+    if best == "int8":
+        cause = " with dot product" if costs.int8 is not None else ""
+        why = (
+            f"int8 on {cpu.core}{cause}: {_int8_amount(costs)} instead of {_millions(costs.dense)} "
+            f"instructions (estimated); {rival}"
+        )
+        return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="int8")
+    why = f"nothing to gain on {cpu.core} as float32: {rival}"
+    if not _fixed_mode(recipe):
+        why += f"; {_int8(costs)}"
+    return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="none")
+
+
+def _best(costs: _Costs, recipe: Recipe) -> str:
+    """``sparse``, ``int8`` or ``dense``: the cheapest of those that the user's storage allows."""
+    mode = _fixed_mode(recipe)
+    if mode == "int8":
+        return "int8"
+    is_wished = "sparsity" in recipe.fixed and recipe.prune.sparsity > 0
+    lead = 1 if is_wished else HANDICAP
+    allowed = {"dense": costs.dense * lead}
+    if costs.layers:
+        allowed["sparse"] = costs.sparse
+    if not mode and costs.int8 is not None and has_quantizer():
+        allowed["int8"] = costs.int8 * lead
+    return min(allowed, key=allowed.__getitem__)
+
+
+def _rival(costs: _Costs, sparsity: float) -> str:
+    """Why the choice is not to run sparse."""
+    if not sparsity:
+        return "sparsity 0 leaves nothing to run sparse"
+    if not costs.layers:
+        return f"at {sparsity:.0%} sparsity no layer would run sparse"
+    return f"{sparsity:.0%} sparse would take {_millions(costs.sparse)}, and cost accuracy"
+
+
+def _without_sparse_kernels(recipe: Recipe, cpu: Cpu, no_int8: str) -> Recipe:
+    is_x86 = cpu.isa == "x86_64"
+    isa = f"{cpu.isa} with AVX" if is_x86 else cpu.isa
+    why = f"the runtime has no sparse kernels for {isa}: pruning would not be faster"
+    if _fixed_mode(recipe):
+        return _completed(recipe, why, sparsity=0.0)
+    if is_x86:
+        why += f"; the file is made smaller only, as int8 arithmetic takes {AVX_INT8}"
+        return _completed(recipe, why, sparsity=0.0, mode="int8-weights")
+    if no_int8:
+        return _completed(recipe, f"{why}; no int8: {no_int8}", sparsity=0.0, mode="none")
+    if not has_quantizer():
+        # Weights alone would be made float32 again at every inference: no XNNPACK keeps them.
+        why += f"; int8, which takes {ARM32_INT8}, needs edgeprune[quantize]"
+        return _completed(recipe, why, sparsity=0.0, mode="none")
+    return _completed(recipe, f"{why}; int8 takes {ARM32_INT8}", sparsity=0.0, mode="int8")
+
+
+def has_quantizer() -> bool:
+    """Whether the optional package that makes full-integer models is installed."""
+    return importlib.util.find_spec("litert_quantizer") is not None
+
+
+EASIER = {"int8": "int8-weights", "int16x8": "int8-weights", "int8-weights": "none", "fp16": "none"}
+"""What ``auto`` stores weights as where a mode turns out to be impossible."""
+
+
+def easier_storage(recipe: Recipe, trouble: str) -> Recipe | None:
+    """What ``auto`` tries next where a model cannot be stored as it chose.
+
+    Args:
+        recipe: In force.
+        trouble: Why not, in the quantizer's words.
+
+    Returns:
+        A recipe in force, which says why; None where the user asked for the mode, or none is left.
+    """
+    mode = recipe.quantize.mode
+    if recipe.name != "auto" or "quantize" in recipe.fixed or mode not in EASIER:
+        return None
+    quantize = dataclasses.replace(recipe.quantize, mode=EASIER[mode], qat_epochs=0)
+    why = f"{recipe.why}; {EASIER[mode]} instead of {mode}: {trouble}"
+    return dataclasses.replace(recipe, quantize=quantize, why=why)
+
+
+def _fixed_mode(recipe: Recipe) -> str:
+    """The storage that the user asked for, or nothing."""
+    return recipe.quantize.mode if "quantize" in recipe.fixed else ""
+
+
+def _completed(
+    recipe: Recipe,
+    why: str,
+    *,
+    sparsity: float | None = None,
+    pattern: str | None = None,
+    mode: str | None = None,
+) -> Recipe:
+    """The recipe with new values where the user fixed none."""
+    table, quantize = recipe.prune, recipe.quantize
+    if sparsity is not None and "sparsity" not in recipe.fixed:
+        table = dataclasses.replace(table, sparsity=sparsity)
+    if pattern is not None and "pattern" not in recipe.fixed:
+        table = dataclasses.replace(table, pattern=pattern)
+    if mode is not None and "quantize" not in recipe.fixed:
+        quantize = dataclasses.replace(quantize, mode=mode)
+    return dataclasses.replace(recipe, prune=table, quantize=quantize, why=why)
+
+
+def _int8(costs: _Costs) -> str:
+    """What full-integer inference would take, or why there is none."""
+    if costs.no_int8:
+        return f"no int8: {costs.no_int8}"
+    return f"int8 would take {_int8_amount(costs)}"
+
+
+def _int8_amount(costs: _Costs) -> str:
+    return PLAIN_INT8 if costs.int8 is None else f"some {_millions(costs.int8)}"
+
+
+def _millions(instructions: float) -> str:
+    return f"{instructions / 1e6:.1f} M" if instructions >= 1e6 else f"{instructions:,.0f}"

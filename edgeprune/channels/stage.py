@@ -1,0 +1,208 @@
+"""Stage ``channels``: removes whole channels, and trains the smaller model to make up for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from edgeprune.artifacts.compression import ChannelGroup, Dataset, Loaded, Narrowed, TrainingData
+from edgeprune.channels.choose import Scope
+from edgeprune.channels.removal import ChannelPruned, prune_channels
+from edgeprune.errors import ModelError
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.models.keras.weights import clone
+from edgeprune.pruning.spec import PruneSpec
+from edgeprune.recipe.channels_table import ChannelsTable
+from edgeprune.training.capture import Calibration
+from edgeprune.training.checkpoint import Checkpoint, folder_for
+from edgeprune.training.distillation import teacher_of
+from edgeprune.training.loop import TrainingJob, fine_tune, trained
+from edgeprune.training.training_data import training_data
+
+SAMPLES = 512
+"""Training samples that a criterion sees. Source: ours."""
+
+Say = Callable[[str], None]
+
+
+def remove_channels(
+    model: Loaded,
+    table: ChannelsTable,
+    data: Dataset | None = None,
+    progress: Say | None = None,
+    seed: int = 0,
+    control: bool = True,
+    max_accuracy_drop: float | None = None,
+) -> Narrowed:
+    """Makes a smaller model of a Keras model, and trains it where there is data.
+
+    A model that comes from a file leaves a checkpoint after every epoch in the user's data folder;
+    the same call goes on from there. It outlives this stage, so that one that comes later and is
+    interrupted does not send the user back to the start: see ``Narrowed.checkpoint``.
+
+    Args:
+        model: Is not changed.
+        table: What to remove and how to train; a table that asks for nothing removes nothing.
+        data: To train with and to score channels with, or None.
+        progress: Told what goes, and a line per epoch; or None.
+        seed: Of what is drawn and shuffled.
+        control: Train the dense model exactly as long.
+        max_accuracy_drop: What removing may cost on held-out training samples beside the dense
+            model, as in :func:`edgeprune.pruning.prune`; None lets it cost what it will. The best
+            epoch is handed out, and training stops where the limit is lost.
+
+    Raises:
+        ModelError: The model's graph cannot be followed, nothing may be removed, or the model
+            cannot be trained.
+        ConfigError: An option is out of its range, or names no layer or criterion.
+    """
+    if table.is_idle:
+        return Narrowed(model, model)
+    if model.tflite is not None:
+        raise ModelError(
+            f"{model.source.path}: channels are removed from Keras models, and this is a TFLite "
+            "file: give the .keras or .h5 file that it was converted from"
+        )
+    say = progress or (lambda line: None)
+    training = training_data(data, model.keras)
+    import_keras(model.flavour or "keras").utils.set_random_seed(seed)
+    pruned = _pruned(model.keras, table, training, seed)
+    notes = [_headline(pruned), *summed(pruned.notes)]
+    for line in notes:
+        say(line)
+    source = dataclasses.replace(model.source, sha256=_derived(model.source.sha256, table))
+    smaller = dataclasses.replace(model, source=source, keras=pruned.model)
+    done = Narrowed(smaller, model, _groups(pruned), profiling_only=training is None)
+    if training is None:
+        note = "channels were removed at once, without training data"
+        return dataclasses.replace(done, notes=(note, *notes))
+    spec = _training_spec(table, seed)
+    folder = folder_for(model, spec, {"channels": repr(table)}, max_accuracy_drop, training)
+    task = TrainingJob(
+        smaller.keras,
+        model.flavour or "keras",
+        None,
+        spec,
+        training,
+        say,
+        _checkpoint(folder, "smaller"),
+        max_accuracy_drop,
+        model.keras,
+        teacher=teacher_of(
+            model.keras, training.x, table.distillation, table.temperature, training.task
+        ),
+    )
+    notes = [
+        f"the smaller model was {trained(spec, training)}",
+        *fine_tune(task),
+        *notes,
+    ]
+    return dataclasses.replace(
+        done,
+        fine_tuned=True,
+        control=_control(model, task, folder) if control else None,
+        checkpoint=folder,
+        notes=tuple(notes),
+    )
+
+
+def summed(notes: Sequence[str]) -> list[str]:
+    """Lines on layers that keep channels, one for each reason.
+
+    >>> summed([f"{name}: 8 of 8 channels stay: 'norm_{name}' (Norm) mixes them" for name in "ab"])
+    ["2 layers keep channels, as a: 8 of 8 channels stay: 'norm_a' (Norm) mixes them"]
+    """
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        # Counts and names of layers differ from line to line.
+        reason = re.sub(r"'[^']*' \(|\d+ of \d+", "", note.partition(": ")[2])
+        kinds.setdefault(reason, []).append(note)
+    return [
+        lines[0] if len(lines) == 1 else f"{len(lines)} layers keep channels, as {lines[0]}"
+        for lines in kinds.values()
+    ]
+
+
+def _pruned(
+    model: Any, table: ChannelsTable, training: TrainingData | None, seed: int
+) -> ChannelPruned:
+    samples = None
+    if training is not None:
+        order = np.random.default_rng(seed).permutation(len(training.x))
+        chosen = np.sort(order[:SAMPLES])
+        samples = Calibration(training.x[chosen], training.y[chosen], training.task)
+    is_by_macs = table.macs != 1
+    return prune_channels(
+        model,
+        pruning_ratio=None if is_by_macs else table.pruning_ratio,
+        macs=table.macs if is_by_macs else None,
+        criterion=table.criterion,
+        scope=cast("Scope | None", table.scope or None),
+        round_to=table.round_to,
+        ignored=table.ignored,
+        limits={one.layer: one.pruning_ratio for one in table.limits},
+        samples=samples,
+    )
+
+
+def _headline(pruned: ChannelPruned) -> str:
+    gone, before = pruned.channels_before - pruned.channels_after, pruned.channels_before
+    line = f"{gone:,} of {before:,} channels go ({gone / before:.1%})"
+    if pruned.macs_before is None or pruned.macs_after is None:
+        return f"{line}; multiplications are not counted, because an input has an open size"
+    return (
+        f"{line}; of {pruned.macs_before / 1e6:,.2f} M multiplications "
+        f"{pruned.macs_after / 1e6:,.2f} M are left ({pruned.macs_after / pruned.macs_before:.1%})"
+    )
+
+
+def _groups(pruned: ChannelPruned) -> tuple[ChannelGroup, ...]:
+    return tuple(
+        ChannelGroup(group.name, group.channels, left * group.width, group.details())
+        for group, left in zip(pruned.groups, pruned.units_left, strict=True)
+    )
+
+
+def _derived(sha256: str, table: ChannelsTable) -> str:
+    """Tells models apart that came of one file: their checkpoints must not be mistaken."""
+    return sha256 and hashlib.sha256(f"{sha256} {table}".encode()).hexdigest()
+
+
+def _training_spec(table: ChannelsTable, seed: int) -> PruneSpec:
+    return PruneSpec(
+        sparsity=0.0,
+        schedule="one_shot",
+        epochs=table.epochs,
+        batch_size=table.batch_size,
+        learning_rate=table.learning_rate,
+        distillation=table.distillation,
+        temperature=table.temperature,
+        seed=seed,
+    )
+
+
+def _checkpoint(folder: Path | None, name: str) -> Checkpoint | None:
+    return None if folder is None else Checkpoint(folder / f"{name}.npz")
+
+
+def _control(model: Loaded, task: TrainingJob, folder: Path | None) -> Loaded:
+    """The dense model after the same training."""
+    import_keras(task.flavour).utils.set_random_seed(task.spec.seed)
+    dense = clone(model)
+    fine_tune(
+        dataclasses.replace(
+            task,
+            model=dense,
+            progress=lambda line: task.progress(f"dense: {line}"),
+            checkpoint=_checkpoint(folder, "dense"),
+            max_accuracy_drop=None,
+            reference=None,
+        )
+    )
+    return dataclasses.replace(model, keras=dense)

@@ -1,0 +1,170 @@
+"""What the stage does, in order."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts.compression import (
+    Clustered,
+    ClusteredTensor,
+    Dataset,
+    FloatArray,
+    Loaded,
+    TrainingData,
+)
+from edgeprune.clustering.fold import fold_batch_norm
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.models.keras.weights import biases, clone, prunable_weights, walk
+from edgeprune.models.select import matching
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.tensor_error import sqnr_db
+from edgeprune.pruning import PruneSpec
+from edgeprune.pruning.flatbuffer import filters
+from edgeprune.recipe.cluster_table import ClusterTable
+from edgeprune.training.codebooks import Codebooks
+from edgeprune.training.distillation import Teacher, teacher_of
+from edgeprune.training.kept_zeros import held_zeros
+from edgeprune.training.kmeans import codebook, nearest
+from edgeprune.training.loop import TrainingJob, fine_tune, trained
+from edgeprune.training.training_data import training_data
+
+
+def cluster(
+    model: Loaded,
+    spec: ClusterTable,
+    data: Dataset | None = None,
+    progress: Callable[[str], None] | None = None,
+    seed: int = 0,
+    dense: Loaded | None = None,
+) -> Clustered:
+    """Clusters a copy of the model's weights, and trains the centroids where there is data.
+
+    A zero has no cluster: it stays zero, in the layers that are not clustered too.
+
+    Source: Han et al. 2015, "Deep Compression", section 3.
+
+    Args:
+        model: Is not changed. A TFLite file is clustered, but not trained, and its biases stay.
+        spec: How many clusters, where they start and how they are trained; 0 clusters nothing.
+        data: To train the centroids with, or None.
+        progress: Told a line per epoch, or None.
+        seed: Of what is drawn and shuffled.
+        dense: The teacher, where distillation is wished; None takes the model as it comes.
+
+    Returns:
+        The clustered model, and what each tensor's codebook is like.
+
+    Raises:
+        ModelError: A layer's name matches nothing, weights are quantized already or not finite, or
+            the model cannot be copied or trained.
+    """
+    if spec.is_idle:
+        return Clustered(model)
+    if model.tflite is not None:
+        return _cluster_tflite(model, model.tflite, spec, seed)
+    import_keras(model.flavour or "keras").utils.set_random_seed(seed)
+    copied = dataclasses.replace(model, keras=clone(model))
+    notes = []
+    if spec.fold_batch_norm:
+        copied, folded = fold_batch_norm(copied)
+        notes += [f"folded {folded} batch normalizations before clustering"] if folded else []
+    notes += _norms_left(copied.keras)
+    found = prunable_weights(copied.keras, spec.layers)
+    counts = _counts([one.name for one in found], spec)
+    weights = [one for one in found if counts[one.name]]
+    before = {weight.name: weight.value() for weight in weights}
+    also = biases(copied.keras) if spec.biases else []
+    counts |= {one.name: spec.biases for one in also}
+    codebooks = Codebooks(copied.keras, [*weights, *also], counts, spec.init, seed)
+    ratios = {one.name: sqnr_db(before[one.name], one.value()) for one in weights}
+    taught = (dense or model).keras
+    training = training_data(data, taught) if spec.epochs else None
+    if training is not None:
+        weight, x, task = spec.distillation, training.x, training.task
+        teacher = teacher_of(taught, x, weight, spec.temperature, task)
+        say = progress or (lambda line: None)
+        settings = _settings(spec, seed)
+        _train(copied, codebooks, settings, training, say, teacher)
+        notes.append(f"centroids {trained(settings, training)}")
+    if spec.bfloat16:
+        codebooks.round()
+        notes.append("centroids rounded to bfloat16")
+    if also:
+        notes.append(f"the biases of {len(also)} layers have at most {spec.biases} values each")
+    tensors = [_counted(one.name, one.value(), ratios[one.name]) for one in weights]
+    return Clustered(copied, tuple(tensors), training is not None, tuple(notes))
+
+
+def _train(
+    model: Loaded,
+    codebooks: Codebooks,
+    settings: PruneSpec,
+    training: TrainingData,
+    progress: Callable[[str], None],
+    teacher: Teacher | None,
+) -> None:
+    flavour = model.flavour or "keras"
+    clustered = {id(weight.variable) for weight in codebooks.weights}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(held_zeros(model.keras, flavour, besides=clustered))
+        stack.enter_context(codebooks)
+        task = TrainingJob(model.keras, flavour, None, settings, training, progress)
+        fine_tune(dataclasses.replace(task, hooks=[codebooks], teacher=teacher))
+
+
+def _settings(spec: ClusterTable, seed: int) -> PruneSpec:
+    return PruneSpec(
+        epochs=spec.epochs,
+        batch_size=spec.batch_size,
+        learning_rate=spec.learning_rate,
+        distillation=spec.distillation,
+        temperature=spec.temperature,
+        seed=seed,
+    )
+
+
+def _norms_left(model: Any) -> list[str]:
+    left = sum("BatchNorm" in type(layer).__name__ for _, layer in walk(model))
+    if not left:
+        return []
+    return [
+        f"{left} batch normalizations stay: where the converter folds one into a layer, each "
+        "output channel of that layer gets a codebook of its own"
+    ]
+
+
+def _counts(names: Sequence[str], spec: ClusterTable) -> dict[str, int]:
+    """Clusters of each weight."""
+    counts = dict.fromkeys(names, spec.clusters)
+    for one in spec.counts:
+        counts |= dict.fromkeys(matching(one.layer, names), one.clusters)
+    return counts
+
+
+def _cluster_tflite(loaded: Loaded, tflite: bytes, spec: ClusterTable, seed: int) -> Clustered:
+    model = graph.read(tflite)
+    found = filters(model, spec.layers)
+    counts = _counts([one.name for one in found], spec)
+    tensors = []
+    for one in found:
+        used = one.weights != 0
+        if counts[one.name] and used.any():
+            values = one.weights.copy()
+            centroids = codebook(values[used], counts[one.name], spec.init, seed)
+            values[used] = centroids[nearest(values[used], centroids)]
+            model.buffers[one.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
+            tensors.append(_counted(one.name, values, sqnr_db(one.weights, values)))
+    clustered = dataclasses.replace(loaded, tflite=graph.write(model))
+    return Clustered(clustered, tuple(tensors), notes=("centroids were not trained",))
+
+
+def _counted(name: str, values: FloatArray, ratio_db: float) -> ClusteredTensor:
+    used = values[values != 0]
+    return ClusteredTensor(
+        name, values.size, values.size - used.size, np.unique(used).size, ratio_db
+    )

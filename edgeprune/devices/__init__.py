@@ -1,0 +1,1 @@
+"""Devices: kinds of boards, what is on this desk, and the ways to reach it."""

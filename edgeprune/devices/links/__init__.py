@@ -1,0 +1,1 @@
+"""What transports are made of: pipes to programs here, command lines, ssh, adb."""

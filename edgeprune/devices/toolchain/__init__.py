@@ -1,0 +1,1 @@
+"""What programs for a device are made with: a C compiler, its C library, wheels."""

@@ -1,0 +1,77 @@
+"""Compiles C with ``ziglang``, so that a host needs no compiler, and keeps what it made."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeprune.devices.links.pipes import run_to_end
+from edgeprune.errors import DeviceError
+from edgeprune.files import paths
+
+GLIBC = "2.27"
+"""The oldest glibc that the wheels of ``ai-edge-litert`` run on (their tag, manylinux_2_27)."""
+
+_TIMEOUT_S = 300.0
+_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
+
+
+def host_isa() -> str:
+    """This machine's instruction set as boards spell it: ``x86_64`` or ``aarch64``."""
+    machine = platform.machine().lower()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+
+
+def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: str) -> Path:
+    """Compiles ``sources`` into one file, unless the cache has it.
+
+    Args:
+        name: Name of the file to make.
+        sources: C files; the headers beside them count as sources too.
+        flags: Compiler flags beside the warnings, all of which are errors.
+        target: ``aarch64-linux-gnu``, ``x86_64-linux-gnu``, or ``host`` for this machine.
+
+    Returns:
+        The file, in a folder of the cache that is named after everything that went into it.
+
+    Raises:
+        DeviceError: ``ziglang`` is missing, knows no such target, or fails; nothing is left then.
+    """
+    triple = (f"{host_isa()}-linux-gnu" if target == "host" else target) + f".{GLIBC}"
+    missing = [str(source) for source in sources if not source.is_file()]
+    if missing or not sources:
+        raise DeviceError(f"sources of {name} are missing, reinstall edgeprune: {missing}")
+    flags = (*_FLAGS, *flags)
+    built = paths.cache_folder() / "agents" / _digest(sources, flags, triple) / name
+    if paths.is_whole(built):
+        return built
+    if importlib.util.find_spec("ziglang") is None:
+        raise DeviceError(f"{name} cannot be compiled: pip install ziglang")
+    with paths.aside(built.parent) as aside:
+        result = aside / name
+        code = [str(source) for source in sources]
+        argv = [sys.executable, "-m", "ziglang", "cc", "-target", triple, "-o", str(result)]
+        status, _, errors = run_to_end([*argv, *code, *flags], _TIMEOUT_S, _environment())
+        if status != 0 or not result.is_file():
+            first = next((s for s in errors.splitlines() if "error" in s), errors.strip()[:300])
+            raise DeviceError(f"{name} cannot be compiled for {triple}: {first}")
+        paths.keep(result, built)
+    return built
+
+
+def _environment() -> dict[str, str]:
+    cache = str(paths.cache_folder() / "zig")
+    return {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+
+
+def _digest(sources: Sequence[Path], flags: Sequence[str], triple: str) -> str:
+    """Names a build by all that goes into it."""
+    digest = hashlib.sha256(repr((tuple(flags), triple)).encode())
+    headers = {header for source in sources for header in source.parent.glob("*.h")}
+    for path in sorted({*sources, *headers}):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:24]

@@ -1,0 +1,102 @@
+"""A phone reached through the user's adb server, by USB or over a network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgeprune.devices.links.adb.link import Link
+from edgeprune.devices.links.adb.program import CHUNK_BYTES, Program
+from edgeprune.devices.links.adb.server import Server
+from edgeprune.devices.transports.base import (
+    TRANSPORTS,
+    Channel,
+    Completed,
+    ProgramChannel,
+    Transport,
+)
+from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.text.untrusted import device_says
+
+_START_TIMEOUT_S = 10.0
+_APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
+_APPEND_SIZED = 'LC_ALL=C; export LC_ALL; exec head -c "$2" >> "$1"'
+
+
+@TRANSPORTS.register
+class Adb(Transport):
+    """Runs programs as adb's shell user, and appends to files through ``cat`` or ``head``.
+
+    adb's own way to send a file always begins at its first byte, so that it can resume nothing.
+    """
+
+    _link: Link | None = None
+
+    def open(self) -> None:
+        """Finds the phone and begins to watch it."""
+        server = Server()
+        serial = server.find(self.device)
+        try:
+            self._link = Link(server, serial, self.device.name)
+        except DeviceError:
+            # The server does not see that a network has failed, and keeps the dead connection.
+            if not self.device.host or ":" not in serial:
+                raise
+            server.reach(serial)
+            self._link = Link(server, serial, self.device.name)
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Runs a command to its end; output is text, and of standard error the last 64 KiB."""
+        program = Program(self._open_link(), argv, {}, timeout_s, reads_input=False)
+        try:
+            return Completed(*program.finish(timeout_s))
+        finally:
+            program.close(0.0)
+
+    def upload(self, source: Path, target: str, offset: int, timeout_s: float) -> None:
+        """Appends ``source`` from byte ``offset`` on to the device's file ``target``."""
+        link = self._open_link()
+        try:
+            stream = source.open("rb")
+            size = max(0, source.stat().st_size - offset)
+        except OSError as error:
+            raise ConfigError(f"{source}: cannot be read: {error}") from error
+        with stream:
+            stream.seek(offset)
+            # Without shell_v2 the input has no end that the program could see.
+            append = _APPEND if "shell_v2" in link.features else _APPEND_SIZED
+            argv = ["sh", "-c", append, "sh", target, str(size)]
+            program = Program(link, argv, {}, timeout_s)
+            try:
+                while chunk := stream.read(min(CHUNK_BYTES, size)):
+                    size -= len(chunk)
+                    program.send(chunk, timeout_s)
+                code, _, words = program.finish(timeout_s)
+                if code:
+                    said = device_says(words)
+                    raise DeviceError(f"{link.where}: {target} cannot be written; {said}")
+            except DeviceError as error:
+                if re.search("No space left|quota exceeded", str(error), re.IGNORECASE):
+                    hint = "free some, or name another `folder` in bench.toml"
+                    raise DiskFull(f"{link.where}: no room for {target}: {hint}") from error
+                raise
+            finally:
+                program.close(0.0)
+
+    def start(
+        self, argv: Sequence[str], env: Mapping[str, str], *, count_instructions: bool = False
+    ) -> Channel:
+        """Starts a program and leaves it running; instructions cannot be counted here."""
+        return ProgramChannel(Program(self._open_link(), argv, env, _START_TIMEOUT_S))
+
+    def close(self) -> None:
+        """Ends the watch. The adb server keeps its own connection to the phone."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _open_link(self) -> Link:
+        if self._link is None:
+            raise DeviceError(f"{self.device.name or self.device.serial}: not connected")
+        return self._link

@@ -1,0 +1,57 @@
+"""This machine: programs are started directly and files need not be copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from edgeprune.devices.links.pipes import Child, append_file, run_to_end
+from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Transport
+
+
+class LocalChannel(Channel):
+    """A program on this machine."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """Sends all of ``data``."""
+        self._child.write(data, timeout_s)
+
+    def read(self, size: int, timeout_s: float) -> bytes:
+        """Receives exactly ``size`` bytes."""
+        return self._child.read(size, timeout_s)
+
+    def close(self, timeout_s: float = 5.0) -> int | None:
+        """Closes the program's input and waits for its end; nothing is counted here."""
+        self._child.close(timeout_s)
+        return None
+
+
+@TRANSPORTS.register
+class Local(Transport):
+    """Runs programs on this machine; needs nothing."""
+
+    shares_files: ClassVar[bool] = True
+
+    def open(self) -> None:
+        """Nothing to connect to."""
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Runs a command to its end."""
+        return Completed(*run_to_end(argv, timeout_s))
+
+    def upload(self, source: Path, target: str, offset: int, timeout_s: float) -> None:
+        """Appends ``source`` from byte ``offset`` on to the file ``target``."""
+        append_file(source, Path(target), offset)
+
+    def start(
+        self, argv: Sequence[str], env: Mapping[str, str], *, count_instructions: bool = False
+    ) -> Channel:
+        """Starts a program and leaves it running; instructions cannot be counted here."""
+        return LocalChannel(Child(argv, env))
+
+    def close(self) -> None:
+        """Nothing to disconnect from; each channel is closed by its owner."""

@@ -1,0 +1,103 @@
+"""A device reached over ssh, through jump hosts if need be."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgeprune.devices.links.shell_line import shell_line
+from edgeprune.devices.links.ssh.config import Hop, route_to
+from edgeprune.devices.links.ssh.host_keys import HostKey, check_host_key
+from edgeprune.devices.links.ssh.link import Link
+from edgeprune.devices.links.ssh.login import connect
+from edgeprune.devices.links.ssh.program import CHUNK_BYTES, Program
+from edgeprune.devices.transports.base import (
+    TRANSPORTS,
+    Channel,
+    Completed,
+    ProgramChannel,
+    Transport,
+)
+from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.text.untrusted import device_says
+
+_START_TIMEOUT_S = 10.0
+_APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
+
+
+@TRANSPORTS.register
+class Ssh(Transport):
+    """Runs programs over ssh, and appends to files through ``cat``.
+
+    ``cat`` takes bytes as fast as ssh carries them; sftp waits for answers, and is not on every
+    device.
+    """
+
+    _link: Link | None = None
+
+    def open(self) -> None:
+        """Connects, and checks every host key on the way."""
+        where = self.device.name or str(self.device.host)
+        if self.device.host not in (None, where):
+            where += f" ({self.device.host})"
+        self._link = Link(connect(route_to(self.device), self._check), where)
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Runs a command to its end; output is text, and of standard error the last 64 KiB."""
+        deadline_s = time.monotonic() + timeout_s
+        program = Program(self._open_link(), shell_line(argv), timeout_s)
+        try:
+            return Completed(*program.finish(max(0.0, deadline_s - time.monotonic())))
+        finally:
+            program.close(0.0)
+
+    def upload(self, source: Path, target: str, offset: int, timeout_s: float) -> None:
+        """Appends ``source`` from byte ``offset`` on to the device's file ``target``."""
+        link = self._open_link()
+        argv = ["sh", "-c", _APPEND, "sh", target]
+        try:
+            stream = source.open("rb")
+        except OSError as error:
+            raise ConfigError(f"{source}: cannot be read: {error}") from error
+        with stream:
+            stream.seek(offset)
+            program = Program(link, shell_line(argv), timeout_s)
+            try:
+                with link.watched(timeout_s, "took no bytes") as watch:
+                    while chunk := stream.read(CHUNK_BYTES):
+                        program.send(chunk)
+                        watch.beat()
+                code, _, words = program.finish(timeout_s)
+                if code:
+                    said = device_says(words)
+                    raise DeviceError(f"{link.where}: {target} cannot be written; {said}")
+            except DeviceError as error:
+                if re.search("No space left|quota exceeded", str(error), re.IGNORECASE):
+                    hint = "free some, or name another `folder` in bench.toml"
+                    raise DiskFull(f"{link.where}: no room for {target}: {hint}") from error
+                raise
+            finally:
+                program.close(0.0)
+
+    def start(
+        self, argv: Sequence[str], env: Mapping[str, str], *, count_instructions: bool = False
+    ) -> Channel:
+        """Starts a program and leaves it running; instructions cannot be counted here."""
+        return ProgramChannel(Program(self._open_link(), shell_line(argv, env), _START_TIMEOUT_S))
+
+    def close(self) -> None:
+        """Disconnects."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _open_link(self) -> Link:
+        if self._link is None:
+            raise DeviceError(f"{self.device.name or self.device.host}: not connected")
+        return self._link
+
+    def _check(self, hop: Hop, key: HostKey) -> None:
+        trust_name = self.device.name or str(self.device.host)
+        check_host_key(hop.name, f"{hop.host}:{hop.port}", key, trust_name)

@@ -1,0 +1,1 @@
+"""Energy out of a meter's record; numbers in, numbers out."""

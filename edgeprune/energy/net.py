@@ -1,0 +1,204 @@
+"""Net energy per inference out of a meter's record, and when there is none to be told.
+
+Energy is measured in a pass of its own: idle, inferences, idle. What the device draws when idle is
+subtracted. A record that cannot carry a figure gives none, with the reason; never an estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeprune.energy.power_trace import PowerTrace, Tier
+
+MIN_UPDATES = 50
+"""A window with fewer new values of the sensor gives no figure.
+
+Source: ours, with :data:`MAX_GAP_PERIODS` and :data:`MAX_IDLE_DRIFT` the rules of this project's
+research into energy measurement, section 2.4.
+"""
+
+MAX_GAP_PERIODS = 5.0
+"""A window with a longer stretch without samples, in periods of the sensor, gives no figure."""
+
+MAX_IDLE_DRIFT = 0.05
+"""Idle power before and after may differ by this share of their mean; more is unstable."""
+
+JOULES_PER_KWH = 3.6e6
+"""Source: BIPM, The International System of Units, 9th edition, table 8 (1 h = 3600 s)."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the electricity is from.
+
+    Attributes:
+        g_per_kwh: Grams of CO2e per kilowatt-hour.
+        source: Where that number is from.
+    """
+
+    g_per_kwh: float
+    source: str
+
+
+WORLD = Grid(445.0, "IEA, Electricity 2025, Emissions: world average of 2024 (CO2 alone)")
+"""The factor where the user gives none. Source: IEA, Electricity 2025, chapter Emissions."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Two moments on the clock of the record, in monotonic seconds."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def length_s(self) -> float:
+        """Seconds between them."""
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one variant's inferences. Per inference, unless the name says otherwise.
+
+    Attributes:
+        gross_uj: All that was drawn while inferences ran.
+        idle_uj: What the device would have drawn in that time when idle.
+        net_uj: Their difference.
+        idle_before_w: Idle power before, in watts.
+        idle_after_w: Idle power after, in watts.
+        stable: Whether the two differ by at most :data:`MAX_IDLE_DRIFT`.
+        inferences: How many ran in the window.
+        window_s: How long they took.
+        samples: Samples of the meter in the window.
+        updates: New values of the sensor among them.
+        largest_gap_s: Longest time without a sample, over all three windows.
+        sensor: What measured.
+        tier: Where it sits.
+        grid: Where the electricity is from.
+        notes: What the figures leave out, one line each.
+    """
+
+    gross_uj: float
+    idle_uj: float
+    net_uj: float
+    idle_before_w: float
+    idle_after_w: float
+    stable: bool
+    inferences: int
+    window_s: float
+    samples: int
+    updates: int
+    largest_gap_s: float
+    sensor: str
+    tier: Tier
+    grid: Grid = WORLD
+    notes: tuple[str, ...] = ()
+
+    @property
+    def co2e_g_per_million(self) -> float:
+        """Grams of CO2e for a million inferences, net.
+
+        1e6 inferences of ``net_uj`` microjoules are ``net_uj`` joules.
+        """
+        return self.net_uj / JOULES_PER_KWH * self.grid.g_per_kwh
+
+
+@dataclass(frozen=True)
+class NoEnergy:
+    """No figure.
+
+    Attributes:
+        reason: Why, and what to do about it, in one line.
+    """
+
+    reason: str
+
+
+def net_energy(
+    trace: PowerTrace,
+    before: Window,
+    inferring: Window,
+    after: Window,
+    inferences: int,
+    grid: Grid = WORLD,
+) -> Energy | NoEnergy:
+    """Net energy per inference: ``(E - P_idle * T) / N``.
+
+    ``E`` is the energy drawn in the window of length ``T`` in which ``N`` inferences ran, and
+    ``P_idle`` the mean of the powers before and after. Source: this project's research into energy
+    measurement, section 2.4.
+
+    Args:
+        trace: The meter's record.
+        before: When the device was idle before.
+        inferring: When inferences ran.
+        after: When it was idle again.
+        inferences: How many ran.
+        grid: Where the electricity is from.
+    """
+    windows = {"idle before": before, "inferences": inferring, "idle after": after}
+    for name, window in windows.items():
+        reason = _rejected(trace, window)
+        if reason is not None:
+            return NoEnergy(f"{trace.sensor}, {name}: {reason}")
+    idle_before_w = _mean_w(trace, before)
+    idle_after_w = _mean_w(trace, after)
+    idle_w = (idle_before_w + idle_after_w) / 2
+    gross_j = trace.energy_between_j(inferring.start_s, inferring.end_s)
+    idle_j = idle_w * inferring.length_s
+    load_w = gross_j / inferring.length_s
+    if load_w <= 0:
+        return NoEnergy(
+            f"{trace.sensor}: power is {load_w:.3g} W while inferences run: the sensor is wired "
+            "the other way round, or not in the supply line"
+        )
+    if load_w <= idle_w:
+        return NoEnergy(
+            f"{trace.sensor}: power is {load_w:.4g} W while inferences run and {idle_w:.4g} W "
+            "idle: the inferences do not show; make sure that nothing else runs on the device"
+        )
+    return Energy(
+        gross_uj=gross_j * 1e6 / inferences,
+        idle_uj=idle_j * 1e6 / inferences,
+        net_uj=(gross_j - idle_j) * 1e6 / inferences,
+        idle_before_w=idle_before_w,
+        idle_after_w=idle_after_w,
+        stable=abs(idle_before_w - idle_after_w) <= MAX_IDLE_DRIFT * abs(idle_w),
+        inferences=inferences,
+        window_s=inferring.length_s,
+        samples=trace.samples_between(inferring.start_s, inferring.end_s),
+        updates=trace.updates_between(inferring.start_s, inferring.end_s),
+        largest_gap_s=max(trace.largest_gap_s(w.start_s, w.end_s) for w in windows.values()),
+        sensor=trace.sensor,
+        tier=trace.tier,
+        grid=grid,
+        notes=trace.notes,
+    )
+
+
+def _mean_w(trace: PowerTrace, window: Window) -> float:
+    return trace.energy_between_j(window.start_s, window.end_s) / window.length_s
+
+
+def _rejected(trace: PowerTrace, window: Window) -> str | None:
+    """Why the record cannot tell the energy of a window, or None."""
+    start_s, end_s = window.start_s, window.end_s
+    if not trace.covers(start_s, end_s):
+        return (
+            f"the record goes from {trace.time_s[0]:.3f} s to {trace.time_s[-1]:.3f} s and does "
+            f"not cover {start_s:.3f} s to {end_s:.3f} s: check the meter's clock"
+        )
+    gap_s = trace.largest_gap_s(start_s, end_s)
+    if gap_s > MAX_GAP_PERIODS * trace.spacing_s:
+        return (
+            f"{gap_s:.3g} s went without a sample, more than {MAX_GAP_PERIODS:g} periods of "
+            f"{trace.spacing_s:.3g} s"
+        )
+    updates = trace.updates_between(start_s, end_s)
+    if updates < MIN_UPDATES:
+        return (
+            f"the sensor gave {updates} new values in {window.length_s:.3g} s, a figure needs "
+            f"{MIN_UPDATES}: measure for longer (energy_window_s, energy_idle_s in [run])"
+        )
+    return None

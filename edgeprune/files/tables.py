@@ -1,0 +1,109 @@
+"""Strict TOML: tables into frozen dataclasses, with every fault named by file and key."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+from edgeprune.errors import ConfigError
+from edgeprune.files.read_file import check_plain, read_text
+
+Table = TypeVar("Table")
+
+_MAX_BYTES = 1 << 20
+"""Of a file that a person wrote."""
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Parses a TOML file.
+
+    Raises:
+        ConfigError: The file is missing, not readable or not TOML, is nested too deeply, or holds
+            a number that is not finite or beyond 64 bits.
+    """
+    text = read_text(path, _MAX_BYTES)
+    try:
+        raw = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: is nested too deeply") from error
+    except ValueError as error:  # TOMLDecodeError, or a date or number that Python cannot hold
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    check_plain(raw, str(path))
+    return raw
+
+
+def read_table(kind: type[Table], raw: dict[str, object], where: str) -> Table:
+    """Turns a parsed table into the dataclass ``kind``, nested dataclasses included.
+
+    Args:
+        kind: A frozen dataclass. A field with a default may be absent.
+        raw: The parsed table.
+        where: The file, for messages.
+
+    Raises:
+        ConfigError: Unknown key, missing key or wrong type; all of them in one message.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Toy:
+    ...     size: int
+    >>> read_table(Toy, {"size": True}, "toy.toml")
+    Traceback (most recent call last):
+    edgeprune.errors.ConfigError: toy.toml: size must be int, got True
+    """
+    wrong: list[str] = []
+    value = _dataclass(kind, raw, "", wrong)
+    if wrong:
+        raise ConfigError(f"{where}: " + "; ".join(wrong))
+    return typing.cast(Table, value)
+
+
+def _dataclass(kind: type[Any], raw: dict[str, object], prefix: str, wrong: list[str]) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    for key in sorted(raw.keys() - fields.keys()):
+        close = get_close_matches(key, fields, n=1)
+        hint = f" (did you mean {prefix + close[0]!r}?)" if close else ""
+        wrong.append(f"unknown key {prefix + key!r}{hint}")
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in raw:
+            values[name] = _value(hints[name], raw[name], prefix + name, wrong)
+        elif field.default is dataclasses.MISSING and (
+            field.default_factory is dataclasses.MISSING
+        ):
+            wrong.append(f"missing {prefix + name!r}")
+    return None if wrong else kind(**values)
+
+
+def _value(hint: Any, raw: object, key: str, wrong: list[str]) -> Any:
+    """One value, checked against its type hint; complaints go to ``wrong``."""
+    if isinstance(hint, types.UnionType):
+        hint = next(arm for arm in get_args(hint) if arm is not type(None))
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(raw, dict):
+            return _dataclass(hint, raw, key + ".", wrong)
+        wrong.append(f"{key} must be a table")
+        return None
+    if get_origin(hint) is dict:
+        element = get_args(hint)[1]
+        if isinstance(raw, dict):
+            return {k: _value(element, v, f"{key}.{k}", wrong) for k, v in raw.items()}
+        wrong.append(f"{key} must be a table")
+        return None
+    if get_origin(hint) is tuple:
+        element = get_args(hint)[0]
+        if isinstance(raw, list):
+            return tuple(_value(element, v, f"{key}[{i}]", wrong) for i, v in enumerate(raw))
+        wrong.append(f"{key} must be a list")
+        return None
+    if hint is float and type(raw) is int:
+        return float(raw)
+    if type(raw) is not hint:
+        wrong.append(f"{key} must be {hint.__name__}, got {raw!r}")
+        return None
+    return raw

@@ -1,0 +1,356 @@
+"""Stage ``run``: measures variants on a device and brings back times, kernels and outputs.
+
+Variants are timed in fresh agent processes, interleaved, so that a drift of the device's speed
+meets all of them alike. Kernel names and outputs come from passes of their own, because profiling
+costs time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgeprune.agents.interface import interface_of
+from edgeprune.agents.session import AgentSession, Hello, start_agent
+from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.measurement import (
+    DeviceFacts,
+    LayerTiming,
+    Measured,
+    RunResult,
+    StartSample,
+)
+from edgeprune.console import interrupts
+from edgeprune.devices.bench import EnergyPlan
+from edgeprune.devices.transports.base import Transport
+from edgeprune.energy.net import Energy, NoEnergy
+from edgeprune.errors import DeviceError
+from edgeprune.measure.device_lock import WAIT_S, Claim, DeviceLock
+from edgeprune.measure.energy import measure_energy
+from edgeprune.measure.find_meter import check_meter_name, check_meters
+from edgeprune.measure.governor import HeldGovernor
+from edgeprune.measure.guard import UsedCores
+from edgeprune.measure.interleave import Kept, time_variants
+from edgeprune.measure.layers import layer_timings
+from edgeprune.measure.stages import doing
+from edgeprune.measure.start import measure_start
+from edgeprune.recipe.run_table import RunTable
+
+PROFILED_RUNS = 5
+"""Inferences in the profiling pass; each kernel's time is their mean."""
+
+COUNTED_RUNS = (1, 12)
+"""Timed inferences of the two processes whose instruction counts are subtracted.
+
+Two runs of one process differ by some 130 instructions, so that a long difference counts more
+exactly. Source: ours, on MLPerf Tiny's models.
+"""
+
+COUNTED_RUNS_SLOW = (1, 4)
+"""The same for a model whose one emulated inference takes longer than :data:`SLOW_S` seconds."""
+
+SLOW_S = 0.5
+
+_EMULATED_TIMEOUT_S = 600.0
+
+AFAR = (
+    "the device is emulated, told by its agent: times on it mean nothing, and its instructions "
+    "cannot be counted from here"
+)
+"""Why there are no figures from a device that is emulated behind its transport."""
+
+COUNT_SOURCE = "QEMU user-mode plugin: difference of two run lengths, one thread"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What lies on the device, and how it is to be run.
+
+    Attributes:
+        agent: Path of the agent.
+        runtime: Path of ``libLiteRt.so``, or of a wheel for the agent in Python.
+        runtime_version: Its version and digest, for the report.
+        models: Path of each variant's file, ``dense`` first.
+        cpus: Cores to pin to; empty leaves the agent free.
+        packed_bytes: Sizes of the containers that brought variants, where they were packed.
+    """
+
+    agent: str
+    runtime: str
+    runtime_version: str
+    models: Mapping[str, str]
+    cpus: tuple[int, ...] = ()
+    packed_bytes: Mapping[str, int] = field(default_factory=dict)
+
+
+def run(  # noqa: PLR0913 - device, files, table, inputs, and who is told
+    transport: Transport,
+    pushed: Pushed,
+    table: RunTable,
+    samples: Mapping[str, Samples],
+    originals: Mapping[str, bytes],
+    say: Callable[[str], None],
+    energy: EnergyPlan | None = None,
+    keep: Callable[[RunResult], None] | None = None,
+) -> tuple[RunResult, dict[str, Samples]]:
+    """Measures every variant, with the device's clock pinned meanwhile where that is possible.
+
+    Args:
+        transport: The open way to the device.
+        pushed: What lies there.
+        table: How often and how long.
+        samples: Inputs by variant, whose outputs are brought back.
+        originals: Each variant's file, to name layers by.
+        say: Takes a line of progress.
+        energy: What measures energy; None leaves it out.
+        keep: Takes what there is after each session, once every variant has one.
+
+    Returns:
+        What was measured, without parity, and the outputs by variant. Where the device or the way
+        to it failed after something whole was measured, or the user interrupted after something of
+        every variant was, that, with :attr:`RunResult.broken`. From then on an interrupt is held.
+
+    Raises:
+        DeviceError: It failed before; the message says at what.
+        KeyboardInterrupt: Likewise.
+    """
+    if transport.emulated:
+        return _run(transport, pushed, table, samples, originals, say, energy, keep)
+    with HeldGovernor(transport, pushed.agent, table.governor, pushed.cpus, say) as governor:
+        result, outputs = _run(transport, pushed, table, samples, originals, say, energy, keep)
+        if result.broken and not result.is_interrupted:
+            governor.give_up()
+    return dataclasses.replace(result, pinning=governor.pinning), outputs
+
+
+def _run(  # noqa: PLR0913 - as run
+    transport: Transport,
+    pushed: Pushed,
+    table: RunTable,
+    samples: Mapping[str, Samples],
+    originals: Mapping[str, bytes],
+    say: Callable[[str], None],
+    energy: EnergyPlan | None,
+    keep: Callable[[RunResult], None] | None,
+) -> tuple[RunResult, dict[str, Samples]]:
+    """As :func:`run`, with the clock as it is."""
+    bench = _Bench(transport, pushed, table, originals)
+    say("hello")
+    with doing("asking who is there"):
+        facts = bench.facts()
+    found = _Found(dict.fromkeys(pushed.models))
+
+    def so_far(broken: str, is_interrupted: bool = False) -> RunResult:
+        reasons = (AFAR,) if bench.emulated and not transport.emulated else ()
+        return RunResult(
+            facts,
+            bench.emulated,
+            tuple(found.measured(name, pushed, transport.emulated) for name in pushed.models),
+            (*reasons, *([f"incomplete: {broken}"] if broken else [])),
+            timed=found.kept.timed,
+            broken=broken,
+            is_interrupted=is_interrupted,
+        )
+
+    def kept_meanwhile() -> None:
+        if keep is not None and found.has_all():
+            keep(so_far(f"killed while it measured; {found.whole_text()}"))
+
+    found.kept.is_put = kept_meanwhile
+    broken, is_interrupted = "", False
+    try:
+        _measure(bench, facts, samples, originals, say, energy, found)
+        interrupts.hold()
+    except DeviceError as error:
+        interrupts.hold()
+        whole = found.whole_text()
+        if not whole:
+            raise
+        broken = f"{error}; {whole}"
+    except KeyboardInterrupt as error:
+        whole, is_interrupted = found.whole_text(), True
+        if not found.has_all():
+            few = f"{whole.replace('kept', 'dropped')}, since not every variant was measured"
+            said = [str(error)] if str(error) else []
+            error.args = ("; ".join([*said, few if whole else "nothing was measured"]),)
+            raise
+        broken = f"{interrupts.line(error)}; {whole}"
+    return so_far(broken, is_interrupted), found.outputs
+
+
+@dataclass
+class _Found:
+    """What a run has measured so far, variant by variant; each part is there or is missing."""
+
+    instructions: dict[str, int | None]
+    kept: Kept = field(default_factory=Kept)
+    energies: dict[str, Energy | NoEnergy] = field(default_factory=dict)
+    starts: dict[str, tuple[StartSample, ...]] = field(default_factory=dict)
+    layers: dict[str, tuple[LayerTiming, ...]] = field(default_factory=dict)
+    outputs: dict[str, Samples] = field(default_factory=dict)
+
+    def whole_text(self) -> str:
+        """What a broken run keeps; empty if that is nothing."""
+        sessions = sum(map(len, self.kept.sessions.values()))
+        counted = sum(count is not None for count in self.instructions.values())
+        if counted:
+            return f"the instructions of {counted} of {len(self.instructions)} variants are kept"
+        many = "session is" if sessions == 1 else "sessions are"
+        return f"{sessions} whole {many} kept" if sessions else ""
+
+    def has_all(self) -> bool:
+        """Whether there is a session or a count of every variant."""
+        return all(
+            self.kept.sessions.get(name) or count is not None
+            for name, count in self.instructions.items()
+        )
+
+    def measured(self, name: str, pushed: Pushed, is_counted: bool) -> Measured:
+        """One variant's part."""
+        began = self.starts.get(name, ())
+        peaks = [s.peak_memory_bytes for s in began if s.peak_memory_bytes is not None]
+        return Measured(
+            variant=name,
+            sessions=self.kept.sessions.get(name, ()),
+            instructions=self.instructions[name],
+            instructions_source=COUNT_SOURCE if is_counted else None,
+            layers=self.layers.get(name, ()),
+            parity=None,
+            peak_memory_bytes=max(peaks, default=None),
+            energy=self.energies.get(name),
+            starts=began,
+            packed_bytes=pushed.packed_bytes.get(name),
+        )
+
+
+def _measure(
+    bench: _Bench,
+    facts: DeviceFacts,
+    samples: Mapping[str, Samples],
+    originals: Mapping[str, bytes],
+    say: Callable[[str], None],
+    energy: EnergyPlan | None,
+    found: _Found,
+) -> None:
+    """Measures everything, and puts each part into ``found`` as soon as it is whole.
+
+    Raises:
+        DeviceError: The device or the way to it failed; the message says at what.
+    """
+    names, transport = list(bench.pushed.models), bench.transport
+    used = UsedCores(facts.cores, bench.table.threads, is_pinned=bool(bench.cpus))
+    if transport.emulated:
+        for name in names:
+            say(f"{name}: counting instructions")
+            with doing(f"counting instructions of `{name}`"):
+                found.instructions[name] = bench.count(name)
+    elif not bench.emulated:
+        time_variants(bench, names, used, bench.cpus, say, found.kept)
+        if energy is not None:
+            found.energies = measure_energy(bench, energy, names, used, say)
+        found.starts = measure_start(bench, names, say)
+    for name in names:
+        say(f"{name}: kernels and outputs")
+        if transport.board.agent.use == "native":
+            with doing(f"profiling `{name}`"):
+                found.layers[name] = bench.profile(name, originals[name])
+        with doing(f"comparing outputs of `{name}`"):
+            found.outputs[name] = bench.infer(name, samples[name])
+
+
+class _Bench:
+    """Starts one agent process after another on one device."""
+
+    def __init__(
+        self, transport: Transport, pushed: Pushed, table: RunTable, originals: Mapping[str, bytes]
+    ) -> None:
+        self.interfaces = {name: interface_of(tflite) for name, tflite in originals.items()}
+        self.transport = transport
+        self.pushed = pushed
+        self.table = table
+        self.cpus = pushed.cpus
+        self.emulated = transport.emulated
+        # One emulated inference of MobileNetV1 takes seconds where this machine takes 11 ms.
+        self.timeout_s = _EMULATED_TIMEOUT_S if self.emulated else 120.0
+
+    def agent(self, *, count_instructions: bool = False) -> AgentSession:
+        """A fresh agent."""
+        return start_agent(self.transport, self.pushed.agent, count_instructions=count_instructions)
+
+    def load(self, agent: AgentSession, name: str, *, profile: bool = False) -> int:
+        """Loads a variant; nanoseconds that it took."""
+        loaded = agent.load(
+            self.pushed.runtime,
+            self.pushed.models[name],
+            threads=1 if self.emulated else self.table.threads,
+            cpus=self.pushed.cpus,
+            profile=profile,
+            expected=self.interfaces[name],
+            timeout_s=self.timeout_s,
+        )
+        return loaded.load_ns
+
+    def facts(self) -> DeviceFacts:
+        """What the agent says about its device; to be asked first."""
+        with self.agent() as agent:
+            hello: Hello = agent.hello()
+        if hello.emulated:
+            self.emulated, self.timeout_s = True, _EMULATED_TIMEOUT_S
+        return DeviceFacts(
+            id=self.transport.device.name,
+            cpu=f"{hello.cpu} emulating {hello.machine}" if hello.emulated else hello.cpu,
+            os=hello.os,
+            agent_version=hello.agent_version,
+            runtime_version=self.pushed.runtime_version,
+            cores=hello.cores,
+            features=hello.features,
+        )
+
+    def count(self, name: str) -> int:
+        """Instructions per inference: the difference of two run lengths.
+
+        Raises:
+            DeviceError: A count is missing, or the longer run did not take more.
+        """
+        short, took_s = self._total(name, COUNTED_RUNS[0])
+        shorter, longer = COUNTED_RUNS_SLOW if took_s > SLOW_S else COUNTED_RUNS
+        total, _ = self._total(name, longer)
+        if total <= short:
+            raise DeviceError(f"instruction counts {short} and {total} do not grow with the runs")
+        return round((total - short) / (longer - shorter))
+
+    def _total(self, name: str, runs: int) -> tuple[int, float]:
+        """Instructions of a whole process, and the seconds that its last inference took."""
+        with self.agent(count_instructions=True) as agent:
+            self.load(agent, name)
+            timing = agent.time(warmup=1, runs=runs, max_s=0.0, timeout_s=self.timeout_s)
+            total = agent.close()
+        if total is None:
+            raise DeviceError("the emulator brought back no instruction count")
+        return total, timing.latency_ns[-1] / 1e9
+
+    def profile(self, name: str, tflite: bytes) -> tuple[LayerTiming, ...]:
+        """Kernels of one inference, in a process of its own."""
+        with self.agent() as agent:
+            self.load(agent, name, profile=True)
+            runs = 1 if self.transport.emulated else PROFILED_RUNS
+            found = agent.profile(runs, timeout_s=self.timeout_s)
+        return layer_timings(found, tflite, emulated=self.emulated)
+
+    def infer(self, name: str, samples: Samples) -> Samples:
+        """Outputs for the samples, in a process of its own."""
+        with self.agent() as agent:
+            self.load(agent, name)
+            return agent.infer(samples, timeout_s=self.timeout_s)
+
+
+__all__: Sequence[str] = [
+    "WAIT_S",
+    "Claim",
+    "DeviceLock",
+    "Pushed",
+    "check_meter_name",
+    "check_meters",
+    "run",
+]

@@ -1,0 +1,52 @@
+"""Waits until a device is as cool as it was at the start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from edgeprune.errors import DeviceError
+from edgeprune.measure.reading import Reading
+
+NEAR_C = 2.0
+"""As cool as at the start is up to this much above it. Source: docs/measuring.md."""
+
+POLLS = 60
+"""Readings over the longest wait. Source: ours; every 5 s of 300 s."""
+
+
+def cool(
+    read: Callable[[], Reading], start_c: float | None, min_s: float, max_s: float
+) -> tuple[float, str]:
+    """Waits, and says for how long and to what end.
+
+    Args:
+        read: One reading of the device.
+        start_c: Its temperature before the first session; None if it tells none.
+        min_s: Wait at least this long; and no longer without a temperature.
+        max_s: At most.
+
+    Returns:
+        Seconds waited, and a sentence on it.
+    """
+    began_s = time.monotonic()
+    time.sleep(min_s)
+    found_c = None
+    while start_c is not None:
+        try:
+            found_c = read().temperature_c
+        except DeviceError:
+            found_c = None
+        left_s = max_s - (time.monotonic() - began_s)
+        if found_c is None or found_c <= start_c + NEAR_C or left_s <= 0:
+            break
+        time.sleep(min(max_s / POLLS, left_s))
+    waited_s = time.monotonic() - began_s
+    if start_c is None or found_c is None:
+        return waited_s, f"waited {waited_s:.0f} s; the device tells no temperature"
+    if found_c <= start_c + NEAR_C:
+        return waited_s, f"cooled for {waited_s:.0f} s, to {found_c:.1f} C"
+    return waited_s, (
+        f"cooled for {waited_s:.0f} s, the longest, and is still at {found_c:.1f} C, "
+        f"{found_c - start_c:.1f} C above the start"
+    )

@@ -1,0 +1,261 @@
+"""The pass for energy: idle, inferences, idle, with a meter's record over all of it.
+
+It is a pass of its own because a meter may cost time, and because a sensor needs a longer window
+than a session of the timing takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgeprune.agents.answers import Timing
+from edgeprune.agents.sampler import AgentSampler
+from edgeprune.agents.session import AgentSession
+from edgeprune.artifacts.measurement import Session, SessionState
+from edgeprune.devices.bench import EnergyPlan
+from edgeprune.devices.transports.base import Transport
+from edgeprune.energy.alignment import shift_s
+from edgeprune.energy.net import MIN_UPDATES, Energy, NoEnergy, Window, net_energy
+from edgeprune.energy.power_trace import PowerTrace
+from edgeprune.errors import ConfigError, DeviceError
+from edgeprune.measure.cooling import cool
+from edgeprune.measure.find_meter import first_meter
+from edgeprune.measure.guard import UsedCores, judged
+from edgeprune.measure.reading import Reading
+from edgeprune.measure.watch import Watch, watching
+from edgeprune.meters.base import Meter
+from edgeprune.recipe.run_table import RunTable
+from edgeprune.text.untrusted import one_line
+
+Say = Callable[[str], None]
+
+SETTLE_S = 1.0
+"""Before each stretch the device's regulators and the meter's filter settle. Source: ours."""
+
+_MORE_UPDATES = 1.2
+"""Windows are this much longer than what a slow sensor needs for :data:`MIN_UPDATES`."""
+
+_LONGEST_S = 240.0
+"""Of one stretch: an agent that nobody asks anything ends after 300 s. Source: PROTOCOL.md."""
+
+_RUNS_LIMIT = 1_000_000
+"""Of the agent's request ``time``. Source: device_agents/PROTOCOL.md, Limits."""
+
+_PINGS = 10
+
+_MOST_SHIFT = 0.95
+"""Of :data:`SETTLE_S`; a meter's clock that is further off may be off by any time."""
+
+
+class Starter(Protocol):
+    """Starts agents on one device, and loads variants into them."""
+
+    transport: Transport
+    table: RunTable
+    timeout_s: float
+    cpus: tuple[int, ...]
+
+    def agent(self) -> AgentSession:
+        """A fresh agent."""
+
+    def load(self, agent: AgentSession, name: str) -> int:
+        """Loads a variant."""
+
+
+def measure_energy(
+    starter: Starter, plan: EnergyPlan, names: Iterable[str], used: UsedCores, say: Say
+) -> dict[str, Energy | NoEnergy]:
+    """Energy of every variant, or why it is not known; a meter's failure ends no run.
+
+    A window in which the device throttled or others had its cores is measured again, after cooling,
+    as often as the table says; then there is no figure.
+
+    Args:
+        starter: Starts agents on the device.
+        plan: What is to measure.
+        names: The variants.
+        used: What the agents run on, for the rules.
+        say: Takes a line of progress.
+    """
+    names = list(names)
+    if not plan.meters:
+        return dict.fromkeys(names, NoEnergy(plan.missing))
+    found: dict[str, Energy | NoEnergy] = {}
+    unread: list[str] = []  # the pass for times has told it
+    with starter.agent() as sampling, watching(starter, starter.cpus, unread) as watch:
+        try:
+            with first_meter(plan, starter.transport, AgentSampler(sampling)) as meter:
+                pass_ = _Pass(starter, meter, plan, sampling, watch, used, say)
+                for name in names:
+                    say(f"{name}: energy by {meter.site.table.use}")
+                    found[name] = pass_.measured(name)
+        except (ConfigError, DeviceError) as error:
+            reason = one_line(error, 300)
+            found |= dict.fromkeys([n for n in names if n not in found], NoEnergy(reason))
+    return found
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """All that the windows of one run share."""
+
+    starter: Starter
+    meter: Meter
+    plan: EnergyPlan
+    sampling: AgentSession
+    watch: Watch | None
+    used: UsedCores
+    say: Say
+
+    def measured(self, name: str) -> Energy | NoEnergy:
+        """One variant's energy in a window that the rules let pass."""
+        table = self.starter.table
+        reasons: list[str] = []
+        start_c: float | None = None
+        for tries in range(table.most_repeats() + 1):
+            if tries:
+                self.say(f"{name}: energy again: {reasons[-1]}")
+            figure, session = self._one(name)
+            if session is None:
+                return figure
+            one = judged({name: (session,)}, self.used)[name][0]
+            if one.verdict in ("valid", "noisy"):  # a mean over the window bears single runs
+                return figure
+            reasons.append(f"{one.verdict}: {one.reason}")
+            if start_c is None and one.state is not None:
+                start_c = one.state.temperature_before_c
+            if one.verdict == "throttled" and self.watch and tries < table.most_repeats():
+                cool(self._read, start_c, table.cooldown_min_s, table.cooldown_max_s)
+        return NoEnergy(f"{len(reasons)} windows were not valid; the last one {reasons[-1]}")
+
+    def _one(self, name: str) -> tuple[Energy | NoEnergy, Session | None]:
+        """A fresh process that is loaded all the time, and idle before and after.
+
+        Returns:
+            The figure; and its inferences as a session for the guard, None without a window.
+        """
+        meter, table, timeout_s = self.meter, self.starter.table, self.starter.timeout_s
+        least_s = _MORE_UPDATES * MIN_UPDATES * (meter.update_period_s or 0.0)
+        if least_s > _LONGEST_S:
+            return NoEnergy(
+                f"{meter.site.table.use}: a new value every {meter.update_period_s:g} s is too rare"
+            ), None
+        idle_s, window_s = max(table.energy_idle_s, least_s), max(table.energy_window_s, least_s)
+        with self.starter.agent() as agent:
+            self.starter.load(agent, name)
+            max_s = table.amount().max_s
+            agent.time(table.warmup, 1, max_s, timeout_s + max_s)
+            offset_s = 0.0 if meter.on_device else _host_minus_device_s(agent)
+            meter.start()
+            time.sleep(SETTLE_S)
+            before = _idle(agent, idle_s)
+            self._keep_awake()
+            if self.watch is not None:
+                # A command would draw power that the idle stretches do not.
+                self.watch.begin(agent.hello().pid, window_s, may_command=False)
+            timing = agent.time(0, _RUNS_LIMIT, window_s, timeout_s + window_s)
+            inferring = Window(timing.begin_ns / 1e9, timing.end_ns / 1e9)
+            state = None
+            if self.watch is not None:
+                state = self.watch.end(inferring.start_s, inferring.end_s)
+            self._keep_awake()
+            time.sleep(SETTLE_S)
+            after = _idle(agent, idle_s)
+            time.sleep(SETTLE_S)
+            try:
+                trace = meter.stop()
+            except DeviceError as error:
+                return NoEnergy(str(error)), None
+        windows = _Windows(before, inferring, after, len(timing.latency_ns))
+        figure = _figure(trace, windows, offset_s, self.plan, is_aligned=meter.on_device)
+        return figure, _as_session(timing, state)
+
+    def _read(self) -> Reading:
+        """One reading of the device; the meter's agent must not end meanwhile."""
+        if self.watch is None:
+            raise DeviceError("the device's state cannot be read")
+        self.sampling.clock_s()
+        return self.watch.read()
+
+    def _keep_awake(self) -> None:
+        """Asks the agents that only sample something between two stretches."""
+        self.sampling.clock_s()
+        if self.watch is not None:
+            self.watch.keep_awake()
+
+
+def _as_session(timing: Timing, state: SessionState | None) -> Session:
+    return Session(
+        latency_ns=timing.latency_ns,
+        first_ns=timing.first_ns,
+        load_ns=0,
+        peak_memory_bytes=None,
+        begin_s=timing.begin_ns / 1e9,
+        end_s=timing.end_ns / 1e9,
+        state=state,
+    )
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The three stretches on the device's clock, and how many inferences ran in the second."""
+
+    before: Window
+    inferring: Window
+    after: Window
+    inferences: int
+
+    def shifted(self, by_s: float) -> _Windows:
+        """The same, later."""
+        return _Windows(
+            _shifted(self.before, by_s),
+            _shifted(self.inferring, by_s),
+            _shifted(self.after, by_s),
+            self.inferences,
+        )
+
+
+def _figure(
+    trace: PowerTrace, windows: _Windows, offset_s: float, plan: EnergyPlan, *, is_aligned: bool
+) -> Energy | NoEnergy:
+    """The net energy; a meter with a clock of its own is set right by the edges of the load."""
+    w = windows.shifted(offset_s)
+    by_s = 0.0 if is_aligned else shift_s(trace, w.before, w.inferring, w.after, SETTLE_S)
+    if abs(by_s) > _MOST_SHIFT * SETTLE_S:
+        return NoEnergy(
+            f"{trace.sensor}: its load begins {SETTLE_S:g} s or more away from the inferences: set "
+            "the clock of the machine that logs, or zero in the device's meter table"
+        )
+    if by_s:
+        line = f"the meter's clock was {by_s:+.2f} s off, by the edges of the load; set right"
+        trace = dataclasses.replace(trace, notes=(*trace.notes, line))
+    w = w.shifted(by_s)
+    return net_energy(trace, w.before, w.inferring, w.after, w.inferences, plan.grid)
+
+
+def _shifted(window: Window, by_s: float) -> Window:
+    return Window(window.start_s + by_s, window.end_s + by_s)
+
+
+def _idle(agent: AgentSession, length_s: float) -> Window:
+    start_s = agent.clock_s()
+    time.sleep(length_s)
+    return Window(start_s, agent.clock_s())
+
+
+def _host_minus_device_s(agent: AgentSession) -> float:
+    """Difference of the two monotonic clocks, by the quickest of a few questions.
+
+    The device answers somewhere between question and answer; half of that time is the error.
+    """
+    asked = []
+    for _ in range(_PINGS):
+        before_s = time.monotonic()
+        device_s = agent.clock_s()
+        after_s = time.monotonic()
+        asked.append((after_s - before_s, (before_s + after_s) / 2 - device_s))
+    return min(asked)[1]

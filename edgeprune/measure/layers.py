@@ -1,0 +1,168 @@
+"""The runtime's kernel events as the model's layers.
+
+The runtime names kernels, not layers: ``Convolution (NCHW, F32) SPMM``. Within the delegate kernels
+run in the order of its partitions, outside of it in the file's; so the k-th kernel of a family on
+either side belongs to the k-th operator of that family there. Where the two counts differ, nothing
+is guessed and the kernel's own name stands for the layer.
+
+Source: XNNPACK ``src/xnnpack/operator-type-defs.inc`` and ``microkernel-type-defs.inc``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from edgeprune.agents.session import Profile, ProfileEvent
+from edgeprune.artifacts.measurement import LayerTiming
+from edgeprune.errors import DeviceError
+from edgeprune.models.tflite import graph
+from edgeprune.prediction.xnnpack.partitions import partitions
+from edgeprune.prediction.xnnpack.reader import Reader
+from edgeprune.prediction.xnnpack.spmm import filter_matrix
+
+SPARSE_KERNEL = "SPMM"
+
+_KERNELS = 2  # the event source of a delegate's kernels, after device_agents/PROTOCOL.md
+_BUILT_IN = 1  # of the interpreter's: its own kernels, and frames around them
+_FRAMES = ("Invoke", "AllocateTensors", "ModifyGraphWithDelegate")
+
+# Start of the kernel's name, and the family of operators that it may belong to.
+_FAMILIES = (
+    ("Convolution (", "weights"),
+    ("Fully Connected", "weights"),
+    ("CONV_2D", "weights"),
+    ("DEPTHWISE_CONV_2D", "weights"),
+    ("FULLY_CONNECTED", "weights"),
+    ("Average Pooling", "AVERAGE_POOL_2D"),
+    ("Max Pooling", "MAX_POOL_2D"),
+    ("Mean", "MEAN"),
+    ("Global Average Pooling", "MEAN"),
+    ("Softmax", "SOFTMAX"),
+    ("Add", "ADD"),
+    ("Multiply", "MUL"),
+)
+_WEIGHT_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[LayerTiming, ...]:
+    """Kernels of one inference in execution order, with their layers' names.
+
+    Args:
+        profile: One or more profiled inferences; times are their means.
+        tflite: The file that ran.
+        emulated: Times mean nothing and are left out.
+    """
+    runs = [[event for event in run if _is_kernel(event)] for run in profile.events]
+    if not runs:
+        return ()
+    tags = [event.tag for event in runs[0]]
+    is_steady = all([event.tag for event in run] == tags for run in runs)
+    model = graph.read(tflite)
+    _check_sparse(tags, model)
+    names = _names(runs[0], model)
+    layers = []
+    for i, tag in enumerate(tags):
+        mean_us = sum(run[i].elapsed_us for run in runs) / len(runs) if is_steady else None
+        if not mean_us:  # below the profiler's clock, which ticks in microseconds
+            mean_us = None
+        name, op = names.get(i, (tag, "UNKNOWN"))
+        layers.append(
+            LayerTiming(
+                name=name,
+                op=op,
+                kernel=tag,
+                sparse=_is_sparse(tag),
+                latency_us=None if emulated else mean_us,
+            )
+        )
+    return tuple(layers)
+
+
+def _is_kernel(event: ProfileEvent) -> bool:
+    return event.source == _KERNELS or (
+        event.source == _BUILT_IN and not event.tag.startswith(_FRAMES)
+    )
+
+
+def _is_sparse(tag: str) -> bool:
+    return tag.split()[-1:] == [SPARSE_KERNEL]
+
+
+def _check_sparse(tags: list[str], model: graph.Model) -> None:
+    """Holds the sparse kernels of a profile against the layers that can have run in them.
+
+    Raises:
+        DeviceError: There are more of them, or each of these layers is at least half dense.
+    """
+    told = sum(map(_is_sparse, tags))
+    if not told or len(model.subgraphs) > 1:  # a loop's body runs as often as it says
+        return
+    reader = Reader(model, model.subgraphs[0])
+    able = [op for op in model.subgraphs[0].operators if _may_be_sparse(reader, op)]
+    if all(_has_few_zeros(reader, op) for op in able):
+        able = []
+    if told > len(able):
+        raise DeviceError(
+            f"the device's answer is wrong: it names {told:,} sparse kernels, and the model has "
+            f"{len(able):,} layers that can run in one"
+        )
+
+
+def _may_be_sparse(reader: Reader, op: graph.Operator) -> bool:
+    """Whether XNNPACK may run an operator as SPMM: also one with few zeros, among others."""
+    is_dense = graph.op_name(reader.model, op) == "FULLY_CONNECTED"
+    return is_dense or graph.is_pointwise(reader.model, reader.subgraph, op)
+
+
+def _has_few_zeros(reader: Reader, op: graph.Operator) -> bool:
+    """Whether at most half of the weights are zero, where that is known: XNNPACK wants 2/3.
+
+    Source: XNNPACK ``src/subgraph.c``, xnn_subgraph_rewrite_for_nchw.
+    """
+    weights = filter_matrix(reader, op)
+    if weights is None or weights.dtype.kind not in "fi":
+        return False
+    return bool(2 * np.count_nonzero(weights) >= weights.size)
+
+
+def _names(events: list[ProfileEvent], model: graph.Model) -> dict[int, tuple[str, str]]:
+    """Position of a kernel to its layer's name and operator, where the two can be matched."""
+    reader = Reader(model, model.subgraphs[0])
+    delegated = [op for part in partitions(reader) for op in part]
+    inside = {id(op) for op in delegated}
+    outside = [
+        op
+        for op in model.subgraphs[0].operators
+        if id(op) not in inside and not (len(op.outputs) and reader.is_static(int(op.outputs[0])))
+    ]
+    named: dict[int, tuple[str, str]] = {}
+    for source, ops in ((_KERNELS, delegated), (_BUILT_IN, outside)):
+        tags = {i: event.tag for i, event in enumerate(events) if event.source == source}
+        named |= _matched(reader, tags, ops)
+    return named
+
+
+def _matched(
+    reader: Reader, tags: dict[int, str], operators: list[graph.Operator]
+) -> dict[int, tuple[str, str]]:
+    """The k-th kernel of a family with the k-th operator of it, where there are equally many."""
+    kernels: dict[str, list[int]] = defaultdict(list)
+    for i, tag in tags.items():
+        for start, family in _FAMILIES:
+            if tag.startswith(start):
+                kernels[family].append(i)
+                break
+    ops: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for op in operators:
+        name = graph.op_name(reader.model, op)
+        family = "weights" if name in _WEIGHT_OPS else name
+        first = next((int(out) for out in op.outputs), -1)
+        ops[family].append((reader.name(first) if first >= 0 else name, name))
+    return {
+        i: layer
+        for family, found in kernels.items()
+        if len(found) == len(ops[family])
+        for i, layer in zip(found, ops[family], strict=True)
+    }

@@ -1,0 +1,60 @@
+"""The pass for start and memory: fresh processes that load a variant and infer once.
+
+It is a pass of its own: what it asks for costs the timed processes nothing, and its own times are
+of the start alone. The file was just pushed or just run, so the device reads it from memory, not
+from its card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from edgeprune.agents.session import AgentSession
+from edgeprune.artifacts.measurement import StartSample
+from edgeprune.measure.stages import doing
+
+PROCESSES = 5
+"""Fresh processes a variant, in turns; the report shows their median. Source: ours."""
+
+
+class Starter(Protocol):
+    """Starts agents on one device, and loads variants into them."""
+
+    timeout_s: float
+
+    def agent(self) -> AgentSession:
+        """A fresh agent."""
+
+    def load(self, agent: AgentSession, name: str) -> int:
+        """Loads a variant; nanoseconds that it took."""
+
+
+def measure_start(
+    starter: Starter, names: Sequence[str], say: Callable[[str], None]
+) -> dict[str, tuple[StartSample, ...]]:
+    """Starts every variant :data:`PROCESSES` times.
+
+    Args:
+        starter: Starts agents on the device.
+        names: The variants.
+        say: Takes a line of progress.
+
+    Raises:
+        DeviceError: The device or the way to it failed.
+    """
+    found: dict[str, list[StartSample]] = {name: [] for name in names}
+    say("start and memory")
+    for k in range(PROCESSES):
+        for name in names if k % 2 == 0 else names[::-1]:
+            with doing(f"starting `{name}`, process {k + 1} of {PROCESSES}"):
+                found[name].append(_start(starter, name))
+    return {name: tuple(samples) for name, samples in found.items()}
+
+
+def _start(starter: Starter, name: str) -> StartSample:
+    with starter.agent() as agent:
+        agent_memory_bytes = agent.peak_memory_bytes()
+        load_ns = starter.load(agent, name)
+        timing = agent.time(0, 1, 0.0, starter.timeout_s)
+        return StartSample(load_ns, timing.first_ns, timing.peak_memory_bytes, agent_memory_bytes)

@@ -1,0 +1,1 @@
+"""Models as files and as objects, one folder a format."""

@@ -1,0 +1,1 @@
+"""Keras models of both Kerases in memory, and the TensorFlow below them."""

@@ -1,0 +1,123 @@
+"""Which layers will run a sparse kernel on a board, and if not, why.
+
+The analysis needs no device: it repeats the decision that LiteRT's XNNPACK delegate takes when it
+compiles the model (:mod:`partitions`, :mod:`nodes`, :mod:`clusters`, :mod:`spmm`), and says it in
+words (:mod:`regions`, :mod:`texts`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from edgeprune.devices.boards import Cpu
+from edgeprune.models.tflite import graph
+from edgeprune.prediction.cost import OperatorCost, cost_table, operator_cost
+from edgeprune.prediction.plan import ClusterPlan, Forecast, LayerPlan, Plan
+from edgeprune.prediction.xnnpack.compiled import Partition, is_gone, outside
+from edgeprune.prediction.xnnpack.nodes import Reader
+from edgeprune.prediction.xnnpack.partitions import misread, partitions
+from edgeprune.prediction.xnnpack.releases import LATEST
+from edgeprune.prediction.xnnpack.spmm import has_sparse_kernels
+
+__all__ = [
+    "ClusterPlan",
+    "Forecast",
+    "LayerPlan",
+    "Plan",
+    "explain",
+    "has_sparse_kernels",
+    "wrong_layers",
+]
+
+
+def explain(
+    tflite: bytes | graph.Model, cpu: Cpu, *, assume_armed: bool = False, release: str = LATEST
+) -> Plan:
+    """Plans every operator of a model's first subgraph; ``wrong`` is about all of them.
+
+    Args:
+        tflite: A file's bytes, or the parsed model.
+        cpu: The board's cores.
+        assume_armed: Plan as if each partition held a sparse weight, so that a caller learns
+            what encoding one would do.
+        release: The runtime's release, a key of :data:`releases.RELEASES` or a version.
+
+    Raises:
+        ModelError: The file is damaged.
+        ConfigError: The release is not known.
+    """
+    model = graph.read(tflite) if isinstance(tflite, bytes) else tflite
+    reader = Reader(model, model.subgraphs[0], release)
+    layers: dict[int, LayerPlan] = {}
+    clusters: list[ClusterPlan] = []
+    wrong = misread(reader, assume_armed=assume_armed)
+    switched: set[int] = set()
+    for ops in partitions(reader):
+        part = Partition(reader, ops, cpu, armed=assume_armed)
+        layers |= part.layers(first_cluster=len(clusters) + 1)
+        clusters += part.clusters(first=len(clusters) + 1)
+        wrong += part.wrong()
+        switched |= part.switched()
+    for subgraph in model.subgraphs[1:]:
+        wrong += _wrong(Reader(model, subgraph, release), cpu, assume_armed)
+    operators = [
+        op for op in reader.subgraph.operators if len(op.outputs) and not is_gone(reader, op)
+    ]
+    found = [layers.get(id(op)) or outside(reader, op) for op in operators]
+    plan = Plan(tuple(found), tuple(clusters), tuple(wrong))
+    return _with_costs(plan, reader, operators, switched, cpu)
+
+
+def wrong_layers(
+    model: graph.Model, cpu: Cpu, *, assume_armed: bool = False, release: str = LATEST
+) -> list[str]:
+    """``explain(...).wrong`` alone, which takes less time."""
+    readers = [Reader(model, subgraph, release) for subgraph in model.subgraphs]
+    return [name for reader in readers for name in _wrong(reader, cpu, assume_armed)]
+
+
+def _wrong(reader: Reader, cpu: Cpu, assume_armed: bool) -> list[str]:
+    """Names of the layers of one subgraph that the runtime gets wrong."""
+    found = misread(reader, assume_armed=assume_armed)
+    for ops in partitions(reader):
+        found += Partition(reader, ops, cpu, armed=assume_armed).wrong()
+    return found
+
+
+def _with_costs(
+    plan: Plan, reader: Reader, operators: list[graph.Operator], switched: set[int], cpu: Cpu
+) -> Plan:
+    """The plan with predicted instructions, where there is a table: for fp32 on aarch64.
+
+    Args:
+        plan: Has one entry per operator.
+        reader: The subgraph.
+        operators: What runs at each inference.
+        switched: Tensors that operators in a sparse cluster write.
+        cpu: The board's cores.
+    """
+    table = cost_table(cpu)
+    if table is None or graph.computes_on_integers(reader.model):
+        return plan
+    dense = [operator_cost(table, reader, op) for op in operators]
+    costs = [
+        operator_cost(table, reader, op, nchw=True) if int(op.outputs[0]) in switched else cost
+        for op, cost in zip(operators, dense, strict=True)
+    ]
+    unknown = tuple(dict.fromkeys(cost.op for cost in costs if cost.instructions is None))
+    return dataclasses.replace(
+        plan,
+        operators=tuple(
+            dataclasses.replace(operator, instructions=cost.instructions)
+            for operator, cost in zip(plan.operators, costs, strict=True)
+        ),
+        instructions=None if unknown else table.overhead(reader) + _sum(costs),
+        dense_instructions=None if unknown else table.overhead(reader) + _sum(dense),
+        cost_core=table.core,
+        rough=tuple(dict.fromkeys(kind for cost in costs for kind in cost.rough)),
+        unpredicted=unknown,
+    )
+
+
+def _sum(costs: list[OperatorCost]) -> float:
+    return sum(cost.instructions or 0.0 for cost in costs)

@@ -1,0 +1,94 @@
+"""Stage ``prune``: zeroes the weights that matter least, and trains the rest to make up for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from edgeprune.artifacts.compression import Dataset, Loaded, Narrowed, Pruned
+from edgeprune.devices.boards import Cpu
+from edgeprune.errors import ModelError
+from edgeprune.pruning.budget.shares import check_needs
+from edgeprune.pruning.keras_stage import Job, prune_keras
+from edgeprune.pruning.masks.masking import Masks
+from edgeprune.pruning.plan import unpruned
+from edgeprune.pruning.spec import PruneSpec, check
+from edgeprune.pruning.tflite_stage import prune_tflite
+from edgeprune.recipe.prune_table import CHANNEL
+
+__all__ = ["Masks", "PruneSpec", "prune"]
+
+
+def prune(
+    model: Loaded | Narrowed,
+    spec: PruneSpec,
+    data: Dataset | None,
+    progress: Callable[[str], None] | None = None,
+    cpu: Cpu | None = None,
+    dense: bytes | None = None,
+    max_accuracy_drop: float | None = None,
+) -> Pruned:
+    """Prunes a copy of the model.
+
+    With training data a Keras model is fine-tuned while its sparsity grows, or with the schedule
+    ``one_shot`` and 0 epochs calibrated only; without data, or for a TFLite file, weights are
+    zeroed at once and the result is fit to be measured only.
+
+    Args:
+        model: Is not changed. What the stage ``channels`` made of one is compared with the dense
+            model that it was.
+        spec: What to prune and how to train; a sparsity of 0 prunes nothing.
+        data: To fine-tune with, or None.
+        progress: Told a line per epoch, or None.
+        cpu: The board's cores; the pattern ``kernel`` and the allocation ``cost_aware``, which
+            choose for them, need it.
+        dense: A Keras model as float TFLite, from which those read its layers' sizes; without it
+            they count as unknown.
+        max_accuracy_drop: What pruning may cost on held-out training samples, beside the model as
+            it comes: 0.01 is one point of top-1 accuracy, or one percent of the model's own score
+            by any other metric. None lets it cost what it will. The sparsest state that keeps it
+            is handed out, and training stops where it is lost.
+
+    A model that comes from a file leaves a checkpoint after every epoch in the user's data folder
+    until its training is done; the same call goes on from there.
+
+    Returns:
+        The pruned model, with masks and counts per tensor. ``control`` is the dense model trained
+        on the same batches, where the spec asks for it.
+
+    Raises:
+        ModelError: The spec is out of range, the weights are quantized already, or the model
+            cannot be copied or trained.
+    """
+    check(spec)
+    if spec.pattern == CHANNEL:
+        raise ModelError("the stage prune removes no channels: use the stage channels before it")
+    before = model if isinstance(model, Narrowed) else Narrowed(model, model)
+    say = progress or (lambda line: None)
+    job = Job(before, spec, data, say, cpu, dense, max_accuracy_drop)
+    done = _pruned(job)
+    return _joined(before, done) if before.groups else done
+
+
+def _pruned(job: Job) -> Pruned:
+    model, spec = job.before.model, job.spec
+    if spec.sparsity == 0:
+        return unpruned(model, "sparsity 0: nothing was pruned")
+    has_training = model.keras is not None and job.training is not None
+    check_needs(spec, has_training=has_training, has_board=job.cpu is not None)
+    if model.tflite is not None:
+        return prune_tflite(model, model.tflite, spec, job.cpu, has_data=job.data is not None)
+    return prune_keras(job)
+
+
+def _joined(before: Narrowed, done: Pruned) -> Pruned:
+    """Both stages as one: channels were removed, and what is left may have been pruned."""
+    is_pruned = bool(done.tensors)
+    return dataclasses.replace(
+        done,
+        fine_tuned=before.fine_tuned or done.fine_tuned,
+        profiling_only=before.profiling_only or done.profiling_only,
+        control=done.control if is_pruned else before.control,
+        notes=(*before.notes, *done.notes) if is_pruned else before.notes,
+        groups=before.groups,
+    )

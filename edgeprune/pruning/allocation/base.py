@@ -1,0 +1,79 @@
+"""What an allocation is: a function from layers and a sparsity to each layer's sparsity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprune.artifacts.compression import FloatArray
+from edgeprune.errors import ModelError
+from edgeprune.registry import Registry
+
+DoubleArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What one layer loses and costs, alone, at rising sparsities.
+
+    Attributes:
+        sparsities: Shares of zeros, ``(points,)``, rising from 0.
+        losses: Predicted loss at each, never falling.
+        costs: Predicted instructions at each; None where no board was named, or where no sparse
+            kernel runs the layer, so that zeros make it no cheaper.
+    """
+
+    sparsities: DoubleArray
+    losses: DoubleArray
+    costs: DoubleArray | None = None
+
+    def loss(self, sparsity: float) -> float:
+        """Predicted loss between the points, on straight lines."""
+        return float(np.interp(sparsity, self.sparsities, self.losses))
+
+    def cost(self, sparsity: float) -> float:
+        """Predicted instructions between the points, on straight lines; 0 without costs."""
+        if self.costs is None:
+            return 0.0
+        return float(np.interp(sparsity, self.sparsities, self.costs))
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One layer that may take more or less of the sparsity.
+
+    Attributes:
+        name: Of its weights.
+        shape: Of the weights as Keras holds them.
+        scores: How much each matters, ``(out_channels, in_features)``; comparable between layers.
+        curve: What pruning it does, measured; None where nothing was measured.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    scores: FloatArray
+    curve: Curve | None = None
+
+
+Allocation = Callable[[Sequence[Candidate], float], dict[str, float]]
+"""Takes layers and the sparsity over all their weights, in [0, 1); gives one below 1 for each."""
+
+ALLOCATIONS: Registry[Allocation] = Registry("edgeprune.pruning.allocation", "allocation")
+
+
+def curves(candidates: Sequence[Candidate], allocation: str) -> list[Curve]:
+    """Each layer's curve.
+
+    Raises:
+        ModelError: One has none.
+    """
+    found = [one.curve for one in candidates if one.curve is not None]
+    if len(found) < len(candidates):
+        raise ModelError(
+            f"the allocation {allocation} measures what pruning each layer costs: it needs a Keras "
+            "model and training data (--data); uniform, global and erk need none"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""How much of the sparsity each layer takes, by what pruning it costs and saves."""

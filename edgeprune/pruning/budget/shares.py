@@ -1,0 +1,156 @@
+"""Decides what each layer of a Keras model gets of the sparsity, and says on what grounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprune.artifacts.compression import LayerShare, TrainingData
+from edgeprune.devices.boards import Cpu
+from edgeprune.errors import ModelError
+from edgeprune.models.keras.weights import Weight
+from edgeprune.prediction import has_sparse_kernels
+from edgeprune.prediction.cost import CostTable, cost_table
+from edgeprune.pruning.allocation import Candidate
+from edgeprune.pruning.allocation.base import Curve
+from edgeprune.pruning.budget.layer_costs import layer_costs
+from edgeprune.pruning.budget.output_errors import additive, error, output_errors
+from edgeprune.pruning.budget.sensitivity import POINTS, drawn, grid, loss_increases
+from edgeprune.pruning.masks.kernel_pattern import Layer
+from edgeprune.pruning.masks.pruner import scores_of
+from edgeprune.pruning.patterns import pattern
+from edgeprune.pruning.plan import sparsities
+from edgeprune.pruning.spec import MEASURED_ALLOCATIONS, PruneSpec
+from edgeprune.training.capture import Calibration
+
+DoubleArray = NDArray[np.float64]
+
+
+def candidates(
+    model: Any, weights: Sequence[Weight], spec: PruneSpec, calibration: Calibration | None
+) -> list[Candidate]:
+    """Weights as an allocation sees them; ``global`` alone looks at their scores."""
+    if spec.allocation == "global" and spec.criterion != "magnitude":
+        scores = scores_of(model, weights, spec, calibration)
+    else:
+        scores = {weight.name: np.abs(weight.matrix()) for weight in weights}
+    return [Candidate(w.name, tuple(w.variable.shape), scores[w.name]) for w in weights]
+
+
+def check_needs(spec: PruneSpec, *, has_training: bool, has_board: bool) -> None:
+    """Checks, before anything takes time, that an allocation gets what it measures with.
+
+    Args:
+        spec: The wish.
+        has_training: Whether there is a Keras model, and data to train it on.
+        has_board: Whether a board's cores are named.
+
+    Raises:
+        ModelError: Something is missing, or the pattern leaves no choice.
+    """
+    if spec.allocation not in MEASURED_ALLOCATIONS:
+        return
+    if not has_training:
+        raise ModelError(
+            f"the allocation {spec.allocation} measures the loss of every layer: it needs a Keras "
+            "model and training data (--data); uniform, global and erk need neither"
+        )
+    if spec.allocation == "cost_aware" and not has_board:
+        raise ModelError(
+            "the allocation cost_aware counts a board's instructions, and no board was named: use "
+            "`edgeprune compress --board ...`, or the allocation sensitivity"
+        )
+    if spec.pattern != "kernel" and pattern(spec.pattern).share(0.3) != 0.3:
+        raise ModelError(
+            f"the pattern {spec.pattern} fixes the sparsity of every layer: there is nothing for "
+            f"the allocation {spec.allocation} to choose"
+        )
+
+
+def layer_shares(
+    model: Any,
+    weights: Sequence[Weight],
+    layers: Sequence[Layer],
+    spec: PruneSpec,
+    training: TrainingData | None,
+    calibration: Calibration | None = None,
+    cpu: Cpu | None = None,
+) -> tuple[LayerShare, ...]:
+    """What each layer gets.
+
+    Args:
+        model: With the weights as they came; is the same afterwards.
+        weights: What is pruned, each in its pattern.
+        layers: Their sizes, in the same order.
+        spec: The wish; :func:`check_needs` let it pass.
+        training: Inputs and targets; only allocations that measure look at them.
+        calibration: Samples for criteria that look at some; those of ``global`` alone count here,
+            the allocations that measure prune by magnitude.
+        cpu: The board's cores, or None.
+
+    Raises:
+        ModelError: The limits cannot be kept, the loss cannot be measured, or no costs are known
+            that ``cost_aware`` could weigh.
+    """
+    table = cost_table(cpu) if cpu is not None and has_sparse_kernels(cpu) else None
+    if table is None and spec.allocation == "cost_aware":
+        raise ModelError(
+            "the allocation cost_aware weighs what sparse kernels cost, and the board's core has "
+            "none, or none whose costs are known: choose the allocation sensitivity"
+        )
+    priced = [_Priced(weight, layer, table) for weight, layer in zip(weights, layers, strict=True)]
+    found = candidates(model, weights, spec, calibration)
+    increases: dict[str, tuple[float, ...]] = {}
+    if spec.allocation in MEASURED_ALLOCATIONS and training is not None:
+        samples = drawn(training, spec.seed)
+        increases = loss_increases(model, weights, samples, POINTS)
+        points = grid(spec.sparsity)
+        errors = output_errors(model, weights, samples.x, points)
+        found = [
+            dataclasses.replace(one, curve=layer.curve(points, errors[one.name]))
+            for one, layer in zip(found, priced, strict=True)
+        ]
+    got = sparsities(found, spec)
+    return tuple(
+        layer.share(got[one.name], one.curve, increases.get(one.name, ()))
+        for one, layer in zip(found, priced, strict=True)
+    )
+
+
+class _Priced:
+    """A layer, and what it costs at any sparsity."""
+
+    def __init__(self, weight: Weight, layer: Layer, table: CostTable | None) -> None:
+        self._weight, self._layer, self._table = weight, layer, table
+
+    def curve(self, points: Sequence[float], errors: DoubleArray) -> Curve:
+        """For an allocation."""
+        losses = additive(np.maximum.accumulate(errors))
+        return Curve(np.array(points), losses, self._costs(points))
+
+    def share(self, sparsity: float, curve: Curve | None, increases: Sequence[float]) -> LayerShare:
+        """For the report."""
+        costs, at_points = self._costs([sparsity]), self._costs(POINTS)
+        return LayerShare(
+            name=self._weight.name,
+            weights=math.prod(self._weight.variable.shape),
+            pattern=self._weight.pattern,
+            sparsity=sparsity,
+            output_error=None if curve is None else error(curve.loss(sparsity)),
+            loss_increase=float(np.interp(sparsity, POINTS, increases)) if increases else None,
+            instructions=None if costs is None else float(costs[0]),
+            sparsities=POINTS,
+            output_errors=() if curve is None else tuple(error(curve.loss(s)) for s in POINTS),
+            loss_increases=tuple(increases),
+            instructions_at=() if at_points is None else tuple(map(float, at_points)),
+        )
+
+    def _costs(self, shares: Sequence[float] | DoubleArray) -> DoubleArray | None:
+        if self._table is None:
+            return None
+        return layer_costs(self._table, self._layer, self._weight.pattern, shares)

@@ -1,0 +1,1 @@
+"""What calibration samples tell the criteria."""

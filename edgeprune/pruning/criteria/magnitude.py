@@ -1,0 +1,17 @@
+"""The criterion ``magnitude``: the smallest weights go first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeprune.artifacts.compression import FloatArray
+from edgeprune.pruning.criteria.base import CRITERIA, Evidence, Scores
+
+
+@CRITERIA.register
+def magnitude(weights: FloatArray, evidence: Evidence) -> Scores:
+    """``|w|``.
+
+    Source: Han et al. 2015, "Learning both Weights and Connections", section 3.
+    """
+    return Scores(np.abs(weights))

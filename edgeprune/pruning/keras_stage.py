@@ -1,0 +1,200 @@
+"""Prunes a copy of a Keras model: decides, then trains, calibrates, or zeroes at once."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts.compression import (
+    BoolArray,
+    Dataset,
+    LayerShare,
+    Loaded,
+    Narrowed,
+    Pruned,
+    PrunedTensor,
+    TrainingData,
+)
+from edgeprune.devices.boards import Cpu
+from edgeprune.errors import ModelError
+from edgeprune.models.keras.flavours import import_keras, library_errors, one_line
+from edgeprune.models.keras.weights import Weight, clone, layers_of, prunable_weights
+from edgeprune.pruning.budget.shares import layer_shares
+from edgeprune.pruning.calibration.samples import calibration
+from edgeprune.pruning.masks.kernel_pattern import pattern_choice
+from edgeprune.pruning.masks.masking import Masks
+from edgeprune.pruning.masks.pruner import pruner
+from edgeprune.pruning.plan import Wish, left_whole, nothing_to_prune, prospects, wanted
+from edgeprune.pruning.spec import PruneSpec
+from edgeprune.training.capture import Calibration
+from edgeprune.training.checkpoint import Checkpoint, folder_for, remove
+from edgeprune.training.distillation import teacher_of
+from edgeprune.training.loop import TrainingJob, fine_tune, trained
+from edgeprune.training.training_data import training_data
+
+
+@dataclass(eq=False)
+class Job:
+    """What is wished for a Keras model; see :func:`edgeprune.pruning.prune` for each."""
+
+    before: Narrowed
+    spec: PruneSpec
+    data: Dataset | None
+    say: Callable[[str], None]
+    cpu: Cpu | None
+    dense: bytes | None
+    max_accuracy_drop: float | None
+
+    @cached_property
+    def training(self) -> TrainingData | None:
+        """Inputs and targets, or None."""
+        return training_data(self.data, self.before.dense.keras)
+
+
+def prune_keras(job: Job) -> Pruned:
+    """Prunes a copy of the job's model.
+
+    Raises:
+        ModelError: As :func:`edgeprune.pruning.prune`.
+    """
+    spec, model = job.spec, job.before.model
+    import_keras(model.flavour or "keras").utils.set_random_seed(spec.seed)
+    copied = clone(model)
+    weights = prunable_weights(copied, spec.layers)
+    if not weights:
+        return nothing_to_prune(model, spec)
+    whole = left_whole(_sizes(weights), _sizes(prunable_weights(copied, "all")))
+    weights = wanted(weights, spec)
+    needs_sizes = spec.pattern == "kernel" or spec.allocation != "uniform"
+    layers = layers_of(weights, job.dense if needs_sizes else None)
+    choice = pattern_choice(layers, spec, job.cpu)
+    weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
+    samples = calibration(job.data, spec, job.training)
+    with _calibrating():
+        shares = layer_shares(copied, weights, layers, spec, job.training, samples, job.cpu)
+        made = pruner(copied, weights, spec, samples)
+    sparsities = {share.name: share.sparsity for share in shares}
+    told = [*_told(weights, shares), *whole]
+    for line in told:
+        job.say(line)
+    held = Masks(copied, weights, sparsities, flavour=model.flavour or "keras", pruner=made)
+    if job.training is None or not spec.epochs:
+        with _calibrating():
+            held.update()
+        control, notes = None, _at_once(spec, samples, job.max_accuracy_drop)
+    else:
+        control, notes = _fine_tuned(job, copied, held, job.training)
+    return Pruned(
+        dataclasses.replace(model, keras=copied),
+        held.masks,
+        _counted(weights, held.masks),
+        fine_tuned=job.training is not None and spec.epochs > 0,
+        profiling_only=job.training is None and not _is_calibrated(spec, samples),
+        control=control,
+        notes=(*notes, *told, *choice.notes),
+        shares=() if spec.allocation == "uniform" else shares,
+    )
+
+
+def _sizes(weights: Sequence[Weight]) -> list[int]:
+    return [math.prod(weight.variable.shape) for weight in weights]
+
+
+def _told(weights: Sequence[Weight], shares: Sequence[LayerShare]) -> list[str]:
+    return prospects(
+        [
+            Wish(w.name, w.pattern, w.matrix(), w.in_channels, share.sparsity)
+            for w, share in zip(weights, shares, strict=True)
+        ]
+    )
+
+
+@contextlib.contextmanager
+def _calibrating() -> Iterator[None]:
+    """Turns what libraries raise in the block into one line."""
+    try:
+        yield
+    except library_errors() as error:
+        raise ModelError(f"the model cannot be calibrated: {one_line(error)}") from error
+
+
+def _at_once(
+    spec: PruneSpec, samples: Calibration | None, max_accuracy_drop: float | None
+) -> tuple[str, ...]:
+    if not _is_calibrated(spec, samples) or samples is None:
+        return ("weights were zeroed at once, without training data",)
+    recovered = " and ".join(name.replace("_", " ") for name in spec.recovery) or "nothing"
+    note = (
+        f"pruned at once by {spec.criterion}, {recovered} corrected, with {len(samples.x)} "
+        "calibration samples; nothing was trained"
+    )
+    watched = "the accepted drop was not watched: nothing was trained"
+    return (note,) if max_accuracy_drop is None else (note, watched)
+
+
+def _is_calibrated(spec: PruneSpec, samples: Calibration | None) -> bool:
+    return spec.schedule == "one_shot" and samples is not None
+
+
+def _fine_tuned(
+    job: Job, copied: Any, held: Masks, training: TrainingData
+) -> tuple[Loaded | None, tuple[str, ...]]:
+    """Trains the copied model under its masks, and the dense one; gives that and notes."""
+    spec, before = job.spec, job.before
+    patterns = {weight.name: weight.pattern for weight in held.weights}
+    folder = folder_for(before.model, spec, patterns, job.max_accuracy_drop, training)
+    task = TrainingJob(
+        model=copied,
+        flavour=before.model.flavour or "keras",
+        masks=held,
+        spec=spec,
+        data=training,
+        progress=job.say,
+        checkpoint=None if folder is None else Checkpoint(folder / "pruned.npz"),
+        max_accuracy_drop=job.max_accuracy_drop,
+        reference=before.dense.keras if before.groups else None,
+        teacher=teacher_of(
+            before.dense.keras, training.x, spec.distillation, spec.temperature, training.task
+        ),
+    )
+    notes = (trained(spec, training), *fine_tune(task))
+    control = _control(before.control or before.dense, task) if spec.control else None
+    remove(folder)
+    return control, notes
+
+
+def _control(model: Loaded, task: TrainingJob) -> Loaded:
+    """The dense model after the same training."""
+    import_keras(task.flavour).utils.set_random_seed(task.spec.seed)
+    dense = clone(model)
+    kept = task.checkpoint
+    fine_tune(
+        dataclasses.replace(
+            task,
+            model=dense,
+            masks=None,
+            reference=None,
+            progress=lambda line: task.progress(f"dense: {line}"),
+            checkpoint=None if kept is None else Checkpoint(kept.path.with_name("dense.npz")),
+        )
+    )
+    return dataclasses.replace(model, keras=dense)
+
+
+def _counted(weights: Sequence[Weight], masks: Mapping[str, BoolArray]) -> tuple[PrunedTensor, ...]:
+    """Zeros of each tensor as it is now."""
+    counted = []
+    for weight in weights:
+        values = weight.value()
+        if values[~masks[weight.name]].any():
+            raise ModelError(f"{weight.name}: pruned weights came back during training")
+        zeros = values.size - int(np.count_nonzero(values))
+        counted.append(PrunedTensor(weight.name, values.size, zeros))
+    return tuple(counted)

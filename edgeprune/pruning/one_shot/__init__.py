@@ -1,0 +1,165 @@
+"""Prunes a trained Keras model at once from calibration samples, without training.
+
+Layers go in the order in which they run, each calibrated on the outputs of those pruned before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts.compression import BoolArray
+from edgeprune.errors import ModelError
+from edgeprune.models.keras.intercept import Spot
+from edgeprune.models.keras.weights import Weight
+from edgeprune.pruning.calibration.evidence import ModelEvidence
+from edgeprune.pruning.criteria.base import CRITERIA, Criterion, Scores
+from edgeprune.pruning.one_shot.block_shape import BlockShape, block_shape
+from edgeprune.pruning.one_shot.recovery import (
+    answers,
+    correct_biases,
+    mean_outputs,
+    needs_bias,
+    re_estimate_batch_norm,
+)
+from edgeprune.pruning.one_shot.second_order import saliency, second_order
+from edgeprune.pruning.patterns import Pruning, pattern
+from edgeprune.recipe.prune_table import RECOVERIES
+from edgeprune.training.capture import Calibration, moments
+
+SECOND_ORDER = "second_order"
+"""Not a criterion that scores weights: it moves those that stay as well."""
+
+LAYER_BY_LAYER = ("wanda", SECOND_ORDER)
+"""What looks at each layer's inputs, and so has to know in which order layers run."""
+
+
+def one_shot(
+    model: Any,
+    weights: Sequence[Weight],
+    calibration: Calibration | None,
+    *,
+    criterion: str,
+    sparsity: float | Mapping[str, float],
+    recovery: Sequence[str] = RECOVERIES,
+    seed: int = 0,
+) -> dict[str, BoolArray]:
+    """Prunes ``model`` in place; each weight in its own pattern.
+
+    Args:
+        model: A Keras model of either Keras, with one input.
+        weights: What to prune, from :func:`edgeprune.models.keras.weights.prunable_weights`.
+        calibration: A few hundred samples; ``taylor`` needs their targets as well. None will do for
+            the other criteria that look at no layer's inputs, without recovery.
+        criterion: A name in :data:`CRITERIA`, or ``second_order``.
+        sparsity: Share of each tensor's blocks to remove, in [0, 1), or one for each name.
+        recovery: Some of :data:`RECOVERIES`. Biases of layers whose inputs cannot be unrolled
+            (transposed convolutions) stay as they are.
+        seed: Of the criterion ``random``.
+
+    Returns:
+        Masks by name in the kernels' own shapes, True where a weight stays.
+
+    Raises:
+        ModelError: Data and model do not fit together, a layer cannot be calibrated, a pattern does
+            not fit, or a name or a sparsity is wrong.
+        UnknownPart: There is no such criterion.
+    """
+    if unknown := sorted(set(recovery) - set(RECOVERIES)):
+        raise ModelError(f"no recovery is called {unknown[0]!r}; there are: batch_norm, bias")
+    score = None if criterion == SECOND_ORDER else CRITERIA.get(criterion)
+    shares = _shares(weights, sparsity)
+    shapes = {w.name: block_shape(w.pattern) for w in weights} if score is None else {}
+    evidence = ModelEvidence(model, weights, calibration, seed)
+    kept = _correctable(evidence) if "bias" in recovery else []
+    means = mean_outputs(model, kept, evidence.calibration.x) if kept else []
+    wanted = answers(model, evidence.calibration.x) if kept else np.empty(0)
+    ordered = list(weights)
+    if criterion in LAYER_BY_LAYER:
+        by_name = {weight.name: weight for weight in weights}
+        ordered = [by_name[name] for name in evidence.spots]
+    masks = {}
+    for weight in ordered:
+        share = shares[weight.name]
+        if score is None:
+            done = _second_order(evidence, weight, shapes[weight.name], share)
+        else:
+            done = _scored(weight, score(weight.matrix(), evidence.of(weight)), share)
+        weight.variable.assign(weight.as_tensor(done.values))
+        masks[weight.name] = np.asarray(weight.as_tensor(done.mask), np.bool_)
+    if "batch_norm" in recovery:
+        re_estimate_batch_norm(model, evidence.calibration.x)
+    if kept:
+        correct_biases(model, kept, means, evidence.calibration.x, wanted)
+    return masks
+
+
+def dense_scores(evidence: ModelEvidence, criterion: str) -> dict[str, Scores]:
+    """Scores of all weights of the model as it is, by name; nothing is changed.
+
+    Those of ``second_order`` are what a single removal costs after the others adapted, as a share
+    of the layer's squared output, so that layers can be compared.
+
+    Raises:
+        ModelError: A layer cannot be calibrated.
+        UnknownPart: There is no such criterion.
+    """
+    if criterion != SECOND_ORDER:
+        score: Criterion = CRITERIA.get(criterion)
+        return {w.name: score(w.matrix(), evidence.of(w)) for w in evidence.weights}
+    found = {}
+    for weight in evidence.weights:
+        spot = evidence.spots[weight.name]
+        hessian = moments(evidence.model, spot, evidence.calibration.x).hessian
+        parts = np.split(weight.matrix(), len(hessian))
+        values = [saliency(part, own) for part, own in zip(parts, hessian, strict=True)]
+        found[weight.name] = Scores(np.concatenate(values))
+    return found
+
+
+def _shares(weights: Sequence[Weight], sparsity: float | Mapping[str, float]) -> dict[str, float]:
+    """Sparsity by name, checked before anything is changed, and that the pattern fits."""
+    shares = {}
+    for weight in weights:
+        if isinstance(sparsity, Mapping) and weight.name not in sparsity:
+            raise ModelError(f"no sparsity is given for {weight.name}: name every pruned tensor")
+        wished = float(sparsity[weight.name] if isinstance(sparsity, Mapping) else sparsity)
+        made = pattern(weight.pattern)
+        shares[weight.name] = made.share(wished)
+        try:
+            made.mask(np.abs(weight.matrix()), shares[weight.name], weight.in_channels)
+        except ModelError as error:
+            raise ModelError(f"{weight.name}: {error}") from error
+    return shares
+
+
+def _correctable(evidence: ModelEvidence) -> list[tuple[Spot, Weight]]:
+    by_name = {weight.name: weight for weight in evidence.weights}
+    return [(spot, by_name[name]) for name, spot in evidence.spots.items() if needs_bias(spot)]
+
+
+def _scored(weight: Weight, scores: Scores, share: float) -> Pruning:
+    made = pattern(weight.pattern)
+    matrix = weight.matrix()
+    step = getattr(made, "rows", 1) if scores.per_row else len(matrix)
+    parts = [scores.values[first : first + step] for first in range(0, len(matrix), step)]
+    mask = np.concatenate([made.mask(part, share, weight.in_channels) for part in parts])
+    return Pruning(made.finish(matrix, mask), mask)
+
+
+def _second_order(
+    evidence: ModelEvidence, weight: Weight, shape: BlockShape, share: float
+) -> Pruning:
+    """Each group of a grouped convolution is a matrix of its own."""
+    spot = evidence.spots[weight.name]
+    found = moments(evidence.model, spot, evidence.calibration.x, evidence.dense)
+    parts = np.split(weight.matrix(), len(found.hessian))
+    done = [
+        second_order(part, hessian, shape, share, cross, weight.in_channels)
+        for part, hessian, cross in zip(parts, found.hessian, found.cross, strict=True)
+    ]
+    return Pruning(
+        np.concatenate([one.values for one in done]), np.concatenate([one.mask for one in done])
+    )

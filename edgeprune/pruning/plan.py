@@ -1,0 +1,135 @@
+"""Which weights of a model are pruned, how far each, and whether that can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from edgeprune.artifacts.compression import FloatArray, Loaded, Pruned
+from edgeprune.errors import ModelError
+from edgeprune.models.select import matching
+from edgeprune.pruning.allocation import Candidate, allocate
+from edgeprune.pruning.patterns import by_magnitude
+from edgeprune.pruning.spec import PruneSpec
+
+
+class Named(Protocol):
+    """Anything with the name of a weight tensor."""
+
+    @property
+    def name(self) -> str:
+        """Layer path and weight name."""
+
+
+Item = TypeVar("Item", bound=Named)
+
+
+def wanted(found: Sequence[Item], spec: PruneSpec) -> list[Item]:
+    """What is left of the prunable weights without the ignored layers.
+
+    Raises:
+        ModelError: A layer's name matches nothing, or nothing is left.
+    """
+    names = [one.name for one in found]
+    ignored = {name for wish in spec.ignored for name in matching(wish, names)}
+    left = [one for one in found if one.name not in ignored]
+    if not left:
+        raise ModelError("nothing is left to prune: every layer is ignored")
+    return left
+
+
+def sparsities(candidates: Sequence[Candidate], spec: PruneSpec) -> dict[str, float]:
+    """Each layer's share of zeros.
+
+    Raises:
+        ModelError: A limit's name matches nothing, or the limits leave no room.
+    """
+    names = [one.name for one in candidates]
+    limits: dict[str, float] = {}
+    for limit in spec.limits:
+        limits |= {name: limit.sparsity for name in matching(limit.layer, names)}
+    return allocate(spec.allocation, candidates, spec.sparsity, limits)
+
+
+def unpruned(model: Loaded, note: str) -> Pruned:
+    """What the stage hands out where it did nothing."""
+    return Pruned(model, {}, (), fine_tuned=False, profiling_only=False, notes=(note,))
+
+
+def nothing_to_prune(model: Loaded, spec: PruneSpec) -> Pruned:
+    """The model as it came, where it has no layer of the wished kind."""
+    if spec.layers != "paying":
+        return unpruned(model, "nothing was pruned: the model has no convolution or dense layer")
+    return unpruned(
+        model,
+        "nothing was pruned: the model has no pointwise convolution or dense layer, which sparse "
+        f"kernels could run; {_ALL}",
+    )
+
+
+_ALL = '--layers all (layers = "all" in [prune]) prunes the other convolutions too, for size alone'
+
+
+def left_whole(pruned: Sequence[int], every: Sequence[int]) -> list[str]:
+    """A line on the weights that are not pruned because no sparse kernel could run them.
+
+    Args:
+        pruned: Sizes of the weights that sparse kernels can run.
+        every: Sizes of those and of all others that can be pruned.
+    """
+    layers, weights = len(every) - len(pruned), sum(every) - sum(pruned)
+    if not layers:
+        return []
+    where = "1 other layer" if layers == 1 else f"{layers} other layers"
+    return [f"{weights:,} weights in {where} stay whole: no sparse kernel could run them; {_ALL}"]
+
+
+OFF = 0.01
+"""Share by which a layer may miss its sparsity before it is told. Source: ours."""
+
+
+class Wish(NamedTuple):
+    """What one layer shall become.
+
+    Attributes:
+        name: Of its weights.
+        pattern: Name of the pattern.
+        matrix: The weights, ``(out_channels, in_features)``.
+        in_channels: Input channels, without a convolution's taps.
+        sparsity: Wished share of zeros.
+    """
+
+    name: str
+    pattern: str
+    matrix: FloatArray
+    in_channels: int
+    sparsity: float
+
+
+def prospects(wishes: Sequence[Wish]) -> list[str]:
+    """Lines that say, before anything is trained, how far the wish can be met.
+
+    Raises:
+        ModelError: A pattern does not fit a weight.
+    """
+    lines, zeros, total = [], 0, 0
+    for name, pattern, matrix, in_channels, sparsity in wishes:
+        try:
+            mask = by_magnitude(pattern, matrix, sparsity, in_channels).mask
+        except ModelError as error:
+            raise ModelError(f"{name}: {error}") from error
+        share = 1 - float(np.mean(mask))
+        zeros, total = zeros + int(np.sum(~mask)), total + mask.size
+        if abs(share - sparsity) > OFF:
+            word = "allows at most" if share < sparsity else "goes in steps, the nearest is"
+            out_channels = len(matrix)
+            lines.append(
+                f"layer {name}: {pattern} {word} {share:.1%} of its {out_channels} x "
+                f"{matrix.shape[1]} weights, {sparsity:.1%} was wished"
+            )
+    verdict = "can be met" if not lines else "is met but for the layers below"
+    where = "1 layer" if len(wishes) == 1 else f"{len(wishes)} layers"
+    head = f"the wish {verdict}: {zeros:,} of {total:,} weights in {where} go"
+    return [f"{head} ({zeros / max(total, 1):.1%})", *lines]

@@ -1,0 +1,1 @@
+"""Small exact changes to a graph, one file each."""

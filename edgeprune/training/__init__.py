@@ -1,0 +1,1 @@
+"""Training that every stage shares: its loop, its step, and what may take part in one."""

@@ -1,0 +1,261 @@
+import dataclasses
+
+import nets
+import odd_nets
+import pytest
+
+from edgeprune.auto import choice
+from edgeprune.auto.choice import choose, gentler
+from edgeprune.cli.options import recipe_of
+from edgeprune.devices.boards import Cpu, load_board
+from edgeprune.prediction import explain
+from edgeprune.recipe import Recipe, load_recipe
+
+A72 = load_board("rpi4").cpu
+A76 = load_board("rpi5").cpu
+A53_32 = load_board("rpi3-32").cpu
+AVX = Cpu("host", "x86_64", ("avx", "avx2"))
+
+
+def chosen(cpu, recipe=None, *, tflite=None, has_data=True, **rest):
+    return choose(recipe or Recipe(), cpu, tflite or nets.eligible(), has_data=has_data, **rest)
+
+
+def asked(**flags):
+    given = {"sparsity": None, "pattern": None, "quantize": None, **flags}
+    return recipe_of("auto", **given)
+
+
+def summary(recipe):
+    return (recipe.prune.sparsity, recipe.prune.pattern, recipe.quantize.mode)
+
+
+@pytest.fixture
+def predicted(monkeypatch):
+    """Sets the predictions, in millions of instructions."""
+
+    def predict(dense, sparse, int8, layers=13):
+        costs = choice._Costs(dense * 1e6, sparse * 1e6, int8 and int8 * 1e6, layers)
+        monkeypatch.setattr(choice, "_costs", lambda *_: costs)
+
+    return predict
+
+
+def test_a_core_without_dot_product_runs_sparse_and_the_reason_names_every_rival(predicted):
+    predicted(210.4, 73.4, None)
+    found = chosen(A72)
+    assert summary(found) == (0.8, "kernel", "int8-weights")
+    assert found.why == (
+        "80% sparse, pattern kernel: 210.4 M to 73.4 M instructions on cortex-a72 (estimated) with "
+        "13 sparse kernels; int8 would take 0.7 to 2.0 of float32's instructions, by network"
+    )
+
+
+def test_a_core_with_dot_product_computes_on_integers_where_that_is_cheaper(predicted):
+    predicted(202.3, 73.4, 64.2)
+    found = chosen(A76)
+    assert summary(found) == (0.0, "unstructured", "int8")
+    assert "with dot product" in found.why and "80% sparse would take 73.4 M" in found.why
+    predicted(202.3, 47.3, 64.2)
+    assert summary(chosen(A76, asked(sparsity=0.9))) == (0.9, "kernel", "int8-weights")
+
+
+@pytest.mark.parametrize("cpu, rival", [(A72, "none"), (A76, "int8")])
+def test_sparse_must_win_clearly_unless_the_user_wishes_for_sparsity(predicted, cpu, rival):
+    int8 = None if cpu is A72 else 40
+    predicted(43, 39, int8)
+    assert chosen(cpu).quantize.mode == rival
+    assert chosen(cpu, asked(sparsity=0.8)).quantize.mode == "int8-weights"
+    predicted(43, 35, int8)
+    assert chosen(cpu).quantize.mode == "int8-weights"
+
+
+def test_where_no_layer_would_run_sparse_int8_is_taken_if_it_has_dot_product(predicted):
+    predicted(100, 90, 33, layers=0)
+    found = chosen(A76)
+    assert summary(found) == (0.0, "unstructured", "int8")
+    assert "no layer would run sparse" in found.why
+
+
+def test_without_dot_product_int8_is_not_taken_for_a_gain_that_nobody_knows(predicted):
+    predicted(100, 90, None, layers=0)
+    found = chosen(A72)
+    assert summary(found) == (0.0, "unstructured", "none")
+    assert found.why == (
+        "nothing to gain on cortex-a72 as float32: at 80% sparsity no layer would run sparse; int8 "
+        "would take 0.7 to 2.0 of float32's instructions, by network"
+    )
+    assert chosen(A72, asked(quantize="int8")).quantize.mode == "int8"
+
+
+def test_with_nothing_to_gain_the_model_stays_as_it_is_and_one_line_says_so(predicted):
+    predicted(100, 110, 33)
+    found = chosen(A76, asked(quantize="none"))
+    assert summary(found) == (0.0, "unstructured", "none")
+    assert found.why.startswith("nothing to gain on cortex-a76") and "\n" not in found.why
+
+
+@pytest.mark.parametrize("cpu", [A72, A76, AVX])
+@pytest.mark.parametrize("costs", [(100, 50, None), (100, 80, 33), (100, 120, 110)])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"sparsity": 0.7},
+        {"sparsity": 0.0},
+        {"pattern": "4x1"},
+        {"quantize": "fp16"},
+        {"quantize": "int8"},
+        {"sparsity": 0.9, "pattern": "unstructured", "quantize": "none"},
+    ],
+)
+def test_what_the_user_asks_for_always_wins(predicted, cpu, costs, flags):
+    predicted(*costs)
+    found = chosen(cpu, asked(**flags))
+    sparsity, pattern, mode = summary(found)
+    assert sparsity == flags.get("sparsity", sparsity)
+    assert pattern == flags.get("pattern", pattern)
+    assert mode == flags.get("quantize", mode)
+    assert found.why
+
+
+def test_on_x86_with_avx_pruning_is_said_not_to_pay_and_the_file_gets_smaller_only():
+    found = chosen(AVX)
+    assert summary(found)[::2] == (0.0, "int8-weights")
+    assert "pruning would not be faster; the file is made smaller only" in found.why
+    assert chosen(AVX, asked(quantize="int8")).quantize.mode == "int8"
+
+
+def test_on_32_bit_arm_pruning_is_said_not_to_pay_and_int8_is_taken(monkeypatch):
+    board = load_board("rpi3-32").cpu
+    found = chosen(board)
+    assert summary(found)[::2] == (0.0, "int8")
+    assert "no sparse kernels for armv7l: pruning would not be faster; int8 takes" in found.why
+    monkeypatch.setattr(choice, "has_quantizer", lambda: False)
+    found = chosen(board)
+    assert summary(found)[::2] == (0.0, "none") and "edgeprune[quantize]" in found.why
+
+
+def test_what_can_be_trained_gets_its_sparsity_where_that_costs_least(predicted):
+    predicted(210.4, 73.4, None)
+    assert chosen(A72, is_trainable=True).prune.allocation == "cost_aware"
+    assert chosen(A72).prune.allocation == "uniform"
+    assert chosen(A72, asked(sparsity=0.8), is_trainable=True).prune.allocation == "uniform"
+    assert chosen(A72, asked(pattern="2:4"), is_trainable=True).prune.allocation == "uniform"
+    assert chosen(AVX, asked(sparsity=0.8), is_trainable=True).prune.allocation == "uniform"
+    assert chosen(A72, asked(sparsity=0.0), is_trainable=True).prune.allocation == "uniform"
+
+
+def test_without_data_it_says_that_the_file_is_not_fit_for_use():
+    assert chosen(A76, has_data=False).why.endswith("a file fit for use needs --data")
+    assert "needs --data" not in chosen(AVX, has_data=False).why
+
+
+@pytest.mark.parametrize("cpu", [A72, A76, AVX])
+@pytest.mark.parametrize("stored", ["float16", "sparse", "integers"])
+def test_a_file_that_somebody_made_small_before_is_left_alone(cpu, stored):
+    found = chosen(cpu, stored=stored)
+    assert summary(found) == (0.0, "unstructured", "none")
+    assert "already" in found.why and "left as they are" in found.why
+
+
+@pytest.mark.parametrize("tflite", [odd_nets.loop(), odd_nets.choice()], ids=["loop", "choice"])
+@pytest.mark.parametrize("cpu", [A72, A76, A53_32])
+def test_integers_are_not_taken_for_what_the_quantizer_cannot_calibrate(cpu, tflite):
+    found = chosen(cpu, tflite=tflite)
+    assert summary(found) == (0.0, "unstructured", "none")
+    assert "no int8: what " in found.why or "what IF takes depends on the data" in found.why
+
+
+def test_what_depends_on_the_data_decides_nothing():
+    for cpu in (A72, A76):
+        for tflite in (odd_nets.loop(counts_on_data=True), odd_nets.choice()):
+            found = chosen(cpu, tflite=tflite)
+            assert summary(found) == (0.0, "unstructured", "none")
+            assert "depends on the data: no choice rests on costs" in found.why
+
+
+def test_a_mode_that_turns_out_to_be_impossible_gives_way_and_says_why():
+    recipe = dataclasses.replace(asked(), why="int8 on a core")
+    recipe = dataclasses.replace(recipe, quantize=dataclasses.replace(recipe.quantize, mode="int8"))
+    easier = choice.easier_storage(recipe, "no ranges")
+    assert easier.quantize.mode == "int8-weights"
+    assert easier.why == "int8 on a core; int8-weights instead of int8: no ranges"
+    last = choice.easier_storage(easier, "too large")
+    assert last.quantize.mode == "none" and choice.easier_storage(last, "") is None
+    assert choice.easier_storage(asked(quantize="int8"), "no ranges") is None
+    assert choice.easier_storage(load_recipe("int8"), "no ranges") is None
+
+
+@pytest.mark.parametrize("name", ["fp16", "int8", "as-is"])
+def test_a_named_recipe_is_not_changed(name):
+    recipe = load_recipe(name)
+    assert chosen(A72, recipe) is recipe
+
+
+@pytest.mark.parametrize("cpu", [A72, A76])
+def test_predictions_come_from_the_graph_that_would_run(cpu):
+    dense = nets.eligible(sparsity=0.0, size=32)
+    found = choice._costs(dense, cpu, asked(sparsity=0.9).prune, explain(dense, cpu))
+    assert found.layers == 2
+    assert found.sparse < found.dense
+    assert found.int8 is None if cpu is A72 else 0.3 < found.int8 / found.dense < 0.95
+    thin = choice._costs(dense, cpu, asked(sparsity=0.5).prune, explain(dense, cpu))
+    assert thin.layers == 0 and dataclasses.astuple(thin)[0] == found.dense
+
+
+def ladder(recipe, cpu=A76, *, is_trainable=True):
+    found = []
+    while recipe is not None:
+        found.append((*summary(recipe), recipe.quantize.qat_epochs))
+        recipe = gentler(recipe, cpu, is_trainable=is_trainable)
+    return found[1:]
+
+
+def in_force(sparsity, pattern, mode, fixed=()):
+    recipe = Recipe(fixed=fixed)
+    table = dataclasses.replace(recipe.prune, sparsity=sparsity, pattern=pattern)
+    quantize = dataclasses.replace(recipe.quantize, mode=mode)
+    return dataclasses.replace(recipe, prune=table, quantize=quantize, why="so")
+
+
+def test_gentler_recipes_lose_less_at_each_step_and_come_to_an_end():
+    assert ladder(in_force(0.8, "kernel", "int8-weights")) == [
+        (0.8, "unstructured", "int8-weights", 0),
+        (0.0, "unstructured", "int8", 0),
+        (0.0, "unstructured", "int8", 2),
+        (0.0, "unstructured", "int8-weights", 0),
+    ]
+    assert ladder(in_force(0.0, "unstructured", "int8"), is_trainable=False) == [
+        (0.0, "unstructured", "int8-weights", 0)
+    ]
+
+
+def test_gentler_recipes_take_int8_arithmetic_only_where_the_core_is_fast_at_it():
+    assert ladder(in_force(0.8, "unstructured", "int8-weights"), A72) == [
+        (0.0, "unstructured", "int8-weights", 0)
+    ]
+    assert ladder(in_force(0.8, "unstructured", "int8-weights"), AVX)[0][2] == "int8-weights"
+
+
+def test_gentler_recipes_keep_what_the_user_fixed():
+    fixed = in_force(0.9, "2x1", "int8-weights", ("sparsity", "pattern", "quantize"))
+    assert ladder(fixed) == []
+    assert ladder(in_force(0.9, "kernel", "none", ("sparsity", "quantize"))) == [
+        (0.9, "unstructured", "none", 0)
+    ]
+    assert ladder(in_force(0.9, "2x1", "int8-weights", ("sparsity", "pattern"))) == [
+        (0.9, "2x1", "none", 0)
+    ]
+
+
+def test_a_network_that_nothing_is_done_to_is_no_recipe():
+    assert ladder(in_force(0.8, "unstructured", "none", ("quantize",))) == []
+
+
+def test_a_named_recipe_has_no_gentler_one():
+    assert gentler(load_recipe("int8"), A76, is_trainable=True) is None
+
+
+def test_a_recipe_in_force_is_not_chosen_again():
+    recipe = in_force(0.3, "1x4", "fp16")
+    assert chosen(A72, recipe) is recipe

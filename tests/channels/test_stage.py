@@ -1,0 +1,274 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from keras_nets import FLAVOURS, build, dataset, loaded, save
+from nets import eligible
+
+import edgeprune
+from edgeprune.artifacts.compression import Loaded, ModelFile, Narrowed
+from edgeprune.channels import count_macs
+from edgeprune.channels.stage import remove_channels
+from edgeprune.convert import convert
+from edgeprune.errors import ConfigError, ModelError
+from edgeprune.files import paths
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.models.tflite.macs import size
+from edgeprune.pruning import PruneSpec, prune
+from edgeprune.recipe.channels_table import ChannelLimit, ChannelsTable
+
+both = pytest.mark.parametrize("flavour", FLAVOURS)
+HALF = ChannelsTable(pruning_ratio=0.5, epochs=2, batch_size=16)
+
+
+def from_file(flavour, kind="functional"):
+    return dataclasses.replace(
+        loaded(build(flavour, kind), flavour), source=ModelFile("m", f"{flavour} {kind}", "test")
+    )
+
+
+def weights_of(model):
+    return [np.array(w) for w in model.get_weights()]
+
+
+def same(one, two):
+    return all(map(np.array_equal, one, two))
+
+
+@both
+@pytest.mark.parametrize("kind", ["sequential", "functional", "nested"])
+def test_a_smaller_model_is_trained_beside_the_dense_one(flavour, kind):
+    model, lines = loaded(build(flavour, kind), flavour), []
+    before = weights_of(model.keras)
+    done = remove_channels(model, HALF, dataset(), lines.append)
+    assert same(before, weights_of(model.keras)) and done.dense is model
+    assert count_macs(done.model.keras) < 0.6 * count_macs(model.keras)
+    assert done.fine_tuned and not done.profiling_only
+    assert [one.shape for one in weights_of(done.control.keras)] == [one.shape for one in before]
+    assert not same(before, weights_of(done.control.keras))
+    assert any(line.startswith("epoch 2/2: ") for line in lines)
+    assert any(line.startswith("dense: epoch 2/2: ") for line in lines)
+    assert all(one.channels_after == one.channels_before // 2 for one in done.groups)
+    assert done.groups[0].details.startswith(f"group {done.groups[0].name}: ")
+    assert "multiplications" in done.notes[1] and done.notes[0].startswith("the smaller model was")
+
+
+@both
+def test_without_data_channels_go_at_once_and_the_result_is_for_profiling(flavour):
+    done = remove_channels(loaded(build(flavour, "functional"), flavour), HALF)
+    assert done.profiling_only and not done.fine_tuned and done.control is None
+    assert done.notes[0] == "channels were removed at once, without training data"
+
+
+def test_a_table_that_wishes_nothing_hands_the_model_on():
+    model = loaded(build("keras", "subclassed"), "keras")
+    assert remove_channels(model, ChannelsTable()) == Narrowed(model, model)
+
+
+def test_a_tflite_file_is_refused_with_what_to_give_instead():
+    model = Loaded(ModelFile("net.tflite", "", "tflite"), tflite=eligible())
+    with pytest.raises(ModelError, match=r"net\.tflite: .* give the \.keras or \.h5 file"):
+        remove_channels(model, HALF)
+
+
+@both
+def test_a_subclassed_model_is_refused_with_what_to_do(flavour):
+    with pytest.raises(ModelError, match=r"graph is hidden.*build it as keras\.Model"):
+        remove_channels(loaded(build(flavour, "subclassed"), flavour), HALF)
+
+
+def test_every_wish_of_the_table_is_heard():
+    model = loaded(build("keras", "sequential"), "keras")  # 6 and 10 channels
+    table = ChannelsTable(macs=0.8, criterion="taylor", scope="global", round_to=2, epochs=1)
+
+    def groups(**changes):
+        done = remove_channels(model, dataclasses.replace(table, **changes), dataset())
+        assert count_macs(done.model.keras) <= (changes.get("macs", 0.8)) * count_macs(model.keras)
+        return {one.name: one.channels_after for one in done.groups}
+
+    assert all(left % 2 == 0 for left in groups().values())
+    assert list(groups(ignored=("mi*",))) == ["stem"]
+    assert groups(limits=(ChannelLimit("stem", 0.4),))["stem"] == 4
+    with pytest.raises(ConfigError, match="taylor needs samples"):
+        remove_channels(model, table)
+    with pytest.raises(ModelError, match=r"asked for; with what may be removed \d+ are left"):
+        groups(macs=0.05)
+    with pytest.raises(ModelError, match="no channels of model 'line' may be removed"):
+        groups(ignored=("stem", "mix"))
+    with pytest.raises(ConfigError, match="no layer called 'mixx'; near it: mix"):
+        groups(ignored=("mixx",))
+    with pytest.raises(ConfigError, match="no criterion is called 'l3'; there are: bn_scale"):
+        groups(criterion="l3")
+
+
+def lost(line):
+    return line.startswith("no epoch kept the accepted drop of")
+
+
+@both
+def test_a_drop_that_cannot_be_kept_stops_the_training(flavour):
+    data, lines = dataset(), []
+    model = loaded(build(flavour, "functional"), flavour)
+    trained = remove_channels(
+        model, dataclasses.replace(HALF, pruning_ratio=0.0, macs=0.99, epochs=30), data
+    ).control  # a good dense model
+    table = ChannelsTable(pruning_ratio=0.8, epochs=20, learning_rate=1e-9)
+    done = remove_channels(trained, table, data, lines.append, max_accuracy_drop=0.0)
+    assert any(map(lost, done.notes)) and not any("epoch 20/20" in line for line in lines[:-1])
+    wide = remove_channels(trained, table, data, max_accuracy_drop=1.0)
+    assert any(note.startswith("the best epoch is kept") for note in wide.notes)
+
+
+@both
+def test_what_was_trained_outlives_the_stage_and_is_not_trained_again(flavour):
+    model, data = from_file(flavour), dataset()
+    done = remove_channels(model, HALF, data)
+    assert sorted(path.name for path in done.checkpoint.iterdir()) == ["dense.npz", "smaller.npz"]
+    lines = []
+    again = remove_channels(model, HALF, data, lines.append)
+    assert "resuming after epoch 2/2" in lines and not any(": loss" in line for line in lines)
+    assert same(weights_of(done.model.keras), weights_of(again.model.keras))
+    other = remove_channels(model, dataclasses.replace(HALF, criterion="l1"), data)
+    assert other.checkpoint != done.checkpoint and other.model.source != done.model.source
+    assert paths.data_folder() in done.checkpoint.parents
+
+
+@both
+def test_weights_that_are_left_can_be_pruned_next(flavour):
+    data, lines = dataset(), []
+    before = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, data)
+    spec = PruneSpec(sparsity=0.5, layers="all", epochs=2)
+    done = prune(before, spec, data, lines.append, max_accuracy_drop=1.0)
+    dense, small, sparse = (size(convert(one)) for one in (before.dense, before.model, done.model))
+    assert small.parameters < 0.7 * dense.parameters
+    assert sparse.parameters == small.parameters
+    assert sparse.nonzero_macs < 0.8 * small.macs
+    assert done.groups == before.groups and done.notes[: len(before.notes)] == before.notes
+
+
+def kernels(model):
+    return [np.array(w) for w in model.get_weights() if w.ndim > 1]
+
+
+@both
+def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
+    data = dataset()
+    before = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, data)
+    spec = PruneSpec(sparsity=0.5, layers="all", epochs=1)
+    still = prune(before, dataclasses.replace(spec, learning_rate=1e-9), data).control.keras
+    for ours, theirs in zip(kernels(still), kernels(before.control.keras), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-5)
+    further = prune(before, spec, data).control.keras
+    assert not same(kernels(further), kernels(before.control.keras))
+
+
+@both
+def test_an_interruption_in_the_next_stage_goes_on_there(flavour):
+    model, data, lines = from_file(flavour), dataset(), []
+    table = dataclasses.replace(HALF, epochs=1, learning_rate=2e-3)
+    spec = PruneSpec(sparsity=0.5, layers="all", epochs=2)
+
+    def cut(line):
+        if line.startswith("epoch 1/2"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune(remove_channels(model, table, data), spec, data, cut)
+    before = remove_channels(model, table, data, lines.append)
+    prune(before, spec, data, lines.append)
+    assert [line for line in lines if line.startswith("resuming")] == [
+        "resuming after epoch 1/1",
+        "resuming after epoch 1/2",
+    ]
+    assert before.checkpoint.exists()
+
+
+@both
+def test_a_drop_after_two_stages_counts_from_the_dense_model(flavour):
+    data = dataset()
+    trained = remove_channels(
+        loaded(build(flavour, "functional"), flavour),
+        ChannelsTable(macs=0.99, epochs=30, batch_size=16),
+        data,
+    ).control
+    ruined = remove_channels(trained, HALF, data)
+    ruined.model.keras.set_weights([0 * weight for weight in weights_of(ruined.model.keras)])
+    spec = PruneSpec(sparsity=0.3, layers="all", epochs=1, learning_rate=1e-9)
+    alone = prune(ruined.model, spec, data, max_accuracy_drop=0.2)
+    assert not any(map(lost, alone.notes))
+    assert any(map(lost, prune(ruined, spec, data, max_accuracy_drop=0.2).notes))
+
+
+def test_channels_alone_are_not_pruned_further():
+    before = remove_channels(loaded(build("keras", "functional"), "keras"), HALF, dataset())
+    done = prune(before, PruneSpec(sparsity=0.0), None)
+    assert done.model is before.model and done.control is before.control
+    assert done.fine_tuned and done.notes == before.notes and done.masks == {}
+
+
+@both
+def test_one_call_from_python_makes_a_smaller_model(flavour, tmp_path):
+    model, data = build(flavour, "nested"), dataset()
+    done = edgeprune.prune(
+        model, (data.x_train, data.y_train), pattern="channel", sparsity=0.5, epochs=1
+    )
+    assert count_macs(done.keras) < 0.6 * count_macs(model) and done.fine_tuned
+    assert type(done.keras) is type(model) and not done.masks
+    path = save(done.keras, tmp_path / "small.keras")
+    back = import_keras(flavour).models.load_model(path)
+    x = data.x_test
+    assert np.allclose(back(x), done.keras(x), atol=1e-6)
+
+
+def test_channels_and_zeros_may_be_wished_in_one_call():
+    model = build("keras", "functional")
+    done = edgeprune.prune(model, channels={"macs": 0.5}, sparsity=0.75, layers="all")
+    assert count_macs(done.keras) <= 0.5 * count_macs(model)
+    assert all(abs(one.zeros / one.weights - 0.75) < 0.1 for one in done.tensors)
+    seen = []
+
+    def first_go(group):
+        seen.append(group.name)
+        return np.arange(group.units)
+
+    edgeprune.prune(model, channels={"pruning_ratio": 0.5, "criterion": first_go})
+    assert seen == [one.name for one in done.groups]
+    alone = edgeprune.prune(model, channels={"pruning_ratio": 0.25, "limits": {"mix": 0.0}})
+    assert not alone.tensors and {one.channels_after for one in alone.groups} == {8}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "line"),
+    [
+        ({"channels": {"ratio": 0.5}}, "no such wish.*'ratio'"),
+        ({"channels": {"pruning_ratio": 0.5, "macs": 0.5}}, "either pruning_ratio or macs"),
+        ({"channels": {"round_to": 0}}, "channels: round_to must be >= 1, got 0"),
+        (
+            {"pattern": "channel", "channels": {"pruning_ratio": 0.5}},
+            "pattern = 'channel' takes sparsity, ignored and limits of",
+        ),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused(wishes, line):
+    with pytest.raises(ModelError, match=line):
+        edgeprune.prune(None, **wishes)
+
+
+def test_masks_and_the_stage_prune_send_to_the_stage_that_removes_channels():
+    model = build("keras", "functional")
+    for wishes in ({"pattern": "channel"}, {"channels": {"macs": 0.5}}):
+        with pytest.raises(ModelError, match=r"masks remove no channels: use edgeprune\.prune"):
+            edgeprune.masks(model, **wishes)
+    with pytest.raises(ModelError, match="use the stage channels before it"):
+        prune(loaded(model, "keras"), PruneSpec(pattern="channel"), None)
+
+
+def test_the_dense_model_may_teach_the_smaller_one():
+    model = loaded(build("keras", "functional"), "keras")
+    answers = []
+    for weight in (0.0, 1.0):
+        table = ChannelsTable(pruning_ratio=0.5, epochs=1, distillation=weight)
+        done = remove_channels(model, table, dataset(), control=False)
+        assert ("with distillation" in done.notes[0]) == bool(weight)
+        answers.append(np.asarray(done.model.keras(dataset().x_test, training=False)))
+    assert not np.allclose(*answers)

@@ -1,0 +1,47 @@
+import nets
+import odd_nets
+import pytest
+
+from edgeprune.agents.session import Profile, ProfileEvent
+from edgeprune.errors import DeviceError
+from edgeprune.measure.layers import layer_timings
+
+
+def profile(*kernels):
+    events = tuple(ProfileEvent(tag, source, 1) for tag, source in kernels)
+    return Profile(tuple(dict.fromkeys(event.tag for event in events)), (events,))
+
+
+def test_an_operator_without_outputs_has_no_layer_and_breaks_none():
+    found = profile(("CALL_ONCE", 1), ("Fully Connected (NC, F32) GEMM", 2), ("Add (ND)", 2))
+    layers = layer_timings(found, odd_nets.accumulator(), emulated=False)
+    assert [layer.op for layer in layers] == ["UNKNOWN", "FULLY_CONNECTED", "ADD"]
+    assert [layer.kernel for layer in layers] == list(found.tags)
+
+
+@pytest.mark.parametrize("tflite", [odd_nets.loop(), odd_nets.choice()], ids=["loop", "choice"])
+def test_kernels_of_a_branch_belong_to_no_layer_of_the_main_graph(tflite):
+    found = profile(("WHILE", 1), *[("Fully Connected (NC, F32) GEMM", 2)] * 3)
+    layers = layer_timings(found, tflite, emulated=False)
+    assert {layer.name for layer in layers} == set(found.tags)
+
+
+SPMM = ("Convolution (NCHW, F32) SPMM", 2)
+
+
+def test_more_sparse_kernels_than_layers_that_can_be_sparse_are_a_lie():
+    tflite = nets.eligible()
+    dense = layer_timings(profile(("Convolution (NHWC, F32) IGEMM", 2)), tflite, emulated=False)
+    assert not dense[0].sparse
+    known = layer_timings(profile(SPMM), tflite, emulated=False)
+    assert known[0].sparse
+    with pytest.raises(DeviceError, match="it names 50 sparse kernels, and the model has"):
+        layer_timings(profile(*[SPMM] * 50), tflite, emulated=False)
+
+
+def test_a_sparse_kernel_for_dense_weights_is_a_lie():
+    net = nets.Net()
+    x = net.input(1, 8, 8, 3)
+    tflite = net.build(net.dense(net.mean(net.conv(x, 16, kernel=1)), 10))
+    with pytest.raises(DeviceError, match="names 1 sparse kernels, and the model has 0 layers"):
+        layer_timings(profile(SPMM), tflite, emulated=False)

@@ -1,0 +1,31 @@
+import numpy as np
+
+from edgeprune.devices.boards import load_board, resolved_cpu
+from edgeprune.prediction.cost import cost_table
+from edgeprune.pruning.budget.layer_costs import layer_costs
+from edgeprune.pruning.masks.kernel_pattern import Layer, cost
+
+POINTS = (0.0, 0.5, 0.9)
+
+
+def table():
+    return cost_table(resolved_cpu(load_board("rpi4").cpu))
+
+
+def test_a_layer_costs_what_the_board_s_table_says_for_its_pattern():
+    layer = Layer("conv/kernel", 64, 32, 196)
+    for pattern, block in (("unstructured", 1), ("2x1", 2), ("4x1", 4), ("1x4", 1)):
+        found = layer_costs(table(), layer, pattern, POINTS)
+        assert found.tolist() == [cost(table(), layer, share, block) for share in POINTS]
+
+
+def test_zeros_make_a_layer_cheaper_in_proportion_to_its_pixels():
+    large = layer_costs(table(), Layer("a", 64, 32, 256), "unstructured", POINTS)
+    small = layer_costs(table(), Layer("b", 64, 32, 64), "unstructured", POINTS)
+    assert np.all(np.diff(large) < 0)
+    assert (large[0] - large[1]) / (small[0] - small[1]) == 4
+
+
+def test_layers_without_a_sparse_kernel_and_of_unknown_size_have_no_costs():
+    assert layer_costs(table(), Layer("head/kernel", 10, 64, 0), "unstructured", POINTS) is None
+    assert layer_costs(table(), Layer("conv/kernel", 10, 64, None), "unstructured", POINTS) is None

@@ -1,0 +1,129 @@
+import re
+
+import numpy as np
+import pytest
+from keras_nets import build, dataset, loaded
+from nets import Net
+
+from edgeprune.artifacts.compression import Loaded, ModelFile
+from edgeprune.convert import convert
+from edgeprune.devices.boards import Cpu
+from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
+from edgeprune.prediction.xnnpack.spmm import analyse
+from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning.masks import kernel_pattern
+from edgeprune.pruning.masks.kernel_pattern import BLOCKS, Layer, choose_patterns, cost
+from edgeprune.pruning.patterns import by_magnitude
+
+A72 = Cpu("cortex-a72", "aarch64", ())
+AVX = Cpu("host", "x86_64", ("avx", "avx2"))
+SPEC = PruneSpec(sparsity=0.8, pattern="kernel")
+
+
+def packed(table, pixels, out_blocks, nonzero_blocks, block):
+    """A cost that keeps what it was asked about."""
+    return (pixels, out_blocks, nonzero_blocks, block)
+
+
+@pytest.mark.parametrize("sparsity", [0.5, 0.7, 0.9])
+@pytest.mark.parametrize("shape", [(64, 32), (66, 30), (67, 30), (3, 40), (2, 40), (1, 9)])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_what_is_costed_is_what_the_runtime_packs(monkeypatch, name, shape, sparsity):
+    monkeypatch.setattr(kernel_pattern, "spmm", packed)
+    weights = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    plan = analyse(by_magnitude(name, weights, sparsity).values)
+    found = cost(None, Layer("", *shape, 49), sparsity, BLOCKS[name])
+    assert found[0] == 49
+    assert (found[1], found[3]) == (plan.output_blocks, plan.block)
+    assert abs(found[2] - plan.nonzero_blocks) <= 2  # rounding, of the full and the partial blocks
+
+
+def test_each_layer_gets_the_pattern_that_costs_least(monkeypatch):
+    def cheap_for(table, pixels, out_blocks, nonzero_blocks, block):
+        return {1: 5.0, 10: 5.0 + abs(block - 2), 20: 5.0 + abs(block - 4)}[pixels]
+
+    monkeypatch.setattr(kernel_pattern, "spmm", cheap_for)
+    layers = [Layer(str(pixels), 8, 8, pixels) for pixels in (1, 10, 20)]
+    layers += [Layer("dense", 8, 8, 0), Layer("lost", 8, 8, None)]
+    found = choose_patterns(layers, 0.8, A72)
+    assert found.patterns == {
+        "1": "unstructured",
+        "10": "2x1",
+        "20": "4x1",
+        "dense": "unstructured",
+        "lost": "2x1",
+    }
+    assert any("2x1 in 1 layers that were not found again" in note for note in found.notes)
+
+
+def test_a_layer_that_hardly_counts_is_pruned_freely_and_little_is_given_up(monkeypatch):
+    def linear(table, pixels, out_blocks, nonzero_blocks, block):
+        return float(pixels * nonzero_blocks)
+
+    monkeypatch.setattr(kernel_pattern, "spmm", linear)
+    layers = [Layer("large", 64, 64, 4096), Layer("small", 64, 64, 4)]
+    found = choose_patterns(layers, 0.8, A72)
+    assert found.patterns == {"large": "4x1", "small": "unstructured"}
+    costs = [cost(None, layer, 0.8, BLOCKS[found.patterns[layer.name]]) for layer in layers]
+    best = [cost(None, layer, 0.8, 4) for layer in layers]
+    assert sum(best) < sum(costs) <= (1 + kernel_pattern.SLACK) * sum(best)
+
+
+def test_without_sparse_kernels_nothing_is_restricted():
+    found = choose_patterns([Layer("a", 8, 8, 49), Layer("b", 8, 8, None)], 0.8, AVX)
+    assert set(found.patterns.values()) == {"unstructured"}
+    assert "for want of sparse kernels" in found.notes[0]
+
+
+@pytest.mark.parametrize("sparsity", [0.7, 0.8, 0.9])
+def test_on_a_cortex_a72_blocks_of_two_win_at_every_size(sparsity):
+    sizes = [(64, 32, 12544), (128, 128, 3136), (512, 512, 196), (1024, 1024, 49), (960, 160, 49)]
+    layers = [Layer(str(size), *size) for size in sizes]
+    assert set(choose_patterns(layers, sparsity, A72).patterns.values()) == {"2x1"}
+
+
+def blocks(tflite):
+    """XNNPACK's block for each pointwise convolution."""
+    model = graph.read(tflite)
+    subgraph = model.subgraphs[0]
+    return [
+        analyse(graph.constant(model, subgraph.tensors[op.inputs[1]])[:, 0, 0, :]).block
+        for op in subgraph.operators
+        if graph.is_pointwise(model, subgraph, op)
+    ]
+
+
+def small():
+    net = Net()
+    x = net.conv(net.input(1, 8, 8, 16), 33)
+    return net.build(net.dense(net.mean(net.conv(x, 46)), 10))
+
+
+@pytest.mark.parametrize(("pattern", "block"), [("2x1", 2), ("4x1", 4), ("kernel", 2)])
+def test_a_tflite_file_gets_its_pattern(pattern, block):
+    model = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=small())
+    done = prune(model, PruneSpec(sparsity=0.8, pattern=pattern), None, cpu=A72)
+    assert blocks(done.model.tflite) == [block, block]
+    assert all(abs(t.zeros / t.weights - 0.8) < 0.03 for t in done.tensors)
+    if pattern == "kernel":
+        wanted = r"pattern kernel: 2x1 in 2 layers, for cortex-a72; .* 2x1 "
+        assert any(re.match(wanted, note) for note in done.notes)
+
+
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_keras_model_keeps_its_pattern_through_training_and_conversion(flavour, training):
+    model = loaded(build(flavour, "functional"), flavour)
+    spec = PruneSpec(sparsity=0.7, pattern="kernel", epochs=2, batch_size=32, control=False)
+    data = dataset() if training else None
+    done = prune(model, spec, data, cpu=A72, dense=convert(model))
+    assert min(blocks(convert(done.model))) >= 2  # the tiniest layers take blocks of 4
+    kernel = done.masks["mix/kernel"]
+    assert np.array_equal(kernel[..., 0::2], kernel[..., 1::2])
+
+
+def test_the_choice_needs_to_know_the_cores():
+    model = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=small())
+    with pytest.raises(ModelError, match="chooses for a board's cores, and none were named"):
+        prune(model, SPEC, None)

@@ -1,0 +1,144 @@
+"""The limit of the drop, and trainings that are interrupted."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from keras_nets import FLAVOURS, build, dataset, loaded
+
+from edgeprune.artifacts.compression import ModelFile
+from edgeprune.errors import ModelError
+from edgeprune.files import paths
+from edgeprune.pruning import PruneSpec, prune
+
+PROGRAM = """
+import dataclasses, sys
+import numpy as np
+from keras_nets import dataset, loaded
+from edgeprune.artifacts.compression import ModelFile
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.pruning import PruneSpec, prune
+flavour, schedule, kind, target = sys.argv[1:]
+keras = import_keras(flavour)
+keras.utils.set_random_seed(1)
+layers = keras.layers
+model = keras.Sequential([
+    layers.Input((6, 6, 3)), layers.Conv2D(8, 1, name="mix"), layers.BatchNormalization(),
+    layers.ReLU(), layers.Dropout(0.2), layers.Flatten(), layers.Dense(4, activation="softmax"),
+])
+model = dataclasses.replace(loaded(model, flavour), source=ModelFile("m", "abc", "test"))
+spec = PruneSpec(sparsity=0.6, schedule=schedule, epochs=2, rounds=1, batch_size=16)
+data = dataset()
+if kind == "new":
+    noise = lambda k: np.random.default_rng(k).normal(0, 0.1, data.x_train.shape).astype("f4")
+    fresh = lambda k: dataclasses.replace(data, x_train=data.x_train + noise(k))
+    data = dataclasses.replace(data, augment=("flips", "shifts"), fresh=fresh)
+done = prune(model, spec, data, lambda line: print(line, flush=True), max_accuracy_drop=0.9)
+weights = [*done.keras.get_weights(), *done.control.keras.get_weights()]
+np.savez(target, *weights)
+"""
+
+
+def start(home, *arguments):
+    paths = [str(Path(__file__).parents[1]), *sys.path]
+    environment = {"EDGEPRUNE_HOME": str(home), "PYTHONPATH": ":".join(filter(None, paths))}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    "flavour, schedule, kind, line",
+    [
+        ("tf_keras", "iterative", "same", "epoch 3/4"),
+        ("keras", "rigl", "same", "dense: epoch 1/2"),
+        ("keras", "gradual", "new", "epoch 1/2"),
+    ],
+)
+def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path, flavour, schedule, kind, line):
+    with start(tmp_path / "a", flavour, schedule, kind, tmp_path / "whole.npz") as whole:
+        assert line in whole.stdout.read()
+    with start(tmp_path / "b", flavour, schedule, kind, tmp_path / "late.npz") as victim:
+        for said in victim.stdout:
+            if said.startswith(line):
+                victim.send_signal(signal.SIGKILL)
+                break
+    assert not (tmp_path / "late.npz").exists()
+    with start(tmp_path / "b", flavour, schedule, kind, tmp_path / "late.npz") as again:
+        said = again.stdout.read()
+    assert f"resuming after {line.removeprefix('dense: ')}" in said and f"\n{line}" not in said
+    one, two = (np.load(tmp_path / name) for name in ("whole.npz", "late.npz"))
+    for name in one.files:
+        np.testing.assert_allclose(one[name], two[name], rtol=0, atol=1e-6)
+    assert not list((tmp_path / "b" / "training").iterdir())
+
+
+def from_file(model, flavour, name):
+    return dataclasses.replace(loaded(model, flavour), source=ModelFile("m", name, "test"))
+
+
+def test_a_training_that_diverges_leaves_its_last_good_state():
+    data = dataset()
+    model = from_file(build("tf_keras", "sequential"), "tf_keras", "diverges")
+
+    def spoil(line):
+        if line.startswith("epoch 2/"):
+            data.x_train[:] = np.inf
+
+    spec = PruneSpec(sparsity=0.5, epochs=3)
+    with pytest.raises(ModelError, match=r"epoch 3: .* \(the state after epoch 2 is in .*npz\)"):
+        prune(model, spec, data, spoil)
+    [kept] = (paths.data_folder() / "training").glob("*/pruned.npz")
+    state = np.load(kept)
+    assert all(np.isfinite(state[name]).all() for name in state.files if "state" in name)
+    kept.unlink()
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_limit_that_cannot_be_kept_at_full_sparsity_is_kept_at_less(flavour):
+    data = dataset(600)
+    learned = prune(
+        loaded(build(flavour, "functional"), flavour),
+        PruneSpec(sparsity=0.01, epochs=10, learning_rate=0.02, control=False),
+        data,
+    )
+    spec = PruneSpec(
+        sparsity=0.97, schedule="iterative", rounds=4, rewind="learning-rate", epochs=1
+    )
+    lines = []
+    done = prune(learned.model, spec, data, lines.append, max_accuracy_drop=0.1)
+    trained = [line for line in lines if line.startswith("epoch")]
+    assert len(trained) < 5
+    [note] = [note for note in done.notes if "sparsity" in note]
+    assert "kept at" in note and "training stopped after epoch" in note
+    kept = sum(t.zeros for t in done.tensors) / sum(t.weights for t in done.tensors)
+    assert 0 < kept < 0.9
+
+
+def test_a_limit_that_is_kept_says_which_accuracy():
+    spec = PruneSpec(sparsity=0.5, epochs=3, control=False)
+    model = loaded(build("keras", "sequential"), "keras")
+    done = prune(model, spec, dataset(), max_accuracy_drop=1.0)
+    assert any("the best epoch is kept: top1" in note for note in done.notes)
+    assert all(t.zeros / t.weights == pytest.approx(0.5, abs=0.01) for t in done.tensors)
+
+
+def test_a_limit_without_samples_to_hold_out_says_so():
+    spec = PruneSpec(sparsity=0.5, epochs=1, control=False)
+    model = loaded(build("keras", "sequential"), "keras")
+    done = prune(model, spec, dataset(9), max_accuracy_drop=0.1)
+    assert any("not watched: too few samples" in note for note in done.notes)
+
+
+def test_no_limit_says_nothing_and_keeps_the_last_epoch():
+    spec = PruneSpec(sparsity=0.5, epochs=1, control=False)
+    done = prune(loaded(build("keras", "sequential"), "keras"), spec, dataset())
+    assert done.notes[0] == "fine-tuned for 1 epoch on 87 samples, 9 others held out"
+    assert not any("accuracy" in note for note in done.notes)
