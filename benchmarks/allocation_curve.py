@@ -29,11 +29,13 @@ from edgeprune.api.pruning import loaded
 from edgeprune.artifacts.compression import Dataset, Loaded
 from edgeprune.convert import convert
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.models.keras.weights import clone, layers_of, prunable_weights
-from edgeprune.pruning import PruneSpec, prune
-from edgeprune.pruning.budget.shares import layer_shares
+from edgeprune.models.keras.weights import clone, prunable_weights
+from edgeprune.pruning import prune
+from edgeprune.pruning.budget.layer_sizes import layers_of
 from edgeprune.pruning.masks.masking import Masks
 from edgeprune.pruning.plan import wanted
+from edgeprune.pruning.shares import layer_shares
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
 from edgeprune.training.training_data import known_data
@@ -106,9 +108,9 @@ class Measuring:
         self.model = dense_model(folder, seed, wishes.dense_epochs, data)
         self.dense = convert(self.model)
 
-    def spec(self, allocation: str, sparsity: float) -> PruneSpec:
+    def spec(self, allocation: str, sparsity: float) -> PruneTable:
         """The same training for all."""
-        return PruneSpec(
+        return PruneTable(
             sparsity=sparsity,
             allocation=allocation,
             ignored=("head",),
@@ -123,7 +125,7 @@ class Measuring:
         """The file that ``edgeprune deploy`` would push."""
         return sparsify(rewrite(convert(model), self.board.cpu).tflite, self.board.cpu).tflite
 
-    def untrained(self, spec: PruneSpec) -> float:
+    def untrained(self, spec: PruneTable) -> float:
         """Instructions of the pruned file; they do not depend on training."""
         copied = clone(self.model)
         weights = wanted(prunable_weights(copied, spec.layers), spec)

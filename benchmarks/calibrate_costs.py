@@ -24,7 +24,7 @@ from edgeprune.prediction import cost
 from edgeprune.prediction.cost.kernel_calls import Place, kernel_calls
 from edgeprune.prediction.cost.microkernels import Call
 from edgeprune.prediction.cost.terms import TERMS
-from edgeprune.prediction.xnnpack.nodes import Reader
+from edgeprune.prediction.xnnpack.reader import Reader
 
 ROW_TILES = {"cortex-a72": (1, 4), "cortex-a76": (1, 4, 6)}
 """Rows for which a core has a GEMM kernel.

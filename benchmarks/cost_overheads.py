@@ -9,7 +9,7 @@ from cost_nets import Net
 from node_instructions import inference_instructions, node_instructions
 
 from edgeprune.prediction.cost.kernel_calls import Place, kernel_calls
-from edgeprune.prediction.xnnpack.nodes import Reader
+from edgeprune.prediction.xnnpack.reader import Reader
 
 BORDERS = [(1, 1), (2, 1), (4, 1), (1, 2), (1, 4)]  # inputs and outputs
 REVERSED = [(1, 4, 4, 8), (1, 32, 32, 3), (1, 64, 64, 3), (1, 64, 64, 16), (1, 16, 16, 64)]

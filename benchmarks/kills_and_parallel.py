@@ -31,7 +31,7 @@ import nets
 
 from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.report.result import read_result
+from edgeprune.history.result_file import read_result
 
 RUN = ("run", "m.tflite", "--board", "local", "--sessions", "3", "--runs", "20")
 DEPLOY = ("deploy", "m.tflite", "--board", "local", "--sessions", "3", "--runs", "20")

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.models.keras.flavours import import_tensorflow
-from edgeprune.pruning.masks.highest import keep_highest
+from edgeprune.pruning.highest import keep_highest
 
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # one step is too small to be shared
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"

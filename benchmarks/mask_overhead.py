@@ -19,8 +19,9 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot's wish
 import numpy as np
 
 from edgeprune.api.pruning import masks as masks_of
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
-from edgeprune.pruning.schedules.gradual import cubic_sparsity
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow
+from edgeprune.pruning.masks.ramp import cubic_sparsity
 
 BATCH = 32
 STEPS = 10

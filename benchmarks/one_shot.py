@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from cifar10 import SHARED, decoded
 
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 from edgeprune.models.keras.weights import prunable_weights
 from edgeprune.pruning.one_shot import one_shot
 from edgeprune.pruning.one_shot.recovery import re_estimate_batch_norm

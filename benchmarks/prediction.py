@@ -30,7 +30,8 @@ from edgeprune.load import load
 from edgeprune.measure.layers import layer_timings
 from edgeprune.pipeline import float_tflite
 from edgeprune.prediction import explain
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
 
@@ -129,7 +130,7 @@ def cells(board: EmulatedBoard, folder: Path, wanted: list[str], done: set[Any])
         dense_predicted = explain(tflite, board.cpu).instructions or 0.0
         dense_counted = board.instructions(tflite)
         for sparsity, pattern in wishes:
-            spec = PruneSpec(sparsity=sparsity, pattern=pattern)
+            spec = PruneTable(sparsity=sparsity, pattern=pattern)
             pruned = prune(loaded, spec, None, None, board.cpu, tflite).model.tflite or b""
             final = sparsify(rewrite(pruned, board.cpu).tflite, board.cpu).tflite
             plan = explain(final, board.cpu)

@@ -27,9 +27,11 @@ from channels_of_applications import SIZES
 
 import edgeprune
 from edgeprune.artifacts.compression import Flavour
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import EdgepruneError
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow, one_line, quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 from edgeprune.models.keras.weights import Weight, prunable_weights
+from edgeprune.text.untrusted import error_line
 
 FLAVOURS: tuple[Flavour, ...] = ("tf_keras", "keras")
 BATCH = 4
@@ -146,7 +148,7 @@ def theirs(make: Callable[[Any], Any], pattern: str) -> str:
             left = prunable_weights(tfmot.strip_pruning(pruned), "all")
     except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
         causes = [line for line in str(error).splitlines() if "Error: " in line]  # innermost last
-        text = one_line(ValueError(causes[-1]) if causes else error, 10_000)
+        text = error_line(ValueError(causes[-1]) if causes else error, 10_000)
         return (
             text if len(text) <= 170 else f"{text[:60]} ... {text[-100:]}"
         )  # it ends in the layer

@@ -38,15 +38,17 @@ from resnet8_tfmot import quantized_by_tfmot, tuned_by_tfmot
 
 from edgeprune.artifacts.compression import Dataset, Loaded
 from edgeprune.channels import prune_channels
+from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert
 from edgeprune.load import load
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
 from edgeprune.qat import qat
 from edgeprune.quantize import quantize
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.training.checkpoint import Checkpoint
 from edgeprune.training.distillation import Teacher, teacher_of
@@ -59,7 +61,7 @@ NETS = ("start", "dense", "unstructured", "channels", "channels-local", "tfmot")
 where more multiply-accumulates hang on them, of ``channels-local`` the same share everywhere."""
 
 FILES = ("float", "int8", "int8 QAT")
-ADAPTING = PruneSpec(sparsity=0.8, layers="all", epochs=2, batch_size=128, learning_rate=3e-4)
+ADAPTING = PruneTable(sparsity=0.8, layers="all", epochs=2, batch_size=128, learning_rate=3e-4)
 TUNING = dataclasses.replace(
     ADAPTING,
     allocation="global",
@@ -131,12 +133,13 @@ class Lab:
         made = teacher_of(model.keras, known.x, spec.distillation, spec.temperature, known.task)
         return made or sys.exit("the rows are to be distilled")
 
-    def train(self, model: Loaded, spec: PruneSpec, name: str, teacher: Teacher | None) -> None:
+    def train(self, model: Loaded, spec: PruneTable, name: str, teacher: Teacher | None) -> None:
         """Trains a model in place, as it is."""
         import_keras("tf_keras").utils.set_random_seed(spec.seed)
         data = known_data(model.keras, self.data.x_train, self.data.y_train)
         kept = Checkpoint(self.folder / f"{name}-{spec.seed}.npz")
-        job = TrainingJob(model.keras, "tf_keras", None, spec, data, say, kept, teacher=teacher)
+        options = spec.training()
+        job = TrainingJob(model.keras, "tf_keras", None, options, data, say, kept, teacher=teacher)
         fine_tune(job)
 
     def keep(self, seed: int, net: str, file: str, tflite: bytes) -> None:

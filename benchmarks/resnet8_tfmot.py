@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts.compression import Array, Dataset, Samples
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
-from edgeprune.pruning import PruneSpec
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.loss import Objective
 from edgeprune.training.training_data import known_data
 from edgeprune.training.validation_split import split
 
 
-def tuned_by_tfmot(dense: Any, data: Dataset, spec: PruneSpec, taught: Array) -> Any:
+def tuned_by_tfmot(dense: Any, data: Dataset, spec: PruneTable, taught: Array) -> Any:
     """A copy of the dense model, pruned while it is trained."""
     from tensorflow_model_optimization.sparsity import keras as tfmot
 
@@ -38,7 +39,7 @@ def tuned_by_tfmot(dense: Any, data: Dataset, spec: PruneSpec, taught: Array) ->
 
 
 def quantized_by_tfmot(
-    pruned: Any, data: Dataset, spec: PruneSpec, taught: Array, calibration: Samples
+    pruned: Any, data: Dataset, spec: PruneTable, taught: Array, calibration: Samples
 ) -> bytes:
     """PQAT, and the file in int8."""
     from tensorflow_model_optimization.experimental import combine
@@ -55,7 +56,7 @@ def quantized_by_tfmot(
         return bytes(converter.convert())
 
 
-def _fit(model: Any, data: Dataset, spec: PruneSpec, taught: Array, callbacks: list[Any]) -> None:
+def _fit(model: Any, data: Dataset, spec: PruneTable, taught: Array, callbacks: list[Any]) -> None:
     """Trains by the same loss as edgeprune; the teacher's answers travel beside the labels."""
     tf, keras = import_tensorflow(), import_keras("tf_keras")
     objective = Objective(known_data(model, data.x_train, data.y_train).task)

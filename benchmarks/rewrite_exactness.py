@@ -28,7 +28,8 @@ from edgeprune.models.tflite import graph
 from edgeprune.pipeline import float_tflite
 from edgeprune.prediction import explain
 from edgeprune.prediction.cost import cost_table
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import apply_passes
 from edgeprune.verify import reference_outputs
 
@@ -74,7 +75,7 @@ def main() -> None:
             loaded, keras=None, flavour=None, tflite=float_tflite(path, False)
         )
         for sparsity in (0.0, 0.9):
-            spec = PruneSpec(sparsity=sparsity, pattern="unstructured")
+            spec = PruneTable(sparsity=sparsity, pattern="unstructured")
             before = prune(loaded, spec, None).model.tflite or b""
             model = graph.read(before)
             notes = apply_passes(model, cpu, priced(table))

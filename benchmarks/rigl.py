@@ -9,6 +9,7 @@ gradual run ranks all layers together. ``rigl random`` starts from random masks 
 
 import argparse
 import dataclasses
+import functools
 import statistics
 import sys
 from pathlib import Path
@@ -18,10 +19,11 @@ import numpy as np
 
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import Weight, prunable_weights
-from edgeprune.pruning.budget.shares import candidates
 from edgeprune.pruning.masks.masking import Masks, magnitudes
 from edgeprune.pruning.plan import sparsities
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.pruning.schedules import schedule as schedule_of
+from edgeprune.pruning.shares import candidates
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.loop import TrainingJob, fine_tune
 from edgeprune.training.training_data import known_data
 
@@ -36,7 +38,7 @@ METHODS = {  # schedule, allocation, whether the first masks are random
 }
 
 
-def accuracy(method: str, spec: PruneSpec, data: dict[str, Any]) -> tuple[float, float]:
+def accuracy(method: str, spec: PruneTable, data: dict[str, Any]) -> tuple[float, float]:
     """Test accuracy and sparsity after one training."""
     schedule, allocation, is_random = METHODS[method]
     keras = import_keras("keras")
@@ -57,7 +59,12 @@ def accuracy(method: str, spec: PruneSpec, data: dict[str, Any]) -> tuple[float,
         shares = sparsities(candidates(weights), spec)
         masks = Masks(model, weights, shares, drawn if is_random else magnitudes)
     known = known_data(model, data["x_train"], data["y_train"])
-    fine_tune(TrainingJob(model, "keras", masks, spec, known, lambda line: None))
+    driver = functools.partial(schedule_of, spec) if masks else None
+    fine_tune(
+        TrainingJob(
+            model, "keras", masks, spec.training(), known, lambda line: None, schedule=driver
+        )
+    )
     answers = np.asarray(model(data["x_test"], training=False)).argmax(1)
     return float((answers == data["y_test"]).mean()), masks.sparsity() if masks else 0.0
 
@@ -82,7 +89,7 @@ def main() -> None:
     for method in METHODS:
         found = []
         for seed in range(wishes.seeds):
-            spec = PruneSpec(
+            spec = PruneTable(
                 sparsity=wishes.sparsity, epochs=wishes.epochs, batch_size=100, seed=seed
             )
             found.append(accuracy(method, spec, data))

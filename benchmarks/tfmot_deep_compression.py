@@ -11,7 +11,8 @@ import gzip
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 
 Train = Callable[..., None]
 

@@ -4,10 +4,10 @@ Read the code in this order: :mod:`edgeprune.pipeline`, :mod:`edgeprune.artifact
 :mod:`edgeprune.pruning.patterns`, ``boards/rpi4.toml``, ``device_agents/PROTOCOL.md``.
 """
 
-__version__ = "0.1.0"
-
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from edgeprune.version import __version__
 
 if TYPE_CHECKING:
     from edgeprune.api.clustering import cluster as cluster

@@ -17,6 +17,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class EdgepruneError(Exception):
     """Base of every error above: caught at the command line, nowhere else.
@@ -86,3 +89,21 @@ class VerifyError(EdgepruneError):
     """The device answered, and the answer differs from the reference."""
 
     exit_code = 1
+
+
+@contextlib.contextmanager
+def from_extra(extra: str, who: str = "this") -> Iterator[None]:
+    """Imports in the block come with an optional part of the package.
+
+    Args:
+        extra: Its name, as ``keras``.
+        who: What needs it, for the message.
+
+    Raises:
+        ConfigError: One is not installed; the message has the command that installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        line = f"{who} needs {error.name}: pip install 'edgeprune[{extra}]'"
+        raise ConfigError(line) from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgeprune.channels import masked_dense, prune_channels
-from edgeprune.models.keras.flavours import flat_outputs, import_keras, quiet
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import flat_outputs, import_keras
 
 SHAPE = (8, 8, 3)
 

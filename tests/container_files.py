@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from nets import Net
 
 from edgeprune.models.epz.bits import BitWriter
-from edgeprune.models.epz.layout import MAGIC, Kind, WeightHeader, number
+from edgeprune.models.epz.layout import Kind, WeightHeader, number
+from edgeprune.models.epz.limits import MAGIC
 from edgeprune.sparsify.encode import encode, smallest_encoding
 
 MODELS = Path(__file__).parents[2] / "shared" / "models"

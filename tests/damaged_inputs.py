@@ -309,10 +309,10 @@ def _read_result(content):
     """``report`` with its page, and ``compare`` in both directions."""
     from rich.console import Console
 
+    from edgeprune.history.result_file import read_result
     from edgeprune.report.compare import compare, regressions, unchecked
     from edgeprune.report.compare_markdown import context, markdown
     from edgeprune.report.page import render
-    from edgeprune.report.result import read_result
     from edgeprune.report.terminal import print_layers, print_report
 
     with _file(content, "result.json") as path:

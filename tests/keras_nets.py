@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from edgeprune.artifacts.compression import Dataset, Loaded, ModelFile
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 
 FLAVOURS = ("tf_keras", "keras")
 KINDS = ("sequential", "functional", "nested", "subclassed")

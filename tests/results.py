@@ -1,7 +1,7 @@
 """Results as ``result.json`` holds them, made by hand."""
 
 from edgeprune.artifacts.measurement import Session
-from edgeprune.report.result import validate
+from edgeprune.history.result_file import validate
 from edgeprune.report.statistics import latency_summary
 
 

@@ -8,9 +8,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras_nets import save
 
+from edgeprune.console.quiet import quiet
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pipeline import Request, compress_to_file
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.progress import Progress

@@ -13,8 +13,8 @@ from edgeprune import cli
 from edgeprune.agents.conversation import Conversation
 from edgeprune.errors import DeviceError
 from edgeprune.history import runs
+from edgeprune.history.result_file import read_result, validate
 from edgeprune.measure.device_lock import DeviceLock
-from edgeprune.report.result import read_result, validate
 
 
 def kill_agents():

@@ -7,8 +7,8 @@ import nets
 import pytest
 
 from edgeprune import cli
+from edgeprune.history.result_file import validate
 from edgeprune.measure import guard
-from edgeprune.report.result import validate
 
 SHORT = (
     "[run]\nsessions = 1\nruns = 2\nwarmup = 1\nenergy_window_s = 2.0\nenergy_idle_s = 1.5\n"

@@ -23,6 +23,7 @@ from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.devices.links.ssh.host_keys import trust_host_key
 from edgeprune.errors import ConfigError, DeviceError, VerifyError
 from edgeprune.history import runs
+from edgeprune.history.result_file import validate
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size
 from edgeprune.pipeline import Request, accuracy_limit, compress, deploy, device_half
@@ -32,7 +33,6 @@ from edgeprune.recipe import load_recipe
 from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.recipe.run_table import RunTable
-from edgeprune.report.result import validate
 from edgeprune.sparsify import stored_dense
 from edgeprune.tasks import Head, Task
 

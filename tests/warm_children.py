@@ -97,8 +97,8 @@ def _serve(link: socket.socket) -> None:
     from edgeprune.pipeline import jobs  # noqa: F401  imported for those who are forked
 
     flavours.import_tensorflow()
-    for flavour in ("keras", "tf_keras"):
-        flavours.import_extra(flavour)
+    flavours.import_keras("keras")
+    flavours.import_keras("tf_keras")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         head, handles, _, _ = socket.recv_fds(link, SIZE.size, 4)

@@ -14,12 +14,12 @@ from edgeprune.artifacts.compression import Array, Dataset, Flavour, Loaded, Mod
 from edgeprune.channels.stage import remove_channels
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import Weight, prunable_weights
-from edgeprune.pruning.budget.shares import candidates, check_needs
 from edgeprune.pruning.calibration.samples import calibration
 from edgeprune.pruning.masks.masking import Masks
 from edgeprune.pruning.masks.pruner import pruner
 from edgeprune.pruning.plan import sparsities, wanted
-from edgeprune.pruning.spec import PruneSpec, check
+from edgeprune.pruning.shares import candidates, check_needs
+from edgeprune.pruning.spec import check
 from edgeprune.recipe.channels_table import (
     CHANNEL_RATIO,
     ChannelLimit,
@@ -27,7 +27,7 @@ from edgeprune.recipe.channels_table import (
     channel_faults,
     channels_of,
 )
-from edgeprune.recipe.prune_table import CHANNEL, RECOVERIES, Limit
+from edgeprune.recipe.prune_table import CHANNEL, RECOVERIES, Limit, PruneTable
 from edgeprune.training.training_data import training_data
 
 
@@ -82,7 +82,7 @@ class Wishes(TypedDict, total=False):
     channels: ChannelWishes
 
 
-def tables_of(wishes: Wishes) -> tuple[PruneSpec, ChannelsTable]:
+def tables_of(wishes: Wishes) -> tuple[PruneTable, ChannelsTable]:
     """The wishes as the two stages take them; the pattern ``channel`` is written out.
 
     Raises:
@@ -103,7 +103,7 @@ def tables_of(wishes: Wishes) -> tuple[PruneSpec, ChannelsTable]:
     return channels_of(spec, channels)
 
 
-def spec_of(wishes: Wishes) -> PruneSpec:
+def spec_of(wishes: Wishes) -> PruneTable:
     """The wishes as the stage takes them, without those about channels.
 
     Raises:
@@ -117,7 +117,7 @@ def spec_of(wishes: Wishes) -> PruneSpec:
     values["recovery"] = tuple(wishes.get("recovery", RECOVERIES))
     values["limits"] = tuple(Limit(*pair) for pair in wishes.get("limits", {}).items())
     try:
-        spec = PruneSpec(**values)
+        spec = PruneTable(**values)
     except TypeError as error:
         raise ModelError(f"no such wish: {error}") from error
     check(spec)

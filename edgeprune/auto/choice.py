@@ -12,10 +12,11 @@ import importlib.util
 from dataclasses import dataclass
 
 from edgeprune.artifacts.compression import Storage
+from edgeprune.artifacts.plan import Plan
 from edgeprune.auto.forecast import forecast
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
-from edgeprune.prediction import Plan, explain, has_sparse_kernels
+from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import cost_table
 from edgeprune.quantize import obstacle
 from edgeprune.recipe import Recipe

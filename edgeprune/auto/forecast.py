@@ -13,8 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from edgeprune.artifacts.compression import Loaded, ModelFile
+from edgeprune.artifacts.plan import Forecast
 from edgeprune.devices.boards import Cpu
-from edgeprune.prediction import Forecast, explain
+from edgeprune.prediction import explain
 from edgeprune.pruning import prune
 from edgeprune.pruning.spec import MEASURED_ALLOCATIONS
 from edgeprune.recipe.prune_table import PruneTable

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from edgeprune.artifacts.compression import Array
 from edgeprune.channels.groups import Group, Member
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ConfigError, ModelError
-from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow, quiet
+from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow
 from edgeprune.tasks import Task
 from edgeprune.training.capture import Calibration, batches
 from edgeprune.training.loss import Objective

@@ -10,8 +10,10 @@ import numpy as np
 
 from edgeprune.channels.graph_view import flavour_of, is_model
 from edgeprune.channels.identities import Ids
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import import_keras, library_errors, one_line, quiet
+from edgeprune.models.keras.flavours import import_keras, library_errors
+from edgeprune.text.untrusted import error_line
 
 Edits = Mapping[str, Mapping[tuple[str, int | None], int]]
 """Layer path to entries of its configuration, each a key and a place in a list, and new values."""
@@ -36,7 +38,7 @@ def rebuild(model: Any, edits: Edits, kept: Mapping[int, Sequence[tuple[int, Ids
     except library_errors() as error:
         raise ModelError(
             f"model {model.name!r} cannot be built again from its configuration "
-            f"({one_line(error)}): give its own layers a get_config() and register them"
+            f"({error_line(error)}): give its own layers a get_config() and register them"
         ) from error
     _copy_flags(model, made)
     _copy_weights(model, made, kept)

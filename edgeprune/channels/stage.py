@@ -17,7 +17,6 @@ from edgeprune.channels.removal import ChannelPruned, prune_channels
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone
-from edgeprune.pruning.spec import PruneSpec
 from edgeprune.recipe.channels_table import ChannelsTable
 from edgeprune.training.capture import Calibration
 from edgeprune.training.checkpoint import Checkpoint, folder_for
@@ -82,13 +81,13 @@ def remove_channels(
     if training is None:
         note = "channels were removed at once, without training data"
         return dataclasses.replace(done, notes=(note, *notes))
-    spec = _training_spec(table, seed)
-    folder = folder_for(model, spec, {"channels": repr(table)}, max_accuracy_drop, training)
+    options = table.training(seed)
+    folder = folder_for(model, {"channels": repr(table), "seed": seed}, max_accuracy_drop, training)
     task = TrainingJob(
         smaller.keras,
         model.flavour or "keras",
         None,
-        spec,
+        options,
         training,
         say,
         _checkpoint(folder, "smaller"),
@@ -99,7 +98,7 @@ def remove_channels(
         ),
     )
     notes = [
-        f"the smaller model was {trained(spec, training)}",
+        f"the smaller model was {trained(options, training)}",
         *fine_tune(task),
         *notes,
     ]
@@ -174,26 +173,13 @@ def _derived(sha256: str, table: ChannelsTable) -> str:
     return sha256 and hashlib.sha256(f"{sha256} {table}".encode()).hexdigest()
 
 
-def _training_spec(table: ChannelsTable, seed: int) -> PruneSpec:
-    return PruneSpec(
-        sparsity=0.0,
-        schedule="one_shot",
-        epochs=table.epochs,
-        batch_size=table.batch_size,
-        learning_rate=table.learning_rate,
-        distillation=table.distillation,
-        temperature=table.temperature,
-        seed=seed,
-    )
-
-
 def _checkpoint(folder: Path | None, name: str) -> Checkpoint | None:
     return None if folder is None else Checkpoint(folder / f"{name}.npz")
 
 
 def _control(model: Loaded, task: TrainingJob, folder: Path | None) -> Loaded:
     """The dense model after the same training."""
-    import_keras(task.flavour).utils.set_random_seed(task.spec.seed)
+    import_keras(task.flavour).utils.set_random_seed(task.training.seed)
     dense = clone(model)
     fine_tune(
         dataclasses.replace(

@@ -14,12 +14,12 @@ from typing import Any
 
 import click
 
-from edgeprune import __version__
 from edgeprune.cli import crash
 from edgeprune.console import interrupts, streams
 from edgeprune.errors import DeviceError, EdgepruneError
 from edgeprune.files.scratch import own_temporary_folder
 from edgeprune.text.untrusted import printable
+from edgeprune.version import __version__
 
 COMMANDS = {
     "deploy": "Prune, quantize, push and measure a model on a board.",

@@ -21,6 +21,7 @@ import click
 import edgeprune
 from edgeprune.errors import EdgepruneError
 from edgeprune.files import paths
+from edgeprune.version import __version__
 
 EXIT_CODE = 70
 """Exit code of an internal error. Source: ``EX_SOFTWARE`` of BSD's ``sysexits.h``."""
@@ -97,8 +98,7 @@ def _details(error: BaseException, argv: Sequence[str]) -> str:
     except Exception as second:  # noqa: BLE001  # its own text may be what fails
         trace = f"{type(error).__name__}, whose traceback cannot be printed: {second!r}"
     lines = [
-        f"edgeprune {edgeprune.__version__}, Python {platform.python_version()}, "
-        f"{platform.platform()}",
+        f"edgeprune {__version__}, Python {platform.python_version()}, {platform.platform()}",
         " ".join(f"{name} {version}" for name, version in _versions()),
         "command: edgeprune " + " ".join(argv),
         "",

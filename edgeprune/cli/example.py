@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgeprune.cli.options import json_option, print_json
-from edgeprune.example import NAMES
+from edgeprune.data.example import NAMES
 
 
 @click.command(epilog="Example: edgeprune example digits --output .")
@@ -18,7 +18,7 @@ from edgeprune.example import NAMES
 @json_option
 def example(name: str, output: Path, as_json: bool) -> None:
     """Train the example model NAME and write it with its data into a folder."""
-    from edgeprune.example import write_digits
+    from edgeprune.data.example import write_digits
     from edgeprune.progress import Progress
 
     with Progress() as progress, progress.stage(f"train {name}"):

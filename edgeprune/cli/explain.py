@@ -17,8 +17,8 @@ from edgeprune.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from edgeprune.artifacts.plan import Forecast, Plan
     from edgeprune.devices.boards import Cpu
-    from edgeprune.prediction import Forecast, Plan
     from edgeprune.recipe import Recipe
 
 WHAT_IF_SPARSITIES = (0.7, 0.8, 0.9)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts.compression import FloatArray, Loaded
-from edgeprune.models.keras.flavours import import_keras, library_errors, quiet, set_weights
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras, library_errors, set_weights
 from edgeprune.models.keras.flow import Flow
 from edgeprune.models.keras.weights import walk
 

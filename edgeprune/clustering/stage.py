@@ -22,10 +22,10 @@ from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import biases, clone, prunable_weights, walk
 from edgeprune.models.select import matching
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.filters import filters
 from edgeprune.models.tflite.tensor_error import sqnr_db
-from edgeprune.pruning import PruneSpec
-from edgeprune.pruning.flatbuffer import filters
 from edgeprune.recipe.cluster_table import ClusterTable
+from edgeprune.recipe.training import Training
 from edgeprune.training.codebooks import Codebooks
 from edgeprune.training.distillation import Teacher, teacher_of
 from edgeprune.training.kept_zeros import held_zeros
@@ -88,7 +88,7 @@ def cluster(
         weight, x, task = spec.distillation, training.x, training.task
         teacher = teacher_of(taught, x, weight, spec.temperature, task)
         say = progress or (lambda line: None)
-        settings = _settings(spec, seed)
+        settings = spec.training(seed)
         _train(copied, codebooks, settings, training, say, teacher)
         notes.append(f"centroids {trained(settings, training)}")
     if spec.bfloat16:
@@ -103,7 +103,7 @@ def cluster(
 def _train(
     model: Loaded,
     codebooks: Codebooks,
-    settings: PruneSpec,
+    settings: Training,
     training: TrainingData,
     progress: Callable[[str], None],
     teacher: Teacher | None,
@@ -111,21 +111,10 @@ def _train(
     flavour = model.flavour or "keras"
     clustered = {id(weight.variable) for weight in codebooks.weights}
     with contextlib.ExitStack() as stack:
-        stack.enter_context(held_zeros(model.keras, flavour, besides=clustered))
+        stack.enter_context(held_zeros(model.keras, besides=clustered))
         stack.enter_context(codebooks)
         task = TrainingJob(model.keras, flavour, None, settings, training, progress)
         fine_tune(dataclasses.replace(task, hooks=[codebooks], teacher=teacher))
-
-
-def _settings(spec: ClusterTable, seed: int) -> PruneSpec:
-    return PruneSpec(
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        learning_rate=spec.learning_rate,
-        distillation=spec.distillation,
-        temperature=spec.temperature,
-        seed=seed,
-    )
 
 
 def _norms_left(model: Any) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts.compression import Array, Loaded
+from edgeprune.console.quiet import quiet
 from edgeprune.convert.signatures import with_main_signature
 from edgeprune.convert.static_shapes import with_static_shapes
 from edgeprune.errors import ModelError
@@ -19,10 +20,9 @@ from edgeprune.models.keras.flavours import (
     input_specs,
     library_errors,
     names_of_outputs,
-    one_line,
-    quiet,
 )
 from edgeprune.models.keras.tf_function import to_tflite
+from edgeprune.text.untrusted import error_line
 
 
 def convert(model: Loaded) -> bytes:
@@ -76,7 +76,7 @@ def keras_outputs(model: Loaded, inputs: list[list[Array]]) -> list[list[Array]]
                 for sample in inputs
             ]
     except library_errors() as error:
-        raise ModelError(f"the Keras model cannot be run: {one_line(error)}") from error
+        raise ModelError(f"the Keras model cannot be run: {error_line(error)}") from error
 
 
 def _fixed_shape(spec: InputSpec, wanted: tuple[int, ...] | None) -> list[int]:

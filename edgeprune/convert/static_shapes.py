@@ -15,8 +15,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeprune.artifacts.compression import Array
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import quiet
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.host_shapes import PlannedTensors, planned_tensors
 

@@ -18,11 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import edgeprune
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.files.read_file import parse_json
-from edgeprune.report.result import validate
+from edgeprune.history.result_file import validate
+from edgeprune.version import __version__
 
 FILE_NAME = "history.sqlite"
 SCHEMA_VERSION = 1
@@ -186,7 +186,7 @@ def _row(result: Mapping[str, Any]) -> tuple[str, ...]:
     validate(result)
     return (
         datetime.now(UTC).isoformat(timespec="seconds"),
-        edgeprune.__version__,
+        __version__,
         result["board"],
         result["device"]["id"],
         result["model"]["sha256"],

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeprune.errors import ModelError
+from edgeprune.errors import ModelError, from_extra
 from edgeprune.load.checks import check_unpacked
-from edgeprune.models.keras.flavours import import_extra
 
 MAX_OBJECTS = 50_000
 """Most groups and datasets in a file: a network of 1,000 layers has some 5,000."""
@@ -46,7 +45,9 @@ def import_h5py() -> Any:
         ConfigError: It is not installed.
     """
     os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
-    return import_extra("h5py")
+    with from_extra("keras"):
+        import h5py
+    return h5py
 
 
 @dataclass

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeprune.artifacts.compression import Loaded, ModelFile
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.load.checks import check_weights
 from edgeprune.load.keras_dtype import in_float32
@@ -15,15 +16,15 @@ from edgeprune.load.keras_watch import bounded_building
 from edgeprune.load.saved_folder import GRAPH, KERAS, stored_bytes, write_copy
 from edgeprune.load.saved_graph import check_graph
 from edgeprune.load.saved_keras import checked_metadata
+from edgeprune.models.keras import messages
 from edgeprune.models.keras.flavours import (
     import_keras,
     import_tensorflow,
     library_errors,
-    one_line,
-    quiet,
     set_weights,
 )
 from edgeprune.models.keras.tf_function import to_tflite
+from edgeprune.text.untrusted import error_line
 
 _SIGNATURE = "serving_default"
 
@@ -84,7 +85,7 @@ def _loaded(folder: Path, source: ModelFile, has_layers: bool) -> Loaded:
             try:
                 model = _load_keras(folder)
             except library_errors() as error:
-                reason = f" ({one_line(error).replace(str(folder), str(path))})"
+                reason = f" ({error_line(error).replace(str(folder), str(path))})"
             else:
                 check_weights(path, model_weights(model))
                 return Loaded(source, keras=model, flavour="tf_keras")
@@ -99,15 +100,13 @@ def _parse(path: Path) -> Any:
     Raises:
         ModelError: It is damaged.
     """
-    import_tensorflow()
+    parsed = messages.saved_model()
     from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
 
-    parsed = saved_model_pb2.SavedModel()
     try:
         parsed.ParseFromString((path / GRAPH).read_bytes())
     except DecodeError as error:
-        raise ModelError(f"{path}: damaged {GRAPH}: {one_line(error)}") from error
+        raise ModelError(f"{path}: damaged {GRAPH}: {error_line(error)}") from error
     if not parsed.meta_graphs:
         raise ModelError(f"{path}: {GRAPH} holds no graph")
     return parsed
@@ -133,15 +132,13 @@ def _keras_objects(path: Path, parsed: Any) -> tuple[list[Any], Any]:
             if node.user_object.identifier.startswith("_tf_keras_") and node.user_object.metadata
         ]
         return objects, None
-    import_keras("tf_keras")
+    metadata = messages.saved_metadata()
     from google.protobuf.message import DecodeError
-    from tf_keras.protobuf import saved_metadata_pb2
 
-    metadata = saved_metadata_pb2.SavedMetadata()
     try:
         metadata.ParseFromString(file.read_bytes())
     except DecodeError as error:
-        raise ModelError(f"{path}: damaged {KERAS}: {one_line(error)}") from error
+        raise ModelError(f"{path}: damaged {KERAS}: {error_line(error)}") from error
     return [node for node in metadata.nodes if node.metadata], metadata
 
 
@@ -180,7 +177,7 @@ def _load_function(folder: Path, path: Path) -> bytes:
             loaded = tf.saved_model.load(folder)
         signatures = dict(loaded.signatures)
     except library_errors() as error:
-        reason = one_line(error).replace(str(folder), str(path))
+        reason = error_line(error).replace(str(folder), str(path))
         raise ModelError(f"{path}: damaged SavedModel: {reason}") from error
     function = signatures.get(_SIGNATURE)
     if function is None:

@@ -12,8 +12,8 @@ from edgeprune.errors import ModelError
 from edgeprune.load.checks import check_weights, unpacked_limit_bytes
 from edgeprune.load.storage import stored_as
 from edgeprune.models.epz import is_epz, unpack
-from edgeprune.models.keras.flavours import one_line
 from edgeprune.models.tflite import graph
+from edgeprune.text.untrusted import error_line
 
 _LIMIT_BYTES = 1 << 31
 
@@ -40,7 +40,7 @@ def load(path: Path, sha256: str) -> Loaded:
     try:
         Interpreter(model_content=tflite)  # runs LiteRT's own verifier over all offsets
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path}: damaged TFLite file: {one_line(error)}") from error
+        raise ModelError(f"{path}: damaged TFLite file: {error_line(error)}") from error
     source = ModelFile(path, sha256, "tflite")
     return Loaded(source, tflite=tflite, notes=notes, stored=stored_as(tflite))
 

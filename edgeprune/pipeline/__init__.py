@@ -155,7 +155,7 @@ class _Meanwhile:
 
     def __call__(self, found: RunResult) -> None:
         """Writes it, unless that was done a moment ago; what fails here costs no measurement."""
-        from edgeprune.report.result import FILE_NAME, json_text
+        from edgeprune.history.result_file import FILE_NAME, json_text
 
         begun_s = time.monotonic()
         if begun_s < self._next_s:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from edgeprune.artifacts.plan import ClusterPlan, Forecast, LayerPlan, Plan
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
 from edgeprune.prediction.cost import OperatorCost, cost_table, operator_cost
-from edgeprune.prediction.plan import ClusterPlan, Forecast, LayerPlan, Plan
 from edgeprune.prediction.xnnpack.compiled import Partition, is_gone, outside
-from edgeprune.prediction.xnnpack.nodes import Reader
 from edgeprune.prediction.xnnpack.partitions import misread, partitions
+from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.prediction.xnnpack.releases import LATEST
 from edgeprune.prediction.xnnpack.spmm import has_sparse_kernels
 

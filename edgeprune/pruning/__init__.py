@@ -8,20 +8,20 @@ from collections.abc import Callable
 from edgeprune.artifacts.compression import Dataset, Loaded, Narrowed, Pruned
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
-from edgeprune.pruning.budget.shares import check_needs
 from edgeprune.pruning.keras_stage import Job, prune_keras
 from edgeprune.pruning.masks.masking import Masks
 from edgeprune.pruning.plan import unpruned
-from edgeprune.pruning.spec import PruneSpec, check
+from edgeprune.pruning.shares import check_needs
+from edgeprune.pruning.spec import check
 from edgeprune.pruning.tflite_stage import prune_tflite
-from edgeprune.recipe.prune_table import CHANNEL
+from edgeprune.recipe.prune_table import CHANNEL, PruneTable
 
 __all__ = ["Masks", "PruneSpec", "prune"]
 
 
 def prune(
     model: Loaded | Narrowed,
-    spec: PruneSpec,
+    spec: PruneTable,
     data: Dataset | None,
     progress: Callable[[str], None] | None = None,
     cpu: Cpu | None = None,

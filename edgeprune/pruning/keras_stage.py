@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +25,18 @@ from edgeprune.artifacts.compression import (
 )
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import import_keras, library_errors, one_line
-from edgeprune.models.keras.weights import Weight, clone, layers_of, prunable_weights
-from edgeprune.pruning.budget.shares import layer_shares
+from edgeprune.models.keras.flavours import import_keras, library_errors
+from edgeprune.models.keras.weights import Weight, clone, prunable_weights
+from edgeprune.pruning.budget.kernel_pattern import pattern_choice
+from edgeprune.pruning.budget.layer_sizes import layers_of
 from edgeprune.pruning.calibration.samples import calibration
-from edgeprune.pruning.masks.kernel_pattern import pattern_choice
 from edgeprune.pruning.masks.masking import Masks
 from edgeprune.pruning.masks.pruner import pruner
 from edgeprune.pruning.plan import Wish, left_whole, nothing_to_prune, prospects, wanted
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.pruning.schedules import schedule
+from edgeprune.pruning.shares import layer_shares
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.text.untrusted import error_line
 from edgeprune.training.capture import Calibration
 from edgeprune.training.checkpoint import Checkpoint, folder_for, remove
 from edgeprune.training.distillation import teacher_of
@@ -45,7 +49,7 @@ class Job:
     """What is wished for a Keras model; see :func:`edgeprune.pruning.prune` for each."""
 
     before: Narrowed
-    spec: PruneSpec
+    spec: PruneTable
     data: Dataset | None
     say: Callable[[str], None]
     cpu: Cpu | None
@@ -122,11 +126,11 @@ def _calibrating() -> Iterator[None]:
     try:
         yield
     except library_errors() as error:
-        raise ModelError(f"the model cannot be calibrated: {one_line(error)}") from error
+        raise ModelError(f"the model cannot be calibrated: {error_line(error)}") from error
 
 
 def _at_once(
-    spec: PruneSpec, samples: Calibration | None, max_accuracy_drop: float | None
+    spec: PruneTable, samples: Calibration | None, max_accuracy_drop: float | None
 ) -> tuple[str, ...]:
     if not _is_calibrated(spec, samples) or samples is None:
         return ("weights were zeroed at once, without training data",)
@@ -139,7 +143,7 @@ def _at_once(
     return (note,) if max_accuracy_drop is None else (note, watched)
 
 
-def _is_calibrated(spec: PruneSpec, samples: Calibration | None) -> bool:
+def _is_calibrated(spec: PruneTable, samples: Calibration | None) -> bool:
     return spec.schedule == "one_shot" and samples is not None
 
 
@@ -149,12 +153,17 @@ def _fine_tuned(
     """Trains the copied model under its masks, and the dense one; gives that and notes."""
     spec, before = job.spec, job.before
     patterns = {weight.name: weight.pattern for weight in held.weights}
-    folder = folder_for(before.model, spec, patterns, job.max_accuracy_drop, training)
+    folder = folder_for(
+        before.model,
+        {"spec": dataclasses.asdict(spec), "patterns": patterns},
+        job.max_accuracy_drop,
+        training,
+    )
     task = TrainingJob(
         model=copied,
         flavour=before.model.flavour or "keras",
         masks=held,
-        spec=spec,
+        training=spec.training(),
         data=training,
         progress=job.say,
         checkpoint=None if folder is None else Checkpoint(folder / "pruned.npz"),
@@ -163,16 +172,22 @@ def _fine_tuned(
         teacher=teacher_of(
             before.dense.keras, training.x, spec.distillation, spec.temperature, training.task
         ),
+        schedule=functools.partial(schedule, spec),
     )
-    notes = (trained(spec, training), *fine_tune(task))
+    notes = (_trained(spec, training), *fine_tune(task))
     control = _control(before.control or before.dense, task) if spec.control else None
     remove(folder)
     return control, notes
 
 
+def _trained(spec: PruneTable, training: TrainingData) -> str:
+    times = spec.rounds + 1 if spec.schedule == "iterative" else 1
+    return trained(spec.training(), training, times)
+
+
 def _control(model: Loaded, task: TrainingJob) -> Loaded:
     """The dense model after the same training."""
-    import_keras(task.flavour).utils.set_random_seed(task.spec.seed)
+    import_keras(task.flavour).utils.set_random_seed(task.training.seed)
     dense = clone(model)
     kept = task.checkpoint
     fine_tune(

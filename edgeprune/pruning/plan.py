@@ -12,7 +12,7 @@ from edgeprune.errors import ModelError
 from edgeprune.models.select import matching
 from edgeprune.pruning.allocation import Candidate, allocate
 from edgeprune.pruning.patterns import by_magnitude
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.recipe.prune_table import PruneTable
 
 
 class Named(Protocol):
@@ -26,7 +26,7 @@ class Named(Protocol):
 Item = TypeVar("Item", bound=Named)
 
 
-def wanted(found: Sequence[Item], spec: PruneSpec) -> list[Item]:
+def wanted(found: Sequence[Item], spec: PruneTable) -> list[Item]:
     """What is left of the prunable weights without the ignored layers.
 
     Raises:
@@ -40,7 +40,7 @@ def wanted(found: Sequence[Item], spec: PruneSpec) -> list[Item]:
     return left
 
 
-def sparsities(candidates: Sequence[Candidate], spec: PruneSpec) -> dict[str, float]:
+def sparsities(candidates: Sequence[Candidate], spec: PruneTable) -> dict[str, float]:
     """Each layer's share of zeros.
 
     Raises:
@@ -58,7 +58,7 @@ def unpruned(model: Loaded, note: str) -> Pruned:
     return Pruned(model, {}, (), fine_tuned=False, profiling_only=False, notes=(note,))
 
 
-def nothing_to_prune(model: Loaded, spec: PruneSpec) -> Pruned:
+def nothing_to_prune(model: Loaded, spec: PruneTable) -> Pruned:
     """The model as it came, where it has no layer of the wished kind."""
     if spec.layers != "paying":
         return unpruned(model, "nothing was pruned: the model has no convolution or dense layer")

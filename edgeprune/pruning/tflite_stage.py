@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Loaded, Pruned
+from edgeprune.artifacts.compression import (
+    Array,
+    BoolArray,
+    FloatArray,
+    Loaded,
+    Pruned,
+    PrunedTensor,
+)
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.filters import Filter, filter_sizes, filters
 from edgeprune.pruning.allocation import Candidate
-from edgeprune.pruning.flatbuffer import filter_sizes, filters, prune_filters
-from edgeprune.pruning.masks.kernel_pattern import pattern_choice
+from edgeprune.pruning.budget.kernel_pattern import Layer, pattern_choice
+from edgeprune.pruning.patterns import by_magnitude
 from edgeprune.pruning.plan import Wish, left_whole, nothing_to_prune, prospects, sparsities, wanted
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.recipe.prune_table import PruneTable
 
 
 def prune_tflite(
-    loaded: Loaded, tflite: bytes, spec: PruneSpec, cpu: Cpu | None, *, has_data: bool
+    loaded: Loaded, tflite: bytes, spec: PruneTable, cpu: Cpu | None, *, has_data: bool
 ) -> Pruned:
     """Prunes a copy of a file.
 
@@ -44,7 +53,7 @@ def prune_tflite(
         return nothing_to_prune(loaded, spec)
     whole = left_whole(filter_sizes(model, spec.layers), filter_sizes(model, "all"))
     found = wanted(found, spec)
-    choice = pattern_choice([one.layer for one in found], spec, cpu)
+    choice = pattern_choice([_layer(one) for one in found], spec, cpu)
     layers = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
     shares = sparsities(layers, spec)
     wishes = [
@@ -64,3 +73,40 @@ def prune_tflite(
         profiling_only=True,
         notes=(note, *told, *choice.notes),
     )
+
+
+def _layer(one: Filter) -> Layer:
+    out_channels, in_channels = one.matrix.shape
+    return Layer(one.name, out_channels, in_channels, one.pixels)
+
+
+def prune_filters(
+    model: graph.Model,
+    found: list[Filter],
+    patterns: Mapping[str, str],
+    sparsities: Mapping[str, float],
+) -> tuple[dict[str, BoolArray], list[PrunedTensor]]:
+    """Zeroes the least important weights of each tensor in place.
+
+    Args:
+        model: Is changed.
+        found: Its filters.
+        patterns: Name of a filter to the pattern that prunes it.
+        sparsities: Name of a filter to its share of zeros, in [0, 1).
+
+    Returns:
+        Masks by name in the filters' shapes, and what was pruned.
+    """
+    masks: dict[str, BoolArray] = {}
+    tensors: list[PrunedTensor] = []
+    for one in found:
+        done = by_magnitude(patterns[one.name], one.matrix, sparsities[one.name], one.in_channels)
+        model.buffers[one.buffer].data = _bytes_of(done.values)
+        masks[one.name] = done.mask.reshape(one.weights.shape)
+        zeros = done.values.size - int(np.count_nonzero(done.values))
+        tensors.append(PrunedTensor(one.name, done.values.size, zeros))
+    return masks, tensors
+
+
+def _bytes_of(values: FloatArray) -> Array:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from edgeprune.artifacts.compression import Dataset, Loaded, Tuned
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone, prunable_weights
-from edgeprune.pruning import PruneSpec
 from edgeprune.qat.activations import QuantizedActivations
 from edgeprune.qat.weights import QuantizedWeights
 from edgeprune.recipe.quantize_table import QuantizeTable
@@ -63,29 +62,22 @@ def qat(
     flavour = model.flavour or "keras"
     import_keras(flavour).utils.set_random_seed(seed)
     copied = clone(model)
-    settings = PruneSpec(
-        epochs=table.qat_epochs,
-        batch_size=table.qat_batch_size,
-        learning_rate=table.qat_learning_rate,
-        distillation=table.qat_distillation,
-        temperature=table.qat_temperature,
-        seed=seed,
-    )
+    options = table.training(seed)
     hooks: list[Hook] = [QuantizedWeights(copied)]
-    notes = [f"with rounding {trained(settings, training)}"]
+    notes = [f"with rounding {trained(options, training)}"]
     with contextlib.ExitStack() as stack:
         weights = [one for one in prunable_weights(copied, "all") if one.name in codebooks]
         if weights:
             books = Codebooks(copied, weights, codebooks)
             hooks.append(stack.enter_context(books))
         shared = {id(one.variable) for one in weights}
-        stack.enter_context(held_zeros(copied, flavour, besides=shared))
+        stack.enter_context(held_zeros(copied, besides=shared))
         if table.mode == "int8":
             rounding = stack.enter_context(QuantizedActivations(copied))
             if not rounding.layers:
                 notes.append("only weights were rounded in training: the model is subclassed")
         weight, temperature = table.qat_distillation, table.qat_temperature
         teacher = teacher_of(taught, training.x, weight, temperature, training.task)
-        task = TrainingJob(copied, flavour, None, settings, training, progress, hooks=hooks)
+        task = TrainingJob(copied, flavour, None, options, training, progress, hooks=hooks)
         fine_tune(dataclasses.replace(task, teacher=teacher))
     return Tuned(dataclasses.replace(model, keras=copied), tuple(notes))

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts.compression import Array
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ConfigError, ModelError
-from edgeprune.models.keras.flavours import one_line, quiet
 from edgeprune.models.tflite import graph
 from edgeprune.quantize.zero_channels import mend_biases
+from edgeprune.text.untrusted import error_line
 
 RANDOM_SAMPLES = 16
 """Calibration inputs made where the user gave none."""
@@ -57,7 +58,7 @@ def full_integer(model: graph.Model, mode: str, samples: Sequence[Sequence[Array
             f"--quantize {mode} needs {error.name}: pip install 'edgeprune[quantize]'"
         ) from error
     except (RuntimeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise ModelError(f"cannot be quantized to {mode}: {one_line(error)}") from error
+        raise ModelError(f"cannot be quantized to {mode}: {error_line(error)}") from error
 
 
 def _fitted(sample: Sequence[Array], tensors: list[graph.Tensor]) -> list[Array]:

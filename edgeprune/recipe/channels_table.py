@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgeprune.recipe.faults import not_a_share, not_among, not_positive, too_small
 from edgeprune.recipe.prune_table import CHANNEL, PruneTable
+from edgeprune.recipe.training import Training
 
 CHANNEL_RATIO = 0.5
 """What the pattern ``channel`` removes of each group where nothing says how much. Source: ours."""
@@ -67,6 +68,17 @@ class ChannelsTable:
     def is_idle(self) -> bool:
         """Whether nothing is to be removed."""
         return not self.pruning_ratio and self.macs == 1
+
+    def training(self, seed: int) -> Training:
+        """How its epochs are trained."""
+        return Training(
+            self.epochs,
+            self.batch_size,
+            self.learning_rate,
+            self.distillation,
+            self.temperature,
+            seed,
+        )
 
 
 def channel_faults(table: ChannelsTable, pattern: str = "") -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edgeprune.errors import ConfigError
 from edgeprune.recipe.faults import LAYERS, not_a_share, not_among, not_positive, too_small
+from edgeprune.recipe.training import Training
 
 CLUSTER_INITS = ("linear", "density", "random", "kmeans++")
 
@@ -63,6 +64,17 @@ class ClusterTable:
     def is_idle(self) -> bool:
         """Whether nothing is to be clustered."""
         return not self.clusters and not self.biases and not any(c.clusters for c in self.counts)
+
+    def training(self, seed: int) -> Training:
+        """How its epochs are trained."""
+        return Training(
+            self.epochs,
+            self.batch_size,
+            self.learning_rate,
+            self.distillation,
+            self.temperature,
+            seed,
+        )
 
 
 def cluster_faults(table: ClusterTable) -> list[str]:

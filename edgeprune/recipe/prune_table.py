@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from edgeprune.recipe.faults import LAYERS, not_a_share, not_among, not_positive, too_small
+from edgeprune.recipe.training import Training
 
 CHANNEL = "channel"
 """The pattern that removes whole channels: short for the table ``[channels]``."""
@@ -112,6 +113,17 @@ class PruneTable:
     temperature: float = 4.0
     seed: int = 0
     control: bool = True
+
+    def training(self) -> Training:
+        """How its epochs are trained."""
+        return Training(
+            self.epochs,
+            self.batch_size,
+            self.learning_rate,
+            self.distillation,
+            self.temperature,
+            self.seed,
+        )
 
 
 def prune_faults(table: PruneTable) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeprune.recipe.faults import not_a_share, not_among, not_positive, too_small
+from edgeprune.recipe.training import Training
 
 MODES = ("none", "fp16", "int8", "int8-weights", "int16x8")
 
@@ -31,6 +32,17 @@ class QuantizeTable:
     qat_learning_rate: float = 1e-4
     qat_distillation: float = 0.0
     qat_temperature: float = 4.0
+
+    def training(self, seed: int) -> Training:
+        """How its epochs are trained."""
+        return Training(
+            self.qat_epochs,
+            self.qat_batch_size,
+            self.qat_learning_rate,
+            self.qat_distillation,
+            self.qat_temperature,
+            seed,
+        )
 
 
 def quantize_faults(table: QuantizeTable) -> list[str]:

@@ -18,7 +18,8 @@ from edgeprune.errors import ConfigError
 from edgeprune.files import scratch
 from edgeprune.files.paths import real_path
 from edgeprune.files.whole_file import Content, shown, write_whole
-from edgeprune.report import latencies, result
+from edgeprune.history import result_file
+from edgeprune.report import latencies
 from edgeprune.text.holder import holder_line, shown_holder
 
 MARK = ".edgeprune-run"
@@ -35,7 +36,7 @@ FILES = (
     "recipe.toml",
     "report.txt",
     latencies.FILE_NAME,
-    result.FILE_NAME,
+    result_file.FILE_NAME,
 )
 """All that a run writes: nothing else is ever removed from a folder."""
 
@@ -195,7 +196,7 @@ def _clear_up_beside(path: Path, say: Say) -> None:
 def _clear_up(folder: Path, mark: Path, say: Say) -> None:
     name = shown(folder.name)
     scratch.remove_leftovers(folder)
-    if not (folder / result.FILE_NAME).exists():
+    if not (folder / result_file.FILE_NAME).exists():
         is_made = MADE in mark.read_text(encoding="utf-8", errors="replace").splitlines()
         _remove_files(folder)
         mark.unlink(missing_ok=True)
@@ -204,7 +205,7 @@ def _clear_up(folder: Path, mark: Path, say: Say) -> None:
                 folder.rmdir()
         return
     try:
-        number, is_new = history.record_once(result.read_result(folder))
+        number, is_new = history.record_once(result_file.read_result(folder))
     except ConfigError as error:
         say(f"{name}: the result of a run that was killed is not recorded: {error}")
         return

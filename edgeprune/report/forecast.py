@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.prediction import Forecast, Plan
+from edgeprune.artifacts.plan import Forecast, Plan
 from edgeprune.recipe import Recipe
 from edgeprune.report.plan import millions, print_text
 from edgeprune.text.untrusted import printable

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgeprune.artifacts.plan import LayerPlan, Plan
 from edgeprune.models.tflite.layer_names import common_folder, layer_name
-from edgeprune.prediction import LayerPlan, Plan
 from edgeprune.text.untrusted import printable
 
 MOST_CLUSTERS = 8

@@ -16,8 +16,8 @@ from edgeprune.console import interrupts
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.files.whole_file import Content, shown, write_whole
+from edgeprune.history.result_file import FILE_NAME, json_text, validate
 from edgeprune.report.folder import OutputFolder
-from edgeprune.report.result import FILE_NAME, json_text, validate
 
 Warn = Callable[[str], None]
 RESCUED = "rescued"

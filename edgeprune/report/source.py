@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.report.result import read_result
+from edgeprune.history.result_file import read_result
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ cost says that it pays. A model that would not get faster is left as it came.
 from __future__ import annotations
 
 from edgeprune.artifacts.compression import RewriteNote, Rewritten
+from edgeprune.artifacts.plan import Plan
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import edit, graph
-from edgeprune.prediction import Plan, explain, has_sparse_kernels
+from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import CostTable, cost_table
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite import gates, turn

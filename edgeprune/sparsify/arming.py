@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgeprune.artifacts.plan import Plan
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.layer_names import short_name
-from edgeprune.prediction import Plan, explain, has_sparse_kernels, wrong_layers
+from edgeprune.prediction import explain, has_sparse_kernels, wrong_layers
 from edgeprune.prediction.xnnpack.delegation import is_delegated
 from edgeprune.prediction.xnnpack.partitions import partitions
 from edgeprune.prediction.xnnpack.reader import Reader

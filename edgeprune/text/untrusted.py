@@ -16,6 +16,9 @@ _CHATTER = re.compile(r"^(?:VERBOSE|INFO|WARNING): .*$", re.MULTILINE)
 """What the runtime says whatever happens. Source: LiteRT, tflite/minimal_logging.cc."""
 
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def printable(text: object) -> str:
     """``text`` on one line, with every character that is none to be seen as ``?``.
 
@@ -62,3 +65,13 @@ def _cut(text: str, max_characters: int) -> str:
     head = (max_characters - len(_CUT)) // 3
     tail = max_characters - len(_CUT) - head
     return text[:head] + _CUT + text[len(text) - tail :]
+
+
+def error_line(error: BaseException, limit: int = 300) -> str:
+    r"""An error's text on one line, without Keras' colours, cut to ``limit`` characters.
+
+    >>> error_line(ValueError("no such\n   \x1b[1mlayer\x1b[0m"))
+    'no such layer'
+    """
+    text = printable(_COLOURS.sub("", " ".join(str(error).split()))) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 3] + "..."

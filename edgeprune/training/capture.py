@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow, quiet
+from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow
 from edgeprune.models.keras.intercept import Spot, run_until
 from edgeprune.models.keras.weights import Weight, check_one_input
 from edgeprune.tasks import Task
@@ -281,3 +282,19 @@ def _watched(variable: Any) -> Any:
     """The TensorFlow variable, which the tape watches; Keras 3 wraps it, Keras 2 does not."""
     value = getattr(variable, "value", None)
     return variable if value is None or callable(value) else value
+
+
+def answers(model: Any, x: Array) -> DoubleArray:
+    """All outputs at inference for all samples that fill a batch, side by side, ``(n, -1)``."""
+    tf = import_tensorflow()
+    found = [
+        np.concatenate(
+            [
+                np.asarray(one.numpy(), np.float64).reshape(len(batch), -1)
+                for one in flat_outputs(call(model, [tf.constant(batch)], training=False))
+            ],
+            axis=1,
+        )
+        for batch in batches(model, x)
+    ]
+    return np.concatenate(found)

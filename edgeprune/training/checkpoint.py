@@ -22,7 +22,6 @@ import numpy as np
 from edgeprune.artifacts.compression import Array, Loaded, TrainingData
 from edgeprune.files import paths
 from edgeprune.files.whole_file import write_whole
-from edgeprune.pruning.spec import PruneSpec
 
 Lists = Mapping[str, list[Array]]
 
@@ -94,22 +93,26 @@ class Checkpoint:
 
 def folder_for(
     model: Loaded,
-    spec: PruneSpec,
-    patterns: Mapping[str, str],
+    options: Mapping[str, Any],
     max_accuracy_drop: float | None,
     data: TrainingData,
 ) -> Path | None:
     """The folder of one training's checkpoints; None for a model that comes from no file.
 
-    The same model file, wishes, data and libraries lead to the same folder.
+    The same model file, options, data and libraries lead to the same folder.
+
+    Args:
+        model: As it comes from its file.
+        options: All that the training depends on, as JSON can hold it.
+        max_accuracy_drop: What the training may cost, or None.
+        data: What it is trained with.
     """
     if not model.source.sha256:
         return None
     digest = hashlib.sha256()
     about = {
         "model": model.source.sha256,
-        "spec": dataclasses.asdict(spec),
-        "patterns": dict(patterns),
+        "options": dict(options),
         "max_accuracy_drop": max_accuracy_drop,
         "task": dataclasses.asdict(data.task),
         "augment": data.augment,

@@ -15,19 +15,20 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts.compression import Array, Flavour, TrainingData
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ConfigError, ModelError
-from edgeprune.models.keras.flavours import library_errors, one_line, quiet
+from edgeprune.models.keras.flavours import library_errors
 from edgeprune.models.keras.weights import fixed_batch
-from edgeprune.pruning.masks.masking import Masks
-from edgeprune.pruning.schedules import Moment, schedule
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.recipe.training import Training
 from edgeprune.tasks import ROUNDING, check_share, worst_drop
+from edgeprune.text.untrusted import error_line
 from edgeprune.training.batch_norm import measure_again
 from edgeprune.training.checkpoint import Checkpoint
 from edgeprune.training.distillation import Teacher
 from edgeprune.training.drop_limit import DropLimit, Seen, is_lost
 from edgeprune.training.epochs import epoch_of
 from edgeprune.training.hook import Hook
+from edgeprune.training.schedule import GrowingMasks, Moment, Schedule, SinglePass
 from edgeprune.training.step import Trainer
 from edgeprune.training.validation_split import HeldOut, split
 
@@ -40,7 +41,7 @@ class TrainingJob:
         model: One input; trained in place.
         flavour: Which Keras it belongs to.
         masks: What the schedule drives; None trains the model as it is, on the same batches.
-        spec: Schedule, epochs, batch size, learning rate and seed.
+        training: Epochs, batch size, learning rate and seed.
         data: Inputs and targets, and what they are for.
         progress: Told a line per epoch.
         checkpoint: Written after every epoch, and read at the start; or None.
@@ -50,12 +51,14 @@ class TrainingJob:
             which needs masks.
         hooks: Change the training step, in this order.
         teacher: Whose answers count in the loss, or None.
+        schedule: Makes what drives the masks, of the number of steps an epoch has; None trains
+            once through all epochs.
     """
 
     model: Any
     flavour: Flavour
-    masks: Masks | None
-    spec: PruneSpec
+    masks: GrowingMasks | None
+    training: Training
     data: TrainingData
     progress: Callable[[str], None]
     checkpoint: Checkpoint | None = None
@@ -63,13 +66,15 @@ class TrainingJob:
     reference: Any = None
     hooks: Sequence[Hook] = ()
     teacher: Teacher | None = None
+    schedule: Callable[[int], Schedule] | None = None
 
 
 def fine_tune(task: TrainingJob) -> tuple[str, ...]:
     """Trains in place; masked weights are zero after every step.
 
-    Batches depend on the seed, the sample count and the spec alone, so that a dense model can be
-    trained on the very same ones. A share of the samples is held out, see :mod:`held_out`.
+    Batches depend on the seed, the sample count and the training alone, so that a dense model can
+    be trained on the very same ones. A share of the samples is held out, see
+    :mod:`~edgeprune.training.validation_split`.
 
     Returns:
         Notes, one line each.
@@ -83,22 +88,28 @@ def fine_tune(task: TrainingJob) -> tuple[str, ...]:
     try:
         with task.masks or contextlib.nullcontext():
             with quiet():
-                rate, data = task.spec.learning_rate, task.data
+                rate, data = task.training.learning_rate, task.data
                 trainer = Trainer(task.model, task.flavour, rate, data, task.hooks, task.teacher)
             training = _Training(task, trainer)
             training.run()
             return training.finish()
     except library_errors() as error:
-        raise ModelError(f"the model cannot be trained: {one_line(error)}") from error
+        raise ModelError(f"the model cannot be trained: {error_line(error)}") from error
 
 
-def trained(spec: PruneSpec, data: TrainingData) -> str:
-    """What a training was, for a note."""
-    rounds = f"{spec.rounds + 1} times " if spec.schedule == "iterative" else ""
-    epochs = "1 epoch" if spec.epochs == 1 else f"{spec.epochs} epochs"
-    trained_on, held = (len(part) for part in split(len(data.x), spec.seed, data.held_out))
+def trained(training: Training, data: TrainingData, times: int = 1) -> str:
+    """What a training was, for a note.
+
+    Args:
+        training: What was asked for.
+        data: What it was trained on.
+        times: How often its epochs were gone through.
+    """
+    rounds = f"{times} times " if times > 1 else ""
+    epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
+    trained_on, held = (len(part) for part in split(len(data.x), training.seed, data.held_out))
     rest = f", {held:,} others held out" if held else ""
-    taught = ", with distillation from the dense model" if spec.distillation else ""
+    taught = ", with distillation from the dense model" if training.distillation else ""
     return f"fine-tuned for {rounds}{epochs} on {trained_on:,} samples{rest}{taught}"
 
 
@@ -110,13 +121,17 @@ class _Training:
         self._trainer = trainer
         fixed = fixed_batch(task.model)
         samples = len(task.data.x)
-        self._trained_on, held = split(samples, task.spec.seed, task.data.held_out)
+        self._trained_on, held = split(samples, task.training.seed, task.data.held_out)
         if fixed and fixed > len(self._trained_on):
             raise ModelError(f"the model wants batches of {fixed}, and there are {samples} samples")
-        self._batch = fixed or task.spec.batch_size
+        self._batch = fixed or task.training.batch_size
         count = len(self._trained_on)
         self._per_epoch = count // fixed if fixed else math.ceil(count / self._batch)
-        self._schedule = schedule(task.spec, self._per_epoch)
+        self._schedule: Schedule = (
+            SinglePass(task.training.epochs, self._per_epoch)
+            if task.schedule is None
+            else task.schedule(self._per_epoch)
+        )
         self._held_out = self._held_out_of(trainer, held)
         self._before: dict[str, float] = {}
         self._limit = self._drop_limit(held)
@@ -139,7 +154,7 @@ class _Training:
                 trainer = Trainer(
                     task.reference,
                     task.flavour,
-                    task.spec.learning_rate,
+                    task.training.learning_rate,
                     task.data,
                     teacher=task.teacher,
                 )
@@ -156,7 +171,7 @@ class _Training:
         """All epochs that are left."""
         self._resume()
         while self._epoch < self._schedule.epochs and not self._is_stopped:
-            order = np.random.default_rng([self._task.spec.seed, self._epoch]).permutation(
+            order = np.random.default_rng([self._task.training.seed, self._epoch]).permutation(
                 self._trained_on
             )
             loss = self._one_epoch(order)
@@ -182,7 +197,9 @@ class _Training:
     def _one_epoch(self, order: Array) -> float:
         """Mean loss over the epoch's batches."""
         loss = 0.0
-        self._now = epoch_of(self._task.data, self._task.teacher, self._task.spec.seed, self._epoch)
+        self._now = epoch_of(
+            self._task.data, self._task.teacher, self._task.training.seed, self._epoch
+        )
         total = self._per_epoch * self._schedule.epochs
         for k in range(self._per_epoch):
             step = self._epoch * self._per_epoch + k
@@ -270,7 +287,7 @@ class _Training:
         try:
             self._task.checkpoint.save(lists, facts)
         except (OSError, ConfigError) as error:
-            self._task.progress(f"no checkpoint could be written: {one_line(error)}")
+            self._task.progress(f"no checkpoint could be written: {error_line(error)}")
 
     def _resume(self) -> None:
         found = self._task.checkpoint.load() if self._task.checkpoint else None
@@ -295,9 +312,9 @@ class _Training:
         self._task.progress(f"resuming after epoch {self._epoch}/{self._schedule.epochs}")
 
 
-def _listed(masks: Masks) -> list[Array]:
+def _listed(masks: GrowingMasks) -> list[Array]:
     return [masks.masks[weight.name] for weight in masks.weights]
 
 
-def _named(masks: Masks, listed: list[Array]) -> dict[str, Array]:
+def _named(masks: GrowingMasks, listed: list[Array]) -> dict[str, Array]:
     return {weight.name: mask for weight, mask in zip(masks.weights, listed, strict=True)}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts.compression import Array, Dataset, TrainingData
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import (
     call,
@@ -16,11 +17,10 @@ from edgeprune.models.keras.flavours import (
     import_tensorflow,
     library_errors,
     names_of_outputs,
-    one_line,
-    quiet,
 )
 from edgeprune.models.keras.weights import check_one_input, fixed_batch
 from edgeprune.tasks import Dense, Output, Said, recognise
+from edgeprune.text.untrusted import error_line
 from edgeprune.training.distillation import outputs_at
 
 
@@ -91,7 +91,7 @@ def known_data(model: Any, x: Array, y: Array) -> TrainingData:
             chosen = np.arange(fixed_batch(model) or 1) % len(x)
             first = call(model, [import_tensorflow().constant(x[chosen])], training=False)
     except library_errors() as error:
-        raise ModelError(f"the model cannot be run on the data: {one_line(error)}") from error
+        raise ModelError(f"the model cannot be run on the data: {error_line(error)}") from error
     named = zip(names_of_outputs(first, model), flat_outputs(first), strict=True)
     outputs = [Output(name, tuple(int(s) for s in one.shape[1:])) for name, one in named]
     dense = Dense(lambda rows: outputs_at(model, rows), x)

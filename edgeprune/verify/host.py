@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts.compression import Array, Samples
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import quiet
 from edgeprune.models.tflite import graph
 from edgeprune.sandbox import watch
 from edgeprune.verify.parity import real_values

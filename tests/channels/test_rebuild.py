@@ -15,10 +15,11 @@ from keras_nets import FLAVOURS, loaded, save
 
 from edgeprune.channels import prune_channels, rule
 from edgeprune.channels.rules.base import RULES
+from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert
 from edgeprune.errors import ModelError
 from edgeprune.load import load
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras
 from edgeprune.verify.host import HostModel
 
 both = pytest.mark.parametrize("flavour", FLAVOURS)

@@ -14,8 +14,9 @@ from edgeprune.errors import ConfigError, ModelError
 from edgeprune.files import paths
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.tflite.macs import size
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
 from edgeprune.recipe.channels_table import ChannelLimit, ChannelsTable
+from edgeprune.recipe.prune_table import PruneTable
 
 both = pytest.mark.parametrize("flavour", FLAVOURS)
 HALF = ChannelsTable(pruning_ratio=0.5, epochs=2, batch_size=16)
@@ -137,7 +138,7 @@ def test_what_was_trained_outlives_the_stage_and_is_not_trained_again(flavour):
 def test_weights_that_are_left_can_be_pruned_next(flavour):
     data, lines = dataset(), []
     before = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, data)
-    spec = PruneSpec(sparsity=0.5, layers="all", epochs=2)
+    spec = PruneTable(sparsity=0.5, layers="all", epochs=2)
     done = prune(before, spec, data, lines.append, max_accuracy_drop=1.0)
     dense, small, sparse = (size(convert(one)) for one in (before.dense, before.model, done.model))
     assert small.parameters < 0.7 * dense.parameters
@@ -154,7 +155,7 @@ def kernels(model):
 def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
     data = dataset()
     before = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, data)
-    spec = PruneSpec(sparsity=0.5, layers="all", epochs=1)
+    spec = PruneTable(sparsity=0.5, layers="all", epochs=1)
     still = prune(before, dataclasses.replace(spec, learning_rate=1e-9), data).control.keras
     for ours, theirs in zip(kernels(still), kernels(before.control.keras), strict=True):
         assert np.allclose(ours, theirs, atol=1e-5)
@@ -166,7 +167,7 @@ def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
 def test_an_interruption_in_the_next_stage_goes_on_there(flavour):
     model, data, lines = from_file(flavour), dataset(), []
     table = dataclasses.replace(HALF, epochs=1, learning_rate=2e-3)
-    spec = PruneSpec(sparsity=0.5, layers="all", epochs=2)
+    spec = PruneTable(sparsity=0.5, layers="all", epochs=2)
 
     def cut(line):
         if line.startswith("epoch 1/2"):
@@ -193,7 +194,7 @@ def test_a_drop_after_two_stages_counts_from_the_dense_model(flavour):
     ).control
     ruined = remove_channels(trained, HALF, data)
     ruined.model.keras.set_weights([0 * weight for weight in weights_of(ruined.model.keras)])
-    spec = PruneSpec(sparsity=0.3, layers="all", epochs=1, learning_rate=1e-9)
+    spec = PruneTable(sparsity=0.3, layers="all", epochs=1, learning_rate=1e-9)
     alone = prune(ruined.model, spec, data, max_accuracy_drop=0.2)
     assert not any(map(lost, alone.notes))
     assert any(map(lost, prune(ruined, spec, data, max_accuracy_drop=0.2).notes))
@@ -201,7 +202,7 @@ def test_a_drop_after_two_stages_counts_from_the_dense_model(flavour):
 
 def test_channels_alone_are_not_pruned_further():
     before = remove_channels(loaded(build("keras", "functional"), "keras"), HALF, dataset())
-    done = prune(before, PruneSpec(sparsity=0.0), None)
+    done = prune(before, PruneTable(sparsity=0.0), None)
     assert done.model is before.model and done.control is before.control
     assert done.fine_tuned and done.notes == before.notes and done.masks == {}
 
@@ -260,7 +261,7 @@ def test_masks_and_the_stage_prune_send_to_the_stage_that_removes_channels():
         with pytest.raises(ModelError, match=r"masks remove no channels: use edgeprune\.prune"):
             edgeprune.masks(model, **wishes)
     with pytest.raises(ModelError, match="use the stage channels before it"):
-        prune(loaded(model, "keras"), PruneSpec(pattern="channel"), None)
+        prune(loaded(model, "keras"), PruneTable(pattern="channel"), None)
 
 
 def test_the_dense_model_may_teach_the_smaller_one():

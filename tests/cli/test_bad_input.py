@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from edgeprune import cli
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras
 
 FAST = "[run]\nsessions = 1\nruns = 2\nwarmup = 0\n[verify]\nsamples = 1\n[prune]\nepochs = 1\n"
 

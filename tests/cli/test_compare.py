@@ -4,7 +4,7 @@ import pytest
 from results import counted, processes, result_of, variant
 
 from edgeprune import cli, history
-from edgeprune.report.result import write_result
+from edgeprune.history.result_file import write_result
 
 
 def emulated(count, **rest):

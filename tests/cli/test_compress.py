@@ -14,11 +14,12 @@ from click.testing import CliRunner
 
 from edgeprune import cli
 from edgeprune.api.pruning import loaded
+from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert
 from edgeprune.data.npz import KEYS
 from edgeprune.files.whole_file import Reserved
 from edgeprune.models.epz import pack, unpack
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.tflite import graph
 
 

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from edgeprune import cli
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras
 from edgeprune.verify import HostModel
 
 RECIPE = "[prune]\nsparsity = 0.5\nepochs = 2\nbatch_size = 16\nlayers = 'all'\ncontrol = false\n"

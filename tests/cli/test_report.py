@@ -5,7 +5,7 @@ import pytest
 from results import counted, result_of
 
 from edgeprune import cli, history
-from edgeprune.report.result import write_result
+from edgeprune.history.result_file import write_result
 
 RESULT = result_of(
     counted("dense", 300), counted("deployed", 100), verdict="faster", speedup=3.0,

@@ -7,10 +7,11 @@ from nets import Net, eligible
 
 from edgeprune import verify
 from edgeprune.artifacts.compression import Loaded, ModelFile
+from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert, keras_outputs
 from edgeprune.data.outputs import outputs_of
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 from edgeprune.models.keras.weights import clone
 from edgeprune.models.tflite import graph
 

@@ -4,13 +4,9 @@ import numpy as np
 import pytest
 from keras_nets import save
 
+from edgeprune.console.quiet import quiet
 from edgeprune.load import load
-from edgeprune.models.keras.flavours import (
-    application_layers,
-    import_keras,
-    import_tensorflow,
-    quiet,
-)
+from edgeprune.models.keras.flavours import application_layers, import_keras, import_tensorflow
 
 
 def recurrent(k):

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert, keras_outputs
 from edgeprune.load import load
 from edgeprune.load.keras_dtype import in_float32
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 from edgeprune.verify import check_conversion, sample_inputs
 from edgeprune.verify.host import HostModel
 

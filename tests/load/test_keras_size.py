@@ -1,9 +1,10 @@
 import pytest
 
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.load.keras_size import check_activations, check_sizes
 from edgeprune.load.keras_watch import bounded_building
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras
 
 
 def tree(*layers):

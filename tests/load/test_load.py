@@ -13,17 +13,13 @@ from keras_nets import FLAVOURS, KINDS, SHAPE, build, loaded, save
 from nets import Net, eligible
 
 import edgeprune
+from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert, keras_outputs
 from edgeprune.devices.boards import load_board
 from edgeprune.errors import CodeRefused, ModelError
 from edgeprune.load import load, stored_as
 from edgeprune.models.epz import pack
-from edgeprune.models.keras.flavours import (
-    application_layers,
-    import_keras,
-    import_tensorflow,
-    quiet,
-)
+from edgeprune.models.keras.flavours import application_layers, import_keras, import_tensorflow
 from edgeprune.sparsify import sparsify
 
 MODELS = Path(__file__).resolve().parents[2] / ".." / "shared" / "models"

@@ -2,9 +2,10 @@
 
 import pytest
 
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.load import load
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras
 
 
 def test_an_open_batch_size_is_named_and_one_of_1_is_converted(tmp_path):

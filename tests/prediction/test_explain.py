@@ -10,7 +10,8 @@ from edgeprune.errors import ConfigError
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import explain
 from edgeprune.prediction.xnnpack import releases
-from edgeprune.prediction.xnnpack.nodes import Reader, explicit_pads, fused_pad
+from edgeprune.prediction.xnnpack.nodes import explicit_pads, fused_pad
+from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.sparsify import sparsify
 
 A72 = Cpu("cortex-a72", "aarch64", ())

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from edgeprune.errors import ModelError
 from edgeprune.pruning.allocation import ALLOCATIONS, Candidate, allocate
-from edgeprune.pruning.allocation.base import Curve
 from edgeprune.pruning.allocation.cost_aware import ENOUGH
+from edgeprune.pruning.budget.curve import Curve
 from edgeprune.pruning.budget.sensitivity import grid
 from edgeprune.pruning.spec import MEASURED_ALLOCATIONS
 from edgeprune.recipe.prune_table import ALLOCATIONS as NAMES

@@ -9,7 +9,8 @@ from edgeprune.convert import convert
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.tflite import graph
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
+from edgeprune.recipe.prune_table import PruneTable
 
 PAYING = {
     "sequential": ["mix/kernel", "head/kernel"],
@@ -20,7 +21,7 @@ PAYING = {
 
 
 def spec(**rest):
-    return PruneSpec(**{"sparsity": 0.7, "epochs": 2, "batch_size": 32, **rest})
+    return PruneTable(**{"sparsity": 0.7, "epochs": 2, "batch_size": 32, **rest})
 
 
 def wanted_zeros(size, sparsity=0.7):

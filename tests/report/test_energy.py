@@ -16,7 +16,8 @@ from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult, Se
 from edgeprune.energy.net import Grid, NoEnergy
 from edgeprune.energy.power_trace import PowerTrace
 from edgeprune.errors import ConfigError
-from edgeprune.report.result import build_result, validate
+from edgeprune.history.result_file import validate
+from edgeprune.report.result import build_result
 from edgeprune.report.terminal import print_report
 
 

@@ -10,8 +10,8 @@ from results import counted, result_of
 
 from edgeprune import history
 from edgeprune.errors import ConfigError
+from edgeprune.history.result_file import write_result
 from edgeprune.report.folder import MARK, output_folder
-from edgeprune.report.result import write_result
 
 RESULT = result_of(counted("dense", 300), counted("deployed", 100), verdict="faster", speedup=3.0)
 

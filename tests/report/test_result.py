@@ -23,7 +23,8 @@ from edgeprune.artifacts.measurement import (
     Variant,
 )
 from edgeprune.errors import ConfigError
-from edgeprune.report.result import build_result, read_result, validate, write_result
+from edgeprune.history.result_file import read_result, validate, write_result
+from edgeprune.report.result import build_result
 
 OPTIONAL = {
     ("", "made"), ("", "timed"), ("variants", "sessions"), ("latency_us", "rejected"),

@@ -3,7 +3,7 @@ from results import counted, result_of
 
 from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.report.result import write_result
+from edgeprune.history.result_file import write_result
 from edgeprune.report.source import find_result
 
 RESULT = result_of(counted("deployed", 10))

@@ -4,9 +4,9 @@ import json
 import pytest
 from rich.console import Console
 
+from edgeprune.history.result_file import validate
 from edgeprune.report import terminal
 from edgeprune.report.figures import bytes_text, figures, time_text
-from edgeprune.report.result import validate
 from edgeprune.report.verdict import verdict_line
 
 

@@ -3,8 +3,9 @@
 import keras_nets
 import pytest
 
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pipeline import float_tflite
 from edgeprune.sandbox.switch import SANDBOX_SWITCH
 

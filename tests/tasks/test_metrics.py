@@ -104,7 +104,7 @@ def test_the_dense_network_agrees_with_itself_and_a_constant_with_nobody():
 
 
 def test_the_schema_of_results_knows_every_metric():
-    file = Path(edgeprune.__file__).parent / "report" / "result.schema.json"
+    file = Path(edgeprune.__file__).parent / "history" / "result.schema.json"
     schema = json.loads(file.read_text(encoding="utf-8"))
     assert schema["$defs"]["metric"]["enum"] == list(METRICS)
 

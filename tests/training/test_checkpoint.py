@@ -9,7 +9,7 @@ from damage import damage
 from keras_nets import loaded
 
 from edgeprune.artifacts.compression import ModelFile, TrainingData
-from edgeprune.pruning import PruneSpec
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.tasks import Task
 from edgeprune.training.checkpoint import ABANDONED_S, Checkpoint, folder_for, remove
 
@@ -18,9 +18,8 @@ X, Y = np.arange(12.0).reshape(6, 2), np.arange(6)
 
 def folder(sha256="ab", patterns=None, drop=None, data=(X, Y), **wishes):
     model = dataclasses.replace(loaded(None, "keras"), source=ModelFile("m", sha256, "keras3"))
-    return folder_for(
-        model, PruneSpec(**wishes), patterns or {}, drop, TrainingData(*data, Task(()))
-    )
+    options = {"spec": dataclasses.asdict(PruneTable(**wishes)), "patterns": patterns or {}}
+    return folder_for(model, options, drop, TrainingData(*data, Task(())))
 
 
 def test_what_is_saved_comes_back(tmp_path):

@@ -5,6 +5,7 @@ from keras_nets import FLAVOURS, KINDS, build, dataset
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 from edgeprune.models.keras.weights import prunable_weights
+from edgeprune.pruning.masks.masking import prune_weight
 from edgeprune.training.codebooks import Codebooks
 
 
@@ -12,7 +13,7 @@ def pruned_and_clustered(flavour, kind, clusters=5):
     model = build(flavour, kind)
     weights = prunable_weights(model, "all")
     for weight in weights:
-        weight.prune(0.5)
+        prune_weight(weight, 0.5)
     return model, Codebooks(model, weights, {w.name: clusters for w in weights})
 
 

@@ -11,7 +11,7 @@ from edgeprune.artifacts.compression import Dataset
 from edgeprune.clustering import cluster
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.models.keras.flavours import import_keras, import_tensorflow
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
 from edgeprune.qat import qat
 from edgeprune.recipe import Recipe, checked
 from edgeprune.recipe.cluster_table import ClusterTable
@@ -109,7 +109,7 @@ def agreement(model, other, x):
     return np.mean(model(x).numpy().argmax(1) == other(x).numpy().argmax(1))
 
 
-FOLLOWING = PruneSpec(sparsity=0.5, layers="all", epochs=3, batch_size=16, learning_rate=0.01)
+FOLLOWING = PruneTable(sparsity=0.5, layers="all", epochs=3, batch_size=16, learning_rate=0.01)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -182,7 +182,7 @@ def test_gradients_are_of_both_parts_of_the_loss(flavour):
 
 @pytest.mark.parametrize("schedule", ["rigl", "iterative"])
 def test_every_schedule_takes_a_teacher(schedule):
-    spec = PruneSpec(schedule=schedule, epochs=1, rounds=1, distillation=0.5, control=False)
+    spec = PruneTable(schedule=schedule, epochs=1, rounds=1, distillation=0.5, control=False)
     done = prune(loaded(build("keras", "functional"), "keras"), spec, dataset())
     assert done.fine_tuned
 
@@ -242,5 +242,5 @@ def test_an_autoencoder_is_its_own_target_and_may_be_taught():
     x = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
     keras = import_keras("keras")
     model = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(6)])
-    spec = PruneSpec(epochs=1, distillation=0.5, control=False)
+    spec = PruneTable(epochs=1, distillation=0.5, control=False)
     assert prune(loaded(model, "keras"), spec, Dataset(x, None, x[:4], None, "x")).fine_tuned

@@ -5,7 +5,8 @@ import pytest
 from keras_nets import build, dataset, loaded
 
 from edgeprune.artifacts.compression import TrainingData
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.tasks import Head, Task
 from edgeprune.training.distillation import Teacher
 from edgeprune.training.epochs import epoch_of
@@ -63,7 +64,7 @@ def test_the_dense_network_trains_on_the_very_same_epochs():
         return dataclasses.replace(data, x_train=data.x_train + epoch)
 
     model = loaded(build("keras", "sequential"), "keras")
-    spec = PruneSpec(sparsity=0.5, epochs=3)
+    spec = PruneTable(sparsity=0.5, epochs=3)
     weights = []
     for given in (data, dataclasses.replace(data, fresh=fresh)):
         done = prune(model, spec, given)

@@ -13,7 +13,8 @@ from keras_nets import FLAVOURS, build, dataset, loaded
 from edgeprune.artifacts.compression import ModelFile
 from edgeprune.errors import ModelError
 from edgeprune.files import paths
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
+from edgeprune.recipe.prune_table import PruneTable
 
 PROGRAM = """
 import dataclasses, sys
@@ -21,7 +22,8 @@ import numpy as np
 from keras_nets import dataset, loaded
 from edgeprune.artifacts.compression import ModelFile
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
+from edgeprune.recipe.prune_table import PruneTable
 flavour, schedule, kind, target = sys.argv[1:]
 keras = import_keras(flavour)
 keras.utils.set_random_seed(1)
@@ -31,7 +33,7 @@ model = keras.Sequential([
     layers.ReLU(), layers.Dropout(0.2), layers.Flatten(), layers.Dense(4, activation="softmax"),
 ])
 model = dataclasses.replace(loaded(model, flavour), source=ModelFile("m", "abc", "test"))
-spec = PruneSpec(sparsity=0.6, schedule=schedule, epochs=2, rounds=1, batch_size=16)
+spec = PruneTable(sparsity=0.6, schedule=schedule, epochs=2, rounds=1, batch_size=16)
 data = dataset()
 if kind == "new":
     noise = lambda k: np.random.default_rng(k).normal(0, 0.1, data.x_train.shape).astype("f4")
@@ -92,7 +94,7 @@ def test_a_training_that_diverges_leaves_its_last_good_state():
         if line.startswith("epoch 2/"):
             data.x_train[:] = np.inf
 
-    spec = PruneSpec(sparsity=0.5, epochs=3)
+    spec = PruneTable(sparsity=0.5, epochs=3)
     with pytest.raises(ModelError, match=r"epoch 3: .* \(the state after epoch 2 is in .*npz\)"):
         prune(model, spec, data, spoil)
     [kept] = (paths.data_folder() / "training").glob("*/pruned.npz")
@@ -106,10 +108,10 @@ def test_a_limit_that_cannot_be_kept_at_full_sparsity_is_kept_at_less(flavour):
     data = dataset(600)
     learned = prune(
         loaded(build(flavour, "functional"), flavour),
-        PruneSpec(sparsity=0.01, epochs=10, learning_rate=0.02, control=False),
+        PruneTable(sparsity=0.01, epochs=10, learning_rate=0.02, control=False),
         data,
     )
-    spec = PruneSpec(
+    spec = PruneTable(
         sparsity=0.97, schedule="iterative", rounds=4, rewind="learning-rate", epochs=1
     )
     lines = []
@@ -123,7 +125,7 @@ def test_a_limit_that_cannot_be_kept_at_full_sparsity_is_kept_at_less(flavour):
 
 
 def test_a_limit_that_is_kept_says_which_accuracy():
-    spec = PruneSpec(sparsity=0.5, epochs=3, control=False)
+    spec = PruneTable(sparsity=0.5, epochs=3, control=False)
     model = loaded(build("keras", "sequential"), "keras")
     done = prune(model, spec, dataset(), max_accuracy_drop=1.0)
     assert any("the best epoch is kept: top1" in note for note in done.notes)
@@ -131,14 +133,14 @@ def test_a_limit_that_is_kept_says_which_accuracy():
 
 
 def test_a_limit_without_samples_to_hold_out_says_so():
-    spec = PruneSpec(sparsity=0.5, epochs=1, control=False)
+    spec = PruneTable(sparsity=0.5, epochs=1, control=False)
     model = loaded(build("keras", "sequential"), "keras")
     done = prune(model, spec, dataset(9), max_accuracy_drop=0.1)
     assert any("not watched: too few samples" in note for note in done.notes)
 
 
 def test_no_limit_says_nothing_and_keeps_the_last_epoch():
-    spec = PruneSpec(sparsity=0.5, epochs=1, control=False)
+    spec = PruneTable(sparsity=0.5, epochs=1, control=False)
     done = prune(loaded(build("keras", "sequential"), "keras"), spec, dataset())
     assert done.notes[0] == "fine-tuned for 1 epoch on 87 samples, 9 others held out"
     assert not any("accuracy" in note for note in done.notes)

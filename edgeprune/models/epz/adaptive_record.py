@@ -9,12 +9,12 @@ from edgeprune.models.epz.arithmetic import Decoder, Encoder
 from edgeprune.models.epz.bits import BitReader, BitWriter
 from edgeprune.models.epz.damage import damaged
 from edgeprune.models.epz.elements import Elements, Sink
-from edgeprune.models.epz.layout import (
+from edgeprune.models.epz.layout import WeightHeader
+from edgeprune.models.epz.limits import (
     CHARGED_ELEMENTS,
     FREE_ELEMENTS,
     MOST_ELEMENTS_PER_BYTE,
     ROW_LIMIT,
-    WeightHeader,
 )
 from edgeprune.models.epz.reader import Reader
 from edgeprune.models.epz.symbols import Symbols

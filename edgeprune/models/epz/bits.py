@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.models.epz.damage import damaged
-
-if TYPE_CHECKING:
-    from edgeprune.models.epz.reader import Reader
+from edgeprune.models.epz.reader import Reader
 
 
 class BitWriter:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune.models.epz.layout import ROW_LIMIT
+from edgeprune.models.epz.limits import ROW_LIMIT
 
 _WIDTHS = {
     schema.TensorType.FLOAT32: 4,

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from edgeprune.errors import ModelError
-from edgeprune.models.epz import adaptive_record, huffman_record, layout
+from edgeprune.models.epz import adaptive_record, huffman_record, limits
 from edgeprune.models.epz.cut import Range, ranges
 from edgeprune.models.epz.layout import Kind, number
 from edgeprune.models.epz.symbols import ways
@@ -27,13 +27,13 @@ def pack(content: bytes) -> bytes:
     Raises:
         ModelError: It is larger than 4 GiB.
     """
-    if len(content) > layout.SIZE_LIMIT_BYTES:
+    if len(content) > limits.SIZE_LIMIT_BYTES:
         raise ModelError(f"{len(content):,} bytes are too many for a .epz file: at most 4 GiB")
-    out = bytearray(layout.MAGIC + number(len(content)))
-    out += hashlib.sha256(content).digest()[: layout.DIGEST_BYTES]
+    out = bytearray(limits.MAGIC + number(len(content)))
+    out += hashlib.sha256(content).digest()[: limits.DIGEST_BYTES]
     for group in _groups(_joined(_pieces(content))):
         out += _records(group)
-    return bytes(out) + zlib.crc32(out).to_bytes(layout.CRC_BYTES, "little")
+    return bytes(out) + zlib.crc32(out).to_bytes(limits.CRC_BYTES, "little")
 
 
 def _pieces(content: bytes) -> Iterator[Piece]:
@@ -84,7 +84,7 @@ def _groups(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     stored = 0
     for piece in pieces:
         size = len(piece[1]) if piece[0] is Kind.COPY else 0
-        if stored + size > layout.STORE_BYTES:
+        if stored + size > limits.STORE_BYTES:
             yield group
             group, stored = [], 0
         group.append(piece)

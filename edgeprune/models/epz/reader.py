@@ -6,7 +6,7 @@ import zlib
 from typing import BinaryIO
 
 from edgeprune.models.epz.damage import damaged
-from edgeprune.models.epz.layout import CRC_BYTES, FREE_ELEMENTS, MOST_ELEMENTS_PER_BYTE
+from edgeprune.models.epz.limits import CRC_BYTES, FREE_ELEMENTS, MOST_ELEMENTS_PER_BYTE
 
 CHUNK_BYTES = 1 << 16
 _KEPT_BYTES = 16  # a bit reader gives back at most this many

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.models.epz.cut import Range
-from edgeprune.models.epz.layout import CODEBOOK_LIMIT, WeightHeader, Words
+from edgeprune.models.epz.layout import WeightHeader, Words
+from edgeprune.models.epz.limits import CODEBOOK_LIMIT
 
 _VERBATIM_BITS = {1: (0,), 2: (0, 8, 10), 4: (0, 8, 16, 23)}
 """Ways to cut an element: whole; whole bytes; sign and exponent of IEEE 754 binary16, binary32."""

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.files.whole_file import write_whole
-from edgeprune.models.epz import adaptive_record, huffman_record, layout
+from edgeprune.models.epz import adaptive_record, huffman_record, limits
 from edgeprune.models.epz.bits import BitReader
 from edgeprune.models.epz.damage import damaged
 from edgeprune.models.epz.elements import Sink
@@ -22,7 +22,7 @@ from edgeprune.models.epz.reader import CHUNK_BYTES, Reader
 
 def is_epz(head: bytes) -> bool:
     """Whether a file that begins with ``head`` is a container, of any version."""
-    return head[:3] == layout.MAGIC[:3]
+    return head[:3] == limits.MAGIC[:3]
 
 
 def unpack_stream(source: BinaryIO, target: BinaryIO, max_bytes: int) -> int:
@@ -40,15 +40,15 @@ def unpack_stream(source: BinaryIO, target: BinaryIO, max_bytes: int) -> int:
         ModelError: It is no container, is damaged, or holds more than ``max_bytes``.
     """
     reader = Reader(source)
-    magic = reader.exactly(len(layout.MAGIC))
+    magic = reader.exactly(len(limits.MAGIC))
     if not is_epz(magic):
         raise ModelError(f"not a .epz file: it begins with {magic!r}")
-    if magic != layout.MAGIC:
+    if magic != limits.MAGIC:
         raise ModelError(f".epz file of version {magic[3]}, and only 1 is known: update edgeprune")
     size = reader.number()
-    if size > min(max_bytes, layout.SIZE_LIMIT_BYTES):
+    if size > min(max_bytes, limits.SIZE_LIMIT_BYTES):
         raise ModelError(f".epz file that holds {size:,} bytes: more than the limit {max_bytes:,}")
-    expected = reader.exactly(layout.DIGEST_BYTES)
+    expected = reader.exactly(limits.DIGEST_BYTES)
     digest = hashlib.sha256()
 
     def sink(data: bytes) -> None:
@@ -57,7 +57,7 @@ def unpack_stream(source: BinaryIO, target: BinaryIO, max_bytes: int) -> int:
 
     _unpack_records(reader, size, sink)
     reader.end()
-    if digest.digest()[: layout.DIGEST_BYTES] != expected:
+    if digest.digest()[: limits.DIGEST_BYTES] != expected:
         raise damaged("its content has another SHA-256")
     return size
 
@@ -96,7 +96,7 @@ def _unpack_records(reader: Reader, size: int, sink: Sink) -> None:
         if kind > max(Kind) or count == 0:
             raise damaged(f"a record of kind {kind} and {count} bytes")
         if kind == Kind.STORE:
-            if count > layout.STORE_BYTES or store:
+            if count > limits.STORE_BYTES or store:
                 raise damaged(f"a store of {count} bytes, or one before the last is used up")
             parts: list[bytes] = []
             _inflate(reader, count, parts.append)

@@ -5,31 +5,24 @@ Keras 2 lives on as ``tf_keras``; ``keras`` is Keras 3. Both may be loaded in on
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
 import os
 import re
 import struct
-import sys
-import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from edgeprune.artifacts.compression import Flavour
-from edgeprune.console import streams
-from edgeprune.errors import ConfigError, ModelError
-from edgeprune.text.untrusted import printable
+from edgeprune.console.quiet import quiet
+from edgeprune.errors import ConfigError, ModelError, from_extra
 
 _APPLICATION_LAYERS = {
     "convnext": ("LayerScale", "StochasticDepth"),
     "inception_resnet_v2": ("CustomScaleLayer",),
 }
 """Layers that models of ``keras.applications`` use, and Keras does not find by their names."""
-
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_HINT = "pip install 'edgeprune[keras]'"
 
 
 @dataclass(frozen=True)
@@ -47,40 +40,6 @@ class InputSpec:
     dtype: str
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silences what libraries log and warn in the block, what C++ writes to file 2 included.
-
-    Exceptions are not touched. ``sys.stderr`` goes on reaching the terminal, so that a spinner
-    drawn by another thread is seen.
-    """
-    level = logging.root.manager.disable
-    own = sys.stderr
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)
-        stack.callback(logging.disable, level)
-        kept = os.dup(2)
-        stack.callback(os.close, kept)
-        if _is_file_2(own):
-            own.flush()
-            sys.stderr = stack.enter_context(streams.output(kept, own))
-            stack.callback(setattr, sys, "stderr", own)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-        stack.callback(os.dup2, kept, 2)
-        yield
-
-
-def _is_file_2(stream: Any) -> bool:
-    try:
-        return bool(stream.fileno() == 2)
-    except (AttributeError, OSError, ValueError):  # replaced by something without a file
-        return False
-
-
 def import_tensorflow() -> Any:
     """TensorFlow, which logs nothing from now on.
 
@@ -90,8 +49,9 @@ def import_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # oneDNN's kernels sum in an order that depends on the machine.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    with quiet():
-        tensorflow = import_extra("tensorflow")
+    with quiet(), from_extra("keras"):
+        import tensorflow
+
         tensorflow.get_logger().setLevel(logging.ERROR)
         tensorflow.autograph.set_verbosity(0)
     return tensorflow
@@ -105,8 +65,11 @@ def import_keras(flavour: Flavour) -> Any:
     """
     import_tensorflow()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with quiet():
-        module = import_extra(flavour)
+    with quiet(), from_extra("keras"):
+        if flavour == "keras":
+            import keras as module
+        else:
+            import tf_keras as module
     if flavour == "keras" and module.backend.backend() != "tensorflow":
         raise ConfigError(
             f"Keras runs on {module.backend.backend()}: edgeprune needs KERAS_BACKEND=tensorflow"
@@ -129,18 +92,6 @@ def application_layers(flavour: Flavour, only: Collection[str] | None = None) ->
         if only is None or name in only
     }
     return import_keras(flavour).utils.custom_object_scope(found)
-
-
-def import_extra(name: str) -> Any:
-    """A module that comes with the extra ``keras``.
-
-    Raises:
-        ConfigError: It is not installed; the message has the command.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"this needs {error.name}: {_HINT}") from error
 
 
 def input_specs(model: Any) -> list[InputSpec]:
@@ -269,13 +220,3 @@ def library_errors() -> tuple[type[Exception], ...]:
         re.error,
         struct.error,
     )
-
-
-def one_line(error: BaseException, limit: int = 300) -> str:
-    r"""An error's text on one line, without Keras' colours, cut to ``limit`` characters.
-
-    >>> one_line(ValueError("no such\n   \x1b[1mlayer\x1b[0m"))
-    'no such layer'
-    """
-    text = printable(_COLOURS.sub("", " ".join(str(error).split()))) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 3] + "..."

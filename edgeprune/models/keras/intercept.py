@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeprune.artifacts.compression import Array
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import call, import_tensorflow, quiet
+from edgeprune.models.keras.flavours import call, import_tensorflow
 from edgeprune.models.keras.weights import walk
 
 Watcher = Callable[[Any, Any, Any], None]

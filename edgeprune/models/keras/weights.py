@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, BoolArray, FloatArray, Loaded
+from edgeprune.artifacts.compression import Array, FloatArray, Loaded
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import (
     application_layers,
@@ -22,13 +23,9 @@ from edgeprune.models.keras.flavours import (
     import_tensorflow,
     input_specs,
     library_errors,
-    one_line,
-    quiet,
     set_weights,
 )
-from edgeprune.pruning.budget.layer_sizes import sizes
-from edgeprune.pruning.masks.kernel_pattern import Layer
-from edgeprune.pruning.patterns import pattern
+from edgeprune.text.untrusted import error_line
 
 _CONVOLUTIONS = {
     *(f"Conv{n}D" for n in (1, 2, 3)),
@@ -78,30 +75,6 @@ class Weight:
         shape = list(self.variable.shape)
         moved = matrix.reshape([shape.pop(self.out_axis), *shape])
         return np.ascontiguousarray(np.moveaxis(moved, 0, self.out_axis))
-
-    def prune(self, sparsity: float, scores: FloatArray | None = None) -> BoolArray:
-        """Zeroes the weights of lowest score; the mask is True where one is kept.
-
-        Args:
-            sparsity: Share to remove, in [0, 1).
-            scores: Of :meth:`matrix`'s shape; None for magnitudes.
-
-        Raises:
-            ModelError: The pattern does not fit the weight, or a score is NaN.
-        """
-        made = pattern(self.pattern)
-        # Where nothing goes together the order is of no matter, and turning it takes longest.
-        is_turned = self.pattern != "unstructured" or scores is not None
-        values = self.matrix() if is_turned else self.value()
-        try:
-            mask = made.mask(
-                np.abs(values) if scores is None else scores, sparsity, self.in_channels
-            )
-        except ModelError as error:
-            raise ModelError(f"{self.name}: {error}") from error
-        done = made.finish(values, mask)
-        self.variable.assign(self.as_tensor(done) if is_turned else done)
-        return self.as_tensor(mask) if is_turned else mask
 
 
 def prunable_weights(model: Any, layers: str) -> list[Weight]:
@@ -178,21 +151,6 @@ def biases(model: Any) -> list[Weight]:
     return list(found.values())
 
 
-def layers_of(weights: list[Weight], dense: bytes | None) -> list[Layer]:
-    """What the choice of a pattern needs to know of each kernel.
-
-    Args:
-        weights: Kernels of the unpruned model.
-        dense: The same model as float TFLite; None leaves the sizes unknown.
-    """
-    matrices = [weight.matrix() for weight in weights]
-    pixels = [None] * len(weights) if dense is None else sizes(dense, matrices)
-    return [
-        Layer(weight.name, matrix.shape[0], matrix.shape[1], size)
-        for weight, matrix, size in zip(weights, matrices, pixels, strict=True)
-    ]
-
-
 def walk(model: Any) -> Iterator[tuple[str, Any]]:
     """Every layer below ``model`` with its path, each once, in model order."""
     return _below(model, "", set())
@@ -247,7 +205,7 @@ def clone(loaded: Loaded) -> Any:
                 set_weights(copied, model.get_weights())
             return copied
         except library_errors() as error:
-            reasons.append(one_line(error))
+            reasons.append(error_line(error))
     raise ModelError(
         f"model {model.name!r} of class {type(model).__name__} cannot be copied "
         f"({reasons[0]}): give it a get_config() that returns its constructor's arguments"

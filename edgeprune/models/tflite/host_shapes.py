@@ -8,9 +8,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeprune.artifacts.compression import Array
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import one_line, quiet
 from edgeprune.models.tflite import graph
+from edgeprune.text.untrusted import error_line
 
 _SIZELESS = (
     schema.TensorType.STRING,
@@ -61,7 +62,7 @@ def planned_tensors(tflite: bytes) -> PlannedTensors:
             interpreter.allocate_tensors()
             details = {entry["index"]: entry for entry in interpreter.get_tensor_details()}
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"LiteRT on the host cannot run the model: {one_line(error)}") from error
+        raise ModelError(f"LiteRT on the host cannot run the model: {error_line(error)}") from error
     shapes: dict[int, tuple[int, ...]] = {}
     dynamic = set()
     for index in sorted(made & details.keys()):
@@ -111,7 +112,7 @@ def _native_trouble(tflite: bytes) -> str:
                 buffer.write(value)
             compiled.run_by_index(0, inputs, outputs)
     except (RuntimeError, ValueError, TypeError) as error:
-        return one_line(error) if values is None or _infers(tflite, values) else ""
+        return error_line(error) if values is None or _infers(tflite, values) else ""
     return ""
 
 

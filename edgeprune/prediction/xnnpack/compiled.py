@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from edgeprune.artifacts.plan import ClusterPlan, LayerPlan
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
-from edgeprune.prediction.plan import ClusterPlan, LayerPlan
-from edgeprune.prediction.texts import Verdict, verdict
 from edgeprune.prediction.xnnpack.clusters import decide
-from edgeprune.prediction.xnnpack.nodes import Node, Reader, fused_pad, node_of
+from edgeprune.prediction.xnnpack.nodes import Node, fused_pad, node_of
 from edgeprune.prediction.xnnpack.partitions import external_values, foreign_values
+from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.prediction.xnnpack.regions import Region, regions
 from edgeprune.prediction.xnnpack.spmm import (
     analyse,
@@ -18,6 +18,7 @@ from edgeprune.prediction.xnnpack.spmm import (
     has_sparse_kernels,
     microkernel,
 )
+from edgeprune.prediction.xnnpack.texts import Verdict, verdict
 
 
 class Partition:

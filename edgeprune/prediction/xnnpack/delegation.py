@@ -7,15 +7,12 @@ Source: behaviour of ``Subgraph::VisitNode`` and the functions that it calls in 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeprune.models.tflite import graph
-
-if TYPE_CHECKING:
-    from edgeprune.prediction.xnnpack.nodes import Reader
+from edgeprune.prediction.xnnpack.reader import Reader
 
 UNARY = frozenset(
     "ABS CEIL COS ELU EXP FLOOR GELU HARD_SWISH LEAKY_RELU LOG LOGISTIC NEG RELU RELU6 "

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.layer_names import layer_name
-from edgeprune.prediction.xnnpack.nodes import Layout, Node, Reader
+from edgeprune.prediction.xnnpack.nodes import Layout, Node
+from edgeprune.prediction.xnnpack.reader import Reader
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from edgeprune.artifacts.compression import Array, BoolArray
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.sparse_tensor import decode
-from edgeprune.prediction.xnnpack.nodes import Reader
+from edgeprune.prediction.xnnpack.reader import Reader
 
 MICROKERNELS: dict[str, dict[int, str]] = {
     "aarch64": {

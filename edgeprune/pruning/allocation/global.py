@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeprune.pruning.allocation.base import ALLOCATIONS, Candidate
-from edgeprune.pruning.masks.highest import keep_highest
+from edgeprune.pruning.highest import keep_highest
 
 LARGEST = 0.98
 """Most that a layer gives up, so that none is cut through. Source: ours."""

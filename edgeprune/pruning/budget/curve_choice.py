@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.pruning.allocation.base import Curve
+from edgeprune.pruning.budget.curve import Curve
 from edgeprune.pruning.budget.least_loss import least_loss
 
 DoubleArray = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.prediction.cost import CostTable
-from edgeprune.pruning.masks.kernel_pattern import Layer, cost
+from edgeprune.pruning.budget.kernel_pattern import Layer, cost
 from edgeprune.recipe.prune_table import PATTERN_FORMS
 
 DoubleArray = NDArray[np.float64]

@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.models.keras.weights import Weight
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.filters import pixels_of
+from edgeprune.pruning.budget.kernel_pattern import Layer
 
 SAME_SHARE = 0.9
 """Share of channels whose largest weight must be at the same place; rounding may move a tie."""
@@ -25,14 +28,6 @@ class _Sized:
     shape: tuple[int, ...]
     places: NDArray[np.intp]
     pixels: int
-
-
-def pixels_of(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> int:
-    """Height times width of a pointwise convolution's output; 0 for any other operator."""
-    if not graph.is_pointwise(model, subgraph, op, graph.PAYING_STRIDES):
-        return 0
-    _, height, width, _ = graph.shape_of(subgraph.tensors[op.outputs[0]])
-    return height * width
 
 
 def sizes(tflite: bytes, matrices: Sequence[FloatArray]) -> list[int | None]:
@@ -81,3 +76,18 @@ def _stored(tflite: bytes) -> list[_Sized]:
 def _places(matrix: Array) -> NDArray[np.intp]:
     """Where each output channel's largest weight is."""
     return np.asarray(np.argmax(np.abs(matrix), axis=1))
+
+
+def layers_of(weights: list[Weight], dense: bytes | None) -> list[Layer]:
+    """What the choice of a pattern needs to know of each kernel.
+
+    Args:
+        weights: Kernels of the unpruned model.
+        dense: The same model as float TFLite; None leaves the sizes unknown.
+    """
+    matrices = [weight.matrix() for weight in weights]
+    pixels = [None] * len(weights) if dense is None else sizes(dense, matrices)
+    return [
+        Layer(weight.name, matrix.shape[0], matrix.shape[1], size)
+        for weight, matrix, size in zip(weights, matrices, pixels, strict=True)
+    ]

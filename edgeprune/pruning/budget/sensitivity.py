@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts.compression import TrainingData
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow, quiet
+from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow
 from edgeprune.models.keras.weights import Weight
+from edgeprune.pruning.masks.masking import prune_weight
 from edgeprune.training.capture import batches
 from edgeprune.training.loss import Objective
 
@@ -103,7 +105,7 @@ class _MeanLoss:
         """The same with one layer pruned for a moment."""
         value = weight.value()
         try:
-            weight.prune(sparsity)
+            prune_weight(weight, sparsity)
             return self()
         finally:
             weight.variable.assign(value)

@@ -9,10 +9,9 @@ import numpy as np
 
 from edgeprune.artifacts.compression import Array, Dataset, FloatArray, TrainingData
 from edgeprune.errors import ModelError
-from edgeprune.pruning.one_shot.recovery import answers
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.tasks.metrics import classes_of
-from edgeprune.training.capture import Calibration
+from edgeprune.training.capture import Calibration, answers
 from edgeprune.training.training_data import known_data
 
 LEAST_LABELS = 50
@@ -32,7 +31,7 @@ NEEDS_SAMPLES = ("taylor", "wanda", "second_order")
 
 
 def calibration(
-    data: Dataset | None, spec: PruneSpec, training: TrainingData | None = None
+    data: Dataset | None, spec: PruneTable, training: TrainingData | None = None
 ) -> Calibration | None:
     """Training samples drawn by the seed, with their targets where there are some.
 

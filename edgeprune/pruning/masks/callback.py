@@ -7,8 +7,8 @@ from typing import Any
 from edgeprune.artifacts.compression import Flavour
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.pruning.masks.masking import Masks
-from edgeprune.pruning.schedules.gradual import cubic_sparsity, ramp_steps, update_steps
+from edgeprune.pruning.masks.ramp import cubic_sparsity, ramp_steps, update_steps
+from edgeprune.training.schedule import GrowingMasks
 
 
 class _Growth:
@@ -20,7 +20,7 @@ class _Growth:
 
     params: dict[str, Any]
 
-    def __init__(self, masks: Masks) -> None:
+    def __init__(self, masks: GrowingMasks) -> None:
         super().__init__()
         self._masks = masks
         self._step = 0
@@ -28,7 +28,7 @@ class _Growth:
         self._updates: set[int] = set()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Lays the masks on."""
+        """Attaches the masks."""
         steps = self.params.get("steps")
         if not steps:
             raise ModelError("the number of steps an epoch is not known: give fit steps_per_epoch")
@@ -44,11 +44,11 @@ class _Growth:
         self._step += 1
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Takes the masks off; their zeros stay."""
+        """Detaches the masks; their zeros stay."""
         self._masks.__exit__(None, None, None)
 
 
-def callback(masks: Masks, flavour: Flavour) -> Any:
+def callback(masks: GrowingMasks, flavour: Flavour) -> Any:
     """A Keras callback that grows masks to their final sparsity during one ``fit``.
 
     They grow over the first half of the training, most of it early (:func:`cubic_sparsity`), and

@@ -1,23 +1,18 @@
-"""Keeps pruned weights at zero while somebody trains the model.
-
-A mask is laid on a weight as its constraint, which the optimizers of both Kerases apply after
-every step, inside the compiled step itself. Layers are not wrapped, so any model, loop and
-precision policy will do, and nothing is left behind on the model afterwards.
-"""
+"""Masks of one model's weights, and their growth while somebody trains it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from edgeprune.artifacts.compression import BoolArray, Flavour, FloatArray
-from edgeprune.models.keras.constraints import Constraints
-from edgeprune.models.keras.flavours import import_tensorflow
+from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import Weight
+from edgeprune.pruning.masks.callback import callback
 from edgeprune.pruning.patterns import pattern
+from edgeprune.training.held_masks import HeldMasks
 
 Scores = Callable[[Weight], FloatArray]
 """How much each weight of a matrix ``(out_channels, in_features)`` matters; never negative."""
@@ -32,11 +27,32 @@ def magnitudes(weight: Weight) -> FloatArray:
     return np.abs(weight.matrix())
 
 
-class Masks:
-    """The masks of one model's weights, and their growth.
+def prune_weight(weight: Weight, sparsity: float, scores: FloatArray | None = None) -> BoolArray:
+    """Zeroes the weights of lowest score; the mask is True where one is kept.
 
-    ``with masks:`` holds them; outside, nothing watches the weights. Inside, every step of a Keras
-    optimizer ends with masked weights at zero; after a step of any other kind call :meth:`apply`.
+    Args:
+        weight: Is changed.
+        sparsity: Share to remove, in [0, 1).
+        scores: Of :meth:`Weight.matrix`'s shape; None for magnitudes.
+
+    Raises:
+        ModelError: The pattern does not fit the weight, or a score is NaN.
+    """
+    made = pattern(weight.pattern)
+    # Where nothing goes together the order is of no matter, and turning it takes longest.
+    is_turned = weight.pattern != "unstructured" or scores is not None
+    values = weight.matrix() if is_turned else weight.value()
+    try:
+        mask = made.mask(np.abs(values) if scores is None else scores, sparsity, weight.in_channels)
+    except ModelError as error:
+        raise ModelError(f"{weight.name}: {error}") from error
+    done = made.finish(values, mask)
+    weight.variable.assign(weight.as_tensor(done) if is_turned else done)
+    return weight.as_tensor(mask) if is_turned else mask
+
+
+class Masks(HeldMasks):
+    """The masks of one model's weights, and their growth.
 
     Args:
         model: Either Keras; only its compiled training step is touched, to be made anew.
@@ -61,15 +77,10 @@ class Masks:
         flavour: Flavour = "keras",
         pruner: Pruner | None = None,
     ) -> None:
-        tf = import_tensorflow()
-        self.weights = weights
-        self.masks: dict[str, BoolArray] = {}
-        self._model = model
+        super().__init__(model, weights)
         self.final = {w.name: pattern(w.pattern).share(sparsities[w.name]) for w in weights}
         self._pruner = pruner or self._by_scores(scores)
         self._flavour = flavour
-        self._bits = {w.name: tf.Variable(_bits(tf, w)) for w in weights}
-        self._held = Constraints(model, weights, self._constraint, "masks")
 
     def update(self, progress: float = 1.0) -> None:
         """Makes the masks anew from the weights as they are, and applies them.
@@ -85,34 +96,7 @@ class Masks:
     def prune_to(self, sparsities: Mapping[str, float]) -> None:
         """As :meth:`update`, with a sparsity for each weight, in [0, 1)."""
         for name, mask in self._pruner(sparsities).items():
-            self._lay(name, mask)
-
-    def _lay(self, name: str, mask: BoolArray) -> None:
-        self.masks[name] = mask
-        self._bits[name].assign(-mask.astype(self._bits[name].dtype.as_numpy_dtype))
-
-    def _by_scores(self, scores: Scores | None) -> Pruner:
-        return lambda sparsities: {
-            w.name: w.prune(sparsities[w.name], None if scores is None else scores(w))
-            for w in self.weights
-        }
-
-    def callback(self) -> Any:
-        """A Keras callback that grows the masks during one ``fit``; see :func:`callback`."""
-        from edgeprune.pruning.masks.callback import callback
-
-        return callback(self, self._flavour)
-
-    def set(self, masks: Mapping[str, BoolArray]) -> None:
-        """Takes masks from elsewhere, and applies them."""
-        for weight in self.weights:
-            self._lay(weight.name, masks[weight.name])
-        self.apply()
-
-    def apply(self) -> None:
-        """Zeroes what is masked."""
-        for weight in self.weights:
-            weight.variable.assign(self._masked(weight, weight.variable))
+            self._assign(name, mask)
 
     def finish(self) -> None:
         """Leaves the weights as the runtime wants to find them; see :class:`Pattern`."""
@@ -121,46 +105,12 @@ class Masks:
             done = pattern(weight.pattern).finish(weight.matrix(), mask)
             weight.variable.assign(weight.as_tensor(done))
 
-    def sparsity(self) -> float:
-        """Share of masked weights over all of them."""
-        total = sum(mask.size for mask in self.masks.values())
-        return sum(mask.size - int(mask.sum()) for mask in self.masks.values()) / max(total, 1)
+    def callback(self) -> Any:
+        """A Keras callback that grows the masks during one ``fit``; see :func:`callback`."""
+        return callback(self, self._flavour)
 
-    def __enter__(self) -> Masks:
-        """Lays the masks on the weights.
-
-        Raises:
-            ModelError: They are held already.
-        """
-        self._held.lay()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Takes the masks off again; masked weights are zero."""
-        self._held.lift()
-        self.apply()
-
-    def _constraint(self, weight: Weight, before: Any) -> Callable[[Any], Any]:
-        def masked(value: Any) -> Any:
-            return self._masked(weight, value if before is None else before(value))
-
-        return masked
-
-    def _masked(self, weight: Weight, value: Any) -> Any:
-        # Takes two thirds of the time of tf.where: 0.7 ms per million weights on one x86 core.
-        tf = import_tensorflow()
-        value, bits = tf.convert_to_tensor(value), self._bits[weight.name]
-        kept = tf.bitwise.bitwise_and(tf.bitcast(value, bits.dtype), bits)
-        return tf.bitcast(kept, value.dtype)
-
-
-def _bits(tf: Any, weight: Weight) -> Any:
-    """As many bits as the weights have, all set."""
-    size = weight.value().dtype.itemsize
-    integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[size]
-    return -tf.ones(weight.variable.shape, integer)
+    def _by_scores(self, scores: Scores | None) -> Pruner:
+        return lambda sparsities: {
+            w.name: prune_weight(w, sparsities[w.name], None if scores is None else scores(w))
+            for w in self.weights
+        }

@@ -12,14 +12,14 @@ from edgeprune.models.keras.weights import Weight
 from edgeprune.pruning.calibration.evidence import ModelEvidence
 from edgeprune.pruning.calibration.samples import NEEDS_SAMPLES, check_samples
 from edgeprune.pruning.criteria.base import CRITERIA
-from edgeprune.pruning.masks.masking import Pruner
+from edgeprune.pruning.masks.masking import Pruner, prune_weight
 from edgeprune.pruning.one_shot import dense_scores, one_shot
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.capture import BATCH, Calibration, SquaredGradients
 
 
 def pruner(
-    model: Any, weights: Sequence[Weight], spec: PruneSpec, calibration: Calibration | None
+    model: Any, weights: Sequence[Weight], spec: PruneTable, calibration: Calibration | None
 ) -> Pruner:
     """Prunes the weights to given sparsities, by the spec's criterion.
 
@@ -54,13 +54,13 @@ def pruner(
     if spec.criterion == "taylor" and calibration:
         return _Taylor(weights, SquaredGradients(model, weights, calibration, BATCH))
     if spec.criterion == "magnitude":
-        return lambda sparsities: {w.name: w.prune(sparsities[w.name]) for w in weights}
+        return lambda sparsities: {w.name: prune_weight(w, sparsities[w.name]) for w in weights}
     evidence = ModelEvidence(model, weights, None, spec.seed)
     score = CRITERIA.get(spec.criterion)
 
     def scored(sparsities: Mapping[str, float]) -> dict[str, BoolArray]:
         return {
-            w.name: w.prune(sparsities[w.name], score(w.matrix(), evidence.of(w)).values)
+            w.name: prune_weight(w, sparsities[w.name], score(w.matrix(), evidence.of(w)).values)
             for w in weights
         }
 
@@ -77,15 +77,15 @@ class _Taylor:
     def __call__(self, sparsities: Mapping[str, float]) -> dict[str, BoolArray]:
         squares = self._squares()
         return {
-            w.name: w.prune(
-                sparsities[w.name], w.as_matrix(squares[w.name]) * np.square(w.matrix())
+            w.name: prune_weight(
+                w, sparsities[w.name], w.as_matrix(squares[w.name]) * np.square(w.matrix())
             )
             for w in self._weights
         }
 
 
 def scores_of(
-    model: Any, weights: Sequence[Weight], spec: PruneSpec, calibration: Calibration | None
+    model: Any, weights: Sequence[Weight], spec: PruneTable, calibration: Calibration | None
 ) -> dict[str, FloatArray]:
     """Scores of the dense model's weights by the spec's criterion, comparable between layers.
 

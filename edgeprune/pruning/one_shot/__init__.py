@@ -18,7 +18,6 @@ from edgeprune.pruning.calibration.evidence import ModelEvidence
 from edgeprune.pruning.criteria.base import CRITERIA, Criterion, Scores
 from edgeprune.pruning.one_shot.block_shape import BlockShape, block_shape
 from edgeprune.pruning.one_shot.recovery import (
-    answers,
     correct_biases,
     mean_outputs,
     needs_bias,
@@ -27,7 +26,7 @@ from edgeprune.pruning.one_shot.recovery import (
 from edgeprune.pruning.one_shot.second_order import saliency, second_order
 from edgeprune.pruning.patterns import Pruning, pattern
 from edgeprune.recipe.prune_table import RECOVERIES
-from edgeprune.training.capture import Calibration, moments
+from edgeprune.training.capture import Calibration, answers, moments
 
 SECOND_ORDER = "second_order"
 """Not a criterion that scores weights: it moves those that stay as well."""

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from edgeprune.artifacts.compression import Array
-from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow
 from edgeprune.models.keras.intercept import Spot
 from edgeprune.models.keras.weights import Weight
 from edgeprune.training.batch_norm import measure_again
-from edgeprune.training.capture import BATCH, DoubleArray, batches, mean_inputs
+from edgeprune.training.capture import BATCH, DoubleArray, answers, mean_inputs
 from edgeprune.training.layer_rows import can_unroll
 
 _SAME = 1e-6
@@ -76,22 +75,6 @@ def correct_biases(
             error = corrected
         else:
             spot.layer.bias.assign(old)
-
-
-def answers(model: Any, x: Array) -> DoubleArray:
-    """All outputs at inference for all samples that fill a batch, side by side, ``(n, -1)``."""
-    tf = import_tensorflow()
-    found = [
-        np.concatenate(
-            [
-                np.asarray(one.numpy(), np.float64).reshape(len(batch), -1)
-                for one in flat_outputs(call(model, [tf.constant(batch)], training=False))
-            ],
-            axis=1,
-        )
-        for batch in batches(model, x)
-    ]
-    return np.concatenate(found)
 
 
 def _error(model: Any, x: Array, dense_answers: DoubleArray) -> float:

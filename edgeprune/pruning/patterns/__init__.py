@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeprune.artifacts.compression import BoolArray, FloatArray
 from edgeprune.errors import ModelError
-from edgeprune.pruning.masks.highest import check_scores
+from edgeprune.pruning.highest import check_scores
 from edgeprune.pruning.patterns.base import PATTERNS, Pattern
 from edgeprune.recipe.prune_table import PATTERN_FORMS, PATTERNS_HELP
 

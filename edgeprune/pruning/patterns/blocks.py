@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeprune.artifacts.compression import BoolArray, FloatArray
 from edgeprune.errors import ModelError
-from edgeprune.pruning.masks.highest import keep_highest
+from edgeprune.pruning.highest import keep_highest
 from edgeprune.pruning.patterns.base import PATTERNS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeprune.artifacts.compression import BoolArray, FloatArray
-from edgeprune.pruning.masks.highest import keep_highest
+from edgeprune.pruning.highest import keep_highest
 from edgeprune.pruning.patterns.base import PATTERNS, Freely
 
 

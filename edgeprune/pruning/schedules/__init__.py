@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from edgeprune.pruning.schedules.base import SCHEDULES, Moment, Schedule
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.pruning.schedules.base import SCHEDULES
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.schedule import Schedule
 
-__all__ = ["SCHEDULES", "Moment", "Schedule", "schedule"]
+__all__ = ["SCHEDULES", "schedule"]
 
 
-def schedule(spec: PruneSpec, steps_per_epoch: int) -> Schedule:
-    """The schedule that a spec names, for epochs of so many steps.
+def schedule(table: PruneTable, steps_per_epoch: int) -> Schedule:
+    """The schedule that a table names, for epochs of so many steps.
 
     Raises:
-        ModelError: There is no such schedule, or the spec asks it for what it cannot do.
+        ModelError: There is no such schedule, or the table asks it for what it cannot do.
     """
-    made: Schedule = SCHEDULES.get(spec.schedule)(spec, steps_per_epoch)
+    made: Schedule = SCHEDULES.get(table.schedule)(table, steps_per_epoch)
     return made

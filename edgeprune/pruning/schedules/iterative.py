@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from edgeprune.artifacts.compression import Array
 from edgeprune.errors import ModelError
-from edgeprune.pruning.masks.masking import Masks
-from edgeprune.pruning.schedules.base import SCHEDULES, Moment
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.pruning.schedules.base import SCHEDULES
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.schedule import GrowingMasks, Moment
 
 
 @SCHEDULES.register
@@ -28,12 +28,12 @@ class Iterative:
         ModelError: ``rewind_step`` lies outside the first training.
     """
 
-    def __init__(self, spec: PruneSpec, steps_per_epoch: int) -> None:
-        self.epochs = spec.epochs * (spec.rounds + 1)
+    def __init__(self, table: PruneTable, steps_per_epoch: int) -> None:
+        self.epochs = table.epochs * (table.rounds + 1)
         self.saved: dict[str, list[Array]] = {}
-        self._round_steps = spec.epochs * steps_per_epoch
-        self._rounds = spec.rounds
-        self._rewind_step = spec.rewind_step if spec.rewind == "weights" else None
+        self._round_steps = table.epochs * steps_per_epoch
+        self._rounds = table.rounds
+        self._rewind_step = table.rewind_step if table.rewind == "weights" else None
         if self._rewind_step is not None and self._rewind_step >= self._round_steps:
             raise ModelError(
                 f"rewind_step is {self._rewind_step}, and a round has {self._round_steps} steps: "
@@ -67,7 +67,7 @@ class Iterative:
         return -(-steps // self._round_steps) * self._round_steps
 
 
-def shares(masks: Masks, done: int, rounds: int) -> dict[str, float]:
+def shares(masks: GrowingMasks, done: int, rounds: int) -> dict[str, float]:
     """Each weight's sparsity after ``done`` of ``rounds`` prunings."""
     names = list(masks.final)
     found = {}

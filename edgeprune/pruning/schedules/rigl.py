@@ -10,8 +10,9 @@ from edgeprune.artifacts.compression import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import Weight
 from edgeprune.pruning.patterns import pattern
-from edgeprune.pruning.schedules.base import SCHEDULES, Moment, Whole
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.pruning.schedules.base import SCHEDULES
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.schedule import Moment, SinglePass
 
 ALPHA = 0.3
 """Share of the kept weights that the first update moves. Source: as :class:`RigL`, section 4."""
@@ -27,7 +28,7 @@ LEAST_UPDATES = 10
 
 
 @SCHEDULES.register
-class RigL(Whole):
+class RigL(SinglePass):
     """Every so many steps the smallest weights go, and as many return where gradients are largest.
 
     Returning weights start at zero, with nothing in the optimizer's memory. Dense gradients are
@@ -42,12 +43,12 @@ class RigL(Whole):
         ModelError: The pattern is N of M, which leaves weights nowhere to move to.
     """
 
-    def __init__(self, spec: PruneSpec, steps_per_epoch: int) -> None:
-        super().__init__(spec, steps_per_epoch)
-        if ":" in spec.pattern:
+    def __init__(self, table: PruneTable, steps_per_epoch: int) -> None:
+        super().__init__(table.epochs, steps_per_epoch)
+        if ":" in table.pattern:
             raise ModelError(
-                f"the schedule rigl moves weights freely, and the pattern {spec.pattern} fixes how "
-                "many each group has: use the schedule gradual"
+                f"the schedule rigl moves weights freely, and the pattern {table.pattern} fixes "
+                "how many each group has: use the schedule gradual"
             )
         self._end = int(self.total * END_SHARE)
         self._interval = max(1, min(INTERVAL_STEPS, self._end // LEAST_UPDATES))

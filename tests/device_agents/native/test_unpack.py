@@ -6,8 +6,8 @@ import pytest
 from container_files import CONTENTS, HOSTILE, shared_models
 
 from edgeprune.agents import build
-from edgeprune.container import pack
 from edgeprune.errors import DeviceError
+from edgeprune.models.epz import pack
 
 
 @pytest.fixture(

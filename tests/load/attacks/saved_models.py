@@ -11,7 +11,8 @@ from pathlib import Path
 
 from load.attacks import Attack
 
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow, quiet
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 
 _KEEP = []
 

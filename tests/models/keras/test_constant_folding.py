@@ -2,8 +2,9 @@
 
 import pytest
 
+from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
-from edgeprune.models.keras.flavours import import_tensorflow, quiet
+from edgeprune.models.keras.flavours import import_tensorflow
 from edgeprune.models.keras.tf_function import to_tflite
 
 tf = import_tensorflow()

@@ -3,7 +3,8 @@ import pytest
 from keras_nets import FLAVOURS, loaded
 
 from edgeprune.clustering.fold import fold_batch_norm
-from edgeprune.models.keras.flavours import import_keras, quiet
+from edgeprune.console.quiet import quiet
+from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeprune.pruning.allocation.base import Curve
+from edgeprune.pruning.budget.curve import Curve
 from edgeprune.pruning.budget.curve_choice import Budget, shares_within
 from edgeprune.pruning.budget.sensitivity import grid
 

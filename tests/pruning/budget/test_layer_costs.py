@@ -2,8 +2,8 @@ import numpy as np
 
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.prediction.cost import cost_table
+from edgeprune.pruning.budget.kernel_pattern import Layer, cost
 from edgeprune.pruning.budget.layer_costs import layer_costs
-from edgeprune.pruning.masks.kernel_pattern import Layer, cost
 
 POINTS = (0.0, 0.5, 0.9)
 

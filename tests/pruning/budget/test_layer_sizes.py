@@ -5,8 +5,8 @@ from nets import Net
 
 from edgeprune.convert import convert
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.models.keras.weights import layers_of, prunable_weights
-from edgeprune.pruning.budget.layer_sizes import sizes
+from edgeprune.models.keras.weights import prunable_weights
+from edgeprune.pruning.budget.layer_sizes import layers_of, sizes
 
 
 def branched(keras):

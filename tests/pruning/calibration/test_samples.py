@@ -8,13 +8,13 @@ from edgeprune.artifacts.compression import Dataset, TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pruning.calibration.samples import calibration, check_samples
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.tasks import Task
 from edgeprune.training.capture import Calibration
 
 
 def spec(**rest):
-    return PruneSpec(**{"criterion": "wanda", "schedule": "one_shot", "epochs": 0, **rest})
+    return PruneTable(**{"criterion": "wanda", "schedule": "one_shot", "epochs": 0, **rest})
 
 
 def answered(model, x):

@@ -8,8 +8,7 @@ from edgeprune.artifacts.compression import Dataset
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import prunable_weights
 from edgeprune.pruning import prune
-from edgeprune.pruning.spec import PruneSpec
-from edgeprune.recipe.prune_table import CRITERIA, WHILE_TRAINING
+from edgeprune.recipe.prune_table import CRITERIA, WHILE_TRAINING, PruneTable
 
 
 def known(model, n=96):
@@ -178,7 +177,7 @@ def test_samples_of_the_wrong_range_are_refused_before_anything_is_done(flavour)
         with pytest.raises(ModelError, match="calibration samples"):
             prune(
                 loaded(model, flavour),
-                PruneSpec(criterion="wanda", schedule="one_shot", epochs=0),
+                PruneTable(criterion="wanda", schedule="one_shot", epochs=0),
                 Dataset(x, data.y_train, x[:8], data.y_train[:8], "d.npz"),
             )
 

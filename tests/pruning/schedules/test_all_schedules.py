@@ -5,9 +5,10 @@ import pytest
 from keras_nets import FLAVOURS, build, dataset, loaded
 
 from edgeprune.errors import ModelError
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
 from edgeprune.pruning.schedules import SCHEDULES, schedule
 from edgeprune.recipe.prune_table import SCHEDULES as NAMES
+from edgeprune.recipe.prune_table import PruneTable
 
 
 def test_each_schedule_may_stand_in_a_recipe():
@@ -19,7 +20,7 @@ def test_each_schedule_may_stand_in_a_recipe():
 @pytest.mark.parametrize("kind", ["functional", "subclassed"])
 def test_every_schedule_ends_with_its_zeros_and_moves_the_rest(flavour, name, kind):
     lines = []
-    spec = PruneSpec(
+    spec = PruneTable(
         sparsity=0.6, schedule=name, epochs=2, rounds=2, batch_size=16, control=False, pattern="2x1"
     )
     model = build(flavour, kind)
@@ -44,7 +45,7 @@ def test_every_schedule_ends_with_its_zeros_and_moves_the_rest(flavour, name, ki
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_learning_rate_ends_near_its_end_and_never_leaves_its_range(name):
-    made = schedule(PruneSpec(schedule=name, epochs=3, rounds=2, rewind_step=4), 10)
+    made = schedule(PruneTable(schedule=name, epochs=3, rounds=2, rewind_step=4), 10)
     positions = [made.position(step) for step in range(made.epochs * 10)]
     assert positions[0] == 0 and positions[-1] > 0.9
     assert all(0 <= position < 1 for position in positions)
@@ -52,7 +53,7 @@ def test_the_learning_rate_ends_near_its_end_and_never_leaves_its_range(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_settled_sparsity_does_not_change_before_the_schedule_says_so(name):
-    made = schedule(PruneSpec(schedule=name, epochs=3, rounds=2), 10)
+    made = schedule(PruneTable(schedule=name, epochs=3, rounds=2), 10)
     for epoch in range(1, made.epochs + 1):
         until = made.settled_until(epoch * 10)
         if until is None or name == "rigl":  # moves weights, and keeps their number
@@ -62,7 +63,7 @@ def test_a_settled_sparsity_does_not_change_before_the_schedule_says_so(name):
 
 
 def test_gradual_is_not_judged_while_it_grows():
-    made = schedule(PruneSpec(schedule="gradual", epochs=4), 10)
+    made = schedule(PruneTable(schedule="gradual", epochs=4), 10)
     assert [made.settled_until(10 * k) for k in (1, 2, 3, 4)] == [None, None, 40, 40]
 
 
@@ -75,10 +76,10 @@ def test_gradual_is_not_judged_while_it_grows():
 )
 def test_what_a_schedule_cannot_do_is_refused_in_one_line(wishes, line):
     with pytest.raises(ModelError, match=line) as caught:
-        schedule(PruneSpec(epochs=3, **wishes), 10)
+        schedule(PruneTable(epochs=3, **wishes), 10)
     assert "\n" not in str(caught.value)
 
 
 def test_learning_rate_rewinding_says_nothing_about_a_step():
-    spec = PruneSpec(schedule="iterative", rewind="learning-rate", rewind_step=10**6, epochs=2)
+    spec = PruneTable(schedule="iterative", rewind="learning-rate", rewind_step=10**6, epochs=2)
     assert math.isclose(schedule(spec, 10).position(20), 0.0)

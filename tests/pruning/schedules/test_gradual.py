@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeprune.pruning.schedules.gradual import cubic_sparsity, ramp_steps, update_steps
+from edgeprune.pruning.masks.ramp import cubic_sparsity, ramp_steps, update_steps
 
 
 @given(st.integers(1, 5000), st.floats(0.01, 0.99))

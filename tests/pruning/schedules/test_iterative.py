@@ -3,9 +3,10 @@ import pytest
 from keras_nets import FLAVOURS, build, dataset
 
 from edgeprune.models.keras.weights import prunable_weights
-from edgeprune.pruning import PruneSpec
 from edgeprune.pruning.masks.masking import Masks
-from edgeprune.pruning.schedules import Moment, schedule
+from edgeprune.pruning.schedules import schedule
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.schedule import Moment
 from edgeprune.training.step import Trainer
 from edgeprune.training.training_data import known_data
 
@@ -15,7 +16,7 @@ def run(flavour, steps, **wishes):
     data, model = dataset(48), build(flavour, "functional")
     weights = prunable_weights(model, "all")
     masks = Masks(model, weights, {weight.name: 0.75 for weight in weights}, flavour=flavour)
-    plan = schedule(PruneSpec(schedule="iterative", epochs=2, rounds=2, **wishes), 3)
+    plan = schedule(PruneTable(schedule="iterative", epochs=2, rounds=2, **wishes), 3)
     x, y = data.x_train, data.y_train
     seen = []
     with masks:

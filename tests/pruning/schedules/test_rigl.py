@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 from keras_nets import FLAVOURS, build, dataset
 
 from edgeprune.models.keras.weights import Weight, prunable_weights
-from edgeprune.pruning import PruneSpec
 from edgeprune.pruning.masks.masking import Masks
-from edgeprune.pruning.schedules import Moment, schedule
+from edgeprune.pruning.schedules import schedule
 from edgeprune.pruning.schedules.rigl import rigged
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.schedule import Moment
 from edgeprune.training.step import Trainer
 from edgeprune.training.training_data import known_data
 
@@ -70,7 +71,7 @@ def test_returning_weights_start_at_zero_with_an_empty_memory(flavour, pattern):
         Weight(w.name, w.variable, pattern, w.out_axis) for w in prunable_weights(model, "all")
     ]
     masks = Masks(model, weights, {weight.name: 0.5 for weight in weights}, flavour=flavour)
-    plan = schedule(PruneSpec(schedule="rigl", epochs=4, pattern=pattern), 40)
+    plan = schedule(PruneTable(schedule="rigl", epochs=4, pattern=pattern), 40)
     with masks:
         trainer = Trainer(model, flavour, 0.01, known_data(model, x, y))
         plan.prepare(Moment(0, masks, trainer, x, y))

@@ -7,7 +7,7 @@ from same_outputs import ARM, Built, gap
 
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import explain
-from edgeprune.prediction.xnnpack.nodes import Reader
+from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite import gates, turn
 from edgeprune.rewrite.gates import placement
 

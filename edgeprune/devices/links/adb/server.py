@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeprune.devices.bench import Device
 from edgeprune.devices.links.pipes import run_to_end
-from edgeprune.errors import ConfigError, DeviceError
+from edgeprune.errors import DeviceError, from_extra
 from edgeprune.text.untrusted import one_line, printable
 
 DEFAULT_PORT = 5555
@@ -40,10 +40,8 @@ class Server:
             ConfigError: ``adbutils`` is missing.
             DeviceError: There is no adb, or its server does not start.
         """
-        try:
+        with from_extra("adb", "adb"):
             import adbutils
-        except ModuleNotFoundError as error:
-            raise ConfigError(f"adb needs {error.name}: pip install 'edgeprune[adb]'") from error
         # ValueError: a length or a text that is none, as from another program on adb's port.
         self._errors = (adbutils.AdbError, OSError, EOFError, ValueError)
         self._client = adbutils.AdbClient()

@@ -160,6 +160,18 @@ def _number(name: str, key: str, text: str | None, default: float) -> float:
     return float(text)
 
 
+def hosts_in(file: Path) -> set[str]:
+    """Hosts that OpenSSH's configuration names.
+
+    Raises:
+        ConfigError: The file cannot be read as one.
+    """
+    try:
+        return set(paramiko.SSHConfig.from_path(str(file)).get_hostnames()) - {"*"}
+    except (paramiko.ConfigParseError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+
+
 def _read_config() -> Any:
     """Both files as one ``paramiko.SSHConfig``; the user's comes first, and the first hit wins."""
     config = paramiko.SSHConfig()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.prediction.cost import CostTable, cost_table, spmm
-from edgeprune.pruning.spec import PruneSpec
+from edgeprune.recipe.prune_table import PruneTable
 
 BLOCKS = {"unstructured": 1, "2x1": 2, "4x1": 4}
 """Patterns to choose from, and their block's output channels; the least restrictive first."""
@@ -64,7 +64,7 @@ class Choice:
     notes: tuple[str, ...]
 
 
-def pattern_choice(layers: Sequence[Layer], spec: PruneSpec, cpu: Cpu | None) -> Choice:
+def pattern_choice(layers: Sequence[Layer], spec: PruneTable, cpu: Cpu | None) -> Choice:
     """The pattern of each layer: the wished one, or the cheapest on these cores.
 
     Raises:

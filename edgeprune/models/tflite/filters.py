@@ -1,19 +1,13 @@
-"""Prunes the weights of a float TFLite file, where there is no Keras model to train."""
+"""The filters of a float TFLite file that may be pruned or clustered."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from edgeprune.artifacts.compression import Array, BoolArray, FloatArray, PrunedTensor
+from edgeprune.artifacts.compression import FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
-from edgeprune.pruning.budget.layer_sizes import pixels_of
-from edgeprune.pruning.masks.kernel_pattern import Layer
-from edgeprune.pruning.patterns import by_magnitude
 
 
 @dataclass(frozen=True)
@@ -41,12 +35,6 @@ class Filter:
     def in_channels(self) -> int:
         """Input channels, without a convolution's taps."""
         return int(self.weights.shape[-1])
-
-    @property
-    def layer(self) -> Layer:
-        """What the choice of a pattern needs to know."""
-        out_channels, in_channels = self.matrix.shape
-        return Layer(self.name, out_channels, in_channels, self.pixels)
 
 
 def filters(model: graph.Model, layers: str) -> list[Filter]:
@@ -94,32 +82,12 @@ def filter_sizes(model: graph.Model, layers: str) -> list[int]:
     return list(found.values())
 
 
-def prune_filters(
-    model: graph.Model,
-    found: list[Filter],
-    patterns: Mapping[str, str],
-    sparsities: Mapping[str, float],
-) -> tuple[dict[str, BoolArray], list[PrunedTensor]]:
-    """Zeroes the least important weights of each tensor in place.
-
-    Args:
-        model: Is changed.
-        found: Its filters.
-        patterns: Name of a filter to the pattern that prunes it.
-        sparsities: Name of a filter to its share of zeros, in [0, 1).
-
-    Returns:
-        Masks by name in the filters' shapes, and what was pruned.
-    """
-    masks: dict[str, BoolArray] = {}
-    tensors: list[PrunedTensor] = []
-    for one in found:
-        done = by_magnitude(patterns[one.name], one.matrix, sparsities[one.name], one.in_channels)
-        model.buffers[one.buffer].data = _bytes_of(done.values)
-        masks[one.name] = done.mask.reshape(one.weights.shape)
-        zeros = done.values.size - int(np.count_nonzero(done.values))
-        tensors.append(PrunedTensor(one.name, done.values.size, zeros))
-    return masks, tensors
+def pixels_of(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> int:
+    """Height times width of a pointwise convolution's output; 0 for any other operator."""
+    if not graph.is_pointwise(model, subgraph, op, graph.PAYING_STRIDES):
+        return 0
+    _, height, width, _ = graph.shape_of(subgraph.tensors[op.outputs[0]])
+    return height * width
 
 
 def _is_prunable(
@@ -130,7 +98,3 @@ def _is_prunable(
         is_paying = graph.is_pointwise(model, subgraph, op, graph.PAYING_STRIDES)
         return layers == "all" or is_paying
     return name == "FULLY_CONNECTED"
-
-
-def _bytes_of(values: FloatArray) -> Array:
-    return np.ascontiguousarray(values).reshape(-1).view(np.uint8)

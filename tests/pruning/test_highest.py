@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeprune.errors import ModelError
-from edgeprune.pruning.masks.highest import keep_highest
+from edgeprune.pruning.highest import keep_highest
 
 tensors = arrays.arrays(
     np.float32,

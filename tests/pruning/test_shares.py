@@ -9,9 +9,10 @@ from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.prediction.cost import cost_table
-from edgeprune.pruning import PruneSpec, prune
+from edgeprune.pruning import prune
 from edgeprune.pruning.allocation.cost_aware import ENOUGH
-from edgeprune.pruning.masks.kernel_pattern import Layer, cost
+from edgeprune.pruning.budget.kernel_pattern import Layer, cost
+from edgeprune.recipe.prune_table import PruneTable
 
 
 def cpu():
@@ -43,7 +44,7 @@ def samples(count=64):
 
 def spec(allocation, **rest):
     wishes = {"sparsity": 0.8, "epochs": 1, "batch_size": 32, "control": False, **rest}
-    return PruneSpec(allocation=allocation, **wishes)
+    return PruneTable(allocation=allocation, **wishes)
 
 
 def predicted(tensors):

@@ -5,8 +5,8 @@ import pytest
 from nets import Net
 
 from edgeprune.devices.boards import Cpu
-from edgeprune.prediction import explain, texts
-from edgeprune.prediction.xnnpack import nodes
+from edgeprune.prediction import explain
+from edgeprune.prediction.xnnpack import nodes, texts
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 

@@ -17,22 +17,23 @@ from edgeprune.models.keras.weights import Weight
 from edgeprune.prediction import has_sparse_kernels
 from edgeprune.prediction.cost import CostTable, cost_table
 from edgeprune.pruning.allocation import Candidate
-from edgeprune.pruning.allocation.base import Curve
+from edgeprune.pruning.budget.curve import Curve
+from edgeprune.pruning.budget.kernel_pattern import Layer
 from edgeprune.pruning.budget.layer_costs import layer_costs
 from edgeprune.pruning.budget.output_errors import additive, error, output_errors
 from edgeprune.pruning.budget.sensitivity import POINTS, drawn, grid, loss_increases
-from edgeprune.pruning.masks.kernel_pattern import Layer
 from edgeprune.pruning.masks.pruner import scores_of
 from edgeprune.pruning.patterns import pattern
 from edgeprune.pruning.plan import sparsities
-from edgeprune.pruning.spec import MEASURED_ALLOCATIONS, PruneSpec
+from edgeprune.pruning.spec import MEASURED_ALLOCATIONS
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.capture import Calibration
 
 DoubleArray = NDArray[np.float64]
 
 
 def candidates(
-    model: Any, weights: Sequence[Weight], spec: PruneSpec, calibration: Calibration | None
+    model: Any, weights: Sequence[Weight], spec: PruneTable, calibration: Calibration | None
 ) -> list[Candidate]:
     """Weights as an allocation sees them; ``global`` alone looks at their scores."""
     if spec.allocation == "global" and spec.criterion != "magnitude":
@@ -42,7 +43,7 @@ def candidates(
     return [Candidate(w.name, tuple(w.variable.shape), scores[w.name]) for w in weights]
 
 
-def check_needs(spec: PruneSpec, *, has_training: bool, has_board: bool) -> None:
+def check_needs(spec: PruneTable, *, has_training: bool, has_board: bool) -> None:
     """Checks, before anything takes time, that an allocation gets what it measures with.
 
     Args:
@@ -76,7 +77,7 @@ def layer_shares(
     model: Any,
     weights: Sequence[Weight],
     layers: Sequence[Layer],
-    spec: PruneSpec,
+    spec: PruneTable,
     training: TrainingData | None,
     calibration: Calibration | None = None,
     cpu: Cpu | None = None,

@@ -110,7 +110,8 @@ def write_digits(folder: Path, seed: int = 0) -> tuple[Path, Path, float]:
 
 def _trained(data: Mapping[str, Array], model_path: Path, seed: int) -> float:
     """Trains the digits model, writes it, and scores it on the test samples."""
-    from edgeprune.models.keras.flavours import import_keras, quiet
+    from edgeprune.console.quiet import quiet
+    from edgeprune.models.keras.flavours import import_keras
 
     keras = import_keras("keras")
     keras.utils.set_random_seed(seed)

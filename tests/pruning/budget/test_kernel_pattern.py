@@ -11,14 +11,15 @@ from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.prediction.xnnpack.spmm import analyse
-from edgeprune.pruning import PruneSpec, prune
-from edgeprune.pruning.masks import kernel_pattern
-from edgeprune.pruning.masks.kernel_pattern import BLOCKS, Layer, choose_patterns, cost
+from edgeprune.pruning import prune
+from edgeprune.pruning.budget import kernel_pattern
+from edgeprune.pruning.budget.kernel_pattern import BLOCKS, Layer, choose_patterns, cost
 from edgeprune.pruning.patterns import by_magnitude
+from edgeprune.recipe.prune_table import PruneTable
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 AVX = Cpu("host", "x86_64", ("avx", "avx2"))
-SPEC = PruneSpec(sparsity=0.8, pattern="kernel")
+SPEC = PruneTable(sparsity=0.8, pattern="kernel")
 
 
 def packed(table, pixels, out_blocks, nonzero_blocks, block):
@@ -103,7 +104,7 @@ def small():
 @pytest.mark.parametrize(("pattern", "block"), [("2x1", 2), ("4x1", 4), ("kernel", 2)])
 def test_a_tflite_file_gets_its_pattern(pattern, block):
     model = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=small())
-    done = prune(model, PruneSpec(sparsity=0.8, pattern=pattern), None, cpu=A72)
+    done = prune(model, PruneTable(sparsity=0.8, pattern=pattern), None, cpu=A72)
     assert blocks(done.model.tflite) == [block, block]
     assert all(abs(t.zeros / t.weights - 0.8) < 0.03 for t in done.tensors)
     if pattern == "kernel":
@@ -115,7 +116,7 @@ def test_a_tflite_file_gets_its_pattern(pattern, block):
 @pytest.mark.parametrize("training", [False, True])
 def test_a_keras_model_keeps_its_pattern_through_training_and_conversion(flavour, training):
     model = loaded(build(flavour, "functional"), flavour)
-    spec = PruneSpec(sparsity=0.7, pattern="kernel", epochs=2, batch_size=32, control=False)
+    spec = PruneTable(sparsity=0.7, pattern="kernel", epochs=2, batch_size=32, control=False)
     data = dataset() if training else None
     done = prune(model, spec, data, cpu=A72, dense=convert(model))
     assert min(blocks(convert(done.model))) >= 2  # the tiniest layers take blocks of 4
