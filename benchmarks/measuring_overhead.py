@@ -85,9 +85,9 @@ class Rivals:
     """The two programs, on one model."""
 
     def __init__(self, transport: Transport, model: Path) -> None:
-        native, portable = (ROOT / "device_agents" / name for name in ("native", "portable"))
-        sources = [native / f"{name}.c" for name in ("runtime", "library", "load", "text")]
-        sources += [portable / "utf8.c", Path(__file__).with_name("bare_loop.c")]
+        native = ROOT / "device_agents" / "native"
+        sources = [native / f"{name}.c" for name in ("runtime", "library", "load", "failure")]
+        sources.append(Path(__file__).with_name("bare_loop.c"))
         flags = ("-D_POSIX_C_SOURCE=200809L", "-Wl,-z,now", "-s", "-ldl", f"-I{sources[0].parent}")
         self.loop = compile_c("bare_loop", sources, flags, "host")
         self.agent_path = build.agent("host")

@@ -41,7 +41,8 @@ def sanitized_agent(folder):
     """The agent with address and undefined-behaviour checks, which end it with status 99."""
     agent = folder / "edgeprune-agent"
     sources = [str(path) for path in build.agent_sources()]
-    argv = ["gcc", *C11, *WARNINGS, *SANITIZERS, "-o", str(agent), *sources, "-ldl", "-lpthread"]
+    flags = [*C11, *WARNINGS, *SANITIZERS, build.version_flag()]
+    argv = ["gcc", *flags, "-o", str(agent), *sources, "-ldl", "-lpthread"]
     subprocess.run(argv, check=True, timeout=120)
     return agent
 

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "descriptor.h"
+
 enum { KEPT_BYTES = 16384 };
 
 static int kept = -1;      /* file in memory */
@@ -20,10 +22,8 @@ static void replay(void)
     char part[4096];
     ssize_t got = 0;
     lseek(kept, 0, SEEK_SET);
-    while ((got = read(kept, part, sizeof part)) > 0) {
-        if (write(real_error, part, (size_t)got) < 0) {
-            return;
-        }
+    while ((got = read_some(kept, part, sizeof part)) > 0 &&
+           write_all(real_error, part, (size_t)got)) {
     }
 }
 

@@ -4,16 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "device_facts.h"
+#include "heap_text.h"
 #include "hold.h"
 #include "lock.h"
 #include "profile.h"
 #include "runtime.h"
 #include "sample.h"
-#include "text.h"
 #include "unpack.h"
 
-#define AGENT_VERSION "1"
+#ifndef AGENT_VERSION /* edgeprune/agents/build.py says it */
+#define AGENT_VERSION "compiled by hand"
+#endif
 enum { THREADS_LIMIT = 256, RUNS_LIMIT = 1000000, PROFILE_RUNS_LIMIT = 1000 };
 enum { SHORTEST_PERIOD_NS = 1000000 };
 #define LONGEST_PERIOD_NS INT64_C(10000000000)
@@ -232,25 +235,25 @@ static bool stop_sampling(struct call *call)
 
 static bool hold_settings(struct call *call)
 {
-    struct text before = {0};
+    struct text before = {.grow = heap_grow};
     bool good = hold(json_find(call->arguments, "settings")->string, &before, &call->failure);
     if (good) {
         text_raw(call->answer, ", \"before\": ");
         text_string(call->answer, before.data);
     }
-    text_free(&before);
+    heap_free(&before);
     return good;
 }
 
 static bool release_settings(struct call *call)
 {
-    struct text not_restored = {0};
+    struct text not_restored = {.grow = heap_grow};
     bool good = release(&not_restored, &call->failure);
     if (good) {
         text_raw(call->answer, ", \"not_restored\": ");
         text_string(call->answer, not_restored.data);
     }
-    text_free(&not_restored);
+    heap_free(&not_restored);
     return good;
 }
 

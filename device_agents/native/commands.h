@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "frame.h"
 #include "../portable/json.h"
-#include "runtime.h"
-#include "text.h"
+#include "../portable/text.h"
+#include "failure.h"
+#include "frame.h"
 
 enum { KEYS_LIMIT = 5 };
 
@@ -16,6 +16,7 @@ struct call {
     const struct json_object *arguments;
     const struct frame *request;
     struct text *answer; /* open object: a handler appends `, "key": value` */
+    size_t head_bytes;   /* of the answer, before the first handler's */
     unsigned char *blob;
     size_t blob_bytes;
     bool ends; /* the process should end after this answer */

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "text.h"
+#include "../portable/text.h"
 
 /* Appends `"os": ..., "machine": ..., "cpu": ..., "cores": ..., "features": [...], "pid": ...`. */
 void device_facts(struct text *answer);

@@ -5,8 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define FRAME_JSON_LIMIT ((size_t)16 << 20)
-#define FRAME_BLOB_LIMIT ((size_t)1 << 30)
+#include "../portable/frame_header.h"
 
 struct frame {
     char *json; /* json_bytes bytes and a terminating zero */
@@ -21,7 +20,7 @@ enum frame_result { FRAME_OK, FRAME_END, FRAME_BAD };
  * frame, damaged or too long, or there is no memory for them; *why then says which. The caller frees. */
 enum frame_result frame_read(int fd, struct frame *frame, const char **why);
 
-/* Writes one frame; false if the other end is gone. */
+/* Writes one frame; false if the other end is gone, or if frame_fits() says no: nothing goes out then. */
 bool frame_write(int fd, const char *json, size_t json_bytes, const void *blob, size_t blob_bytes);
 
 void frame_free(struct frame *frame);

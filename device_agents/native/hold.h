@@ -1,10 +1,12 @@
 /* Holds settings of the device, and restores them whatever becomes of the agent (PROTOCOL.md, "Held
- * settings"). A process of its own does both: it outlives the agent and sees its end at a pipe. */
+ * settings"). A process of its own does both: watchdog.h. */
 #ifndef EDGEPRUNE_HOLD_H
 #define EDGEPRUNE_HOLD_H
 
-#include "runtime.h"
-#include "text.h"
+#include <stdbool.h>
+
+#include "../portable/text.h"
+#include "failure.h"
 
 /* Makes all `settings`, one a line, or none. `before` becomes a string of what they were, one a
  * line, in their order. */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "runtime.h"
-#include "text.h"
 
 static bool find_symbol(void *library, const char *name, void *function, struct failure *failure)
 {

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "runtime.h"
-#include "text.h"
 
 #define TRY(function, ...)                                                                         \
     do {                                                                                           \

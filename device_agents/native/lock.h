@@ -3,7 +3,9 @@
 #ifndef EDGEPRUNE_LOCK_H
 #define EDGEPRUNE_LOCK_H
 
-#include "runtime.h"
+#include <stdbool.h>
+
+#include "failure.h"
 
 enum { LOCK_HOLDER_BYTES = 256 };
 

@@ -15,37 +15,33 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "capture.h"
+#include "descriptor.h"
+#include "failure.h"
 #include "frame.h"
 #include "serve.h"
-#include "text.h"
 
 enum { READ_END, WRITE_END };
 
 /* Seconds without a request after which the agent ends: a pulled cable closes no input for as long
  * as the device's sshd does not notice, which by default is hours. */
-enum { IDLE_S = 300 };
+enum { IDLE_S = 300, IDLE_LIMIT_S = 86400 };
 
 static int frames[2];  /* whole struct frames, which POSIX writes in one piece */
 static int permits[2]; /* one byte each */
 
 static void put(const int *pipe_ends, const void *item, size_t bytes)
 {
-    if (write(pipe_ends[WRITE_END], item, bytes) != (ssize_t)bytes) {
+    if (!write_all(pipe_ends[WRITE_END], item, bytes)) {
         die("a pipe between the agent's threads is broken");
     }
 }
 
 static void get(const int *pipe_ends, void *item, size_t bytes)
 {
-    ssize_t got = 0;
-    do {
-        got = read(pipe_ends[READ_END], item, bytes);
-    } while (got < 0 && errno == EINTR);
-    if (got != (ssize_t)bytes) {
+    if (!read_all(pipe_ends[READ_END], item, bytes)) {
         die("a pipe between the agent's threads is broken");
     }
 }
@@ -103,12 +99,22 @@ static struct frame next_frame(int idle_s)
     return frame;
 }
 
+/* Digits alone, 1 to IDLE_LIMIT_S; 0 for everything else. */
+static int seconds_of(const char *argument)
+{
+    int seconds = 0;
+    for (; *argument >= '0' && *argument <= '9' && seconds <= IDLE_LIMIT_S; argument++) {
+        seconds = seconds * 10 + (*argument - '0');
+    }
+    return *argument == '\0' && seconds <= IDLE_LIMIT_S ? seconds : 0;
+}
+
 /* Its one argument, which may be left out, is another number of seconds for IDLE_S. */
 int main(int argc, char **argv)
 {
-    int idle_s = argc > 1 ? atoi(argv[1]) : IDLE_S;
-    if (idle_s <= 0 || idle_s > 86400) {
-        die("the argument is no number of seconds up to a day");
+    int idle_s = argc > 1 ? seconds_of(argv[1]) : IDLE_S;
+    if (argc > 2 || idle_s == 0) {
+        die("takes one argument at most: a number of seconds from 1 to 86400");
     }
     pthread_t reader;
     /* Frames get a descriptor of their own; what the runtime prints goes to standard error. */

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frame.h"
+#include "../portable/frame_header.h"
+#include "heap_text.h"
 
 enum { TAGS_LIMIT = 4096 };
 
@@ -103,7 +104,7 @@ static bool profile_once(struct model *model, struct tags *tags, struct text *an
 bool profile_runs(struct model *model, size_t runs, struct text *answer, struct failure *failure)
 {
     static struct tags tags;
-    struct text events = {0};
+    struct text events = {.grow = heap_grow};
     forget(&tags);
     /* The first inference of a model does work that no later one does. */
     bool good = model->first_ns != 0 || model_run(model, failure);
@@ -123,6 +124,6 @@ bool profile_runs(struct model *model, size_t runs, struct text *answer, struct 
     } else if (good) {
         good = fail(failure, "the profile of %zu runs is too long: ask for fewer", runs);
     }
-    text_free(&events);
+    heap_free(&events);
     return good;
 }

@@ -2,8 +2,8 @@
 #ifndef EDGEPRUNE_PROFILE_H
 #define EDGEPRUNE_PROFILE_H
 
+#include "../portable/text.h"
 #include "runtime.h"
-#include "text.h"
 
 /* Runs the model `runs` times and appends `, "tags": [...], "events": [...]` (PROTOCOL.md). */
 bool profile_runs(struct model *model, size_t runs, struct text *answer, struct failure *failure);

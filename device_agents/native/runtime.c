@@ -1,21 +1,9 @@
 #include "runtime.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "text.h"
-
-bool fail(struct failure *failure, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(failure->text, sizeof failure->text, format, arguments);
-    va_end(arguments);
-    return false;
-}
+#include "clock.h"
 
 /* The library does not export LiteRtGetStatusString, so the names stand here.
  * Source: litert/c/litert_common.h, LiteRtStatus. */
@@ -53,13 +41,6 @@ bool check(int status, const char *what, struct failure *failure)
             return false;                                                                          \
         }                                                                                          \
     } while (0)
-
-int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 bool model_run(struct model *model, struct failure *failure)
 {

@@ -6,14 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "failure.h"
 #include "litert_api.h"
-
-struct failure {
-    char text[1024];
-};
-
-/* Writes the text of a failure and returns false, so that a caller can return both at once. */
-__attribute__((format(printf, 2, 3))) bool fail(struct failure *failure, const char *format, ...);
 
 struct tensor {
     const char *name; /* owned by the runtime */
@@ -73,8 +67,6 @@ bool model_run(struct model *model, struct failure *failure);
  * passed since the start; *done is the number made. */
 bool model_time(struct model *model, int64_t *latency_ns, size_t runs, int64_t max_ns,
                 size_t *done, struct failure *failure);
-
-int64_t now_ns(void);
 
 /* Turns a status of the runtime into a failure; true for success. */
 bool check(int status, const char *what, struct failure *failure);

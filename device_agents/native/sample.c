@@ -1,6 +1,5 @@
 #include "sample.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -8,6 +7,10 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../portable/little_endian.h"
+#include "clock.h"
+#include "descriptor.h"
 
 enum { SOURCES_LIMIT = 64, TEXT_LIMIT = 4096 };
 #define BLOB_LIMIT ((size_t)64 << 20)
@@ -49,7 +52,9 @@ static bool append(const void *data, size_t bytes)
 /* A source's bytes behind their number; -1 stands for what could not be read. */
 static bool append_text(const char *text, int32_t length)
 {
-    return append(&length, sizeof length) && (length <= 0 || append(text, (size_t)length));
+    unsigned char number[4];
+    put_little32(number, (uint32_t)length);
+    return append(number, sizeof number) && (length <= 0 || append(text, (size_t)length));
 }
 
 static int32_t read_file(const char *path, char *text)
@@ -58,10 +63,7 @@ static int32_t read_file(const char *path, char *text)
     if (file < 0) {
         return -1;
     }
-    ssize_t got = 0;
-    do {
-        got = read(file, text, TEXT_LIMIT);
-    } while (got < 0 && errno == EINTR);
+    ssize_t got = read_some(file, text, TEXT_LIMIT);
     close(file);
     return (int32_t)got;
 }
@@ -81,17 +83,18 @@ static bool take_sample(void)
 {
     char text[TEXT_LIMIT];
     size_t at = sampler.bytes;
+    static const unsigned char MIDDLE[8];
     int64_t begin = now_ns();
-    bool good = append(&begin, sizeof begin);
+    bool good = append(MIDDLE, sizeof MIDDLE); /* its room: it is known once all is read */
     for (size_t i = 0; i < sampler.path_count && good; i++) {
         good = append_text(text, read_file(sampler.paths[i], text));
     }
     if (sampler.command != NULL && good) {
         good = append_text(text, read_command(sampler.command, text));
     }
-    int64_t middle = begin + (now_ns() - begin) / 2;
+    int64_t end = now_ns();
     if (good) {
-        memcpy(sampler.blob + at, &middle, sizeof middle);
+        put_little64(sampler.blob + at, (uint64_t)(begin + (end - begin) / 2));
     } else {
         sampler.bytes = at;
     }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime.h"
+#include "failure.h"
 
 struct sampling {
     const char *files;   /* paths, one a line; may be empty */

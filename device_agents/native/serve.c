@@ -6,6 +6,9 @@
 
 #include "capture.h"
 #include "commands.h"
+#include "heap_text.h"
+
+enum { ITEMS_LIMIT = 1024 }; /* of all lists of a request together */
 
 /* Each key of the command is there with its type, and no other key is. */
 static bool check_keys(struct call *call, const struct command *command)
@@ -59,12 +62,23 @@ static bool parse_and_dispatch(struct call *call, struct json_object *arguments,
         text_raw(call->answer, "null");
         wrong = wrong != NULL ? wrong : "the request has no integer id";
     }
+    call->head_bytes = call->answer->bytes;
     return wrong == NULL ? dispatch(call) : fail(&call->failure, "%s", wrong);
 }
 
-/* Ends the answer with what went wrong and the runtime's own `reason`, if any, on one line. */
+static bool answer_fits(struct call *call)
+{
+    return frame_fits(call->answer->bytes, call->blob_bytes) ||
+           fail(&call->failure,
+                "the answer has %zu bytes of JSON and %zu of data; at most %zu and %zu can be sent",
+                call->answer->bytes, call->blob_bytes, FRAME_JSON_LIMIT, FRAME_BLOB_LIMIT);
+}
+
+/* Answers with what went wrong and the runtime's own `reason`, if any, on one line. */
 static void refuse(struct call *call, const char *reason)
 {
+    call->answer->bytes = call->head_bytes;
+    call->blob_bytes = 0;
     char *text = call->failure.text;
     size_t used = strlen(text);
     if (reason[0] != '\0') {
@@ -80,9 +94,10 @@ static void refuse(struct call *call, const char *reason)
 
 bool serve(const struct frame *frame, int output)
 {
-    static struct json_object arguments;
+    static int64_t items[ITEMS_LIMIT];
+    static struct json_object arguments = {.items = items, .item_room = ITEMS_LIMIT};
     static struct frame request;
-    static struct text answer;
+    static struct text answer = {.grow = heap_grow};
     static struct call call;
     char reason[512];
     frame_free(&request);
@@ -93,12 +108,10 @@ bool serve(const struct frame *frame, int output)
     capture_begin();
     bool good = parse_and_dispatch(&call, &arguments, &request);
     capture_end(reason, sizeof reason);
-    if (good) {
-        text_raw(&answer, ", \"ok\": true}");
-    } else {
+    text_raw(&answer, ", \"ok\": true}");
+    if (!good || !answer_fits(&call)) {
         refuse(&call, reason);
     }
-    bool written = frame_write(output, answer.data, answer.bytes, good ? call.blob : NULL,
-                               good ? call.blob_bytes : 0);
+    bool written = frame_write(output, answer.data, answer.bytes, call.blob, call.blob_bytes);
     return written && !call.ends;
 }

@@ -1,6 +1,5 @@
 #include "setting.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,15 +9,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "descriptor.h"
+
 /* Android's own switch for measurements, of the shell user. Source: AOSP, PowerManagerShellCommand,
  * set-fixed-performance-mode-enabled (API 30). It cannot be asked; a device starts with it off. */
 #define FIXED_PERFORMANCE_MODE "fixed_performance_mode"
-enum { COMMAND_TIMEOUT_MS = 10000, COMMAND_POLL_MS = 10 };
+enum { COMMAND_TIMEOUT_MS = 10000, COMMAND_POLL_MS = 10, NOT_STARTED = 127 };
 
 /* Source: Linux, Documentation/admin-guide/pm/cpufreq.rst. */
 #define CPU_FOLDER "/sys/devices/system/cpu/cpu"
 static const char *const CPU_FILES[] = {"/cpufreq/scaling_governor", "/cpufreq/scaling_min_freq",
                                         "/cpufreq/scaling_max_freq"};
+
+static char program[SETTING_PROGRAM_BYTES]; /* SETTING_PROGRAM with its path; empty: none */
+
+void setting_prepare(const char *path)
+{
+    memcpy(program, path, strlen(path) + 1);
+}
 
 static bool is_cpu_file(const char *path)
 {
@@ -40,6 +48,8 @@ static bool is_mode(const struct setting *setting)
     return strcmp(setting->name, FIXED_PERFORMANCE_MODE) == 0;
 }
 
+static const char WORD[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+
 bool setting_parse(struct setting *setting, const char *line, size_t bytes)
 {
     memset(setting, 0, sizeof *setting);
@@ -52,10 +62,8 @@ bool setting_parse(struct setting *setting, const char *line, size_t bytes)
     }
     memcpy(setting->name, line, name_bytes);
     memcpy(setting->wanted, equals + 1, value_bytes);
-    for (size_t i = 0; i < value_bytes; i++) {
-        if (!isalnum((unsigned char)setting->wanted[i]) && setting->wanted[i] != '_') {
-            return false;
-        }
+    if (strspn(setting->wanted, WORD) != value_bytes) {
+        return false;
     }
     return is_cpu_file(setting->name) ||
            (is_mode(setting) && strcmp(setting->wanted, "true") == 0);
@@ -64,7 +72,7 @@ bool setting_parse(struct setting *setting, const char *line, size_t bytes)
 static bool read_file(struct setting *setting, char *value)
 {
     int file = open(setting->name, O_RDONLY | O_CLOEXEC);
-    ssize_t got = file < 0 ? -1 : read(file, value, SETTING_VALUE_BYTES - 1);
+    ssize_t got = file < 0 ? -1 : read_some(file, value, SETTING_VALUE_BYTES - 1);
     setting->error = got < 0 ? errno : 0;
     if (file >= 0) {
         close(file);
@@ -81,12 +89,12 @@ static bool write_file(struct setting *setting, const char *value)
     memcpy(line, value, bytes);
     line[bytes] = '\n';
     int file = open(setting->name, O_WRONLY | O_TRUNC | O_CLOEXEC);
-    ssize_t put = file < 0 ? -1 : write(file, line, bytes + 1);
-    setting->error = put < 0 ? errno : 0;
+    bool good = file >= 0 && write_all(file, line, bytes + 1);
+    setting->error = good ? 0 : errno;
     if (file >= 0) {
         close(file);
     }
-    return put >= 0;
+    return good;
 }
 
 /* Waits for a child, and kills it where it hangs; 0 if it ended well, else an errno. */
@@ -101,18 +109,20 @@ static int ended_well(pid_t child)
         }
         poll(NULL, 0, COMMAND_POLL_MS);
     }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_STARTED) {
         return ENOENT;
     }
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : ENOTSUP;
 }
 
-static bool command(struct setting *setting, const char *value)
+static bool set_mode(struct setting *setting, const char *value)
 {
+    const char *argv[] = {SETTING_PROGRAM, "power", "set-fixed-performance-mode-enabled", value,
+                          NULL};
     pid_t child = fork();
     if (child == 0) {
-        execlp("cmd", "cmd", "power", "set-fixed-performance-mode-enabled", value, (char *)NULL);
-        _exit(127);
+        execv(program, (char *const *)argv);
+        _exit(NOT_STARTED);
     }
     setting->error = child < 0 ? errno : ended_well(child);
     return setting->error == 0;
@@ -150,7 +160,7 @@ bool setting_hold(struct setting *setting)
     if (!is_mode(setting)) {
         return hold_file(setting);
     }
-    bool good = command(setting, setting->wanted);
+    bool good = set_mode(setting, setting->wanted);
     bool may_be_set = good || setting->error == ETIMEDOUT;
     setting->state = may_be_set ? SETTING_HELD : SETTING_AS_BEFORE;
     return good;
@@ -163,7 +173,7 @@ void setting_restore(struct setting *setting)
     }
     bool good = false;
     if (is_mode(setting)) {
-        good = command(setting, setting->before);
+        good = set_mode(setting, setting->before);
     } else {
         char now[SETTING_VALUE_BYTES];
         good = read_file(setting, now);

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { SETTING_NAME_BYTES = 96, SETTING_VALUE_BYTES = 32 };
+enum { SETTING_NAME_BYTES = 96, SETTING_VALUE_BYTES = 32, SETTING_PROGRAM_BYTES = 4096 };
+#define SETTING_PROGRAM "cmd" /* Android's; sets what is no file */
 
 enum setting_state {
     SETTING_AS_BEFORE, /* not changed, or restored */
@@ -26,6 +27,9 @@ struct setting {
 /* Takes a line NAME=VALUE apart. False for any name but those of PROTOCOL.md, "Held settings", and
  * for a value that is no word: the agent must not become a way to write files. */
 bool setting_parse(struct setting *setting, const char *line, size_t bytes);
+
+/* Says where SETTING_PROGRAM is, before the fork: looking for it is not allowed behind. */
+void setting_prepare(const char *path);
 
 /* These make only calls that are allowed between fork and exec, and set `error`. All settings are
  * looked at before the first is held: cores of one cluster share a governor. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../portable/epz.h"
+#include "descriptor.h"
 
 enum { PATH_LIMIT = 4096 };
 
@@ -15,41 +16,31 @@ struct files {
     int reason; /* errno of the first call that failed */
 };
 
-static size_t read_some(void *context, unsigned char *data, size_t room)
+static size_t read_packed(void *context, unsigned char *data, size_t room)
 {
     struct files *files = context;
-    ssize_t got = 0;
-    do {
-        got = read(files->in, data, room);
-    } while (got < 0 && errno == EINTR);
+    ssize_t got = read_some(files->in, data, room);
     if (got < 0) {
         files->reason = errno;
     }
     return got < 0 ? 0 : (size_t)got;
 }
 
-static bool write_all(void *context, const unsigned char *data, size_t bytes)
+static bool write_part(void *context, const unsigned char *data, size_t bytes)
 {
     struct files *files = context;
-    while (bytes > 0) {
-        ssize_t put = write(files->out, data, bytes);
-        if (put < 0 && errno != EINTR) {
-            files->reason = errno;
-            return false;
-        }
-        if (put > 0) {
-            data += put;
-            bytes -= (size_t)put;
-        }
+    bool good = write_all(files->out, data, bytes);
+    if (!good) {
+        files->reason = errno;
     }
-    return true;
+    return good;
 }
 
 static bool unpack_open(struct files *files, const char *packed, uint64_t max_bytes,
                         uint64_t *size, struct failure *failure)
 {
     static struct epz_arena arena;
-    struct epz_ends ends = {.context = files, .read = read_some, .write = write_all};
+    struct epz_ends ends = {.context = files, .read = read_packed, .write = write_part};
     const char *wrong = epz_unpack(&arena, &ends, max_bytes, size);
     if (wrong != NULL && files->reason != 0) {
         return fail(failure, "%s: %s: %s", packed, wrong, strerror(files->reason));

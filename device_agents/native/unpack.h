@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "runtime.h"
+#include "failure.h"
 
 /* Unpacks the file `packed` to `target`, which appears whole and on the disk, or not at all. */
 bool unpack_file(const char *packed, const char *target, uint64_t max_bytes, uint64_t *size,

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "target.h"
+
 /* The CRC of what `crc` is of, which is 0 for nothing, and one more byte. Four bits at a time; the
  * table is that of the polynomial 0xedb88320 for every four bits. */
 static inline uint32_t crc32_after(uint32_t crc, unsigned char byte)

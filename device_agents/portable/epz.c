@@ -56,7 +56,7 @@ static void unpack_records(struct epz_arena *arena, uint64_t size)
                 stream_fail(stream, "a store too large, or before the last is used up");
                 return;
             }
-            inflate(&arena->inflate, stream, bytes, arena->store);
+            epz_inflate(&arena->inflate, stream, bytes, arena->store);
             store_at = 0;
             store_end = (size_t)bytes;
             continue;
@@ -65,7 +65,7 @@ static void unpack_records(struct epz_arena *arena, uint64_t size)
         } else if (kind == KIND_COPY) {
             store_at = copy(arena, store_at, store_end, bytes);
         } else if (kind == KIND_DEFLATE) {
-            inflate(&arena->inflate, stream, bytes, NULL);
+            epz_inflate(&arena->inflate, stream, bytes, NULL);
         } else {
             weights_unpack(&arena->weights, stream, bytes, kind == KIND_ADAPTIVE);
         }

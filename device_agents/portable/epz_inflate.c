@@ -140,7 +140,8 @@ static void coded_block(struct inflate *state, struct epz_stream *stream)
     }
 }
 
-void inflate(struct inflate *state, struct epz_stream *stream, uint64_t size, unsigned char *store)
+void epz_inflate(struct inflate *state, struct epz_stream *stream, uint64_t size,
+                 unsigned char *store)
 {
     bool is_last = false;
     state->made = 0;

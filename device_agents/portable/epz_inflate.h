@@ -20,6 +20,7 @@ struct inflate {
 
 /* Unpacks a DEFLATE stream, which must hold exactly `size` bytes and ends on a whole byte. They go
  * to `store`, or on to the stream's output if that is NULL. */
-void inflate(struct inflate *state, struct epz_stream *stream, uint64_t size, unsigned char *store);
+void epz_inflate(struct inflate *state, struct epz_stream *stream, uint64_t size,
+                 unsigned char *store);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "sha256.h"
+#include "target.h"
 
 enum { EPZ_CHUNK = 16384 };
 

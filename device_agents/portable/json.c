@@ -137,12 +137,13 @@ static char *parse_escape(struct cursor *c, char *to)
     if (name == 'u') {
         return parse_unicode(c, to);
     }
-    const char *found = name == '\0' ? NULL : strchr(NAMES, name);
-    if (found == NULL) {
-        return NULL;
+    for (size_t i = 0; i < sizeof NAMES - 1; i++) {
+        if (NAMES[i] == name) {
+            *to++ = VALUES[i];
+            return to;
+        }
     }
-    *to++ = VALUES[found - NAMES];
-    return to;
+    return NULL;
 }
 
 /* Decodes the string after its opening quote, in place: decoded text is never the longer one. */
@@ -178,12 +179,14 @@ static const char *parse_string(struct cursor *c, const char **string)
 static const char *parse_list(struct cursor *c, struct json_member *member)
 {
     struct json_object *object = c->object;
-    member->items = object->items + object->item_count;
+    if (object->item_room > 0) {
+        member->items = object->items + object->item_count;
+    }
     if (take(c, ']')) {
         return NULL;
     }
     do {
-        if (object->item_count == JSON_ITEMS) {
+        if (object->item_count == object->item_room) {
             return "lists have too many items";
         }
         skip_space(c);
@@ -246,7 +249,7 @@ static const char *parse_member(struct cursor *c)
 const char *json_parse(char *text, size_t bytes, struct json_object *object)
 {
     struct cursor c = {text, text + bytes, object};
-    memset(object, 0, sizeof *object);
+    object->member_count = object->item_count = 0;
     if (!take(&c, '{')) {
         return "the request is not a JSON object";
     }
@@ -265,10 +268,16 @@ const char *json_parse(char *text, size_t bytes, struct json_object *object)
     return c.at == c.end ? NULL : "something follows the object";
 }
 
+static bool is_same(const char *one, const char *other)
+{
+    size_t bytes = strlen(one);
+    return strlen(other) == bytes && memcmp(one, other, bytes) == 0;
+}
+
 const struct json_member *json_find(const struct json_object *object, const char *key)
 {
     for (size_t i = 0; i < object->member_count; i++) {
-        if (strcmp(object->members[i].key, key) == 0) {
+        if (is_same(object->members[i].key, key)) {
             return &object->members[i];
         }
     }

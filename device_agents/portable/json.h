@@ -8,7 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { JSON_MEMBERS = 16, JSON_ITEMS = 1024 };
+#include "target.h"
+
+enum { JSON_MEMBERS = 16 };
 enum json_kind { JSON_INTEGER, JSON_BOOLEAN, JSON_STRING, JSON_LIST };
 
 struct json_member {
@@ -23,13 +25,14 @@ struct json_member {
 struct json_object {
     struct json_member members[JSON_MEMBERS];
     size_t member_count;
-    int64_t items[JSON_ITEMS]; /* of all lists together */
+    int64_t *items; /* of all lists together: memory of the caller, */
+    size_t item_room; /* with room for so many; NULL and 0 where no list is wanted */
     size_t item_count;
 };
 
 /* Parses `bytes` bytes at `text`, which must be followed by a zero byte. Strings are decoded in
- * place: `text` is changed and must outlive `object`. NULL if all is well, else what is wrong;
- * `object` then holds the members before the mistake. */
+ * place: `text` is changed and must outlive `object`, whose `items` and `item_room` the caller has
+ * set. NULL if all is well, else what is wrong; `object` then holds the members before the mistake. */
 const char *json_parse(char *text, size_t bytes, struct json_object *object);
 
 /* The member called `key`, or NULL. */

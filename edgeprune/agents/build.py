@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgeprune.devices.toolchain.zig import compile_c
 from edgeprune.files import paths
 
+_RELEASE = "0.1.0"
+"""That of ``edgeprune.__version__``, as a test holds: nothing here may import what is above."""
+
 _C_FOLDERS = ("native", "portable")
+
+_FLAGS = ("-D_POSIX_C_SOURCE=200809L", "-Wl,-z,now", "-s", "-ldl", "-lpthread")
+"""All symbols are bound at the start: bound at first use, which of the two threads gets there first
+would add or leave out some 600 instructions, and a count should repeat."""
 
 
 def agent_sources() -> list[Path]:
@@ -27,10 +35,24 @@ def agent(target: str) -> Path:
     Raises:
         DeviceError: ``ziglang`` is missing, knows no such target, or fails; nothing is left then.
     """
-    # All symbols are bound at the start: bound at first use, which of the two threads gets there
-    # first would add or leave out some 600 instructions, and a count should repeat.
-    flags = ("-D_POSIX_C_SOURCE=200809L", "-Wl,-z,now", "-s", "-ldl", "-lpthread")
-    return compile_c("edgeprune-agent", agent_sources(), flags, target)
+    return compile_c("edgeprune-agent", agent_sources(), (version_flag(), *_FLAGS), target)
+
+
+def version_flag() -> str:
+    """The compiler's flag that says what the native agent calls itself."""
+    headers = {header for path in agent_sources() for header in path.parent.glob("*.h")}
+    texts = {path.name: path.read_bytes() for path in (*agent_sources(), *headers)}
+    return f'-DAGENT_VERSION="{_version(texts, _FLAGS)}"'
+
+
+def _version(texts: Mapping[str, bytes], flags: tuple[str, ...] = ()) -> str:
+    """What an agent calls itself: the release, and a digest of all that it is made of.
+
+    It is the same on every device and wherever the sources lie, so that a result says which agent
+    measured it.
+    """
+    digest = hashlib.sha256(repr((sorted(texts.items()), flags)).encode()).hexdigest()
+    return f"{_RELEASE}+{digest[:12]}"
 
 
 _PYTHON_PACKAGE = "edgeprune_agent"
@@ -46,6 +68,7 @@ def python_agent() -> Path:
     """
     sources = sorted((paths.shipped("device_agents") / "python" / _PYTHON_PACKAGE).glob("*.py"))
     texts = {f"{_PYTHON_PACKAGE}/{path.name}": path.read_bytes() for path in sources}
+    texts[f"{_PYTHON_PACKAGE}/version.py"] = f'VERSION = "{_version(texts)}"\n'.encode()
     texts["__main__.py"] = _PYTHON_START.encode()
     digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:24]
     built = paths.cache_folder() / "agents" / digest / "edgeprune-agent.pyz"

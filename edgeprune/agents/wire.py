@@ -1,6 +1,6 @@
 """Frames: how requests and answers are cut out of a byte stream.
 
-``device_agents/PROTOCOL.md`` is the specification; ``device_agents/native/frame.c``
+``device_agents/PROTOCOL.md`` is the specification; ``device_agents/portable/frame_header.c``
 is the other end.
 """
 

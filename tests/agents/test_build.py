@@ -1,14 +1,19 @@
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 
+import agent_rig
 import pytest
 
+import edgeprune
 from edgeprune.agents import build
 from edgeprune.devices.toolchain import zig
 from edgeprune.errors import DeviceError
 from edgeprune.files import paths
+
+SOURCES = paths.shipped("device_agents")
 
 
 @pytest.fixture
@@ -109,3 +114,63 @@ def test_the_agent_in_python_is_one_program_whose_bytes_repeat(tmp_path, monkeyp
     assert build.python_agent().read_bytes() == first
     built.unlink()
     assert build.python_agent().read_bytes() == first
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """Makes copies of the agents' sources, at another place each, that are built from then on."""
+
+    def copy(name):
+        folder = tmp_path / name
+        shutil.copytree(SOURCES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        monkeypatch.setattr(paths, "shipped", {"device_agents": folder}.__getitem__)
+        return folder
+
+    return copy
+
+
+def version_of(agent):
+    with agent_rig.session(agent) as session:
+        return session.hello().agent_version
+
+
+def python_version():
+    return version_of(build.python_agent()).partition(", on Python ")[0]
+
+
+def native_version():
+    return build.version_flag().partition("=")[2].strip('"')
+
+
+def test_an_agent_says_which_release_and_sources_it_was_made_of():
+    assert version_of(build.agent("host")) == native_version()
+    for version in (native_version(), python_version()):
+        assert re.fullmatch(re.escape(edgeprune.__version__) + r"\+[0-9a-f]{12}", version)
+
+
+@pytest.mark.parametrize(
+    ("file", "version"),
+    [
+        ("native/commands.c", native_version),
+        ("native/frame.h", native_version),
+        ("portable/crc32.h", native_version),
+        ("python/edgeprune_agent/lock.py", python_version),
+    ],
+)
+def test_an_agents_version_changes_with_its_sources_and_not_with_their_place(copied, file, version):
+    shipped = version()
+    changed = copied("one")
+    assert version() == shipped
+    (changed / file).write_text((changed / file).read_text() + "\n")
+    other = version()
+    assert other != shipped
+    copied("two")
+    assert version() == shipped
+
+
+def test_the_native_agents_bytes_repeat_wherever_its_sources_lie(copied, sources):
+    first = build.agent("host")  # in an empty cache
+    shipped = first.read_bytes()
+    first.unlink()
+    copied("elsewhere")
+    assert build.agent("host").read_bytes() == shipped

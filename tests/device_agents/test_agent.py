@@ -288,3 +288,38 @@ def test_bytes_that_are_no_frame_end_the_agent_with_a_message(agent, data, words
         time.sleep(0.01)
     assert words in child.last_words()
     assert child.close(5) == 2
+
+
+def test_an_answer_that_no_frame_can_hold_is_refused_and_the_agent_lives_on(agent, tmp_path):
+    """A tensor's name of 17 MiB stands in the answer to load."""
+    net = agent_rig.Net()
+    model = net.build(net.relu(agent_rig.add_input(net, (1, 4), name="x" * (17 << 20))))
+    (tmp_path / "model.tflite").write_bytes(model)
+    child = agent_rig.start(agent)
+    request = json.dumps(load_request(agent, tmp_path / "model.tflite")).encode()
+    answer = ask(child, request)
+    assert answer["id"] == 1 and answer["ok"] is False and set(answer) == {"id", "ok", "error"}
+    assert "bytes of JSON and 0 of data; at most 16777216 and 1073741824" in answer["error"]
+    assert ask(child, b'{"id":2,"cmd":"clock"}')["ok"] is True
+    assert child.close(5) == 0, child.last_words()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [*(["12abc"], ["abc"], [""], ["0"], ["-1"], ["+1"], [" 1"], ["1 "], ["1.5"], ["0x10"], ["²"]),
+     *(["86401"], ["4294967297"], ["9" * 5000], ["1", "2"])],
+    ids=lambda arguments: " ".join(arguments)[:12],
+)  # fmt: skip
+def test_an_argument_that_is_no_number_of_seconds_ends_the_agent(agent, arguments):
+    child = Child([str(agent), *arguments], agent_rig.SANITIZER_ENV)
+    with pytest.raises(DeviceError, match="takes one argument at most: a number of seconds from 1"):
+        child.read(1, 10)
+    assert child.close(5) == 3
+
+
+@pytest.mark.parametrize("argument", ["1", "86400", "00300"])
+def test_a_number_of_seconds_is_taken(agent, argument):
+    child = Child([str(agent), argument], agent_rig.SANITIZER_ENV)
+    child.write(VALID, 5)
+    assert receive(child).message["ok"] is True
+    assert child.close(5) == 0, child.last_words()

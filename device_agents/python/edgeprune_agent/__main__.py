@@ -16,6 +16,8 @@ from edgeprune_agent.serve import serve
 IDLE_S = 300
 """Without a request for so long the agent ends. Source: PROTOCOL.md."""
 
+_IDLE_LIMIT_S = 86400
+
 _GRACE_MS = 500
 """For a worker that is about to end by itself, as it does at an end of input that it waits for."""
 
@@ -26,7 +28,11 @@ _POLLRDHUP = 0x2000
 
 def main() -> None:
     """Its one argument, which may be left out, is another number of seconds for IDLE_S."""
-    idle_s = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdigit() else IDLE_S
+    idle_s = _seconds_of(sys.argv[1]) if len(sys.argv) > 1 else IDLE_S
+    if len(sys.argv) > 2 or idle_s == 0:
+        sys.stderr.write("edgeprune-agent: takes one argument at most: a number of seconds ")
+        sys.stderr.write(f"from 1 to {_IDLE_LIMIT_S}\n")
+        sys.exit(3)
     # Frames get a descriptor of their own; what the runtime prints goes to standard error.
     output = os.dup(1)
     os.dup2(2, 1)
@@ -38,6 +44,14 @@ def main() -> None:
     os.close(alive)
     os.close(output)
     os._exit(_watch(worker, ended))
+
+
+def _seconds_of(argument: str) -> int:
+    """Digits alone, 1 to _IDLE_LIMIT_S; 0 for everything else."""
+    digits = argument.lstrip("0") or "0"
+    if not (argument.isascii() and argument.isdigit()) or len(digits) > len(str(_IDLE_LIMIT_S)):
+        return 0
+    return int(digits) if int(digits) <= _IDLE_LIMIT_S else 0
 
 
 def _watch(worker: int, ended: int) -> int:

@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from edgeprune_agent.refusal import Refusal
+from edgeprune_agent.version import VERSION
 
-_VERSION = "1"
 _ELF_MACHINE = slice(18, 20)  # of an ELF file's header. Source: elf(5), e_machine
 
 
@@ -18,7 +18,7 @@ def hello() -> dict[str, Any]:
     system = os.uname()
     models, features = _cpu()
     return {
-        "agent_version": f"{_VERSION}, on Python {platform.python_version()}",
+        "agent_version": f"{VERSION}, on Python {platform.python_version()}",
         "protocol": 1,
         "os": f"{system.sysname} {system.release}",
         "machine": system.machine,
@@ -49,8 +49,9 @@ def peak_memory_bytes() -> int | None:
     """VmHWM of this process, or None where the kernel does not say."""
     for line in _lines("/proc/self/status"):
         key, _, value = line.partition(":")
-        if key == "VmHWM":
-            return int(value.split()[0]) * 1024 or None
+        kibibytes = (value.split() or [""])[0]
+        if key == "VmHWM" and kibibytes.isdecimal():
+            return int(kibibytes) * 1024 or None
     return None
 
 

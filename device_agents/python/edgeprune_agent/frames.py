@@ -28,6 +28,11 @@ class BadFrame(Exception):
     """What came is no frame."""
 
 
+def fits(json_bytes: int, blob_bytes: int) -> bool:
+    """Whether a frame may be as long as that."""
+    return json_bytes <= JSON_LIMIT_BYTES and blob_bytes <= BLOB_LIMIT_BYTES
+
+
 def read_frame(source: int, idle_s: float) -> tuple[bytes, bytes]:
     """Reads one frame; its JSON and its blob.
 
@@ -47,7 +52,7 @@ def read_frame(source: int, idle_s: float) -> tuple[bytes, bytes]:
     lengths = _read(source, _LENGTHS.size, until_s)
     (crc,) = _CRC.unpack(_read(source, _CRC.size, until_s))
     json_bytes, blob_bytes = _LENGTHS.unpack(lengths)
-    if json_bytes > JSON_LIMIT_BYTES or blob_bytes > BLOB_LIMIT_BYTES:
+    if not fits(json_bytes, blob_bytes):
         raise BadFrame("frame is longer than 16 MiB of JSON or 1 GiB of blob")
     try:
         text = _read(source, json_bytes, until_s)

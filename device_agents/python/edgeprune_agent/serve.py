@@ -32,12 +32,27 @@ def serve(source: int, target: int, idle_s: int) -> int:
         except frames.BadFrame as error:
             return _end(str(error), 2)
         message, answer_blob = _answer(agent, text, blob)
-        encoded = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
+        encoded = _encoded(message)
+        if not frames.fits(len(encoded), len(answer_blob)):
+            encoded = _encoded(_too_long(message, len(encoded), len(answer_blob)))
+            answer_blob = b""
         try:
             frames.write_frame(target, encoded, answer_blob)
         except OSError:
             return 0
     return 0
+
+
+def _encoded(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _too_long(message: dict[str, Any], json_bytes: int, blob_bytes: int) -> dict[str, Any]:
+    why = (
+        f"the answer has {json_bytes} bytes of JSON and {blob_bytes} of data; at most "
+        f"{frames.JSON_LIMIT_BYTES} and {frames.BLOB_LIMIT_BYTES} can be sent"
+    )
+    return {"id": message["id"], "ok": False, "error": why}
 
 
 def _end(why: str, status: int) -> int:

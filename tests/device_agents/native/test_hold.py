@@ -106,6 +106,25 @@ def test_the_watchdog_outlives_signals_to_itself_and_none_of_the_agents_pipes(de
     child.close(5)
 
 
+def test_the_watchdog_keeps_no_descriptor_of_the_agent_whatever_its_number(device, agent):
+    many = "ulimit -n 3000 && exec 1023>&1 1024>&1 2999>&1 && exec"
+    path = f"{device.commands}:{os.environ['PATH']}"
+    argv = device.within("bash", "-c", f'{many} "$0"', agent)
+    child = Child(argv, agent_rig.SANITIZER_ENV | {"PATH": path})
+    session = AgentSession(LocalChannel(child))
+    session.hold(device.wanted())
+    pid = agent_pid(session)
+    (watchdog,) = set(processes(agent)) - {pid}
+    assert "2999" in os.listdir(f"/proc/{pid}/fd")
+    kept = sorted(
+        os.readlink(f"/proc/{watchdog}/fd/{n}") for n in os.listdir(f"/proc/{watchdog}/fd")
+    )
+    assert kept[:4] == ["/dev/null", "/dev/null", "/dev/null", "/sys/devices/system/cpu"]
+    assert len(kept) == 5 and kept[4].startswith("socket:")
+    child.close(5)
+    assert device.is_restored(agent)
+
+
 def test_a_killed_watchdog_is_told(device, agent):
     child, session = start(device, agent)
     session.hold(device.wanted())
@@ -185,6 +204,20 @@ def test_a_phones_fixed_performance_mode_is_held_and_restored(device, agent):
     os.kill(agent_pid(session), signal.SIGKILL)
     assert device.is_restored(agent)
     assert device.called()[1:] == ["power set-fixed-performance-mode-enabled false"]
+    child.close(5)
+
+
+def test_a_phones_command_is_looked_for_in_folders_with_a_full_name_alone(device, agent):
+    """What the agent runs does not depend on where it was started."""
+    device.make_cmd()
+    argv = device.within(
+        "sh", "-c", f'cd {device.commands} && PATH=:.:/nowhere && exec "$0"', agent
+    )
+    child = Child(argv, agent_rig.SANITIZER_ENV)
+    session = AgentSession(LocalChannel(child))
+    with pytest.raises(DeviceError, match="fixed_performance_mode cannot be set to true: No such"):
+        session.hold(MODE)
+    assert not (device.commands / "log").exists()
     child.close(5)
 
 

@@ -1,11 +1,16 @@
 """The native agent unpacks containers into files: whole ones, or none."""
 
+import subprocess
+from pathlib import Path
+
 import agent_rig
 import emulated
 import pytest
 from container_files import CONTENTS, HOSTILE, shared_models
 
 from edgeprune.agents import build
+from edgeprune.agents.session import AgentSession
+from edgeprune.devices.transports.local import LocalChannel
 from edgeprune.errors import DeviceError
 from edgeprune.models.epz import pack
 
@@ -51,3 +56,46 @@ def test_the_agent_leaves_the_former_file_where_a_container_is_refused(session, 
         session.unpack(str(tmp_path / "model.epz"), str(tmp_path / "no" / "x"), 1 << 30)
     assert target.read_bytes() == b"former"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.epz", "model.tflite"]
+
+
+def test_the_agent_writes_through_no_link_that_somebody_laid(session, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    target = tmp_path / "model.tflite"
+    (tmp_path / "model.epz").write_bytes(pack(CONTENTS["one layer"]))
+    part = tmp_path / f"model.tflite.part{session.hello().pid}"
+    part.symlink_to("precious")
+    with pytest.raises(DeviceError, match="cannot be written: Too many levels of symbolic links"):
+        session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)
+    assert precious.read_text() == "precious" and not target.exists()
+
+
+@pytest.fixture(scope="module")
+def faulty_write(tmp_path_factory):
+    library = tmp_path_factory.mktemp("faulty") / "faulty_write.so"
+    source = Path(__file__).with_name("faulty_write.c")
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-o", library, source, *agent_rig.WARNINGS],
+        check=True,
+        timeout=60,
+    )
+    return library
+
+
+@pytest.mark.parametrize("fault", ["nothing", "short", "interrupted"])
+def test_writes_that_take_less_than_they_were_given(faulty_write, tmp_path, fault):
+    """A file that takes nothing for ever is an error: the agent does not try for ever."""
+    content = CONTENTS["one layer"]
+    (tmp_path / "model.epz").write_bytes(pack(content))
+    target = tmp_path / "model.tflite"
+    env = {"LD_PRELOAD": str(faulty_write), "FAULT": fault}
+    child = agent_rig.start(build.agent("host"), env)
+    ask = AgentSession(LocalChannel(child)).unpack
+    if fault == "nothing":
+        with pytest.raises(DeviceError, match="its content cannot be written: Input/output error"):
+            ask(str(tmp_path / "model.epz"), str(target), 1 << 30, timeout_s=20)
+        assert [path.name for path in tmp_path.iterdir()] == ["model.epz"]
+    else:
+        ask(str(tmp_path / "model.epz"), str(target), 1 << 30)
+        assert target.read_bytes() == content
+    assert child.close(5) == 0, child.last_words()

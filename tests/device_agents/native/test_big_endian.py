@@ -1,0 +1,57 @@
+"""The native agent on a processor that keeps the highest byte first, as qemu-user runs it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import agent_rig
+import pytest
+from container_files import CONTENTS
+
+from edgeprune.agents import build
+from edgeprune.agents.sampler import AgentSampler
+from edgeprune.agents.session import AgentSession
+from edgeprune.devices.links.pipes import Child
+from edgeprune.devices.toolchain import zig
+from edgeprune.devices.transports.local import LocalChannel
+from edgeprune.models.epz import pack
+
+pytestmark = [pytest.mark.device]
+MACHINE = "s390x"
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """An agent that carries its own libc, so that nothing of the machine need be here."""
+    agent = tmp_path_factory.mktemp("agent") / "edgeprune-agent"
+    argv = [sys.executable, "-m", "ziglang", "cc", "-target", f"{MACHINE}-linux-musl", "-static"]
+    sources = [str(path) for path in build.agent_sources()]
+    argv += [*agent_rig.C11, *agent_rig.WARNINGS, "-O1", "-o", str(agent), *sources]
+    subprocess.run(argv, check=True, timeout=300, env=zig._environment())
+    child = Child([f"qemu-{MACHINE}", str(agent)], {})
+    yield AgentSession(LocalChannel(child))
+    assert child.close(5.0) == 0, child.last_words()
+
+
+def test_it_says_what_it_runs_on(session):
+    assert session.hello().machine == MACHINE
+
+
+def test_samples_are_little_endian(session, tmp_path):
+    (tmp_path / "power").write_text("42\n")
+    sampler = AgentSampler(session)
+    begin_s = session.clock_s()
+    sampler.start([str(tmp_path / "power"), str(tmp_path / "gone")], "", 0.01)
+    time.sleep(0.1)
+    rows = sampler.stop()
+    assert {row.texts for row in rows} == {("42", None)}
+    assert all(begin_s <= row.time_s <= session.clock_s() for row in rows)
+
+
+def test_containers_are_unpacked(session, tmp_path):
+    for name, content in CONTENTS.items():
+        (tmp_path / "model.epz").write_bytes(pack(content))
+        target = Path(tmp_path / "model.tflite")
+        session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)
+        assert target.read_bytes() == content, name
