@@ -1,7 +1,9 @@
 """``python -m edgeprune`` is ``edgeprune``."""
 
+import json
 import sys
 import warnings
+from typing import NoReturn
 
 
 def main() -> None:
@@ -13,15 +15,23 @@ def main() -> None:
             from edgeprune.cli import main
         except ImportError as error:
             words = " ".join(str(error).split())
-            sys.stderr.write(
-                f"edgeprune: its installation is not whole ({words}): pip install "
-                "--force-reinstall edgeprune, with Python 3.11 to 3.13\n"
+            line = (
+                f"its installation is not whole ({words}): pip install --force-reinstall "
+                "edgeprune, with Python 3.11 to 3.13"
             )
-            sys.exit(2)
+            _fail("ImportError", line, 2)
         main()
     except KeyboardInterrupt:
-        sys.stderr.write("edgeprune: interrupted; nothing was left behind\n")
-        sys.exit(130)
+        _fail("Interrupted", "interrupted; nothing was left behind", 130)
+
+
+def _fail(kind: str, line: str, code: int) -> NoReturn:
+    """Exits with a line, and with JSON as :mod:`edgeprune.cli.json_output` writes it."""
+    sys.stderr.write(f"edgeprune: {line}\n")
+    if "--json" in sys.argv:
+        error = {"kind": kind, "message": line, "exit_code": code}
+        print(json.dumps({"error": error}, indent=2))
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from edgeprune.channels.rebuild import rebuild
 from edgeprune.channels.rules.base import Role
 from edgeprune.channels.trace import Trace, trace
 from edgeprune.errors import ConfigError, ModelError
+from edgeprune.text.near_names import did_you_mean
 from edgeprune.training.capture import Calibration
 
 
@@ -181,7 +182,8 @@ def _check(
         raise ConfigError(f"round_to must be at least 1, got {round_to}")
     if scope not in (None, *get_args(Scope)):
         known = ", ".join(f"{one!r}" for one in get_args(Scope))
-        raise ConfigError(f"scope must be one of {known}, got {scope!r}")
+        hint = did_you_mean(str(scope), get_args(Scope))
+        raise ConfigError(f"scope must be one of {known}, got {scope!r}{hint}")
     for layer, limit in (limits or {}).items():
         if not 0 <= limit <= 1:
             raise ConfigError(f"the limit of layer {layer!r} must be in [0, 1], got {limit}")

@@ -14,10 +14,11 @@ from typing import Any
 
 import click
 
-from edgeprune.cli import crash
+from edgeprune.cli import crash, json_output
 from edgeprune.console import interrupts, streams
 from edgeprune.errors import DeviceError, EdgepruneError
 from edgeprune.files.scratch import own_temporary_folder
+from edgeprune.text.near_names import did_you_mean
 from edgeprune.text.untrusted import printable
 from edgeprune.version import __version__
 
@@ -51,6 +52,19 @@ class _Commands(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"edgeprune.cli.{cmd_name} has no command of its name")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command of a command line.
+
+        Raises:
+            UsageError: There is none of that name; what may have been meant is asked.
+        """
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {name!r}{did_you_mean(name, COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; click itself would take any broken pipe for standard output's.
@@ -91,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     crash.watch_threads()
     interrupts.install()
     arguments = sys.argv[1:] if argv is None else list(argv)
+    json_output.prepare(arguments)
     try:
         code = _exit_code(arguments)
     except KeyboardInterrupt:  # a second one, while the first one was being told
@@ -105,24 +120,32 @@ def _exit_code(argv: list[str]) -> int:
             code = edgeprune.main(args=argv, prog_name="edgeprune", standalone_mode=False)
         sys.stdout.flush()
     except EdgepruneError as error:
-        return _told(str(error), error.exit_code)
+        return _failed(type(error).__name__, str(error), error.exit_code)
     except click.ClickException as error:
         error.show()
+        json_output.print_error(json_output.USAGE_ERROR, error.format_message(), 2)
         return 2
     except (click.Abort, KeyboardInterrupt) as error:
         cause = error.__cause__ if isinstance(error, click.Abort) else error
         said = str(cause or "") or "nothing was left behind"
-        return _told(interrupts.line(KeyboardInterrupt(said)), 130)
+        line = interrupts.line(KeyboardInterrupt(said))
+        return _failed(json_output.INTERRUPTED, line, interrupts.EXIT_CODE)
     except OSError as error:  # a full disk, say: nothing that a traceback would make clearer
-        return _told(_os_error(error), 2)
+        return _failed("OSError", _os_error(error), 2)
     except Exception as error:  # noqa: BLE001  # the last resort
-        return crash.report_crash(error, argv)
+        line = crash.report_crash(error, argv)
+        json_output.print_error(json_output.INTERNAL_ERROR, line, crash.EXIT_CODE)
+        return crash.EXIT_CODE
     return code if isinstance(code, int) else 0
 
 
-def _told(text: str, code: int) -> int:
-    # One line whatever a file's name or a device's words hold, so that nothing can forge another.
+def _failed(kind: str, text: str, code: int) -> int:
+    """Tells why a command fails, in one line and, where it is asked for, as JSON.
+
+    One line whatever a file's name or a device's words hold, so that nothing can forge another.
+    """
     click.echo(f"edgeprune: {printable(' '.join(text.split()))}", err=True)
+    json_output.print_error(kind, text, code)
     return code
 
 

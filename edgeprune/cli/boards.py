@@ -7,7 +7,8 @@ import textwrap
 
 import click
 
-from edgeprune.cli.options import json_option, print_json
+from edgeprune.cli.json_output import print_json
+from edgeprune.cli.options import json_option
 from edgeprune.devices.boards import Board, board_names, load_board
 
 

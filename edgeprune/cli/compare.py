@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import Number
-from edgeprune.cli.options import json_option, print_json
+from edgeprune.cli.options import json_option
 from edgeprune.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import (
     data_options,
     json_option,
     load_options,
     model_argument,
-    print_json,
     recipe_options,
     task_options,
 )

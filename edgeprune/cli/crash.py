@@ -31,7 +31,7 @@ _MAX_FILES = 20
 _SECRET = re.compile(r"(?i)((?:password|passwd|secret|token|key)[\w-]*[=:]\s*|//[^/\s:@]*:)[^\s@]+")
 
 
-def report_crash(error: BaseException, argv: Sequence[str]) -> int:
+def report_crash(error: BaseException, argv: Sequence[str]) -> str:
     """Prints one line about an error that nothing foresaw, and keeps its details in a file.
 
     Args:
@@ -39,17 +39,18 @@ def report_crash(error: BaseException, argv: Sequence[str]) -> int:
         argv: The command line without the program.
 
     Returns:
-        The exit code of an internal error, 70.
+        The line; the exit code of an internal error is :data:`EXIT_CODE`.
     """
     try:
         return _reported(error, argv)
     except Exception as second:  # noqa: BLE001  # as where there is no memory left
         kinds = f"{type(error).__name__}, and {type(second).__name__} while it was told"
-        os.write(2, f"edgeprune: internal error ({kinds}): it cannot be told in detail\n".encode())
-        return EXIT_CODE
+        line = f"internal error ({kinds}): it cannot be told in detail"
+        os.write(2, f"edgeprune: {line}\n".encode())
+        return line
 
 
-def _reported(error: BaseException, argv: Sequence[str]) -> int:
+def _reported(error: BaseException, argv: Sequence[str]) -> str:
     what = f"{type(error).__name__} in {_place(error)}"
     if getattr(error, "__notes__", None):  # from the child that held the model, with its traceback
         what = " ".join(str(error).split())[:300]
@@ -59,12 +60,11 @@ def _reported(error: BaseException, argv: Sequence[str]) -> int:
     if isinstance(error, MemoryError):
         whose = "more memory was asked for than this machine has"
     told = f"the details are in {kept}" if kept else "its details follow, since no file can be made"
-    click.echo(
-        f"edgeprune: internal error ({what}): {whose}; {told}; please report it with them", err=True
-    )
+    line = f"internal error ({what}): {whose}; {told}; please report it with them"
+    click.echo(f"edgeprune: {line}", err=True)
     if kept is None:
         click.echo(details, err=True)
-    return EXIT_CODE
+    return line
 
 
 def watch_threads() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from edgeprune.cli.options import json_option, print_json
+from edgeprune.cli.json_output import print_json
+from edgeprune.cli.options import json_option
 from edgeprune.devices.bench import Device, load_bench
 from edgeprune.devices.boards import board_names, load_board
 from edgeprune.devices.links.ssh.host_keys import (

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from edgeprune.cli.options import json_option, print_json
+from edgeprune.cli.json_output import print_json
+from edgeprune.cli.options import json_option
 
 
 @click.command(epilog="Example: edgeprune doctor")

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
-from edgeprune.cli.options import json_option, print_json
+from edgeprune.cli.json_output import print_json
+from edgeprune.cli.options import json_option
+from edgeprune.cli.words import Word
 from edgeprune.data.example import NAMES
 
 
 @click.command(epilog="Example: edgeprune example digits --output .")
-@click.argument("name", type=click.Choice(NAMES))
+@click.argument("name", type=Word(NAMES))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder to write."
 )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import (
     json_option,
     load_options,
     model_argument,
-    print_json,
     recipe_options,
 )
 

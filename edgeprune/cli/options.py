@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import MAX_COUNT, MAX_SIZE, Number
+from edgeprune.cli.words import Word
 from edgeprune.devices.boards import load_board
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import Recipe, checked, load_recipe
@@ -71,20 +71,20 @@ def recipe_options(function: Function) -> Function:
 
     command: Any = with_recipe
     for option in (  # decorators: the last one stands first in the help
-        click.option("--quantize", type=click.Choice(MODES), help="Storage and arithmetic."),
+        click.option("--quantize", type=Word(MODES), help="Storage and arithmetic."),
         click.option(
             "--pattern",
             help=f"Shape of what is left: {PATTERNS_HELP}; kernel chooses for each layer.",
         ),
         click.option(
             "--layers",
-            type=click.Choice(LAYERS),
+            type=Word(LAYERS),
             help="paying: what sparse kernels can run, the default; all: every convolution that is "
             "not depthwise as well, for size.",
         ),
         click.option(
             "--criterion",
-            type=click.Choice(CRITERIA),
+            type=Word(CRITERIA),
             help="What tells which weights matter least; the last three prune at once.",
         ),
         click.option(
@@ -133,7 +133,7 @@ def augment_option(function: Function) -> Function:
     """``--augment``, for what trains."""
     return click.option(
         "--augment",
-        type=click.Choice(AUGMENT),
+        type=Word(AUGMENT),
         default="auto",
         show_default=True,
         help="Train on other views of images too: mirrored, and moved by up to 10 %; auto: for "
@@ -280,7 +280,7 @@ def timing_options(function: Function) -> Function:
     for option in (
         click.option(
             "--governor",
-            type=click.Choice(GOVERNORS),
+            type=Word(GOVERNORS),
             help="Pin the clock meanwhile and restore it (performance), or leave the device as it "
             "is (keep); auto keeps only this machine.",
         ),
@@ -296,7 +296,7 @@ def timing_options(function: Function) -> Function:
         ),
         click.option(
             "--effort",
-            type=click.Choice(list(EFFORTS)),
+            type=Word(list(EFFORTS)),
             help="How thoroughly to time: from 1 s a variant (quick, the default) and 10 s "
             "(standard) to a minute (full); soak: one stretch of 10 minutes, with the trend.",
         ),
@@ -421,12 +421,6 @@ def recipe_of(
         table = dataclasses.replace(table, mode=quantize)
     fixed = tuple(name for name, value in given.items() if value is not None)
     return checked(dataclasses.replace(recipe, prune=prune, quantize=table, fixed=fixed))
-
-
-def print_json(value: Any) -> None:
-    """Writes one JSON document to stdout."""
-    json.dump(value, sys.stdout, indent=2, allow_nan=False)
-    sys.stdout.write("\n")
 
 
 def finish(outcome: Outcome, *, as_json: bool, with_layers: bool = False) -> None:

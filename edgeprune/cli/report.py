@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import MAX_COUNT
-from edgeprune.cli.options import json_option, print_json
+from edgeprune.cli.options import json_option
 from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import is_standard_output
 

@@ -195,7 +195,8 @@ def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:
     if board.name != stem:
         wrong.append(f"name {board.name!r} must equal the file's stem {stem!r}")
     if board.kind not in KINDS:
-        wrong.append(f"kind {board.kind!r} must be one of {', '.join(KINDS)}")
+        hint = did_you_mean(board.kind, KINDS)
+        wrong.append(f"kind {board.kind!r} must be one of {', '.join(KINDS)}{hint}")
     wrong += _runtime_faults(board)
     numbers = {"cpu.cores": board.cpu.cores, "cpu.clock_hz": board.cpu.clock_hz}
     if board.memory is not None:

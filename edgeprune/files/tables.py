@@ -6,12 +6,13 @@ import dataclasses
 import tomllib
 import types
 import typing
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from edgeprune.errors import ConfigError
 from edgeprune.files.read_file import check_plain, read_text
+from edgeprune.text.near_names import nearest
 
 Table = TypeVar("Table")
 
@@ -66,8 +67,8 @@ def _dataclass(kind: type[Any], raw: dict[str, object], prefix: str, wrong: list
     fields = {field.name: field for field in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
     for key in sorted(raw.keys() - fields.keys()):
-        close = get_close_matches(key, fields, n=1)
-        hint = f" (did you mean {prefix + close[0]!r}?)" if close else ""
+        close = nearest(key, fields) or _in_a_table(key, hints)
+        hint = f" (did you mean {prefix + close!r}?)" if close else ""
         wrong.append(f"unknown key {prefix + key!r}{hint}")
     values: dict[str, Any] = {}
     for name, field in fields.items():
@@ -78,6 +79,18 @@ def _dataclass(kind: type[Any], raw: dict[str, object], prefix: str, wrong: list
         ):
             wrong.append(f"missing {prefix + name!r}")
     return None if wrong else kind(**values)
+
+
+def _in_a_table(key: str, hints: Mapping[str, Any]) -> str:
+    """The dotted key of a table that has this one; empty where no table or several have it."""
+    tables = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+    found = [
+        f"{name}.{field.name}"
+        for name, table in tables.items()
+        for field in dataclasses.fields(table)
+        if field.name == key
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _value(hint: Any, raw: object, key: str, wrong: list[str]) -> Any:

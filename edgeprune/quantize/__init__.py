@@ -16,6 +16,7 @@ from edgeprune.quantize.full_integer import (
     random_samples,
 )
 from edgeprune.quantize.storage import as_float16, as_int8, store, weights_of
+from edgeprune.text.near_names import did_you_mean
 
 __all__ = ["INTEGER_MODES", "RANDOM_SAMPLES", "check_mode", "obstacle", "quantize"]
 
@@ -61,7 +62,9 @@ def quantize(
     """
     known = _MODES.get(mode)
     if known is None:
-        raise ModelError(f"quantize must be one of {', '.join(_MODES)}, got {mode!r}")
+        raise ModelError(
+            f"quantize must be one of {', '.join(_MODES)}, got {mode!r}{did_you_mean(mode, _MODES)}"
+        )
     if known == "none":
         return Quantized(tflite, known, profiling_only=False)
     model = graph.read(tflite)

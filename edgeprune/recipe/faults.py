@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from edgeprune.text.near_names import did_you_mean
+
 LAYERS = ("paying", "all")
 """Values of the key ``layers``.
 
@@ -17,6 +19,7 @@ def not_among(table: Any, known: Mapping[str, Collection[str]]) -> list[str]:
     """Keys of a table whose values are none of the known ones."""
     return [
         f"{key} must be one of {', '.join(names)}, got {getattr(table, key)!r}"
+        f"{did_you_mean(getattr(table, key), names)}"
         for key, names in known.items()
         if getattr(table, key) not in names
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgeprune.recipe.faults import LAYERS, not_a_share, not_among, not_positive, too_small
 from edgeprune.recipe.training import Training
+from edgeprune.text.near_names import did_you_mean
 
 CHANNEL = "channel"
 """The pattern that removes whole channels: short for the table ``[channels]``."""
@@ -21,6 +22,9 @@ one input channel at once, and ``2:4`` keeps two of four input channels' weights
 
 PATTERN_NAMES = ("unstructured", "kernel", CHANNEL)
 """The other patterns. ``kernel`` chooses for each layer, by the board's core."""
+
+PATTERN_EXAMPLES = ("2x1", "4x1", "1x4", "2x2", "2:4", "1:4")
+"""Some of those that have numbers in their names."""
 
 PATTERNS_HELP = "unstructured, kernel, channel, blocks such as 2x1 and 1x4, and N of M such as 2:4"
 
@@ -132,7 +136,7 @@ def prune_faults(table: PruneTable) -> list[str]:
     if not 0 <= table.sparsity < 1:  # also false for NaN
         wrong.append(f"sparsity must be in [0, 1), got {table.sparsity:g}")
     if not is_pattern(table.pattern):
-        wrong.append(f"no pattern is called {table.pattern!r}; there are {PATTERNS_HELP}")
+        wrong.append(no_pattern(table.pattern))
     choices = {"allocation": ALLOCATIONS, "layers": LAYERS, "criterion": CRITERIA}
     wrong += not_among(table, {**choices, "schedule": SCHEDULES, "rewind": REWINDS})
     wrong += [
@@ -156,7 +160,7 @@ def prune_faults(table: PruneTable) -> list[str]:
 def _criterion_faults(table: PruneTable) -> list[str]:
     """What is wrong with a criterion beside its schedule, and with the recovery."""
     wrong = [
-        f"recovery {name!r} must be one of {', '.join(RECOVERIES)}"
+        f"recovery {name!r} must be one of {', '.join(RECOVERIES)}{did_you_mean(name, RECOVERIES)}"
         for name in table.recovery
         if name not in RECOVERIES
     ]
@@ -178,3 +182,9 @@ def is_pattern(name: str) -> bool:
     """Whether a pattern may be called so."""
     forms = PATTERN_FORMS.values()
     return name in PATTERN_NAMES or any(re.fullmatch(form, name) for form in forms)
+
+
+def no_pattern(name: str) -> str:
+    """What is wrong with a name that no pattern has."""
+    hint = did_you_mean(name, (*PATTERN_NAMES, *PATTERN_EXAMPLES))
+    return f"no pattern is called {name!r}; there are {PATTERNS_HELP}{hint}"

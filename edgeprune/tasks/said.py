@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgeprune.tasks.head import LOSSES, TASK_METRICS, TASKS, plain_loss, plain_metric
+from edgeprune.text.near_names import did_you_mean
 
 _ALL_LOSSES = tuple(dict.fromkeys(word for words in LOSSES.values() for word in words))
 _ALL_METRICS = tuple(dict.fromkeys(word for task in TASKS for word in TASK_METRICS[task]))
@@ -86,6 +87,7 @@ def said_faults(task: str, loss: str, metric: str) -> list[str]:
     ):
         wrong += [
             f"{key} must be one of {', '.join(known)}, or head=word pairs of them, got {word!r}"
+            f"{did_you_mean(word, known)}"
             for word in pairs(text).values()
             if plain(word) not in known
         ]

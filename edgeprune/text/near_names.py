@@ -28,9 +28,19 @@ def did_you_mean(name: str, names: Iterable[str], prefix: str = "") -> str:
     >>> did_you_mean("toaster", ["rpi4", "pixel-8"])
     ''
     """
+    close = nearest(name, names)
+    return f"; did you mean {prefix}{close}?" if close else ""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The name that is most like this one; empty where none is.
+
+    >>> nearest("Sparsty", ["sparsity", "pattern"])
+    'sparsity'
+    """
     folded = {one.casefold(): one for one in names}
     close = get_close_matches(name.casefold(), folded, n=1, cutoff=_CUTOFF)
-    return f"; did you mean {prefix}{folded[close[0]]}?" if close else ""
+    return folded[close[0]] if close else ""
 
 
 def file_beside(path: Path) -> str:

@@ -1,5 +1,6 @@
 """An error that nothing foresaw: one line, a file with the details, exit code 70."""
 
+import json
 import os
 import stat
 import subprocess
@@ -81,7 +82,8 @@ def details(done):
 def test_any_error_is_one_line_that_names_the_place_and_a_file(tmp_path, fault):
     done = fail(tmp_path, fault)
     assert done.returncode == crash.EXIT_CODE == 70
-    assert len(done.stderr.splitlines()) == 1 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert json.loads(done.stdout)["error"]["kind"] == "InternalError"
     assert f"edgeprune: internal error ({fault} in cli/boards.py:" in done.stderr
     file = details(done)
     assert file.parent == tmp_path / "home" / "crashes"
@@ -115,7 +117,7 @@ def test_only_the_newest_files_are_kept(tmp_path, monkeypatch):
 
 def test_a_broken_link_to_a_device_is_no_success_and_no_internal_error(tmp_path):
     done = fail(tmp_path, "link")
-    assert (done.returncode, done.stdout) == (3, "")
+    assert done.returncode == json.loads(done.stdout)["error"]["exit_code"] == 3
     assert done.stderr == "edgeprune: the link to the device broke: Broken pipe\n"
 
 

@@ -11,6 +11,15 @@ from nets import Net
 from edgeprune import cli
 from edgeprune.text.near_names import did_you_mean, file_beside
 
+RECIPES = {
+    "a": "[prune]\nSparsty = 0.5\n",
+    "b": '[prune]\nschedule = "gradualy"\n',
+    "c": "[purne]\nsparsity = 0.5\n",
+    "d": 'pattern = "2x1"\n',
+    "e": '[prune]\nrecovery = ["batchnorm"]\n',
+    "f": '[quantize]\nmode = "int16-8"\n',
+    "g": '[devices.one]\nboard = "rpi4"\nhsot = "192.0.2.1"\n',
+}
 HEAVY = ("tensorflow", "keras", "tf_keras", "paramiko")
 
 RUN = f"""
@@ -31,6 +40,8 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "model.tflite").write_bytes(net.build(net.dense(net.input(1, 4), 3)))
     (tmp_path / "own_sets.py").write_text("def load(): raise SystemExit\n")
     (tmp_path / "bench.toml").write_text('[devices.one]\nboard = "rpi4"\nhost = "192.0.2.1"\n')
+    for name, text in RECIPES.items():
+        (tmp_path / f"{name}.toml").write_text(text)
     np.savez("digits.npz", x_test=np.zeros((3, 4)), y_test=np.zeros(3, int))
 
 
@@ -59,6 +70,16 @@ OUT = ["-o", "out.tflite"]
             "no meter is called 'ppk3'; there are: ",
         ),
         (["compress", *MODEL, *OUT, "--data", "no", "--task", "segmentaton"], "must be one of cla"),
+        (["compress", *MODEL, *OUT, "--data", "no", "--loss", "msee"], "did you mean mse?"),
+        (["compress", *MODEL, *OUT, "--pattern", "unstuctured"], "did you mean unstructured?"),
+        (["compress", *MODEL, *OUT, "--pattern", "2;4"], "did you mean 2:4?"),
+        (["compress", *MODEL, *OUT, "--recipe", "a.toml"], "(did you mean 'prune.sparsity'?)"),
+        (["compress", *MODEL, *OUT, "--recipe", "b.toml"], "did you mean gradual?"),
+        (["compress", *MODEL, *OUT, "--recipe", "c.toml"], "(did you mean 'prune'?)"),
+        (["compress", *MODEL, *OUT, "--recipe", "d.toml"], "(did you mean 'prune.pattern'?)"),
+        (["compress", *MODEL, *OUT, "--recipe", "e.toml"], "did you mean batch_norm?"),
+        (["compress", *MODEL, *OUT, "--recipe", "f.toml"], "did you mean int16x8?"),
+        (["deploy", *MODEL, "--board", "rpi4", "--bench", "g.toml"], "mean 'devices.one.host'?"),
     ],
 )
 def test_the_right_word_is_named_at_once(argv, line):
@@ -69,6 +90,30 @@ def test_the_right_word_is_named_at_once(argv, line):
     assert found.stdout == "imported: \n" or found.stdout == "imported:\n"
     (error,) = [text for text in found.stderr.splitlines() if text]
     assert error.startswith("edgeprune: ") and line in error
+
+
+@pytest.mark.parametrize(
+    ("argv", "question"),
+    [
+        (["deplyo"], "did you mean deploy?"),
+        (["DEPLOY"], "did you mean deploy?"),
+        (["compres"], "did you mean compress?"),
+        (["device"], "did you mean devices?"),
+        (["devices", "lsit"], "Did you mean 'list'?"),
+        (["deploy", "--bord", "x"], "Did you mean '--board'?"),
+        (["deploy", *MODEL, *RPI4, "--quantize", "INT8"], "did you mean int8?"),
+        (["deploy", *MODEL, *RPI4, "--criterion", "magnitud"], "did you mean magnitude?"),
+        (["deploy", *MODEL, *RPI4, "--effort", "ful"], "did you mean full?"),
+        (["deploy", *MODEL, *RPI4, "--governor", "performence"], "did you mean performance?"),
+        (["deploy", *MODEL, *RPI4, "--augment", "flip"], "did you mean flips?"),
+        (["example", "digit"], "did you mean digits?"),
+    ],
+)
+def test_commands_and_words_of_options_are_asked_about(argv, question, capsys):
+    with pytest.raises(SystemExit) as done:
+        cli.main(argv)
+    assert done.value.code == 2
+    assert question in capsys.readouterr().err
 
 
 def test_names_that_are_alike_are_asked_about(tmp_path):

@@ -26,6 +26,7 @@ from edgeprune.pruning.one_shot.recovery import (
 from edgeprune.pruning.one_shot.second_order import saliency, second_order
 from edgeprune.pruning.patterns import Pruning, pattern
 from edgeprune.recipe.prune_table import RECOVERIES
+from edgeprune.text.near_names import did_you_mean
 from edgeprune.training.capture import Calibration, answers, moments
 
 SECOND_ORDER = "second_order"
@@ -67,7 +68,10 @@ def one_shot(
         UnknownPart: There is no such criterion.
     """
     if unknown := sorted(set(recovery) - set(RECOVERIES)):
-        raise ModelError(f"no recovery is called {unknown[0]!r}; there are: batch_norm, bias")
+        hint = did_you_mean(unknown[0], RECOVERIES)
+        raise ModelError(
+            f"no recovery is called {unknown[0]!r}; there are: {', '.join(RECOVERIES)}{hint}"
+        )
     score = None if criterion == SECOND_ORDER else CRITERIA.get(criterion)
     shares = _shares(weights, sparsity)
     shapes = {w.name: block_shape(w.pattern) for w in weights} if score is None else {}

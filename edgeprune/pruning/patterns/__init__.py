@@ -12,7 +12,7 @@ from edgeprune.artifacts.compression import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.pruning.highest import check_scores
 from edgeprune.pruning.patterns.base import PATTERNS, Pattern
-from edgeprune.recipe.prune_table import PATTERN_FORMS, PATTERNS_HELP
+from edgeprune.recipe.prune_table import PATTERN_FORMS, no_pattern
 
 __all__ = ["PATTERNS", "Pattern", "Pruning", "by_magnitude", "pattern"]
 
@@ -48,7 +48,7 @@ def pattern(name: str) -> Pattern:
             made: Pattern = PATTERNS.get(kind)(*map(int, match.groups()))
             return made
     if name not in PATTERNS.names() or name in PATTERN_FORMS:
-        raise ModelError(f"no pattern is called {name!r}; there are {PATTERNS_HELP}")
+        raise ModelError(no_pattern(name))
     plain: Pattern = PATTERNS.get(name)()
     return plain
 
