@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeprune.cli.json_output import print_json
-from edgeprune.cli.numbers import Number
+from edgeprune.cli.numbers import ShareOption
 from edgeprune.cli.options import json_option
 from edgeprune.errors import ConfigError
 
@@ -15,14 +15,28 @@ if TYPE_CHECKING:
     from edgeprune.report.compare import Change
 
 
-@click.command(epilog="Example: edgeprune compare 12 digits-rpi4 --max-regression 5")
+def _percent(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """A share in percent, as the comparison counts.
+
+    Raises:
+        ConfigError: It is negative.
+    """
+    if value is None:
+        return None
+    if value < 0:
+        raise ConfigError(f"--max-regression must be 0% or more, got {100 * value:g}%")
+    return round(100 * value, 9)  # 7% is 7 and not 7.000000000000001
+
+
+@click.command(epilog="Example: edgeprune compare 12 digits-rpi4 --max-regression 5%")
 @click.argument("a")
 @click.argument("b")
 @click.option(
     "--max-regression",
-    type=Number(min=0),
-    help="Exit with 1 where B's deployed variant is worse by more than this, in percent (top-1 "
-    "accuracy: points), and by more than chance, where that can be told.",
+    type=ShareOption(),
+    callback=_percent,
+    help="Exit with 1 where B's deployed variant is worse by more than this, as 5% or 0.05 (of "
+    "top-1 accuracy: points), and by more than chance, where that can be told.",
 )
 @click.option("--across-devices", is_flag=True, help="Compare results of different devices.")
 @json_option

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from edgeprune.text.share import parse_share
+
 MAX_COUNT = 1_000_000_000
 """More than anybody waits for, of runs or of rows."""
 
@@ -25,3 +27,20 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
+
+
+class ShareOption(click.ParamType[float]):
+    """A share as ``90%`` or ``0.9``; its range is checked by whoever takes it."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Reads the share; click ends the command where it is none."""
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_share(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from edgeprune.cli.json_output import print_json
-from edgeprune.cli.numbers import MAX_COUNT, MAX_SIZE, Number
+from edgeprune.cli.numbers import MAX_COUNT, MAX_SIZE, Number, ShareOption
 from edgeprune.cli.words import Word
 from edgeprune.devices.boards import load_board
 from edgeprune.errors import ConfigError
@@ -89,8 +89,9 @@ def recipe_options(function: Function) -> Function:
         ),
         click.option(
             "--sparsity",
-            type=float,
-            help="Share of zeros in each pruned tensor; with the pattern channel, of channels.",
+            type=ShareOption(),
+            help="Share of zeros in each pruned tensor, as 90% or 0.9; with the pattern channel, "
+            "of channels.",
         ),
         click.option("--recipe", help="Name or .toml file; the board's own if not given."),
     ):

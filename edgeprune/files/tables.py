@@ -8,11 +8,12 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from edgeprune.errors import ConfigError
 from edgeprune.files.read_file import check_plain, read_text
 from edgeprune.text.near_names import nearest
+from edgeprune.text.share import SHARE, parse_share
 
 Table = TypeVar("Table")
 
@@ -65,7 +66,7 @@ def read_table(kind: type[Table], raw: dict[str, object], where: str) -> Table:
 
 def _dataclass(kind: type[Any], raw: dict[str, object], prefix: str, wrong: list[str]) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     for key in sorted(raw.keys() - fields.keys()):
         close = nearest(key, fields) or _in_a_table(key, hints)
         hint = f" (did you mean {prefix + close!r}?)" if close else ""
@@ -95,6 +96,15 @@ def _in_a_table(key: str, hints: Mapping[str, Any]) -> str:
 
 def _value(hint: Any, raw: object, key: str, wrong: list[str]) -> Any:
     """One value, checked against its type hint; complaints go to ``wrong``."""
+    if get_origin(hint) is Annotated:
+        hint, *marks = get_args(hint)
+        if SHARE in marks and isinstance(raw, str):
+            return _share(raw, key, wrong)
+    return _unmarked(hint, raw, key, wrong)
+
+
+def _unmarked(hint: Any, raw: object, key: str, wrong: list[str]) -> Any:
+    """The same for a hint that says no more than a type."""
     if isinstance(hint, types.UnionType):
         hint = next(arm for arm in get_args(hint) if arm is not type(None))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
@@ -120,3 +130,12 @@ def _value(hint: Any, raw: object, key: str, wrong: list[str]) -> Any:
         wrong.append(f"{key} must be {hint.__name__}, got {raw!r}")
         return None
     return raw
+
+
+def _share(raw: str, key: str, wrong: list[str]) -> float | None:
+    """The share that a string says, as ``"50%"``."""
+    try:
+        return parse_share(raw)
+    except ValueError as error:
+        wrong.append(f"{key} {raw!r}: {error}")
+        return None

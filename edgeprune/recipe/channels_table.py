@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from edgeprune.recipe.faults import not_a_share, not_among, not_positive, too_small
+from edgeprune.recipe.faults import not_a_share, not_among, not_positive, share_text, too_small
 from edgeprune.recipe.prune_table import CHANNEL, PruneTable
 from edgeprune.recipe.training import Training
+from edgeprune.text.share import Share
 
 CHANNEL_RATIO = 0.5
 """What the pattern ``channel`` removes of each group where nothing says how much. Source: ours."""
@@ -25,7 +26,7 @@ class ChannelLimit:
     """
 
     layer: str
-    pruning_ratio: float
+    pruning_ratio: Share
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class ChannelsTable:
         temperature: Likewise.
     """
 
-    pruning_ratio: float = 0.0
-    macs: float = 1.0
+    pruning_ratio: Share = 0.0
+    macs: Share = 1.0
     criterion: str = "l2"
     scope: str = ""
     round_to: int = 1
@@ -61,7 +62,7 @@ class ChannelsTable:
     epochs: int = 4
     batch_size: int = 64
     learning_rate: float = 1e-3
-    distillation: float = 0.0
+    distillation: Share = 0.0
     temperature: float = 4.0
 
     @property
@@ -85,9 +86,9 @@ def channel_faults(table: ChannelsTable, pattern: str = "") -> list[str]:
     """What is wrong with a table ``[channels]`` beside this pattern in the table ``[prune]``."""
     wrong = []
     if not 0 <= table.pruning_ratio < 1:
-        wrong.append(f"pruning_ratio must be in [0, 1), got {table.pruning_ratio:g}")
+        wrong.append(f"pruning_ratio must be in [0, 1), got {share_text(table.pruning_ratio)}")
     if not 0 < table.macs <= 1:
-        wrong.append(f"macs must be in (0, 1], got {table.macs:g}")
+        wrong.append(f"macs must be in (0, 1], got {share_text(table.macs)}")
     if table.macs != 1 and table.pruning_ratio:
         wrong.append("either pruning_ratio or macs may be given, got both")
     if pattern == CHANNEL and (table.pruning_ratio or table.ignored or table.limits):
@@ -97,7 +98,7 @@ def channel_faults(table: ChannelsTable, pattern: str = "") -> list[str]:
         )
     wrong += not_among(table, {"scope": SCOPES}) if table.scope else []
     wrong += [
-        f"limits: that of {one.layer} must be in [0, 1], got {one.pruning_ratio:g}"
+        f"limits: that of {one.layer} must be in [0, 1], got {share_text(one.pruning_ratio)}"
         for one in table.limits
         if not 0 <= one.pruning_ratio <= 1
     ]

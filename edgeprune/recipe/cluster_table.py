@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edgeprune.errors import ConfigError
 from edgeprune.recipe.faults import LAYERS, not_a_share, not_among, not_positive, too_small
 from edgeprune.recipe.training import Training
+from edgeprune.text.share import Share
 
 CLUSTER_INITS = ("linear", "density", "random", "kmeans++")
 
@@ -54,7 +55,7 @@ class ClusterTable:
     epochs: int = 2
     batch_size: int = 64
     learning_rate: float = 1e-4
-    distillation: float = 0.0
+    distillation: Share = 0.0
     temperature: float = 4.0
     fold_batch_norm: bool = True
     biases: int = 0

@@ -46,7 +46,17 @@ def not_positive(table: Any, *keys: str) -> list[str]:
 def not_a_share(table: Any, *keys: str) -> list[str]:
     """Keys of a table whose values do not lie in [0, 1]."""
     return [
-        f"{key} must be in [0, 1], got {getattr(table, key):g}"
+        f"{key} must be in [0, 1], got {share_text(getattr(table, key))}"
         for key in keys
         if not 0 <= getattr(table, key) <= 1
     ]
+
+
+def share_text(value: float) -> str:
+    """A share that is out of range, with what may have been meant by it.
+
+    >>> share_text(90.0)
+    '90; write "90%" or 0.9 for 90 percent'
+    """
+    hint = f'; write "{value:g}%" or {value / 100:g} for {value:g} percent'
+    return f"{value:g}{hint if 1 < value <= 100 else ''}"

@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from edgeprune.recipe.faults import LAYERS, not_a_share, not_among, not_positive, too_small
+from edgeprune.recipe.faults import (
+    LAYERS,
+    not_a_share,
+    not_among,
+    not_positive,
+    share_text,
+    too_small,
+)
 from edgeprune.recipe.training import Training
 from edgeprune.text.near_names import did_you_mean
+from edgeprune.text.share import Share
 
 CHANNEL = "channel"
 """The pattern that removes whole channels: short for the table ``[channels]``."""
@@ -59,7 +67,7 @@ class Limit:
     """
 
     layer: str
-    sparsity: float
+    sparsity: Share
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ class PruneTable:
         control: Train the dense model exactly as long, so that accuracies can be compared.
     """
 
-    sparsity: float = 0.8
+    sparsity: Share = 0.8
     pattern: str = "unstructured"
     allocation: str = "uniform"
     layers: str = "paying"
@@ -113,7 +121,7 @@ class PruneTable:
     epochs: int = 4
     batch_size: int = 64
     learning_rate: float = 1e-3
-    distillation: float = 0.0
+    distillation: Share = 0.0
     temperature: float = 4.0
     seed: int = 0
     control: bool = True
@@ -134,13 +142,13 @@ def prune_faults(table: PruneTable) -> list[str]:
     """What is wrong with the table's values."""
     wrong = []
     if not 0 <= table.sparsity < 1:  # also false for NaN
-        wrong.append(f"sparsity must be in [0, 1), got {table.sparsity:g}")
+        wrong.append(f"sparsity must be in [0, 1), got {share_text(table.sparsity)}")
     if not is_pattern(table.pattern):
         wrong.append(no_pattern(table.pattern))
     choices = {"allocation": ALLOCATIONS, "layers": LAYERS, "criterion": CRITERIA}
     wrong += not_among(table, {**choices, "schedule": SCHEDULES, "rewind": REWINDS})
     wrong += [
-        f"limits: that of {limit.layer} must be in [0, 1), got {limit.sparsity:g}"
+        f"limits: that of {limit.layer} must be in [0, 1), got {share_text(limit.sparsity)}"
         for limit in table.limits
         if not 0 <= limit.sparsity < 1
     ]

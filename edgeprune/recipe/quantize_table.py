@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edgeprune.recipe.faults import not_a_share, not_among, not_positive, too_small
 from edgeprune.recipe.training import Training
+from edgeprune.text.share import Share
 
 MODES = ("none", "fp16", "int8", "int8-weights", "int16x8")
 
@@ -30,7 +31,7 @@ class QuantizeTable:
     qat_epochs: int = 0
     qat_batch_size: int = 64
     qat_learning_rate: float = 1e-4
-    qat_distillation: float = 0.0
+    qat_distillation: Share = 0.0
     qat_temperature: float = 4.0
 
     def training(self, seed: int) -> Training:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.tasks.head import AGREEMENT, Head, Task
 from edgeprune.tasks.metrics import METRICS, score_text
+from edgeprune.text.share import WANTED, parse_share
 
 ROUNDING = 1e-9
 """Two scores, subtracted, are off by less. Source: float64."""
 
 EXACT = 1e-6
 """Errors below this share of the targets' size are none. Source: float32's precision."""
-
-_NUMBER = r"\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?"
 
 
 def parse_limit(text: str) -> float:
@@ -31,19 +29,12 @@ def parse_limit(text: str) -> float:
     >>> parse_limit("1%"), parse_limit("0.02")
     (0.01, 0.02)
     """
-    wanted = "expected a percentage such as 1%, or a share below 1 such as 0.01"
-    found = re.fullmatch(rf"\s*({_NUMBER})\s*(%?)\s*", text, re.ASCII)
-    if found is None:
-        raise ConfigError(f"--max-accuracy-drop {text!r}: {wanted}")
-    number, sign = float(found.group(1)), found.group(2)
-    if not sign and 1 <= number <= 100:
-        raise ConfigError(
-            f"--max-accuracy-drop {text.strip()}: a number without a percent sign is a share, and "
-            f"below 1: write {number:g}% or {number / 100:g} for {number:g} percent"
-        )
-    share = number / 100 if sign else number
-    if share > 1 or (share == 1 and not sign):
-        raise ConfigError(f"--max-accuracy-drop {text.strip()}: {wanted}")
+    try:
+        share = parse_share(text)
+    except ValueError as error:
+        raise ConfigError(f"--max-accuracy-drop {text.strip()!r}: {error}") from error
+    if not 0 <= share <= 1:
+        raise ConfigError(f"--max-accuracy-drop {text.strip()!r}: {WANTED}")
     return share
 
 

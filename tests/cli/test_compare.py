@@ -37,11 +37,11 @@ def test_markdown_is_on_stdout_and_without_a_limit_nothing_fails(compared):
     [
         (
             1100,
-            "5",
+            "5%",
             1,
             "regression beyond 5 %: deployed: instructions per inference (emulated) +10.0 %",
         ),
-        (1100, "10", 0, "no regression beyond 10 %"),
+        (1100, "10%", 0, "no regression beyond 10 %"),
         (900, "0", 0, "no regression beyond 0 %"),
     ],
 )
@@ -53,25 +53,25 @@ def test_a_regression_beyond_the_limit_is_exit_code_1(compared, new, limit, code
 
 def test_a_slowdown_within_chance_is_no_regression(compared):
     base, new = (result_of(variant("deployed", processes(us, spread=1.0))) for us in (100, 112))
-    code, out, _ = compared(base, new, "--max-regression", "5")
+    code, out, _ = compared(base, new, "--max-regression", "5%")
     assert code == 0 and "no difference shown" in out
 
 
 def test_a_limit_that_cannot_be_checked_does_not_pass(compared):
     few = result_of(variant("deployed", processes(100, count=2)))
-    code, out, err = compared(few, few, "--max-regression", "5")
+    code, out, err = compared(few, few, "--max-regression", "5%")
     assert code == 2 and "not measurable" in out
     assert err.startswith("edgeprune: the limit of 5 % could not be checked: ")
 
 
 def test_wrong_outputs_do_not_pass_a_limit(compared):
     wrong = emulated(500, validity=("invalid", "0.5 off"))
-    code, out, err = compared(emulated(1000), wrong, "--max-regression", "5")
+    code, out, err = compared(emulated(1000), wrong, "--max-regression", "5%")
     assert code == 1 and "B is invalid: 0.5 off" in out and "outputs are wrong" in err
 
 
 def test_json_has_every_change_and_what_became_of_the_limit(compared):
-    code, out, _ = compared(emulated(1000), emulated(1100), "--json", "--max-regression", "5")
+    code, out, _ = compared(emulated(1000), emulated(1100), "--json", "--max-regression", "5%")
     found = json.loads(out)
     assert code == 1 and found["regressions"] == ["instructions"]
     assert found["changes"][0]["percent"] == pytest.approx(10)
@@ -101,11 +101,11 @@ def test_a_second_output_that_got_worse_is_named_and_fails_the_limit(compared):
         accuracy = {"metric": "top1", "value": 0.9, "samples": 100, "heads": heads}
         return result_of(counted("dense", 9000), counted("deployed", 1000, accuracy=accuracy))
 
-    code, out, err = compared(two(1.0), two(1.5), "--max-regression", "5")
+    code, out, err = compared(two(1.0), two(1.5), "--max-regression", "5%")
     assert code == 1
     assert "regression beyond 5 %: deployed: box: mean squared error +50.0 %" in err
     assert "deployed: cls: accuracy (top1)" in out and "worse: lower is better" in out
-    code, out, _ = compared(two(1.0), two(1.5), "--max-regression", "5", "--json")
+    code, out, _ = compared(two(1.0), two(1.5), "--max-regression", "5%", "--json")
     assert json.loads(out)["regressions"] == ["box: mse"]
-    code, out, err = compared(two(0.0), two(0.5), "--max-regression", "5")
+    code, out, err = compared(two(0.0), two(0.5), "--max-regression", "5%")
     assert code == 1 and "mean squared error from 0" in err

@@ -58,7 +58,10 @@ def test_every_command_prints_json(name):
         (["deploy", "x.h5"], "Missing option '--board'"),
         (["deploy", "../m.tflite", "--board", "rpi9"], "no board is called 'rpi9'"),
         (["deploy", "x.h5", "--board", "local", "--recipe", "fast"], "no recipe is called 'fast'"),
-        (["deploy", "x.h5", "--board", "local", "--sparsity", "1.0"], "sparsity must be in [0, 1)"),
+        (
+            ["deploy", "x.h5", "--board", "local", "--sparsity", "1.0"],
+            "is a share, and below 1: write 1% or 0.01",
+        ),
         (
             ["deploy", "x.h5", "--board", "local", "--sparsity", "-0.1"],
             "sparsity must be in [0, 1)",
