@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_table_for_clusters_reads_back_as_it_was(tmp_path):
     [
         (ClusterTable(-1), r"\[cluster\] clusters must be >= 0, got -1"),
         (ClusterTable(init="best"), r"\[cluster\] init must be one of linear"),
-        (ClusterTable(layers="none"), r"\[cluster\] layers must be one of paying"),
+        (ClusterTable(layers="none"), r"\[cluster\] layers must be one of accelerated"),
         (ClusterTable(counts=(ClusterCount("x", -2),)), "counts: that of x must be >= 0, got -2"),
         (
             ClusterTable(learning_rate=float("inf")),
@@ -89,6 +90,25 @@ def test_a_table_for_clusters_reads_back_as_it_was(tmp_path):
 def test_clusters_out_of_range_are_refused(table, line):
     with pytest.raises(ConfigError, match=line):
         checked(Recipe(cluster=table))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            '[prune]\nlayers = "paying"\n',
+            "[prune] layers 'paying' is called 'accelerated' now",
+        ),
+        (
+            '[cluster]\nlayers = "paying"\n',
+            "[cluster] layers 'paying' is called 'accelerated' now",
+        ),
+    ],
+)
+def test_a_recipe_in_old_words_is_refused_with_the_new_ones(tmp_path, text, line):
+    (tmp_path / "old.toml").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(line)):
+        load_recipe(str(tmp_path / "old.toml"))
 
 
 @pytest.mark.parametrize(

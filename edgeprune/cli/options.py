@@ -78,13 +78,13 @@ def recipe_options(function: Function) -> Function:
         ),
         click.option(
             "--layers",
-            type=Word(LAYERS),
-            help="paying: what sparse kernels can run, the default; all: every convolution that is "
-            "not depthwise as well, for size.",
+            type=Word(LAYERS, key="layers"),
+            help="accelerated: what sparse kernels can run, the default; all: every convolution "
+            "that is not depthwise as well, for size.",
         ),
         click.option(
             "--criterion",
-            type=Word(CRITERIA),
+            type=Word(CRITERIA, key="criterion"),
             help="What tells which weights matter least; the last three prune at once.",
         ),
         click.option(

@@ -60,7 +60,7 @@ def unpruned(model: Loaded, note: str) -> Pruned:
 
 def nothing_to_prune(model: Loaded, spec: PruneTable) -> Pruned:
     """The model as it came, where it has no layer of the wished kind."""
-    if spec.layers != "paying":
+    if spec.layers != "accelerated":
         return unpruned(model, "nothing was pruned: the model has no convolution or dense layer")
     return unpruned(
         model,

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from edgeprune.recipe.renamed import renamed_word
 from edgeprune.text.near_names import did_you_mean
 
-LAYERS = ("paying", "all")
+LAYERS = ("accelerated", "all")
 """Values of the key ``layers``.
 
-``paying``: pointwise convolutions and dense layers, whose sparse kernels exist; ``all``: every
+``accelerated``: pointwise convolutions and dense layers, which sparse kernels run; ``all``: every
 convolution as well.
 """
 
 
 def not_among(table: Any, known: Mapping[str, Collection[str]]) -> list[str]:
     """Keys of a table whose values are none of the known ones."""
-    return [
-        f"{key} must be one of {', '.join(names)}, got {getattr(table, key)!r}"
-        f"{did_you_mean(getattr(table, key), names)}"
-        for key, names in known.items()
-        if getattr(table, key) not in names
-    ]
+    wrong = []
+    for key, names in known.items():
+        if (value := getattr(table, key)) not in names:
+            must = f"must be one of {', '.join(names)}, got {value!r}{did_you_mean(value, names)}"
+            wrong.append(f"{key} {renamed_word(key, value) or must}")
+    return wrong
 
 
 def too_small(table: Any, least: Mapping[str, int]) -> list[str]:

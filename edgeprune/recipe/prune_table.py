@@ -80,7 +80,7 @@ class PruneTable:
         pattern: Shape of what is left: one of :data:`PATTERN_NAMES`, or of the forms of
             :data:`PATTERN_FORMS`.
         allocation: How much of the sparsity each layer takes, one of :data:`ALLOCATIONS`.
-        layers: ``paying``: pointwise convolutions and dense layers, whose sparse kernels exist;
+        layers: ``accelerated``: pointwise convolutions and dense layers, which sparse kernels run;
             ``all``: every convolution as well, which makes the file smaller but nothing faster.
         ignored: Layers to leave alone: names, or patterns of the shell such as ``block1/*``.
         limits: Layers that may not be pruned as far as the others.
@@ -108,7 +108,7 @@ class PruneTable:
     sparsity: Share = 0.8
     pattern: str = "unstructured"
     allocation: str = "uniform"
-    layers: str = "paying"
+    layers: str = "accelerated"
     ignored: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     criterion: str = "magnitude"

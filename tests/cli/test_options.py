@@ -42,7 +42,7 @@ def test_a_wait_that_is_none_is_one_line(text):
 
 
 def test_layers_take_the_place_of_the_recipes():
-    assert recipe_of("auto", None, None, None).prune.layers == "paying"
+    assert recipe_of("auto", None, None, None).prune.layers == "accelerated"
     assert recipe_of("auto", None, None, None, layers="all").prune.layers == "all"
 
 

@@ -195,7 +195,7 @@ def test_zeros_of_a_layer_that_is_not_clustered_stay_too():
     data = dataset()
     pruned = edgeprune.prune(build("tf_keras", "sequential"), sparsity=0.6, layers="all").keras
     done = edgeprune.cluster(
-        pruned, 4, (data.x_train, data.y_train), epochs=1, layers="paying", learning_rate=1e-2
+        pruned, 4, (data.x_train, data.y_train), epochs=1, layers="accelerated", learning_rate=1e-2
     )
     before, after = (m.get_layer("stem").kernel.numpy() for m in (pruned, done.keras))
     assert np.array_equal(before == 0, after == 0) and not np.array_equal(before, after)
@@ -209,7 +209,7 @@ def test_0_clusters_change_nothing():
 def test_a_tflite_file_is_clustered_at_once():
     tflite = eligible(0.5)
     model = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=tflite)
-    done = cluster(model, ClusterTable(4, layers="paying"))
+    done = cluster(model, ClusterTable(4, layers="accelerated"))
     assert done.tensors and all(one.distinct <= 4 for one in done.tensors)
     stored = {values.shape: values for _, values in filters(done.model.tflite)}
     assert any(distinct(values) == 4 for values in stored.values())

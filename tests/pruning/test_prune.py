@@ -12,7 +12,7 @@ from edgeprune.models.tflite import graph
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
 
-PAYING = {
+ACCELERATED = {
     "sequential": ["mix/kernel", "head/kernel"],
     "functional": ["separable/pointwise_kernel", "mix/kernel", "head/kernel"],
     "nested": ["separable/pointwise_kernel", "mix/kernel", "inner/mix/kernel", "head/kernel"],
@@ -35,7 +35,7 @@ def test_every_kind_of_model_is_pruned_and_fine_tuned_exactly(flavour, kind):
     before = [w.copy() for w in model.get_weights()]
     lines = []
     done = prune(loaded(model, flavour), spec(), dataset(), lines.append)
-    assert sorted(t.name for t in done.tensors) == sorted(PAYING[kind])
+    assert sorted(t.name for t in done.tensors) == sorted(ACCELERATED[kind])
     assert all(t.zeros == wanted_zeros(t.weights) for t in done.tensors)
     assert all((~done.masks[t.name]).sum() == t.zeros for t in done.tensors)
     assert done.fine_tuned and not done.profiling_only
@@ -104,7 +104,7 @@ def test_a_wrong_spec_is_refused_in_one_line(wrong, line):
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_without_paying_layers_is_left_alone_with_a_note():
+def test_a_model_without_accelerated_layers_is_left_alone_with_a_note():
     keras = import_keras("keras")
     model = keras.Sequential([keras.layers.Input(SHAPE), keras.layers.Conv2D(4, 3)])
     done = prune(loaded(model, "keras"), spec(), None)

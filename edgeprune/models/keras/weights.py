@@ -82,8 +82,8 @@ def prunable_weights(model: Any, layers: str) -> list[Weight]:
 
     Args:
         model: A Keras model of either Keras.
-        layers: ``paying``: kernels of dense layers and of convolutions of size 1 and stride 1 or 2,
-            which XNNPACK has sparse kernels for; ``all``: of every convolution that is not
+        layers: ``accelerated``: kernels of dense layers and of convolutions of size 1 and stride 1
+            or 2, which XNNPACK has sparse kernels for; ``all``: of every convolution that is not
             depthwise. Of a separable convolution it is the pointwise kernel in both cases.
     """
     found: dict[int, Weight] = {}

@@ -42,8 +42,8 @@ def filters(model: graph.Model, layers: str) -> list[Filter]:
 
     Args:
         model: A float32 model.
-        layers: ``paying`` takes 1x1 convolutions of stride 1 or 2 and dense layers, ``all`` every
-            convolution that is not depthwise.
+        layers: ``accelerated`` takes 1x1 convolutions of stride 1 or 2 and dense layers, ``all``
+            every convolution that is not depthwise.
 
     Raises:
         ModelError: A tensor to prune is not stored as dense float32.
@@ -84,7 +84,7 @@ def filter_sizes(model: graph.Model, layers: str) -> list[int]:
 
 def pixels_of(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> int:
     """Height times width of a pointwise convolution's output; 0 for any other operator."""
-    if not graph.is_pointwise(model, subgraph, op, graph.PAYING_STRIDES):
+    if not graph.is_pointwise(model, subgraph, op, graph.ACCELERATED_STRIDES):
         return 0
     _, height, width, _ = graph.shape_of(subgraph.tensors[op.outputs[0]])
     return height * width
@@ -95,6 +95,6 @@ def _is_prunable(
 ) -> bool:
     name = graph.op_name(model, op)
     if name == "CONV_2D":
-        is_paying = graph.is_pointwise(model, subgraph, op, graph.PAYING_STRIDES)
-        return layers == "all" or is_paying
+        is_accelerated = graph.is_pointwise(model, subgraph, op, graph.ACCELERATED_STRIDES)
+        return layers == "all" or is_accelerated
     return name == "FULLY_CONNECTED"

@@ -41,7 +41,7 @@ _DTYPES: dict[int, np.dtype[Any]] = {
 _ROOM_BYTES = 1 << 20
 """Room for a file's tables; the builder doubles its room where that is not enough."""
 
-PAYING_STRIDES = (1, 2)
+ACCELERATED_STRIDES = (1, 2)
 """Strides of 1x1 convolutions that can run sparse, 2 behind a selection of every second pixel."""
 
 FILTER_OPERANDS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1}
@@ -239,8 +239,8 @@ def is_pointwise(
 ) -> bool:
     """Whether ``op`` is a 1x1 convolution of one of these strides.
 
-    XNNPACK can run one of stride 1 as SPMM; :data:`PAYING_STRIDES` are those that the rewrite stage
-    turns into such.
+    XNNPACK can run one of stride 1 as SPMM; :data:`ACCELERATED_STRIDES` are those that the rewrite
+    stage turns into such.
     """
     if op_name(model, op) != "CONV_2D":
         return False

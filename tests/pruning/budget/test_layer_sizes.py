@@ -32,7 +32,9 @@ def branched(keras):
 def test_kernels_are_found_again_behind_folded_normalization(flavour):
     model = branched(import_keras(flavour))
     dense = convert(loaded(model, flavour))
-    found = {layer.name: layer for layer in layers_of(prunable_weights(model, "paying"), dense)}
+    found = {
+        layer.name: layer for layer in layers_of(prunable_weights(model, "accelerated"), dense)
+    }
     assert {name: layer.pixels for name, layer in found.items()} == {
         "early/kernel": 96,
         "late/kernel": 24,

@@ -97,7 +97,7 @@ def test_returning_weights_start_at_zero_with_an_empty_memory(flavour, pattern):
 def test_gradients_reach_masked_weights_and_are_those_of_the_loss(flavour):
     data, model = dataset(48), build(flavour, "sequential")
     x, y = data.x_train[:16], data.y_train[:16]
-    weights = prunable_weights(model, "paying")[-1:]
+    weights = prunable_weights(model, "accelerated")[-1:]
     masks = Masks(model, weights, {weights[0].name: 0.75}, flavour=flavour)
     with masks:
         masks.update()
