@@ -359,11 +359,11 @@ def test_a_stage_that_loses_one_zero_ends_the_compression(stage, folder, monkeyp
             return spoilt(made)
         return dataclasses.replace(made, tflite=spoilt(made.tflite))
 
-    wished = load_recipe(str(folder / "fast.toml"))
+    fast = load_recipe(str(folder / "fast.toml"))
     recipe = dataclasses.replace(
-        wished,
+        fast,
         name="mine",
-        prune=dataclasses.replace(wished.prune, pattern="unstructured"),
+        prune=dataclasses.replace(fast.prune, pattern="unstructured"),
         cluster=ClusterTable(8),
         quantize=QuantizeTable("int8-weights"),
     )

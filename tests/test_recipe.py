@@ -122,7 +122,7 @@ def test_a_recipe_in_old_words_is_refused_with_the_new_ones(tmp_path, text, line
         ("[run]\nruns = 5\n", PruneTable().sparsity),
     ],
 )
-def test_a_file_that_says_no_sparsity_has_the_one_that_fits_its_wish(tmp_path, text, sparsity):
+def test_a_file_that_says_no_sparsity_has_the_one_that_fits_its_tables(tmp_path, text, sparsity):
     (tmp_path / "mine.toml").write_text(text)
     assert load_recipe(str(tmp_path / "mine.toml")).prune.sparsity == sparsity
 
@@ -168,7 +168,7 @@ def test_channels_out_of_range_are_refused(table, line):
         checked(Recipe(channels=table))
 
 
-def test_channels_that_are_wished_twice_are_refused():
+def test_channels_that_are_given_twice_are_refused():
     recipe = Recipe(channels=ChannelsTable(0.5), prune=PruneTable(pattern="channel"))
     with pytest.raises(ConfigError, match=r"pattern = 'channel' takes sparsity, ignored and"):
         checked(recipe)

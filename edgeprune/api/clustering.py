@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, Unpack
 
+from edgeprune.api.options import table_of
 from edgeprune.api.pruning import dataset_of, loaded
 from edgeprune.artifacts.compression import Array, Clustered, Dataset
 from edgeprune.clustering import stage
-from edgeprune.errors import ModelError
 from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable, cluster_table_checked
 
 
-class Wishes(TypedDict, total=False):
-    """What may be wished of clustering: the keys of a recipe's table ``[cluster]``.
+class ClusterOptions(TypedDict, total=False):
+    """How a model is clustered: the keys of a recipe's table ``[cluster]``.
 
     :class:`edgeprune.recipe.cluster_table.ClusterTable` says what each means, and its default.
     ``counts`` is a mapping of layer names to numbers of clusters here.
@@ -38,7 +38,7 @@ def cluster(
     data: tuple[Array, Array] | Dataset | None = None,
     progress: Callable[[str], None] | None = None,
     seed: int = 0,
-    **wishes: Unpack[Wishes],
+    **options: Unpack[ClusterOptions],
 ) -> Clustered:
     """Clusters a copy of a Keras model in memory: ``edgeprune.cluster(model, clusters=32)``.
 
@@ -48,7 +48,7 @@ def cluster(
         data: Inputs ``(n, ...)`` and targets to train the centroids with; None trains nothing.
         progress: Told a line per epoch, or None.
         seed: Of what is drawn and shuffled.
-        wishes: See :class:`Wishes`.
+        options: See :class:`ClusterOptions`.
 
     Returns:
         The clustered model is its ``keras``; what each codebook is like is beside it.
@@ -57,13 +57,10 @@ def cluster(
         ConfigError: A value lies outside its range.
         ModelError: As the stage.
     """
-    values: dict[str, Any] = dict(wishes)
-    counts = wishes.get("counts", {})
+    values: dict[str, Any] = {**options, "clusters": clusters}
+    counts = options.get("counts", {})
     values["counts"] = tuple(ClusterCount(*pair) for pair in counts.items())
-    try:
-        table = ClusterTable(clusters, **values)
-    except TypeError as error:
-        raise ModelError(f"no such wish: {error}") from error
+    table = table_of(ClusterTable, values)
     return stage.cluster(
         loaded(model), cluster_table_checked(table), dataset_of(data), progress, seed
     )

@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from edgeprune import pruning
+from edgeprune.api.options import table_of
 from edgeprune.artifacts.compression import Array, Dataset, Flavour, Loaded, ModelFile, Pruned
 from edgeprune.channels.stage import remove_channels
 from edgeprune.errors import ModelError
@@ -31,8 +32,8 @@ from edgeprune.recipe.prune_table import CHANNEL, RECOVERIES, Limit, PruneTable
 from edgeprune.training.training_data import training_data
 
 
-class ChannelWishes(TypedDict, total=False):
-    """What may be wished of removing channels: the keys of a recipe's table ``[channels]``.
+class ChannelOptions(TypedDict, total=False):
+    """How channels are removed: the keys of a recipe's table ``[channels]``.
 
     :class:`edgeprune.recipe.channels_table.ChannelsTable` says what each means, and its default.
     ``limits`` is a mapping of layer names to pruning ratios here.
@@ -50,12 +51,12 @@ class ChannelWishes(TypedDict, total=False):
     learning_rate: float
 
 
-class Wishes(TypedDict, total=False):
-    """What may be wished of pruning: the keys of a recipe's table ``[prune]``.
+class PruneOptions(TypedDict, total=False):
+    """How a model is pruned: the keys of a recipe's table ``[prune]``.
 
     :class:`edgeprune.recipe.prune_table.PruneTable` says what each means, and its default.
     ``limits`` is a mapping of layer names to sparsities here. ``channels`` is the table
-    ``[channels]``: where it wishes for something and nothing is said of ``sparsity`` or
+    ``[channels]``: where it removes some and nothing is said of ``sparsity`` or
     ``pattern``, only channels go.
     """
 
@@ -79,47 +80,41 @@ class Wishes(TypedDict, total=False):
     temperature: float
     seed: int
     control: bool
-    channels: ChannelWishes
+    channels: ChannelOptions
 
 
-def tables_of(wishes: Wishes) -> tuple[PruneTable, ChannelsTable]:
-    """The wishes as the two stages take them; the pattern ``channel`` is written out.
+def tables_of(options: PruneOptions) -> tuple[PruneTable, ChannelsTable]:
+    """The options as the two stages take them; the pattern ``channel`` is written out.
 
     Raises:
         ModelError: A value lies outside its range.
     """
-    asked: dict[str, Any] = dict(wishes.get("channels", {}))
+    asked: dict[str, Any] = dict(options.get("channels", {}))
     asked["ignored"] = tuple(asked.get("ignored", ()))
     asked["limits"] = tuple(ChannelLimit(*pair) for pair in dict(asked.get("limits", {})).items())
-    try:
-        channels = ChannelsTable(**asked)
-    except TypeError as error:
-        raise ModelError(f"no such wish: {error}") from error
-    spec = spec_of(wishes)
+    channels = table_of(ChannelsTable, asked, of="channels")
+    spec = spec_of(options)
     if faults := channel_faults(channels, spec.pattern):
         raise ModelError("channels: " + "; ".join(faults))
-    if not {"sparsity", "pattern"} & wishes.keys() and not channels.is_idle:
+    if not {"sparsity", "pattern"} & options.keys() and not channels.is_idle:
         spec = dataclasses.replace(spec, sparsity=0.0)
     return channels_of(spec, channels)
 
 
-def spec_of(wishes: Wishes) -> PruneTable:
-    """The wishes as the stage takes them, without those about channels.
+def spec_of(options: PruneOptions) -> PruneTable:
+    """The options as the stage takes them, without those about channels.
 
     Raises:
         ModelError: A value lies outside its range.
     """
-    values: dict[str, Any] = dict(wishes)
+    values: dict[str, Any] = dict(options)
     values.pop("channels", None)
-    if wishes.get("pattern") == CHANNEL:
+    if options.get("pattern") == CHANNEL:
         values.setdefault("sparsity", CHANNEL_RATIO)
-    values["ignored"] = tuple(wishes.get("ignored", ()))
-    values["recovery"] = tuple(wishes.get("recovery", RECOVERIES))
-    values["limits"] = tuple(Limit(*pair) for pair in wishes.get("limits", {}).items())
-    try:
-        spec = PruneTable(**values)
-    except TypeError as error:
-        raise ModelError(f"no such wish: {error}") from error
+    values["ignored"] = tuple(options.get("ignored", ()))
+    values["recovery"] = tuple(options.get("recovery", RECOVERIES))
+    values["limits"] = tuple(Limit(*pair) for pair in options.get("limits", {}).items())
+    spec = table_of(PruneTable, values)
     check(spec)
     return spec
 
@@ -160,7 +155,7 @@ def prune(
     data: tuple[Array, Array] | Dataset | None = None,
     progress: Callable[[str], None] | None = None,
     max_accuracy_drop: float | None = None,
-    **wishes: Unpack[Wishes],
+    **options: Unpack[PruneOptions],
 ) -> Pruned:
     """Prunes a copy of a Keras model in memory: ``edgeprune.prune(model, sparsity=0.9)``.
 
@@ -170,16 +165,16 @@ def prune(
             pruned; None zeroes the weights at once.
         progress: Told a line per epoch, or None.
         max_accuracy_drop: As in :func:`edgeprune.pruning.prune`.
-        wishes: See :class:`Wishes`.
+        options: See :class:`PruneOptions`.
 
     Returns:
         The pruned model is its ``keras``; masks and counts are beside it.
 
     Raises:
         ModelError: As :func:`edgeprune.pruning.prune`.
-        ConfigError: A wish about channels names no layer or criterion.
+        ConfigError: An option about channels names no layer or criterion.
     """
-    spec, channels = tables_of(wishes)
+    spec, channels = tables_of(options)
     samples = dataset_of(data)
     smaller = remove_channels(
         loaded(model), channels, samples, progress, spec.seed, spec.control, max_accuracy_drop
@@ -188,7 +183,7 @@ def prune(
 
 
 def masks(
-    model: Any, data: tuple[Array, Array] | Dataset | None = None, **wishes: Unpack[Wishes]
+    model: Any, data: tuple[Array, Array] | Dataset | None = None, **options: Unpack[PruneOptions]
 ) -> Masks:
     """Masks to train a model with, in a loop of your own.
 
@@ -202,16 +197,16 @@ def masks(
     Args:
         model: A built model of either Keras, of any kind; its weights will be changed.
         data: Inputs ``(n, ...)`` and targets, for criteria that look at samples.
-        wishes: See :class:`Wishes`; those about training say nothing here.
+        options: See :class:`PruneOptions`; those about training say nothing here.
 
     Raises:
         ModelError: There is nothing to prune, a value lies outside its range, a layer's name
             matches nothing, or the pattern is ``kernel``, which needs a board.
     """
-    spec, flavour = spec_of(wishes), flavour_of(model)
+    spec, flavour = spec_of(options), flavour_of(model)
     if spec.pattern == "kernel":
         raise ModelError("the pattern kernel chooses for a board: use `edgeprune compress`")
-    if spec.pattern == CHANNEL or wishes.get("channels"):
+    if spec.pattern == CHANNEL or options.get("channels"):
         raise ModelError("masks remove no channels: use edgeprune.prune or prune_channels first")
     check_needs(spec, has_training=False, has_board=False)
     found = prunable_weights(model, spec.layers)

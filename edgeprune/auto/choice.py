@@ -43,7 +43,7 @@ Source: the same benchmark and networks, emulated Cortex-A72: 0.69 (EfficientNet
 """
 
 HANDICAP = 0.9
-"""Share of any other cost that sparse kernels must stay below, unless the user wished for sparsity.
+"""Share of any other cost that sparse kernels must stay below, unless the user asked for sparsity.
 
 Pruning costs more accuracy than int8 does, and needs more training. Source: ours.
 """
@@ -122,8 +122,8 @@ def choose(
     elif not has_sparse_kernels(cpu):
         done = _without_sparse_kernels(recipe, cpu, no_int8)
     else:
-        wished = _completed(recipe, "", pattern="kernel")
-        done = _by_cost(wished, cpu, dense, no_int8)
+        as_kernels = _completed(recipe, "", pattern="kernel")
+        done = _by_cost(as_kernels, cpu, dense, no_int8)
         if is_trainable and done.prune.sparsity and cost_table(cpu) is not None:
             done = _allocated(done)
     is_integer = done.quantize.mode in ("int8", "int16x8")
@@ -191,7 +191,7 @@ def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
 
 
 def _by_cost(recipe: Recipe, cpu: Cpu, dense: bytes, no_int8: str) -> Recipe:
-    """The recipe, wished sparse, as what is predicted to take the fewest instructions.
+    """The recipe, to be sparse, as what is predicted to take the fewest instructions.
 
     Where the cost of a part is not predicted, no choice rests on that of the rest.
     """
@@ -228,7 +228,7 @@ def _int8_instructions(dense: Plan) -> float:
 
 
 def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
-    """The recipe, wished sparse, as what takes the fewest instructions: sparse, int8 or dense."""
+    """The recipe, to be sparse, as what takes the fewest instructions: sparse, int8 or dense."""
     if costs is None:
         why = f"sparse kernels exist for {cpu.isa}; what they cost on {cpu.core} is not known"
         return _completed(recipe, why, mode="int8-weights")
@@ -259,8 +259,8 @@ def _best(costs: _Costs, recipe: Recipe) -> str:
     mode = _fixed_mode(recipe)
     if mode == "int8":
         return "int8"
-    is_wished = "sparsity" in recipe.fixed and recipe.prune.sparsity > 0
-    lead = 1 if is_wished else HANDICAP
+    is_asked_for = "sparsity" in recipe.fixed and recipe.prune.sparsity > 0
+    lead = 1 if is_asked_for else HANDICAP
     allowed = {"dense": costs.dense * lead}
     if costs.layers:
         allowed["sparse"] = costs.sparse

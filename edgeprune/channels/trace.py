@@ -174,12 +174,12 @@ class _Walk:
     def _note_options(self, call: LayerCall, outputs: list[Ids]) -> None:
         names = {call.path, str(call.layer.name)}
         self._names |= names
-        if any(_fits(wish, names) for wish in self._ignored):
+        if any(_fits(layer, names) for layer in self._ignored):
             call.fix(outputs, "is to be ignored")
-        for wish, limit in self._limits.items():
-            if _fits(wish, names):
+        for layer, limit in self._limits.items():
+            if _fits(layer, names):
                 self.limited += [(ids, limit) for ids in outputs]
 
 
-def _fits(wish: str, names: Collection[str]) -> bool:
-    return any(fnmatchcase(name, wish) for name in names)
+def _fits(layer: str, names: Collection[str]) -> bool:
+    return any(fnmatchcase(name, layer) for name in names)

@@ -54,7 +54,7 @@ def cluster(
         data: To train the centroids with, or None.
         progress: Told a line per epoch, or None.
         seed: Of what is drawn and shuffled.
-        dense: The teacher, where distillation is wished; None takes the model as it comes.
+        dense: The teacher, where there is distillation; None takes the model as it comes.
 
     Returns:
         The clustered model, and what each tensor's codebook is like.

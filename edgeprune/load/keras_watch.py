@@ -117,9 +117,9 @@ def _watched_layers(layer_class: Any, add: Callable[[Any], None]) -> Any:
 def _watched_variables(add: Callable[[Any], None]) -> Any:
     """Tells the shape of each variable of TensorFlow."""
 
-    def create(next_creator: Any, **wishes: Any) -> Any:
-        add(wishes.get("shape"))
-        return next_creator(**wishes)
+    def create(next_creator: Any, **options: Any) -> Any:
+        add(options.get("shape"))
+        return next_creator(**options)
 
     return import_tensorflow().variable_creator_scope(create)
 

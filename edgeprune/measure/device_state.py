@@ -39,7 +39,7 @@ _PROCESSOR_ZONE = re.compile(r"cpu|soc|pkg|core|^acpitz$|bcm2835", re.IGNORECASE
 """Types of thermal zones beside a processor; others are of batteries, skin, modems."""
 
 _HARDWARE_CHOOSES = ("intel_pstate", "intel_cpufreq", "amd-pstate", "amd-pstate-epp", "amd_pstate")
-"""Drivers with which ``performance`` is a wish: the clock floats by load and heat.
+"""Drivers with which ``performance`` is a hint: the clock floats by load and heat.
 
 Source: Linux, Documentation/admin-guide/pm/intel_pstate.rst and amd-pstate.rst.
 """

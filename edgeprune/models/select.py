@@ -9,24 +9,24 @@ from fnmatch import fnmatchcase
 from edgeprune.errors import ModelError
 
 
-def matching(wish: str, names: Sequence[str]) -> list[str]:
+def matching(layer: str, names: Sequence[str]) -> list[str]:
     """Names of weights that a layer's name or shell pattern stands for.
 
-    A wish fits a weight's whole name (``block1/conv/kernel``), its layer's path (``block1/conv``)
+    A name fits a weight's whole name (``block1/conv/kernel``), its layer's path (``block1/conv``)
     or its layer's own name (``conv``).
 
     Raises:
-        ModelError: It fits none; names close to it are told.
+        ModelError: It fits none; the message says names close to it.
 
     >>> matching("conv*", ["block1/conv_1/kernel", "head/kernel"])
     ['block1/conv_1/kernel']
     """
-    found = [name for name in names if any(fnmatchcase(form, wish) for form in _forms(name))]
+    found = [name for name in names if any(fnmatchcase(form, layer) for form in _forms(name))]
     if not found:
         forms = list(dict.fromkeys(form for name in names for form in _forms(name)))
-        close = get_close_matches(wish, forms, n=3)
+        close = get_close_matches(layer, forms, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {_some(names)}"
-        raise ModelError(f"no layer to prune is called {wish!r}: {hint}")
+        raise ModelError(f"no layer to prune is called {layer!r}: {hint}")
     return found
 
 

@@ -32,7 +32,7 @@ from edgeprune.pruning.budget.layer_sizes import layers_of
 from edgeprune.pruning.calibration.samples import calibration
 from edgeprune.pruning.masks.masking import Masks
 from edgeprune.pruning.masks.pruner import pruner
-from edgeprune.pruning.plan import Wish, left_whole, nothing_to_prune, prospects, wanted
+from edgeprune.pruning.plan import LayerGoal, left_whole, nothing_to_prune, prospects, wanted
 from edgeprune.pruning.schedules import schedule
 from edgeprune.pruning.shares import layer_shares
 from edgeprune.recipe.prune_table import PruneTable
@@ -46,7 +46,7 @@ from edgeprune.training.training_data import training_data
 
 @dataclass(eq=False)
 class Job:
-    """What is wished for a Keras model; see :func:`edgeprune.pruning.prune` for each."""
+    """What is to be done with a Keras model; see :func:`edgeprune.pruning.prune` for each."""
 
     before: Narrowed
     spec: PruneTable
@@ -114,7 +114,7 @@ def _sizes(weights: Sequence[Weight]) -> list[int]:
 def _told(weights: Sequence[Weight], shares: Sequence[LayerShare]) -> list[str]:
     return prospects(
         [
-            Wish(w.name, w.pattern, w.matrix(), w.in_channels, share.sparsity)
+            LayerGoal(w.name, w.pattern, w.matrix(), w.in_channels, share.sparsity)
             for w, share in zip(weights, shares, strict=True)
         ]
     )

@@ -33,7 +33,7 @@ def wanted(found: Sequence[Item], spec: PruneTable) -> list[Item]:
         ModelError: A layer's name matches nothing, or nothing is left.
     """
     names = [one.name for one in found]
-    ignored = {name for wish in spec.ignored for name in matching(wish, names)}
+    ignored = {name for layer in spec.ignored for name in matching(layer, names)}
     left = [one for one in found if one.name not in ignored]
     if not left:
         raise ModelError("nothing is left to prune: every layer is ignored")
@@ -59,7 +59,7 @@ def unpruned(model: Loaded, note: str) -> Pruned:
 
 
 def nothing_to_prune(model: Loaded, spec: PruneTable) -> Pruned:
-    """The model as it came, where it has no layer of the wished kind."""
+    """The model as it came, where it has no layer of the kind to prune."""
     if spec.layers != "accelerated":
         return unpruned(model, "nothing was pruned: the model has no convolution or dense layer")
     return unpruned(
@@ -86,11 +86,11 @@ def left_whole(pruned: Sequence[int], every: Sequence[int]) -> list[str]:
     return [f"{weights:,} weights in {where} stay whole: no sparse kernel could run them; {_ALL}"]
 
 
-OFF = 0.01
+SPARSITY_TOLERANCE = 0.01
 """Share by which a layer may miss its sparsity before it is told. Source: ours."""
 
 
-class Wish(NamedTuple):
+class LayerGoal(NamedTuple):
     """What one layer shall become.
 
     Attributes:
@@ -98,7 +98,7 @@ class Wish(NamedTuple):
         pattern: Name of the pattern.
         matrix: The weights, ``(out_channels, in_features)``.
         in_channels: Input channels, without a convolution's taps.
-        sparsity: Wished share of zeros.
+        sparsity: Share of zeros that it is to have.
     """
 
     name: str
@@ -108,28 +108,28 @@ class Wish(NamedTuple):
     sparsity: float
 
 
-def prospects(wishes: Sequence[Wish]) -> list[str]:
-    """Lines that say, before anything is trained, how far the wish can be met.
+def prospects(goals: Sequence[LayerGoal]) -> list[str]:
+    """Lines that say, before anything is trained, how far the sparsity can be reached.
 
     Raises:
         ModelError: A pattern does not fit a weight.
     """
     lines, zeros, total = [], 0, 0
-    for name, pattern, matrix, in_channels, sparsity in wishes:
+    for name, pattern, matrix, in_channels, sparsity in goals:
         try:
             mask = by_magnitude(pattern, matrix, sparsity, in_channels).mask
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from error
         share = 1 - float(np.mean(mask))
         zeros, total = zeros + int(np.sum(~mask)), total + mask.size
-        if abs(share - sparsity) > OFF:
+        if abs(share - sparsity) > SPARSITY_TOLERANCE:
             word = "allows at most" if share < sparsity else "goes in steps, the nearest is"
             out_channels = len(matrix)
             lines.append(
                 f"layer {name}: {pattern} {word} {share:.1%} of its {out_channels} x "
-                f"{matrix.shape[1]} weights, {sparsity:.1%} was wished"
+                f"{matrix.shape[1]} weights, {sparsity:.1%} was asked for"
             )
-    verdict = "can be met" if not lines else "is met but for the layers below"
-    where = "1 layer" if len(wishes) == 1 else f"{len(wishes)} layers"
-    head = f"the wish {verdict}: {zeros:,} of {total:,} weights in {where} go"
+    verdict = "can be reached" if not lines else "cannot be reached in all layers"
+    where = "1 layer" if len(goals) == 1 else f"{len(goals)} layers"
+    head = f"the sparsity {verdict}: {zeros:,} of {total:,} weights in {where} go"
     return [f"{head} ({zeros / max(total, 1):.1%})", *lines]

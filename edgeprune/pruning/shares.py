@@ -47,7 +47,7 @@ def check_needs(spec: PruneTable, *, has_training: bool, has_board: bool) -> Non
     """Checks, before anything takes time, that an allocation gets what it measures with.
 
     Args:
-        spec: The wish.
+        spec: What to prune, and how.
         has_training: Whether there is a Keras model, and data to train it on.
         has_board: Whether a board's cores are named.
 
@@ -88,7 +88,7 @@ def layer_shares(
         model: With the weights as they came; is the same afterwards.
         weights: What is pruned, each in its pattern.
         layers: Their sizes, in the same order.
-        spec: The wish; :func:`check_needs` let it pass.
+        spec: What to prune, and how; :func:`check_needs` let it pass.
         training: Inputs and targets; only allocations that measure look at them.
         calibration: Samples for criteria that look at some; those of ``global`` alone count here,
             the allocations that measure prune by magnitude.

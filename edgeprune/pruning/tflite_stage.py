@@ -22,7 +22,14 @@ from edgeprune.models.tflite.filters import Filter, filter_sizes, filters
 from edgeprune.pruning.allocation import Candidate
 from edgeprune.pruning.budget.kernel_pattern import Layer, pattern_choice
 from edgeprune.pruning.patterns import by_magnitude
-from edgeprune.pruning.plan import Wish, left_whole, nothing_to_prune, prospects, sparsities, wanted
+from edgeprune.pruning.plan import (
+    LayerGoal,
+    left_whole,
+    nothing_to_prune,
+    prospects,
+    sparsities,
+    wanted,
+)
 from edgeprune.recipe.prune_table import PruneTable
 
 
@@ -34,7 +41,7 @@ def prune_tflite(
     Args:
         loaded: The model.
         tflite: Its bytes.
-        spec: The wish.
+        spec: What to prune, and how.
         cpu: The board's cores, or None.
         has_data: Whether the user gave data, which is of no use here; a note says so.
 
@@ -56,11 +63,13 @@ def prune_tflite(
     choice = pattern_choice([_layer(one) for one in found], spec, cpu)
     layers = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
     shares = sparsities(layers, spec)
-    wishes = [
-        Wish(one.name, choice.patterns[one.name], one.matrix, one.in_channels, shares[one.name])
+    goals = [
+        LayerGoal(
+            one.name, choice.patterns[one.name], one.matrix, one.in_channels, shares[one.name]
+        )
         for one in found
     ]
-    told = (*prospects(wishes), *whole)
+    told = (*prospects(goals), *whole)
     masks, tensors = prune_filters(model, found, choice.patterns, shares)
     note = "weights were zeroed at once" + (
         ": a .tflite file cannot be fine-tuned" if has_data else ", without data"

@@ -43,7 +43,7 @@ def qat(
         progress: Told a line per epoch.
         codebooks: Clustered weights by name, and how many values each has beside zero.
         seed: Of the shuffling.
-        dense: The teacher, where distillation is wished; None takes the model as it comes.
+        dense: The teacher, where there is distillation; None takes the model as it comes.
 
     Returns:
         The trained model; the one that came in, with a note, where it cannot be trained.

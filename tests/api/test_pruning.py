@@ -82,20 +82,20 @@ def test_fit_that_does_not_know_its_steps_is_refused():
 
 
 @pytest.mark.parametrize(
-    "wishes, line",
+    "options, line",
     [
         ({"sparsity": 1.0}, r"sparsity must be in \[0, 1\)"),
         ({"pattern": "lace"}, "no pattern is called 'lace'"),
         ({"pattern": "kernel"}, "chooses for a board"),
         ({"ignored": ["no_such"]}, "no layer to prune is called 'no_such'"),
         ({"ignored": ["*"]}, "every layer is ignored"),
-        ({"sparsty": 0.5}, "no such wish: .*sparsty"),
+        ({"sparsty": 0.5}, "no such option: 'sparsty'; did you mean sparsity"),
         ({"allocation": "fair"}, "allocation must be one of"),
     ],
 )
-def test_wishes_that_cannot_be_met_are_refused_in_one_line(wishes, line):
+def test_options_that_cannot_be_met_are_refused_in_one_line(options, line):
     with pytest.raises(ModelError, match=line) as caught:
-        edgeprune.masks(build("keras", "functional"), **wishes)
+        edgeprune.masks(build("keras", "functional"), **options)
     assert "\n" not in str(caught.value)
 
 

@@ -61,7 +61,7 @@ def test_a_core_with_dot_product_computes_on_integers_where_that_is_cheaper(pred
 
 
 @pytest.mark.parametrize("cpu, rival", [(A72, "none"), (A76, "int8")])
-def test_sparse_must_win_clearly_unless_the_user_wishes_for_sparsity(predicted, cpu, rival):
+def test_sparse_must_win_clearly_unless_the_user_asks_for_sparsity(predicted, cpu, rival):
     int8 = None if cpu is A72 else 40
     predicted(43, 39, int8)
     assert chosen(cpu).quantize.mode == rival

@@ -61,7 +61,7 @@ def test_without_data_channels_go_at_once_and_the_result_is_for_profiling(flavou
     assert done.notes[0] == "channels were removed at once, without training data"
 
 
-def test_a_table_that_wishes_nothing_hands_the_model_on():
+def test_a_table_that_removes_nothing_hands_the_model_on():
     model = loaded(build("keras", "subclassed"), "keras")
     assert remove_channels(model, ChannelsTable()) == Narrowed(model, model)
 
@@ -78,7 +78,7 @@ def test_a_subclassed_model_is_refused_with_what_to_do(flavour):
         remove_channels(loaded(build(flavour, "subclassed"), flavour), HALF)
 
 
-def test_every_wish_of_the_table_is_heard():
+def test_every_key_of_the_table_is_heard():
     model = loaded(build("keras", "sequential"), "keras")  # 6 and 10 channels
     table = ChannelsTable(macs=0.8, criterion="taylor", scope="global", round_to=2, epochs=1)
 
@@ -221,7 +221,7 @@ def test_one_call_from_python_makes_a_smaller_model(flavour, tmp_path):
     assert np.allclose(back(x), done.keras(x), atol=1e-6)
 
 
-def test_channels_and_zeros_may_be_wished_in_one_call():
+def test_channels_and_zeros_may_be_asked_for_in_one_call():
     model = build("keras", "functional")
     done = edgeprune.prune(model, channels={"macs": 0.5}, sparsity=0.75, layers="all")
     assert count_macs(done.keras) <= 0.5 * count_macs(model)
@@ -239,9 +239,9 @@ def test_channels_and_zeros_may_be_wished_in_one_call():
 
 
 @pytest.mark.parametrize(
-    ("wishes", "line"),
+    ("options", "line"),
     [
-        ({"channels": {"ratio": 0.5}}, "no such wish.*'ratio'"),
+        ({"channels": {"ratio": 0.5}}, "no such option of channels: 'ratio'"),
         ({"channels": {"pruning_ratio": 0.5, "macs": 0.5}}, "either pruning_ratio or macs"),
         ({"channels": {"round_to": 0}}, "channels: round_to must be >= 1, got 0"),
         (
@@ -250,16 +250,16 @@ def test_channels_and_zeros_may_be_wished_in_one_call():
         ),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused(wishes, line):
+def test_options_that_make_no_sense_are_refused(options, line):
     with pytest.raises(ModelError, match=line):
-        edgeprune.prune(None, **wishes)
+        edgeprune.prune(None, **options)
 
 
 def test_masks_and_the_stage_prune_send_to_the_stage_that_removes_channels():
     model = build("keras", "functional")
-    for wishes in ({"pattern": "channel"}, {"channels": {"macs": 0.5}}):
+    for options in ({"pattern": "channel"}, {"channels": {"macs": 0.5}}):
         with pytest.raises(ModelError, match=r"masks remove no channels: use edgeprune\.prune"):
-            edgeprune.masks(model, **wishes)
+            edgeprune.masks(model, **options)
     with pytest.raises(ModelError, match="use the stage channels before it"):
         prune(loaded(model, "keras"), PruneTable(pattern="channel"), None)
 

@@ -245,9 +245,9 @@ def line_model(request, tmp_path_factory):
         ),
     ],
 )
-def test_a_wish_that_cannot_be(capsys, folder, line_model, table, says):
-    (folder / "wish.toml").write_text(f"[prune]\n{table}\n")
-    refused(capsys, folder, line_model, "--recipe", "wish.toml", says=says)
+def test_a_recipe_that_cannot_be(capsys, folder, line_model, table, says):
+    (folder / "mine.toml").write_text(f"[prune]\n{table}\n")
+    refused(capsys, folder, line_model, "--recipe", "mine.toml", says=says)
 
 
 def images(folder, scale):
@@ -258,15 +258,15 @@ def images(folder, scale):
 
 
 def test_a_loss_that_is_no_number_any_more(capsys, folder, line_model):
-    (folder / "wish.toml").write_text("[prune]\nepochs = 2\nlearning_rate = 1e30\n")
-    argv = (line_model, "--recipe", "wish.toml", *images(folder, 1))
+    (folder / "mine.toml").write_text("[prune]\nepochs = 2\nlearning_rate = 1e30\n")
+    argv = (line_model, "--recipe", "mine.toml", *images(folder, 1))
     refused(capsys, folder, *argv, says="training diverged in epoch 1: the categorical")
 
 
 def test_calibration_data_of_the_wrong_range(capsys, folder, line_model):
     table = 'criterion = "wanda"\nschedule = "one_shot"\nepochs = 0\n'
-    (folder / "wish.toml").write_text(f"[prune]\n{table}")
-    argv = (line_model, "--recipe", "wish.toml", *images(folder, 1e-9))
+    (folder / "mine.toml").write_text(f"[prune]\n{table}")
+    argv = (line_model, "--recipe", "mine.toml", *images(folder, 1e-9))
     says = "the model answers all 120 calibration samples alike: their values lie in"
     refused(capsys, folder, *argv, says=says)
 

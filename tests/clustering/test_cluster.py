@@ -82,20 +82,20 @@ def test_training_the_centroids_lowers_the_loss(flavour):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_biases_share_values_too_where_that_is_wished(flavour):
+def test_biases_share_values_too_where_that_is_asked_for(flavour):
     model, data = build(flavour, "sequential"), dataset()
     rng = np.random.default_rng(0)
     model.set_weights([w + rng.normal(size=w.shape).astype("f4") for w in model.get_weights()])
-    for wished in (0, 2):
+    for goal in (0, 2):
         done = edgeprune.cluster(
-            model, 4, (data.x_train, data.y_train), epochs=1, biases=wished, learning_rate=1e-2
+            model, 4, (data.x_train, data.y_train), epochs=1, biases=goal, learning_rate=1e-2
         )
         for name in ("stem", "mix", "head"):
             was = model.get_layer(name).bias.numpy()
             now = done.keras.get_layer(name).bias.numpy()
-            assert distinct(now) == (wished or was.size)
+            assert distinct(now) == (goal or was.size)
             assert np.any(was != now)  # they are trained
-        assert ("the biases of 4 layers have at most 2" in " ".join(done.notes)) == bool(wished)
+        assert ("the biases of 4 layers have at most 2" in " ".join(done.notes)) == bool(goal)
         assert all(one.name.endswith("kernel") for one in done.tensors)
 
 
@@ -223,7 +223,7 @@ def test_a_layer_that_does_not_exist_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("wishes", "line"),
+    ("options", "line"),
     [
         ({"clusters": -1}, "clusters must be >= 0"),
         ({"init": "best"}, "init must be one of linear"),
@@ -231,6 +231,6 @@ def test_a_layer_that_does_not_exist_is_refused():
         ({"counts": {"mix": -1}}, "counts: that of mix must be >= 0"),
     ],
 )
-def test_wishes_out_of_range_are_refused(wishes, line):
+def test_options_out_of_range_are_refused(options, line):
     with pytest.raises(ConfigError, match=line):
-        edgeprune.cluster(build("keras", "functional"), **wishes)
+        edgeprune.cluster(build("keras", "functional"), **options)

@@ -7,7 +7,7 @@ NAMES = ["block1/conv/kernel", "block1/mix/kernel", "block2/conv/kernel", "head/
 
 
 @pytest.mark.parametrize(
-    "wish, found",
+    "layer, found",
     [
         ("head", ["head/kernel"]),
         ("conv", ["block1/conv/kernel", "block2/conv/kernel"]),
@@ -15,8 +15,8 @@ NAMES = ["block1/conv/kernel", "block1/mix/kernel", "block2/conv/kernel", "head/
         ("block1/conv/kernel", ["block1/conv/kernel"]),
     ],
 )
-def test_a_layer_is_found_by_name_path_and_pattern(wish, found):
-    assert matching(wish, NAMES) == found
+def test_a_layer_is_found_by_name_path_and_pattern(layer, found):
+    assert matching(layer, NAMES) == found
 
 
 def test_a_name_that_matches_nothing_is_refused_with_names_close_to_it():

@@ -14,7 +14,7 @@ from edgeprune.pruning.spec import MEASURED_ALLOCATIONS
 from edgeprune.recipe.prune_table import ALLOCATIONS as NAMES
 
 each_allocation = pytest.mark.parametrize("name", NAMES)
-each_of_wished_sparsity = pytest.mark.parametrize("name", sorted({*NAMES} - {"cost_aware"}))
+each_of_fixed_sparsity = pytest.mark.parametrize("name", sorted({*NAMES} - {"cost_aware"}))
 each_that_measures = pytest.mark.parametrize("name", MEASURED_ALLOCATIONS)
 
 
@@ -46,9 +46,9 @@ def test_each_allocation_may_stand_in_a_recipe():
     assert set(NAMES) == set(ALLOCATIONS.names())
 
 
-@each_of_wished_sparsity
+@each_of_fixed_sparsity
 @given(networks(), st.floats(0, 0.95))
-def test_together_the_layers_have_the_wished_sparsity(name, candidates, sparsity):
+def test_together_the_layers_have_the_recipes_sparsity(name, candidates, sparsity):
     shares = allocate(name, candidates, sparsity, {})
     assert list(shares) == [one.name for one in candidates]
     assert all(0 <= share < 1 for share in shares.values())
@@ -56,7 +56,7 @@ def test_together_the_layers_have_the_wished_sparsity(name, candidates, sparsity
     assert total(candidates, shares) == pytest.approx(sparsity, abs=0.51 / size + 1e-6)
 
 
-@each_of_wished_sparsity
+@each_of_fixed_sparsity
 @given(networks(), st.floats(0.1, 0.8), st.floats(0, 0.9))
 def test_limits_hold_and_the_others_make_up_for_it(name, candidates, sparsity, limit):
     first = candidates[0]
@@ -137,7 +137,7 @@ def test_cost_aware_leaves_enough_zeros_to_run_sparse_at_all():
     assert total(candidates, shares) >= ENOUGH - 1e-9
 
 
-def test_layers_that_no_sparse_kernel_runs_take_the_wished_sparsity():
+def test_layers_that_no_sparse_kernel_runs_take_the_recipes_sparsity():
     candidates = [candidate("conv", (32, 32)), candidate("head", (32, 10), 100.0, pixels=None)]
     assert allocate("cost_aware", candidates, 0.8, {})["head"] == 0.8
 

@@ -2,37 +2,37 @@ import numpy as np
 import pytest
 
 from edgeprune.errors import ModelError
-from edgeprune.pruning.plan import Wish, left_whole, prospects
+from edgeprune.pruning.plan import LayerGoal, left_whole, prospects
 
 
-def wish(pattern, sparsity, shape=(16, 32), in_channels=None):
+def goal(pattern, sparsity, shape=(16, 32), in_channels=None):
     weights = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    return Wish("conv/kernel", pattern, weights, in_channels or shape[1], sparsity)
+    return LayerGoal("conv/kernel", pattern, weights, in_channels or shape[1], sparsity)
 
 
-def test_a_wish_that_can_be_met_is_one_line_with_the_numbers():
-    assert prospects([wish("2x1", 0.75), wish("unstructured", 0.75)]) == [
-        "the wish can be met: 768 of 1,024 weights in 2 layers go (75.0%)"
+def test_a_sparsity_that_can_be_reached_is_one_line_with_the_numbers():
+    assert prospects([goal("2x1", 0.75), goal("unstructured", 0.75)]) == [
+        "the sparsity can be reached: 768 of 1,024 weights in 2 layers go (75.0%)"
     ]
 
 
 def test_a_layer_of_few_blocks_says_what_it_allows_at_most():
-    head, line = prospects([wish("1x4", 0.95, (2, 8))])
+    head, line = prospects([goal("1x4", 0.95, (2, 8))])
     assert head == (
-        "the wish is met but for the layers below: 12 of 16 weights in 1 layer go (75.0%)"
+        "the sparsity cannot be reached in all layers: 12 of 16 weights in 1 layer go (75.0%)"
     )
     assert line == (
-        "layer conv/kernel: 1x4 allows at most 75.0% of its 2 x 8 weights, 95.0% was wished"
+        "layer conv/kernel: 1x4 allows at most 75.0% of its 2 x 8 weights, 95.0% was asked for"
     )
 
 
 def test_n_of_m_says_what_it_is():
-    assert "2:4 allows at most 50.0%" in prospects([wish("2:4", 0.8)])[1]
+    assert "2:4 allows at most 50.0%" in prospects([goal("2:4", 0.8)])[1]
 
 
 def test_a_pattern_that_does_not_fit_names_the_layer():
     with pytest.raises(ModelError, match=r"^conv/kernel: 2:4 does not fit 6 input channels"):
-        prospects([wish("2:4", 0.5, (4, 6))])
+        prospects([goal("2:4", 0.5, (4, 6))])
 
 
 def test_weights_that_no_sparse_kernel_could_run_are_told_with_what_prunes_them():

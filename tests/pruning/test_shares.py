@@ -43,8 +43,8 @@ def samples(count=64):
 
 
 def spec(allocation, **rest):
-    wishes = {"sparsity": 0.8, "epochs": 1, "batch_size": 32, "control": False, **rest}
-    return PruneTable(allocation=allocation, **wishes)
+    options = {"sparsity": 0.8, "epochs": 1, "batch_size": 32, "control": False, **rest}
+    return PruneTable(allocation=allocation, **options)
 
 
 def predicted(tensors):
@@ -94,9 +94,9 @@ def test_the_report_holds_what_was_measured_and_what_was_chosen():
 @pytest.mark.parametrize("pattern", ["unstructured", "2x1", "1x4"])
 def test_sensitivity_from_python_has_uniform_s_zeros(pattern):
     data = samples()
-    wishes = {"sparsity": 0.75, "pattern": pattern, "epochs": 1, "control": False}
+    options = {"sparsity": 0.75, "pattern": pattern, "epochs": 1, "control": False}
     done = edgeprune.prune(
-        pointwise_net(), (data.x_train, data.y_train), allocation="sensitivity", **wishes
+        pointwise_net(), (data.x_train, data.y_train), allocation="sensitivity", **options
     )
     zeros = sum(one.zeros for one in done.tensors)
     weights = sum(one.weights for one in done.tensors)
@@ -107,8 +107,8 @@ def test_sensitivity_from_python_has_uniform_s_zeros(pattern):
 
 def test_the_pattern_kernel_is_priced_as_it_is_chosen():
     model = loaded(pointwise_net(), "keras")
-    wish = spec("cost_aware", pattern="kernel")
-    done = prune(model, wish, samples(), cpu=cpu(), dense=convert(model))
+    kernels = spec("cost_aware", pattern="kernel")
+    done = prune(model, kernels, samples(), cpu=cpu(), dense=convert(model))
     blocks = {"unstructured": 1, "2x1": 2, "4x1": 4}
     for one in done.shares:
         if size := SIZES.get(one.name.partition("/")[0]):

@@ -16,9 +16,9 @@ from edgeprune.training.checkpoint import ABANDONED_S, Checkpoint, folder_for, r
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6)
 
 
-def folder(sha256="ab", patterns=None, drop=None, data=(X, Y), **wishes):
+def folder(sha256="ab", patterns=None, drop=None, data=(X, Y), **options):
     model = dataclasses.replace(loaded(None, "keras"), source=ModelFile("m", sha256, "keras3"))
-    options = {"spec": dataclasses.asdict(PruneTable(**wishes)), "patterns": patterns or {}}
+    options = {"spec": dataclasses.asdict(PruneTable(**options)), "patterns": patterns or {}}
     return folder_for(model, options, drop, TrainingData(*data, Task(())))
 
 
@@ -59,7 +59,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     assert kept.load()[1] == {"epoch": 1} and os.listdir(tmp_path) == ["a.npz"]
 
 
-def test_another_model_wish_or_sample_is_another_training():
+def test_another_model_option_or_sample_is_another_training():
     other = X.copy()
     other[3, 1] += 1
     folders = [

@@ -139,8 +139,8 @@ def test_regression_learns_the_mean_of_target_and_teacher(flavour):
     dense = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2, name="out")])
     x = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
     taught = dense(x).numpy()
-    wishes = {"sparsity": 0.01, "epochs": 30, "learning_rate": 0.03, "distillation": 0.25}
-    done = edgeprune.prune(dense, (x, taught + 1), control=False, **wishes)
+    options = {"sparsity": 0.01, "epochs": 30, "learning_rate": 0.03, "distillation": 0.25}
+    done = edgeprune.prune(dense, (x, taught + 1), control=False, **options)
     assert np.allclose(done.keras(x).numpy(), taught + 0.75, atol=0.05)
 
 
@@ -217,7 +217,7 @@ def test_a_teacher_that_knows_nothing_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("wish", "line"),
+    ("option", "line"),
     [
         ({"distillation": 1.5}, r"distillation must be in \[0, 1\], got 1.5"),
         ({"distillation": float("nan")}, r"distillation must be in \[0, 1\], got nan"),
@@ -225,13 +225,13 @@ def test_a_teacher_that_knows_nothing_is_refused():
         ({"temperature": float("inf")}, "temperature must be > 0 and finite, got inf"),
     ],
 )
-def test_values_out_of_range_are_refused(wish, line):
+def test_values_out_of_range_are_refused(option, line):
     with pytest.raises(ModelError, match=line):
-        edgeprune.prune(build("keras", "sequential"), **wish)
-    quantize = {f"qat_{name}": value for name, value in wish.items()}
+        edgeprune.prune(build("keras", "sequential"), **option)
+    quantize = {f"qat_{name}": value for name, value in option.items()}
     for recipe, where in (
-        (Recipe(prune=PruneTable(**wish)), r"\[prune\] "),
-        (Recipe(cluster=ClusterTable(**wish)), r"\[cluster\] "),
+        (Recipe(prune=PruneTable(**option)), r"\[prune\] "),
+        (Recipe(cluster=ClusterTable(**option)), r"\[cluster\] "),
         (Recipe(quantize=QuantizeTable(**quantize)), r"\[quantize\] qat_"),
     ):
         with pytest.raises(ConfigError, match=where + line):

@@ -1,4 +1,4 @@
-"""Allocation: how much of the wished sparsity each layer takes."""
+"""Allocation: how much of the sparsity each layer takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def allocate(
     sparsity: float,
     limits: Mapping[str, float],
 ) -> dict[str, float]:
-    """Each layer's sparsity, such that together they have the wished one.
+    """Each layer's sparsity, such that together they have the whole model's.
 
     Args:
         name: The allocation's.

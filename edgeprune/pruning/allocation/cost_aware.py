@@ -21,9 +21,9 @@ Source: XNNPACK ``xnn_subgraph_rewrite_for_nchw`` in ``src/subgraph.c``; the res
 def cost_aware(candidates: Sequence[Candidate], sparsity: float) -> dict[str, float]:
     """Chooses a point of each layer's curve: the least total loss at no more than uniform's cost.
 
-    Layers that no sparse kernel runs cost the same however sparse they are, and take the wished
+    Layers that no sparse kernel runs cost the same however sparse they are, and take the recipe's
     sparsity; if there are no others, zeros are placed as ``sensitivity`` does. The others count as
-    one cluster, which keeps enough zeros to run sparse at all; where the wished sparsity is below
+    one cluster, which keeps enough zeros to run sparse at all; where the recipe's sparsity is below
     that they run dense in any case, and zeros are placed likewise.
 
     Losses of layers are added up, see :mod:`edgeprune.pruning.budget.least_loss`.

@@ -65,10 +65,10 @@ class Choice:
 
 
 def pattern_choice(layers: Sequence[Layer], spec: PruneTable, cpu: Cpu | None) -> Choice:
-    """The pattern of each layer: the wished one, or the cheapest on these cores.
+    """The pattern of each layer: the recipe's, or the cheapest on these cores.
 
     Raises:
-        ModelError: The pattern ``kernel`` is wished, and no cores are named.
+        ModelError: The pattern ``kernel`` is asked for, and no cores are named.
     """
     if spec.pattern != "kernel":
         return Choice({layer.name: spec.pattern for layer in layers}, ())

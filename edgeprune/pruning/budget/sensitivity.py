@@ -46,7 +46,7 @@ POINTS = tuple(1 - REMAINING**k for k in range(0, _STEPS + 1, 7))
 
 
 def grid(sparsity: float) -> tuple[float, ...]:
-    """Sparsities to choose from, rising from 0, with the wished one among them.
+    """Sparsities to choose from, rising from 0, with the recipe's among them.
 
     >>> [round(share, 3) for share in grid(0.5)[:4]]
     [0.0, 0.1, 0.19, 0.271]

@@ -128,9 +128,9 @@ def _shares(weights: Sequence[Weight], sparsity: float | Mapping[str, float]) ->
     for weight in weights:
         if isinstance(sparsity, Mapping) and weight.name not in sparsity:
             raise ModelError(f"no sparsity is given for {weight.name}: name every pruned tensor")
-        wished = float(sparsity[weight.name] if isinstance(sparsity, Mapping) else sparsity)
+        goal = float(sparsity[weight.name] if isinstance(sparsity, Mapping) else sparsity)
         made = pattern(weight.pattern)
-        shares[weight.name] = made.share(wished)
+        shares[weight.name] = made.share(goal)
         try:
             made.mask(np.abs(weight.matrix()), shares[weight.name], weight.in_channels)
         except ModelError as error:

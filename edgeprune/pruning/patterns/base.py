@@ -30,7 +30,7 @@ class Pattern(Protocol):
         """Kept weights, and zeros, as the runtime wants to find them."""
 
     def share(self, sparsity: float) -> float:
-        """The share of zeros that a wish for ``sparsity`` leads to."""
+        """The share of zeros that a goal of ``sparsity`` leads to."""
 
 
 PATTERNS: Registry[type] = Registry("edgeprune.pruning.patterns", "pattern")
@@ -39,7 +39,7 @@ PATTERNS: Registry[type] = Registry("edgeprune.pruning.patterns", "pattern")
 
 @dataclass(frozen=True)
 class Freely:
-    """What most patterns share: zeros are zeros, and any sparsity may be wished for."""
+    """What most patterns share: zeros are zeros, and any sparsity may be asked for."""
 
     def finish(self, values: FloatArray, mask: BoolArray) -> FloatArray:
         """See :class:`Pattern`."""

@@ -66,5 +66,5 @@ class NOfM(Freely):
         return mask.reshape(scores.shape)
 
     def share(self, sparsity: float) -> float:
-        """The pattern's own share; 0 where nothing is wished."""
+        """The pattern's own share; 0 where the sparsity is 0."""
         return 1 - self.kept / self.group if sparsity else 0.0

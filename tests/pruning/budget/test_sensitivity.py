@@ -75,7 +75,7 @@ def test_weights_come_back_after_an_error():
     np.testing.assert_array_equal(kernel, made.layers[-1].kernel.numpy())
 
 
-def test_the_grid_removes_a_share_of_what_remains_and_has_the_wish():
+def test_the_grid_removes_a_share_of_what_remains_and_has_the_recipes_sparsity():
     points = grid(0.8)
     assert points[0] == 0 and 0.8 in points and points == tuple(sorted(points))
     assert points[-1] < 1

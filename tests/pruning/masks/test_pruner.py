@@ -55,9 +55,9 @@ def test_one_shot_with_0_epochs_trains_nothing_and_leaves_the_model_as_it_was(fl
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_every_criterion_prunes_at_once_and_then_trains_under_its_masks(criterion):
     model = build("keras", "functional")
-    wishes = {"criterion": criterion, "schedule": "one_shot", "sparsity": 0.5, "control": False}
-    at_once = prune_model(model, known(model), epochs=0, **wishes)
-    trained = prune_model(model, known(model), epochs=1, batch_size=16, **wishes)
+    options = {"criterion": criterion, "schedule": "one_shot", "sparsity": 0.5, "control": False}
+    at_once = prune_model(model, known(model), epochs=0, **options)
+    trained = prune_model(model, known(model), epochs=1, batch_size=16, **options)
     assert trained.fine_tuned
     assert same(at_once.masks.values(), trained.masks.values())
     assert not same(at_once.keras.get_weights(), trained.keras.get_weights())
@@ -101,10 +101,10 @@ def test_masks_by_taylor_and_by_chance_only_grow_and_differ_from_those_of_magnit
 def test_masks_of_ones_own_loop_can_be_made_in_one_shot():
     model = build("keras", "sequential")
     data = known(model)
-    wishes = {"criterion": "second_order", "schedule": "one_shot", "sparsity": 0.5}
-    with edgeprune.masks(model, (data.x_train, data.y_train), **wishes) as masks:
+    options = {"criterion": "second_order", "schedule": "one_shot", "sparsity": 0.5}
+    with edgeprune.masks(model, (data.x_train, data.y_train), **options) as masks:
         masks.update()
-    done = prune_model(build("keras", "sequential"), data, epochs=0, **wishes)
+    done = prune_model(build("keras", "sequential"), data, epochs=0, **options)
     assert same(masks.masks.values(), done.masks.values())
 
 
@@ -148,7 +148,7 @@ def test_an_accepted_drop_is_measured_from_the_dense_model():
 
 
 @pytest.mark.parametrize(
-    ("wishes", "line"),
+    ("options", "line"),
     [
         ({"criterion": "size"}, "criterion must be one of magnitude, l1, l2, random, taylor"),
         (
@@ -164,9 +164,9 @@ def test_an_accepted_drop_is_measured_from_the_dense_model():
         ({"criterion": "taylor"}, "the criterion taylor looks at training samples, and got no"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(wishes, line):
+def test_what_cannot_be_is_refused_in_one_line(options, line):
     with pytest.raises(ModelError, match=line):
-        prune_model(build("keras", "sequential"), None, **wishes)
+        prune_model(build("keras", "sequential"), None, **options)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -190,8 +190,8 @@ def test_a_model_with_two_inputs_is_refused_by_what_looks_at_inputs():
     one, two = layers.Input((3,)), layers.Input((5,))
     joined = layers.Concatenate()([layers.Dense(4)(one), two])
     model = keras.Model([one, two], layers.Dense(2)(joined))
-    wishes = {"schedule": "one_shot", "epochs": 0, "sparsity": 0.5}
+    options = {"schedule": "one_shot", "epochs": 0, "sparsity": 0.5}
     with pytest.raises(ModelError, match="calibration needs a model with one input"):
-        prune_model(model, (np.zeros((60, 3)), np.zeros(60, int)), criterion="wanda", **wishes)
-    done = prune_model(model, criterion="magnitude", **wishes)
+        prune_model(model, (np.zeros((60, 3)), np.zeros(60, int)), criterion="wanda", **options)
+    done = prune_model(model, criterion="magnitude", **options)
     assert sum(t.zeros for t in done.tensors) == 15

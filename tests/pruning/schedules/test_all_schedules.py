@@ -28,10 +28,10 @@ def test_every_schedule_ends_with_its_zeros_and_moves_the_rest(flavour, name, ki
     last = "head/kernel"
     for tensor in done.tensors:
         if name == "iterative" and tensor.name == last:
-            wished = 1 - ((1 + 0.4**0.5) / 2) ** 2
+            goal = 1 - ((1 + 0.4**0.5) / 2) ** 2
         else:
-            wished = 0.6
-        assert tensor.zeros / tensor.weights == pytest.approx(wished, abs=0.06)
+            goal = 0.6
+        assert tensor.zeros / tensor.weights == pytest.approx(goal, abs=0.06)
         assert (~done.masks[tensor.name]).sum() == tensor.zeros
     epochs = 6 if name == "iterative" else 2
     lines = [line for line in lines if line.startswith("epoch")]
@@ -68,15 +68,15 @@ def test_gradual_is_not_judged_while_it_grows():
 
 
 @pytest.mark.parametrize(
-    "wishes, line",
+    "options, line",
     [
         ({"schedule": "rigl", "pattern": "2:4"}, "the pattern 2:4 fixes how many each group has"),
         ({"schedule": "iterative", "rewind_step": 30}, "rewind_step is 30, and a round has 30"),
     ],
 )
-def test_what_a_schedule_cannot_do_is_refused_in_one_line(wishes, line):
+def test_what_a_schedule_cannot_do_is_refused_in_one_line(options, line):
     with pytest.raises(ModelError, match=line) as caught:
-        schedule(PruneTable(epochs=3, **wishes), 10)
+        schedule(PruneTable(epochs=3, **options), 10)
     assert "\n" not in str(caught.value)
 
 

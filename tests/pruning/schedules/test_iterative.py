@@ -11,12 +11,12 @@ from edgeprune.training.step import Trainer
 from edgeprune.training.training_data import known_data
 
 
-def run(flavour, steps, **wishes):
+def run(flavour, steps, **options):
     """The weights before every step, and the masks, of rounds of six steps."""
     data, model = dataset(48), build(flavour, "functional")
     weights = prunable_weights(model, "all")
     masks = Masks(model, weights, {weight.name: 0.75 for weight in weights}, flavour=flavour)
-    plan = schedule(PruneTable(schedule="iterative", epochs=2, rounds=2, **wishes), 3)
+    plan = schedule(PruneTable(schedule="iterative", epochs=2, rounds=2, **options), 3)
     x, y = data.x_train, data.y_train
     seen = []
     with masks:
