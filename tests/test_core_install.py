@@ -11,7 +11,8 @@ import pytest
 
 EXTRAS = (
     "h5py", "tensorflow", "tensorboard", "keras", "tf_keras", "PIL", "pillow", "litert_quantizer",
-    "adbutils", "sklearn", "scikit_learn", "joulescope", "edgeprune", "_edgeprune", "__editable__",
+    "adbutils", "ziglang", "sklearn", "scikit_learn", "joulescope", "edgeprune", "_edgeprune",
+    "__editable__",
 )  # fmt: skip
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
 

@@ -1,5 +1,6 @@
 """The wheel is whole: it deploys away from the checkout, in an environment without it."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -38,7 +39,9 @@ def test_boards_recipes_and_agent_sources_travel_in_the_wheel(wheel):
 
 def test_the_wheel_deploys_away_from_the_checkout(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
+        for entry in archive.infolist():  # as installers do: a program stays one
+            archive.extract(entry, tmp_path / "site")
+            (tmp_path / "site" / entry.filename).chmod(entry.external_attr >> 16 & 0o777)
     (tmp_path / "net.tflite").write_bytes(nets.eligible())
     (tmp_path / "fast.toml").write_text("[run]\nsessions = 2\nruns = 3\n")
     done = subprocess.run(
@@ -59,4 +62,20 @@ def test_the_wheel_deploys_away_from_the_checkout(wheel, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads((tmp_path / "out" / "result.json").read_text())
-    assert (tmp_path / "home" / "cache" / "agents").is_dir(), "the agent was built from the wheel"
+    assert not (tmp_path / "home" / "cache" / "agents").exists(), "the agent is the wheel's own"
+
+
+def test_the_wheel_carries_every_program_that_devices_run_with_its_sum(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        built = {name: archive.read(name) for name in archive.namelist() if "/_built/" in name}
+        modes = {e.filename: e.external_attr >> 16 & 0o111 for e in archive.infolist()}
+    programs = [name for name in built if not name.endswith(".sha256")]
+    machines = sorted((name.split("/")[-1], built[name][18]) for name in programs)
+    assert machines == [  # e_machine, ELF specification
+        *(("edgeprune-agent", machine) for machine in (62, 183)),
+        *(("libqemu_instructions.so", machine) for machine in (62, 183)),
+    ]
+    for name in programs:
+        assert built[f"{name}.sha256"].decode() == hashlib.sha256(built[name]).hexdigest()
+        assert modes[name], name
+        assert str(ROOT).encode() not in built[name]

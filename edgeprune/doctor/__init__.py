@@ -60,7 +60,7 @@ class Diagnosis:
 
 
 def diagnose(bench_file: Path | None = None) -> Diagnosis:
-    """Looks at everything; takes some ten seconds the first time, when agents are compiled.
+    """Looks at everything; a first time from a checkout takes ten seconds more, to compile agents.
 
     Args:
         bench_file: Bench file to check; the user's own if None.

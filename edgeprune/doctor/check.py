@@ -9,7 +9,7 @@ from typing import Literal
 from edgeprune.errors import EdgepruneError
 
 State = Literal["ok", "missing", "broken"]
-Scope = Literal["local", "emulated", "ssh", "adb", "keras", "quantize", "example", "walls"]
+Scope = Literal["local", "emulated", "ssh", "adb", "keras", "quantize", "example", "build", "walls"]
 
 NEEDED_FOR: dict[Scope, str] = {
     "local": "every board",
@@ -18,7 +18,8 @@ NEEDED_FOR: dict[Scope, str] = {
     "adb": "phones",
     "keras": "Keras and SavedModel files",
     "quantize": "--quantize",
-    "example": "edgeprune example",
+    "example": "edgeprune example digits",
+    "build": "agents compiled from a checkout; the wheel carries them",
     "walls": "models of strangers: walls around the process that loads them",
 }
 

@@ -62,7 +62,7 @@ def _wanted(checkout: Path) -> tuple[SpecifierSet, list[tuple[Requirement, Scope
     Raises:
         ImportError: edgeprune is neither installed nor run from a checkout.
     """
-    extras: tuple[Scope, ...] = ("adb", "keras", "quantize", "example")
+    extras: tuple[Scope, ...] = ("adb", "keras", "quantize", "example", "build")
     own = checkout / "pyproject.toml"
     if own.is_file():
         project = tomllib.loads(own.read_text(encoding="utf-8"))["project"]

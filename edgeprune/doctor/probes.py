@@ -24,7 +24,7 @@ _EMULATED = "rpi4-emulated"
 
 
 def agent() -> str:
-    """Compiles the agent for this machine, starts it and hears what it says."""
+    """Starts the agent for this machine, compiled here unless the wheel has it, and hears it."""
     from edgeprune.agents import build
     from edgeprune.agents.session import start_agent
     from edgeprune.devices.transports.base import TRANSPORTS
@@ -34,7 +34,7 @@ def agent() -> str:
     with TRANSPORTS.get("local")(board, Device(board.name, board.name)) as transport:
         with start_agent(transport, str(program)) as session:
             hello = session.hello()
-    return f"version {hello.agent_version}, compiled by ziglang, answers"
+    return f"version {hello.agent_version}, answers"
 
 
 def bench(file: Path | None) -> tuple[Check, Bench]:

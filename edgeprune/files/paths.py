@@ -121,3 +121,13 @@ def shipped(name: str) -> Path:
     """
     inside = _PACKAGE / f"_{name}"
     return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def built_with_wheel(digest: str, name: str) -> Path:
+    """Where the wheel carries a program that was compiled with it; a checkout has none.
+
+    Args:
+        digest: Names what it was compiled from.
+        name: Of the file.
+    """
+    return _PACKAGE / "_built" / digest / name

@@ -54,6 +54,37 @@ def test_the_agent_is_built_for_both_architectures():
         assert head[:4] == b"\x7fELF" and head[18] == machine  # e_machine, ELF specification
 
 
+def test_the_agent_has_the_same_bytes_when_its_sources_lie_elsewhere(
+    sources, tmp_path, monkeypatch
+):
+    first = build.agent("host").read_bytes()
+    elsewhere = tmp_path / "another" / "folder"
+    shutil.copytree(paths.shipped("device_agents"), elsewhere)
+    monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path / "another cache"))
+    monkeypatch.setattr(paths, "shipped", lambda name: elsewhere)
+    assert build.agent("host").read_bytes() == first
+
+
+def test_a_program_of_the_wheel_is_taken_before_any_is_compiled(sources, tmp_path, monkeypatch):
+    built = zig.compile_c("seven", sources, (), "host")
+    shutil.copytree(built.parents[1], tmp_path / "wheel")
+    monkeypatch.setattr(
+        paths, "built_with_wheel", lambda *parts: tmp_path.joinpath("wheel", *parts)
+    )
+    monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr(zig.importlib.util, "find_spec", lambda name: None)
+    shipped = zig.compile_c("seven", sources, (), "host")
+    assert shipped.is_relative_to(tmp_path / "wheel") and not (tmp_path / "empty").exists()
+    shipped.chmod(0o644)  # an installer that marks no programs
+    copied = zig.compile_c("seven", sources, (), "host")
+    assert copied.is_relative_to(tmp_path / "empty")
+    assert subprocess.run([copied], check=False).returncode == 7
+    shipped.write_bytes(b"damaged")
+    copied.unlink()
+    with pytest.raises(DeviceError, match="cannot be compiled"):
+        zig.compile_c("seven", sources, (), "host")
+
+
 def test_code_that_does_not_compile_is_one_line_and_leaves_nothing(sources):
     sources[0].write_text("int main(void) { return nothing; }\n")
     with pytest.raises(DeviceError, match=r"cannot be compiled for .*nothing") as caught:
@@ -69,7 +100,7 @@ def test_an_unknown_target_is_a_device_error(sources):
 
 def test_without_ziglang_the_message_says_what_to_install(sources, monkeypatch):
     monkeypatch.setattr(zig.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DeviceError, match="pip install ziglang"):
+    with pytest.raises(DeviceError, match=r"pip install 'edgeprune\[build\]'"):
         zig.compile_c("seven", sources, (), "host")
 
 

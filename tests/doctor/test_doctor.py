@@ -169,7 +169,7 @@ def test_a_missing_core_package_is_no_crash_and_exits_not_ok(monkeypatch):
     real = importlib.metadata.version
 
     def version(name):
-        if name in ("ziglang", "tensorflow"):
+        if name in ("msgspec", "tensorflow"):
             raise importlib.metadata.PackageNotFoundError(name)
         return real(name)
 
@@ -177,7 +177,7 @@ def test_a_missing_core_package_is_no_crash_and_exits_not_ok(monkeypatch):
     diagnosis = diagnose()
     assert not diagnosis.is_ok
     assert check_of(diagnosis, "tensorflow").state == "missing"
-    assert "pip install 'ziglang" in needs_of(diagnosis, "local")[0]
+    assert "pip install 'msgspec" in needs_of(diagnosis, "local")[0]
 
 
 def test_a_missing_extra_leaves_everything_else_ready(monkeypatch):
@@ -200,7 +200,7 @@ def test_an_agent_that_cannot_be_compiled_is_broken_and_says_why(home, monkeypat
     diagnosis = diagnose()
     check = check_of(diagnosis, "agent")
     assert check.state == "broken"
-    assert "pip install ziglang" in check.found
+    assert "pip install 'edgeprune[build]'" in check.found
 
 
 @pytest.mark.parametrize(("flags", "is_noted"), [("avx avx2 sse2", True), ("sse2", False)])

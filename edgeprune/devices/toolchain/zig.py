@@ -1,10 +1,16 @@
-"""Compiles C with ``ziglang``, so that a host needs no compiler, and keeps what it made."""
+"""Compiles C with ``ziglang``, unless an earlier build has made the same program.
+
+The wheel carries what devices run, so that who installs it needs no compiler; from a checkout,
+``ziglang`` makes it on first use, and the cache keeps it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import platform
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +33,9 @@ def host_isa() -> str:
 
 
 def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: str) -> Path:
-    """Compiles ``sources`` into one file, unless the cache has it.
+    """Compiles ``sources`` into one file, unless the wheel or the cache has it.
+
+    The same sources make the same bytes, whatever folder they lie in.
 
     Args:
         name: Name of the file to make.
@@ -36,7 +44,8 @@ def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: 
         target: ``aarch64-linux-gnu``, ``x86_64-linux-gnu``, or ``host`` for this machine.
 
     Returns:
-        The file, in a folder of the cache that is named after everything that went into it.
+        The file, in a folder of the wheel or of the cache that is named after everything that went
+        into it.
 
     Raises:
         DeviceError: ``ziglang`` is missing, knows no such target, or fails; nothing is left then.
@@ -46,20 +55,37 @@ def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: 
     if missing or not sources:
         raise DeviceError(f"sources of {name} are missing, reinstall edgeprune: {missing}")
     flags = (*_FLAGS, *flags)
-    built = paths.cache_folder() / "agents" / _digest(sources, flags, triple) / name
+    digest = _digest(sources, flags, triple)
+    built = paths.cache_folder() / "agents" / digest / name
+    shipped = paths.built_with_wheel(digest, name)
+    if paths.is_whole(shipped) and os.access(shipped, os.X_OK):
+        return shipped
     if paths.is_whole(built):
         return built
+    if paths.is_whole(shipped):
+        return _executable_copy(shipped, built)
     if importlib.util.find_spec("ziglang") is None:
-        raise DeviceError(f"{name} cannot be compiled: pip install ziglang")
+        raise DeviceError(f"{name} cannot be compiled: pip install 'edgeprune[build]'")
     with paths.aside(built.parent) as aside:
         result = aside / name
-        code = [str(source) for source in sources]
+        root = os.path.commonpath([source.parent for source in sources])
+        code = [*map(str, sources), f"-ffile-prefix-map={root}=."]
         argv = [sys.executable, "-m", "ziglang", "cc", "-target", triple, "-o", str(result)]
         status, _, errors = run_to_end([*argv, *code, *flags], _TIMEOUT_S, _environment())
         if status != 0 or not result.is_file():
             first = next((s for s in errors.splitlines() if "error" in s), errors.strip()[:300])
             raise DeviceError(f"{name} cannot be compiled for {triple}: {first}")
         paths.keep(result, built)
+    return built
+
+
+def _executable_copy(shipped: Path, built: Path) -> Path:
+    """What the wheel carries, where its installer did not mark it as a program."""
+    with paths.aside(built.parent) as aside:
+        copy = aside / built.name
+        shutil.copyfile(shipped, copy)
+        copy.chmod(0o755)
+        paths.keep(copy, built)
     return built
 
 

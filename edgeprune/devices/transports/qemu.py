@@ -17,7 +17,7 @@ from typing import ClassVar
 from edgeprune.devices import cpuinfo
 from edgeprune.devices.links.pipes import Child, append_file, run_to_end
 from edgeprune.devices.toolchain import glibc
-from edgeprune.devices.toolchain.zig import compile_c
+from edgeprune.devices.toolchain.qemu_plugin import build_plugin
 from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Transport
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.files import paths
@@ -113,16 +113,6 @@ class Qemu(Transport):
     def _prefix(self) -> list[str]:
         """The part of a command line that is for qemu itself."""
         return [_QEMU, "-L", str(self._root), "-cpu", self.board.cpu.core]
-
-
-def build_plugin() -> Path:
-    """The plug-in that counts instructions, compiled for this machine unless the cache has it.
-
-    Raises:
-        DeviceError: It cannot be compiled.
-    """
-    source = paths.shipped("device_agents") / "qemu" / "qemu_instructions.c"
-    return compile_c("libqemu_instructions.so", [source], ("-shared", "-fPIC"), "host")
 
 
 def _escape(path: Path) -> str:
