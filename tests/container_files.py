@@ -116,6 +116,24 @@ def _deflated(data):
     return packer.compress(data) + packer.flush()
 
 
+def fixed_block(*words):
+    """DEFLATE's last block, of its fixed codes, whose words are written highest bit first."""
+    bits = "1" + "10" + "".join(words) + "0000000"
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
+
+
+LITERAL_0, LENGTH_7, LENGTH_8 = "00110000", "0000101", "0000110"
+DISTANCE_1, DISTANCE_2 = "00000", "00001"
+
+
+def behind_a_window_of_zeros(block):
+    """Two records: 32 KiB of zeros, and ``block`` of 8 bytes, zeros where its copies reach back."""
+    size = 1 << 15
+    records = head(Kind.DEFLATE, size) + _deflated(bytes(size)) + head(Kind.DEFLATE, 8) + block
+    return whole(size + 8, records, bytes(size + 8))
+
+
 ZEROS_8 = (8, head(Kind.DEFLATE, 8) + _deflated(bytes(8)), bytes(8))
 
 HOSTILE = {
@@ -141,6 +159,10 @@ HOSTILE = {
         8, head(Kind.DEFLATE, 8) + b"\x01\x08\0\0\0" + bytes(9)
     ),
     "deflate from before its start": whole(8, head(Kind.DEFLATE, 8) + bytes.fromhex("630402")),
+    "deflate from the record before": behind_a_window_of_zeros(
+        fixed_block(LITERAL_0, LENGTH_7, DISTANCE_2)
+    ),
+    "deflate that begins with a copy": behind_a_window_of_zeros(fixed_block(LENGTH_8, DISTANCE_1)),
     "empty deflate blocks for ever": whole(8, head(Kind.DEFLATE, 8) + b"\0\0\0\xff\xff" * 5000),
     "a store too large": whole(8, head(Kind.STORE, 70_000) + _deflated(bytes(70_000))),
     "a store before the last is used": whole(
