@@ -38,6 +38,7 @@ from edgeprune.pruning.shares import layer_shares
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
+from edgeprune.training.context import StageContext
 from edgeprune.training.training_data import known_data
 from edgeprune.verify import accuracy
 
@@ -143,7 +144,9 @@ class Measuring:
         spec = self.spec(allocation, sparsity)
         while most < math.inf and self.untrained(spec) > most:
             spec = dataclasses.replace(spec, sparsity=spec.sparsity + STEP)
-        done = prune(self.model, spec, self.data, cpu=self.board.cpu, dense=self.dense)
+        done = prune(
+            self.model, spec, StageContext(self.data, cpu=self.board.cpu), dense=self.dense
+        )
         file = self.deployable(done.model)
         return {
             "seed": self.seed,

@@ -34,6 +34,7 @@ from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
+from edgeprune.training.context import StageContext
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9)
 PATTERNS = ("unstructured", "2x1", "4x1", "kernel")
@@ -131,7 +132,9 @@ def cells(board: EmulatedBoard, folder: Path, wanted: list[str], done: set[Any])
         dense_counted = board.instructions(tflite)
         for sparsity, pattern in wishes:
             spec = PruneTable(sparsity=sparsity, pattern=pattern)
-            pruned = prune(loaded, spec, None, None, board.cpu, tflite).model.tflite or b""
+            pruned = (
+                prune(loaded, spec, StageContext(cpu=board.cpu), dense=tflite).model.tflite or b""
+            )
             final = sparsify(rewrite(pruned, board.cpu).tflite, board.cpu).tflite
             plan = explain(final, board.cpu)
             ran = board.sparse_layers(final)

@@ -51,6 +51,7 @@ from edgeprune.quantize import quantize
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.training.checkpoint import Checkpoint
+from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import Teacher, teacher_of
 from edgeprune.training.loop import TrainingJob, fine_tune
 from edgeprune.training.training_data import known_data
@@ -178,7 +179,7 @@ def tuned(lab: Lab, net: str, seed: int) -> Loaded:
             lab.dense, keras=tuned_by_tfmot(lab.dense.keras, lab.data, spec, lab.teacher.answers)
         )
     elif net == "unstructured":
-        made = prune(lab.dense, spec, lab.data, say).model
+        made = prune(lab.dense, spec, StageContext(lab.data, say)).model
     else:
         start = clone(lab.dense)
         if net.startswith("channels"):
@@ -211,7 +212,7 @@ def made(lab: Lab, model: Loaded, net: str, file: str, seed: int) -> bytes:
             )
             answers = lab.teacher.answers
             return quantized_by_tfmot(model.keras, lab.data, spec, answers, lab.calibration)
-        model = qat(model, QAT, lab.data, say, {}, seed, lab.dense).model
+        model = qat(model, QAT, StageContext(lab.data, say, seed, teacher=lab.dense), {}).model
     tflite = convert(model)
     done = quantize(tflite, "int8", lab.calibration).tflite
     check_kept("quantize", tflite, done, blocks=False, codebooks=False)  # no zero may be lost

@@ -31,6 +31,7 @@ from edgeprune.prediction.cost import cost_table
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import apply_passes
+from edgeprune.training.context import StageContext
 from edgeprune.verify import reference_outputs
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -76,7 +77,7 @@ def main() -> None:
         )
         for sparsity in (0.0, 0.9):
             spec = PruneTable(sparsity=sparsity, pattern="unstructured")
-            before = prune(loaded, spec, None).model.tflite or b""
+            before = prune(loaded, spec, StageContext()).model.tflite or b""
             model = graph.read(before)
             notes = apply_passes(model, cpu, priced(table))
             after = graph.write(model)

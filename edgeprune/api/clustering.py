@@ -10,6 +10,7 @@ from edgeprune.api.pruning import dataset_of, loaded
 from edgeprune.artifacts.compression import Array, Clustered, Dataset
 from edgeprune.clustering import stage
 from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable, cluster_table_checked
+from edgeprune.training.context import StageContext, silent
 
 
 class ClusterOptions(TypedDict, total=False):
@@ -61,6 +62,5 @@ def cluster(
     counts = options.get("counts", {})
     values["counts"] = tuple(ClusterCount(*pair) for pair in counts.items())
     table = table_of(ClusterTable, values)
-    return stage.cluster(
-        loaded(model), cluster_table_checked(table), dataset_of(data), progress, seed
-    )
+    context = StageContext(dataset_of(data), progress or silent, seed)
+    return stage.cluster(loaded(model), cluster_table_checked(table), context)

@@ -29,6 +29,7 @@ from edgeprune.recipe.channels_table import (
     channels_of,
 )
 from edgeprune.recipe.prune_table import CHANNEL, RECOVERIES, Limit, PruneTable
+from edgeprune.training.context import StageContext, silent
 from edgeprune.training.training_data import training_data
 
 
@@ -164,7 +165,7 @@ def prune(
         data: Inputs ``(n, ...)`` and targets to calibrate on, and to fine-tune with while it is
             pruned; None zeroes the weights at once.
         progress: Told a line per epoch, or None.
-        max_accuracy_drop: As in :func:`edgeprune.pruning.prune`.
+        max_accuracy_drop: As in :class:`edgeprune.training.context.StageContext`.
         options: See :class:`PruneOptions`.
 
     Returns:
@@ -175,11 +176,11 @@ def prune(
         ConfigError: An option about channels names no layer or criterion.
     """
     spec, channels = tables_of(options)
-    samples = dataset_of(data)
-    smaller = remove_channels(
-        loaded(model), channels, samples, progress, spec.seed, spec.control, max_accuracy_drop
+    context = StageContext(
+        dataset_of(data), progress or silent, spec.seed, max_accuracy_drop=max_accuracy_drop
     )
-    return pruning.prune(smaller, spec, samples, progress, max_accuracy_drop=max_accuracy_drop)
+    smaller = remove_channels(loaded(model), channels, context, spec.control)
+    return pruning.prune(smaller, spec, context)
 
 
 def masks(

@@ -21,6 +21,7 @@ from edgeprune.pruning.spec import MEASURED_ALLOCATIONS
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import stored_dense
+from edgeprune.training.context import StageContext
 
 _NO_FILE = ModelFile(Path(), "", "tflite")
 
@@ -43,7 +44,7 @@ def forecast(tflite: bytes, table: PruneTable, cpu: Cpu) -> Forecast:
     loaded = Loaded(_NO_FILE, tflite=stored_dense(tflite))
     # Which weights are zero hardly matters to the cost, and other criteria need the Keras model.
     table = dataclasses.replace(table, criterion="magnitude")
-    pruned = prune(loaded, table, None, cpu=cpu).model.tflite or tflite
+    pruned = prune(loaded, table, StageContext(cpu=cpu)).model.tflite or tflite
     rewritten = rewrite(pruned, cpu)
     plan = explain(rewritten.tflite, cpu, assume_armed=True)
     if plan.wrong:  # then compress stores it dense

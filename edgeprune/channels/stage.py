@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from edgeprune.artifacts.compression import ChannelGroup, Dataset, Loaded, Narrowed, TrainingData
+from edgeprune.artifacts.compression import ChannelGroup, Loaded, Narrowed, TrainingData
 from edgeprune.channels.choose import Scope
 from edgeprune.channels.removal import ChannelPruned, prune_channels
 from edgeprune.errors import ModelError
@@ -20,6 +20,7 @@ from edgeprune.models.keras.weights import clone
 from edgeprune.recipe.channels_table import ChannelsTable
 from edgeprune.training.capture import Calibration
 from edgeprune.training.checkpoint import Checkpoint, folder_for
+from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import teacher_of
 from edgeprune.training.loop import TrainingJob, fine_tune, trained
 from edgeprune.training.training_data import training_data
@@ -27,17 +28,12 @@ from edgeprune.training.training_data import training_data
 SAMPLES = 512
 """Training samples that a criterion sees. Source: ours."""
 
-Say = Callable[[str], None]
-
 
 def remove_channels(
     model: Loaded,
     table: ChannelsTable,
-    data: Dataset | None = None,
-    progress: Say | None = None,
-    seed: int = 0,
+    context: StageContext,
     control: bool = True,
-    max_accuracy_drop: float | None = None,
 ) -> Narrowed:
     """Makes a smaller model of a Keras model, and trains it where there is data.
 
@@ -48,13 +44,10 @@ def remove_channels(
     Args:
         model: Is not changed.
         table: What to remove and how to train; a table that asks for nothing removes nothing.
-        data: To train with and to score channels with, or None.
-        progress: Told what goes, and a line per epoch; or None.
-        seed: Of what is drawn and shuffled.
+        context: Data to train with and to score channels with, who is told what goes, and so on.
+            Where it limits the drop in accuracy, the best epoch is handed out, and training stops
+            where the limit is lost.
         control: Train the dense model exactly as long.
-        max_accuracy_drop: What removing may cost on held-out training samples beside the dense
-            model, as in :func:`edgeprune.pruning.prune`; None lets it cost what it will. The best
-            epoch is handed out, and training stops where the limit is lost.
 
     Raises:
         ModelError: The model's graph cannot be followed, nothing may be removed, or the model
@@ -68,30 +61,30 @@ def remove_channels(
             f"{model.source.path}: channels are removed from Keras models, and this is a TFLite "
             "file: give the .keras or .h5 file that it was converted from"
         )
-    say = progress or (lambda line: None)
-    training = training_data(data, model.keras)
-    import_keras(model.flavour or "keras").utils.set_random_seed(seed)
-    pruned = _pruned(model.keras, table, training, seed)
+    training = training_data(context.data, model.keras)
+    import_keras(model.flavour or "keras").utils.set_random_seed(context.seed)
+    pruned = _pruned(model.keras, table, training, context.seed)
     notes = [_headline(pruned), *summed(pruned.notes)]
     for line in notes:
-        say(line)
+        context.say(line)
     source = dataclasses.replace(model.source, sha256=_derived(model.source.sha256, table))
     smaller = dataclasses.replace(model, source=source, keras=pruned.model)
     done = Narrowed(smaller, model, _groups(pruned), profiling_only=training is None)
     if training is None:
         note = "channels were removed at once, without training data"
         return dataclasses.replace(done, notes=(note, *notes))
-    options = table.training(seed)
-    folder = folder_for(model, {"channels": repr(table), "seed": seed}, max_accuracy_drop, training)
+    options = table.training(context.seed)
+    limit = context.max_accuracy_drop
+    folder = folder_for(model, {"channels": repr(table), "seed": context.seed}, limit, training)
     task = TrainingJob(
         smaller.keras,
         model.flavour or "keras",
         None,
         options,
         training,
-        say,
+        context.say,
         _checkpoint(folder, "smaller"),
-        max_accuracy_drop,
+        limit,
         model.keras,
         teacher=teacher_of(
             model.keras, training.x, table.distillation, table.temperature, training.task

@@ -12,7 +12,6 @@ import numpy as np
 from edgeprune.artifacts.compression import (
     Clustered,
     ClusteredTensor,
-    Dataset,
     FloatArray,
     Loaded,
     TrainingData,
@@ -27,6 +26,7 @@ from edgeprune.models.tflite.tensor_error import sqnr_db
 from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.recipe.training import Training
 from edgeprune.training.codebooks import Codebooks
+from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import Teacher, teacher_of
 from edgeprune.training.kept_zeros import held_zeros
 from edgeprune.training.kmeans import codebook, nearest
@@ -34,14 +34,7 @@ from edgeprune.training.loop import TrainingJob, fine_tune, trained
 from edgeprune.training.training_data import training_data
 
 
-def cluster(
-    model: Loaded,
-    spec: ClusterTable,
-    data: Dataset | None = None,
-    progress: Callable[[str], None] | None = None,
-    seed: int = 0,
-    dense: Loaded | None = None,
-) -> Clustered:
+def cluster(model: Loaded, spec: ClusterTable, context: StageContext) -> Clustered:
     """Clusters a copy of the model's weights, and trains the centroids where there is data.
 
     A zero has no cluster: it stays zero, in the layers that are not clustered too.
@@ -51,10 +44,7 @@ def cluster(
     Args:
         model: Is not changed. A TFLite file is clustered, but not trained, and its biases stay.
         spec: How many clusters, where they start and how they are trained; 0 clusters nothing.
-        data: To train the centroids with, or None.
-        progress: Told a line per epoch, or None.
-        seed: Of what is drawn and shuffled.
-        dense: The teacher, where there is distillation; None takes the model as it comes.
+        context: Data to train the centroids with, who is told a line per epoch, and so on.
 
     Returns:
         The clustered model, and what each tensor's codebook is like.
@@ -65,6 +55,7 @@ def cluster(
     """
     if spec.is_idle:
         return Clustered(model)
+    seed = context.seed
     if model.tflite is not None:
         return _cluster_tflite(model, model.tflite, spec, seed)
     import_keras(model.flavour or "keras").utils.set_random_seed(seed)
@@ -82,14 +73,13 @@ def cluster(
     counts |= {one.name: spec.biases for one in also}
     codebooks = Codebooks(copied.keras, [*weights, *also], counts, spec.init, seed)
     ratios = {one.name: sqnr_db(before[one.name], one.value()) for one in weights}
-    taught = (dense or model).keras
-    training = training_data(data, taught) if spec.epochs else None
+    taught = (context.teacher or model).keras
+    training = training_data(context.data, taught) if spec.epochs else None
     if training is not None:
         weight, x, task = spec.distillation, training.x, training.task
         teacher = teacher_of(taught, x, weight, spec.temperature, task)
-        say = progress or (lambda line: None)
         settings = spec.training(seed)
-        _train(copied, codebooks, settings, training, say, teacher)
+        _train(copied, codebooks, settings, training, context.say, teacher)
         notes.append(f"centroids {trained(settings, training)}")
     if spec.bfloat16:
         codebooks.round()

@@ -232,6 +232,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     from edgeprune.qat import qat
     from edgeprune.quantize import check_mode
     from edgeprune.training.checkpoint import remove
+    from edgeprune.training.context import StageContext
 
     loaded, dense, data = _loaded(request, progress)
     score = None if data is None else verify.accuracy(dense, data, dense)
@@ -240,16 +241,9 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     if drop is not None:
         task_lines += limit_lines(data, score, drop)
     _tell_once(request, progress, task_lines)
+    context = StageContext(data, progress.say, recipe.prune.seed, cpu, drop, loaded)
     with _asked(progress, "channels", not recipe.channels.is_idle):
-        narrowed = remove_channels(
-            loaded,
-            recipe.channels,
-            data,
-            progress.say,
-            recipe.prune.seed,
-            recipe.prune.control,
-            drop,
-        )
+        narrowed = remove_channels(loaded, recipe.channels, context, recipe.prune.control)
         narrow = convert(narrowed.model) if narrowed.groups else dense
         recipe = choose(
             recipe,
@@ -261,16 +255,14 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         )
     check_mode(narrow, recipe.quantize.mode)
     with progress.stage("prune"):
-        pruned = prune(narrowed, recipe.prune, data, progress.say, cpu, narrow, drop)
+        pruned = prune(narrowed, recipe.prune, context, narrow)
         remove(narrowed.checkpoint)
     with _asked(progress, "cluster", not recipe.cluster.is_idle):
-        seed = recipe.prune.seed
-        clustered = cluster(pruned.model, recipe.cluster, data, progress.say, seed, loaded)
+        clustered = cluster(pruned.model, recipe.cluster, context)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)
     with _asked(progress, "qat", recipe.quantize.qat_epochs > 0):
         books = {one.name: one.distinct for one in clustered.tensors}
-        table = recipe.quantize
-        tuned = qat(clustered.model, table, data, progress.say, books, seed, loaded)
+        tuned = qat(clustered.model, recipe.quantize, context, books)
     with progress.stage("convert pruned"):
         is_changed = tuned.model is not loaded
         lean = convert(tuned.model) if is_changed else dense

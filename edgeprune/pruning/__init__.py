@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
-from edgeprune.artifacts.compression import Dataset, Loaded, Narrowed, Pruned
-from edgeprune.devices.boards import Cpu
+from edgeprune.artifacts.compression import Loaded, Narrowed, Pruned
 from edgeprune.errors import ModelError
 from edgeprune.pruning.keras_stage import Job, prune_keras
 from edgeprune.pruning.masks.masking import Masks
@@ -15,6 +13,7 @@ from edgeprune.pruning.shares import check_needs
 from edgeprune.pruning.spec import check
 from edgeprune.pruning.tflite_stage import prune_tflite
 from edgeprune.recipe.prune_table import CHANNEL, PruneTable
+from edgeprune.training.context import StageContext
 
 __all__ = ["Masks", "PruneSpec", "prune"]
 
@@ -22,11 +21,8 @@ __all__ = ["Masks", "PruneSpec", "prune"]
 def prune(
     model: Loaded | Narrowed,
     spec: PruneTable,
-    data: Dataset | None,
-    progress: Callable[[str], None] | None = None,
-    cpu: Cpu | None = None,
+    context: StageContext,
     dense: bytes | None = None,
-    max_accuracy_drop: float | None = None,
 ) -> Pruned:
     """Prunes a copy of the model.
 
@@ -38,16 +34,12 @@ def prune(
         model: Is not changed. What the stage ``channels`` made of one is compared with the dense
             model that it was.
         spec: What to prune and how to train; a sparsity of 0 prunes nothing.
-        data: To fine-tune with, or None.
-        progress: Told a line per epoch, or None.
-        cpu: The board's cores; the pattern ``kernel`` and the allocation ``cost_aware``, which
-            choose for them, need it.
+        context: Data to fine-tune with, who is told a line per epoch, and so on. The pattern
+            ``kernel`` and the allocation ``cost_aware`` choose for its board's cores, and need
+            them. Where it limits the drop in accuracy, the sparsest state that keeps the limit is
+            handed out, and training stops where it is lost.
         dense: A Keras model as float TFLite, from which those read its layers' sizes; without it
             they count as unknown.
-        max_accuracy_drop: What pruning may cost on held-out training samples, beside the model as
-            it comes: 0.01 is one point of top-1 accuracy, or one percent of the model's own score
-            by any other metric. None lets it cost what it will. The sparsest state that keeps it
-            is handed out, and training stops where it is lost.
 
     A model that comes from a file leaves a checkpoint after every epoch in the user's data folder
     until its training is done; the same call goes on from there.
@@ -64,9 +56,7 @@ def prune(
     if spec.pattern == CHANNEL:
         raise ModelError("the stage prune removes no channels: use the stage channels before it")
     before = model if isinstance(model, Narrowed) else Narrowed(model, model)
-    say = progress or (lambda line: None)
-    job = Job(before, spec, data, say, cpu, dense, max_accuracy_drop)
-    done = _pruned(job)
+    done = _pruned(Job(before, spec, context, dense))
     return _joined(before, done) if before.groups else done
 
 
@@ -75,9 +65,9 @@ def _pruned(job: Job) -> Pruned:
     if spec.sparsity == 0:
         return unpruned(model, "sparsity 0: nothing was pruned")
     has_training = model.keras is not None and job.training is not None
-    check_needs(spec, has_training=has_training, has_board=job.cpu is not None)
+    check_needs(spec, has_training=has_training, has_board=job.context.cpu is not None)
     if model.tflite is not None:
-        return prune_tflite(model, model.tflite, spec, job.cpu, has_data=job.data is not None)
+        return prune_tflite(model, model.tflite, spec, job.context)
     return prune_keras(job)
 
 

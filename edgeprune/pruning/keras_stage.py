@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,6 @@ import numpy as np
 
 from edgeprune.artifacts.compression import (
     BoolArray,
-    Dataset,
     LayerShare,
     Loaded,
     Narrowed,
@@ -23,7 +22,6 @@ from edgeprune.artifacts.compression import (
     PrunedTensor,
     TrainingData,
 )
-from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras, library_errors
 from edgeprune.models.keras.weights import Weight, clone, prunable_weights
@@ -39,6 +37,7 @@ from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.text.untrusted import error_line
 from edgeprune.training.capture import Calibration
 from edgeprune.training.checkpoint import Checkpoint, folder_for, remove
+from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import teacher_of
 from edgeprune.training.loop import TrainingJob, fine_tune, trained
 from edgeprune.training.training_data import training_data
@@ -50,16 +49,13 @@ class Job:
 
     before: Narrowed
     spec: PruneTable
-    data: Dataset | None
-    say: Callable[[str], None]
-    cpu: Cpu | None
+    context: StageContext
     dense: bytes | None
-    max_accuracy_drop: float | None
 
     @cached_property
     def training(self) -> TrainingData | None:
         """Inputs and targets, or None."""
-        return training_data(self.data, self.before.dense.keras)
+        return training_data(self.context.data, self.before.dense.keras)
 
 
 def prune_keras(job: Job) -> Pruned:
@@ -78,21 +74,22 @@ def prune_keras(job: Job) -> Pruned:
     weights = wanted(weights, spec)
     needs_sizes = spec.pattern == "kernel" or spec.allocation != "uniform"
     layers = layers_of(weights, job.dense if needs_sizes else None)
-    choice = pattern_choice(layers, spec, job.cpu)
+    cpu = job.context.cpu
+    choice = pattern_choice(layers, spec, cpu)
     weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
-    samples = calibration(job.data, spec, job.training)
+    samples = calibration(job.context.data, spec, job.training)
     with _calibrating():
-        shares = layer_shares(copied, weights, layers, spec, job.training, samples, job.cpu)
+        shares = layer_shares(copied, weights, layers, spec, job.training, samples, cpu)
         made = pruner(copied, weights, spec, samples)
     sparsities = {share.name: share.sparsity for share in shares}
     told = [*_told(weights, shares), *whole]
     for line in told:
-        job.say(line)
+        job.context.say(line)
     held = Masks(copied, weights, sparsities, flavour=model.flavour or "keras", pruner=made)
     if job.training is None or not spec.epochs:
         with _calibrating():
             held.update()
-        control, notes = None, _at_once(spec, samples, job.max_accuracy_drop)
+        control, notes = None, _at_once(spec, samples, job.context.max_accuracy_drop)
     else:
         control, notes = _fine_tuned(job, copied, held, job.training)
     return Pruned(
@@ -156,7 +153,7 @@ def _fine_tuned(
     folder = folder_for(
         before.model,
         {"spec": dataclasses.asdict(spec), "patterns": patterns},
-        job.max_accuracy_drop,
+        job.context.max_accuracy_drop,
         training,
     )
     task = TrainingJob(
@@ -165,9 +162,9 @@ def _fine_tuned(
         masks=held,
         training=spec.training(),
         data=training,
-        progress=job.say,
+        progress=job.context.say,
         checkpoint=None if folder is None else Checkpoint(folder / "pruned.npz"),
-        max_accuracy_drop=job.max_accuracy_drop,
+        max_accuracy_drop=job.context.max_accuracy_drop,
         reference=before.dense.keras if before.groups else None,
         teacher=teacher_of(
             before.dense.keras, training.x, spec.distillation, spec.temperature, training.task

@@ -15,7 +15,6 @@ from edgeprune.artifacts.compression import (
     Pruned,
     PrunedTensor,
 )
-from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.filters import Filter, filter_sizes, filters
@@ -31,19 +30,18 @@ from edgeprune.pruning.plan import (
     wanted,
 )
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.context import StageContext
 
 
-def prune_tflite(
-    loaded: Loaded, tflite: bytes, spec: PruneTable, cpu: Cpu | None, *, has_data: bool
-) -> Pruned:
+def prune_tflite(loaded: Loaded, tflite: bytes, spec: PruneTable, context: StageContext) -> Pruned:
     """Prunes a copy of a file.
 
     Args:
         loaded: The model.
         tflite: Its bytes.
         spec: What to prune, and how.
-        cpu: The board's cores, or None.
-        has_data: Whether the user gave data, which is of no use here; a note says so.
+        context: The board's cores, for the pattern ``kernel``. Data are of no use here, and where
+            there are some, a note says so.
 
     Raises:
         ModelError: The criterion needs a Keras model, a name matches nothing, or a pattern does not
@@ -60,7 +58,7 @@ def prune_tflite(
         return nothing_to_prune(loaded, spec)
     whole = left_whole(filter_sizes(model, spec.layers), filter_sizes(model, "all"))
     found = wanted(found, spec)
-    choice = pattern_choice([_layer(one) for one in found], spec, cpu)
+    choice = pattern_choice([_layer(one) for one in found], spec, context.cpu)
     layers = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
     shares = sparsities(layers, spec)
     goals = [
@@ -72,7 +70,7 @@ def prune_tflite(
     told = (*prospects(goals), *whole)
     masks, tensors = prune_filters(model, found, choice.patterns, shares)
     note = "weights were zeroed at once" + (
-        ": a .tflite file cannot be fine-tuned" if has_data else ", without data"
+        ", without data" if context.data is None else ": a .tflite file cannot be fine-tuned"
     )
     return Pruned(
         dataclasses.replace(loaded, tflite=graph.write(model)),

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Mapping
 
-from edgeprune.artifacts.compression import Dataset, Loaded, Tuned
+from edgeprune.artifacts.compression import Loaded, Tuned
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone, prunable_weights
 from edgeprune.qat.activations import QuantizedActivations
 from edgeprune.qat.weights import QuantizedWeights
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.training.codebooks import Codebooks
+from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import teacher_of
 from edgeprune.training.hook import Hook
 from edgeprune.training.kept_zeros import held_zeros
@@ -28,22 +29,16 @@ __all__ = ["QuantizedActivations", "QuantizedWeights", "qat"]
 def qat(
     model: Loaded,
     table: QuantizeTable,
-    data: Dataset | None,
-    progress: Callable[[str], None],
-    codebooks: dict[str, int],
-    seed: int = 0,
-    dense: Loaded | None = None,
+    context: StageContext,
+    codebooks: Mapping[str, int],
 ) -> Tuned:
     """Trains a copy of a Keras model with rounded weights, and activations for ``int8``.
 
     Args:
         model: Is not changed.
         table: Mode, epochs, batch size and learning rate; 0 epochs train nothing.
-        data: To train on.
-        progress: Told a line per epoch.
+        context: Data to train on, who is told a line per epoch, and so on.
         codebooks: Clustered weights by name, and how many values each has beside zero.
-        seed: Of the shuffling.
-        dense: The teacher, where there is distillation; None takes the model as it comes.
 
     Returns:
         The trained model; the one that came in, with a note, where it cannot be trained.
@@ -53,16 +48,16 @@ def qat(
     """
     if not table.qat_epochs:
         return Tuned(model)
-    taught = (dense or model).keras
+    data, taught = context.data, (context.teacher or model).keras
     training = None if model.keras is None else training_data(data, taught)
     if training is None:
         is_file = model.keras is None and data is not None and data.x_train is not None
         what = "a .tflite file cannot be trained" if is_file else "there is no training data"
         return Tuned(model, (f"no quantization-aware training: {what}",))
     flavour = model.flavour or "keras"
-    import_keras(flavour).utils.set_random_seed(seed)
+    import_keras(flavour).utils.set_random_seed(context.seed)
     copied = clone(model)
-    options = table.training(seed)
+    options = table.training(context.seed)
     hooks: list[Hook] = [QuantizedWeights(copied)]
     notes = [f"with rounding {trained(options, training)}"]
     with contextlib.ExitStack() as stack:
@@ -78,6 +73,6 @@ def qat(
                 notes.append("only weights were rounded in training: the model is subclassed")
         weight, temperature = table.qat_distillation, table.qat_temperature
         teacher = teacher_of(taught, training.x, weight, temperature, training.task)
-        task = TrainingJob(copied, flavour, None, options, training, progress, hooks=hooks)
+        task = TrainingJob(copied, flavour, None, options, training, context.say, hooks=hooks)
         fine_tune(dataclasses.replace(task, teacher=teacher))
     return Tuned(dataclasses.replace(model, keras=copied), tuple(notes))

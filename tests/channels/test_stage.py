@@ -17,6 +17,7 @@ from edgeprune.models.tflite.macs import size
 from edgeprune.pruning import prune
 from edgeprune.recipe.channels_table import ChannelLimit, ChannelsTable
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.context import StageContext
 
 both = pytest.mark.parametrize("flavour", FLAVOURS)
 HALF = ChannelsTable(pruning_ratio=0.5, epochs=2, batch_size=16)
@@ -41,7 +42,7 @@ def same(one, two):
 def test_a_smaller_model_is_trained_beside_the_dense_one(flavour, kind):
     model, lines = loaded(build(flavour, kind), flavour), []
     before = weights_of(model.keras)
-    done = remove_channels(model, HALF, dataset(), lines.append)
+    done = remove_channels(model, HALF, StageContext(dataset(), lines.append))
     assert same(before, weights_of(model.keras)) and done.dense is model
     assert count_macs(done.model.keras) < 0.6 * count_macs(model.keras)
     assert done.fine_tuned and not done.profiling_only
@@ -56,26 +57,26 @@ def test_a_smaller_model_is_trained_beside_the_dense_one(flavour, kind):
 
 @both
 def test_without_data_channels_go_at_once_and_the_result_is_for_profiling(flavour):
-    done = remove_channels(loaded(build(flavour, "functional"), flavour), HALF)
+    done = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, StageContext())
     assert done.profiling_only and not done.fine_tuned and done.control is None
     assert done.notes[0] == "channels were removed at once, without training data"
 
 
 def test_a_table_that_removes_nothing_hands_the_model_on():
     model = loaded(build("keras", "subclassed"), "keras")
-    assert remove_channels(model, ChannelsTable()) == Narrowed(model, model)
+    assert remove_channels(model, ChannelsTable(), StageContext()) == Narrowed(model, model)
 
 
 def test_a_tflite_file_is_refused_with_what_to_give_instead():
     model = Loaded(ModelFile("net.tflite", "", "tflite"), tflite=eligible())
     with pytest.raises(ModelError, match=r"net\.tflite: .* give the \.keras or \.h5 file"):
-        remove_channels(model, HALF)
+        remove_channels(model, HALF, StageContext())
 
 
 @both
 def test_a_subclassed_model_is_refused_with_what_to_do(flavour):
     with pytest.raises(ModelError, match=r"graph is hidden.*build it as keras\.Model"):
-        remove_channels(loaded(build(flavour, "subclassed"), flavour), HALF)
+        remove_channels(loaded(build(flavour, "subclassed"), flavour), HALF, StageContext())
 
 
 def test_every_key_of_the_table_is_heard():
@@ -83,7 +84,9 @@ def test_every_key_of_the_table_is_heard():
     table = ChannelsTable(macs=0.8, criterion="taylor", scope="global", round_to=2, epochs=1)
 
     def groups(**changes):
-        done = remove_channels(model, dataclasses.replace(table, **changes), dataset())
+        done = remove_channels(
+            model, dataclasses.replace(table, **changes), StageContext(dataset())
+        )
         assert count_macs(done.model.keras) <= (changes.get("macs", 0.8)) * count_macs(model.keras)
         return {one.name: one.channels_after for one in done.groups}
 
@@ -91,7 +94,7 @@ def test_every_key_of_the_table_is_heard():
     assert list(groups(ignored=("mi*",))) == ["stem"]
     assert groups(limits=(ChannelLimit("stem", 0.4),))["stem"] == 4
     with pytest.raises(ConfigError, match="taylor needs samples"):
-        remove_channels(model, table)
+        remove_channels(model, table, StageContext())
     with pytest.raises(ModelError, match=r"asked for; with what may be removed \d+ are left"):
         groups(macs=0.05)
     with pytest.raises(ModelError, match="no channels of model 'line' may be removed"):
@@ -111,25 +114,27 @@ def test_a_drop_that_cannot_be_kept_stops_the_training(flavour):
     data, lines = dataset(), []
     model = loaded(build(flavour, "functional"), flavour)
     trained = remove_channels(
-        model, dataclasses.replace(HALF, pruning_ratio=0.0, macs=0.99, epochs=30), data
+        model,
+        dataclasses.replace(HALF, pruning_ratio=0.0, macs=0.99, epochs=30),
+        StageContext(data),
     ).control  # a good dense model
     table = ChannelsTable(pruning_ratio=0.8, epochs=20, learning_rate=1e-9)
-    done = remove_channels(trained, table, data, lines.append, max_accuracy_drop=0.0)
+    done = remove_channels(trained, table, StageContext(data, lines.append, max_accuracy_drop=0.0))
     assert any(map(lost, done.notes)) and not any("epoch 20/20" in line for line in lines[:-1])
-    wide = remove_channels(trained, table, data, max_accuracy_drop=1.0)
+    wide = remove_channels(trained, table, StageContext(data, max_accuracy_drop=1.0))
     assert any(note.startswith("the best epoch is kept") for note in wide.notes)
 
 
 @both
 def test_what_was_trained_outlives_the_stage_and_is_not_trained_again(flavour):
     model, data = from_file(flavour), dataset()
-    done = remove_channels(model, HALF, data)
+    done = remove_channels(model, HALF, StageContext(data))
     assert sorted(path.name for path in done.checkpoint.iterdir()) == ["dense.npz", "smaller.npz"]
     lines = []
-    again = remove_channels(model, HALF, data, lines.append)
+    again = remove_channels(model, HALF, StageContext(data, lines.append))
     assert "resuming after epoch 2/2" in lines and not any(": loss" in line for line in lines)
     assert same(weights_of(done.model.keras), weights_of(again.model.keras))
-    other = remove_channels(model, dataclasses.replace(HALF, criterion="l1"), data)
+    other = remove_channels(model, dataclasses.replace(HALF, criterion="l1"), StageContext(data))
     assert other.checkpoint != done.checkpoint and other.model.source != done.model.source
     assert paths.data_folder() in done.checkpoint.parents
 
@@ -137,9 +142,11 @@ def test_what_was_trained_outlives_the_stage_and_is_not_trained_again(flavour):
 @both
 def test_weights_that_are_left_can_be_pruned_next(flavour):
     data, lines = dataset(), []
-    before = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, data)
+    before = remove_channels(
+        loaded(build(flavour, "functional"), flavour), HALF, StageContext(data)
+    )
     spec = PruneTable(sparsity=0.5, layers="all", epochs=2)
-    done = prune(before, spec, data, lines.append, max_accuracy_drop=1.0)
+    done = prune(before, spec, StageContext(data, lines.append, max_accuracy_drop=1.0))
     dense, small, sparse = (size(convert(one)) for one in (before.dense, before.model, done.model))
     assert small.parameters < 0.7 * dense.parameters
     assert sparse.parameters == small.parameters
@@ -154,12 +161,16 @@ def kernels(model):
 @both
 def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
     data = dataset()
-    before = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, data)
+    before = remove_channels(
+        loaded(build(flavour, "functional"), flavour), HALF, StageContext(data)
+    )
     spec = PruneTable(sparsity=0.5, layers="all", epochs=1)
-    still = prune(before, dataclasses.replace(spec, learning_rate=1e-9), data).control.keras
+    still = prune(
+        before, dataclasses.replace(spec, learning_rate=1e-9), StageContext(data)
+    ).control.keras
     for ours, theirs in zip(kernels(still), kernels(before.control.keras), strict=True):
         assert np.allclose(ours, theirs, atol=1e-5)
-    further = prune(before, spec, data).control.keras
+    further = prune(before, spec, StageContext(data)).control.keras
     assert not same(kernels(further), kernels(before.control.keras))
 
 
@@ -174,9 +185,9 @@ def test_an_interruption_in_the_next_stage_goes_on_there(flavour):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prune(remove_channels(model, table, data), spec, data, cut)
-    before = remove_channels(model, table, data, lines.append)
-    prune(before, spec, data, lines.append)
+        prune(remove_channels(model, table, StageContext(data)), spec, StageContext(data, cut))
+    before = remove_channels(model, table, StageContext(data, lines.append))
+    prune(before, spec, StageContext(data, lines.append))
     assert [line for line in lines if line.startswith("resuming")] == [
         "resuming after epoch 1/1",
         "resuming after epoch 1/2",
@@ -190,19 +201,21 @@ def test_a_drop_after_two_stages_counts_from_the_dense_model(flavour):
     trained = remove_channels(
         loaded(build(flavour, "functional"), flavour),
         ChannelsTable(macs=0.99, epochs=30, batch_size=16),
-        data,
+        StageContext(data),
     ).control
-    ruined = remove_channels(trained, HALF, data)
+    ruined = remove_channels(trained, HALF, StageContext(data))
     ruined.model.keras.set_weights([0 * weight for weight in weights_of(ruined.model.keras)])
     spec = PruneTable(sparsity=0.3, layers="all", epochs=1, learning_rate=1e-9)
-    alone = prune(ruined.model, spec, data, max_accuracy_drop=0.2)
+    alone = prune(ruined.model, spec, StageContext(data, max_accuracy_drop=0.2))
     assert not any(map(lost, alone.notes))
-    assert any(map(lost, prune(ruined, spec, data, max_accuracy_drop=0.2).notes))
+    assert any(map(lost, prune(ruined, spec, StageContext(data, max_accuracy_drop=0.2)).notes))
 
 
 def test_channels_alone_are_not_pruned_further():
-    before = remove_channels(loaded(build("keras", "functional"), "keras"), HALF, dataset())
-    done = prune(before, PruneTable(sparsity=0.0), None)
+    before = remove_channels(
+        loaded(build("keras", "functional"), "keras"), HALF, StageContext(dataset())
+    )
+    done = prune(before, PruneTable(sparsity=0.0), StageContext())
     assert done.model is before.model and done.control is before.control
     assert done.fine_tuned and done.notes == before.notes and done.masks == {}
 
@@ -261,7 +274,7 @@ def test_masks_and_the_stage_prune_send_to_the_stage_that_removes_channels():
         with pytest.raises(ModelError, match=r"masks remove no channels: use edgeprune\.prune"):
             edgeprune.masks(model, **options)
     with pytest.raises(ModelError, match="use the stage channels before it"):
-        prune(loaded(model, "keras"), PruneTable(pattern="channel"), None)
+        prune(loaded(model, "keras"), PruneTable(pattern="channel"), StageContext())
 
 
 def test_the_dense_model_may_teach_the_smaller_one():
@@ -269,7 +282,7 @@ def test_the_dense_model_may_teach_the_smaller_one():
     answers = []
     for weight in (0.0, 1.0):
         table = ChannelsTable(pruning_ratio=0.5, epochs=1, distillation=weight)
-        done = remove_channels(model, table, dataset(), control=False)
+        done = remove_channels(model, table, StageContext(dataset()), control=False)
         assert ("with distillation" in done.notes[0]) == bool(weight)
         answers.append(np.asarray(done.model.keras(dataset().x_test, training=False)))
     assert not np.allclose(*answers)

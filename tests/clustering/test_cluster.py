@@ -16,6 +16,7 @@ from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import walk
 from edgeprune.models.tflite import graph
 from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable
+from edgeprune.training.context import StageContext
 
 
 def filters(tflite):
@@ -74,8 +75,7 @@ def test_training_the_centroids_lowers_the_loss(flavour):
     cluster(
         loaded(build(flavour, "functional"), flavour),
         ClusterTable(4, epochs=4, learning_rate=1e-2),
-        data,
-        lines.append,
+        StageContext(data, lines.append),
     )
     losses = [float(re.search(r"entropy ([0-9.]+)", line)[1]) for line in lines]
     assert len(losses) == 4 and losses[-1] < losses[0]
@@ -125,7 +125,9 @@ def test_without_batch_normalization_the_values_survive_conversion_to_the_bit(fl
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("fold", [True, False])
 def test_folding_first_keeps_one_codebook_and_folding_later_one_per_channel(flavour, fold):
-    done = cluster(loaded(with_norms(flavour), flavour), ClusterTable(3, fold_batch_norm=fold))
+    done = cluster(
+        loaded(with_norms(flavour), flavour), ClusterTable(3, fold_batch_norm=fold), StageContext()
+    )
     found = [values for name, values in filters(convert(done.model)) if name != "DEPTHWISE_CONV_2D"]
     conv = next(values for values in found if values.shape[1:3] == (3, 3))
     assert all(distinct(channel) <= 3 for channel in conv)
@@ -186,7 +188,7 @@ def test_a_subclassed_model_is_not_folded():
 def test_layers_may_have_other_numbers_of_clusters_and_0_leaves_one_alone(flavour):
     model = build(flavour, "sequential")
     table = ClusterTable(8, counts=(ClusterCount("mix", 2), ClusterCount("head", 0)))
-    done = cluster(loaded(model, flavour), table)
+    done = cluster(loaded(model, flavour), table, StageContext())
     assert {one.name: one.distinct for one in done.tensors} == {"stem/kernel": 8, "mix/kernel": 2}
     assert np.array_equal(done.keras.get_layer("head").kernel, model.get_layer("head").kernel)
 
@@ -203,13 +205,13 @@ def test_zeros_of_a_layer_that_is_not_clustered_stay_too():
 
 def test_0_clusters_change_nothing():
     model = loaded(build("keras", "functional"), "keras")
-    assert cluster(model, ClusterTable()).model is model
+    assert cluster(model, ClusterTable(), StageContext()).model is model
 
 
 def test_a_tflite_file_is_clustered_at_once():
     tflite = eligible(0.5)
     model = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=tflite)
-    done = cluster(model, ClusterTable(4, layers="accelerated"))
+    done = cluster(model, ClusterTable(4, layers="accelerated"), StageContext())
     assert done.tensors and all(one.distinct <= 4 for one in done.tensors)
     stored = {values.shape: values for _, values in filters(done.model.tflite)}
     assert any(distinct(values) == 4 for values in stored.values())

@@ -11,6 +11,7 @@ from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.tflite import graph
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.context import StageContext
 
 ACCELERATED = {
     "sequential": ["mix/kernel", "head/kernel"],
@@ -34,7 +35,7 @@ def test_every_kind_of_model_is_pruned_and_fine_tuned_exactly(flavour, kind):
     model = build(flavour, kind)
     before = [w.copy() for w in model.get_weights()]
     lines = []
-    done = prune(loaded(model, flavour), spec(), dataset(), lines.append)
+    done = prune(loaded(model, flavour), spec(), StageContext(dataset(), lines.append))
     assert sorted(t.name for t in done.tensors) == sorted(ACCELERATED[kind])
     assert all(t.zeros == wanted_zeros(t.weights) for t in done.tensors)
     assert all((~done.masks[t.name]).sum() == t.zeros for t in done.tensors)
@@ -50,7 +51,7 @@ def test_every_kind_of_model_is_pruned_and_fine_tuned_exactly(flavour, kind):
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_pruned_zeros_arrive_in_the_converted_file(flavour, kind):
-    done = prune(loaded(build(flavour, kind), flavour), spec(), None)
+    done = prune(loaded(build(flavour, kind), flavour), spec(), StageContext())
     model = graph.read(convert(done.model))
     zeros = {t.weights: t.zeros for t in done.tensors}
     found = {}
@@ -64,22 +65,22 @@ def test_pruned_zeros_arrive_in_the_converted_file(flavour, kind):
 
 def test_the_control_is_the_dense_model_trained_on_the_same_batches():
     model = loaded(build("tf_keras", "functional"), "tf_keras")
-    one = prune(model, spec(), dataset())
-    two = prune(model, spec(sparsity=0.3), dataset())
+    one = prune(model, spec(), StageContext(dataset()))
+    two = prune(model, spec(sparsity=0.3), StageContext(dataset()))
     for a, b in zip(one.control.keras.get_weights(), two.control.keras.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     assert np.count_nonzero(one.control.keras.get_layer("mix").get_weights()[0] == 0) == 0
-    assert prune(model, spec(control=False), dataset()).control is None
+    assert prune(model, spec(control=False), StageContext(dataset())).control is None
 
 
 def test_all_takes_every_convolution_but_the_depthwise_one():
-    done = prune(loaded(build("keras", "sequential"), "keras"), spec(layers="all"), None)
+    done = prune(loaded(build("keras", "sequential"), "keras"), spec(layers="all"), StageContext())
     assert [t.name for t in done.tensors] == ["stem/kernel", "mix/kernel", "head/kernel"]
 
 
 def test_sparsity_zero_changes_nothing():
     model = loaded(build("keras", "sequential"), "keras")
-    done = prune(model, spec(sparsity=0.0), dataset())
+    done = prune(model, spec(sparsity=0.0), StageContext(dataset()))
     assert done.model is model and not done.masks and not done.profiling_only
 
 
@@ -100,14 +101,14 @@ def test_sparsity_zero_changes_nothing():
 def test_a_wrong_spec_is_refused_in_one_line(wrong, line):
     model = Loaded(ModelFile("x", "", "tflite"), tflite=b"")
     with pytest.raises(ModelError, match=line) as caught:
-        prune(model, spec(**wrong), None)
+        prune(model, spec(**wrong), StageContext())
     assert "\n" not in str(caught.value)
 
 
 def test_a_model_without_accelerated_layers_is_left_alone_with_a_note():
     keras = import_keras("keras")
     model = keras.Sequential([keras.layers.Input(SHAPE), keras.layers.Conv2D(4, 3)])
-    done = prune(loaded(model, "keras"), spec(), None)
+    done = prune(loaded(model, "keras"), spec(), StageContext())
     assert not done.tensors and "no pointwise convolution" in done.notes[0]
 
 
@@ -115,7 +116,7 @@ def test_training_that_diverges_is_an_error():
     data = dataset()
     data.x_train[5:30] = np.inf
     with pytest.raises(ModelError, match="training diverged in epoch 1"):
-        prune(loaded(build("tf_keras", "sequential"), "tf_keras"), spec(), data)
+        prune(loaded(build("tf_keras", "sequential"), "tf_keras"), spec(), StageContext(data))
 
 
 def test_an_autoencoder_learns_to_reproduce_its_input():
@@ -125,7 +126,11 @@ def test_an_autoencoder_learns_to_reproduce_its_input():
     x = np.random.default_rng(0).normal(size=(256, 12)).astype(np.float32)
     lines = []
     data = Dataset(x, None, x, None, "made up")
-    prune(loaded(model, "tf_keras"), spec(epochs=4, learning_rate=0.01), data, lines.append)
+    prune(
+        loaded(model, "tf_keras"),
+        spec(epochs=4, learning_rate=0.01),
+        StageContext(data, lines.append),
+    )
     losses = [
         float(line.split("mse ")[1].split(",")[0]) for line in lines if line.startswith("epoch")
     ]
@@ -135,6 +140,6 @@ def test_an_autoencoder_learns_to_reproduce_its_input():
 def test_fine_tuning_learns_the_classes():
     model = loaded(build("keras", "subclassed"), "keras")  # ends in logits
     data = dataset(256)
-    done = prune(model, spec(epochs=8, learning_rate=0.02, sparsity=0.5), data)
+    done = prune(model, spec(epochs=8, learning_rate=0.02, sparsity=0.5), StageContext(data))
     answers = np.asarray(done.model.keras(data.x_train, training=False)).argmax(1)
     assert (answers == data.y_train).mean() > 0.8

@@ -13,6 +13,7 @@ from edgeprune.pruning import prune
 from edgeprune.pruning.allocation.cost_aware import ENOUGH
 from edgeprune.pruning.budget.kernel_pattern import Layer, cost
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.context import StageContext
 
 
 def cpu():
@@ -62,8 +63,8 @@ def test_cost_aware_prunes_and_trains_within_uniform_s_predicted_cost(flavour):
     model = loaded(net, flavour)
     before = [np.array(value) for value in net.get_weights()]
     dense = convert(model)
-    done = prune(model, spec("cost_aware"), samples(), cpu=cpu(), dense=dense)
-    uniform = prune(model, spec("uniform"), None, cpu=cpu(), dense=dense)
+    done = prune(model, spec("cost_aware"), StageContext(samples(), cpu=cpu()), dense=dense)
+    uniform = prune(model, spec("uniform"), StageContext(cpu=cpu()), dense=dense)
     assert predicted(done.tensors) <= predicted(uniform.tensors) * 1.01
     shares = {one.name.partition("/")[0]: one for one in done.shares}
     assert shares["head"].sparsity == 0.8 and shares["head"].instructions is None
@@ -80,7 +81,9 @@ def test_cost_aware_prunes_and_trains_within_uniform_s_predicted_cost(flavour):
 
 def test_the_report_holds_what_was_measured_and_what_was_chosen():
     model = loaded(pointwise_net(), "keras")
-    done = prune(model, spec("cost_aware"), samples(), cpu=cpu(), dense=convert(model))
+    done = prune(
+        model, spec("cost_aware"), StageContext(samples(), cpu=cpu()), dense=convert(model)
+    )
     for one in done.shares:
         assert len(one.sparsities) == len(one.loss_increases) == len(one.output_errors)
         assert one.loss_increases[0] == 0 and one.output_errors[0] == 0
@@ -108,7 +111,7 @@ def test_sensitivity_from_python_has_uniform_s_zeros(pattern):
 def test_the_pattern_kernel_is_priced_as_it_is_chosen():
     model = loaded(pointwise_net(), "keras")
     kernels = spec("cost_aware", pattern="kernel")
-    done = prune(model, kernels, samples(), cpu=cpu(), dense=convert(model))
+    done = prune(model, kernels, StageContext(samples(), cpu=cpu()), dense=convert(model))
     blocks = {"unstructured": 1, "2x1": 2, "4x1": 4}
     for one in done.shares:
         if size := SIZES.get(one.name.partition("/")[0]):
@@ -122,7 +125,7 @@ def test_without_training_data_one_line_says_what_is_needed(allocation):
     model = loaded(build("keras", "functional"), "keras")
     line = rf"^the allocation {allocation} .* training data \(--data\); uniform, global and erk"
     with pytest.raises(ModelError, match=line):
-        prune(model, spec(allocation), None, cpu=cpu())
+        prune(model, spec(allocation), StageContext(cpu=cpu()))
     with pytest.raises(ModelError, match=line):
         edgeprune.masks(build("keras", "functional"), allocation=allocation)
 
@@ -131,7 +134,7 @@ def test_a_tflite_file_has_no_model_to_measure():
     tflite = convert(loaded(build("keras", "sequential"), "keras"))
     file = Loaded(ModelFile(None, "", "tflite"), tflite=tflite)
     with pytest.raises(ModelError, match="needs a Keras model"):
-        prune(file, spec("sensitivity"), dataset(), cpu=cpu())
+        prune(file, spec("sensitivity"), StageContext(dataset(), cpu=cpu()))
 
 
 def test_cost_aware_without_a_board_says_so():
@@ -157,13 +160,13 @@ def test_cost_aware_for_cores_without_sparse_kernels_says_so():
     model = loaded(pointwise_net(), "keras")
     avx = Cpu("haswell", "x86_64", ("avx",))
     with pytest.raises(ModelError, match="the board's core has none"):
-        prune(model, spec("cost_aware"), samples(), cpu=avx, dense=convert(model))
+        prune(model, spec("cost_aware"), StageContext(samples(), cpu=avx), dense=convert(model))
 
 
 def test_cost_aware_where_no_layer_s_cost_is_known_places_zeros_as_sensitivity_does():
     model = loaded(pointwise_net(), "keras")
     without_sizes, measured = (
-        prune(model, spec(name, layers="all"), samples(), cpu=cpu(), dense=None)
+        prune(model, spec(name, layers="all"), StageContext(samples(), cpu=cpu()))
         for name in ("cost_aware", "sensitivity")
     )
     assert [one.sparsity for one in without_sizes.shares] == [

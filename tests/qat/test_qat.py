@@ -14,6 +14,7 @@ from edgeprune.qat import QuantizedActivations, QuantizedWeights, qat, weights
 from edgeprune.quantize import quantize
 from edgeprune.recipe import Recipe, checked
 from edgeprune.recipe.quantize_table import QuantizeTable
+from edgeprune.training.context import StageContext
 from edgeprune.verify import accuracy
 
 INT8 = QuantizeTable("int8", qat_epochs=2, qat_batch_size=16, qat_learning_rate=1e-3)
@@ -34,7 +35,7 @@ def test_training_with_rounding_keeps_every_zero_and_moves_the_rest(flavour, kin
     pruned = edgeprune.prune(build(flavour, kind), sparsity=0.6, layers="all").keras
     before = [w.copy() for w in pruned.get_weights()]
     lines = []
-    done = qat(loaded(pruned, flavour), INT8, dataset(), lines.append, {})
+    done = qat(loaded(pruned, flavour), INT8, StageContext(dataset(), lines.append), {})
     assert all(np.array_equal(a, b) for a, b in zip(before, pruned.get_weights(), strict=True))
     tuned = done.model.keras
     wanted, found = zeros(pruned), zeros(tuned)
@@ -53,7 +54,7 @@ def test_codebooks_stay_too(flavour):
         edgeprune.prune(build(flavour, "functional"), sparsity=0.5, layers="all").keras, 6
     )
     books = {one.name: one.distinct for one in clustered.tensors}
-    tuned = qat(clustered.model, INT8, dataset(), print, books).model.keras
+    tuned = qat(clustered.model, INT8, StageContext(dataset(), print), books).model.keras
     for old, new in zip(
         prunable_weights(clustered.keras, "all"), prunable_weights(tuned, "all"), strict=True
     ):
@@ -97,7 +98,7 @@ def test_training_makes_up_for_a_rounding_that_hurts(flavour, monkeypatch):
         return value
 
     table = dataclasses.replace(INT8, mode="int8-weights", qat_epochs=16, qat_learning_rate=1e-2)
-    tuned = qat(loaded(model, flavour), table, data, print, {}).model.keras
+    tuned = qat(loaded(model, flavour), table, StageContext(data, print), {}).model.keras
     assert rounded_loss(tuned) < 0.7 * rounded_loss(model)
 
 
@@ -125,11 +126,11 @@ def test_outputs_that_the_converter_fuses_are_not_rounded(flavour):
 
 def test_without_epochs_data_or_a_keras_model_nothing_is_trained():
     model = loaded(build("keras", "functional"), "keras")
-    assert qat(model, QuantizeTable("int8"), dataset(), print, {}).model is model
-    without = qat(model, INT8, None, print, {})
+    assert qat(model, QuantizeTable("int8"), StageContext(dataset(), print), {}).model is model
+    without = qat(model, INT8, StageContext(say=print), {})
     assert without.model is model and "no training data" in without.notes[0]
     file = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=b"")
-    assert "cannot be trained" in qat(file, INT8, dataset(), print, {}).notes[0]
+    assert "cannot be trained" in qat(file, INT8, StageContext(dataset(), print), {}).notes[0]
 
 
 @pytest.mark.parametrize(

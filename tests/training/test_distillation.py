@@ -19,6 +19,7 @@ from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.tasks import Head, Task
 from edgeprune.tasks.output import Output, gives_of
+from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import Teacher, teacher_of
 from edgeprune.training.loss import Objective
 from edgeprune.training.step import Trainer
@@ -118,7 +119,7 @@ def test_with_all_the_weight_the_dense_model_is_followed_and_no_label(flavour, k
     dense = learned(flavour, kind)
     data = misleading(dense)
     spec = dataclasses.replace(FOLLOWING, distillation=1.0)
-    done = prune(loaded(dense, flavour), spec, data)
+    done = prune(loaded(dense, flavour), spec, StageContext(data))
     assert "with distillation from the dense model" in done.notes[0]
     for model in (done.keras, done.control.keras):
         assert agreement(model, dense, data.x_train) > 0.5
@@ -127,7 +128,7 @@ def test_with_all_the_weight_the_dense_model_is_followed_and_no_label(flavour, k
 def test_without_it_the_dense_model_is_left():
     dense = learned("keras", "sequential")
     data = misleading(dense)
-    done = prune(loaded(dense, "keras"), FOLLOWING, data)
+    done = prune(loaded(dense, "keras"), FOLLOWING, StageContext(data))
     assert "distillation" not in done.notes[0]
     assert agreement(done.keras, dense, data.x_train) < 0.5
 
@@ -154,8 +155,8 @@ def test_centroids_and_rounded_weights_follow_the_dense_model_too(flavour):
         table = ClusterTable(8, epochs=8, learning_rate=0.01, distillation=weight)
         tuned = QuantizeTable("int8", qat_epochs=4, qat_learning_rate=0.01, qat_distillation=weight)
         done = (
-            cluster(start, table, data, dense=loaded(dense, flavour)),
-            qat(start, tuned, data, print, {}, dense=loaded(dense, flavour)),
+            cluster(start, table, StageContext(data, teacher=loaded(dense, flavour))),
+            qat(start, tuned, StageContext(data, print, teacher=loaded(dense, flavour)), {}),
         )
         alike[weight] = [agreement(one.model.keras, dense, data.x_train) for one in done]
         assert all(("distillation" in " ".join(one.notes)) == bool(weight) for one in done)
@@ -183,7 +184,7 @@ def test_gradients_are_of_both_parts_of_the_loss(flavour):
 @pytest.mark.parametrize("schedule", ["rigl", "iterative"])
 def test_every_schedule_takes_a_teacher(schedule):
     spec = PruneTable(schedule=schedule, epochs=1, rounds=1, distillation=0.5, control=False)
-    done = prune(loaded(build("keras", "functional"), "keras"), spec, dataset())
+    done = prune(loaded(build("keras", "functional"), "keras"), spec, StageContext(dataset()))
     assert done.fine_tuned
 
 
@@ -243,4 +244,6 @@ def test_an_autoencoder_is_its_own_target_and_may_be_taught():
     keras = import_keras("keras")
     model = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(6)])
     spec = PruneTable(epochs=1, distillation=0.5, control=False)
-    assert prune(loaded(model, "keras"), spec, Dataset(x, None, x[:4], None, "x")).fine_tuned
+    assert prune(
+        loaded(model, "keras"), spec, StageContext(Dataset(x, None, x[:4], None, "x"))
+    ).fine_tuned

@@ -8,6 +8,7 @@ from edgeprune.artifacts.compression import TrainingData
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.tasks import Head, Task
+from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import Teacher
 from edgeprune.training.epochs import epoch_of
 
@@ -67,7 +68,7 @@ def test_the_dense_network_trains_on_the_very_same_epochs():
     spec = PruneTable(sparsity=0.5, epochs=3)
     weights = []
     for given in (data, dataclasses.replace(data, fresh=fresh)):
-        done = prune(model, spec, given)
+        done = prune(model, spec, StageContext(given))
         weights.append(np.concatenate([w.ravel() for w in done.control.keras.get_weights()]))
     assert asked == [1, 2, 1, 2]
     assert not np.allclose(weights[0], weights[1])

@@ -15,6 +15,7 @@ from edgeprune.errors import ModelError
 from edgeprune.files import paths
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.context import StageContext
 
 PROGRAM = """
 import dataclasses, sys
@@ -24,6 +25,7 @@ from edgeprune.artifacts.compression import ModelFile
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.context import StageContext
 flavour, schedule, kind, target = sys.argv[1:]
 keras = import_keras(flavour)
 keras.utils.set_random_seed(1)
@@ -39,7 +41,8 @@ if kind == "new":
     noise = lambda k: np.random.default_rng(k).normal(0, 0.1, data.x_train.shape).astype("f4")
     fresh = lambda k: dataclasses.replace(data, x_train=data.x_train + noise(k))
     data = dataclasses.replace(data, augment=("flips", "shifts"), fresh=fresh)
-done = prune(model, spec, data, lambda line: print(line, flush=True), max_accuracy_drop=0.9)
+say = lambda line: print(line, flush=True)
+done = prune(model, spec, StageContext(data, say, max_accuracy_drop=0.9))
 weights = [*done.keras.get_weights(), *done.control.keras.get_weights()]
 np.savez(target, *weights)
 """
@@ -96,7 +99,7 @@ def test_a_training_that_diverges_leaves_its_last_good_state():
 
     spec = PruneTable(sparsity=0.5, epochs=3)
     with pytest.raises(ModelError, match=r"epoch 3: .* \(the state after epoch 2 is in .*npz\)"):
-        prune(model, spec, data, spoil)
+        prune(model, spec, StageContext(data, spoil))
     [kept] = (paths.data_folder() / "training").glob("*/pruned.npz")
     state = np.load(kept)
     assert all(np.isfinite(state[name]).all() for name in state.files if "state" in name)
@@ -109,13 +112,13 @@ def test_a_limit_that_cannot_be_kept_at_full_sparsity_is_kept_at_less(flavour):
     learned = prune(
         loaded(build(flavour, "functional"), flavour),
         PruneTable(sparsity=0.01, epochs=10, learning_rate=0.02, control=False),
-        data,
+        StageContext(data),
     )
     spec = PruneTable(
         sparsity=0.97, schedule="iterative", rounds=4, rewind="learning-rate", epochs=1
     )
     lines = []
-    done = prune(learned.model, spec, data, lines.append, max_accuracy_drop=0.1)
+    done = prune(learned.model, spec, StageContext(data, lines.append, max_accuracy_drop=0.1))
     trained = [line for line in lines if line.startswith("epoch")]
     assert len(trained) < 5
     [note] = [note for note in done.notes if "sparsity" in note]
@@ -127,7 +130,7 @@ def test_a_limit_that_cannot_be_kept_at_full_sparsity_is_kept_at_less(flavour):
 def test_a_limit_that_is_kept_says_which_accuracy():
     spec = PruneTable(sparsity=0.5, epochs=3, control=False)
     model = loaded(build("keras", "sequential"), "keras")
-    done = prune(model, spec, dataset(), max_accuracy_drop=1.0)
+    done = prune(model, spec, StageContext(dataset(), max_accuracy_drop=1.0))
     assert any("the best epoch is kept: top1" in note for note in done.notes)
     assert all(t.zeros / t.weights == pytest.approx(0.5, abs=0.01) for t in done.tensors)
 
@@ -135,12 +138,12 @@ def test_a_limit_that_is_kept_says_which_accuracy():
 def test_a_limit_without_samples_to_hold_out_says_so():
     spec = PruneTable(sparsity=0.5, epochs=1, control=False)
     model = loaded(build("keras", "sequential"), "keras")
-    done = prune(model, spec, dataset(9), max_accuracy_drop=0.1)
+    done = prune(model, spec, StageContext(dataset(9), max_accuracy_drop=0.1))
     assert any("not watched: too few samples" in note for note in done.notes)
 
 
 def test_no_limit_says_nothing_and_keeps_the_last_epoch():
     spec = PruneTable(sparsity=0.5, epochs=1, control=False)
-    done = prune(loaded(build("keras", "sequential"), "keras"), spec, dataset())
+    done = prune(loaded(build("keras", "sequential"), "keras"), spec, StageContext(dataset()))
     assert done.notes[0] == "fine-tuned for 1 epoch on 87 samples, 9 others held out"
     assert not any("accuracy" in note for note in done.notes)

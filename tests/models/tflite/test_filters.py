@@ -7,6 +7,7 @@ from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.context import StageContext
 
 
 def small(storage="float32", stride=3):
@@ -33,7 +34,7 @@ def zeros_by_shape(tflite):
 
 
 def test_only_pointwise_convolutions_of_stride_1_or_2_are_pruned():
-    done = prune(loaded(small()), PruneTable(sparsity=0.75), None)
+    done = prune(loaded(small()), PruneTable(sparsity=0.75), StageContext())
     assert zeros_by_shape(done.model.tflite) == {
         (8, 3, 3, 3): 0,
         (12, 1, 1, 8): 72,
@@ -41,12 +42,12 @@ def test_only_pointwise_convolutions_of_stride_1_or_2_are_pruned():
     }
     assert [(t.weights, t.zeros) for t in done.tensors] == [(96, 72)]
     assert done.profiling_only
-    strided = prune(loaded(small(stride=2)), PruneTable(sparsity=0.75), None)
+    strided = prune(loaded(small(stride=2)), PruneTable(sparsity=0.75), StageContext())
     assert zeros_by_shape(strided.model.tflite)[12, 1, 1, 12] == 108
 
 
 def test_all_takes_every_convolution():
-    done = prune(loaded(small()), PruneTable(sparsity=0.5, layers="all"), None)
+    done = prune(loaded(small()), PruneTable(sparsity=0.5, layers="all"), StageContext())
     assert zeros_by_shape(done.model.tflite) == {
         (8, 3, 3, 3): 108,
         (12, 1, 1, 8): 48,
@@ -56,7 +57,7 @@ def test_all_takes_every_convolution():
 
 def test_kept_weights_are_the_same():
     before = small()
-    done = prune(loaded(before), PruneTable(sparsity=0.5), None)
+    done = prune(loaded(before), PruneTable(sparsity=0.5), StageContext())
     (name, mask), *_ = done.masks.items()
 
     def values(tflite):
@@ -69,5 +70,5 @@ def test_kept_weights_are_the_same():
 
 def test_quantized_weights_are_refused_and_zero_sparsity_is_named():
     with pytest.raises(ModelError, match=r"already quantized or sparse.*--sparsity 0"):
-        prune(loaded(small("int8")), PruneTable(sparsity=0.5), None)
-    assert prune(loaded(small("int8")), PruneTable(sparsity=0.0), None).tensors == ()
+        prune(loaded(small("int8")), PruneTable(sparsity=0.5), StageContext())
+    assert prune(loaded(small("int8")), PruneTable(sparsity=0.0), StageContext()).tensors == ()

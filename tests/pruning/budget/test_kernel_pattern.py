@@ -16,6 +16,7 @@ from edgeprune.pruning.budget import kernel_pattern
 from edgeprune.pruning.budget.kernel_pattern import BLOCKS, Layer, choose_patterns, cost
 from edgeprune.pruning.patterns import by_magnitude
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.context import StageContext
 
 A72 = Cpu("cortex-a72", "aarch64", ())
 AVX = Cpu("host", "x86_64", ("avx", "avx2"))
@@ -104,7 +105,7 @@ def small():
 @pytest.mark.parametrize(("pattern", "block"), [("2x1", 2), ("4x1", 4), ("kernel", 2)])
 def test_a_tflite_file_gets_its_pattern(pattern, block):
     model = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=small())
-    done = prune(model, PruneTable(sparsity=0.8, pattern=pattern), None, cpu=A72)
+    done = prune(model, PruneTable(sparsity=0.8, pattern=pattern), StageContext(cpu=A72))
     assert blocks(done.model.tflite) == [block, block]
     assert all(abs(t.zeros / t.weights - 0.8) < 0.03 for t in done.tensors)
     if pattern == "kernel":
@@ -118,7 +119,7 @@ def test_a_keras_model_keeps_its_pattern_through_training_and_conversion(flavour
     model = loaded(build(flavour, "functional"), flavour)
     spec = PruneTable(sparsity=0.7, pattern="kernel", epochs=2, batch_size=32, control=False)
     data = dataset() if training else None
-    done = prune(model, spec, data, cpu=A72, dense=convert(model))
+    done = prune(model, spec, StageContext(data, cpu=A72), dense=convert(model))
     assert min(blocks(convert(done.model))) >= 2  # the tiniest layers take blocks of 4
     kernel = done.masks["mix/kernel"]
     assert np.array_equal(kernel[..., 0::2], kernel[..., 1::2])
@@ -127,4 +128,4 @@ def test_a_keras_model_keeps_its_pattern_through_training_and_conversion(flavour
 def test_the_choice_needs_to_know_the_cores():
     model = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=small())
     with pytest.raises(ModelError, match="chooses for a board's cores, and none were named"):
-        prune(model, SPEC, None)
+        prune(model, SPEC, StageContext())

@@ -9,6 +9,7 @@ from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import prunable_weights
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import CRITERIA, WHILE_TRAINING, PruneTable
+from edgeprune.training.context import StageContext
 
 
 def known(model, n=96):
@@ -178,7 +179,7 @@ def test_samples_of_the_wrong_range_are_refused_before_anything_is_done(flavour)
             prune(
                 loaded(model, flavour),
                 PruneTable(criterion="wanda", schedule="one_shot", epochs=0),
-                Dataset(x, data.y_train, x[:8], data.y_train[:8], "d.npz"),
+                StageContext(Dataset(x, data.y_train, x[:8], data.y_train[:8], "d.npz")),
             )
 
 

@@ -9,6 +9,7 @@ from edgeprune.pruning import prune
 from edgeprune.pruning.schedules import SCHEDULES, schedule
 from edgeprune.recipe.prune_table import SCHEDULES as NAMES
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.training.context import StageContext
 
 
 def test_each_schedule_may_stand_in_a_recipe():
@@ -24,7 +25,7 @@ def test_every_schedule_ends_with_its_zeros_and_moves_the_rest(flavour, name, ki
         sparsity=0.6, schedule=name, epochs=2, rounds=2, batch_size=16, control=False, pattern="2x1"
     )
     model = build(flavour, kind)
-    done = prune(loaded(model, flavour), spec, dataset(), lines.append)
+    done = prune(loaded(model, flavour), spec, StageContext(dataset(), lines.append))
     last = "head/kernel"
     for tensor in done.tensors:
         if name == "iterative" and tensor.name == last:
