@@ -39,7 +39,7 @@ def test_all_faults_are_named_at_once():
     ("table", "line"),
     [
         (PruneTable(criterion="wanda"), "the criterion wanda prunes at once: set schedule to one"),
-        (PruneTable(criterion="size"), r"\[prune\] criterion must be one of magnitude, l1, l2"),
+        (PruneTable(criterion="size"), r"\[prune\] criterion must be one of magnitude, l2, random"),
         (PruneTable(recovery=("luck",)), "recovery 'luck' must be one of batch_norm, bias"),
         (PruneTable(calibration_samples=0), r"\[prune\] calibration_samples must be >= 1, got 0"),
         (PruneTable(epochs=0), r"\[prune\] epochs must be >= 1 with the schedule gradual, got 0"),
@@ -102,6 +102,10 @@ def test_clusters_out_of_range_are_refused(table, line):
         (
             '[cluster]\nlayers = "paying"\n',
             "[cluster] layers 'paying' is called 'accelerated' now",
+        ),
+        (
+            '[prune]\ncriterion = "l1"\n',
+            "[prune] criterion 'l1' is called 'magnitude' now",
         ),
     ],
 )

@@ -35,6 +35,18 @@ def test_a_new_file_is_all_it_takes(folder):
     assert parts().get("fresh")() == 7
 
 
+def test_a_file_that_the_table_of_the_parts_does_not_know_is_refused(folder):
+    (folder / "stray.py").write_text(
+        "from parts_pkg.base import PARTS\n@PARTS.register\ndef stray(): return 7\n"
+    )
+    (folder / "base.py").write_text(
+        "from edgeprune.registry import Registry\n"
+        "PARTS = Registry('parts_pkg', 'part', rows=['other'])\n"
+    )
+    with pytest.raises(ConfigError, match="'stray': the table of the parts has no row for it"):
+        parts().get("stray")
+
+
 def test_unknown_name_lists_the_known(folder):
     (folder / "fresh.py").write_text("")
     with pytest.raises(UnknownPart, match="no part is called 'stale'; there are: fresh"):

@@ -28,7 +28,8 @@ from edgeprune.recipe.channels_table import (
     channel_faults,
     channels_of,
 )
-from edgeprune.recipe.prune_table import CHANNEL, RECOVERIES, Limit, PruneTable
+from edgeprune.recipe.prune_parts import CHANNEL
+from edgeprune.recipe.prune_table import RECOVERIES, Limit, PruneTable
 from edgeprune.training.context import StageContext, silent
 from edgeprune.training.training_data import training_data
 

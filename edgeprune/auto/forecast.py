@@ -17,7 +17,7 @@ from edgeprune.artifacts.plan import Forecast
 from edgeprune.devices.boards import Cpu
 from edgeprune.prediction import explain
 from edgeprune.pruning import prune
-from edgeprune.pruning.spec import MEASURED_ALLOCATIONS
+from edgeprune.recipe.prune_parts import ALLOCATIONS
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import stored_dense
@@ -39,7 +39,7 @@ def forecast(tflite: bytes, table: PruneTable, cpu: Cpu) -> Forecast:
     Raises:
         ModelError: The file is damaged, or its weights are quantized and ``sparsity`` is not 0.
     """
-    if table.allocation in MEASURED_ALLOCATIONS:
+    if ALLOCATIONS[table.allocation].measures_loss:
         table = dataclasses.replace(table, allocation="uniform")
     loaded = Loaded(_NO_FILE, tflite=stored_dense(tflite))
     # Which weights are zero hardly matters to the cost, and other criteria need the Keras model.

@@ -21,13 +21,8 @@ from edgeprune.recipe import Recipe, checked, load_recipe
 from edgeprune.recipe.channels_table import CHANNEL_RATIO
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.faults import LAYERS
-from edgeprune.recipe.prune_table import (
-    CHANNEL,
-    CRITERIA,
-    PATTERNS_HELP,
-    WHILE_TRAINING,
-    PruneTable,
-)
+from edgeprune.recipe.prune_parts import CHANNEL, CRITERIA, PATTERNS_HELP
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.recipe.quantize_table import MODES
 from edgeprune.recipe.run_table import GOVERNORS
 from edgeprune.recipe.task_table import TaskTable, task_faults
@@ -84,7 +79,7 @@ def recipe_options(function: Function) -> Function:
         ),
         click.option(
             "--criterion",
-            type=Word(CRITERIA, key="criterion"),
+            type=Word(list(CRITERIA), key="criterion"),
             help="What tells which weights matter least; the last three prune at once.",
         ),
         click.option(
@@ -413,7 +408,7 @@ def recipe_of(
         prune = dataclasses.replace(prune, pattern=pattern)
     if criterion is not None:
         is_default = prune.schedule == PruneTable().schedule
-        at_once = criterion not in WHILE_TRAINING and is_default
+        at_once = not CRITERIA[criterion].while_training and is_default
         schedule = "one_shot" if at_once else prune.schedule
         prune = dataclasses.replace(prune, criterion=criterion, schedule=schedule)
     if layers is not None:

@@ -12,7 +12,8 @@ from edgeprune.pruning.plan import unpruned
 from edgeprune.pruning.shares import check_needs
 from edgeprune.pruning.spec import check
 from edgeprune.pruning.tflite_stage import prune_tflite
-from edgeprune.recipe.prune_table import CHANNEL, PruneTable
+from edgeprune.recipe.prune_parts import CHANNEL
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.context import StageContext
 
 __all__ = ["Masks", "PruneSpec", "prune"]

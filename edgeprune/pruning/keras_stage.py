@@ -33,6 +33,7 @@ from edgeprune.pruning.masks.pruner import pruner
 from edgeprune.pruning.plan import LayerGoal, left_whole, nothing_to_prune, prospects, wanted
 from edgeprune.pruning.schedules import schedule
 from edgeprune.pruning.shares import layer_shares
+from edgeprune.recipe.prune_parts import SCHEDULES
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.text.untrusted import error_line
 from edgeprune.training.capture import Calibration
@@ -141,7 +142,7 @@ def _at_once(
 
 
 def _is_calibrated(spec: PruneTable, samples: Calibration | None) -> bool:
-    return spec.schedule == "one_shot" and samples is not None
+    return SCHEDULES[spec.schedule].at_once and samples is not None
 
 
 def _fine_tuned(

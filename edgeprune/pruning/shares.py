@@ -25,7 +25,7 @@ from edgeprune.pruning.budget.sensitivity import POINTS, drawn, grid, loss_incre
 from edgeprune.pruning.masks.pruner import scores_of
 from edgeprune.pruning.patterns import pattern
 from edgeprune.pruning.plan import sparsities
-from edgeprune.pruning.spec import MEASURED_ALLOCATIONS
+from edgeprune.recipe.prune_parts import ALLOCATIONS
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.capture import Calibration
 
@@ -54,19 +54,20 @@ def check_needs(spec: PruneTable, *, has_training: bool, has_board: bool) -> Non
     Raises:
         ModelError: Something is missing, or the pattern leaves no choice.
     """
-    if spec.allocation not in MEASURED_ALLOCATIONS:
-        return
-    if not has_training:
+    allocation = ALLOCATIONS[spec.allocation]
+    if allocation.measures_loss and not has_training:
         raise ModelError(
             f"the allocation {spec.allocation} measures the loss of every layer: it needs a Keras "
             "model and training data (--data); uniform, global and erk need neither"
         )
-    if spec.allocation == "cost_aware" and not has_board:
+    if allocation.needs_board and not has_board:
         raise ModelError(
-            "the allocation cost_aware counts a board's instructions, and no board was named: use "
-            "`edgeprune compress --board ...`, or the allocation sensitivity"
+            f"the allocation {allocation.name} counts a board's instructions, and no board was "
+            "named: use `edgeprune compress --board ...`, or the allocation sensitivity"
         )
-    if spec.pattern != "kernel" and pattern(spec.pattern).share(0.3) != 0.3:
+    if not allocation.measures_loss or spec.pattern == "kernel":
+        return
+    if pattern(spec.pattern).share(0.3) != 0.3:
         raise ModelError(
             f"the pattern {spec.pattern} fixes the sparsity of every layer: there is nothing for "
             f"the allocation {spec.allocation} to choose"
@@ -99,15 +100,15 @@ def layer_shares(
             that ``cost_aware`` could weigh.
     """
     table = cost_table(cpu) if cpu is not None and has_sparse_kernels(cpu) else None
-    if table is None and spec.allocation == "cost_aware":
+    if table is None and ALLOCATIONS[spec.allocation].needs_board:
         raise ModelError(
-            "the allocation cost_aware weighs what sparse kernels cost, and the board's core has "
-            "none, or none whose costs are known: choose the allocation sensitivity"
+            f"the allocation {spec.allocation} weighs what sparse kernels cost, and the board's "
+            "core has none, or none whose costs are known: choose the allocation sensitivity"
         )
     priced = [_Priced(weight, layer, table) for weight, layer in zip(weights, layers, strict=True)]
     found = candidates(model, weights, spec, calibration)
     increases: dict[str, tuple[float, ...]] = {}
-    if spec.allocation in MEASURED_ALLOCATIONS and training is not None:
+    if ALLOCATIONS[spec.allocation].measures_loss and training is not None:
         samples = drawn(training, spec.seed)
         increases = loss_increases(model, weights, samples, POINTS)
         points = grid(spec.sparsity)

@@ -8,9 +8,6 @@ from edgeprune.recipe.prune_table import PruneTable, prune_faults
 PruneSpec = PruneTable
 """Fields and defaults are those of the recipe's table ``[prune]``."""
 
-MEASURED_ALLOCATIONS = ("sensitivity", "cost_aware")
-"""Allocations that measure what pruning each layer costs, and so need data."""
-
 
 def check(spec: PruneSpec) -> None:
     """Checks a spec that no recipe checked before.

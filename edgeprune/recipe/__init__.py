@@ -17,7 +17,8 @@ from edgeprune.recipe.channels_table import (
     channels_of,
 )
 from edgeprune.recipe.cluster_table import ClusterTable, cluster_faults
-from edgeprune.recipe.prune_table import CHANNEL, PruneTable, prune_faults
+from edgeprune.recipe.prune_parts import CHANNEL
+from edgeprune.recipe.prune_table import PruneTable, prune_faults
 from edgeprune.recipe.quantize_table import QuantizeTable, quantize_faults
 from edgeprune.recipe.run_table import RunTable, run_faults
 from edgeprune.recipe.small_tables import RewriteTable, SparsifyTable, VerifyTable, verify_faults

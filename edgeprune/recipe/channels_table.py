@@ -6,7 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from edgeprune.recipe.faults import not_a_share, not_among, not_positive, share_text, too_small
-from edgeprune.recipe.prune_table import CHANNEL, PruneTable
+from edgeprune.recipe.prune_parts import CHANNEL
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.recipe.training import Training
 from edgeprune.text.share import Share
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from edgeprune.recipe.faults import (
@@ -13,43 +12,19 @@ from edgeprune.recipe.faults import (
     share_text,
     too_small,
 )
+from edgeprune.recipe.prune_parts import (
+    ALLOCATIONS,
+    CRITERIA,
+    SCHEDULES,
+    WHILE_TRAINING,
+    is_pattern,
+    no_pattern,
+)
 from edgeprune.recipe.training import Training
 from edgeprune.text.near_names import did_you_mean
 from edgeprune.text.share import Share
 
-CHANNEL = "channel"
-"""The pattern that removes whole channels: short for the table ``[channels]``."""
-
-_SIZE = r"([1-9][0-9]{0,3})"  # no layer is cut into larger blocks
-PATTERN_FORMS = {"blocks": f"{_SIZE}x{_SIZE}", "n_of_m": f"{_SIZE}:{_SIZE}"}
-"""Kinds of patterns that have numbers in their names, and how those look.
-
-Of weights written ``(out_channels, in_channels)``, ``2x1`` removes two output channels' weights for
-one input channel at once, and ``2:4`` keeps two of four input channels' weights.
-"""
-
-PATTERN_NAMES = ("unstructured", "kernel", CHANNEL)
-"""The other patterns. ``kernel`` chooses for each layer, by the board's core."""
-
-PATTERN_EXAMPLES = ("2x1", "4x1", "1x4", "2x2", "2:4", "1:4")
-"""Some of those that have numbers in their names."""
-
-PATTERNS_HELP = "unstructured, kernel, channel, blocks such as 2x1 and 1x4, and N of M such as 2:4"
-
-ALLOCATIONS = ("uniform", "global", "erk", "sensitivity", "cost_aware")
-SCHEDULES = ("gradual", "iterative", "one_shot", "rigl")
-CRITERIA = (
-    "magnitude",
-    "l1",
-    "l2",
-    "random",
-    "taylor",
-    "wanda",
-    "batch_norm_scale",
-    "second_order",
-)
-WHILE_TRAINING = CRITERIA[:5]
-"""Criteria that can choose anew while a model is trained; the others prune in one shot."""
+DEFAULT_CRITERION = "magnitude"
 
 RECOVERIES = ("batch_norm", "bias")
 """In the order in which they are done: biases make up for what the statistics leave."""
@@ -77,9 +52,10 @@ class PruneTable:
     Attributes:
         sparsity: Share of zeros in each pruned tensor, in [0, 1); 0 prunes nothing. A recipe file
             that has a table ``[channels]`` and does not say it has 0.
-        pattern: Shape of what is left: one of :data:`PATTERN_NAMES`, or of the forms of
-            :data:`PATTERN_FORMS`.
-        allocation: How much of the sparsity each layer takes, one of :data:`ALLOCATIONS`.
+        pattern: Shape of what is left: unstructured, kernel, channel, blocks such as 2x1 and
+            1x4, or N of M such as 2:4.
+        allocation: How much of the sparsity each layer takes, one of
+            :data:`edgeprune.recipe.prune_parts.ALLOCATIONS`, where all properties stand.
         layers: ``accelerated``: pointwise convolutions and dense layers, which sparse kernels run;
             ``all``: every convolution as well, which makes the file smaller but nothing faster.
         ignored: Layers to leave alone: names, or patterns of the shell such as ``block1/*``.
@@ -111,7 +87,7 @@ class PruneTable:
     layers: str = "accelerated"
     ignored: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
-    criterion: str = "magnitude"
+    criterion: str = DEFAULT_CRITERION
     calibration_samples: int = 512
     recovery: tuple[str, ...] = RECOVERIES
     schedule: str = "gradual"
@@ -152,7 +128,8 @@ def prune_faults(table: PruneTable) -> list[str]:
         for limit in table.limits
         if not 0 <= limit.sparsity < 1
     ]
-    least_epochs = 0 if table.schedule == "one_shot" else 1
+    schedule = SCHEDULES.get(table.schedule)
+    least_epochs = 0 if schedule is not None and schedule.at_once else 1
     if table.epochs < least_epochs:
         wrong.append(
             f"epochs must be >= {least_epochs} with the schedule {table.schedule}, "
@@ -172,27 +149,17 @@ def _criterion_faults(table: PruneTable) -> list[str]:
         for name in table.recovery
         if name not in RECOVERIES
     ]
-    criterion, schedule = table.criterion, table.schedule
-    if criterion not in WHILE_TRAINING and criterion in CRITERIA and schedule != "one_shot":
+    criterion, schedule = CRITERIA.get(table.criterion), SCHEDULES.get(table.schedule)
+    if criterion is None or schedule is None:
+        return wrong
+    if not criterion.while_training and not schedule.at_once:
         wrong.append(
-            f"the criterion {criterion} prunes at once: set schedule to one_shot (the schedule "
-            f"{schedule} takes {', '.join(WHILE_TRAINING)})"
+            f"the criterion {criterion.name} prunes at once: set schedule to one_shot (the "
+            f"schedule {schedule.name} takes {', '.join(WHILE_TRAINING)})"
         )
-    elif schedule == "rigl" and criterion != "magnitude":
+    elif schedule.own_criterion and criterion.name != DEFAULT_CRITERION:
         wrong.append(
-            f"the schedule rigl drops by magnitude and grows by gradient: criterion {criterion!r} "
-            "is of no use to it, leave it out"
+            f"the schedule {schedule.name} {schedule.own_criterion}: criterion "
+            f"{criterion.name!r} is of no use to it, leave it out"
         )
     return wrong
-
-
-def is_pattern(name: str) -> bool:
-    """Whether a pattern may be called so."""
-    forms = PATTERN_FORMS.values()
-    return name in PATTERN_NAMES or any(re.fullmatch(form, name) for form in forms)
-
-
-def no_pattern(name: str) -> str:
-    """What is wrong with a name that no pattern has."""
-    hint = did_you_mean(name, (*PATTERN_NAMES, *PATTERN_EXAMPLES))
-    return f"no pattern is called {name!r}; there are {PATTERNS_HELP}{hint}"

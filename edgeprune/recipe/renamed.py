@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_WORDS = {("layers", "paying"): "accelerated"}
+_WORDS = {("layers", "paying"): "accelerated", ("criterion", "l1"): "magnitude"}
 """Key and its old value, and the value that means the same today."""
 
 

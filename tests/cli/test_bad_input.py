@@ -237,7 +237,7 @@ def line_model(request, tmp_path_factory):
         ('pattern = "2:4"\nsparsity = 0.5', "2:4 does not fit 6 input channels: 4 must divide"),
         ('pattern = "1x64"', "blocks of 1x64 do not fit weights of 10 output channels by 6 input"),
         ("epochs = 0", "[prune] epochs must be >= 1 with the schedule gradual, got 0"),
-        ('criterion = "wandaa"', "[prune] criterion must be one of magnitude, l1, l2"),
+        ('criterion = "wandaa"', "[prune] criterion must be one of magnitude, l2, random"),
         ('criterion = "wanda"', "the criterion wanda prunes at once: set schedule to one_shot"),
         (
             'criterion = "second_order"\nschedule = "one_shot"\nepochs = 0',

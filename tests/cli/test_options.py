@@ -9,7 +9,7 @@ from edgeprune.cli import options
 from edgeprune.cli.options import recipe_of, sandbox_option, timed_by
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import load_recipe, write_recipe
-from edgeprune.recipe.prune_table import CRITERIA, WHILE_TRAINING
+from edgeprune.recipe.prune_parts import CRITERIA, WHILE_TRAINING
 from edgeprune.sandbox.switch import SANDBOX_SWITCH, is_on
 
 

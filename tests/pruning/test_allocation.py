@@ -10,12 +10,13 @@ from edgeprune.pruning.allocation import ALLOCATIONS, Candidate, allocate
 from edgeprune.pruning.allocation.cost_aware import ENOUGH
 from edgeprune.pruning.budget.curve import Curve
 from edgeprune.pruning.budget.sensitivity import grid
-from edgeprune.pruning.spec import MEASURED_ALLOCATIONS
-from edgeprune.recipe.prune_table import ALLOCATIONS as NAMES
+from edgeprune.recipe.prune_parts import ALLOCATIONS as NAMES
 
 each_allocation = pytest.mark.parametrize("name", NAMES)
 each_of_fixed_sparsity = pytest.mark.parametrize("name", sorted({*NAMES} - {"cost_aware"}))
-each_that_measures = pytest.mark.parametrize("name", MEASURED_ALLOCATIONS)
+each_that_measures = pytest.mark.parametrize(
+    "name", [row.name for row in NAMES.values() if row.measures_loss]
+)
 
 
 def candidate(name, shape, scale=1.0, seed=0, pixels=64.0):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgeprune.artifacts.compression import FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.pruning.budget.curve import Curve
+from edgeprune.recipe.prune_parts import ALLOCATIONS as ROWS
 from edgeprune.registry import Registry
 
 
@@ -31,7 +32,7 @@ class Candidate:
 Allocation = Callable[[Sequence[Candidate], float], dict[str, float]]
 """Takes layers and the sparsity over all their weights, in [0, 1); gives one below 1 for each."""
 
-ALLOCATIONS: Registry[Allocation] = Registry("edgeprune.pruning.allocation", "allocation")
+ALLOCATIONS: Registry[Allocation] = Registry("edgeprune.pruning.allocation", "allocation", ROWS)
 
 
 def curves(candidates: Sequence[Candidate], allocation: str) -> list[Curve]:

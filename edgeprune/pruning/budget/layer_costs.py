@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeprune.prediction.cost import CostTable
 from edgeprune.pruning.budget.kernel_pattern import Layer, cost
-from edgeprune.recipe.prune_table import PATTERN_FORMS
+from edgeprune.recipe.prune_parts import PATTERNS
 
 DoubleArray = NDArray[np.float64]
 
@@ -42,6 +42,6 @@ def packed_block(pattern: str) -> int:
     >>> [packed_block(name) for name in ("unstructured", "2x1", "8x2", "1x4", "2:4")]
     [1, 2, 4, 1, 1]
     """
-    match = re.fullmatch(PATTERN_FORMS["blocks"], pattern)
+    match = re.fullmatch(PATTERNS["blocks"].form, pattern)
     rows = int(match.group(1)) if match else 1
     return next(block for block in (4, 2, 1) if rows % block == 0)

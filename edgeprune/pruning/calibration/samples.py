@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeprune.artifacts.compression import Array, Dataset, FloatArray, TrainingData
 from edgeprune.errors import ModelError
+from edgeprune.recipe.prune_parts import CRITERIA
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.tasks.metrics import classes_of
 from edgeprune.training.capture import Calibration, answers
@@ -25,9 +26,6 @@ Source: the normal distribution, one-sided.
 
 ALIKE = 1e-6
 """Outputs that differ by a smaller share of their size do not vary. Source: float32's precision."""
-
-NEEDS_SAMPLES = ("taylor", "wanda", "second_order")
-"""Criteria that look at samples."""
 
 
 def calibration(
@@ -46,9 +44,10 @@ def calibration(
     Raises:
         ModelError: The criterion needs samples, or labels, that are not there.
     """
+    looks_at = CRITERIA[spec.criterion].looks_at
     x = None if data is None else data.x_train
     if data is None or x is None or not len(x):
-        if spec.criterion in NEEDS_SAMPLES:
+        if looks_at != "nothing":
             found = "no data" if data is None else f"{data.source} without training samples"
             raise ModelError(
                 f"the criterion {spec.criterion} looks at training samples, and got {found}: give "
@@ -56,10 +55,10 @@ def calibration(
             )
         return None
     y = None if training is None else training.y
-    if y is None and spec.criterion == "taylor":
+    if y is None and looks_at == "labels":
         raise ModelError(
-            f"the criterion taylor looks at the loss, and {data.source} has no y_train: give "
-            "labels, or use the criterion wanda"
+            f"the criterion {spec.criterion} looks at the loss, and {data.source} has no y_train: "
+            "give labels, or use the criterion wanda"
         )
     chosen = np.random.default_rng(spec.seed).permutation(len(x))[: spec.calibration_samples]
     chosen = np.sort(chosen)

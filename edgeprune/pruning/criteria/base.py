@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.artifacts.compression import FloatArray
+from edgeprune.recipe.prune_parts import CRITERIA as ROWS
 from edgeprune.registry import Registry
 
 ScoreArray = NDArray[np.floating]
@@ -45,5 +46,9 @@ class Evidence(Protocol):
 Criterion = Callable[[FloatArray, Evidence], Scores]
 """Takes weights ``(out_channels, in_features)`` and evidence about their layer."""
 
-CRITERIA: Registry[Criterion] = Registry("edgeprune.pruning.criteria", "criterion")
-"""The criteria that score weights; ``second_order`` moves weights too and is none of them."""
+CRITERIA: Registry[Criterion] = Registry(
+    "edgeprune.pruning.criteria",
+    "criterion",
+    rows=[name for name, row in ROWS.items() if not row.moves_weights],
+)
+"""The criteria that score weights; what moves weights too is none of them."""

@@ -10,8 +10,9 @@ from edgeprune.pruning.criteria.base import CRITERIA, Evidence, Scores
 
 @CRITERIA.register
 def magnitude(weights: FloatArray, evidence: Evidence) -> Scores:
-    """``|w|``.
+    """``|w|``, whose sum over a block is its L1 norm.
 
-    Source: Han et al. 2015, "Learning both Weights and Connections", section 3.
+    Source: Han et al. 2015, "Learning both Weights and Connections", section 3; for blocks Li et
+    al. 2017, "Pruning Filters for Efficient ConvNets", section 3.1.
     """
     return Scores(np.abs(weights))

@@ -10,10 +10,12 @@ import numpy as np
 from edgeprune.artifacts.compression import BoolArray, FloatArray
 from edgeprune.models.keras.weights import Weight
 from edgeprune.pruning.calibration.evidence import ModelEvidence
-from edgeprune.pruning.calibration.samples import NEEDS_SAMPLES, check_samples
+from edgeprune.pruning.calibration.samples import check_samples
 from edgeprune.pruning.criteria.base import CRITERIA
 from edgeprune.pruning.masks.masking import Pruner, prune_weight
 from edgeprune.pruning.one_shot import dense_scores, one_shot
+from edgeprune.recipe.prune_parts import CRITERIA as ROWS
+from edgeprune.recipe.prune_parts import SCHEDULES
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.capture import BATCH, Calibration, SquaredGradients
 
@@ -37,11 +39,13 @@ def pruner(
     Raises:
         ModelError: The model does not know such samples; see :func:`check_samples`.
     """
-    recovery = spec.recovery if calibration and spec.schedule == "one_shot" else ()
+    at_once = SCHEDULES[spec.schedule].at_once
+    looks_at = ROWS[spec.criterion].looks_at
+    recovery = spec.recovery if calibration and at_once else ()
     # A model that is trained afterwards may know nothing yet.
-    if calibration and (spec.criterion in NEEDS_SAMPLES or (recovery and not spec.epochs)):
+    if calibration and (looks_at != "nothing" or (recovery and not spec.epochs)):
         check_samples(model, calibration)
-    if spec.schedule == "one_shot":
+    if at_once:
         return lambda sparsities: one_shot(
             model,
             weights,

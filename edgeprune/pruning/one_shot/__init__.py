@@ -25,15 +25,10 @@ from edgeprune.pruning.one_shot.recovery import (
 )
 from edgeprune.pruning.one_shot.second_order import saliency, second_order
 from edgeprune.pruning.patterns import Pruning, pattern
+from edgeprune.recipe.prune_parts import CRITERIA as ROWS
 from edgeprune.recipe.prune_table import RECOVERIES
 from edgeprune.text.near_names import did_you_mean
 from edgeprune.training.capture import Calibration, answers, moments
-
-SECOND_ORDER = "second_order"
-"""Not a criterion that scores weights: it moves those that stay as well."""
-
-LAYER_BY_LAYER = ("wanda", SECOND_ORDER)
-"""What looks at each layer's inputs, and so has to know in which order layers run."""
 
 
 def one_shot(
@@ -53,7 +48,7 @@ def one_shot(
         weights: What to prune, from :func:`edgeprune.models.keras.weights.prunable_weights`.
         calibration: A few hundred samples; ``taylor`` needs their targets as well. None will do for
             the other criteria that look at no layer's inputs, without recovery.
-        criterion: A name in :data:`CRITERIA`, or ``second_order``.
+        criterion: A name in :data:`edgeprune.recipe.prune_parts.CRITERIA`.
         sparsity: Share of each tensor's blocks to remove, in [0, 1), or one for each name.
         recovery: Some of :data:`RECOVERIES`. Biases of layers whose inputs cannot be unrolled
             (transposed convolutions) stay as they are.
@@ -72,7 +67,7 @@ def one_shot(
         raise ModelError(
             f"no recovery is called {unknown[0]!r}; there are: {', '.join(RECOVERIES)}{hint}"
         )
-    score = None if criterion == SECOND_ORDER else CRITERIA.get(criterion)
+    score = _score_of(criterion)
     shares = _shares(weights, sparsity)
     shapes = {w.name: block_shape(w.pattern) for w in weights} if score is None else {}
     evidence = ModelEvidence(model, weights, calibration, seed)
@@ -80,7 +75,7 @@ def one_shot(
     means = mean_outputs(model, kept, evidence.calibration.x) if kept else []
     wanted = answers(model, evidence.calibration.x) if kept else np.empty(0)
     ordered = list(weights)
-    if criterion in LAYER_BY_LAYER:
+    if score is None or ROWS[criterion].in_order:
         by_name = {weight.name: weight for weight in weights}
         ordered = [by_name[name] for name in evidence.spots]
     masks = {}
@@ -99,6 +94,12 @@ def one_shot(
     return masks
 
 
+def _score_of(criterion: str) -> Criterion | None:
+    """The function that scores weights; None where the criterion moves weights as well."""
+    row = ROWS.get(criterion)
+    return None if row is not None and row.moves_weights else CRITERIA.get(criterion)
+
+
 def dense_scores(evidence: ModelEvidence, criterion: str) -> dict[str, Scores]:
     """Scores of all weights of the model as it is, by name; nothing is changed.
 
@@ -109,8 +110,7 @@ def dense_scores(evidence: ModelEvidence, criterion: str) -> dict[str, Scores]:
         ModelError: A layer cannot be calibrated.
         UnknownPart: There is no such criterion.
     """
-    if criterion != SECOND_ORDER:
-        score: Criterion = CRITERIA.get(criterion)
+    if (score := _score_of(criterion)) is not None:
         return {w.name: score(w.matrix(), evidence.of(w)) for w in evidence.weights}
     found = {}
     for weight in evidence.weights:

@@ -12,7 +12,8 @@ from edgeprune.artifacts.compression import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.pruning.highest import check_scores
 from edgeprune.pruning.patterns.base import PATTERNS, Pattern
-from edgeprune.recipe.prune_table import PATTERN_FORMS, no_pattern
+from edgeprune.recipe.prune_parts import PATTERNS as KINDS
+from edgeprune.recipe.prune_parts import no_pattern
 
 __all__ = ["PATTERNS", "Pattern", "Pruning", "by_magnitude", "pattern"]
 
@@ -43,11 +44,11 @@ def pattern(name: str) -> Pattern:
     >>> pattern("2x1")
     Blocks(rows=2, columns=1)
     """
-    for kind, form in PATTERN_FORMS.items():
-        if match := re.fullmatch(form, name):
-            made: Pattern = PATTERNS.get(kind)(*map(int, match.groups()))
+    for kind in KINDS.values():
+        if kind.form and (match := re.fullmatch(kind.form, name)):
+            made: Pattern = PATTERNS.get(kind.name)(*map(int, match.groups()))
             return made
-    if name not in PATTERNS.names() or name in PATTERN_FORMS:
+    if name not in KINDS or KINDS[name].form or not KINDS[name].is_shape:
         raise ModelError(no_pattern(name))
     plain: Pattern = PATTERNS.get(name)()
     return plain

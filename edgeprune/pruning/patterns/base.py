@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from edgeprune.artifacts.compression import BoolArray, FloatArray
+from edgeprune.recipe.prune_parts import PATTERNS as ROWS
 from edgeprune.registry import Registry
 
 
@@ -33,7 +34,11 @@ class Pattern(Protocol):
         """The share of zeros that a goal of ``sparsity`` leads to."""
 
 
-PATTERNS: Registry[type] = Registry("edgeprune.pruning.patterns", "pattern")
+PATTERNS: Registry[type] = Registry(
+    "edgeprune.pruning.patterns",
+    "pattern",
+    rows=[name for name, row in ROWS.items() if row.is_shape],
+)
 """Kinds of patterns: classes that are made of the numbers in a pattern's name."""
 
 

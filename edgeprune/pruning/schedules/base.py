@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from edgeprune.recipe.prune_parts import SCHEDULES as ROWS
 from edgeprune.registry import Registry
 
-SCHEDULES: Registry[type] = Registry("edgeprune.pruning.schedules", "schedule")
+SCHEDULES: Registry[type] = Registry("edgeprune.pruning.schedules", "schedule", ROWS)
 """Classes that are made of the recipe's table ``[prune]`` and the number of steps an epoch has."""

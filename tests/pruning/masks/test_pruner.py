@@ -8,7 +8,8 @@ from edgeprune.artifacts.compression import Dataset
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import prunable_weights
 from edgeprune.pruning import prune
-from edgeprune.recipe.prune_table import CRITERIA, WHILE_TRAINING, PruneTable
+from edgeprune.recipe.prune_parts import CRITERIA, WHILE_TRAINING
+from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.context import StageContext
 
 
@@ -151,13 +152,13 @@ def test_an_accepted_drop_is_measured_from_the_dense_model():
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"criterion": "size"}, "criterion must be one of magnitude, l1, l2, random, taylor"),
+        ({"criterion": "size"}, "criterion must be one of magnitude, l2, random, taylor"),
         (
             {"criterion": "second_order"},
             r"second_order prunes at once: set schedule to one_shot \(the schedule gradual takes",
         ),
         ({"criterion": "wanda", "schedule": "iterative"}, "wanda prunes at once"),
-        ({"criterion": "l1", "schedule": "rigl"}, "the schedule rigl drops by magnitude"),
+        ({"criterion": "l2", "schedule": "rigl"}, "the schedule rigl drops by magnitude"),
         ({"recovery": ("luck",)}, "recovery 'luck' must be one of batch_norm, bias"),
         ({"calibration_samples": 0}, "calibration_samples must be >= 1, got 0"),
         ({"epochs": 0}, "epochs must be >= 1 with the schedule gradual"),

@@ -182,9 +182,9 @@ def test_the_same_seed_gives_the_same_random_masks():
     ("rest", "error", "line"),
     [
         ({"criterion": "size"}, UnknownPart, "no criterion is called 'size'"),
-        ({"criterion": "l1", "recovery": ("luck",)}, ModelError, "no recovery is called 'luck'"),
-        ({"criterion": "l1", "sparsity": 1.0}, ModelError, r"sparsity must be in \[0, 1\)"),
-        ({"criterion": "l1", "pattern": "kernel"}, ModelError, "no pattern is called 'kernel'"),
+        ({"criterion": "l2", "recovery": ("luck",)}, ModelError, "no recovery is called 'luck'"),
+        ({"criterion": "l2", "sparsity": 1.0}, ModelError, r"sparsity must be in \[0, 1\)"),
+        ({"criterion": "l2", "pattern": "kernel"}, ModelError, "no pattern is called 'kernel'"),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_is_changed(rest, error, line):
@@ -249,6 +249,6 @@ def test_weights_of_another_model_are_refused():
             build("keras", "sequential"),
             prunable_weights(build("keras", "sequential"), "all"),
             calibration(),
-            criterion="l1",
+            criterion="l2",
             sparsity=0.5,
         )

@@ -7,7 +7,7 @@ from keras_nets import FLAVOURS, build, dataset, loaded
 from edgeprune.errors import ModelError
 from edgeprune.pruning import prune
 from edgeprune.pruning.schedules import SCHEDULES, schedule
-from edgeprune.recipe.prune_table import SCHEDULES as NAMES
+from edgeprune.recipe.prune_parts import SCHEDULES as NAMES
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.context import StageContext
 
