@@ -1,5 +1,6 @@
 """An installation without any extra: what needs more says so in one line, with the command."""
 
+import json
 import subprocess
 import sysconfig
 import venv
@@ -11,7 +12,8 @@ import pytest
 
 EXTRAS = (
     "h5py", "tensorflow", "tensorboard", "keras", "tf_keras", "PIL", "pillow", "litert_quantizer",
-    "adbutils", "ziglang", "sklearn", "scikit_learn", "joulescope", "edgeprune", "_edgeprune",
+    "adbutils", "ziglang", "paramiko", "cryptography", "bcrypt", "nacl", "invoke", "cffi",
+     "sklearn", "scikit_learn", "joulescope", "edgeprune", "_edgeprune",
     "__editable__",
 )  # fmt: skip
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
@@ -39,6 +41,7 @@ def files(tmp_path):
         archive.writestr("model.weights.h5", HDF5)
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"\x08\x01")
+    (tmp_path / "bench.toml").write_text('[devices.pi]\nboard = "rpi4"\nhost = "10.0.0.1"\n')
     (tmp_path / "m.tflite").write_bytes(nets.eligible())
     for name in "ab":
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -65,14 +68,22 @@ def command(core, files, *argv):
         (("compress", "saved", "-o", "o.tflite"), "tensorflow: pip install 'edgeprune[keras]'"),
         (
             ("compress", "m.tflite", "-o", "o.tflite", "--data", "images"),
-            "pillow: pip install 'edgeprune[keras]'",
+            "an image file needs PIL: pip install 'edgeprune[keras]'",
         ),
         (
             ("compress", "m.tflite", "-o", "o.tflite", "--quantize", "int8", "--sparsity", "0"),
             "litert_quantizer: pip install 'edgeprune[quantize]'",
         ),
         (("deploy", "m.tflite", "--board", "pixel-8"), "adbutils: pip install 'edgeprune[adb]'"),
-        (("example", "digits"), "pip install 'edgeprune[all]'"),
+        (("example", "digits"), "sklearn: pip install 'edgeprune[all]'"),
+        (
+            ("deploy", "m.tflite", "--board", "rpi4", "--host", "pi@10.0.0.1"),
+            "ssh needs paramiko: pip install 'edgeprune[ssh]'",
+        ),
+        (
+            ("devices", "trust", "pi", "--bench", "bench.toml"),
+            "ssh needs paramiko: pip install 'edgeprune[ssh]'",
+        ),
     ],
 )
 def test_what_is_missing_is_named_in_one_line_with_the_command(core, files, argv, says):
@@ -88,3 +99,22 @@ def test_what_is_missing_is_named_in_one_line_with_the_command(core, files, argv
 def test_a_tflite_file_needs_no_extra(core, files):
     done = command(core, files, "explain", "m.tflite", "--board", "rpi4", "--json")
     assert done.returncode == 0, done.stderr
+
+
+def test_without_any_extra_the_tiny_example_is_made_run_and_scored(core, files):
+    assert command(core, files, "example", "tiny").returncode == 0
+    argv = ("--board", "local", "--data", "tiny.npz", "--runs", "3", "--json")
+    done = command(core, files, "run", "tiny.tflite", *argv)
+    assert done.returncode == 0, done.stderr
+    (variant,) = json.loads(done.stdout)["variants"]
+    assert variant["accuracy"]["value"] > 0.85 and variant["accuracy"]["samples"] == 320
+    assert variant["latency_us"]["median"] > 0
+
+
+def test_doctor_says_what_each_missing_extra_is_for(core, files):
+    done = command(core, files, "doctor", "--json")
+    assert done.returncode == 0, done.stderr
+    found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    for name in ("paramiko", "adbutils", "tensorflow", "litert-quantizer", "scikit-learn"):
+        assert found[name]["state"] == "missing" and "pip install" in found[name]["fix"]
+    assert found["agent"]["state"] == "ok"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeprune.artifacts.compression import Array
-from edgeprune.errors import ConfigError
+from edgeprune.data.tiny import tiny_data, tiny_model
+from edgeprune.errors import ConfigError, from_extra
 from edgeprune.files.whole_file import Reserved, shown
 
-NAMES = ("digits",)
+NAMES = ("tiny", "digits")
+"""``tiny`` needs nothing but the core, ``digits`` needs Keras and scikit-learn."""
 
 _EPOCHS = 12
 _TEST_SHARE = 0.2
@@ -32,10 +35,8 @@ def digits_data(seed: int = 0) -> dict[str, Array]:
     Raises:
         ConfigError: scikit-learn is not installed.
     """
-    try:
+    with from_extra("all", "the example digits"):
         from sklearn.datasets import load_digits
-    except ModuleNotFoundError as error:
-        raise ConfigError("the example needs scikit-learn: pip install 'edgeprune[all]'") from error
     digits = load_digits()
     enlarged = np.repeat(np.repeat(digits.images / 16.0, 4, axis=1), 4, axis=2)
     images = np.repeat(enlarged[..., None], 3, axis=3).astype(np.float32)
@@ -82,6 +83,22 @@ def digits_model(keras: Any) -> Any:
     return keras.Model(inputs, outputs, name="digits")
 
 
+def write_tiny(folder: Path, seed: int = 0) -> tuple[Path, Path]:
+    """Fits the tiny model and writes ``tiny.tflite`` and ``tiny.npz`` into ``folder``.
+
+    Returns:
+        Path of the model, path of the data.
+
+    Raises:
+        ConfigError: The folder cannot be written, or has such a file.
+    """
+    with _reserved(folder, "tiny.tflite", "tiny.npz") as (model_file, data_file):
+        data = tiny_data(seed)
+        model_file.write(tiny_model(data, seed))
+        data_file.write(lambda file: np.savez_compressed(file, allow_pickle=False, **data))
+    return folder / "tiny.tflite", folder / "tiny.npz"
+
+
 def write_digits(folder: Path, seed: int = 0) -> tuple[Path, Path, float]:
     """Trains the digits model and writes ``digits.h5`` and ``digits.npz`` into ``folder``.
 
@@ -91,21 +108,26 @@ def write_digits(folder: Path, seed: int = 0) -> tuple[Path, Path, float]:
     Raises:
         ConfigError: The folder cannot be written, has such a file, or a library is missing.
     """
-    model_path, data_path = folder / "digits.h5", folder / "digits.npz"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{shown(folder)}: cannot be written: {error.strerror}") from error
     with (
-        Reserved(model_path) as model_file,
-        Reserved(data_path) as data_file,
+        _reserved(folder, "digits.h5", "digits.npz") as (model_file, data_file),
         tempfile.TemporaryDirectory(prefix="edgeprune-") as passing,
     ):
         data = digits_data(seed)
         score = _trained(data, Path(passing) / "digits.h5", seed)
         data_file.write(lambda file: np.savez_compressed(file, allow_pickle=False, **data))
         model_file.write((Path(passing) / "digits.h5").read_bytes())
-    return model_path, data_path, score
+    return folder / "digits.h5", folder / "digits.npz", score
+
+
+@contextlib.contextmanager
+def _reserved(folder: Path, *names: str) -> Iterator[list[Reserved]]:
+    """Files of a folder, which is made if need be, kept for us until they are written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{shown(folder)}: cannot be written: {error.strerror}") from error
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Reserved(folder / name)) for name in names]
 
 
 def _trained(data: Mapping[str, Array], model_path: Path, seed: int) -> float:

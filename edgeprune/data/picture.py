@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeprune.artifacts.compression import Array, FloatArray
-from edgeprune.errors import ConfigError
+from edgeprune.errors import from_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -143,10 +143,8 @@ def _neighbours(old: int, new: int) -> tuple[Array, Array, FloatArray]:
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[Image]:
     """The file as Pillow opens it, with its many errors as one."""
-    try:
+    with from_extra("keras", "an image file"):
         from PIL import Image, UnidentifiedImageError
-    except ModuleNotFoundError as error:
-        raise ConfigError("images need pillow: pip install 'edgeprune[keras]'") from error
     try:
         if not file.is_file():
             raise Unreadable("no file")

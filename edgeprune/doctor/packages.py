@@ -15,7 +15,6 @@ from packaging.specifiers import SpecifierSet
 from edgeprune.doctor.check import FAULTS, Check, Scope, one_line
 
 CHECKOUT = Path(__file__).parents[2]
-_SSH_PACKAGES = ("paramiko",)
 
 
 def package_checks() -> Iterator[Check]:
@@ -62,7 +61,7 @@ def _wanted(checkout: Path) -> tuple[SpecifierSet, list[tuple[Requirement, Scope
     Raises:
         ImportError: edgeprune is neither installed nor run from a checkout.
     """
-    extras: tuple[Scope, ...] = ("adb", "keras", "quantize", "example", "build")
+    extras: tuple[Scope, ...] = ("ssh", "adb", "keras", "quantize", "example", "build")
     own = checkout / "pyproject.toml"
     if own.is_file():
         project = tomllib.loads(own.read_text(encoding="utf-8"))["project"]
@@ -79,6 +78,4 @@ def _wanted(checkout: Path) -> tuple[SpecifierSet, list[tuple[Requirement, Scope
             for name in extras
         ]
     wanted = [(Requirement(line), scope) for scope, lines in groups for line in lines]
-    return SpecifierSet(python), [
-        (item, "ssh" if item.name in _SSH_PACKAGES else scope) for item, scope in wanted
-    ]
+    return SpecifierSet(python), wanted

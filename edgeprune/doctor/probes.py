@@ -79,11 +79,11 @@ def folder(name: str, where: Callable[[], Path]) -> Check:
 
 def ssh_config() -> str:
     """OpenSSH's own client file can be read, if there is one."""
-    from edgeprune.devices.links.ssh.config import hosts_in
-
     file = Path(os.path.expanduser("~/.ssh/config"))
     if not file.exists():
         return "none, which is fine"
+    from edgeprune.devices.links.ssh.config import hosts_in
+
     return f"{file}, {len(hosts_in(file))} hosts"
 
 

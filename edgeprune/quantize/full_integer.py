@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeprune.artifacts.compression import Array
 from edgeprune.console.quiet import quiet
-from edgeprune.errors import ConfigError, ModelError
+from edgeprune.errors import ModelError, from_extra
 from edgeprune.models.tflite import graph
 from edgeprune.quantize.zero_channels import mend_biases
 from edgeprune.text.untrusted import error_line
@@ -51,12 +51,8 @@ def full_integer(model: graph.Model, mode: str, samples: Sequence[Sequence[Array
         # The quantizer draws a progress bar through Python, which ``quiet`` lets pass.
         with quiet(), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             key = signature.signatureKey.decode()
-            quantized = _by_quantizer(graph.write(model), INTEGER_MODES[mode], key, feeds)
+            quantized = _by_quantizer(graph.write(model), mode, key, feeds)
             return mend_biases(quantized, model)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"--quantize {mode} needs {error.name}: pip install 'edgeprune[quantize]'"
-        ) from error
     except (RuntimeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise ModelError(f"cannot be quantized to {mode}: {error_line(error)}") from error
 
@@ -78,12 +74,11 @@ def _fitted(sample: Sequence[Array], tensors: list[graph.Tensor]) -> list[Array]
     return fitted
 
 
-def _by_quantizer(
-    tflite: bytes, recipe_name: str, signature: str, feeds: list[dict[str, Any]]
-) -> bytes:
-    from litert_quantizer import quantizer, recipe
+def _by_quantizer(tflite: bytes, mode: str, signature: str, feeds: list[dict[str, Any]]) -> bytes:
+    with from_extra("quantize", f"--quantize {mode}"):
+        from litert_quantizer import quantizer, recipe
 
-    worker = quantizer.Quantizer(tflite, getattr(recipe, recipe_name)())
+    worker = quantizer.Quantizer(tflite, getattr(recipe, INTEGER_MODES[mode])())
     ranges: dict[str, dict[str, Any]] = {}
     # One sample at a time: over several the quantizer averages with 0.95 for what came before,
     # so the first sample would nearly decide, and whatever lies outside its range be cut off.

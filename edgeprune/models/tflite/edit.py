@@ -48,6 +48,7 @@ _OPTIONS = {
     "REVERSE_V2": "ReverseV2Options",
     "SPACE_TO_DEPTH": "SpaceToDepthOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
+    "SOFTMAX": "SoftmaxOptions",
 }
 
 

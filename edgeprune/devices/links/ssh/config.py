@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import paramiko
-
 from edgeprune.devices.bench import Device
-from edgeprune.errors import ConfigError
+from edgeprune.errors import ConfigError, from_extra
 from edgeprune.files.read_file import read_text
+
+with from_extra("ssh", "ssh"):
+    import paramiko
 
 CONNECT_TIMEOUT_S = 10.0
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")

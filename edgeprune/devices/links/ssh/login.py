@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import paramiko
-from cryptography.exceptions import UnsupportedAlgorithm
-
 from edgeprune.devices.links.ssh.config import Hop
 from edgeprune.devices.links.ssh.host_keys import HostKey, trusted_key
-from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, EdgepruneError
+from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, EdgepruneError, from_extra
 from edgeprune.text.untrusted import one_line
+
+with from_extra("ssh", "ssh"):
+    import paramiko
+    from cryptography.exceptions import UnsupportedAlgorithm
 
 KEEPALIVE_S = 15
 SILENCE_S = 15
