@@ -119,7 +119,11 @@ class _Network:
         self._maps = np.clip(maps / deviation + bias, 0, 6)
         if stride == 2:
             self._pad()
-        options = {"padding": int(stride == 2), "strideH": stride, "strideW": stride}
+        options: dict[str, Any] = {
+            "padding": int(stride == 2),
+            "strideH": stride,
+            "strideW": stride,
+        }
         options |= {"dilationHFactor": 1, "dilationWFactor": 1, "fusedActivationFunction": 3}
         if channels is None:
             self._add("DEPTHWISE_CONV_2D", [filters, bias], 2, depthMultiplier=1, **options)
