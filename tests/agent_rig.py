@@ -47,6 +47,15 @@ def sanitized_agent(folder):
     return agent
 
 
+def faulty_write(folder):
+    """A library for LD_PRELOAD, whose ``write`` is as the variable FAULT says."""
+    library = folder / "faulty_write.so"
+    source = Path(__file__).parent / "device_agents" / "faulty_write.c"
+    argv = ["gcc", *WARNINGS, "-shared", "-fPIC", "-o", library, source]
+    subprocess.run(argv, check=True, timeout=60)
+    return library
+
+
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "exitcode=99:detect_leaks=0",  # the agent ends by _exit, leaks or not
     "UBSAN_OPTIONS": "exitcode=99:print_stacktrace=1",

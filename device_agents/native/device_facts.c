@@ -115,8 +115,10 @@ int64_t peak_memory_bytes(void)
     while (file != NULL && bytes < 0 && getline(&line, &room, file) > 0) {
         char *value = value_of(line, "VmHWM");
         if (value != NULL) {
-            long long kibibytes = strtoll(value, NULL, 10);
-            bytes = kibibytes > 0 ? (int64_t)kibibytes * 1024 : -1;
+            char *unit = NULL;
+            long long kibibytes = strtoll(value, &unit, 10);
+            bool is_known = strcmp(unit, " kB") == 0 && kibibytes <= INT64_MAX / 1024;
+            bytes = is_known && kibibytes > 0 ? (int64_t)kibibytes * 1024 : -1;
         }
     }
     free(line);

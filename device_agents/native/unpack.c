@@ -52,6 +52,18 @@ static bool unpack_open(struct files *files, const char *packed, uint64_t max_by
            fail(failure, "%s: its content cannot be stored: %s", packed, strerror(errno));
 }
 
+/* A file that was not there before. One of that name, which an agent left that was killed or somebody
+ * laid, is removed: writing to it would go through a link. */
+static int open_new(const char *path)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    int file = open(path, flags, 0644);
+    if (file < 0 && errno == EEXIST && unlink(path) == 0) {
+        file = open(path, flags, 0644);
+    }
+    return file;
+}
+
 bool unpack_file(const char *packed, const char *target, uint64_t max_bytes, uint64_t *size,
                  struct failure *failure)
 {
@@ -64,7 +76,7 @@ bool unpack_file(const char *packed, const char *target, uint64_t max_bytes, uin
     if (files.in < 0) {
         return fail(failure, "%s cannot be read: %s", packed, strerror(errno));
     }
-    files.out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    files.out = open_new(part);
     if (files.out < 0) {
         close(files.in);
         return fail(failure, "%s cannot be written: %s", part, strerror(errno));

@@ -41,7 +41,8 @@ def agent(target: str) -> Path:
 def version_flag() -> str:
     """The compiler's flag that says what the native agent calls itself."""
     headers = {header for path in agent_sources() for header in path.parent.glob("*.h")}
-    texts = {path.name: path.read_bytes() for path in (*agent_sources(), *headers)}
+    files = sorted({*agent_sources(), *headers})
+    texts = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in files}
     return f'-DAGENT_VERSION="{_version(texts, _FLAGS)}"'
 
 

@@ -197,11 +197,3 @@ def test_an_agents_version_changes_with_its_sources_and_not_with_their_place(cop
     assert other != shipped
     copied("two")
     assert version() == shipped
-
-
-def test_the_native_agents_bytes_repeat_wherever_its_sources_lie(copied, sources):
-    first = build.agent("host")  # in an empty cache
-    shipped = first.read_bytes()
-    first.unlink()
-    copied("elsewhere")
-    assert build.agent("host").read_bytes() == shipped

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import struct
+import subprocess
 import time
 import zlib
 from pathlib import Path
@@ -315,6 +317,23 @@ def test_an_argument_that_is_no_number_of_seconds_ends_the_agent(agent, argument
     with pytest.raises(DeviceError, match="takes one argument at most: a number of seconds from 1"):
         child.read(1, 10)
     assert child.close(5) == 3
+
+
+@as_shipped
+def test_an_output_that_takes_nothing_ends_the_agent(agent, tmp_path):
+    """It does not try for ever; the file's name has what faulty_write.c looks for."""
+    library = agent_rig.faulty_write(tmp_path)
+    env = os.environ | {"LD_PRELOAD": str(library), "FAULT": "nothing"}
+    with (tmp_path / "output.part").open("wb") as output:
+        process = subprocess.Popen([agent], stdin=subprocess.PIPE, stdout=output, env=env)
+        process.stdin.write(VALID)
+        process.stdin.flush()
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.communicate()
+    assert (tmp_path / "output.part").read_bytes() == b""
 
 
 @pytest.mark.parametrize("argument", ["1", "86400", "00300"])

@@ -96,3 +96,25 @@ def test_no_function_of_a_file_has_the_name_of_something_that_another_one_declar
     }
     assert len(declared) > 50
     assert not set(STATIC.findall(text)) & declared
+
+
+NAMED = re.compile(
+    r"^#define (\w+)|^\s*([A-Z][A-Z_0-9]+)(?: = [^,;]+)?(?:,|$| /|(?= \}))", re.MULTILINE
+)
+INLINE = re.compile(r"^static inline [\w ]+?[ *](\w+)\(", re.MULTILINE)
+
+
+def names_of(header):
+    text = header.read_text()
+    enums = "\n".join(re.findall(r"enum [^;{]*\{([^}]*)\}", text)).replace(",", ",\n")
+    found = [*DECLARED.findall(text), *NAMED.findall(text), *NAMED.findall(enums)]
+    return {name for names in found for name in names if name} | set(INLINE.findall(text))
+
+
+@pytest.mark.parametrize("source", FILES, ids=lambda path: f"{unit(path)}{path.suffix}")
+def test_a_file_includes_no_header_of_which_it_uses_nothing(source):
+    text = INCLUDE.sub("", source.read_text())
+    for name in INCLUDE.findall(source.read_text()):
+        header = (source.parent / name).resolve()
+        if unit(header) != unit(source) and header.name != "target.h":
+            assert any(re.search(rf"\b{word}\b", text) for word in names_of(header)), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import struct
@@ -97,4 +98,7 @@ def _read(source: int, size: int, until_s: float) -> bytes:
 def _write(target: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
-        left = left[os.write(target, left) :]
+        written = os.write(target, left)
+        if written == 0:  # it takes nothing and says no more: trying again could last for ever
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        left = left[written:]

@@ -1,8 +1,5 @@
 """The native agent unpacks containers into files: whole ones, or none."""
 
-import subprocess
-from pathlib import Path
-
 import agent_rig
 import emulated
 import pytest
@@ -58,28 +55,33 @@ def test_the_agent_leaves_the_former_file_where_a_container_is_refused(session, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.epz", "model.tflite"]
 
 
-def test_the_agent_writes_through_no_link_that_somebody_laid(session, tmp_path):
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "second name", "file", "folder"])
+def test_the_agent_writes_through_no_link_that_somebody_laid(session, tmp_path, kind):
     precious = tmp_path / "precious"
     precious.write_text("precious")
     target = tmp_path / "model.tflite"
     (tmp_path / "model.epz").write_bytes(pack(CONTENTS["one layer"]))
     part = tmp_path / f"model.tflite.part{session.hello().pid}"
-    part.symlink_to("precious")
-    with pytest.raises(DeviceError, match="cannot be written: Too many levels of symbolic links"):
+    if kind == "second name":
+        part.hardlink_to(precious)
+    elif kind == "folder":
+        part.mkdir()
+    elif kind == "file":  # that an agent of the same number left
+        part.write_bytes(bytes(1 << 20))
+    else:
+        part.symlink_to("precious" if kind == "link" else "nothing")
+    if kind == "folder":
+        with pytest.raises(DeviceError, match="cannot be written: "):
+            session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)
+    else:
         session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)
-    assert precious.read_text() == "precious" and not target.exists()
+        assert target.read_bytes() == CONTENTS["one layer"] and not target.is_symlink()
+    assert precious.read_text() == "precious" and not (tmp_path / "nothing").exists()
 
 
 @pytest.fixture(scope="module")
 def faulty_write(tmp_path_factory):
-    library = tmp_path_factory.mktemp("faulty") / "faulty_write.so"
-    source = Path(__file__).with_name("faulty_write.c")
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-o", library, source, *agent_rig.WARNINGS],
-        check=True,
-        timeout=60,
-    )
-    return library
+    return agent_rig.faulty_write(tmp_path_factory.mktemp("faulty"))
 
 
 @pytest.mark.parametrize("fault", ["nothing", "short", "interrupted"])
