@@ -15,7 +15,6 @@ Parallel: as many runs at once in one folder without --output, half of them a se
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -31,7 +30,7 @@ import nets
 
 from edgeprune import history
 from edgeprune.errors import ConfigError
-from edgeprune.history.result_file import read_result
+from edgeprune.history.result_file import json_text, read_result
 
 RUN = ("run", "m.tflite", "--board", "local", "--sessions", "3", "--runs", "20")
 DEPLOY = ("deploy", "m.tflite", "--board", "local", "--sessions", "3", "--runs", "20")
@@ -96,12 +95,12 @@ class Trial:
     def faults(self) -> list[str]:
         """What is lost, and what is left behind, now that no run is going on."""
         os.environ["EDGEPRUNE_HOME"] = str(self.home)
-        rows = [json.dumps(run.result, sort_keys=True) for run in history.runs(10_000)]
+        rows = [json_text(run.result) for run in history.runs(10_000)]
         found = []
         results = []
         for folder in self.folders():
             try:
-                results.append(json.dumps(read_result(folder), sort_keys=True))
+                results.append(json_text(read_result(folder)))
             except ConfigError as error:
                 found.append(f"{folder.name}: no result: {error}")
         found += [f"{count} rows of one result" for r in results if (count := rows.count(r)) != 1]

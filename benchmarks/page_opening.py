@@ -52,7 +52,7 @@ def main() -> None:
                 [opening_s(browser, one, folder) for one in (empty, page)] for _ in range(REPEATS)
             ]
             without_s, with_s = (statistics.median(one) for one in zip(*pairs, strict=True))
-            kernels = max(len(variant["layers"]) for variant in found["variants"])
+            kernels = max(len(variant.layers) for variant in found.variants)
             print(
                 f"| {result} | {kernels} | {page.stat().st_size / 1e6:.2f} MB | {written_s:.2f} s "
                 f"| {with_s - without_s:.2f} s |"

@@ -302,14 +302,14 @@ def _results():
     deployed = results.variant("deployed", times, layers=[results.layer("a"), results.layer("b")])
     counted = [results.counted("dense", 1000), results.counted("deployed", 500)]
     made = [results.result_of(dense, deployed), results.result_of(*counted)]
-    return [json.dumps(one, indent=1) for one in made]
+    return [json.dumps(results.document(result), indent=1) for result in made]
 
 
 def _read_result(content):
     """``report`` with its page, and ``compare`` in both directions."""
     from rich.console import Console
 
-    from edgeprune.history.result_file import read_result
+    from edgeprune.history.result_file import json_text, parse_result, read_result
     from edgeprune.report.compare import compare, regressions, unchecked
     from edgeprune.report.compare_markdown import context, markdown
     from edgeprune.report.page import render
@@ -321,8 +321,8 @@ def _read_result(content):
     print_report(found, console=console)
     print_layers(found, console=console)
     render(found)
-    json.dumps(found, allow_nan=False)
-    whole = json.loads(_results()[0])
+    json_text(found)
+    whole = parse_result(json.loads(_results()[0]))
     for base, new in ((found, whole), (whole, found), (found, found)):
         changes = compare(base, new, across_devices=True)
         regressions(changes, 1.0), unchecked(changes)
@@ -335,14 +335,15 @@ def _read_history(content):
     from rich.console import Console
 
     from edgeprune.history import _run
+    from edgeprune.history.result_file import parse_result
     from edgeprune.report.page import render
     from edgeprune.report.runs import print_runs
 
     text = content.decode("utf-8", "replace")
     row = (1, "2026-01-01T00:00:00+00:00", "0.1.0", "rpi4", "desk", "ab" * 32, "m.h5", text)
-    run = _run(row, whole=False)
+    run = _run(row)
     print_runs([run], Console(file=io.StringIO(), width=100))
-    render(json.loads(_results()[0]), [run])
+    render(parse_result(json.loads(_results()[0])), [run])
 
 
 def _recipes():

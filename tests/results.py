@@ -1,7 +1,12 @@
 """Results as ``result.json`` holds them, made by hand."""
 
+import json
+
+import msgspec
+
 from edgeprune.artifacts.measurement import Session
-from edgeprune.history.result_file import validate
+from edgeprune.history.result import Variant
+from edgeprune.history.result_file import json_text, parse_result
 from edgeprune.report.statistics import latency_summary
 
 
@@ -10,6 +15,35 @@ def layer(name, kernel="Fully Connected (NC, F32) GEMM", **rest):
         "name": name, "op": "CONV_2D", "kernel": kernel, "sparse": "SPMM" in kernel,
         "latency_us": None, "instructions": None,
     } | rest  # fmt: skip
+
+
+GONE = object()
+"""In place of a value: the key is not there."""
+
+
+def document(result):
+    """A result as JSON has it."""
+    return json.loads(json_text(result))
+
+
+def changed(result, changes):
+    """A result with other values at some places, as ``{"variants.1.bytes": 7}``."""
+    values = document(result)
+    for path, value in changes.items():
+        *keys, last = (int(key) if key.isdecimal() else key for key in path.split("."))
+        holder = values
+        for key in keys:
+            holder = holder[key]
+        if value is GONE:
+            del holder[last]
+        else:
+            holder[last] = value
+    return parse_result(values)
+
+
+def typed(variant):
+    """A variant as reports take it."""
+    return msgspec.convert(variant, Variant)
 
 
 def variant(name, sessions_us=(), **rest):
@@ -68,8 +102,7 @@ def result_of(*variants, verdict="no difference shown", speedup=1.0, validity=()
             "verdict": validity[0] if validity else "valid", "reasons": list(validity[1:]),
         },
     } | rest  # fmt: skip
-    validate(result)
-    return result
+    return parse_result(result)
 
 
 def processes(median_us, count=10, spread=0.01):

@@ -13,7 +13,7 @@ from edgeprune import cli
 from edgeprune.agents.conversation import Conversation
 from edgeprune.errors import DeviceError
 from edgeprune.history import runs
-from edgeprune.history.result_file import read_result, validate
+from edgeprune.history.result_file import read_result
 from edgeprune.measure.device_lock import DeviceLock
 
 
@@ -56,13 +56,12 @@ def test_whole_sessions_are_written_and_recorded_and_the_exit_code_is_3(does_at,
     assert line.startswith("edgeprune: local: load: edgeprune-agent was ended by SIGKILL; ")
     where = "(while timing `deployed`, session 4 of 5); 3 whole sessions are kept"
     assert line.endswith(f"{where}; what was measured before is in out")
-    result = json.loads(Path("out/result.json").read_text())
-    validate(result)
+    result = read_result(Path("out"))
     assert runs()[0].result == result
-    assert [len(variant["sessions"]) for variant in result["variants"]] == [3]
-    assert result["validity"]["verdict"] != "valid"
-    assert any("incomplete: " in reason for reason in result["validity"]["reasons"])
-    assert result["comparison"]["verdict"] == "not measurable"
+    assert [len(variant.sessions) for variant in result.variants] == [3]
+    assert result.validity.verdict != "valid"
+    assert any("incomplete: " in reason for reason in result.validity.reasons)
+    assert result.comparison.verdict == "not measurable"
 
 
 def test_a_run_without_a_whole_session_leaves_nothing(does_at, capsys):
@@ -104,11 +103,11 @@ def test_an_interrupt_keeps_whole_sessions_as_a_pulled_plug_does(does_at, handle
         "edgeprune: interrupted while timing `deployed`, session 4 of 5; 3 whole sessions are "
         "kept; what was measured before is in out"
     )
-    result = json.loads(Path("out/result.json").read_text())
+    result = read_result(Path("out"))
     assert runs()[0].result == result
-    assert [len(variant["sessions"]) for variant in result["variants"]] == [3]
-    assert result["validity"]["verdict"] != "valid"
-    assert any("incomplete: interrupted while" in line for line in result["validity"]["reasons"])
+    assert [len(variant.sessions) for variant in result.variants] == [3]
+    assert result.validity.verdict != "valid"
+    assert any("incomplete: interrupted while" in line for line in result.validity.reasons)
 
 
 def test_an_interrupt_before_every_variant_was_measured_keeps_nothing(does_at, handlers, capsys):
@@ -174,10 +173,10 @@ def test_a_run_that_is_killed_at_once_leaves_what_was_whole(does_at, home, monke
     does_at("load", 4, lambda: left.append(shutil.copytree("out", "killed")))
     assert ended(capsys)[0] == 0
     result = read_result(Path("killed"))
-    assert [len(variant["sessions"]) for variant in result["variants"]] == [3]
-    (why,) = (line for line in result["validity"]["reasons"] if "incomplete" in line)
+    assert [len(variant.sessions) for variant in result.variants] == [3]
+    (why,) = (line for line in result.validity.reasons if "incomplete" in line)
     assert why == "incomplete: killed while it measured; 3 whole sessions are kept"
-    assert not any("incomplete" in line for line in read_result(Path("out"))["validity"]["reasons"])
+    assert not any("incomplete" in line for line in read_result(Path("out")).validity.reasons)
     with pytest.raises(SystemExit):
         cli.main(["run", "net.tflite", "--board", "local", "--output", "next"])
     assert "killed: the result of a run that was killed is now recorded" in capsys.readouterr().err

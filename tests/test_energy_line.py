@@ -7,7 +7,7 @@ import nets
 import pytest
 
 from edgeprune import cli
-from edgeprune.history.result_file import validate
+from edgeprune.history.result_file import parse_result
 from edgeprune.measure import guard
 
 SHORT = (
@@ -37,7 +37,7 @@ def test_a_lab_meters_log_ends_up_in_the_result_and_in_the_report(folder, capsys
         assert deploy("--meter", "log.csv", "--grid-factor", "100", "--output", "out") == 0
     text = capsys.readouterr().out
     result = json.loads((folder / "out" / "result.json").read_text())
-    validate(result)
+    parse_result(result)
     for variant in result["variants"]:
         energy = variant["energy_uj"]
         how = energy["measurement"]

@@ -23,7 +23,7 @@ from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.devices.links.ssh.host_keys import trust_host_key
 from edgeprune.errors import ConfigError, DeviceError, VerifyError
 from edgeprune.history import runs
-from edgeprune.history.result_file import validate
+from edgeprune.history.result_file import parse_result
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size
 from edgeprune.pipeline import Request, accuracy_limit, compress, deploy, device_half
@@ -58,9 +58,8 @@ def test_the_emulated_board_gives_a_valid_result_in_the_folder_and_in_the_histor
         cli.main(["deploy", "net.tflite", "--board", "rpi4-emulated", "--json", "--output", "out"])
     assert done.value.code == 0
     result = json.loads(capsys.readouterr().out)
-    validate(result)
     assert result == json.loads((folder / "out" / "result.json").read_text())
-    assert runs()[0].result == result
+    assert runs()[0].result == parse_result(result)
     dense, deployed = result["variants"]
     assert (deployed["sparse_layers_expected"], deployed["sparse_layers_run"]) == (2, 2)
     assert deployed["instructions"]["per_inference"] < dense["instructions"]["per_inference"]
@@ -84,8 +83,8 @@ def test_wrong_outputs_on_the_board_end_in_exit_code_1_with_nothing_written(fold
     assert {p for p in folder.rglob("*") if "edgeprune" not in p.parts} == before
     (run,) = runs()
     assert last.endswith(f"`edgeprune report {run.id}` shows the run")
-    assert run.result["validity"]["verdict"] == "invalid"
-    assert run.result["notes"][0] in last and "first differ at" in last
+    assert run.result.validity.verdict == "invalid"
+    assert run.result.notes[0] in last and "first differ at" in last
     with pytest.raises(SystemExit):
         cli.main(["report", str(run.id), "--html", "wrong.html"])
     assert "Do not use this model: its outputs are wrong" in (folder / "wrong.html").read_text()
@@ -126,7 +125,7 @@ def test_a_file_that_nothing_changes_is_one_variant(folder):
         Request(folder / "net.tflite", "local", load_recipe("as-is"), output=folder / "out"),
         Progress(),
     )
-    assert [v["name"] for v in outcome.result["variants"]] == ["deployed"]
+    assert [variant.name for variant in outcome.result.variants] == ["deployed"]
     assert (folder / "out" / "deployed.tflite").read_bytes() == nets.eligible()
 
 
@@ -203,13 +202,13 @@ def test_a_device_behind_a_real_sshd_is_measured_and_left_clean(over_ssh, lab):
     folder = over_ssh
     bench = folder / "bench.toml"
     outcome = deploy(request(folder, "box", bench=bench, output=folder / "out"), Progress())
-    assert outcome.result["device"]["id"] == "box-1"
-    dense, deployed = outcome.result["variants"]
-    for variant in (dense, deployed):
-        assert variant["latency_us"]["runs"] == 8
-        assert variant["parity"]["where"].startswith("box-1")
-        states = [one["state"] for one in variant["sessions"]]
-        assert all(one["wait_share"] is not None and one["load_1min"] >= 0 for one in states)
+    assert outcome.result.device.id == "box-1"
+    assert [variant.name for variant in outcome.result.variants] == ["dense", "deployed"]
+    for variant in outcome.result.variants:
+        assert variant.latency_us.runs == 8
+        assert variant.parity.where.startswith("box-1")
+        states = [session.state for session in variant.sessions]
+        assert all(state.wait_share is not None and state.load_1min >= 0 for state in states)
     assert lab.gone("edgeprune-agent")
     names = {path.name for path in (lab.device.home / "ep").rglob("*") if path.is_file()}
     assert names == {"edgeprune-agent", "libLiteRt.so", "dense.tflite", "deployed.tflite"}
@@ -316,8 +315,8 @@ def test_two_runs_on_one_device_take_turns(over_ssh):
     assert len(found) == 2 and len(runs()) == 2
     windows = []
     for result in found:
-        sessions = [one for variant in result["variants"] for one in variant["sessions"]]
-        windows.append((min(s["begin_s"] for s in sessions), max(s["end_s"] for s in sessions)))
+        sessions = [session for variant in result.variants for session in variant.sessions]
+        windows.append((min(s.begin_s for s in sessions), max(s.end_s for s in sessions)))
     (_, first_end), (second_begin, _) = sorted(windows)
     assert first_end < second_begin
     # Both may, where the run of the test before ends late.
@@ -326,9 +325,9 @@ def test_two_runs_on_one_device_take_turns(over_ssh):
 
 def test_sessions_and_runs_are_those_of_the_recipe(folder):
     outcome = deploy(request(folder, "local", output=folder / "out"), Progress())
-    latency = outcome.result["variants"][0]["latency_us"]
-    assert (latency["sessions"], latency["runs"]) == (2, 8)
-    assert latency["p90"] is None and latency["p99"] is None
+    latency = outcome.result.variants[0].latency_us
+    assert (latency.sessions, latency.runs) == (2, 8)
+    assert latency.p90 is None and latency.p99 is None
     assert RunTable().planned_sessions() >= 5, "the default gives a verdict"
     assert RunTable().planned_sessions() * RunTable().amount().runs >= 64, "and a p90"
 

@@ -56,7 +56,7 @@ def compare(
     changes = compare(base.result, new.result, across_devices=across_devices)
     worse = regressions(changes, max_regression) if max_regression is not None else []
     open_ = unchecked(changes) if max_regression is not None else []
-    wrong = max_regression is not None and new.result["validity"]["verdict"] == "invalid"
+    wrong = max_regression is not None and new.result.validity.verdict == "invalid"
     outcome = _outcome(worse, open_, max_regression)
     if as_json:
         print_json(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import (
@@ -70,10 +71,7 @@ def _print(written: Written, output: Path, *, as_json: bool) -> None:
     from edgeprune.report.terminal import print_tensor_errors, print_tensors
 
     sparsified, parity = written.done.sparsified, written.parity
-    tensors = [dataclasses.asdict(tensor) for tensor in sparsified.tensors]
-    effects = [dataclasses.asdict(one) for one in written.effects]
-    errors = [dataclasses.asdict(error) for error in written.done.tensor_errors]
-    groups = [dataclasses.asdict(group) for group in written.done.pruned.groups]
+    pruned = written.done.pruned
     if as_json:
         print_json(
             {
@@ -83,29 +81,31 @@ def _print(written: Written, output: Path, *, as_json: bool) -> None:
                 "recipe": dataclasses.asdict(written.done.recipe),
                 "profiling_only": written.done.profiling_only,
                 "sparse_layers_expected": len(sparsified.expected),
-                "task": written.done.task_entry,
+                "task": msgspec.to_builtins(written.done.task_entry),
                 "parity": None if parity is None else dataclasses.asdict(parity),
                 "parity_remark": written.remark,
                 "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],
                 "notes": [*sparsified.reasons, *written.done.notes],
-                "effects": effects,
-                "channels": groups,
-                "shares": [dataclasses.asdict(one) for one in written.done.pruned.shares],
-                "tensors": tensors,
-                "tensor_errors": errors,
+                "effects": [dataclasses.asdict(effect) for effect in written.effects],
+                "channels": [dataclasses.asdict(group) for group in pruned.groups],
+                "shares": [dataclasses.asdict(share) for share in pruned.shares],
+                "tensors": [dataclasses.asdict(tensor) for tensor in sparsified.tensors],
+                "tensor_errors": [
+                    dataclasses.asdict(error) for error in written.done.tensor_errors
+                ],
             }
         )
         return
-    print_groups(groups)
-    print_shares(written.done.pruned.shares)
-    print_tensors(tensors, sparsified.reasons)
-    print_tensor_errors(errors)
+    print_groups(pruned.groups)
+    print_shares(pruned.shares)
+    print_tensors(sparsified.tensors, sparsified.reasons)
+    print_tensor_errors(written.done.tensor_errors)
     in_force = written.done.recipe
     lines = [f"recipe {in_force.name}: {in_force.why}"] if in_force.why else []
-    lines += [*written.done.pruned.notes, *written.done.notes]
+    lines += [*pruned.notes, *written.done.notes]
     for line in (*lines, *rewrite_notes(written.done.rewritten)):
         click.echo(line)
-    print_effects(effects)
+    print_effects(written.effects)
     if parity is not None:
         click.echo(
             f"verified: {parity.samples} inputs on {parity.where}: outputs differ from the "

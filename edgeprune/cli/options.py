@@ -421,11 +421,12 @@ def recipe_of(
 
 def finish(outcome: Outcome, *, as_json: bool, with_layers: bool = False) -> None:
     """Prints what a deployment brought."""
+    from edgeprune.history.result_file import plain
     from edgeprune.pipeline import print_outcome
     from edgeprune.report.terminal import print_layers
 
     if as_json:
-        print_json(outcome.result)
+        print_json(plain(outcome.result))
     else:
         print_outcome(outcome)
         if with_layers:

@@ -50,6 +50,8 @@ def report(
         return
     if result is None:
         raise click.UsageError("Missing argument 'RESULT', or --history.")
+    from edgeprune.history.result import known
+    from edgeprune.history.result_file import plain
     from edgeprune.report.source import find_result
     from edgeprune.report.terminal import print_layers, print_report
 
@@ -63,10 +65,10 @@ def report(
         _write_page(found, file)
         return
     if as_json:
-        print_json(found.result)
+        print_json(plain(found.result))
     else:
-        lines = {key: found.result.get(key, ()) for key in ("notes", "reasons")}
-        print_report(found.result, **lines)
+        notes, reasons = known(found.result.notes) or (), known(found.result.reasons) or ()
+        print_report(found.result, notes=notes, reasons=reasons)
         if layers:
             print_layers(found.result)
     _write_page(found, file)
@@ -93,10 +95,11 @@ def _write_page(found: Source, file: Path) -> None:
 
 def _list_runs(limit: int, *, as_json: bool) -> None:
     from edgeprune import history
+    from edgeprune.history.result_file import plain
     from edgeprune.report.runs import print_runs
 
     runs = history.runs(limit)
     if as_json:
-        print_json([vars(run) for run in runs])
+        print_json([vars(run) | {"result": plain(run.result)} for run in runs])
     else:
         print_runs(runs)

@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,8 @@ from typing import Any
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.files.read_file import parse_json
-from edgeprune.history.result_file import validate
+from edgeprune.history.result import Result
+from edgeprune.history.result_file import parse_result, plain
 from edgeprune.version import __version__
 
 FILE_NAME = "history.sqlite"
@@ -65,7 +66,7 @@ class Run:
         device: Id of the device.
         model_sha256: Digest of the user's model.
         model_path: The model as the user named it.
-        result: The object of ``result.json``.
+        result: What ``result.json`` holds.
     """
 
     id: int
@@ -75,10 +76,10 @@ class Run:
     device: str
     model_sha256: str
     model_path: str
-    result: dict[str, Any]
+    result: Result
 
 
-def record(result: Mapping[str, Any]) -> int:
+def record(result: Result) -> int:
     """Adds a run.
 
     Args:
@@ -95,7 +96,7 @@ def record(result: Mapping[str, Any]) -> int:
         return _inserted(database, row)
 
 
-def record_once(result: Mapping[str, Any]) -> tuple[int, bool]:
+def record_once(result: Result) -> tuple[int, bool]:
     """Adds a run, unless exactly this result is there already.
 
     Returns:
@@ -154,7 +155,7 @@ def runs(limit: int = 20) -> list[Run]:
     return _read("ORDER BY id DESC LIMIT ?", (limit,))
 
 
-def alike(result: Mapping[str, Any], limit: int = 50) -> list[Run]:
+def alike(result: Result, limit: int = 50) -> list[Run]:
     """The newest runs of a result's model on its device, newest first.
 
     Args:
@@ -164,7 +165,7 @@ def alike(result: Mapping[str, Any], limit: int = 50) -> list[Run]:
     Raises:
         ConfigError: The history cannot be read.
     """
-    wanted = (result["model"]["sha256"], result["board"], result["device"]["id"], limit)
+    wanted = (result.model.sha256, result.board, result.device.id, limit)
     return _read(
         "WHERE model_sha256 = ? AND board = ? AND device = ? ORDER BY id DESC LIMIT ?", wanted
     )
@@ -176,22 +177,23 @@ def run(number: int) -> Run:
     Raises:
         ConfigError: There is no such run, or the history cannot be read.
     """
-    found = _read("WHERE id = ?", (number,), whole=True)
+    found = _read("WHERE id = ?", (number,))
     if not found:
         raise ConfigError(f"{_file()}: no run has the number {number}")
     return found[0]
 
 
-def _row(result: Mapping[str, Any]) -> tuple[str, ...]:
-    validate(result)
+def _row(result: Result) -> tuple[str, ...]:
+    document = plain(result)
+    parse_result(document)
     return (
         datetime.now(UTC).isoformat(timespec="seconds"),
         __version__,
-        result["board"],
-        result["device"]["id"],
-        result["model"]["sha256"],
-        result["model"]["path"],
-        json.dumps(result, ensure_ascii=False, allow_nan=False),
+        result.board,
+        result.device.id,
+        result.model.sha256,
+        result.model.path,
+        json.dumps(document, ensure_ascii=False, allow_nan=False),
     )
 
 
@@ -271,7 +273,7 @@ def _begun(file: Path, timeout_s: float) -> sqlite3.Connection:
         time.sleep(_POLL_S)
 
 
-def _read(condition: str, values: tuple[Any, ...], *, whole: bool = False) -> list[Run]:
+def _read(condition: str, values: tuple[Any, ...]) -> list[Run]:
     """Rows that meet a condition; a history that is not there, or is empty, has none.
 
     Nothing is written, so that a history of another user's, or on a read-only disk, can be read.
@@ -284,7 +286,7 @@ def _read(condition: str, values: tuple[Any, ...], *, whole: bool = False) -> li
             if not _is_prepared(connection, file):
                 return []
             statement = f"SELECT {_COLUMNS} FROM runs {condition}"
-            return [_run(row, whole=whole) for row in connection.execute(statement, values)]
+            return [_run(row) for row in connection.execute(statement, values)]
 
 
 def _opened_to_read(file: Path) -> sqlite3.Connection:
@@ -329,22 +331,12 @@ def _is_prepared(connection: sqlite3.Connection, file: Path) -> bool:
     return False
 
 
-def _shortened(value: Any) -> Any:
-    """A result without most of its raw times, for they are many and of one kind."""
-    if isinstance(value, dict):
-        return {key: _shortened(item) for key, item in value.items()}
-    if isinstance(value, list):
-        is_numbers = bool(value) and isinstance(value[0], int | float)
-        return value[:4] if is_numbers else [_shortened(item) for item in value]
-    return value
-
-
-def _run(row: tuple[Any, ...], *, whole: bool) -> Run:
+def _run(row: tuple[Any, ...]) -> Run:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     where = f"{_file()}: run {values['id']} is damaged"
-    result = parse_json(str(values["result"]), where)
+    document = parse_json(str(values["result"]), where)
     try:
-        validate(result if whole else _shortened(result))
+        result = parse_result(document)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     return Run(**values | {"result": result})

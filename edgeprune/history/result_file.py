@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import re
@@ -10,40 +9,40 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edgeprune.errors import ConfigError
 from edgeprune.files.read_file import read_json
 from edgeprune.files.whole_file import shown, write_whole
+from edgeprune.history.result import Result
 
 FILE_NAME = "result.json"
 
 
-def validate(result: Mapping[str, Any]) -> None:
-    """Checks a result against the schema, and every number for being finite.
+def parse_result(document: object) -> Result:
+    """Reads a result out of plain values, as JSON has them.
 
     Raises:
         ConfigError: A key is missing, unknown or null where a value is due, a value has the wrong
             type or range, or a number is NaN or infinite; the message has the fault's path.
     """
-    import jsonschema
-
-    for path, value in _numbers(result, "$"):
+    for path, value in _numbers(document, "$"):
         if not math.isfinite(value):
             raise ConfigError(f"{FILE_NAME}: {path}: {value} is not a finite number")
-    error = jsonschema.exceptions.best_match(_validator().iter_errors(result))
-    if error is not None:
-        raise ConfigError(f"{FILE_NAME}: {error.json_path}: {error.message[:300]}")
+    try:
+        return msgspec.convert(document, Result)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{FILE_NAME}: {fault_line(str(error), document)}") from error
 
 
-@functools.cache
-def _validator() -> Any:
-    import jsonschema  # slow to import, and only needed once a result exists
-
-    schema = json.loads(Path(__file__).with_name("result.schema.json").read_text(encoding="utf-8"))
-    return jsonschema.Draft202012Validator(schema)
+def plain(result: Result) -> dict[str, Any]:
+    """A result as plain values: the object of ``result.json``."""
+    values: dict[str, Any] = msgspec.to_builtins(result)
+    return values
 
 
-def write_result(result: Mapping[str, Any], folder: Path) -> Path:
-    """Writes a valid result to ``folder/result.json``, whole or not at all.
+def write_result(result: Result, folder: Path) -> Path:
+    """Writes a result to ``folder/result.json``, whole or not at all.
 
     Args:
         result: What :func:`build_result` returned.
@@ -55,40 +54,50 @@ def write_result(result: Mapping[str, Any], folder: Path) -> Path:
     Raises:
         ConfigError: The result is not valid, or the folder cannot be written to.
     """
-    validate(result)
     target = folder / FILE_NAME
+    content = json_text(result)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{shown(folder)}: cannot be written: {error.strerror}") from error
-    write_whole(target, json_text(result), replace=True)
+    write_whole(target, content, replace=True)
     return target
 
 
-def read_result(path: Path) -> dict[str, Any]:
+def read_result(path: Path) -> Result:
     """Reads and checks a ``result.json``, or the one in the folder ``path``.
 
     Raises:
         ConfigError: The file is missing, not JSON, or not a valid result.
     """
     file = path / FILE_NAME if path.is_dir() else path
-    result = read_json(file)
+    document = read_json(file)
     try:
-        validate(result)
+        return parse_result(document)
     except ConfigError as error:
         raise ConfigError(f"{file}: not a result of edgeprune: {error}") from error
-    return dict(result)
 
 
-def json_text(result: Mapping[str, Any]) -> str:
+def json_text(result: Result) -> str:
     """The file's text: indented, but a list of numbers on one line, since there may be thousands.
 
-    >>> print(json_text({"latency_ns": [10, 11]}), end="")
+    Raises:
+        ConfigError: The result is not valid: it was not read, but put together.
+    """
+    document = plain(result)
+    parse_result(document)
+    return indented(document)
+
+
+def indented(document: Mapping[str, Any]) -> str:
+    """JSON for people, with a list of numbers on one line.
+
+    >>> print(indented({"latency_ns": [10, 11]}), end="")
     {
       "latency_ns": [10, 11]
     }
     """
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     # A string holds no line break of its own in JSON, so only the layout can match.
     return re.sub(r"\[\n[-+.\deE,\s]+\]", lambda found: _one_line(found.group()), text)
 
@@ -97,7 +106,7 @@ def _one_line(numbers: str) -> str:
     return "[" + " ".join(numbers[1:-1].split()) + "]"
 
 
-def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
+def _numbers(value: object, path: str) -> Iterator[tuple[str, float]]:
     """Every floating-point number below ``value`` with its path."""
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -107,3 +116,36 @@ def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
             yield from _numbers(item, f"{path}[{index}]")
     elif isinstance(value, float):
         yield path, value
+
+
+def fault_line(message: str, document: object = None) -> str:
+    """What does not fit the format: the path first, then what is wrong and what was found.
+
+    Args:
+        message: Of msgspec, or of a rule of :class:`edgeprune.history.result.Entry`.
+        document: The plain values, if there are any.
+
+    >>> fault_line("Expected `int` >= 1 - at `$.variants[0].bytes`", {"variants": [{"bytes": 0}]})
+    "$.variants[0].bytes: expected 'int' >= 1, got 0"
+    """
+    text, _, path = message.rpartition(" - at ")
+    text, path = (text, path.strip("`")) if text else (message, "$")
+    if text.startswith("."):
+        return f"{path}{text}"
+    text = text.replace("`", "'")
+    value = _value_at(document, path)
+    is_plain = not isinstance(value, dict | list | tuple)
+    if text.startswith("Expected") and "got" not in text and is_plain:
+        text += f", got {value!r:.80}"
+    return f"{path}: {text[0].lower()}{text[1:]}"
+
+
+def _value_at(document: object, path: str) -> object:
+    """What a path of msgspec, as ``$.variants[0].bytes``, leads to; a list where to nothing."""
+    value = document
+    for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        try:
+            value = value[int(index) if index else key]  # type: ignore[index]
+        except (TypeError, KeyError, IndexError):
+            return []
+    return value

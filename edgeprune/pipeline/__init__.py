@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from rich.console import Console
 
 from edgeprune import recipe, verify
@@ -37,6 +38,7 @@ from edgeprune.pipeline.preflight import check_given
 from edgeprune.progress import Progress
 
 if TYPE_CHECKING:
+    from edgeprune.history.result import Result
     from edgeprune.report.folder import OutputFolder
 
 __all__ = [
@@ -76,7 +78,7 @@ class Outcome:
         measured: Where ``result`` comes from.
     """
 
-    result: dict[str, Any]
+    result: Result
     folder: Path
     notes: tuple[str, ...]
     reasons: tuple[str, ...]
@@ -198,17 +200,16 @@ def _outcome(
     recipe_table = dataclasses.asdict(done.recipe)
     lines = notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data)
     lines += done.notes + rewrite_notes(done.rewritten) + board_notes(load_board(request.board))
-    document = build_result(
-        done.loaded.source, request.board, recipe_table, found, variants, done.scores, folder
+    reasons = done.sparsified.reasons
+    result = msgspec.structs.replace(
+        build_result(
+            done.loaded.source, request.board, recipe_table, found, variants, done.scores, folder
+        ),
+        task=done.task_entry,
+        notes=lines,
+        reasons=reasons,
     )
-    document |= {
-        "task": done.task_entry,
-        "notes": list(lines),
-        "reasons": list(done.sparsified.reasons),
-    }
-    return Outcome(
-        document, folder, lines, done.sparsified.reasons, done.pruned.shares, found.measured
-    )
+    return Outcome(result, folder, lines, reasons, done.pruned.shares, found.measured)
 
 
 def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
@@ -216,7 +217,7 @@ def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
     from edgeprune import history
     from edgeprune.report.save import kept_elsewhere
 
-    result = outcome.result | {"notes": [wrong, *outcome.notes]}
+    result = msgspec.structs.replace(outcome.result, notes=(wrong, *outcome.notes))
     try:
         number = history.record(result)
     except ConfigError as error:  # the wrong outputs are what must be said

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgeprune import verify
 from edgeprune.artifacts.compression import (
@@ -36,6 +36,9 @@ from edgeprune.errors import ModelError
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
 from edgeprune.tasks import Said, Task, check_limit, limit_text
+
+if TYPE_CHECKING:
+    from edgeprune.history import result as stored
 
 
 @dataclass(frozen=True)
@@ -129,9 +132,11 @@ class Compressed:
     notes: tuple[str, ...] = ()
 
     @property
-    def task_entry(self) -> dict[str, Any] | None:
+    def task_entry(self) -> stored.Task | None:
         """The task as ``result.json`` keeps it, or None."""
-        return None if self.task is None else self.task.entry(*self.samples)
+        from edgeprune.report.result import stored_task
+
+        return None if self.task is None else stored_task(self.task, *self.samples)
 
     @property
     def profiling_only(self) -> bool:

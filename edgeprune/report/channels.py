@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
+from edgeprune.artifacts.compression import ChannelGroup
 from edgeprune.report.terminal import new_table, stdout
 from edgeprune.text.untrusted import printable
 
@@ -15,11 +15,11 @@ _MOST = 3
 """More layers of one group are only counted. Source: ours."""
 
 
-def print_groups(groups: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
+def print_groups(groups: Sequence[ChannelGroup], console: Console | None = None) -> None:
     """Prints a line a group; nothing where there are none.
 
     Args:
-        groups: :class:`edgeprune.artifacts.compression.ChannelGroup` as mappings, in model order.
+        groups: In model order.
         console: Where to print; standard output if None.
     """
     if not groups:
@@ -29,12 +29,12 @@ def print_groups(groups: Sequence[Mapping[str, Any]], console: Console | None = 
     for heading in ("before", "after"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for group in groups:
-        layers = str(group["name"]).split("+")
+        layers = group.name.split("+")
         rest = f" and {len(layers) - _MOST} more" if len(layers) > _MOST else ""
         cells = (
             " + ".join(layers[:_MOST]) + rest,
-            f"{group['channels_before']:,}",
-            f"{group['channels_after']:,}",
+            f"{group.channels_before:,}",
+            f"{group.channels_after:,}",
         )
         shown.add_row(*(Text(printable(cell)) for cell in cells))
     (console or stdout()).print(shown)

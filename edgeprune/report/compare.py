@@ -8,18 +8,16 @@ once per result, as energy, is shown and not judged.
 from __future__ import annotations
 
 import dataclasses
-import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from edgeprune.errors import ConfigError
+from edgeprune.history.result import Accuracy, Result, Variant
 from edgeprune.report.statistics import compare_instructions
 from edgeprune.significance.rank_test import CONFIDENCE, fisher
 from edgeprune.significance.shift import MIN_SESSIONS, latency_shift, least_effect_of
 from edgeprune.tasks import METRICS
 
-Result = Mapping[str, Any]
 Judgement = Literal["better", "worse", "no difference shown", "not measurable", "not tested"]
 
 COSTS = ("latency_us", "instructions")
@@ -74,20 +72,20 @@ def compare(base: Result, new: Result, *, across_devices: bool = False) -> list[
     Raises:
         ConfigError: They are of different devices, or share no variant.
     """
-    here, there = ((one["board"], one["device"]["id"], one["device"]["cpu"]) for one in (base, new))
+    here, there = ((each.board, each.device.id, each.device.cpu) for each in (base, new))
     if here != there and not across_devices:
         raise ConfigError(
             f"the results are of different devices, {_device(base)} and {_device(new)}: what "
             "differs may be the devices; --across-devices compares them all the same"
         )
-    older = {variant["name"]: variant for variant in base["variants"]}
-    pairs = [(older[v["name"]], v) for v in new["variants"] if v["name"] in older]
+    older = {variant.name: variant for variant in base.variants}
+    pairs = [(older[variant.name], variant) for variant in new.variants if variant.name in older]
     if not pairs:
         raise ConfigError(
             f"the results share no variant: {', '.join(older)} and "
-            + ", ".join(variant["name"] for variant in new["variants"])
+            + ", ".join(variant.name for variant in new.variants)
         )
-    pairs.sort(key=lambda pair: pair[1]["name"] != "deployed")
+    pairs.sort(key=lambda pair: pair[1].name != "deployed")
     doubts = _doubts(base, new) or _drift(base, new)
     return [change for pair in pairs for change in _changes(pair[0], pair[1], doubts)]
 
@@ -129,17 +127,17 @@ def unchecked(changes: list[Change]) -> list[Change]:
 
 
 def _device(result: Result) -> str:
-    return f"{result['board']} {result['device']['id']} ({result['device']['cpu']})"
+    return f"{result.board} {result.device.id} ({result.device.cpu})"
 
 
 def _doubts(base: Result, new: Result) -> str:
     """Why times cannot be compared; empty if they can."""
-    found = [
-        f"{name} is {one['validity']['verdict']}"
-        for name, one in (("A", base), ("B", new))
-        if one["validity"]["verdict"] not in _TIMES_HOLD
+    doubts = [
+        f"{name} is {result.validity.verdict}"
+        for name, result in (("A", base), ("B", new))
+        if result.validity.verdict not in _TIMES_HOLD
     ]
-    return " and ".join(found)
+    return " and ".join(doubts)
 
 
 def _drift(base: Result, new: Result) -> str:
@@ -148,13 +146,13 @@ def _drift(base: Result, new: Result) -> str:
     The dense variant of one model on one runtime is the same file both times, and is measured in
     turns with the deployed one: where it seems to have changed, the device has.
     """
-    keys = (("model", "sha256"), ("device", "runtime_version"), ("device", "id"))
-    if any(base[table][key] != new[table][key] for table, key in keys):
+    same_file = [
+        (each.model.sha256, each.device.runtime_version, each.device.id) for each in (base, new)
+    ]
+    if same_file[0] != same_file[1]:
         return ""
-    controls = [one["variants"][0] for one in (base, new)]
-    if any(one["name"] != "dense" for one in controls) or (
-        controls[0]["bytes"] != controls[1]["bytes"]
-    ):
+    controls = [each.variants[0] for each in (base, new)]
+    if any(each.name != "dense" for each in controls) or controls[0].bytes != controls[1].bytes:
         return ""
     control = _latency("dense", controls[0], controls[1], "")
     if control.verdict not in ("better", "worse") or control.percent is None:
@@ -165,33 +163,33 @@ def _drift(base: Result, new: Result) -> str:
     )
 
 
-def _changes(base: Mapping[str, Any], new: Mapping[str, Any], doubts: str) -> list[Change]:
-    name = new["name"]
+def _changes(base: Variant, new: Variant, doubts: str) -> list[Change]:
+    name = new.name
     changes = [
         _latency(name, base, new, doubts),
         _instructions(name, base, new),
-        _exact(name, "bytes", base["bytes"], new["bytes"]),
-        *_scores(name, base["accuracy"], new["accuracy"]),
+        _exact(name, "bytes", base.bytes, new.bytes),
+        *_scores(name, base.accuracy, new.accuracy),
         _untested(name, "energy_uj", _energy(base), _energy(new)),
-        _untested(name, "peak_memory_bytes", base["peak_memory_bytes"], new["peak_memory_bytes"]),
+        _untested(name, "peak_memory_bytes", base.peak_memory_bytes, new.peak_memory_bytes),
     ]
-    return [one for one in changes if one.base is not None or one.new is not None]
+    return [change for change in changes if change.base is not None or change.new is not None]
 
 
-def _latency(name: str, base: Mapping[str, Any], new: Mapping[str, Any], doubts: str) -> Change:
-    medians = [_session_medians_us(one) for one in (base, new)]
-    before, after = (one["latency_us"] and one["latency_us"]["median"] for one in (base, new))
+def _latency(name: str, base: Variant, new: Variant, doubts: str) -> Change:
+    medians = [_session_medians_us(each) for each in (base, new)]
+    before, after = base.median_us, new.median_us
     if before is None or after is None:
         return Change(name, "latency_us", before, after, None, why="only one of them was timed")
     plain = _percent(before, after)
     why = doubts
     if not all(medians):
         why = why or "a result has no raw samples: measure it again with this edgeprune"
-    elif min(len(one) for one in medians) < MIN_SESSIONS:
+    elif min(len(each) for each in medians) < MIN_SESSIONS:
         why = why or f"fewer than {MIN_SESSIONS} valid fresh processes"
     if why:
         return Change(name, "latency_us", before, after, plain, why=why)
-    least_effect = max(least_effect_of(one)[0] for one in medians)
+    least_effect = max(least_effect_of(each)[0] for each in medians)
     shift = latency_shift(medians[0], medians[1], least_effect)
     words: dict[str, Judgement] = {"slower": "worse", "faster": "better"}
     verdict = words.get(shift.verdict, "no difference shown")
@@ -200,15 +198,12 @@ def _latency(name: str, base: Mapping[str, Any], new: Mapping[str, Any], doubts:
     return Change(name, "latency_us", before, after, percent, interval, shift.p_value, verdict)
 
 
-def _instructions(name: str, base: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
-    before, after = (
-        one["instructions"] and one["instructions"]["per_inference"] for one in (base, new)
-    )
+def _instructions(name: str, base: Variant, new: Variant) -> Change:
+    before, after = base.instruction_count, new.instruction_count
     if before is None or after is None:
         return Change(name, "instructions", before, after, None, why="only one of them was counted")
     verdicts: dict[str, Judgement] = {"faster": "better", "slower": "worse"}
-    found = compare_instructions(before, after).verdict
-    verdict = verdicts.get(found, "no difference shown")
+    verdict = verdicts.get(compare_instructions(before, after).verdict, "no difference shown")
     why = "" if verdict != "no difference shown" or before == after else "within 0.5 %"
     percent = _percent(before, after)
     return Change(name, "instructions", before, after, percent, verdict=verdict, why=why)
@@ -221,9 +216,7 @@ def _exact(name: str, metric: str, before: int, after: int) -> Change:
     return Change(name, metric, before, after, _percent(before, after), verdict=verdict)
 
 
-def _scores(
-    name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-) -> list[Change]:
+def _scores(name: str, before: Accuracy | None, after: Accuracy | None) -> list[Change]:
     """The score of each output."""
     old, now = _by_head(before), _by_head(after)
     samples = _samples(before), _samples(after)
@@ -233,16 +226,17 @@ def _scores(
     ]
 
 
-def _samples(accuracy: Mapping[str, Any] | None) -> int:
-    return 0 if accuracy is None else int(accuracy["samples"])
+def _samples(accuracy: Accuracy | None) -> int:
+    return 0 if accuracy is None else accuracy.samples
 
 
-def _by_head(accuracy: Mapping[str, Any] | None) -> dict[str, tuple[str, float]]:
+def _by_head(accuracy: Accuracy | None) -> dict[str, tuple[str, float]]:
     """Metric and score by the output's name, which is empty where there is only one."""
     if accuracy is None:
         return {}
-    heads = accuracy.get("heads") or [{"name": "", **accuracy}]
-    return {head["name"]: (head["metric"], float(head["value"])) for head in heads}
+    if not accuracy.heads:
+        return {"": (accuracy.metric, accuracy.value)}
+    return {head.name: (head.metric, head.value) for head in accuracy.heads}
 
 
 def _score(
@@ -252,7 +246,7 @@ def _score(
     samples: tuple[int, int],
 ) -> Change:
     """Top-1 by Fisher's test, which is careful here: it takes the samples for different ones."""
-    old, now = (None if one is None else one[1] for one in (before, after))
+    old, now = (None if score is None else score[1] for score in (before, after))
     metric = (after or before or ("",))[0]
     if before is None or after is None or old is None or now is None:
         return Change(name, metric, old, now, None, why="only one of them was scored")
@@ -283,17 +277,12 @@ def _untested(name: str, metric: str, before: float | None, after: float | None)
     return Change(name, metric, before, after, percent, verdict="not tested", why=why)
 
 
-def _energy(variant: Mapping[str, Any]) -> float | None:
-    energy = variant["energy_uj"]
-    return None if energy is None else energy["per_inference"]
+def _energy(variant: Variant) -> float | None:
+    return None if variant.energy_uj is None else variant.energy_uj.per_inference
 
 
-def _session_medians_us(variant: Mapping[str, Any]) -> list[float]:
-    return [
-        statistics.median(one["latency_ns"]) / 1000
-        for one in variant.get("sessions", ())
-        if one.get("verdict", "valid") == "valid"
-    ]
+def _session_medians_us(variant: Variant) -> list[float]:
+    return [session.median_us for session in variant.processes if session.is_valid]
 
 
 def _percent(before: float, after: float) -> float | None:

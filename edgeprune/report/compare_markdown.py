@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from edgeprune.history.result import Result
 from edgeprune.report.compare import Change, subject
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, energy_text, time_text
-from edgeprune.report.leaves import leaves
+from edgeprune.report.flattened import flattened
 from edgeprune.tasks import METRICS, score_text
 from edgeprune.text.untrusted import printable
 
@@ -22,8 +22,6 @@ _NAMES = {
     "peak_memory_bytes": "peak memory",
 }
 _MOST_RECIPE_LINES = 12
-
-Result = Mapping[str, Any]
 
 
 def markdown(
@@ -42,9 +40,9 @@ def markdown(
         changes: From :func:`edgeprune.report.compare.compare`.
         outcome: What became of a limit, in sentences.
     """
-    model = str(new["model"]["path"]).rpartition("/")[2]
+    model = new.model.path.rpartition("/")[2]
     lines = [
-        f"### {plain(model)} on {plain(new['board'])}",
+        f"### {plain(model)} on {plain(new.board)}",
         "",
         f"**{_headline(changes)}**",
         "",
@@ -63,24 +61,26 @@ def markdown(
 def context(base: Result, new: Result) -> list[str]:
     """What else differs between two results, and what speaks against either, in sentences."""
     notes = []
-    for name, one in (("A", base), ("B", new)):
-        validity = one["validity"]
-        if validity["verdict"] != "valid":
-            notes.append(f"{name} is {validity['verdict']}: {'; '.join(validity['reasons'])}")
-    if any(variant["latency_us"] is not None for variant in new["variants"]):
+    for name, result in (("A", base), ("B", new)):
+        validity = result.validity
+        if validity.verdict != "valid":
+            notes.append(f"{name} is {validity.verdict}: {'; '.join(validity.reasons)}")
+    if any(variant.latency_us is not None for variant in new.variants):
         notes.append(
             "A and B were timed one after the other, not in turns: a drift of the device is in the "
             "difference"
         )
-    if (base["board"], base["device"]["id"]) != (new["board"], new["device"]["id"]):
-        devices = [f"{one['board']} {one['device']['id']}" for one in (base, new)]
-        notes.append(f"different devices: {devices[0]} and {devices[1]}")
-    for key, what in (("runtime_version", "runtime"), ("os", "operating system")):
-        if base["device"][key] != new["device"][key]:
-            notes.append(f"different {what}: {base['device'][key]} and {new['device'][key]}")
-    if base["model"]["sha256"] != new["model"]["sha256"]:
+    old, now = base.device, new.device
+    for what, before, after in (
+        ("devices", f"{base.board} {old.id}", f"{new.board} {now.id}"),
+        ("runtime", old.runtime_version, now.runtime_version),
+        ("operating system", old.os, now.os),
+    ):
+        if before != after:
+            notes.append(f"different {what}: {before} and {after}")
+    if base.model.sha256 != new.model.sha256:
         notes.append("different model files")
-    return notes + _recipe_changes(base["recipe"], new["recipe"])
+    return notes + _recipe_changes(base.recipe, new.recipe)
 
 
 def change_text(change: Change) -> str:
@@ -166,8 +166,8 @@ def _signed(change: Change) -> str:
     return f"{percent:+.{digits}f}" if percent else "0"
 
 
-def _recipe_changes(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    before, after = dict(leaves(base)), dict(leaves(new))
+def _recipe_changes(base: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    before, after = dict(flattened(base)), dict(flattened(new))
     keys = [key for key in (before | after) if before.get(key) != after.get(key)]
     lines = [
         f"recipe {key}: {before.get(key, 'absent')} in A, {after.get(key, 'absent')} in B"

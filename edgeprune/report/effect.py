@@ -2,43 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from rich.console import Console
 
+from edgeprune.artifacts.measurement import Accuracy
+from edgeprune.models.tflite.macs import Size
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, metric_and_score
 from edgeprune.report.terminal import side_by_side, stdout
 from edgeprune.tasks import score_text
 
 
-def print_effects(effects: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
+class NetworkEffect(Protocol):
+    """One network's figures, as :class:`edgeprune.auto.effect.Effect` has them."""
+
+    @property
+    def name(self) -> str:
+        """Name of the network."""
+
+    @property
+    def size(self) -> Size:
+        """Parameters and multiplications."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of its file."""
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """Score on the test samples; None where there is nothing to score."""
+
+    @property
+    def instructions(self) -> float | None:
+        """Predicted per inference; None where that is not known."""
+
+
+def print_effects(effects: Sequence[NetworkEffect], console: Console | None = None) -> None:
     """Prints a column a network.
 
     Args:
-        effects: :class:`edgeprune.auto.effect.Effect` as mappings, the dense one first.
+        effects: The dense one first.
         console: Where to print; standard output if None.
     """
-    rows: dict[str, Callable[[Mapping[str, Any]], str]] = {
-        "parameters": lambda one: f"{one['size']['parameters']:,}",
-        "not zero": lambda one: f"{one['size']['nonzero_parameters']:,}",
-        "multiplications": lambda one: _count(one["size"]["macs"]),
-        "by what is not zero": lambda one: _count(one["size"]["nonzero_macs"]),
-        "file": lambda one: bytes_text(one["bytes"]),
-        "accuracy": lambda one: _score(one["accuracy"]),
-        "instructions (estimated)": lambda one: _millions(one["instructions"]),
+    rows: dict[str, Callable[[NetworkEffect], str]] = {
+        "parameters": lambda effect: f"{effect.size.parameters:,}",
+        "not zero": lambda effect: f"{effect.size.nonzero_parameters:,}",
+        "multiplications": lambda effect: _count(effect.size.macs),
+        "by what is not zero": lambda effect: _count(effect.size.nonzero_macs),
+        "file": lambda effect: bytes_text(effect.bytes),
+        "accuracy": lambda effect: _score(effect.accuracy),
+        "instructions (estimated)": lambda effect: _millions(effect.instructions),
     }
-    shown = [(name, [row(one) for one in effects]) for name, row in rows.items()]
-    (console or stdout()).print(side_by_side([one["name"] for one in effects], shown))
+    shown = [(name, [row(effect) for effect in effects]) for name, row in rows.items()]
+    (console or stdout()).print(side_by_side([effect.name for effect in effects], shown))
 
 
-def _score(accuracy: Mapping[str, Any] | None) -> str:
+def _score(accuracy: Accuracy | None) -> str:
     if accuracy is None:
         return NOT_MEASURED
-    if heads := accuracy.get("heads"):
-        return "; ".join(f"{one['name']} {metric_and_score(one)}" for one in heads)
-    if accuracy["metric"] == "top1":
-        return f"{score_text('top1', accuracy['value'])} of {accuracy['samples']:,}"
+    if accuracy.heads:
+        return "; ".join(f"{head.name} {metric_and_score(head)}" for head in accuracy.heads)
+    if accuracy.metric == "top1":
+        return f"{score_text('top1', accuracy.value)} of {accuracy.samples:,}"
     return metric_and_score(accuracy)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
+from edgeprune.history.result import Latency, Result, Start, Variant, known
 from edgeprune.report.energy import co2e_text
-from edgeprune.report.start import start_figure_bytes, start_figure_us
 from edgeprune.tasks import score_text
 
 Figure = tuple[str, list[str]]
@@ -14,10 +14,8 @@ Figure = tuple[str, list[str]]
 
 NOT_MEASURED = "not measured"
 
-_Variant = Mapping[str, Any]
 
-
-def figures(result: Mapping[str, Any]) -> tuple[list[Figure], list[str]]:
+def figures(result: Result) -> tuple[list[Figure], list[str]]:
     """Every figure that at least one variant has, and the headings of the others.
 
     Args:
@@ -27,22 +25,21 @@ def figures(result: Mapping[str, Any]) -> tuple[list[Figure], list[str]]:
         Figures to show, and headings of figures that no variant has. Times are in neither on an
         emulated board: there they mean nothing.
     """
-    is_emulated = result["comparison"]["metric"] == "instructions"
-    cells: dict[str, Callable[[_Variant], str]] = {
-        "file size": lambda variant: bytes_text(variant["bytes"]),
-        "sparsity": lambda variant: f"{variant['sparsity']:.1%}",
+    cells: dict[str, Callable[[Variant], str]] = {
+        "file size": lambda variant: bytes_text(variant.bytes),
+        "sparsity": lambda variant: f"{variant.sparsity:.1%}",
         "accuracy": _accuracy,
     }
-    if is_emulated:
+    if result.is_emulated:
         cells["instructions per inference (emulated)"] = _instructions
     else:
         cells["latency, median"] = _latency
         cells["  95 % interval"] = _interval
-        cells["latency, p90"] = lambda variant: _percentile(variant, "p90")
-        cells["latency, p99"] = lambda variant: _percentile(variant, "p99")
+        cells["latency, p90"] = _of_latency(lambda latency: latency.p90)
+        cells["latency, p99"] = _of_latency(lambda latency: latency.p99)
         cells["energy per inference"] = _energy
-        if any(co2e_text(variant) for variant in result["variants"]):
-            cells["CO2e per million inferences"] = lambda v: co2e_text(v) or NOT_MEASURED
+        if any(co2e_text(variant.energy_uj) for variant in result.variants):
+            cells["CO2e per million inferences"] = lambda v: co2e_text(v.energy_uj) or NOT_MEASURED
         cells |= _start_cells(result)
     cells["sparse layers"] = _sparse_layers
     cells["largest difference"] = _difference
@@ -50,7 +47,7 @@ def figures(result: Mapping[str, Any]) -> tuple[list[Figure], list[str]]:
     shown: list[Figure] = []
     missing: list[str] = []
     for heading, cell in cells.items():
-        texts = [cell(variant) for variant in result["variants"]]
+        texts = [cell(variant) for variant in result.variants]
         if any(text != NOT_MEASURED for text in texts):
             shown.append((heading, texts))
         else:
@@ -58,23 +55,40 @@ def figures(result: Mapping[str, Any]) -> tuple[list[Figure], list[str]]:
     return shown, missing
 
 
-def _start_cells(result: Mapping[str, Any]) -> dict[str, Callable[[_Variant], str]]:
+def _start_cells(result: Result) -> dict[str, Callable[[Variant], str]]:
     """Start and memory; what only newer results have is no gap of an older one."""
-    cells: dict[str, Callable[[_Variant], str]] = {
-        "time to load": lambda variant: time_text(start_figure_us(variant, "load_us")),
-        "first inference": lambda variant: time_text(start_figure_us(variant, "first_us")),
-        "peak memory": lambda variant: bytes_text(variant["peak_memory_bytes"]),
-        "  above the agent's own": lambda variant: bytes_text(
-            start_figure_bytes(variant, "model_memory_bytes")
-        ),
-        "sent as .epz": lambda variant: bytes_text(start_figure_bytes(variant, "packed_bytes")),
+    cells: dict[str, Callable[[Variant], str]] = {
+        "time to load": _of_start(lambda start: time_text(start.load_us)),
+        "first inference": _of_start(lambda start: time_text(start.first_us)),
+        "peak memory": lambda variant: bytes_text(variant.peak_memory_bytes),
+        "  above the agent's own": _of_start(lambda start: bytes_text(start.model_memory_bytes)),
+        "sent as .epz": _of_start(lambda start: bytes_text(start.packed_bytes)),
     }
     return {
         heading: cell
         for heading, cell in cells.items()
         if heading == "peak memory"
-        or any(cell(variant) != NOT_MEASURED for variant in result["variants"])
+        or any(cell(variant) != NOT_MEASURED for variant in result.variants)
     }
+
+
+def _of_latency(value: Callable[[Latency], float | None]) -> Callable[[Variant], str]:
+    """A cell of one of a variant's times."""
+
+    def cell(variant: Variant) -> str:
+        return NOT_MEASURED if variant.latency_us is None else time_text(value(variant.latency_us))
+
+    return cell
+
+
+def _of_start(text: Callable[[Start], str]) -> Callable[[Variant], str]:
+    """A cell of what a variant's start took."""
+
+    def cell(variant: Variant) -> str:
+        start = known(variant.start)
+        return NOT_MEASURED if start is None else text(start)
+
+    return cell
 
 
 def bytes_text(value: int | None) -> str:
@@ -134,72 +148,76 @@ def _four_digits(value: float) -> str:
     return f"{value:.1f}"
 
 
-def _accuracy(variant: _Variant) -> str:
-    accuracy = variant["accuracy"]
+def _accuracy(variant: Variant) -> str:
+    accuracy = variant.accuracy
     if accuracy is None:
         return NOT_MEASURED
-    if heads := accuracy.get("heads"):
-        return "; ".join(f"{one['name']} {metric_and_score(one)}" for one in heads)
-    return f"{metric_and_score(accuracy)} of {accuracy['samples']}"
+    if accuracy.heads:
+        return "; ".join(f"{head.name} {metric_and_score(head)}" for head in accuracy.heads)
+    return f"{metric_and_score(accuracy)} of {accuracy.samples}"
 
 
-def metric_and_score(score: Mapping[str, Any]) -> str:
+class _Score(Protocol):
+    """A score, in a result or of a stage."""
+
+    @property
+    def metric(self) -> str:
+        """What it counts."""
+
+    @property
+    def value(self) -> float:
+        """The score."""
+
+
+def metric_and_score(score: _Score) -> str:
     """A score behind the name of its metric.
 
-    >>> metric_and_score({"metric": "mae", "value": 2.3141})
+    >>> from edgeprune.history.result import HeadScore
+    >>> metric_and_score(HeadScore(name="age", metric="mae", value=2.3141))
     'mae 2.314'
     """
-    return f"{score['metric']} {score_text(score['metric'], score['value'])}"
+    return f"{score.metric} {score_text(score.metric, score.value)}"
 
 
-def _latency(variant: _Variant) -> str:
-    latency = variant["latency_us"]
+def _latency(variant: Variant) -> str:
+    latency = variant.latency_us
     if latency is None:
         return NOT_MEASURED
-    rejected = latency.get("rejected", 0)
-    mark = f" ({rejected} of {latency['sessions']} rejected)" if rejected else ""
-    return time_text(latency["median"]) + mark
+    rejected = latency.rejected
+    mark = f" ({rejected} of {latency.sessions} rejected)" if rejected else ""
+    return time_text(latency.median) + mark
 
 
-def _interval(variant: _Variant) -> str:
-    latency = variant["latency_us"]
-    if latency is None or latency["ci95"] is None:
+def _interval(variant: Variant) -> str:
+    latency = variant.latency_us
+    if latency is None or latency.ci95 is None:
         return NOT_MEASURED
-    return " to ".join(time_text(end) for end in latency["ci95"])
+    return " to ".join(time_text(end) for end in latency.ci95)
 
 
-def _percentile(variant: _Variant, key: str) -> str:
-    latency = variant["latency_us"]
-    return NOT_MEASURED if latency is None else time_text(latency[key])
+def _instructions(variant: Variant) -> str:
+    count = variant.instruction_count
+    return NOT_MEASURED if count is None else count_text(count)
 
 
-def _instructions(variant: _Variant) -> str:
-    instructions = variant["instructions"]
-    if instructions is None:
+def _energy(variant: Variant) -> str:
+    energy = variant.energy_uj
+    return NOT_MEASURED if energy is None else energy_text(energy.per_inference)
+
+
+def _sparse_layers(variant: Variant) -> str:
+    if variant.sparse_layers_run is None:
         return NOT_MEASURED
-    return count_text(instructions["per_inference"])
+    return f"{variant.sparse_layers_run} of {variant.sparse_layers_expected} expected"
 
 
-def _energy(variant: _Variant) -> str:
-    energy = variant["energy_uj"]
-    if energy is None:
+def _difference(variant: Variant) -> str:
+    parity = variant.parity
+    return NOT_MEASURED if parity is None else f"{parity.max_abs_diff:.2g}"
+
+
+def _agreement(variant: Variant) -> str:
+    parity = variant.parity
+    if parity is None or parity.argmax_agreement is None:
         return NOT_MEASURED
-    return energy_text(energy["per_inference"])
-
-
-def _sparse_layers(variant: _Variant) -> str:
-    if variant["sparse_layers_run"] is None:
-        return NOT_MEASURED
-    return f"{variant['sparse_layers_run']} of {variant['sparse_layers_expected']} expected"
-
-
-def _difference(variant: _Variant) -> str:
-    parity = variant["parity"]
-    return NOT_MEASURED if parity is None else f"{parity['max_abs_diff']:.2g}"
-
-
-def _agreement(variant: _Variant) -> str:
-    parity = variant["parity"]
-    if parity is None or parity["argmax_agreement"] is None:
-        return NOT_MEASURED
-    return f"{parity['argmax_agreement']:.1%} of {parity['samples']}"
+    return f"{parity.argmax_agreement:.1%} of {parity.samples}"

@@ -1,39 +1,41 @@
-"""``result.json``: what a run left behind, in the shape that ``result.schema.json`` fixes."""
+"""What a run left behind, as :class:`edgeprune.history.result.Result` of the stages' artefacts."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from edgeprune.artifacts.compression import ModelFile
-from edgeprune.artifacts.measurement import Accuracy, Measured, Parity, RunResult, Session, Variant
+from edgeprune.artifacts.measurement import Accuracy, Measured, RunResult, Variant
+from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import ConfigError
 from edgeprune.files.paths import real_path
-from edgeprune.history.result_file import validate
+from edgeprune.history import result as stored
+from edgeprune.history.result import UNSET, Result
+from edgeprune.history.result_file import FILE_NAME, fault_line, parse_result, plain
 from edgeprune.report import statistics
-from edgeprune.report.energy import energy_entry
-from edgeprune.report.pinning import pinning_entry
-from edgeprune.report.start import start_entry
+from edgeprune.report.energy import stored_energy
+from edgeprune.report.start import stored_start
+from edgeprune.report.stored_parts import plain_values, stored_part
 from edgeprune.report.validity import validity_of
+from edgeprune.tasks import Task
 from edgeprune.version import __version__
-
-SCHEMA_VERSION = 1
 
 
 def build_result(
     model: ModelFile,
     board: str,
-    recipe: Mapping[str, Any],
+    recipe: Mapping[str, object],
     run: RunResult,
     variants: Sequence[Variant],
     accuracy: Mapping[str, Accuracy],
     folder: Path,
-) -> dict[str, Any]:
-    """Gathers what was measured into the object that is written as ``result.json``.
+) -> Result:
+    """Gathers what was measured into what is written as ``result.json``.
 
     Args:
         model: The user's model; its path is kept as given.
@@ -45,39 +47,65 @@ def build_result(
         folder: Where the result goes; variants' files are named relative to it.
 
     Returns:
-        A valid result: see :func:`validate`.
+        A valid result, with neither task, notes nor reasons yet.
 
     Raises:
-        ConfigError: A variant's file is missing, or a value does not fit the schema.
+        ConfigError: A variant's file is missing, or a value does not fit the format.
         DeviceError: A timing or a count is impossible, as a run that took no time.
     """
+    try:
+        return _checked(_built(model, board, recipe, run, variants, accuracy, folder))
+    except (ValueError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{FILE_NAME}: {fault_line(str(error))}") from error
+
+
+def _checked(result: Result) -> Result:
+    """The result with every value held against the format, for what is put together is not yet."""
+    return parse_result(plain_values(plain(result)))
+
+
+def _built(
+    model: ModelFile,
+    board: str,
+    recipe: Mapping[str, object],
+    run: RunResult,
+    variants: Sequence[Variant],
+    accuracy: Mapping[str, Accuracy],
+    folder: Path,
+) -> Result:
     measured = {item.variant: item for item in run.measured}
     compared = _compare(run.emulated, measured.get("dense"), measured.get("deployed"))
-    result = {
-        "schema": SCHEMA_VERSION,
-        "made": {
-            "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-            "edgeprune_version": __version__,
-        },
-        "model": {"path": str(model.path), "sha256": model.sha256, "format": model.format},
-        "board": board,
-        "device": {
-            key: getattr(run.device, key)
-            for key in ("id", "cpu", "os", "agent_version", "runtime_version")
-        },
-        **pinning_entry(run),
-        "recipe": recipe,
-        "variants": [
+    return Result(
+        schema=1,
+        made=stored.Made(
+            time_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            edgeprune_version=__version__,
+        ),
+        model=stored_part(stored.Model, model),
+        board=board,
+        device=stored_part(stored.Device, run.device),
+        pinning=stored_part(stored.Pinning, run.pinning) if run.pinning else UNSET,
+        recipe=plain_values(recipe),
+        variants=tuple(
             _variant(item, measured.get(item.name), accuracy.get(item.name), run.emulated, folder)
             for item in variants
-        ],
-        "comparison": compared,
-        "validity": validity_of(run),
-        "timed": run.timed,
-    }
-    plain: dict[str, Any] = _plain(result)
-    validate(plain)
-    return plain
+        ),
+        comparison=stored_part(stored.Comparison, compared),
+        validity=validity_of(run),
+        timed=stored_part(stored.Timed, run.timed) if run.timed else None,
+    )
+
+
+def stored_task(task: Task, train: int, test: int) -> stored.Task:
+    """A task as ``result.json`` keeps it.
+
+    Args:
+        task: What the model is for.
+        train: Samples to train with.
+        test: Samples to score with.
+    """
+    heads = tuple(stored_part(stored.TaskHead, head) for head in task.heads)
+    return stored.Task(line=task.line(train, test), train=train, test=test, heads=heads)
 
 
 def _variant(
@@ -86,56 +114,52 @@ def _variant(
     accuracy: Accuracy | None,
     emulated: bool,
     folder: Path,
-) -> dict[str, Any]:
+) -> stored.Variant:
     """One entry of ``variants``; ``measured`` is None for a variant that was only scored."""
     layers = measured.layers if measured else ()
     sessions = measured.sessions if measured and not emulated else ()
-    return {
-        "name": variant.name,
-        "file": _relative(variant.file, folder),
-        "bytes": _size(variant.file),
-        "sparsity": variant.sparsity,
-        "profiling_only": variant.profiling_only,
-        "accuracy": _accuracy(accuracy),
-        "parity": _parity(measured.parity if measured else None),
-        "latency_us": statistics.latency_summary(sessions),
-        "sessions": [_session(one) for one in sessions],
-        "instructions": _instructions(measured),
-        **energy_entry(measured.energy if measured else None),
-        "peak_memory_bytes": measured.peak_memory_bytes if measured else None,
-        **start_entry(measured),
-        "layers": layers,
-        "sparse_layers_expected": len(variant.expected),
-        "sparse_layers_run": sum(layer.sparse for layer in layers) if layers else None,
-    }
+    summary = statistics.latency_summary(sessions)
+    parity = measured.parity if measured else None
+    energy = measured.energy if measured else None
+    return stored.Variant(
+        name=variant.name,
+        file=_relative(variant.file, folder),
+        bytes=_size(variant.file),
+        sparsity=variant.sparsity,
+        profiling_only=variant.profiling_only,
+        accuracy=_accuracy(accuracy),
+        parity=stored_part(stored.Parity, parity) if parity else None,
+        latency_us=stored_part(stored.Latency, summary) if summary else None,
+        sessions=tuple(stored_part(stored.Session, session) for session in sessions),
+        instructions=_instructions(measured),
+        energy_uj=stored_energy(energy) if isinstance(energy, Energy) else None,
+        energy_reason=energy.reason if isinstance(energy, NoEnergy) else UNSET,
+        peak_memory_bytes=measured.peak_memory_bytes if measured else None,
+        start=stored_start(measured) if measured and measured.starts else UNSET,
+        layers=tuple(stored_part(stored.Layer, layer) for layer in layers),
+        sparse_layers_expected=len(variant.expected),
+        sparse_layers_run=sum(layer.sparse for layer in layers) if layers else None,
+    )
 
 
-def _accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
+def _accuracy(accuracy: Accuracy | None) -> stored.Accuracy | None:
     """A score; those of several outputs are beside the first one's."""
     if accuracy is None:
         return None
-    keys = ("metric", "value", "samples", *(("heads",) if accuracy.heads else ()))
-    return {key: getattr(accuracy, key) for key in keys}
+    heads = tuple(stored_part(stored.HeadScore, head) for head in accuracy.heads)
+    return stored.Accuracy(
+        metric=accuracy.metric,
+        value=accuracy.value,
+        samples=accuracy.samples,
+        heads=heads or UNSET,
+    )
 
 
-def _session(session: Session) -> dict[str, Any]:
-    """All but the times that :mod:`edgeprune.report.latencies` writes."""
-    names = [field.name for field in dataclasses.fields(session) if field.name != "every_ns"]
-    return {name: getattr(session, name) for name in names}
-
-
-def _instructions(measured: Measured | None) -> dict[str, Any] | None:
+def _instructions(measured: Measured | None) -> stored.Instructions | None:
     if measured is None or measured.instructions is None:
         return None
-    return {"per_inference": measured.instructions, "source": measured.instructions_source}
-
-
-def _parity(parity: Parity | None) -> dict[str, Any] | None:
-    """The published part of a comparison; limit and outcome are in the validity."""
-    if parity is None:
-        return None
-    keys = ("reference", "max_abs_diff", "argmax_agreement", "samples", "where")
-    return {key: getattr(parity, key) for key in keys}
+    source = measured.instructions_source or "not known"
+    return stored.Instructions(per_inference=measured.instructions, source=source)
 
 
 def _compare(
@@ -160,18 +184,3 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError as error:
         raise ConfigError(f"{file}: the variant's file cannot be read: {error}") from error
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses to objects, tuples to lists, paths and NumPy's scalars to JSON's types."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(
-            {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        )
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, str | Path):  # a file's name may hold bytes that are no UTF-8
-        return str(value).encode(errors="backslashreplace").decode()
-    return value.item() if hasattr(value, "item") else value

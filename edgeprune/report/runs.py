@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
 from edgeprune.history import Run
-from edgeprune.report.figures import NOT_MEASURED, count_text, time_text
+from edgeprune.history.result import Variant
+from edgeprune.report.figures import count_text, time_text
 from edgeprune.report.terminal import new_table, stdout
 from edgeprune.text.untrusted import printable
 
@@ -36,18 +36,16 @@ def print_runs(runs: Sequence[Run], console: Console | None = None) -> None:
             run.model_path.rpartition("/")[2],
             run.board,
             run.device,
-            _cost(run.result["variants"]),
-            run.result["comparison"]["verdict"],
-            run.result["validity"]["verdict"],
+            _cost(run.result.deployed),
+            run.result.comparison.verdict,
+            run.result.validity.verdict,
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(table)
 
 
-def _cost(variants: Sequence[Mapping[str, Any]]) -> str:
+def _cost(deployed: Variant) -> str:
     """What the deployed variant takes."""
-    deployed = next((one for one in variants if one["name"] == "deployed"), variants[-1])
-    if deployed["instructions"] is not None:
-        return f"{count_text(deployed['instructions']['per_inference'])} instructions"
-    latency = deployed["latency_us"]
-    return NOT_MEASURED if latency is None else time_text(latency["median"])
+    if deployed.instruction_count is not None:
+        return f"{count_text(deployed.instruction_count)} instructions"
+    return time_text(deployed.median_us)

@@ -16,7 +16,8 @@ from edgeprune.console import interrupts
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.files.whole_file import Content, shown, write_whole
-from edgeprune.history.result_file import FILE_NAME, json_text, validate
+from edgeprune.history.result import Result
+from edgeprune.history.result_file import FILE_NAME, json_text
 from edgeprune.report.folder import OutputFolder
 
 Warn = Callable[[str], None]
@@ -25,7 +26,7 @@ RESCUED = "rescued"
 
 def save(
     folder: OutputFolder,
-    result: Mapping[str, Any],
+    result: Result,
     others: Mapping[str, Callable[[Path], None]],
     warn: Warn,
 ) -> None:
@@ -40,9 +41,9 @@ def save(
     Raises:
         ConfigError: The folder does not take the result; the message says where it is instead.
     """
-    validate(result)
+    content = json_text(result)
     try:
-        folder.write(FILE_NAME, json_text(result))
+        folder.write(FILE_NAME, content)
     except ConfigError as error:
         raise ConfigError(f"{error}; {kept_elsewhere(result, folder.path.name)}") from error
     folder.is_kept = True
@@ -60,7 +61,7 @@ def save(
             warn(f"{name} is missing: {reason}")
 
 
-def kept_elsewhere(result: Mapping[str, Any], name: str) -> str:
+def kept_elsewhere(result: Result, name: str) -> str:
     """Puts a result into the history, or where a file can be written, or on standard output.
 
     Args:

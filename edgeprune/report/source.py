@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgeprune import history
 from edgeprune.errors import ConfigError
+from edgeprune.history.result import Result
 from edgeprune.history.result_file import read_result
 
 
@@ -22,7 +22,7 @@ class Source:
     """
 
     name: str
-    result: dict[str, Any]
+    result: Result
     page: Path
 
 

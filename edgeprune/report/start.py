@@ -1,53 +1,28 @@
-"""Start and memory of a variant, in ``result.json`` and as figures."""
+"""Start and memory of a variant, as ``result.json`` keeps them."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from edgeprune.artifacts.measurement import Measured, StartSample
+from edgeprune.history import result as stored
+from edgeprune.report.stored_parts import stored_part
 
 
-def start_entry(measured: Measured | None) -> dict[str, Any]:
-    """A variant's keys for them; none where it was not started in a pass for them."""
-    if measured is None or not measured.starts:
-        return {}
+def stored_start(measured: Measured) -> stored.Start:
+    """Medians and all raw values of a variant that was started in a pass of its own."""
     starts = measured.starts
-    return {
-        "start": {
-            "load_us": statistics.median(one.load_ns for one in starts) / 1e3,
-            "first_us": statistics.median(one.first_ns for one in starts) / 1e3,
-            "model_memory_bytes": _model_memory_bytes(starts),
-            "packed_bytes": measured.packed_bytes,
-            "processes": list(starts),
-        }
-    }
-
-
-def start_figure_us(variant: Mapping[str, Any], key: str) -> float | None:
-    """A time of a variant's start; None where it was not measured.
-
-    Args:
-        variant: As in a valid result.
-        key: ``load_us`` or ``first_us``.
-    """
-    start = variant.get("start")
-    return None if start is None else float(start[key])
-
-
-def start_figure_bytes(variant: Mapping[str, Any], key: str) -> int | None:
-    """A size of a variant's start; None where it was not measured.
-
-    Args:
-        variant: As in a valid result.
-        key: ``model_memory_bytes`` or ``packed_bytes``.
-    """
-    size = (variant.get("start") or {}).get(key)
-    return None if size is None else int(size)
+    return stored.Start(
+        load_us=statistics.median(start.load_ns for start in starts) / 1e3,
+        first_us=statistics.median(start.first_ns for start in starts) / 1e3,
+        model_memory_bytes=_model_memory_bytes(starts),
+        packed_bytes=measured.packed_bytes,
+        processes=tuple(stored_part(stored.StartProcess, start) for start in starts),
+    )
 
 
 def _model_memory_bytes(starts: Sequence[StartSample]) -> int | None:
-    sizes = [one.model_memory_bytes for one in starts]
+    sizes = [start.model_memory_bytes for start in starts]
     known = [size for size in sizes if size is not None]
     return round(statistics.median(known)) if len(known) == len(sizes) else None

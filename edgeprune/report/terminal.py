@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgeprune.artifacts.compression import EncodedTensor
+from edgeprune.artifacts.tensor_error import TensorError
+from edgeprune.history.result import Result, known
 from edgeprune.models.tflite.layer_names import short_name
 from edgeprune.report.figures import Figure, bytes_text, figures, time_text
 from edgeprune.report.pinning import pinning_rows
 from edgeprune.report.verdict import remarks, verdict_line
 from edgeprune.text.untrusted import printable
-
-Result = Mapping[str, Any]
 
 WIDTH_OF_FILES = 120
 """Columns of a table that goes into a file or a pipe. Source: ours."""
@@ -43,7 +43,7 @@ def print_report(
     console = console or stdout()
     _heading(result, console)
     shown, missing = figures(result)
-    names = [str(variant["name"]) for variant in result["variants"]]
+    names = [variant.name for variant in result.variants]
     console.print(side_by_side(names, shown))
     if missing:
         console.print(Text("not measured: " + ", ".join(missing)))
@@ -65,16 +65,16 @@ def print_layers(
         console: Where to print; standard output if None.
     """
     console = console or stdout()
-    for variant in result["variants"]:
-        if only not in (None, variant["name"]):
+    for variant in result.variants:
+        if only not in (None, variant.name):
             continue
-        layers = variant["layers"]
+        layers = variant.layers
         if not layers:
-            console.print(Text(f"{printable(variant['name'])}: kernels were not measured"))
+            console.print(Text(f"{printable(variant.name)}: kernels were not measured"))
             continue
-        is_timed = any(layer["latency_us"] is not None for layer in layers)
-        is_counted = any(layer["instructions"] is not None for layer in layers)
-        table = new_table(f"{printable(variant['name'])}: kernels in the order in which they ran")
+        is_timed = any(layer.latency_us is not None for layer in layers)
+        is_counted = any(layer.instructions is not None for layer in layers)
+        table = new_table(f"{printable(variant.name)}: kernels in the order in which they ran")
         for heading in ("layer", "op", "kernel"):
             table.add_column(heading, overflow="fold")
         table.add_column("sparse")
@@ -84,26 +84,26 @@ def print_layers(
             table.add_column("instructions", justify="right", no_wrap=True)
         for layer in layers:
             cells = [
-                short_name(layer["name"]),
-                layer["op"],
-                layer["kernel"],
-                "yes" if layer["sparse"] else "-",
+                short_name(layer.name),
+                layer.op,
+                layer.kernel,
+                "yes" if layer.sparse else "-",
             ]
-            cells += [time_text(layer["latency_us"])] if is_timed else []
-            cells += [_count(layer["instructions"])] if is_counted else []
+            cells += [time_text(layer.latency_us)] if is_timed else []
+            cells += [_count(layer.instructions)] if is_counted else []
             table.add_row(*(Text(printable(cell)) for cell in cells))
         console.print(table)
-        run, expected = variant["sparse_layers_run"], variant["sparse_layers_expected"]
+        run, expected = variant.sparse_layers_run, variant.sparse_layers_expected
         console.print(Text(f"layers that ran sparse: {run}; expected: {expected}"))
 
 
 def print_tensors(
-    tensors: Sequence[Mapping[str, Any]], notes: Sequence[str] = (), console: Console | None = None
+    tensors: Sequence[EncodedTensor], notes: Sequence[str] = (), console: Console | None = None
 ) -> None:
     """Prints how each weight tensor is stored, and why.
 
     Args:
-        tensors: :class:`edgeprune.artifacts.compression.EncodedTensor` as mappings, in graph order.
+        tensors: In graph order.
         notes: Lines from the stages.
         console: Where to print; standard output if None.
     """
@@ -116,31 +116,29 @@ def print_tensors(
     table.add_column("as")
     table.add_column("why", overflow="fold")
     for tensor in tensors:
-        share = tensor["zeros"] / tensor["weights"] if tensor["weights"] else 0.0
+        share = tensor.zeros / tensor.weights if tensor.weights else 0.0
         cells = (
-            short_name(tensor["name"]),
-            tensor["op"],
+            short_name(tensor.name),
+            tensor.op,
             f"{share:.0%}",
-            bytes_text(tensor["dense_bytes"]),
-            bytes_text(tensor["stored_bytes"]),
-            "sparse" if tensor["encoded"] else "dense",
-            tensor["reason"],
+            bytes_text(tensor.dense_bytes),
+            bytes_text(tensor.stored_bytes),
+            "sparse" if tensor.encoded else "dense",
+            tensor.reason,
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(table)
     _print_list(notes, console)
 
 
-def print_tensor_errors(
-    errors: Sequence[Mapping[str, Any]], console: Console | None = None
-) -> None:
+def print_tensor_errors(errors: Sequence[TensorError], console: Console | None = None) -> None:
     """Prints what quantization changed in each weight tensor; nothing where it changed none.
 
     Args:
-        errors: :class:`edgeprune.verify.TensorError` as mappings, in graph order.
+        errors: In graph order.
         console: Where to print; standard output if None.
     """
-    if all(error["sqnr_db"] is None for error in errors):
+    if all(error.sqnr_db is None for error in errors):
         return
     table = new_table("weights beside their float values")
     table.add_column("tensor", overflow="fold")
@@ -148,15 +146,15 @@ def print_tensor_errors(
         table.add_column(heading, justify="right")
     table.add_column("distinct", justify="right", no_wrap=True)
     for error in errors:
-        ratio_db = error["sqnr_db"]
+        ratio_db = error.sqnr_db
         cells = (
-            short_name(error["name"]),
-            error["stored_as"],
-            f"{error['mse']:.2g}",
+            short_name(error.name),
+            error.stored_as,
+            f"{error.mse:.2g}",
             "exact" if ratio_db is None else f"{ratio_db:.1f} dB",
-            f"{error['max_abs_error']:.2g}",
-            f"{error['zeros_before']:,} to {error['zeros_after']:,}",
-            f"{error['distinct_before']:,} to {error['distinct_after']:,}",
+            f"{error.max_abs_error:.2g}",
+            f"{error.zeros_before:,} to {error.zeros_after:,}",
+            f"{error.distinct_before:,} to {error.distinct_after:,}",
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
     (console or stdout()).print(table)
@@ -173,16 +171,16 @@ def stdout() -> Console:
 
 
 def _heading(result: Result, console: Console) -> None:
-    model, device = result["model"], result["device"]
+    model, device = result.model, result.device
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in (
-        ("model", f"{model['path']} ({model['format']}, sha256 {model['sha256'][:12]})"),
-        ("board", result["board"]),
-        ("device", f"{device['id']}: {device['cpu']}, {device['os']}"),
-        ("runtime", f"{device['runtime_version']}, agent {device['agent_version']}"),
-        *pinning_rows(result),
+        ("model", f"{model.path} ({model.format}, sha256 {model.sha256[:12]})"),
+        ("board", result.board),
+        ("device", f"{device.id}: {device.cpu}, {device.os}"),
+        ("runtime", f"{device.runtime_version}, agent {device.agent_version}"),
+        *pinning_rows(known(result.pinning)),
     ):
         grid.add_row(Text(name), Text(printable(value), style="bold"))
     console.print(grid)

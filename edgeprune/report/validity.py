@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 from edgeprune.artifacts.measurement import Measured, RunResult, Session, SessionVerdict
+from edgeprune.history.result import Validity
 from edgeprune.report.statistics import medians_us
 from edgeprune.significance.shift import MIN_SESSIONS
 
@@ -14,6 +15,8 @@ WIDEST_SCATTER = 0.1
 """Of the medians of a variant's sessions: 1.4826 times their median absolute deviation, which is
 the standard deviation of normal ones, as a share of their median. Source: ours; twice what a shared
 virtual machine showed (docs/measuring.md)."""
+
+Verdict = Literal["valid", "insufficient", "noisy", "contaminated", "throttled", "invalid"]
 
 _ADVICE: dict[SessionVerdict, str] = {
     "throttled": "cool the device or its supply, and run again",
@@ -26,17 +29,16 @@ _LONGER = {"quick": " with --effort standard"}
 """What to add after an effort that another one outdoes."""
 
 
-def validity_of(run: RunResult) -> dict[str, Any]:
+def validity_of(run: RunResult) -> Validity:
     """The graver outweighs the lighter; all reasons are kept.
 
     Args:
         run: What was measured.
 
     Returns:
-        ``verdict``: ``valid``, ``insufficient``, ``noisy``, ``contaminated``, ``throttled`` or
-        ``invalid``; ``reasons``: a sentence each, none for ``valid``.
+        The gravest verdict, and a sentence for each reason; none for ``valid``.
     """
-    graded: dict[str, list[str]] = {"invalid": _wrong(run)}
+    graded: dict[Verdict, list[str]] = {"invalid": _wrong(run)}
     graded |= {grade: [] for grade in _ADVICE}
     graded["insufficient"] = list(run.reasons)
     for item in () if run.emulated else run.measured:
@@ -49,8 +51,10 @@ def validity_of(run: RunResult) -> dict[str, Any]:
     ]
     if not run.measured:
         graded["insufficient"].append("nothing was measured")
-    verdict = next((grade for grade, reasons in graded.items() if reasons), "valid")
-    return {"verdict": verdict, "reasons": [line for lines in graded.values() for line in lines]}
+    verdict: Verdict = next((grade for grade, reasons in graded.items() if reasons), "valid")
+    return Validity(
+        verdict=verdict, reasons=tuple(line for lines in graded.values() for line in lines)
+    )
 
 
 def _wrong(run: RunResult) -> list[str]:
@@ -62,15 +66,15 @@ def _wrong(run: RunResult) -> list[str]:
     ]
 
 
-def _doubts(item: Measured, run: RunResult) -> list[tuple[str, str]]:
+def _doubts(item: Measured, run: RunResult) -> list[tuple[Verdict, str]]:
     """What speaks against one variant's times, each with its grade."""
     valid = [one for one in item.sessions if one.verdict == "valid"]
     if len(valid) < MIN_SESSIONS:
         return [_too_few(item.sessions, len(valid), _longer(run))]
-    found = []
+    doubts: list[tuple[Verdict, str]] = []
     scatter = scatter_of(valid)
     if scatter > WIDEST_SCATTER:
-        found.append(
+        doubts.append(
             (
                 "noisy",
                 f"the medians of {len(valid)} sessions scatter by {scatter:.0%}; at most "
@@ -80,15 +84,17 @@ def _doubts(item: Measured, run: RunResult) -> list[tuple[str, str]]:
     runs = sum(one.timed_runs for one in valid)
     planned = run.timed.sessions * run.timed.runs if run.timed else 0
     if runs < planned:
-        found.append(("insufficient", f"{runs} runs, {planned} were planned: raise max_s in [run]"))
-    return found
+        doubts.append(
+            ("insufficient", f"{runs} runs, {planned} were planned: raise max_s in [run]")
+        )
+    return doubts
 
 
 def _longer(run: RunResult) -> str:
     return _LONGER.get(run.timed.effort, "") if run.timed else ""
 
 
-def _too_few(sessions: Sequence[Session], valid: int, longer: str) -> tuple[str, str]:
+def _too_few(sessions: Sequence[Session], valid: int, longer: str) -> tuple[Verdict, str]:
     rejected = [one for one in sessions if one.verdict != "valid"]
     if len(sessions) < MIN_SESSIONS or not rejected:
         return "insufficient", f"{valid} sessions, a confidence interval needs {MIN_SESSIONS}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from edgeprune.history.result import Comparison, Result, Variant, known
 from edgeprune.report.energy import energy_remarks
 from edgeprune.report.pinning import pinning_remarks
 from edgeprune.report.sessions import session_remarks
@@ -13,21 +13,29 @@ from edgeprune.significance.shift import MIN_SESSIONS
 _NO_ACCURACY = "accuracy was not measured"
 
 
-def verdict_line(result: Mapping[str, Any]) -> str:
+def verdict_line(result: Result) -> str:
     """One line on whether the deployed variant is faster than the dense one.
 
     Args:
         result: A valid result.
 
-    >>> counts = {"metric": "instructions", "speedup": 3.456, "ci95": None, "verdict": "faster"}
-    >>> verdict_line({"comparison": counts})
+    """
+    comparison = result.comparison
+    if comparison.speedup is None and len(result.variants) == 1:
+        return f"nothing to compare with: {result.deployed.name} is the only variant"
+    return comparison_line(comparison)
+
+
+def comparison_line(comparison: Comparison) -> str:
+    """One line on what a comparison shows.
+
+    >>> comparison_line(
+    ...     Comparison(metric="instructions", speedup=3.456, ci95=None, verdict="faster")
+    ... )
     'deployed executes 3.46x fewer instructions than dense'
     """
-    comparison = result["comparison"]
-    speedup, verdict = comparison["speedup"], comparison["verdict"]
-    is_counted = comparison["metric"] == "instructions"
-    if speedup is None and len(result.get("variants", ())) == 1:
-        return f"nothing to compare with: {result['variants'][0]['name']} is the only variant"
+    speedup, verdict = comparison.speedup, comparison.verdict
+    is_counted = comparison.metric == "instructions"
     if speedup is None:
         return "not measurable: there is no figure for both dense and deployed"
     if verdict == "not measurable":
@@ -49,7 +57,7 @@ def verdict_line(result: Mapping[str, Any]) -> str:
     return f"deployed is {factor:.2f}x {verdict} than dense{_interval(comparison)}"
 
 
-def remarks(result: Mapping[str, Any], notes: Sequence[str] = ()) -> list[str]:
+def remarks(result: Result, notes: Sequence[str] = ()) -> list[str]:
     """What a reader must know before believing the figures, and then ``notes``; each line once.
 
     Args:
@@ -57,57 +65,56 @@ def remarks(result: Mapping[str, Any], notes: Sequence[str] = ()) -> list[str]:
         notes: Lines from the stages.
     """
     lines = []
-    validity = result["validity"]
-    if validity["verdict"] != "valid":
-        lines.append(f"these figures are {validity['verdict']}: " + "; ".join(validity["reasons"]))
-    if result["comparison"]["metric"] == "instructions":
+    validity = result.validity
+    if validity.verdict != "valid":
+        lines.append(f"these figures are {validity.verdict}: " + "; ".join(validity.reasons))
+    if result.is_emulated:
         sources = {
-            variant["instructions"]["source"]
-            for variant in result["variants"]
-            if variant["instructions"] is not None
+            variant.instructions.source
+            for variant in result.variants
+            if variant.instructions is not None
         }
         lines += [f"emulated: instructions are no times; counted by {source}" for source in sources]
     lines += pinning_remarks(result)
     lines += session_remarks(result)
-    for variant in result["variants"]:
+    for variant in result.variants:
         lines += _variant_remarks(variant)
-    is_scored = any(variant["accuracy"] is not None for variant in result["variants"])
+    is_scored = any(variant.accuracy is not None for variant in result.variants)
     if not is_scored and not any(note.startswith(_NO_ACCURACY) for note in notes):
         lines.append(f"{_NO_ACCURACY}: it needs --data with labels")
     return list(dict.fromkeys([*lines, *notes]))
 
 
-def _variant_remarks(variant: Mapping[str, Any]) -> list[str]:
+def _variant_remarks(variant: Variant) -> list[str]:
     lines = []
-    if variant["profiling_only"]:
+    if variant.profiling_only:
         lines.append(
-            f"{variant['name']} is profiling_only: made without data, fit to be measured and not "
+            f"{variant.name} is profiling_only: made without data, fit to be measured and not "
             "to be used"
         )
-    run, expected = variant["sparse_layers_run"], variant["sparse_layers_expected"]
+    run, expected = variant.sparse_layers_run, variant.sparse_layers_expected
     if run is not None and run < expected:
         lines.append(
-            f"{variant['name']}: only {run} of {expected} layers that were expected to run sparse "
+            f"{variant.name}: only {run} of {expected} layers that were expected to run sparse "
             "did; `edgeprune report --layers` names the kernels"
         )
     lines += energy_remarks(variant)
-    latency = variant["latency_us"]
-    if latency is not None and latency["p99"] is None:
-        least = "a p99 needs 662 runs" + ("" if latency["p90"] else " and a p90 64")
-        lines.append(f"{variant['name']}: {latency['runs']} runs in all; {least}")
+    latency = variant.latency_us
+    if latency is not None and latency.p99 is None:
+        least = "a p99 needs 662 runs" + ("" if latency.p90 else " and a p90 64")
+        lines.append(f"{variant.name}: {latency.runs} runs in all; {least}")
     return lines
 
 
-def _interval(comparison: Mapping[str, Any]) -> str:
-    if comparison["ci95"] is None:
+def _interval(comparison: Comparison) -> str:
+    if comparison.ci95 is None:
         return ""
-    # The interval of a slowdown is the speedup's, inverted.
-    ends = comparison["ci95"]
-    if comparison["verdict"] == "slower":
-        ends = [1 / end for end in reversed(ends)]
-    return f" (95 % confidence: {ends[0]:.2f}x to {ends[1]:.2f}x)"
+    low, high = comparison.ci95
+    if comparison.verdict == "slower":  # the interval of a slowdown is the speedup's, inverted
+        low, high = 1 / high, 1 / low
+    return f" (95 % confidence: {low:.2f}x to {high:.2f}x)"
 
 
-def _least(comparison: Mapping[str, Any]) -> str:
-    least_effect = comparison.get("least_effect")
+def _least(comparison: Comparison) -> str:
+    least_effect = known(comparison.least_effect)
     return "" if least_effect is None else f"; the smallest that counts here is {least_effect:.1%}"

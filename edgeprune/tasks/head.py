@@ -227,18 +227,6 @@ class Task:
         """All outputs side by side ``(n, values)``; a single one as it is."""
         return _joined(outputs)
 
-    def entry(self, train: int, test: int) -> dict[str, Any]:
-        """The task as ``result.json`` keeps it.
-
-        Args:
-            train: Samples to train with.
-            test: Samples to score with.
-        """
-        keys = ("name", "task", "labels", "gives", "classes", "loss", "metric")
-        heads = [{key: getattr(head, key) for key in keys} for head in self.heads]
-        line = self.line(train, test)
-        return {"line": line, "train": train, "test": test, "heads": heads}
-
     def line(self, train: int, test: int) -> str:
         """The task in one line.
 

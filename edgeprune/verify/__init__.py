@@ -9,6 +9,7 @@ layer grew to 44 steps in ResNet-8's output), while XNNPACK's agree to a step on
 
 from __future__ import annotations
 
+from edgeprune.artifacts.tensor_error import TensorError
 from edgeprune.verify.accuracy import accuracy, answers_of
 from edgeprune.verify.checks import REWRITE_LIMIT, check_conversion, check_rewrite
 from edgeprune.verify.gains import check_converted, check_counts, check_kept, gains_of
@@ -18,7 +19,7 @@ from edgeprune.verify.locate import locate
 from edgeprune.verify.off_board import verify_off_board
 from edgeprune.verify.on_board import board_outputs, checked, with_parity
 from edgeprune.verify.parity import FLOAT_LIMIT, INTEGER_LIMIT_STEPS, Comparison, is_flat, parity
-from edgeprune.verify.tensor_errors import TensorError, tensor_errors
+from edgeprune.verify.tensor_errors import tensor_errors
 
 __all__ = [
     "FLOAT_LIMIT",

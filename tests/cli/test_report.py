@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from results import counted, result_of
+from results import counted, document, result_of
 
 from edgeprune import cli, history
 from edgeprune.history.result_file import write_result
@@ -38,7 +38,7 @@ def test_tables_are_printed_and_the_page_is_written_beside_the_result(folder, ca
 def test_json_alone_is_on_stdout(folder, capsys):
     assert run("out", "--json", "--html", "page.html") == 0
     found = capsys.readouterr()
-    assert json.loads(found.out) == RESULT and "written to page.html" in found.err
+    assert json.loads(found.out) == document(RESULT) and "written to page.html" in found.err
     assert (folder / "page.html").exists()
 
 
@@ -57,7 +57,9 @@ def test_the_history_is_listed_with_numbers(folder, capsys):
     assert f" {numbers[2]} " in printed and f" {numbers[0]} " not in printed
     assert run("--history", "--json") == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [one["id"] for one in listed] == numbers[::-1] and listed[0]["result"] == RESULT
+    assert [one["id"] for one in listed] == numbers[::-1] and listed[0]["result"] == document(
+        RESULT
+    )
 
 
 def test_a_history_that_cannot_be_read_takes_no_page_away(folder, capsys):

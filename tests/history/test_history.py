@@ -5,15 +5,21 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgeprune import __version__, history
 from edgeprune.errors import ConfigError
+from edgeprune.history.result_file import parse_result
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def result(board="rpi4", device="desk-pi"):
+    return parse_result(document(board, device))
+
+
+def document(board="rpi4", device="desk-pi"):
     return {
         "schema": 1,
         "model": {"path": "net.h5", "sha256": "a" * 64, "format": "keras2-h5"},
@@ -79,7 +85,7 @@ def test_a_limit_below_one_is_refused():
 
 def test_a_result_that_is_not_valid_is_not_recorded():
     with pytest.raises(ConfigError, match="board"):
-        history.record({**result(), "board": None})
+        history.record(msgspec.structs.replace(result(), board=None))
     assert history.runs() == []
 
 

@@ -1,5 +1,5 @@
 import pytest
-from results import counted, processes, result_of, top1, variant
+from results import GONE, changed, counted, processes, result_of, top1, variant
 
 from edgeprune.errors import ConfigError
 from edgeprune.report.compare import compare, regressions, unchecked
@@ -38,9 +38,7 @@ def test_few_processes_and_results_without_samples_are_not_measurable():
     few = result_of(variant("dense", processes(200)), variant("deployed", processes(120, count=4)))
     change = of(compare(timed(100), few), "latency_us")
     assert change.verdict == "not measurable" and "fewer than 5" in change.why
-    old = timed(120)
-    for one in old["variants"]:
-        del one["sessions"]
+    old = changed(timed(120), {f"variants.{index}.sessions": GONE for index in range(2)})
     change = of(compare(timed(100), old), "latency_us")
     assert change.verdict == "not measurable" and "raw samples" in change.why
     assert change.percent == pytest.approx(20, abs=1)
@@ -56,8 +54,7 @@ def test_a_dense_variant_that_changed_too_shows_that_the_device_did():
     changes = compare(timed(100), timed(120, dense_us=240))
     change = of(changes, "latency_us")
     assert change.verdict == "not measurable" and "+20.0 %" in change.why
-    other_runtime = timed(120, dense_us=240)
-    other_runtime["device"]["runtime_version"] = "LiteRT 2.4.0"
+    other_runtime = changed(timed(120, dense_us=240), {"device.runtime_version": "LiteRT 2.4.0"})
     assert of(compare(timed(100), other_runtime), "latency_us").verdict == "worse"
 
 
@@ -103,8 +100,7 @@ def test_energy_is_shown_and_not_judged():
 
 
 def test_other_devices_are_refused_unless_asked_for():
-    other = timed(100)
-    other["device"]["id"] = "other-pi"
+    other = changed(timed(100), {"device.id": "other-pi"})
     with pytest.raises(ConfigError, match=r"different devices.*--across-devices"):
         compare(timed(100), other)
     assert compare(timed(100), other, across_devices=True)

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from results import counted, processes, result_of, top1, variant
+from results import changed, counted, processes, result_of, top1, variant
 
 from edgeprune.report.compare import compare
 from edgeprune.report.compare_markdown import context, markdown, plain
@@ -48,9 +48,15 @@ def test_the_tables_rows_have_as_many_cells_as_its_heading():
 
 def test_what_differs_beside_the_figures_is_told():
     base, new = emulated(10), emulated(10, recipe={"prune": {"sparsity": 0.5}, "name": "auto"})
-    new["model"]["sha256"] = "cd" * 32
-    new["device"] |= {"runtime_version": "LiteRT 2.4.0", "id": "other-pi"}
-    new["validity"] = {"verdict": "noisy", "reasons": ["a neighbour"]}
+    new = changed(
+        new,
+        {
+            "model.sha256": "cd" * 32,
+            "device.runtime_version": "LiteRT 2.4.0",
+            "device.id": "other-pi",
+            "validity": {"verdict": "noisy", "reasons": ["a neighbour"]},
+        },
+    )
     notes = context(base, new)
     assert notes == [
         "B is noisy: a neighbour",

@@ -9,6 +9,7 @@ from pathlib import Path
 import meter_rig
 import numpy as np
 import pytest
+from results import GONE, changed, document
 from rich.console import Console
 
 from edgeprune.artifacts.compression import ModelFile
@@ -16,7 +17,8 @@ from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult, Se
 from edgeprune.energy.net import Grid, NoEnergy
 from edgeprune.energy.power_trace import PowerTrace
 from edgeprune.errors import ConfigError
-from edgeprune.history.result_file import validate
+from edgeprune.history.result import UNSET
+from edgeprune.history.result_file import parse_result
 from edgeprune.report.result import build_result
 from edgeprune.report.terminal import print_report
 
@@ -54,24 +56,24 @@ def text_of(result):
 
 def test_a_figure_comes_with_all_that_judges_it(built):
     result = built(energy(), energy(net_uj=15_000.0, grid=Grid(56.0, "RTE 2024")))
-    dense, deployed = (variant["energy_uj"] for variant in result["variants"])
-    assert dense["per_inference"] == pytest.approx(30_000, rel=0.01)
-    assert (dense["idle_subtracted"], dense["source"]) == (True, "probe")
-    how = dense["measurement"]
-    assert how["gross"] - how["idle"] == pytest.approx(dense["per_inference"])
-    assert (how["tier"], how["stable"], how["inferences"]) == ("measured-external", True, 1000)
-    assert deployed["co2e"] == {
+    dense = result.variants[0].energy_uj
+    assert dense.per_inference == pytest.approx(30_000, rel=0.01)
+    assert (dense.idle_subtracted, dense.source) == (True, "probe")
+    how = dense.measurement
+    assert how.gross - how.idle == pytest.approx(dense.per_inference)
+    assert (how.tier, how.stable, how.inferences) == ("measured-external", True, 1000)
+    assert document(result)["variants"][1]["energy_uj"]["co2e"] == {
         "g_per_million_inferences": pytest.approx(15_000 / 3.6e6 * 56), "grid_g_per_kwh": 56.0,
         "grid_source": "RTE 2024",
     }  # fmt: skip
-    assert "energy_reason" not in result["variants"][0]
+    assert result.variants[0].energy_reason is UNSET
 
 
 def test_a_missing_figure_is_null_with_the_reason_and_no_carbon(built):
     result = built(NoEnergy("no sensor: buy one"), NoEnergy("no sensor: buy one"))
-    for variant in result["variants"]:
-        assert variant["energy_uj"] is None
-        assert variant["energy_reason"] == "no sensor: buy one"
+    for variant in result.variants:
+        assert variant.energy_uj is None
+        assert variant.energy_reason == "no sensor: buy one"
     text = text_of(result)
     assert "energy was not measured: no sensor: buy one" in text
     assert text.count("buy one") == 1
@@ -94,11 +96,10 @@ def test_unstable_idle_is_told(built):
 
 
 def test_an_older_result_without_the_new_keys_is_still_valid(built):
-    result = built(energy(), energy())
-    for variant in result["variants"]:
-        del variant["energy_uj"]["measurement"]
-        del variant["energy_uj"]["co2e"]
-    validate(result)
+    new = [
+        f"variants.{index}.energy_uj.{key}" for index in (0, 1) for key in ("measurement", "co2e")
+    ]
+    result = changed(built(energy(), energy()), dict.fromkeys(new, GONE))
     assert "deployed: energy by probe" in text_of(result)
 
 
@@ -110,7 +111,7 @@ def places(value, path=()):
 
 
 def test_every_new_key_is_checked(built):
-    good = built(energy(), energy())
+    good = document(built(energy(), energy()))
     checked = 0
     for path in places(good["variants"][1]["energy_uj"]):
         for sample in (None, [], "", {"a": 1}, True, -1.0):
@@ -124,6 +125,6 @@ def test_every_new_key_is_checked(built):
                 continue  # power may be negative
             table[path[-1]] = sample
             with pytest.raises(ConfigError):
-                validate(mutant)
+                parse_result(mutant)
             checked += 1
     assert checked > 80

@@ -4,8 +4,10 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from results import document
 
 from edgeprune.artifacts.compression import ModelFile
 from edgeprune.artifacts.measurement import (
@@ -23,7 +25,7 @@ from edgeprune.artifacts.measurement import (
     Variant,
 )
 from edgeprune.errors import ConfigError
-from edgeprune.history.result_file import read_result, validate, write_result
+from edgeprune.history.result_file import parse_result, read_result, write_result
 from edgeprune.report.result import build_result
 
 OPTIONAL = {
@@ -77,7 +79,7 @@ def measured(name, sessions=6, runs=120, median_us=100, parity=PARITY, instructi
     )
 
 
-def build(folder: Path, run: RunResult, names=("dense", "deployed")):
+def built(folder: Path, run: RunResult, names=("dense", "deployed")):
     folder.mkdir(exist_ok=True)
     variants = []
     for name in names:
@@ -88,6 +90,10 @@ def build(folder: Path, run: RunResult, names=("dense", "deployed")):
     accuracy = {"dense": Accuracy("top1", 0.91, 500)}
     recipe = {"prune": {"sparsity": 0.9, "pattern": "1x2"}, "shape": (1, 2)}
     return build_result(model, "rpi4", recipe, run, variants, accuracy, folder)
+
+
+def build(folder: Path, run: RunResult, names=("dense", "deployed")):
+    return document(built(folder, run, names))
 
 
 def on_a_board(**deployed):
@@ -161,7 +167,7 @@ def test_every_raw_sample_is_kept_on_few_lines(result, tmp_path):
     assert len(sessions) == 6
     assert sessions[5]["latency_ns"] == [100_005] * 120
     assert sessions[5]["peak_memory_bytes"] == 5_000_000
-    lines = write_result(result, tmp_path).read_text().splitlines()
+    lines = write_result(parse_result(result), tmp_path).read_text().splitlines()
     assert sum("100005" in line for line in lines) == 1
 
 
@@ -187,12 +193,13 @@ def test_a_result_without_what_older_versions_did_not_keep_is_valid(result, opti
     assert dropped
     for path in dropped:
         del at(result, path[:-1])[path[-1]]
-    validate(result)
+    parse_result(result)
 
 
 def test_no_text_of_a_result_is_changed_by_its_layout(result, tmp_path):
     result["notes"] = ["[\n1,\n2\n]", "[1, 2]"]
-    assert read_result(write_result(result, tmp_path))["notes"] == result["notes"]
+    written = write_result(parse_result(result), tmp_path)
+    assert list(read_result(written).notes) == result["notes"]
 
 
 def test_few_runs_leave_percentiles_and_interval_null(tmp_path):
@@ -287,7 +294,7 @@ def good(request, tmp_path):
             "per_inference": 12.5, "idle_subtracted": True, "source": "INA226",
         }  # fmt: skip
         result["variants"][0]["layers"][0]["instructions"] = 40
-    validate(result)
+    parse_result(result)
     return result
 
 
@@ -298,7 +305,7 @@ def test_every_single_key_is_required(good):
             mutant = copy.deepcopy(good)
             del at(mutant, path[:-1])[path[-1]]
             with pytest.raises(ConfigError) as caught:
-                validate(mutant)
+                parse_result(mutant)
             assert repr(path[-1]) in str(caught.value), path
             checked += 1
     assert checked > 60
@@ -311,7 +318,7 @@ def test_every_object_refuses_a_further_key(good):
             mutant = copy.deepcopy(good)
             at(mutant, path)["extra"] = 1
             with pytest.raises(ConfigError, match="extra"):
-                validate(mutant)
+                parse_result(mutant)
             checked += 1
     assert checked >= 10
 
@@ -331,7 +338,7 @@ def test_every_value_refuses_other_types(good):
             mutant = copy.deepcopy(good)
             at(mutant, path[:-1])[path[-1]] = sample
             with pytest.raises(ConfigError) as caught:
-                validate(mutant)
+                parse_result(mutant)
             assert "result.json: $" in str(caught.value)
 
 
@@ -359,10 +366,10 @@ def test_null_is_allowed_exactly_where_a_figure_may_be_missing(good):
         at(mutant, path[:-1])[path[-1]] = None
         was_null = at(good, path) is None
         if nullable(path) or was_null:
-            validate(mutant)
+            parse_result(mutant)
         else:
             with pytest.raises(ConfigError) as caught:
-                validate(mutant)
+                parse_result(mutant)
             assert spelt(path) in str(caught.value), path
 
 
@@ -374,7 +381,7 @@ def test_no_number_anywhere_may_be_nan_or_infinite(good, poison):
             mutant = copy.deepcopy(good)
             at(mutant, path[:-1])[path[-1]] = poison
             with pytest.raises(ConfigError) as caught:
-                validate(mutant)
+                parse_result(mutant)
             assert spelt(path) in str(caught.value)
 
 
@@ -408,31 +415,32 @@ def test_no_number_anywhere_may_be_nan_or_infinite(good, poison):
 def test_an_impossible_value_is_refused_and_its_path_named(result, path, value):
     at(result, path[:-1])[path[-1]] = value
     with pytest.raises(ConfigError) as caught:
-        validate(result)
+        parse_result(result)
     assert spelt(path[:-1]) in str(caught.value)
 
 
 def test_a_result_is_written_whole_and_read_back(result, tmp_path):
-    target = write_result(result, tmp_path / "deep" / "folder")
+    typed = parse_result(result)
+    target = write_result(typed, tmp_path / "deep" / "folder")
     assert target.name == "result.json"
-    assert read_result(target) == read_result(target.parent) == result
+    assert read_result(target) == read_result(target.parent) == typed
     assert [path.name for path in target.parent.iterdir()] == ["result.json"]
     assert json.loads(target.read_text())["schema"] == 1
 
 
 def test_a_refused_result_leaves_the_old_file_alone(result, tmp_path):
-    write_result(result, tmp_path)
+    typed = parse_result(result)
+    write_result(typed, tmp_path)
     before = (tmp_path / "result.json").read_bytes()
-    result["board"] = None
     with pytest.raises(ConfigError):
-        write_result(result, tmp_path)
+        write_result(msgspec.structs.replace(typed, board=None), tmp_path)
     assert (tmp_path / "result.json").read_bytes() == before
 
 
 def test_a_failed_write_leaves_nothing_half_written(result, tmp_path):
     (tmp_path / "result.json").mkdir()  # nothing can be put in its place
     with pytest.raises(ConfigError, match="cannot be written"):
-        write_result(result, tmp_path)
+        write_result(parse_result(result), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["out", "result.json"]
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from results import counted, result_of
+from results import counted, document, result_of
 
 from edgeprune import history
 from edgeprune.errors import ConfigError
@@ -46,7 +46,7 @@ def full_disk(monkeypatch):
 
 def test_a_result_is_in_its_folder_and_in_the_history(place):
     assert saved({"report.txt": lambda file: file.write_text("all well")}) == []
-    assert json.loads((place / "out" / "result.json").read_text()) == RESULT
+    assert json.loads((place / "out" / "result.json").read_text()) == document(RESULT)
     assert history.runs()[0].result == RESULT
     assert sorted(one.name for one in (place / "out").iterdir()) == ["report.txt", "result.json"]
 
@@ -68,7 +68,7 @@ def test_a_history_that_fails_at_the_end_leaves_the_result_and_says_how_to_add_i
     (line,) = saved()
     assert line.startswith("the result is in out but not recorded: ")
     assert line.endswith("edgeprune report out --record")
-    assert json.loads((place / "out" / "result.json").read_text()) == RESULT
+    assert json.loads((place / "out" / "result.json").read_text()) == document(RESULT)
 
 
 def test_a_folder_that_takes_no_result_leaves_it_in_the_history(place, monkeypatch):
@@ -87,7 +87,7 @@ def test_with_neither_folder_nor_history_it_is_rescued_into_a_file_that_is_named
         saved()
     (file,) = (place / "edgeprune" / "rescued").iterdir()
     assert f"edgeprune report {file}" in str(caught.value)
-    assert json.loads(file.read_text()) == RESULT
+    assert json.loads(file.read_text()) == document(RESULT)
 
 
 def test_with_no_disk_at_all_it_is_printed(place, monkeypatch, capsys):
@@ -100,7 +100,7 @@ def test_with_no_disk_at_all_it_is_printed(place, monkeypatch, capsys):
     monkeypatch.setattr("edgeprune.report.save.write_whole", no_room)
     with pytest.raises(ConfigError, match="is on standard output"):
         saved()
-    assert json.loads(capsys.readouterr().out) == RESULT
+    assert json.loads(capsys.readouterr().out) == document(RESULT)
 
 
 def test_a_user_without_a_home_has_a_place_for_what_was_measured_too(place, monkeypatch):

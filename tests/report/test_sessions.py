@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from results import counted, processes, result_of, variant
+from results import changed, counted, processes, result_of, variant
 
 from edgeprune.artifacts.measurement import SessionState
 from edgeprune.report.figures import figures
@@ -51,8 +51,8 @@ def test_rejected_sessions_and_trends_are_said_with_numbers():
 
 
 def test_times_of_rejected_sessions_are_marked_where_they_are_shown():
-    result = timed(rejected=range(6))
-    result["variants"][1]["latency_us"] |= {"rejected": 6, "ci95": None}
+    changes = {"variants.1.latency_us.rejected": 6, "variants.1.latency_us.ci95": None}
+    result = changed(timed(rejected=range(6)), changes)
     shown = dict(figures(result)[0])
     assert shown["latency, median"] == ["100.1 us", "100.1 us (6 of 6 rejected)"]
     assert session_remarks(result)[1] == (

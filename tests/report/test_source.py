@@ -1,5 +1,5 @@
 import pytest
-from results import counted, result_of
+from results import changed, counted, result_of
 
 from edgeprune import history
 from edgeprune.errors import ConfigError
@@ -25,9 +25,9 @@ def test_a_folder_a_file_and_a_run_are_found(home, monkeypatch):
 def test_a_folder_that_has_a_number_as_name_goes_before_a_run(home, monkeypatch):
     monkeypatch.chdir(home)
     number = history.record(RESULT)
-    other = RESULT | {"board": "rpi5"}
+    other = changed(RESULT, {"board": "rpi5"})
     write_result(other, home / str(number))
-    assert find_result(str(number)).result["board"] == "rpi5"
+    assert find_result(str(number)).result.board == "rpi5"
 
 
 def test_what_does_not_exist_is_named(home, monkeypatch):
@@ -40,8 +40,8 @@ def test_what_does_not_exist_is_named(home, monkeypatch):
 
 def test_the_history_gives_runs_of_one_model_on_one_device(home):
     numbers = [history.record(RESULT) for _ in range(3)]
-    history.record(RESULT | {"board": "rpi5"})
-    history.record(RESULT | {"model": RESULT["model"] | {"sha256": "0" * 64}})
-    history.record(RESULT | {"device": RESULT["device"] | {"id": "other-pi"}})
+    history.record(changed(RESULT, {"board": "rpi5"}))
+    history.record(changed(RESULT, {"model.sha256": "0" * 64}))
+    history.record(changed(RESULT, {"device.id": "other-pi"}))
     assert [run.id for run in history.alike(RESULT)] == numbers[::-1]
     assert [run.id for run in history.alike(RESULT, limit=1)] == numbers[-1:]

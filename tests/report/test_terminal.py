@@ -1,13 +1,20 @@
 import io
-import json
 
 import pytest
+from results import changed, document
 from rich.console import Console
 
-from edgeprune.history.result_file import validate
+from edgeprune.artifacts.compression import EncodedTensor
+from edgeprune.history.result import Comparison
+from edgeprune.history.result_file import parse_result
 from edgeprune.report import terminal
 from edgeprune.report.figures import bytes_text, figures, time_text
-from edgeprune.report.verdict import verdict_line
+from edgeprune.report.verdict import comparison_line
+
+LAYER = {
+    "name": "conv1", "op": "CONV_2D", "kernel": "Convolution (NCHW, F32) SPMM", "sparse": True,
+    "latency_us": 12.5, "instructions": None,
+}  # fmt: skip
 
 
 def variant(name, **figures):
@@ -34,8 +41,7 @@ def report_of(variants, **comparison):
                        "verdict": "not measurable"} | comparison,
         "validity": {"verdict": "valid", "reasons": []},
     }  # fmt: skip
-    validate(result)
-    return result
+    return parse_result(result)
 
 
 def latency(median, **rest):
@@ -50,10 +56,6 @@ def timed():
         "reference": "host", "max_abs_diff": 3.2e-7, "argmax_agreement": 0.99, "samples": 16,
         "where": "desk-pi",
     }  # fmt: skip
-    layer = {
-        "name": "conv1", "op": "CONV_2D", "kernel": "Convolution (NCHW, F32) SPMM", "sparse": True,
-        "latency_us": 12.5, "instructions": None,
-    }  # fmt: skip
     dense = variant(
         "dense", latency_us=latency(30_000.0), parity=parity, peak_memory_bytes=5 * 10**7
     )
@@ -61,7 +63,7 @@ def timed():
         "deployed",
         latency_us=latency(8_670.0),
         accuracy={"metric": "top1", "value": 0.912, "samples": 500},
-        layers=[layer],
+        layers=[LAYER],
         sparse_layers_run=1,
         sparse_layers_expected=1,
     )
@@ -113,9 +115,8 @@ def test_a_report_says_what_was_held_fixed_and_how_a_variant_starts():
         "governors_before": ["schedutil"], "fixed_performance_mode": True, "restored": True,
         "reason": "governor not set: permission denied",
     }  # fmt: skip
-    result = timed()
-    result["variants"][1]["start"] = start
-    text = printed(terminal.print_report, result | {"pinning": pinning})
+    result = changed(timed(), {"variants.1.start": start, "pinning": pinning})
+    text = printed(terminal.print_report, result)
     for expected in (
         "4, 5", "schedutil; in Android's fixed performance mode", "8.500 ms", "950.0 us",
         "12.30 MB", "4.400 MB", "- governor not set: permission denied",
@@ -179,9 +180,8 @@ def test_a_note_on_accuracy_takes_the_place_of_our_own():
 
 
 def test_reasons_and_notes_and_doubts_are_all_printed():
-    result = timed()
-    result["validity"] = {"verdict": "noisy", "reasons": ["clock fell to 600 MHz"]}
-    result["variants"][1]["sparse_layers_expected"] = 13
+    validity = {"verdict": "noisy", "reasons": ["clock fell to 600 MHz"]}
+    result = changed(timed(), {"validity": validity, "variants.1.sparse_layers_expected": 13})
     text = printed(
         terminal.print_report, result, reasons=["dw1: depthwise"], notes=["masks were kept"]
     )
@@ -225,15 +225,17 @@ def test_too_few_runs_for_a_percentile_are_explained():
 )
 def test_the_verdict_is_one_plain_sentence(comparison, line):
     keys = ("metric", "speedup", "ci95", "verdict")
-    assert verdict_line({"comparison": dict(zip(keys, comparison, strict=True))}) == line
+    assert comparison_line(Comparison(**dict(zip(keys, comparison, strict=True)))) == line
 
 
 @pytest.mark.parametrize("show", [terminal.print_report, terminal.print_layers])
 def test_names_cannot_colour_hide_or_move_anything(show):
     hostile = "[bold]x[/bold] [/] :smile: \x1b[2J\n\x07"
-    result = timed()
-    result["model"]["path"] = result["device"]["id"] = result["variants"][1]["name"] = hostile
-    result["variants"][1]["layers"][0]["name"] = hostile
+    places = ("model.path", "device.id", "variants.1.layers.0.name", "variants.2.name")
+    three = changed(
+        timed(), {"variants": [*document(timed())["variants"], variant("other", layers=[LAYER])]}
+    )
+    result = changed(three, dict.fromkeys(places, hostile))
     console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
     show(result, console)
     text = console.file.getvalue()
@@ -253,16 +255,14 @@ def test_layers_name_kernel_and_time_and_count_the_sparse_ones():
 
 
 def test_layers_of_an_emulated_board_have_no_time_column():
-    result = json.loads(json.dumps(timed()))
-    result["variants"][1]["layers"][0]["latency_us"] = None
+    result = changed(timed(), {"variants.1.layers.0.latency_us": None})
     assert "time" not in printed(terminal.print_layers, result)
 
 
 def test_tensors_say_how_each_is_stored_and_why():
-    tensor = {
-        "name": "conv1/kernel", "op": "CONV_2D", "shape": (8, 1, 1, 4), "weights": 100, "zeros": 90,
-        "dense_bytes": 40_000, "stored_bytes": 5_000, "encoded": True, "reason": "pointwise",
-    }  # fmt: skip
+    tensor = EncodedTensor(
+        "conv1/kernel", "CONV_2D", (8, 1, 1, 4), 100, 90, 40_000, 5_000, True, "pointwise"
+    )
     console = Console(file=io.StringIO(), width=80)
     terminal.print_tensors([tensor], ["a note"], console)
     text = console.file.getvalue()

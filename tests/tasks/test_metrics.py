@@ -1,12 +1,8 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-import edgeprune
-from edgeprune.tasks import METRICS, Head, Scorer, Task, worst_drop
+from edgeprune.tasks import Head, Scorer, Task, worst_drop
 
 RNG = np.random.default_rng(1)
 
@@ -101,12 +97,6 @@ def test_the_dense_network_agrees_with_itself_and_a_constant_with_nobody():
         head = made("none", "agreement", 3, gives)
         assert scored(head, answers, answers) == 1.0
         assert scored(head, 0 * answers, answers) < 0.5
-
-
-def test_the_schema_of_results_knows_every_metric():
-    file = Path(edgeprune.__file__).parent / "history" / "result.schema.json"
-    schema = json.loads(file.read_text(encoding="utf-8"))
-    assert schema["$defs"]["metric"]["enum"] == list(METRICS)
 
 
 def test_values_of_unlike_size_are_scored_one_by_one_and_held_to_limits_each():

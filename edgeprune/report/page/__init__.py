@@ -9,15 +9,18 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import shown, write_whole
 from edgeprune.history import Run
+from edgeprune.history.result import Result, Variant, known
 from edgeprune.report.figures import figures
-from edgeprune.report.leaves import leaves
+from edgeprune.report.flattened import flattened
 from edgeprune.report.page.distribution import distribution
 from edgeprune.report.page.exports import exports
 from edgeprune.report.page.headline import headline
@@ -37,7 +40,7 @@ _MOST_ROWS = 4000
 """Of the table of layers; a browser lays out more slowly. layers.csv has all. Source: ours."""
 
 
-def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str = "") -> str:
+def render(result: Result, earlier: Sequence[Run] = (), remark: str = "") -> str:
     """The page's text.
 
     Args:
@@ -47,21 +50,20 @@ def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str =
     """
     choice = pareto(result, earlier)
     shown, missing = figures(result)
-    profiled = [v for v in result["variants"] if v["layers"]]
-    beside = [v for v in profiled if v["name"] in ("dense", "deployed")] or profiled[:1]
+    profiled = [variant for variant in result.variants if variant.layers]
+    beside = [v for v in profiled if v.name in ("dense", "deployed")] or profiled[:1]
     rows = layer_rows(beside) if beside else []
-    is_emulated = result["comparison"]["metric"] == "instructions"
-    is_valid = result["validity"]["verdict"] == "valid"
-    lines = remarks(result, result.get("notes", ()))
+    is_valid = result.validity.verdict == "valid"
+    lines = remarks(result, known(result.notes) or ())
     session_headings, session_rows = session_table(result)
     script = _file("page.js")
     page: str = _template().render(
         result=result,
         headline=headline(result),
-        names=[variant["name"] for variant in result["variants"]],
+        names=[variant.name for variant in result.variants],
         figures=[(heading.strip(), cells) for heading, cells in shown],
         missing=missing,
-        cost_title="Instructions" if is_emulated else "Distribution of times",
+        cost_title="Instructions" if result.is_emulated else "Distribution of times",
         chart=distribution(result),
         pareto=choice,
         pareto_remarks=[line for line in (*choice.remarks, remark) if line],
@@ -73,9 +75,9 @@ def render(result: Mapping[str, Any], earlier: Sequence[Run] = (), remark: str =
         remarks=lines if is_valid else lines[1:],  # the first repeats the reasons
         session_headings=session_headings,
         session_rows=session_rows,
-        reasons=result.get("reasons", ()),
+        reasons=known(result.reasons) or (),
         provenance=_provenance(result),
-        recipe=list(leaves(result["recipe"])),
+        recipe=list(flattened(result.recipe)),
         exports=exports(result, choice.points),
         style=_file("page.css"),
         script=script,
@@ -113,35 +115,38 @@ def _may_be_written(file: Path) -> bool:
     return head.startswith("<!DOCTYPE html>") and " - edgeprune</title>" in head
 
 
-def _provenance(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _provenance(result: Result) -> list[tuple[str, object]]:
     """What ran where, as name and value."""
-    model, device, made = result["model"], result["device"], result.get("made")
-    found = [
-        ("model", model["path"]),
-        ("format", model["format"]),
-        ("SHA-256", model["sha256"]),
-        ("board", result["board"]),
-        ("device", device["id"]),
-        ("CPU", device["cpu"]),
-        ("operating system", device["os"]),
-        ("runtime", device["runtime_version"]),
-        ("agent", device["agent_version"]),
-        *pinning_rows(result),
-        ("made", made["time_utc"] if made else "not recorded"),
-        ("edgeprune", made["edgeprune_version"] if made else "not recorded"),
+    model, device, made = result.model, result.device, known(result.made)
+    rows: list[tuple[str, object]] = [
+        ("model", model.path),
+        ("format", model.format),
+        ("SHA-256", model.sha256),
+        ("board", result.board),
+        ("device", device.id),
+        ("CPU", device.cpu),
+        ("operating system", device.os),
+        ("runtime", device.runtime_version),
+        ("agent", device.agent_version),
+        *pinning_rows(known(result.pinning)),
+        ("made", made.time_utc if made else "not recorded"),
+        ("edgeprune", made.edgeprune_version if made else "not recorded"),
     ]
-    for variant in result["variants"]:
-        name = variant["name"]
-        found.append((f"{name}: file", variant["file"]))
-        if variant["instructions"] is not None:
-            found.append((f"{name}: counted by", variant["instructions"]["source"]))
-        energy = leaves(variant["energy_uj"] or {}, "energy")
-        found += [(f"{name}: {key}", value) for key, value in energy if key != "energy"]
-        if variant["parity"] is not None:
-            parity = variant["parity"]
-            found.append((f"{name}: outputs compared with", parity["reference"]))
-            found.append((f"{name}: compared on", f"{parity['samples']} inputs, {parity['where']}"))
-    return found
+    return rows + [row for variant in result.variants for row in _variant_rows(variant)]
+
+
+def _variant_rows(variant: Variant) -> list[tuple[str, object]]:
+    """Where a variant's figures come from, as name and value."""
+    rows: list[tuple[str, object]] = [("file", variant.file)]
+    if variant.instructions is not None:
+        rows.append(("counted by", variant.instructions.source))
+    if variant.energy_uj is not None:
+        rows += flattened(msgspec.to_builtins(variant.energy_uj), "energy")
+    if variant.parity is not None:
+        parity = variant.parity
+        rows.append(("outputs compared with", parity.reference))
+        rows.append(("compared on", f"{parity.samples} inputs, {parity.where}"))
+    return [(f"{variant.name}: {name}", value) for name, value in rows]
 
 
 def _file(name: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from edgeprune.report.figures import figures, time_text
+from edgeprune.history.result import Latency, Result, Variant
+from edgeprune.history.result.kinds import Interval
+from edgeprune.report.figures import count_text, time_text
 from edgeprune.report.page.svg import (
     WIDTH,
     Scale,
@@ -50,36 +51,37 @@ class Chart:
     remarks: tuple[str, ...]
 
 
-def distribution(result: Mapping[str, Any]) -> Chart:
+def distribution(result: Result) -> Chart:
     """The chart of what an inference takes.
 
     Args:
         result: A valid result.
     """
-    if result["comparison"]["metric"] == "instructions":
+    if result.is_emulated:
         return _counts(result)
-    timed = [variant for variant in result["variants"] if variant["latency_us"] is not None]
+    timed = [(each, each.latency_us) for each in result.variants if each.latency_us is not None]
     if not timed:
         return Chart(None, ("latency: not measured",))
-    if not all(variant.get("sessions") for variant in timed):
+    if not all(variant.processes for variant, _ in timed):
         return Chart(None, ("raw samples were not kept by the edgeprune that made this result",))
     return _sessions(timed)
 
 
-def _counts(result: Mapping[str, Any]) -> Chart:
+def _counts(result: Result) -> Chart:
     """A bar a variant; from 0, so that lengths can be compared."""
-    counted = [variant for variant in result["variants"] if variant["instructions"] is not None]
+    counted = [
+        (variant.name, variant.instructions.per_inference)
+        for variant in result.variants
+        if variant.instructions is not None
+    ]
     remark = "a count of instructions repeats, so there is no distribution; it is no time"
     if not counted:
         return Chart(None, ("instructions: not measured",))
-    shown = dict(figures(result)[0])["instructions per inference (emulated)"]
-    texts = dict(zip((v["name"] for v in result["variants"]), shown, strict=True))
-    most = max(variant["instructions"]["per_inference"] for variant in counted)
+    most = max(count for _, count in counted)
     scale = Scale(0, most * 1.02, _LEFT, _RIGHT)
     y, parts, said = _TOP, [], []
-    for variant in counted:
-        name, count = variant["name"], variant["instructions"]["per_inference"]
-        words = f"{printable(name)}: {texts[name]}"
+    for name, count in counted:
+        words = f"{printable(name)}: {count_text(count)}"
         said.append(words)
         parts.append(text(_LEFT, y + 12, words, kind="label"))
         parts.append(box(_LEFT, y + _HEADING, scale(count) - _LEFT, 16, f"bar {kind_of(name)}"))
@@ -89,31 +91,31 @@ def _counts(result: Mapping[str, Any]) -> Chart:
     return Chart(picture("counts", "; ".join(said), y + 38, parts), (remark,))
 
 
-def _sessions(timed: Sequence[Mapping[str, Any]]) -> Chart:
+def _sessions(timed: Sequence[tuple[Variant, Latency]]) -> Chart:
     """A row a session: its runs as dots, the middle half as a box, the median as a line."""
     runs_us = {
-        variant["name"]: [np.array(one["latency_ns"]) / 1000 for one in variant["sessions"]]
-        for variant in timed
+        variant.name: [np.array(session.latency_ns) / 1000 for session in variant.processes]
+        for variant, _ in timed
     }
     rejected = {
-        variant["name"]: [one.get("verdict", "valid") != "valid" for one in variant["sessions"]]
-        for variant in timed
+        variant.name: [not session.is_valid for session in variant.processes]
+        for variant, _ in timed
     }
     pooled = np.concatenate([row for rows in runs_us.values() for row in rows])
     low, high = around([float(pooled.min()), _cut(runs_us.values(), pooled)], 0.03)
     scale = Scale(low, high, _LEFT, _RIGHT)
     has_dots = pooled.size <= MOST_DOTS
     y, parts, said = _TOP, [], []
-    for variant in timed:
-        words = _words(variant)
+    for variant, latency in timed:
+        words = _words(variant.name, latency)
         said.append(words)
         parts.append(text(_LEFT, y + 12, words, kind="label"))
         y += _HEADING
-        rows = runs_us[variant["name"]]
+        rows = runs_us[variant.name]
         height = min(max(_BLOCK / len(rows), _ROWS[0]), _ROWS[1])
-        parts += _interval(variant, scale, y, len(rows) * height)
-        for row, is_rejected in zip(rows, rejected[variant["name"]], strict=True):
-            kind = kind_of(variant["name"]) + (" rejected" if is_rejected else "")
+        parts += _interval(variant.name, latency.ci95, scale, (y, len(rows) * height))
+        for row, is_rejected in zip(rows, rejected[variant.name], strict=True):
+            kind = kind_of(variant.name) + (" rejected" if is_rejected else "")
             bar = _Row(scale, y, height, kind)
             parts += bar.drawn(row, has_dots=has_dots)
             y += height
@@ -142,19 +144,20 @@ def _cut(variants: Iterable[list[Runs]], pooled: Runs) -> float:
     return min(max(ends), float(pooled.max()))
 
 
-def _words(variant: Mapping[str, Any]) -> str:
-    latency = variant["latency_us"]
-    name = printable(variant["name"])
-    return f"{name}: median {time_text(latency['median'])}, {latency['sessions']} processes"
+def _words(name: str, latency: Latency) -> str:
+    median = time_text(latency.median)
+    return f"{printable(name)}: median {median}, {latency.sessions} processes"
 
 
-def _interval(variant: Mapping[str, Any], scale: Scale, y: float, height: float) -> list[Markup]:
-    """The 95 % interval of the median as a band behind the sessions."""
-    ends = variant["latency_us"]["ci95"]
-    if ends is None:
+def _interval(
+    name: str, ci95: Interval | None, scale: Scale, place: tuple[float, float]
+) -> list[Markup]:
+    """The 95 % interval of the median as a band behind the sessions, from ``(top, height)``."""
+    if ci95 is None:
         return []
-    left, right = (min(scale(end), _RIGHT) for end in ends)
-    return [box(left, y, max(right - left, 1.0), height, f"band {kind_of(variant['name'])}")]
+    top, height = place
+    left, right = (min(scale(end), _RIGHT) for end in ci95)
+    return [box(left, top, max(right - left, 1.0), height, f"band {kind_of(name)}")]
 
 
 @dataclass(frozen=True)

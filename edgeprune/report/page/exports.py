@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeprune.report.leaves import leaves
+import msgspec
+
+from edgeprune.history.result import Result
+from edgeprune.history.result_file import plain
+from edgeprune.report.flattened import flattened
 from edgeprune.report.page.pareto import Point
 from edgeprune.text.untrusted import printable
 
@@ -32,22 +36,22 @@ class Export:
     text: str
 
 
-def exports(result: Mapping[str, Any], points: Sequence[Point]) -> list[Export]:
+def exports(result: Result, points: Sequence[Point]) -> list[Export]:
     """Everything the page shows, to be copied.
 
     Args:
         result: A valid result.
         points: The table of the Pareto picture.
     """
-    whole = json.dumps(result, indent=None, separators=(",", ":"))
+    whole = json.dumps(plain(result), indent=None, separators=(",", ":"))
     found = [
         Export("result.json", "The whole result, as JSON", whole),
         Export("figures.csv", "Every figure and setting, in full precision", _figures(result)),
         Export("variants.csv", "The variants to choose between", _choice(points)),
     ]
-    if any(variant["layers"] for variant in result["variants"]):
+    if any(variant.layers for variant in result.variants):
         found.append(Export("layers.csv", "Kernels of every variant", _layers(result)))
-    if any(variant.get("sessions") for variant in result["variants"]):
+    if any(variant.processes for variant in result.variants):
         found.append(Export("samples.csv", "Every timed inference", _samples(result)))
         found.append(Export("sessions.csv", "Every process and its readings", _sessions(result)))
     return [
@@ -56,13 +60,14 @@ def exports(result: Mapping[str, Any], points: Sequence[Point]) -> list[Export]:
     ]
 
 
-def _figures(result: Mapping[str, Any]) -> str:
-    plain = {key: value for key, value in result.items() if key != "variants"}
-    plain["variants"] = [
+def _figures(result: Result) -> str:
+    document = plain(result)
+    variants = document.pop("variants")
+    document["variants"] = [
         {key: value for key, value in variant.items() if key not in ("layers", "sessions")}
-        for variant in result["variants"]
+        for variant in variants
     ]
-    return _csv(["key", "value"], leaves(plain))
+    return _csv(["key", "value"], flattened(document))
 
 
 def _choice(points: Sequence[Point]) -> str:
@@ -70,32 +75,33 @@ def _choice(points: Sequence[Point]) -> str:
     return _csv(heading, ((p.label, p.cost, p.bytes, p.accuracy, p.front) for p in points))
 
 
-def _layers(result: Mapping[str, Any]) -> str:
+def _layers(result: Result) -> str:
     keys = ["name", "op", "kernel", "sparse", "latency_us", "instructions"]
     rows = (
-        [variant["name"], *(layer[key] for key in keys)]
-        for variant in result["variants"]
-        for layer in variant["layers"]
+        [variant.name, *(getattr(layer, key) for key in keys)]
+        for variant in result.variants
+        for layer in variant.layers
     )
     return _csv(["variant", *keys], rows)
 
 
-def _samples(result: Mapping[str, Any]) -> str:
+def _samples(result: Result) -> str:
     rows = (
-        [variant["name"], number, run, sample]
-        for variant in result["variants"]
-        for number, session in enumerate(variant.get("sessions", ()), start=1)
-        for run, sample in enumerate(session["latency_ns"], start=1)
+        [variant.name, number, run, sample]
+        for variant in result.variants
+        for number, session in enumerate(variant.processes, start=1)
+        for run, sample in enumerate(session.latency_ns, start=1)
     )
     return _csv(["variant", "session", "run", "latency_ns"], rows)
 
 
-def _sessions(result: Mapping[str, Any]) -> str:
+def _sessions(result: Result) -> str:
     rows = (
-        [variant["name"], number, key, value]
-        for variant in result["variants"]
-        for number, session in enumerate(variant.get("sessions", ()), start=1)
-        for key, value in leaves({k: v for k, v in session.items() if k != "latency_ns"})
+        [variant.name, number, key, value]
+        for variant in result.variants
+        for number, session in enumerate(variant.processes, start=1)
+        for key, value in flattened(msgspec.to_builtins(session))
+        if not key.startswith("latency_ns")
     )
     return _csv(["variant", "session", "key", "value"], rows)
 

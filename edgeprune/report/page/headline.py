@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from edgeprune.history.result import Accuracy, Result, Variant
 from edgeprune.report.figures import bytes_text, figures
 from edgeprune.report.verdict import verdict_line
 from edgeprune.tasks import METRICS, score_text
@@ -28,43 +28,40 @@ class Headline:
     facts: tuple[str, ...]
 
 
-def headline(result: Mapping[str, Any]) -> Headline:
+def headline(result: Result) -> Headline:
     """The honest summary: figures that are not valid are not praised.
 
     Args:
         result: A valid result.
     """
-    variants = {variant["name"]: variant for variant in result["variants"]}
-    deployed = variants.get("deployed", result["variants"][-1])
-    facts = [*_size(variants, deployed), *_accuracy(variants, deployed), _sparse(deployed)]
-    if deployed["profiling_only"]:
+    deployed = result.deployed
+    facts = [_size(result.variant("dense"), deployed), *_accuracy(result), _sparse(deployed)]
+    if deployed.profiling_only:
         facts.append(
-            f"{deployed['name']} was made without data: it is fit to be measured, not to be used."
+            f"{deployed.name} was made without data: it is fit to be measured, not to be used."
         )
-    validity = result["validity"]
-    if validity["verdict"] == "invalid":
-        reasons = "; ".join(validity["reasons"])
+    validity = result.validity
+    if validity.verdict == "invalid":
+        reasons = "; ".join(validity.reasons)
         facts = [f"{reasons}.", "What follows describes the wrong model, to find the fault."]
         return Headline("bad", "Do not use this model: its outputs are wrong.", tuple(facts))
-    line = verdict_line(result) if len(result["variants"]) > 1 else _single(result)
-    if result["comparison"]["metric"] == "instructions" and "emulated" not in line:
+    line = verdict_line(result) if len(result.variants) > 1 else _single(result)
+    if result.is_emulated and "emulated" not in line:
         line += " (emulated)"
     sentence = line[0].upper() + line[1:]
-    if validity["verdict"] != "valid":
-        reasons = "; ".join(validity["reasons"])
-        facts.insert(0, f"These figures are {validity['verdict']}: {reasons}.")
+    if validity.verdict != "valid":
+        reasons = "; ".join(validity.reasons)
+        facts.insert(0, f"These figures are {validity.verdict}: {reasons}.")
         return Headline("warning", f"Not to be relied on: {line}.", tuple(facts))
     moods: dict[str, Mood] = {"faster": "good", "slower": "bad"}
-    return Headline(
-        moods.get(result["comparison"]["verdict"], "plain"), sentence + ".", tuple(facts)
-    )
+    return Headline(moods.get(result.comparison.verdict, "plain"), sentence + ".", tuple(facts))
 
 
-def _single(result: Mapping[str, Any]) -> str:
+def _single(result: Result) -> str:
     """The one variant's own cost: there is nothing to compare it with."""
-    name = result["variants"][0]["name"]
+    name = result.deployed.name
     shown = dict(figures(result)[0])
-    if result["comparison"]["metric"] == "instructions":
+    if result.is_emulated:
         cost = shown.get("instructions per inference (emulated)")
         return (
             f"{name} executes {cost[0]} instructions per inference (emulated)"
@@ -75,46 +72,49 @@ def _single(result: Mapping[str, Any]) -> str:
     return f"{name} takes {cost[0]} (median)" if cost else f"{name}: latency was not measured"
 
 
-def _size(variants: Mapping[str, Any], deployed: Mapping[str, Any]) -> list[str]:
-    dense = variants.get("dense")
+def _size(dense: Variant | None, deployed: Variant) -> str:
     if dense is None or dense is deployed:
-        return [f"The file has {bytes_text(deployed['bytes'])}."]
-    before, after = bytes_text(dense["bytes"]), bytes_text(deployed["bytes"])
-    if deployed["bytes"] >= dense["bytes"]:
-        return [f"The file does not get smaller: {before} dense, {after} deployed."]
-    factor = dense["bytes"] / deployed["bytes"]
-    return [f"The file shrinks from {before} to {after}, {factor:.2f}x smaller."]
+        return f"The file has {bytes_text(deployed.bytes)}."
+    before, after = bytes_text(dense.bytes), bytes_text(deployed.bytes)
+    if deployed.bytes >= dense.bytes:
+        return f"The file does not get smaller: {before} dense, {after} deployed."
+    factor = dense.bytes / deployed.bytes
+    return f"The file shrinks from {before} to {after}, {factor:.2f}x smaller."
 
 
-def _accuracy(variants: Mapping[str, Any], deployed: Mapping[str, Any]) -> list[str]:
-    score = deployed["accuracy"]
+def _accuracy(result: Result) -> list[str]:
+    score = result.deployed.accuracy
     if score is None:
         return ["Accuracy was not measured."]
-    base = variants["dense"]["accuracy"] if "dense" in variants else None
-    samples = f"{score['samples']:,} test samples"
-    if score["metric"] != "top1":
-        metric = METRICS[score["metric"]]
-        before = "" if base is None else f", dense {score_text(base['metric'], base['value'])}"
+    base, samples = _score_of(result, "dense"), f"{score.samples:,} test samples"
+    if score.metric != "top1":
+        metric = METRICS[score.metric]
+        before = "" if base is None else f", dense {score_text(base.metric, base.value)}"
         words = metric.words[0].upper() + metric.words[1:]
         way = "higher" if metric.higher_is_better else "lower"
-        value = score_text(score["metric"], score["value"])
+        value = score_text(score.metric, score.value)
         return [f"{words} {value}{before}, on {samples}; {way} is better."]
-    if base is None or deployed["name"] == "dense":
-        return [f"Accuracy (top1) is {score['value']:.2%} on {samples}."]
-    points = 100 * (score["value"] - base["value"])
+    if base is None or result.deployed.name == "dense":
+        return [f"Accuracy (top1) is {score.value:.2%} on {samples}."]
+    points = 100 * (score.value - base.value)
     way = "higher" if points > 0 else "lower"
     how = f"{abs(points):.2f} points {way}" if points else "the same"
-    change = f"from {base['value']:.2%} to {score['value']:.2%}"
+    change = f"from {base.value:.2%} to {score.value:.2%}"
     lines = [f"Accuracy (top1) goes {change} on {samples}: {how}."]
-    rival = variants.get("dense-fine-tuned", {}).get("accuracy")
+    rival = _score_of(result, "dense-fine-tuned")
     if rival is not None:
-        lines.append(f"The dense network trained exactly as long scores {rival['value']:.2%}.")
+        lines.append(f"The dense network trained exactly as long scores {rival.value:.2%}.")
     return lines
 
 
-def _sparse(deployed: Mapping[str, Any]) -> str:
-    run, expected = deployed["sparse_layers_run"], deployed["sparse_layers_expected"]
-    name = deployed["name"]
+def _score_of(result: Result, name: str) -> Accuracy | None:
+    variant = result.variant(name)
+    return None if variant is None else variant.accuracy
+
+
+def _sparse(deployed: Variant) -> str:
+    run, expected = deployed.sparse_layers_run, deployed.sparse_layers_expected
+    name = deployed.name
     if run is None:
         return f"Which kernels ran {name} was not measured."
     if expected == 0 and run == 0:

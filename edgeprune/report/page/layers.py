@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
 
 from markupsafe import Markup
 
+from edgeprune.history.result import Layer, Variant
 from edgeprune.models.tflite.layer_names import common_folder, layer_name
 from edgeprune.report.figures import time_text
 from edgeprune.report.page.svg import WIDTH, Scale, axis_below, box, picture, text, unit_of
 from edgeprune.text.untrusted import printable
 
 _LEFT, _RIGHT = 8.0, WIDTH - 16.0
-
-Layer = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,18 +41,18 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def layer_rows(variants: Sequence[Mapping[str, Any]]) -> list[Row]:
+def layer_rows(variants: Sequence[Variant]) -> list[Row]:
     """A row a layer. Layers of one name and place stand in one row.
 
     Args:
         variants: One or two variants with layers; the first one's come first where they differ.
     """
-    known = [layer["name"] for layer in variants[0]["layers"] if layer["op"] != "UNKNOWN"]
+    known = [layer.name for layer in variants[0].layers if layer.op != "UNKNOWN"]
     folder = common_folder(known)
-    columns = [[(_label(layer, folder), layer) for layer in one["layers"]] for one in variants]
+    columns = [[(_label(layer, folder), layer) for layer in each.layers] for each in variants]
     if len(columns) == 1:
         return [_row(label, [layer]) for label, layer in columns[0]]
-    keys = [[(label, layer["op"]) for label, layer in column] for column in columns]
+    keys = [[(label, layer.op) for label, layer in column] for column in columns]
     rows = []
     matcher = SequenceMatcher(None, keys[0], keys[1], autojunk=False)
     for tag, first, last, start, end in matcher.get_opcodes():
@@ -68,31 +66,31 @@ def layer_rows(variants: Sequence[Mapping[str, Any]]) -> list[Row]:
     return rows
 
 
-def has_cost(variants: Sequence[Mapping[str, Any]]) -> bool:
+def has_cost(variants: Sequence[Variant]) -> bool:
     """Whether any kernel's time or instructions were measured."""
     return any(
-        layer["latency_us"] is not None or layer["instructions"] is not None
+        layer.latency_us is not None or layer.instructions is not None
         for variant in variants
-        for layer in variant["layers"]
+        for layer in variant.layers
     )
 
 
-def kernel_strips(variants: Sequence[Mapping[str, Any]]) -> Markup:
+def kernel_strips(variants: Sequence[Variant]) -> Markup:
     """A strip a variant with a mark a kernel, sparse ones apart; as wide as its time if known.
 
     Args:
         variants: Variants with layers.
     """
-    is_timed = any(one["latency_us"] for variant in variants for one in variant["layers"])
-    widths = [_widths(variant["layers"], is_timed=is_timed) for variant in variants]
-    scale = Scale(0, max(sum(one) for one in widths), _LEFT, _RIGHT)
+    is_timed = any(layer.latency_us for variant in variants for layer in variant.layers)
+    widths = [_widths(variant.layers, is_timed=is_timed) for variant in variants]
+    scale = Scale(0, max(map(sum, widths)), _LEFT, _RIGHT)
     y, parts, said = 6.0, [], []
     for variant, sizes in zip(variants, widths, strict=True):
-        sparse = sum(layer["sparse"] for layer in variant["layers"])
-        words = f"{printable(variant['name'])}: {len(sizes)} kernels, {sparse} sparse"
+        sparse = sum(layer.sparse for layer in variant.layers)
+        words = f"{printable(variant.name)}: {len(sizes)} kernels, {sparse} sparse"
         said.append(words)
         parts.append(text(_LEFT, y + 12, words, kind="label"))
-        parts += _strip(variant["layers"], sizes, scale, y + 18)
+        parts += _strip(variant.layers, sizes, scale, y + 18)
         y += 44
     if is_timed:
         unit = unit_of(scale.high, "us")
@@ -103,7 +101,7 @@ def kernel_strips(variants: Sequence[Mapping[str, Any]]) -> Markup:
 
 def _widths(layers: Sequence[Layer], *, is_timed: bool) -> list[float]:
     """Of each mark; with times, a kernel below the profiler's clock takes none."""
-    return [(layer["latency_us"] or 0.0) if is_timed else 1.0 for layer in layers]
+    return [(layer.latency_us or 0.0) if is_timed else 1.0 for layer in layers]
 
 
 def _strip(
@@ -114,7 +112,7 @@ def _strip(
     for layer, width in zip(layers, widths, strict=True):
         left, right = scale(position), scale(position + width)
         gap = 0.7 if right - left > 3 else 0.0
-        kind = "mark sparse" if layer["sparse"] else "mark"
+        kind = "mark sparse" if layer.sparse else "mark"
         if right - left > 0:
             parts.append(box(left, y, right - left - gap, 18, kind))
         position += width
@@ -122,20 +120,20 @@ def _strip(
 
 
 def _label(layer: Layer, folder: str) -> str:
-    return printable(layer_name(layer["name"]).removeprefix(folder))
+    return printable(layer_name(layer.name).removeprefix(folder))
 
 
 def _row(label: str, layers: Sequence[Layer | None]) -> Row:
     known = next(layer for layer in layers if layer is not None)
-    return Row(label, printable(known["op"]), tuple(_cell(layer) for layer in layers))
+    return Row(label, printable(known.op), tuple(_cell(layer) for layer in layers))
 
 
 def _cell(layer: Layer | None) -> Cell:
     if layer is None:
         return Cell()
     cost = ""
-    if layer["latency_us"] is not None:
-        cost = time_text(layer["latency_us"])
-    elif layer["instructions"] is not None:
-        cost = f"{layer['instructions']:,} instructions"
-    return Cell(printable(layer["kernel"]), bool(layer["sparse"]), cost)
+    if layer.latency_us is not None:
+        cost = time_text(layer.latency_us)
+    elif layer.instructions is not None:
+        cost = f"{layer.instructions:,} instructions"
+    return Cell(printable(layer.kernel), layer.sparse, cost)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from markupsafe import Markup
 
 from edgeprune.history import Run
+from edgeprune.history.result import Accuracy, Result, Variant
 from edgeprune.report.figures import bytes_text, count_text, time_text
 from edgeprune.report.page.svg import (
     WIDTH,
@@ -77,29 +78,29 @@ class Pareto:
     remarks: tuple[str, ...]
 
 
-def pareto(result: Mapping[str, Any], earlier: Sequence[Run]) -> Pareto:
+def pareto(result: Result, earlier: Sequence[Run]) -> Pareto:
     """The choice between variants.
 
     Args:
         result: A valid result.
         earlier: Runs of the same model on the same device. Only valid ones are used.
     """
-    if result["validity"]["verdict"] == "invalid":
+    if result.validity.verdict == "invalid":
         return Pareto((), (), ("outputs are wrong, so there is nothing to choose from",))
-    metric = result["comparison"]["metric"]
-    scored = [v["accuracy"] for v in result["variants"] if v["accuracy"] is not None]
-    score = (scored[0]["metric"], scored[0]["samples"]) if scored else None
+    metric = result.comparison.metric
+    scored = [variant.accuracy for variant in result.variants if variant.accuracy is not None]
+    score = (scored[0].metric, scored[0].samples) if scored else None
     points = _points(result, "", metric, score)
     left_out = 0
     for run in earlier:
-        if run.result["validity"]["verdict"] != "valid" or run.result == result:
+        if run.result.validity.verdict != "valid" or run.result == result:
             continue
         for point in _points(run.result, f"#{run.id} ", metric, score):
             if score is not None and point.accuracy is None:
                 left_out += 1
             elif not any(_same(point, other) for other in points):
                 points.append(point)
-    lower = not METRICS[scored[0]["metric"]].higher_is_better if scored else False
+    lower = not METRICS[scored[0].metric].higher_is_better if scored else False
     shown = tuple(_with_front(points, lower_is_better=lower))
     remarks = [] if points else ["no variant has a measured cost"]
     if score is None:
@@ -112,37 +113,41 @@ def pareto(result: Mapping[str, Any], earlier: Sequence[Run]) -> Pareto:
     return Pareto(shown, _pictures(shown, metric, score), tuple(remarks))
 
 
-def _points(
-    result: Mapping[str, Any], prefix: str, metric: str, score: tuple[str, int] | None
-) -> list[Point]:
+def _points(result: Result, prefix: str, metric: str, score: tuple[str, int] | None) -> list[Point]:
     points = []
-    for variant in result["variants"]:
-        found = variant[metric]
-        if found is None:
+    for variant in result.variants:
+        cost = _cost(variant, metric)
+        if cost is None:
             continue
-        key = "per_inference" if metric == "instructions" else "median"
-        accuracy = variant["accuracy"]
-        if accuracy is not None and (accuracy["metric"], accuracy["samples"]) != score:
+        accuracy = variant.accuracy
+        if accuracy is not None and (accuracy.metric, accuracy.samples) != score:
             accuracy = None
         points.append(
             Point(
-                label=prefix + printable(variant["name"]),
-                kind=kind_of(variant["name"]),
+                label=prefix + printable(variant.name),
+                kind=kind_of(variant.name),
                 own=not prefix,
-                cost=found[key],
-                cost_text=(count_text if metric == "instructions" else time_text)(found[key]),
-                bytes=variant["bytes"],
-                accuracy=None if accuracy is None else accuracy["value"],
+                cost=cost,
+                cost_text=count_text(round(cost)) if metric == "instructions" else time_text(cost),
+                bytes=variant.bytes,
+                accuracy=None if accuracy is None else accuracy.value,
                 accuracy_text=_score_text(accuracy),
             )
         )
     return points
 
 
-def _score_text(accuracy: Mapping[str, Any] | None) -> str:
+def _cost(variant: Variant, metric: str) -> float | None:
+    """Instructions or median microseconds per inference; None where they were not measured."""
+    if metric == "instructions":
+        return variant.instruction_count
+    return variant.median_us
+
+
+def _score_text(accuracy: Accuracy | None) -> str:
     if accuracy is None:
         return "not measured"
-    return score_text(accuracy["metric"], accuracy["value"])
+    return score_text(accuracy.metric, accuracy.value)
 
 
 def _same(point: Point, other: Point) -> bool:

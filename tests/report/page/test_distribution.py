@@ -1,6 +1,6 @@
 import re
 
-from results import counted, processes, result_of, variant
+from results import changed, counted, processes, result_of, variant
 
 from edgeprune.report.page.distribution import distribution
 
@@ -32,9 +32,10 @@ def test_a_disturbed_process_stays_on_the_picture():
 
 
 def test_rejected_processes_are_pale_and_said_to_be():
+    sessions = variant("dense", processes(100))["sessions"]
+    noisy = sessions[3] | {"verdict": "noisy", "reason": "it was"}
     result = result_of(variant("dense", processes(100)))
-    result["variants"][0]["sessions"][3] |= {"verdict": "noisy", "reason": "it was"}
-    found = distribution(result)
+    found = distribution(changed(result, {"variants.0.sessions.3": noisy}))
     assert str(found.svg).count("dense rejected") == 3, "its dots, its half and its median"
     assert "pale rows are rejected processes" in found.remarks[-1]
 

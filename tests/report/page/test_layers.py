@@ -1,8 +1,13 @@
-from results import layer, variant
+from results import layer, typed
+from results import variant as document
 
 from edgeprune.report.page.layers import has_cost, kernel_strips, layer_rows
 
 SPMM = "Convolution (NCHW, F32) SPMM"
+
+
+def variant(name, layers):
+    return typed(document(name, layers=layers))
 
 
 def test_layers_of_one_name_stand_in_one_row_and_the_folder_is_left_out():

@@ -5,12 +5,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from results import counted, layer, processes, result_of, top1, variant
+from results import GONE, changed, counted, document, layer, processes, result_of, top1, variant
 
 from edgeprune.artifacts.measurement import SessionState
 from edgeprune.errors import ConfigError
 from edgeprune.history import Run
-from edgeprune.report.leaves import leaves
+from edgeprune.history.result_file import parse_result
+from edgeprune.report.flattened import flattened
 from edgeprune.report.page import render, write_page
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -125,10 +126,10 @@ def test_the_page_may_load_nothing_and_run_only_its_own_script():
 @pytest.mark.parametrize("result", [timed(), emulated()], ids=["timed", "emulated"])
 def test_every_number_of_the_result_can_be_copied_in_full(result):
     page = Page(render(result))
-    assert json.loads(page.areas["result.json"]) == result
+    assert json.loads(page.areas["result.json"]) == document(result)
     tables = "\n".join(page.areas.values()).replace(page.areas["result.json"], "")
     cells = set(re.split(r"[,\n]", tables))
-    for path, value in leaves(result):
+    for path, value in flattened(document(result)):
         if isinstance(value, int | float) and not path.endswith(("first_ns", "load_ns")):
             in_session = re.search(r"sessions\[\d+\]\.peak", path)
             assert in_session or str(value) in cells, path
@@ -145,13 +146,12 @@ def test_every_figure_is_on_the_page_with_its_unit():
 
 
 def test_the_validity_shows_every_process_with_the_devices_state():
-    result = timed()
     state = dataclasses.asdict(SessionState(temperature_before_c=50.0, temperature_highest_c=61.0))
-    for number, one in enumerate(result["variants"][1]["sessions"]):
-        one |= {"state": state | {"not_read": []}, "verdict": "valid", "reason": None}
-        if number == 0:
-            one |= {"verdict": "throttled", "reason": "the clock was <1200> MHz"}
-    page = Page(render(result))
+    sessions = document(timed())["variants"][1]["sessions"]
+    for session in sessions:
+        session |= {"state": state | {"not_read": []}, "verdict": "valid", "reason": None}
+    sessions[0] |= {"verdict": "throttled", "reason": "the clock was <1200> MHz"}
+    page = Page(render(changed(timed(), {"variants.1.sessions": sessions})))
     assert "deployed 1" in page.text and "50 to 61 C" in page.text
     assert "throttled: the clock was <1200> MHz" in page.text
     assert "deployed,1,state.temperature_highest_c,61.0" in page.areas["sessions.csv"]
@@ -179,18 +179,20 @@ HOSTILE = [
 def test_no_name_gets_out_of_its_place(name):
     plain = Page(render(emulated()))
     result = emulated(notes=[name], reasons=[name], board=name)
-    result["model"]["path"] = result["device"]["cpu"] = name
-    result["recipe"] = {name: name}
-    for one in result["variants"]:
-        one["layers"][0] |= {"name": name, "kernel": name, "op": name}
-    result["variants"].append(counted(name, 1, accuracy=None))
+    values = document(result)
+    values["model"]["path"] = values["device"]["cpu"] = name
+    values["recipe"] = {name: name}
+    for each in values["variants"]:
+        each["layers"][0] |= {"name": name, "kernel": name, "op": name}
+    values["variants"].append(counted(name, 1, accuracy=None) | {"file": "x.tflite"})
+    result = parse_result(values)
     text = render(result)
     page = Page(text)
     assert {tag for tag, _ in page.tags} == {tag for tag, _ in plain.tags} | {"li", "h3"}
     assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)
     assert len(page.all_of("script")) == 1
     assert "\u202e" not in text and "\x1b" not in text and "49" not in page.text
-    assert json.loads(page.areas["result.json"]) == result
+    assert json.loads(page.areas["result.json"]) == document(result)
     assert ",=HYPERLINK" not in page.areas["layers.csv"]
 
 
@@ -215,17 +217,14 @@ def test_a_text_too_long_for_a_page_is_told_and_left_out():
 
 
 def test_an_older_result_without_samples_says_so():
-    result = timed()
-    for one in result["variants"]:
-        del one["sessions"]
-    del result["made"]
-    text = Page(render(result)).text
+    new = ("variants.0.sessions", "variants.1.sessions", "made")
+    text = Page(render(changed(timed(), dict.fromkeys(new, GONE)))).text
     assert "raw samples were not kept" in text and "not recorded" in text
 
 
 def test_earlier_runs_of_the_model_are_in_the_choice_and_a_remark_as_well():
-    earlier = Run(7, "", "", "rpi4", "desk-pi", "ab" * 32, "net.h5", emulated())
-    earlier.result["variants"][1]["bytes"] = 700_000
+    smaller = changed(emulated(), {"variants.1.bytes": 700_000})
+    earlier = Run(7, "", "", "rpi4", "desk-pi", "ab" * 32, "net.h5", smaller)
     text = Page(render(emulated(), [earlier], "the attic is locked")).text
     assert "#7 deployed" in text and "#7 dense" not in text and "the attic is locked" in text
 
