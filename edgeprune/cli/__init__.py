@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from edgeprune.cli import crash, json_output
 from edgeprune.console import interrupts, streams
@@ -33,6 +34,7 @@ COMMANDS = {
     "devices": "List the devices on this desk, and trust their host keys.",
     "example": "Write an example model with its data.",
     "doctor": "Say what works on this machine, and how to mend the rest.",
+    "completion": "Print a script that lets a shell complete commands.",
 }
 """Every command with its line in the overview, so that ``--help`` imports none of them."""
 
@@ -65,6 +67,15 @@ class _Commands(click.Group):
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(f"No such command {name!r}{did_you_mean(name, COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and options that begin so; no command is imported for that."""
+        found = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; click itself would take any broken pipe for standard output's.

@@ -9,11 +9,12 @@ import click
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import json_option
+from edgeprune.cli.words import BOARD
 from edgeprune.devices.boards import Board, board_names, load_board
 
 
 @click.command(epilog="Example: edgeprune boards rpi4")
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=BOARD)
 @json_option
 def boards(name: str | None, as_json: bool) -> None:
     """List the boards, or show the board NAME in full with the source of every number."""

@@ -9,6 +9,7 @@ import click
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import ShareOption
 from edgeprune.cli.options import json_option
+from edgeprune.cli.words import RESULT
 from edgeprune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def _percent(context: click.Context, option: click.Parameter, value: float | Non
 
 
 @click.command(epilog="Example: edgeprune compare 12 digits-rpi4 --max-regression 5%")
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=RESULT)
+@click.argument("b", type=RESULT)
 @click.option(
     "--max-regression",
     type=ShareOption(),

@@ -13,6 +13,7 @@ import msgspec
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import (
+    board_option,
     data_options,
     json_option,
     load_options,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help=".tflite or .epz file to write.",
 )
-@click.option("--board", default="rpi4", show_default=True, help="Kind of board to build for.")
+@board_option(default="rpi4", show_default=True)
 @data_options
 @recipe_options
 @task_options

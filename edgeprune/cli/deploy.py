@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgeprune.cli.options import (
+    board_option,
     data_options,
     device_options,
     finish,
@@ -24,7 +25,7 @@ from edgeprune.recipe import Recipe
 
 @click.command(epilog="Example: edgeprune deploy --board rpi4-emulated --data digits.npz digits.h5")
 @model_argument
-@click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
+@board_option()
 @data_options
 @recipe_options
 @task_options

@@ -11,6 +11,7 @@ import click
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import json_option
+from edgeprune.cli.words import DEVICE
 from edgeprune.devices.bench import Device, load_bench
 from edgeprune.devices.boards import board_names, load_board
 from edgeprune.devices.links.ssh.host_keys import (
@@ -53,7 +54,7 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
 
 
 @devices.command(epilog="Example: edgeprune devices trust desk-pi --fingerprint SHA256:2fQe...")
-@click.argument("name")
+@click.argument("name", type=DEVICE)
 @_bench_option
 @click.option("--host", help="Address or OpenSSH alias; needed for a device outside bench.toml.")
 @click.option("--fingerprint", "fingerprints", multiple=True, metavar="SHA256:...")

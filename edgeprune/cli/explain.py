@@ -10,6 +10,7 @@ import click
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import (
+    board_option,
     json_option,
     load_options,
     model_argument,
@@ -27,7 +28,7 @@ WHAT_IF_PATTERNS = ("unstructured", "2x1", "4x1")
 
 @click.command(epilog="Example: edgeprune explain model.tflite --board rpi4")
 @model_argument
-@click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
+@board_option()
 @click.option("--release", help="Release of the runtime, as 2.1; the board's own if not given.")
 @click.option("--what-if", is_flag=True, help="Predict other sparsities and patterns as well.")
 @recipe_options
@@ -49,7 +50,7 @@ def explain(
     """
     from edgeprune.devices.boards import load_board, resolved_cpu
     from edgeprune.pipeline import float_tflite
-    from edgeprune.pipeline.preflight import check_given
+    from edgeprune.pipeline.preflight import check_model
     from edgeprune.prediction import explain as plan_of
     from edgeprune.prediction.xnnpack.releases import LATEST
     from edgeprune.recipe import with_channels
@@ -64,7 +65,7 @@ def explain(
             "what that saves",
             err=True,
         )
-    check_given(model)
+    check_model(model)
     kind = load_board(board)
     cpu = resolved_cpu(kind.cpu)
     release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
@@ -75,13 +76,13 @@ def explain(
     if as_json:
         in_force, after = _compressed(tflite, recipe, cpu)
         cells = _cells(tflite, cpu) if what_if and after else []
-        head = {"board": board, "release": release, "assume_sparse_storage": not is_armed}
+        head = {"board": kind.name, "release": release, "assume_sparse_storage": not is_armed}
         print_json(head | _plan_json(plan, stored) | _forecast_json(in_force, after, cells))
         return
     console = stdout()
     print_plan(plan, console)
     whose = "will" if is_armed else "would, stored sparse,"
-    found = f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse on {board}"
+    found = f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse on {kind.name}"
     console.print(found, style="bold")
     click.echo("predicting what `edgeprune compress` would make of it", err=True)
     in_force, after = _compressed(tflite, recipe, cpu)

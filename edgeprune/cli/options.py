@@ -14,7 +14,20 @@ import click
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import MAX_COUNT, MAX_SIZE, Number, ShareOption
-from edgeprune.cli.words import Word
+from edgeprune.cli.words import (
+    BOARD,
+    DATA,
+    DEVICE,
+    DURATION,
+    LOSS,
+    METRIC,
+    PATTERN,
+    RECIPE,
+    SCALE,
+    TASK,
+    ModelPath,
+    Word,
+)
 from edgeprune.devices.boards import load_board
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import Recipe, checked, load_recipe
@@ -27,7 +40,7 @@ from edgeprune.recipe.quantize_table import MODES
 from edgeprune.recipe.run_table import GOVERNORS
 from edgeprune.recipe.task_table import TaskTable, task_faults
 from edgeprune.sandbox.switch import SANDBOX_SWITCH
-from edgeprune.tasks import LOSSES, TASK_METRICS, TASKS, parse_limit
+from edgeprune.tasks.vocabulary import LOSSES, TASK_METRICS, TASKS
 
 if TYPE_CHECKING:
     from edgeprune.pipeline import Outcome
@@ -54,13 +67,7 @@ def recipe_options(function: Function) -> Function:
         layers: str | None,
         **rest: Any,
     ) -> Any:
-        try:
-            name = recipe or load_board(rest["board"]).recipe.default
-        except ConfigError:  # a wrong MODEL is named before a wrong board
-            from edgeprune.pipeline.preflight import check_given
-
-            check_given(rest["model"], rest.get("data"))
-            raise
+        name = recipe or load_board(rest["board"]).recipe.default
         chosen = recipe_of(name, sparsity, pattern, quantize, criterion, layers)
         return function(recipe=chosen, **rest)
 
@@ -69,6 +76,7 @@ def recipe_options(function: Function) -> Function:
         click.option("--quantize", type=Word(MODES), help="Storage and arithmetic."),
         click.option(
             "--pattern",
+            type=PATTERN,
             help=f"Shape of what is left: {PATTERNS_HELP}; kernel chooses for each layer.",
         ),
         click.option(
@@ -88,7 +96,9 @@ def recipe_options(function: Function) -> Function:
             help="Share of zeros in each pruned tensor, as 90% or 0.9; with the pattern channel, "
             "of channels.",
         ),
-        click.option("--recipe", help="Name or .toml file; the board's own if not given."),
+        click.option(
+            "--recipe", type=RECIPE, help="Name or .toml file; the board's own if not given."
+        ),
     ):
         command = option(command)
     return cast(Function, command)
@@ -117,6 +127,8 @@ def input_options(function: Function) -> Function:
         ),
         click.option(
             "--scale",
+            type=SCALE,
+            metavar="RANGE",
             help="Map inputs onto the range that the model was trained with: LOW..HIGH as -1..1 or "
             "0..1; for images also caffe or torch (means of ImageNet) and bgr.",
         ),
@@ -146,7 +158,11 @@ def data_options(function: Function) -> Function:
         given |= {key: rest.get(key) for key in ("task", "loss", "metric")}
         if data is None and (asked := [key for key, value in given.items() if value is not None]):
             raise ConfigError(f"--{asked[0]} needs --data: without it accuracy is not measured")
-        limit = None if max_accuracy_drop is None else parse_limit(max_accuracy_drop)
+        limit = None
+        if max_accuracy_drop is not None:
+            from edgeprune.tasks import parse_limit
+
+            limit = parse_limit(max_accuracy_drop)
         check_said(*(rest.get(key) or "" for key in ("task", "loss", "metric")))
         return function(data=data, max_accuracy_drop=limit, **rest)
 
@@ -154,12 +170,16 @@ def data_options(function: Function) -> Function:
     for option in (
         click.option(
             "--metric",
+            type=METRIC,
             help="What is scored: " + _vocabulary(TASK_METRICS) + ". The first is taken if not "
             "given.",
         ),
-        click.option("--loss", help="What is trained with: " + _vocabulary(LOSSES) + "."),
+        click.option(
+            "--loss", type=LOSS, help="What is trained with: " + _vocabulary(LOSSES) + "."
+        ),
         click.option(
             "--task",
+            type=TASK,
             help=f"What the model is for: {', '.join(TASKS)}; found out if not given. Of several "
             "outputs, as --loss and --metric: NAME=WORD,NAME=WORD.",
         ),
@@ -171,6 +191,7 @@ def data_options(function: Function) -> Function:
         ),
         click.option(
             "--data",
+            type=DATA,
             help=".npz file, folder of images by class, or package.module:function, which runs "
             "without network and can write to temporary files alone.",
         ),
@@ -220,6 +241,7 @@ def device_options(function: Function) -> Function:
         click.option(
             "--wait",
             "wait_s",
+            type=DURATION,
             default="1h",
             show_default=True,
             callback=_duration_s,
@@ -237,7 +259,9 @@ def device_options(function: Function) -> Function:
             help="What measures energy: a log as FILE.csv, NAME or NAME:WHICH, or none; the "
             "device's own if not given.",
         ),
-        click.option("--host", help="Device name in the bench, address, or OpenSSH alias."),
+        click.option(
+            "--host", type=DEVICE, help="Device name in the bench, address, or OpenSSH alias."
+        ),
         click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use."),
     ):
         function = option(function)
@@ -378,8 +402,21 @@ def _shape(context: click.Context, option: click.Parameter, value: str | None) -
 
 
 def model_argument(function: Function) -> Function:
-    """The model's path, checked by the load stage."""
-    return click.argument("model", type=click.Path(path_type=Path))(function)
+    """MODEL, which is looked at before any option."""
+    return click.argument("model", type=ModelPath(path_type=Path), is_eager=True)(function)
+
+
+def board_option(**rest: Any) -> Callable[[Function], Function]:
+    """``--board``, the same in every command: a board's name or its file, read at once.
+
+    Args:
+        rest: As of ``click.option``; what says nothing else must be given.
+    """
+    given: dict[str, Any] = {
+        "help": "Kind of board, or its .toml file; `edgeprune boards` lists them."
+    }
+    given |= rest or {"required": True}
+    return click.option("--board", type=BOARD, **given)
 
 
 def recipe_of(

@@ -10,6 +10,7 @@ import click
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import MAX_COUNT
 from edgeprune.cli.options import json_option
+from edgeprune.cli.words import RESULT
 from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import is_standard_output
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: edgeprune report digits-rpi4-emulated")
-@click.argument("result", required=False)
+@click.argument("result", required=False, type=RESULT)
 @click.option("--layers", is_flag=True, help="Print which kernel ran each layer as well.")
 @click.option(
     "--html",

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgeprune.cli.options import (
+    board_option,
     device_options,
     finish,
     input_options,
@@ -18,14 +19,15 @@ from edgeprune.cli.options import (
     timed_by,
     timing_options,
 )
+from edgeprune.cli.words import DATA
 from edgeprune.recipe import load_recipe
 
 
 @click.command(epilog="Example: edgeprune run model.tflite --board rpi4-emulated")
 @model_argument
-@click.option("--board", required=True, help="Kind of board; `edgeprune boards` lists them.")
+@board_option()
 @input_options
-@click.option("--data", help="Data to score the file with, as for deploy.")
+@click.option("--data", type=DATA, help="Data to score the file with, as for deploy.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder to write; must not exist."
 )

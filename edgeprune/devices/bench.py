@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgeprune.devices.boards import Board
-from edgeprune.energy.net import WORLD, Grid
+from edgeprune.energy.grid import WORLD, Grid
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.files.tables import read_table, read_toml

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.files.tables import read_table, read_toml
-from edgeprune.text.near_names import did_you_mean
+from edgeprune.text.near_names import did_you_mean, file_beside
 
 KINDS = ("host", "linux", "android", "emulated")
 
@@ -23,6 +23,8 @@ wheel, ``python`` the package in ``device_agents/python`` with the wheel of ``tf
 """
 
 RUNTIMES = tuple(AGENTS.values())
+
+_ENDING = ".toml"
 
 
 @dataclass(frozen=True)
@@ -229,19 +231,33 @@ def _runtime_faults(board: Board) -> list[str]:
 
 
 def load_board(name: str) -> Board:
-    """Reads ``<name>.toml`` from the first folder that has it.
+    """Reads ``<name>.toml`` from the first folder that has it, or the file that ``name`` is.
+
+    Args:
+        name: A board's name; or a path, which ends in ``.toml``.
 
     Raises:
         ConfigError: No such file in any folder, or the file is wrong.
     """
+    if name.endswith(_ENDING):
+        path = Path(name)
+        if not path.is_file():
+            raise ConfigError(f"--board {name}: no such file{file_beside(path)}")
+        return parse_board(read_toml(path), str(path), path.stem)
     for folder in _folders():
         path = folder / f"{name}.toml"
         if path.is_file():
             return parse_board(read_toml(path), str(path), path.stem)
     names = board_names()
     raise ConfigError(
-        f"no board is called {name!r}; there are: {', '.join(names)}{did_you_mean(name, names)}"
+        f"no board is called {name!r}; there are: {', '.join(names)}, and .toml files"
+        f"{did_you_mean(name, names)}"
     )
+
+
+def board_files(name: str) -> tuple[Path, ...]:
+    """The file that a board's name is, where it is one."""
+    return (Path(name),) if name.endswith(_ENDING) else ()
 
 
 def board_names() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgeprune.energy.grid import WORLD, Grid
 from edgeprune.energy.power_trace import PowerTrace, Tier
 
 MIN_UPDATES = 50
@@ -25,23 +26,6 @@ MAX_IDLE_DRIFT = 0.05
 
 JOULES_PER_KWH = 3.6e6
 """Source: BIPM, The International System of Units, 9th edition, table 8 (1 h = 3600 s)."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where the electricity is from.
-
-    Attributes:
-        g_per_kwh: Grams of CO2e per kilowatt-hour.
-        source: Where that number is from.
-    """
-
-    g_per_kwh: float
-    source: str
-
-
-WORLD = Grid(445.0, "IEA, Electricity 2025, Emissions: world average of 2024 (CO2 alone)")
-"""The factor where the user gives none. Source: IEA, Electricity 2025, chapter Emissions."""
 
 
 @dataclass(frozen=True)

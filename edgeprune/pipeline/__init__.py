@@ -34,7 +34,7 @@ from edgeprune.models.tflite import graph
 from edgeprune.pipeline.device_half import check_free, comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.pipeline.jobs import check_file, compress_in_child, host_outputs, read_in_child
-from edgeprune.pipeline.preflight import check_given
+from edgeprune.pipeline.preflight import look_at
 from edgeprune.progress import Progress
 
 if TYPE_CHECKING:
@@ -98,14 +98,13 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     from edgeprune.report.folder import output_folder
     from edgeprune.report.save import raw_kept
 
-    check_given(request.model, request.data)
-    board = load_board(request.board)
+    board = look_at(request.model, request.board, request.data)
     check_meter_name(request.meter)
     bench = load_bench(request.bench)
     device = choose_device(bench, board, request.host)
     energy = choose_meters(bench, board, device, request.meter, request.grid_factor)
     check_file(request)
-    stem = f"{request.model.stem}-{request.board}"
+    stem = f"{request.model.stem}-{board.name}"
     with output_folder(request.output, stem, request.command, progress.warn) as folder:
         if trouble := history.trouble():
             progress.warn(f"{trouble}; the run goes on, and its result will be in {folder.path}")
@@ -199,11 +198,12 @@ def _outcome(
     has_data = done.test_inputs is not None
     recipe_table = dataclasses.asdict(done.recipe)
     lines = notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data)
-    lines += done.notes + rewrite_notes(done.rewritten) + board_notes(load_board(request.board))
+    board = load_board(request.board)
+    lines += done.notes + rewrite_notes(done.rewritten) + board_notes(board)
     reasons = done.sparsified.reasons
     result = msgspec.structs.replace(
         build_result(
-            done.loaded.source, request.board, recipe_table, found, variants, done.scores, folder
+            done.loaded.source, board.name, recipe_table, found, variants, done.scores, folder
         ),
         task=done.task_entry,
         notes=lines,
@@ -300,8 +300,7 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
         raise ConfigError(f"{shown(target)}: is a folder; --output must name the file to write")
     if not target.parent.is_dir():
         raise ConfigError(f"{shown(target.parent)}: no such folder")
-    check_given(request.model, request.data)
-    load_board(request.board)
+    look_at(request.model, request.board, request.data)
     table = sensitivity_file(target)
     if table is not None and table.exists():
         raise ConfigError(f"{shown(table)}: exists already; remove it, or choose another name")

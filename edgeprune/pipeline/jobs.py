@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgeprune import verify
 from edgeprune.artifacts.compression import Samples
-from edgeprune.devices.boards import Cpu, load_board
+from edgeprune.devices.boards import Cpu, board_files, load_board
 from edgeprune.load.sniff import Kind, sniff
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.host_half import Compressed, Request
@@ -163,7 +163,7 @@ def _given(job: CompressJob) -> tuple[Path, ...] | None:
     request = job.request
     if job.runs_users_code or request.allow_code:
         return None
-    found = (request.model, *stored_apart(request.model))
+    found = (request.model, *stored_apart(request.model), *board_files(request.board))
     if request.data is None:
         return found
     data = Path(request.data)
@@ -198,7 +198,8 @@ def read_in_child(
             crashed, hung, or ran out of memory.
     """
     job = ReadJob(path, allow_code, input_shape, board)
-    reach = Reach(readable=None if allow_code else (path, *stored_apart(path)))
+    given = (path, *stored_apart(path), *board_files(board or ""))
+    reach = Reach(readable=None if allow_code else given)
     limit = _answer_bytes(path)
     return confined(read_as_tflite, job, reach=reach, answer_bytes=limit, timeout_s=_READ_S)
 

@@ -7,18 +7,38 @@ from pathlib import Path
 from edgeprune.data.early import check_data
 from edgeprune.data.patience import Late, within
 from edgeprune.data.source import ANSWER_S
-from edgeprune.errors import ModelError
+from edgeprune.devices.boards import Board, load_board
+from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.errors import ConfigError, ModelError
+from edgeprune.recipe import load_recipe
+from edgeprune.text.near_names import did_you_mean
 
 
-def check_given(model: Path, data: str | None = None) -> None:
-    """Checks that the model and the data are there, and may be what they must be.
+def look_at(model: Path, board: str, data: str | None) -> Board:
+    """Looks at what the user named, in this order.
 
     Args:
         model: The user's MODEL.
+        board: Name of the board, or its file.
         data: The user's ``--data``, or None.
 
     Raises:
-        ModelError: One is missing, or no such thing; the message says what else may be meant.
+        ModelError: Model or data are missing, or no such thing; the message says what else may be
+            meant.
+        ConfigError: As :func:`board_of`.
+    """
+    check_model(model)
+    found = board_of(board)
+    if data is not None:
+        check_data(data)
+    return found
+
+
+def check_model(model: Path) -> None:
+    """Checks that the model is there, and may be one.
+
+    Raises:
+        ModelError: It is missing, or no model; the message says what else may be meant.
     """
     from edgeprune.load.sniff import sniff
 
@@ -26,5 +46,31 @@ def check_given(model: Path, data: str | None = None) -> None:
         within(ANSWER_S, lambda: sniff(model))
     except Late as error:
         raise ModelError(f"{model}: its disk does not answer within {ANSWER_S:g} s") from error
-    if data is not None:
-        check_data(data)
+
+
+def board_of(name: str) -> Board:
+    """The board of a name or of a file, with every part that it names looked up.
+
+    Raises:
+        ConfigError: There is no such board, its file is wrong, or it names a part that does not
+            exist.
+    """
+    from edgeprune.meters.base import METERS
+
+    board = load_board(name)
+    known = {"transport": TRANSPORTS.names(), "meter": METERS.names()}
+    named = [("transport", "transport.use", board.transport.use)]
+    named += [("meter", "meters.use", meter) for meter in board.meters.use]
+    wrong = [
+        f"{key}: no {kind} is called {part!r}; there are: {', '.join(known[kind])}"
+        f"{did_you_mean(part, known[kind])}"
+        for kind, key, part in named
+        if part not in known[kind]
+    ]
+    try:
+        load_recipe(board.recipe.default)
+    except ConfigError as error:
+        wrong.append(f"recipe.default: {error}")
+    if wrong:
+        raise ConfigError(f"board {name}: " + "; ".join(wrong))
+    return board

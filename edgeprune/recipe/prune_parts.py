@@ -170,9 +170,13 @@ def is_pattern(name: str) -> bool:
     )
 
 
+def pattern_names() -> list[str]:
+    """Names of patterns, and examples of those that have numbers in their names."""
+    kinds = PATTERNS.values()
+    return [name for kind in kinds for name in (kind.examples if kind.form else (kind.name,))]
+
+
 def no_pattern(name: str) -> str:
     """What is wrong with a name that no pattern has."""
-    kinds = PATTERNS.values()
-    names = [name for kind in kinds for name in (kind.examples if kind.form else (kind.name,))]
-    hint = did_you_mean(name, names)
+    hint = did_you_mean(name, pattern_names())
     return f"no pattern is called {name!r}; there are {PATTERNS_HELP}{hint}"

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 
 from edgeprune.errors import ConfigError, ModelError
-from edgeprune.tasks.head import AGREEMENT, Head, Task
+from edgeprune.tasks.head import Head, Task
 from edgeprune.tasks.metrics import METRICS, score_text
+from edgeprune.tasks.vocabulary import AGREEMENT
 from edgeprune.text.share import WANTED, parse_share
 
 ROUNDING = 1e-9

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.tasks.head import AGREEMENT, Array, Head, Task
+from edgeprune.tasks.head import Array, Head, Task
+from edgeprune.tasks.vocabulary import AGREEMENT
 
 Sums = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgeprune.tasks.head import LOSSES, TASK_METRICS, TASKS, plain_loss, plain_metric
+from edgeprune.tasks.vocabulary import LOSSES, TASK_METRICS, TASKS, plain_loss, plain_metric
 from edgeprune.text.near_names import did_you_mean
 
 _ALL_LOSSES = tuple(dict.fromkeys(word for words in LOSSES.values() for word in words))

@@ -79,7 +79,7 @@ def test_weak_data_are_gone_on_with_and_that_is_kept(capsys):
         (["--scale", "0..1"], "--scale needs --data"),
         (["--allow-weak"], "--allow-weak needs --data"),
         (["--data", "wide.npz", "--scale", "caffe"], "needs images of three channels"),
-        (["--data", "wide.npz", "--augment", "mirror"], "'mirror' is not one of 'auto', 'none'"),
+        (["--data", "wide.npz", "--augment", "mirror"], "'mirror' is not one of auto, none"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(capsys, argv, line):

@@ -55,22 +55,32 @@ def test_every_command_prints_json(name):
     [
         (["deplyo"], "No such command 'deplyo'"),
         (["deploy"], "Missing argument 'MODEL'"),
-        (["deploy", "x.h5"], "Missing option '--board'"),
+        (["deploy", "x.h5"], "x.h5: no such file"),
+        (["deploy", "../m.tflite"], "Missing option '--board'"),
         (["deploy", "../m.tflite", "--board", "rpi9"], "no board is called 'rpi9'"),
-        (["deploy", "x.h5", "--board", "local", "--recipe", "fast"], "no recipe is called 'fast'"),
         (
-            ["deploy", "x.h5", "--board", "local", "--sparsity", "1.0"],
+            ["deploy", "../m.tflite", "--board", "local", "--recipe", "fast"],
+            "no recipe is called 'fast'",
+        ),
+        (
+            ["deploy", "../m.tflite", "--board", "local", "--sparsity", "1.0"],
             "is a share, and below 1: write 1% or 0.01",
         ),
         (
-            ["deploy", "x.h5", "--board", "local", "--sparsity", "-0.1"],
+            ["deploy", "../m.tflite", "--board", "local", "--sparsity", "-0.1"],
             "sparsity must be in [0, 1)",
         ),
-        (["deploy", "x.h5", "--board", "local", "--quantize", "int7"], "'int7' is not one of"),
+        (
+            ["deploy", "../m.tflite", "--board", "local", "--quantize", "int7"],
+            "'int7' is not one of",
+        ),
         (["deploy", "x.h5", "--board", "local"], "x.h5"),
         (["deploy", "../m.tflite", "--board", "rpi4"], "no device on this desk is a rpi4"),
         (["deploy", "../m.tflite", "--board", "local", "--bench", "no.toml"], "no.toml"),
-        (["deploy", "x.h5", "--board", "local", "--max-accuracy-drop", "0.1"], "needs --data"),
+        (
+            ["deploy", "../m.tflite", "--board", "local", "--max-accuracy-drop", "0.1"],
+            "needs --data",
+        ),
         (["report", "nowhere"], "nowhere"),
     ],
 )

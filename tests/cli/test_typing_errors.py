@@ -130,26 +130,31 @@ NO_DEVICE = ["--bench", "empty.toml"]
 @pytest.mark.parametrize(
     ("argv", "first"),
     [
-        (["deploy", *MODLE, *RPI44, *DIGIT, "--task", "clasification"], "--task"),
-        (["deploy", *MODLE, *RPI44, *DIGIT, "--max-accuracy-drop", "1"], "--max-accuracy-drop"),
-        (["compress", *MODLE, *OUT, *DIGIT, "--sparsity", "2"], "recipe auto: [prune] sparsity"),
+        (["deploy", *MODLE, *RPI44, *DIGIT, "--task", "clasification"], "modle.tflite: "),
+        (["compress", *MODLE, *OUT, *DIGIT, "--sparsity", "2%%"], "modle.tflite: "),
+        (["deploy", *MODLE], "modle.tflite: "),
         (["deploy", *MODLE, *RPI44, *DIGIT, *NO_DEVICE], "modle.tflite: "),
         (["compress", *MODLE, *OUT, *RPI44, *DIGIT], "modle.tflite: "),
-        (["compress", *MODLE, *OUT, *RPI44, *DIGIT, "--recipe", "int8"], "modle.tflite: "),
-        (["explain", *MODLE, *RPI44], "modle.tflite: "),
+        (["compress", *MODLE, *OUT, *RPI44, *DIGIT, "--recipe", "int-8"], "modle.tflite: "),
         (["explain", *MODLE, *RPI44, "--recipe", "int8"], "modle.tflite: "),
         (["run", *MODLE, *RPI44, *DIGIT], "modle.tflite: "),
-        (["deploy", *MODEL, *RPI44, *DIGIT, *NO_DEVICE], "digit.npz: "),
-        (["compress", *MODEL, *OUT, *RPI44, *DIGIT], "digit.npz: "),
-        (["run", *MODEL, *RPI44, *DIGIT], "digit.npz: "),
-        (["deploy", *MODEL, *RPI44, *NO_DEVICE], "no board is called 'rpi44'"),
+        (["deploy", *MODEL, *RPI44, *DIGIT, "--task", "clasification"], "no board is called 'rpi4"),
+        (["deploy", *MODEL, *RPI44, *DIGIT, "--recipe", "int-8"], "no board is called 'rpi44'"),
+        (["deploy", *MODEL, *RPI44, *DIGIT, *NO_DEVICE], "no board is called 'rpi44'"),
+        (["compress", *MODEL, *OUT, *RPI44, *DIGIT], "no board is called 'rpi44'"),
+        (["explain", *MODEL, *RPI44], "no board is called 'rpi44'"),
         (["run", *MODEL, *RPI44, *NO_DEVICE], "no board is called 'rpi44'"),
+        (["deploy", *MODEL, *RPI4, *DIGIT, "--task", "clasification"], "--task"),
+        (["deploy", *MODEL, *RPI4, *DIGIT, "--max-accuracy-drop", "1"], "--max-accuracy-drop"),
+        (["compress", *MODEL, *OUT, *DIGIT, "--recipe", "int-8"], "no recipe is called 'int-8'"),
+        (["compress", *MODEL, *OUT, *DIGIT, "--sparsity", "200%"], "recipe auto: [prune] sparsity"),
+        (["run", *MODEL, *RPI4, *DIGIT], "digit.npz: "),
         (["deploy", *MODEL, "--board", "rpi4", *NO_DEVICE, "--meter", "x"], "no meter is called"),
         (["deploy", *MODEL, "--board", "rpi4", *NO_DEVICE], "no device on this desk is a rpi4"),
     ],
 )
-def test_of_several_errors_what_was_typed_is_named_before_what_is_missing(argv, first, capsys):
-    """In this order: other options, MODEL, --data, --board, then devices."""
+def test_of_several_errors_the_model_is_named_first_and_then_the_board(argv, first, capsys):
+    """In this order: MODEL, --board, other options with the recipe, --data, then devices."""
     Path("empty.toml").write_text("")
     with pytest.raises(SystemExit) as done:
         cli.main(argv)

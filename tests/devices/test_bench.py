@@ -10,7 +10,7 @@ from edgeprune.devices.bench import (
     load_bench,
 )
 from edgeprune.devices.boards import load_board
-from edgeprune.energy.net import WORLD, Grid
+from edgeprune.energy.grid import WORLD, Grid
 from edgeprune.errors import ConfigError
 
 DESK = Device(board="rpi4", name="desk", host="198.51.100.7")

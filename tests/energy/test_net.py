@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeprune.energy.net import Energy, Grid, NoEnergy, Window, net_energy
+from edgeprune.energy.grid import Grid
+from edgeprune.energy.net import Energy, NoEnergy, Window, net_energy
 from edgeprune.energy.power_trace import PowerTrace
 
 

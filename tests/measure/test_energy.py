@@ -15,7 +15,8 @@ from edgeprune.agents import build, runtime
 from edgeprune.devices.bench import Device, EnergyPlan, MeterTable
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.transports.base import TRANSPORTS
-from edgeprune.energy.net import Energy, Grid, NoEnergy
+from edgeprune.energy.grid import Grid
+from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import ConfigError
 from edgeprune.measure import Pushed, check_meters, run
 from edgeprune.recipe.run_table import RunTable

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from edgeprune.artifacts.compression import ModelFile
 from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult, Session, Variant
-from edgeprune.energy.net import Grid, NoEnergy
+from edgeprune.energy.grid import Grid
+from edgeprune.energy.net import NoEnergy
 from edgeprune.energy.power_trace import PowerTrace
 from edgeprune.errors import ConfigError
 from edgeprune.history.result import UNSET

@@ -9,11 +9,12 @@ import numpy as np
 
 from edgeprune.errors import ModelError
 from edgeprune.tasks.assign import assigned
-from edgeprune.tasks.head import LOSSES, TASK_METRICS, Array, Gives, Head, Kind, Task
+from edgeprune.tasks.head import Array, Gives, Head, Kind, Task
 from edgeprune.tasks.limit import EXACT
 from edgeprune.tasks.output import SUM_TOLERANCE, Dense, Output, gives_of
 from edgeprune.tasks.reading import NO_CLASS, Reading, read
 from edgeprune.tasks.said import Said, head_words
+from edgeprune.tasks.vocabulary import LOSSES, TASK_METRICS
 
 UNLIKE = 10.0
 """Values of one output whose standard deviations differ by more are of unlike size. Ours."""
