@@ -20,6 +20,7 @@ from edgeprune.cli.options import (
     model_argument,
     recipe_options,
     task_options,
+    verbose_option,
 )
 from edgeprune.files.whole_file import is_standard_output
 from edgeprune.recipe import Recipe
@@ -45,8 +46,16 @@ if TYPE_CHECKING:
 @task_options
 @click.option("--no-verify", is_flag=True, help="Do not compare outputs on the board's kernels.")
 @load_options
+@verbose_option
 @json_option
-def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest: Any) -> None:
+def compress(
+    model: Path,
+    as_json: bool,
+    verbose: bool,
+    recipe: Recipe,
+    no_verify: bool,
+    **rest: Any,
+) -> None:
     """Turn MODEL into a .tflite file for a board, without a device; packed, as OUT.epz.
 
     Its outputs are compared on the emulated board of the same core, where there is one.
@@ -61,50 +70,86 @@ def compress(model: Path, as_json: bool, recipe: Recipe, no_verify: bool, **rest
         request = Request(model=model, recipe=recipe, **rest)
         written = compress_to_file(request, progress, compare=not no_verify)
     with contextlib.redirect_stdout(sys.stderr if is_on_stdout else sys.stdout):
-        _print(written, rest["output"], as_json=as_json)
+        if as_json:
+            print_json(_document(written, rest["output"]))
+            return
+        _print_answer(written, model, rest["board"], rest["output"])
+        if verbose:
+            _print_all(written)
 
 
-def _print(written: Written, output: Path, *, as_json: bool) -> None:
+def _document(written: Written, output: Path) -> dict[str, Any]:
+    """All that is known, as ``--json`` prints it."""
+    sparsified, parity, done = written.done.sparsified, written.parity, written.done
+    return {
+        "file": str(output),
+        "bytes": written.file_bytes,
+        "unpacked_bytes": len(sparsified.tflite),
+        "recipe": dataclasses.asdict(done.recipe),
+        "profiling_only": done.profiling_only,
+        "sparse_layers_expected": len(sparsified.expected),
+        "task": msgspec.to_builtins(done.task_entry),
+        "parity": None if parity is None else dataclasses.asdict(parity),
+        "parity_remark": written.remark,
+        "rewrite": dataclasses.asdict(done.rewritten)["notes"],
+        "notes": [*sparsified.reasons, *done.notes],
+        "effects": [dataclasses.asdict(effect) for effect in written.effects],
+        "channels": [dataclasses.asdict(group) for group in done.pruned.groups],
+        "shares": [dataclasses.asdict(share) for share in done.pruned.shares],
+        "tensors": [dataclasses.asdict(tensor) for tensor in sparsified.tensors],
+        "tensor_errors": [dataclasses.asdict(error) for error in done.tensor_errors],
+    }
+
+
+def _print_answer(written: Written, model: Path, board: str, output: Path) -> None:
+    from edgeprune.models.tflite import graph
+    from edgeprune.report.compressed import print_compressed
+    from edgeprune.report.figures import bytes_text
+    from edgeprune.report.treatment import treatment
+
+    done, parity = written.done, written.parity
+    tflite = done.sparsified.tflite
+    task = done.task_entry
+    can_train = task is not None and task.train > 0 and done.loaded.source.format != "tflite"
+    sparsity = graph.weight_sparsity(tflite)
+    made = treatment(dataclasses.asdict(done.recipe), sparsity, is_trained=can_train)
+    checked = written.remark
+    if parity is not None:
+        checked = f"outputs are right on {parity.samples} inputs, on {parity.where}"
+        checked += f"; {written.remark}" if written.remark else ""
+    expected = len(done.sparsified.expected)
+    checked += f"; {expected} layers will run sparse kernels on {board}, by prediction"
+    warnings = []
+    if done.profiling_only:
+        warnings.append("the file was made without data: measure it, but do not use it")
+    packed = ""
+    if output.suffix == ".epz":
+        packed = f" ({bytes_text(written.file_bytes)} packed, {bytes_text(len(tflite))} unpacked)"
+    print_compressed(
+        f"{model.name} for {board}",
+        made,
+        written.effects,
+        checked,
+        warnings,
+        f"{output}{packed}; -v shows every layer and note",
+    )
+
+
+def _print_all(written: Written) -> None:
     from edgeprune.report.allocation import print_shares
     from edgeprune.report.channels import print_groups
     from edgeprune.report.effect import print_effects
     from edgeprune.report.notes import rewrite_notes
     from edgeprune.report.terminal import print_tensor_errors, print_tensors
 
-    sparsified, parity = written.done.sparsified, written.parity
-    pruned = written.done.pruned
-    if as_json:
-        print_json(
-            {
-                "file": str(output),
-                "bytes": written.file_bytes,
-                "unpacked_bytes": len(sparsified.tflite),
-                "recipe": dataclasses.asdict(written.done.recipe),
-                "profiling_only": written.done.profiling_only,
-                "sparse_layers_expected": len(sparsified.expected),
-                "task": msgspec.to_builtins(written.done.task_entry),
-                "parity": None if parity is None else dataclasses.asdict(parity),
-                "parity_remark": written.remark,
-                "rewrite": dataclasses.asdict(written.done.rewritten)["notes"],
-                "notes": [*sparsified.reasons, *written.done.notes],
-                "effects": [dataclasses.asdict(effect) for effect in written.effects],
-                "channels": [dataclasses.asdict(group) for group in pruned.groups],
-                "shares": [dataclasses.asdict(share) for share in pruned.shares],
-                "tensors": [dataclasses.asdict(tensor) for tensor in sparsified.tensors],
-                "tensor_errors": [
-                    dataclasses.asdict(error) for error in written.done.tensor_errors
-                ],
-            }
-        )
-        return
-    print_groups(pruned.groups)
-    print_shares(pruned.shares)
-    print_tensors(sparsified.tensors, sparsified.reasons)
-    print_tensor_errors(written.done.tensor_errors)
-    in_force = written.done.recipe
-    lines = [f"recipe {in_force.name}: {in_force.why}"] if in_force.why else []
-    lines += [*pruned.notes, *written.done.notes]
-    for line in (*lines, *rewrite_notes(written.done.rewritten)):
+    done, parity = written.done, written.parity
+    print_groups(done.pruned.groups)
+    print_shares(done.pruned.shares)
+    print_tensors(done.sparsified.tensors, done.sparsified.reasons)
+    print_tensor_errors(done.tensor_errors)
+    lines = [f"recipe {done.recipe.name}: {done.recipe.why}"] if done.recipe.why else []
+    lines += [*done.pruned.notes, *done.notes]
+    for line in (*lines, *rewrite_notes(done.rewritten)):
         click.echo(line)
     print_effects(written.effects)
     if parity is not None:
@@ -112,8 +157,3 @@ def _print(written: Written, output: Path, *, as_json: bool) -> None:
             f"verified: {parity.samples} inputs on {parity.where}: outputs differ from the "
             f"reference by {parity.max_abs_diff:.2g} at most, and {parity.limit:.2g} passes"
         )
-    if output.suffix == ".epz":
-        unpacked_bytes = len(sparsified.tflite)
-        click.echo(f"packed: {written.file_bytes:,} bytes, and {unpacked_bytes:,} unpacked")
-    if written.remark:
-        click.echo(written.remark)

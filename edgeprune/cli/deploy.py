@@ -19,6 +19,7 @@ from edgeprune.cli.options import (
     task_options,
     timed_by,
     timing_options,
+    verbose_option,
 )
 from edgeprune.recipe import Recipe
 
@@ -35,8 +36,11 @@ from edgeprune.recipe import Recipe
 @load_options
 @device_options
 @timing_options
+@verbose_option
 @json_option
-def deploy(model: Path, as_json: bool, recipe: Recipe, timing: dict[str, Any], **rest: Any) -> None:
+def deploy(
+    model: Path, as_json: bool, verbose: bool, recipe: Recipe, timing: dict[str, Any], **rest: Any
+) -> None:
     """Prune, quantize, push and measure MODEL on a board, beside the unpruned model.
 
     Writes the files, the recipe in force and result.json into the output folder.
@@ -47,4 +51,4 @@ def deploy(model: Path, as_json: bool, recipe: Recipe, timing: dict[str, Any], *
     with Progress() as progress:
         request = Request(model=model, recipe=timed_by(recipe, timing), **rest)
         outcome = deploy(request, progress)
-    finish(outcome, as_json=as_json)
+    finish(outcome, as_json=as_json, verbose=verbose)

@@ -456,16 +456,23 @@ def recipe_of(
     return checked(dataclasses.replace(recipe, prune=prune, quantize=table, fixed=fixed))
 
 
-def finish(outcome: Outcome, *, as_json: bool, with_layers: bool = False) -> None:
-    """Prints what a deployment brought."""
+def verbose_option(function: Function) -> Function:
+    """``-v``."""
+    return click.option(
+        "-v", "--verbose", is_flag=True, help="Print all tables, kernels and notes as well."
+    )(function)
+
+
+def finish(outcome: Outcome, *, as_json: bool, verbose: bool) -> None:
+    """Prints what a deployment brought: the answer, and all that is known with ``-v``."""
     from edgeprune.history.result_file import plain
-    from edgeprune.pipeline import print_outcome
+    from edgeprune.pipeline import print_answer, print_outcome
     from edgeprune.report.terminal import print_layers
 
     if as_json:
         print_json(plain(outcome.result))
-    else:
+        return
+    print_answer(outcome)
+    if verbose:
         print_outcome(outcome)
-        if with_layers:
-            print_layers(outcome.result, only="deployed")
-        click.echo(f"written to {outcome.folder}")
+        print_layers(outcome.result)

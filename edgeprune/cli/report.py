@@ -11,7 +11,6 @@ from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import MAX_COUNT
 from edgeprune.cli.options import json_option
 from edgeprune.cli.words import RESULT
-from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import is_standard_output
 
 if TYPE_CHECKING:
@@ -53,7 +52,9 @@ def report(
         raise click.UsageError("Missing argument 'RESULT', or --history.")
     from edgeprune.history.result import known
     from edgeprune.history.result_file import plain
+    from edgeprune.report.page import write_page_of
     from edgeprune.report.source import find_result
+    from edgeprune.report.summary import print_summary
     from edgeprune.report.terminal import print_layers, print_report
 
     found = find_result(result)
@@ -63,16 +64,17 @@ def report(
     if is_standard_output(file):
         if as_json:
             raise click.UsageError("--json and --html both want standard output; leave one out.")
-        _write_page(found, file)
+        write_page_of(found.result, file)
         return
     if as_json:
         print_json(plain(found.result))
     else:
         notes, reasons = known(found.result.notes) or (), known(found.result.reasons) or ()
+        print_summary(found.result, str(found.page.parent), result)
         print_report(found.result, notes=notes, reasons=reasons)
         if layers:
             print_layers(found.result)
-    _write_page(found, file)
+    write_page_of(found.result, file)
     click.echo(f"written to {file}", err=as_json)
 
 
@@ -81,17 +83,6 @@ def _record(found: Source) -> None:
 
     number, is_new = history.record_once(found.result)
     click.echo(f"{found.name}: {'recorded' if is_new else 'is there'} as run {number}", err=True)
-
-
-def _write_page(found: Source, file: Path) -> None:
-    from edgeprune import history
-    from edgeprune.report.page import render, write_page
-
-    try:
-        earlier, remark = history.alike(found.result), ""
-    except ConfigError as error:
-        earlier, remark = [], f"earlier runs are not shown: {error}"
-    write_page(render(found.result, earlier, remark), file)
 
 
 def _list_runs(limit: int, *, as_json: bool) -> None:

@@ -18,6 +18,7 @@ from edgeprune.cli.options import (
     sandbox_option,
     timed_by,
     timing_options,
+    verbose_option,
 )
 from edgeprune.cli.words import DATA
 from edgeprune.recipe import load_recipe
@@ -35,9 +36,10 @@ from edgeprune.recipe import load_recipe
 @sandbox_option
 @device_options
 @timing_options
+@verbose_option
 @json_option
-def run(model: Path, as_json: bool, timing: dict[str, Any], **rest: Any) -> None:
-    """Measure the .tflite file MODEL on a board as it is, and print which kernel ran each layer.
+def run(model: Path, as_json: bool, verbose: bool, timing: dict[str, Any], **rest: Any) -> None:
+    """Measure the .tflite file MODEL on a board as it is.
 
     Outputs are compared with the host's; wrong ones are exit code 1 with the layer at fault.
     """
@@ -49,4 +51,4 @@ def run(model: Path, as_json: bool, timing: dict[str, Any], **rest: Any) -> None
         outcome = deploy(
             Request(model=model, recipe=recipe, command="edgeprune run", **rest), progress
         )
-    finish(outcome, as_json=as_json, with_layers=True)
+    finish(outcome, as_json=as_json, verbose=verbose)

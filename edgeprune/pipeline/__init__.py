@@ -232,6 +232,7 @@ def _save(
     """Writes result, recipe and tables into the outcome's folder, and records the run."""
     from edgeprune.report.allocation import write_sensitivity
     from edgeprune.report.latencies import write_latencies
+    from edgeprune.report.page import FILE_NAME, write_page_of
     from edgeprune.report.save import save
 
     others: dict[str, Callable[[Path], None]] = {
@@ -239,14 +240,29 @@ def _save(
         "latencies.npz": lambda file: write_latencies(outcome.measured, file.parent),
         SENSITIVITY: lambda file: write_sensitivity(outcome.shares, file),
         "report.txt": lambda file: write_whole(file, _report_text(outcome), replace=True),
+        FILE_NAME: lambda file: write_page_of(outcome.result, file),
     }
     save(folder, outcome.result, others, progress.warn)
 
 
 def _report_text(outcome: Outcome) -> str:
+    from edgeprune.report.terminal import print_layers
+
     text = io.StringIO()
-    print_outcome(outcome, Console(file=text, width=100))
+    console = Console(file=text, width=100)
+    print_answer(outcome, console)
+    print_outcome(outcome, console)
+    print_layers(outcome.result, console)
     return text.getvalue()
+
+
+def print_answer(outcome: Outcome, console: Console | None = None) -> None:
+    """Prints an outcome in a few lines; on standard output if ``console`` is None."""
+    from edgeprune.report.summary import print_summary
+
+    where = shown(outcome.folder)
+    files = "result.json, report.txt, report.html"
+    print_summary(outcome.result, f"{where} ({files})", where, console)
 
 
 def print_outcome(outcome: Outcome, console: Console | None = None) -> None:

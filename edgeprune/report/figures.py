@@ -122,13 +122,39 @@ def energy_text(value_uj: float) -> str:
     return _scaled(value_uj, ("uJ", "mJ", "J"))
 
 
-def count_text(count: int) -> str:
-    """A count of instructions; in millions from there on.
+def count_text(count: float | None) -> str:
+    """A count of instructions, four digits.
 
-    >>> count_text(821_499), count_text(54_396_860)
-    ('821,499', '54.40 M')
+    >>> count_text(812), count_text(821_499), count_text(54_396_860), count_text(None)
+    ('812', '821.5 k', '54.40 M', 'not measured')
     """
-    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f} M"
+    if count is None:
+        return NOT_MEASURED
+    if count < 1000:
+        return f"{count:.0f}"
+    return _scaled(count / 1000, ("k", "M", "G", "T"))
+
+
+def percent_text(share: float) -> str:
+    """A share in percent, as everywhere: one decimal, two where that is all that is left.
+
+    >>> percent_text(0.1234), percent_text(0.00123), percent_text(0)
+    ('12.3%', '0.12%', '0.0%')
+    """
+    return f"{share:.2%}" if 0 < abs(share) < 0.00995 else f"{share:.1%}"
+
+
+def cost_text(variant: Variant, metric: str) -> str:
+    """What an inference of a variant costs, in a phrase.
+
+    Args:
+        variant: As in a valid result.
+        metric: What the result compares: ``instructions`` or ``latency_us``.
+    """
+    if metric == "instructions":
+        return f"{_instructions(variant)} instructions per inference (emulated)"
+    median_us = variant.median_us
+    return "latency not measured" if median_us is None else f"{time_text(median_us)} (median)"
 
 
 def _scaled(value: float, units: tuple[str, ...]) -> str:

@@ -35,6 +35,7 @@ FILES = (
     "sensitivity.json",
     "recipe.toml",
     "report.txt",
+    "report.html",
     latencies.FILE_NAME,
     result_file.FILE_NAME,
 )

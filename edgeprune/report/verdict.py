@@ -85,6 +85,32 @@ def remarks(result: Result, notes: Sequence[str] = ()) -> list[str]:
     return list(dict.fromkeys([*lines, *notes]))
 
 
+def warnings(result: Result) -> list[str]:
+    """What keeps a reader from using the model or believing its figures; each line once.
+
+    Args:
+        result: A valid result.
+    """
+    reasons = list(result.validity.reasons)
+    lines = reasons[:1]
+    if len(reasons) > 1:
+        lines = [f"{reasons[0]} ({len(reasons) - 1} more of this kind)"]
+    for variant in result.variants:
+        if variant.profiling_only:
+            lines.append(f"{variant.name} was made without data: measure it, but do not use it")
+        run, expected = variant.sparse_layers_run, variant.sparse_layers_expected
+        if run is not None and run < expected:
+            lines.append(f"{variant.name}: {expected - run} of {expected} sparse layers ran dense")
+        energy = variant.energy_uj
+        how = None if energy is None else known(energy.measurement)
+        if how is not None and not how.stable:
+            lines.append(f"{variant.name}: idle power changed, so its energy is not certain")
+    pinning = known(result.pinning)
+    if pinning is not None and pinning.restored is False:
+        lines.append("the device's clock governor was not restored: restart the device")
+    return list(dict.fromkeys(lines))
+
+
 def _variant_remarks(variant: Variant) -> list[str]:
     lines = []
     if variant.profiling_only:

@@ -21,6 +21,8 @@ from edgeprune.files.whole_file import Reserved
 from edgeprune.models.epz import pack, unpack
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.tflite import graph
+from edgeprune.report.figures import bytes_text
+from edgeprune.report.summary import LINES
 
 
 @pytest.fixture
@@ -52,7 +54,8 @@ def test_a_file_for_a_board_that_is_away_is_compared_on_its_emulated_twin(folder
 def test_a_person_reads_what_was_compared(folder, capsys):
     code, out, err = compress(capsys, "--board", "rpi4")
     assert code == 0, err
-    assert "verified: 16 inputs on rpi4-emulated" in " ".join(out.split())
+    assert "outputs are right on 16 inputs, on rpi4-emulated" in " ".join(out.split())
+    assert len(out.splitlines()) <= LINES
 
 
 @pytest.mark.device
@@ -96,7 +99,7 @@ def test_what_quantization_changed_in_each_tensor_is_told(folder, capsys):
     assert [one["stored_as"] for one in errors] == ["int8"] * 4
     assert all(35 < one["sqnr_db"] < 60 for one in errors)
     (folder / "out.tflite").unlink()
-    code, out, err = compress(capsys, *argv)
+    code, out, err = compress(capsys, *argv, "-v")
     assert code == 0, err
     assert "weights beside their float values" in out and "dB" in out
 
@@ -121,7 +124,7 @@ def test_a_criterion_prunes_at_once_with_and_without_training_after_it(
     (folder / "mine.toml").write_text(table)
     argv = ["--recipe", "mine.toml", "--criterion", "second_order", "--data", "d.npz"]
     with pytest.raises(SystemExit) as done:
-        cli.main(["compress", "net.keras", "-o", "out.tflite", "--no-verify", *argv])
+        cli.main(["compress", "net.keras", "-o", "out.tflite", "--no-verify", "-v", *argv])
     out, err = capsys.readouterr()
     assert done.value.code == 0, err
     said = "nothing was trained" if epochs == 0 else "fine-tuned for 1 epoch on 87 samples"
@@ -143,7 +146,8 @@ def test_a_file_called_epz_is_the_container_of_the_same_file(folder, capsys):
     words = capsys.readouterr().out
     plain, packed = ((folder / name).read_bytes() for name in ("out.tflite", "out.epz"))
     assert unpack(packed) == plain and len(packed) < len(plain)
-    assert f"packed: {len(packed):,} bytes, and {len(plain):,} unpacked" in words
+    sizes = f"{bytes_text(len(packed))} packed, {bytes_text(len(plain))} unpacked"
+    assert sizes in words
 
 
 def test_a_container_is_compressed_and_explained_like_the_file_that_it_holds(folder, capsys):
@@ -202,7 +206,7 @@ def test_cost_aware_allocation_tells_what_each_layer_got(folder, capsys):
     (folder / "own.toml").write_text(
         '[prune]\nsparsity = 0.8\nallocation = "cost_aware"\nepochs = 1\ncontrol = false\n'
     )
-    argv = ["compress", "net.keras", "-o", "out.tflite", "--board", "rpi4", "--no-verify"]
+    argv = ["compress", "net.keras", "-o", "out.tflite", "--board", "rpi4", "--no-verify", "-v"]
     with pytest.raises(SystemExit) as done:
         cli.main([*argv, "--recipe", "own.toml", "--data", "data.npz"])
     out, err = capsys.readouterr()

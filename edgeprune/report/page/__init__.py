@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from edgeprune import history
 from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import shown, write_whole
 from edgeprune.history import Run
@@ -84,6 +85,23 @@ def render(result: Result, earlier: Sequence[Run] = (), remark: str = "") -> str
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return page
+
+
+def write_page_of(result: Result, file: Path) -> None:
+    """Writes a result's page, with earlier runs of the model beside it where they can be read.
+
+    Args:
+        result: A valid result.
+        file: Where.
+
+    Raises:
+        ConfigError: As :func:`write_page`.
+    """
+    try:
+        earlier, remark = history.alike(result), ""
+    except ConfigError as error:
+        earlier, remark = [], f"earlier runs are not shown: {error}"
+    write_page(render(result, earlier, remark), file)
 
 
 def write_page(page: str, file: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from edgeprune.history.result import Accuracy, Result, Variant
-from edgeprune.report.figures import bytes_text, figures
+from edgeprune.report.assessment import Mood, assess
+from edgeprune.report.figures import bytes_text
 from edgeprune.report.verdict import verdict_line
 from edgeprune.tasks import METRICS, score_text
-
-Mood = Literal["good", "bad", "plain", "warning"]
 
 
 @dataclass(frozen=True)
@@ -36,40 +34,22 @@ def headline(result: Result) -> Headline:
     """
     deployed = result.deployed
     facts = [_size(result.variant("dense"), deployed), *_accuracy(result), _sparse(deployed)]
+    if len(result.variants) > 1:
+        line = verdict_line(result)
+        facts.insert(0, f"{line[0].upper()}{line[1:]}.")
     if deployed.profiling_only:
         facts.append(
             f"{deployed.name} was made without data: it is fit to be measured, not to be used."
         )
     validity = result.validity
+    reasons = "; ".join(validity.reasons)
     if validity.verdict == "invalid":
-        reasons = "; ".join(validity.reasons)
         facts = [f"{reasons}.", "What follows describes the wrong model, to find the fault."]
-        return Headline("bad", "Do not use this model: its outputs are wrong.", tuple(facts))
-    line = verdict_line(result) if len(result.variants) > 1 else _single(result)
-    if result.is_emulated and "emulated" not in line:
-        line += " (emulated)"
-    sentence = line[0].upper() + line[1:]
-    if validity.verdict != "valid":
-        reasons = "; ".join(validity.reasons)
+    elif validity.verdict != "valid":
         facts.insert(0, f"These figures are {validity.verdict}: {reasons}.")
-        return Headline("warning", f"Not to be relied on: {line}.", tuple(facts))
-    moods: dict[str, Mood] = {"faster": "good", "slower": "bad"}
-    return Headline(moods.get(result.comparison.verdict, "plain"), sentence + ".", tuple(facts))
-
-
-def _single(result: Result) -> str:
-    """The one variant's own cost: there is nothing to compare it with."""
-    name = result.deployed.name
-    shown = dict(figures(result)[0])
-    if result.is_emulated:
-        cost = shown.get("instructions per inference (emulated)")
-        return (
-            f"{name} executes {cost[0]} instructions per inference (emulated)"
-            if cost
-            else f"{name}: instructions were not measured"
-        )
-    cost = shown.get("latency, median")
-    return f"{name} takes {cost[0]} (median)" if cost else f"{name}: latency was not measured"
+    found = assess(result)
+    sentence = f"{found.sentence[0].upper()}{found.sentence[1:]}."
+    return Headline(found.mood, sentence, tuple(facts))
 
 
 def _size(dense: Variant | None, deployed: Variant) -> str:

@@ -1,0 +1,38 @@
+"""What to do next, by what a result shows: one line, with the command where there is one."""
+
+from __future__ import annotations
+
+from edgeprune.history.result import Result
+from edgeprune.report.assessment import NOTICEABLE_DROP, accuracy_change
+
+
+def next_step(result: Result, folder: str) -> str:
+    """The most useful next thing, the gravest first.
+
+    Args:
+        result: A valid result.
+        folder: Where it is, as the user would write it.
+    """
+    dense, deployed = result.variant("dense"), result.deployed
+    validity, verdict = result.validity.verdict, result.comparison.verdict
+    if validity == "invalid":
+        return f"edgeprune report {folder} --layers names the kernels of the wrong model"
+    if validity != "valid":
+        return result.validity.reasons[0].rpartition(": ")[2]
+    if deployed.profiling_only:
+        return "give --data with labels: the model is trained then, and its accuracy measured"
+    change = accuracy_change(dense.accuracy if dense else None, deployed.accuracy)
+    if change is not None and change.drop >= NOTICEABLE_DROP:
+        return "to keep more accuracy: --max-accuracy-drop 1%, less --sparsity, or more epochs"
+    run, expected = deployed.sparse_layers_run, deployed.sparse_layers_expected
+    if run is not None and run < expected:
+        return f"edgeprune report {folder} --layers shows which layers did not run sparse"
+    if dense is not None and verdict in ("no difference shown", "slower"):
+        return (
+            f"edgeprune explain {result.model.path} --board {result.board} says what "
+            "would make it faster"
+        )
+    if result.is_emulated:
+        board = result.board.removesuffix("-emulated")
+        return f"instructions are no times: measure those with --board {board} --host ADDRESS"
+    return f"edgeprune report {folder} --layers shows the kernel that ran each layer"

@@ -1,0 +1,78 @@
+"""What was done to a model, in one line, by the recipe that was in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgeprune.history.result import Result, known
+from edgeprune.report.figures import percent_text
+
+_STORED_AS = {
+    "none": "in float32",
+    "fp16": "in float16",
+    "int8": "in int8 throughout",
+    "int8-weights": "with int8 weights",
+    "int16x8": "in int8, with int16 activations",
+}
+
+
+def treatment(recipe: Mapping[str, Any], sparsity: float, *, is_trained: bool) -> str:
+    """What was done to the deployed network, as a phrase.
+
+    Args:
+        recipe: As in a result; what it does not hold was not done.
+        sparsity: Share of zeros in the deployed file's weights.
+        is_trained: Whether there was something to train, and to train with.
+    """
+    phrases = [*_channels(_table(recipe, "channels")), *_zeros(_table(recipe, "prune"), sparsity)]
+    if clusters := _table(recipe, "cluster").get("clusters"):
+        phrases.append(f"clustered to {clusters} values a layer")
+    phrases += _trained(recipe) if phrases and is_trained else []
+    mode = _table(recipe, "quantize").get("mode", "none")
+    if phrases or mode != "none":
+        phrases.append(f"stored {_STORED_AS.get(mode, f'as {mode}')}")
+    return ", ".join(phrases) if phrases else "measured as it is"
+
+
+def treatment_of(result: Result) -> str:
+    """The same, of a result. A TFLite file cannot be trained, nor anything without data."""
+    task = known(result.task)
+    is_trained = task is not None and task.train > 0 and result.model.format != "tflite"
+    return treatment(result.recipe, result.deployed.sparsity, is_trained=is_trained)
+
+
+def _table(recipe: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = recipe.get(name)
+    return table if isinstance(table, Mapping) else {}
+
+
+def _channels(table: Mapping[str, Any]) -> list[str]:
+    if table.get("macs", 1) != 1:
+        return [f"without channels, so that {percent_text(table['macs'])} of the work is left"]
+    if table.get("pruning_ratio"):
+        return [f"without {percent_text(table['pruning_ratio'])} of its channels"]
+    return []
+
+
+def _zeros(table: Mapping[str, Any], sparsity: float) -> list[str]:
+    if not table.get("sparsity") or not sparsity:
+        return []
+    zeros = percent_text(sparsity)
+    pattern = table.get("pattern", "unstructured")
+    if pattern == "unstructured":
+        return [f"pruned to {zeros} zeros"]
+    shape = "the fastest pattern for each layer" if pattern == "kernel" else f"pattern {pattern}"
+    return [f"pruned to {zeros} zeros ({shape})"]
+
+
+def _trained(recipe: Mapping[str, Any]) -> list[str]:
+    prune, channels = _table(recipe, "prune"), _table(recipe, "channels")
+    epochs = prune.get("epochs", 0) if prune.get("sparsity") else 0
+    epochs += channels.get("epochs", 0) if _channels(channels) else 0
+    cluster = _table(recipe, "cluster")
+    epochs += cluster.get("epochs", 0) if cluster.get("clusters") else 0
+    epochs += _table(recipe, "quantize").get("qat_epochs", 0)
+    if not epochs:
+        return []
+    return [f"trained for {epochs} epoch{'s' if epochs > 1 else ''}"]
