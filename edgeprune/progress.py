@@ -1,11 +1,13 @@
-"""What is going on right now, on standard error: a line per stage, and a spinner for long ones."""
+"""What is going on right now, on standard error: a line per stage, and how far long ones are."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
+from typing import ClassVar, TypeVar
 
 from rich.console import Console
 from rich.live import Live
@@ -13,20 +15,71 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from edgeprune.console import interrupts
+from edgeprune.console.waits import Count, Wait
 from edgeprune.text.untrusted import printable
+
+Item = TypeVar("Item")
 
 SPINNER_AFTER_S = 2.0
 
+LINE_EVERY_S = 30.0
+"""How often a log gets a line about a stage that takes long. Source: ours."""
+
+
+def counted(done: int, total: int | None, text: str, *, is_most: bool = False) -> None:
+    """Says how far the present stage is, to whoever shows it; nobody else is bothered.
+
+    It costs nothing to say it after each batch.
+
+    Args:
+        done: Parts that are done.
+        total: Of so many; None where nobody knows.
+        text: What they are, as ``epoch 2 of 4, batch 120 of 469``.
+        is_most: There may be fewer than ``total``.
+    """
+    if Progress.shown:
+        Progress.shown[-1].count(Count(done, total, text, is_most))
+
+
+def each(items: Iterable[Item], what: str) -> Iterator[Item]:
+    """The items, one after the other, counted as ``layer 3 of 20``.
+
+    >>> list(each(["a", "b"], "layer"))
+    ['a', 'b']
+    """
+    rows = list(items)
+    for k, item in enumerate(rows):
+        counted(k, len(rows), f"{what} {k + 1:,} of {len(rows):,}")
+        yield item
+
+
+def pushed(name: str, sent_bytes: int, size_bytes: int) -> None:
+    """Counts the bytes of a file that were sent to a device."""
+    text = f"{name}: {sent_bytes / 1e6:.1f} of {size_bytes / 1e6:.1f} MB"
+    counted(sent_bytes, size_bytes, text)
+
+
+def kept(what: str) -> None:
+    """Says what an interrupt from now on leaves behind, as :func:`interrupts.leaves` does.
+
+    Unlike that, it is heard where a child process does the work. Empty: nothing.
+    """
+    if Progress.shown:
+        Progress.shown[-1].keep(what)
+
 
 class Progress:
-    """Shows stages while they run, and how long each took.
+    """Shows stages while they run, how far they are, and how long each took.
 
-    On a terminal, a stage that takes longer than 2 s shows a spinner with its seconds. Elsewhere,
-    as in a log, each stage has plain lines. Nothing goes to standard output, so ``--json`` and
-    pipes stay clean.
+    On a terminal, a stage that takes longer than 2 s shows a spinner with how far it is and the
+    time left, where that can be known. Elsewhere, as in a log, each stage has plain lines, and one
+    each half minute that says the same. Nothing goes to standard output, so ``--json`` and pipes
+    stay clean.
 
     Attributes:
         seconds: Stage to the seconds it took, in order; a stage that ran twice has the sum.
+        shown: Those that are in use in this process, the one that :func:`counted` reaches last.
 
     >>> import io
     >>> log = Console(file=io.StringIO(), width=80)
@@ -36,18 +89,28 @@ class Progress:
     ['convert']
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    shown: ClassVar[list[Progress]] = []
+
+    def __init__(
+        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Prepares; nothing is shown before the first stage.
 
         Args:
             console: Where to show it; standard error if None.
+            clock: Tells the time in seconds; only differences count.
         """
         self.seconds: dict[str, float] = {}
         self._console = console or Console(stderr=True, highlight=False)
-        self._stages: list[_Running] = []
+        self._clock = clock
+        self._stages: list[Wait] = []
         self._live: Live | None = None
+        self._spinner = Spinner("line")
+        self._last_line_s = 0.0
+        self._ended: threading.Event | None = None
 
     def __enter__(self) -> Progress:
+        Progress.shown.append(self)
         return self
 
     def __exit__(
@@ -56,20 +119,23 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self in Progress.shown:
+            Progress.shown.remove(self)
         self._stop()
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Shows the block as a stage called ``name``; stages may be nested."""
-        running = _Running(name)
+        running = Wait(name, self._clock())
         self._stages.append(running)
+        self._last_line_s = running.since_s
         self._show()
         done = False
         try:
             yield
             done = True
         finally:
-            took_s = time.monotonic() - running.since_s
+            took_s = self._clock() - running.since_s
             self._stages.remove(running)
             if not self._stages:
                 self._stop()
@@ -79,11 +145,20 @@ class Progress:
     def say(self, line: str) -> None:
         """Tells what the stage does now: beside the spinner, or as a line of its own in a log."""
         line = printable(line)  # names and reasons may be a device's
-        if self._stages and self._console.is_terminal:
-            self._stages[-1].doing = line
-        else:
+        if self._stages:
+            self._stages[-1].said(line)
+        if not (self._stages and self._console.is_terminal):
             prefix = f"{self._stages[-1].name}: " if self._stages else ""
             self._print(prefix + line)
+
+    def count(self, count: Count) -> None:
+        """Tells how far the stage is; see :func:`counted`."""
+        if self._stages:
+            self._stages[-1].counted(count, self._clock())
+
+    def keep(self, what: str) -> None:
+        """Tells what an interrupt leaves behind; see :func:`kept`."""
+        interrupts.leaves(printable(what))
 
     def note(self, line: str) -> None:
         """Tells what the user should see and keep: a line that stays, on a terminal as well."""
@@ -93,9 +168,22 @@ class Progress:
         """Prints a line that stays, about what did not work although the work goes on."""
         self._print(f"warning: {line}")
 
+    def beat(self) -> None:
+        """Prints how far a long stage is, if a log has heard nothing of it for half a minute."""
+        stages, now_s = list(self._stages), self._clock()  # one look: another thread changes them
+        if not stages or now_s - self._last_line_s < LINE_EVERY_S:
+            return
+        self._last_line_s = now_s
+        # What it said stands in the log already.
+        parts = [part for part in (stages[-1].how_far(), stages[-1].times(now_s)) if part]
+        self._print(f"{stages[-1].name}: {printable('; '.join(parts))}")
+
     def _show(self) -> None:
         if not self._console.is_terminal:
             self._print(f"{self._stages[-1].name} ...")
+            if self._ended is None:
+                self._ended = threading.Event()
+                threading.Thread(target=self._beat_on, args=(self._ended,), daemon=True).start()
         elif self._live is None:
             # Standard output is left alone: it may be a pipe that takes JSON.
             self._live = Live(
@@ -107,44 +195,33 @@ class Progress:
             )
             self._live.start()
 
+    def _beat_on(self, ended: threading.Event) -> None:
+        """Looks now and then, until all stages have ended; a second at most is too late."""
+        while not ended.wait(1.0):
+            self.beat()
+
     def _stop(self) -> None:
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def _now(self) -> Text | Table:
-        """The spinner's line, or nothing for the first seconds of a stage."""
+        """The spinner's line, cut to the width, or nothing for the first seconds of a stage."""
         # One look: the list may change under this thread, which is the spinner's own.
-        stages = list(self._stages)
-        if not stages or time.monotonic() - stages[-1].since_s < SPINNER_AFTER_S:
+        stages, now_s = list(self._stages), self._clock()
+        if not stages or now_s - stages[-1].since_s < SPINNER_AFTER_S:
             return Text()
-        return stages[-1].line()
-
-    def _print(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
-
-
-class _Running:
-    """A stage that has not ended.
-
-    Attributes:
-        name: The stage.
-        since_s: When it began, on the monotonic clock.
-        doing: What it said last.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.since_s = time.monotonic()
-        self.doing = ""
-        self._spinner = Spinner("line")
-
-    def line(self) -> Table:
-        """Spinner, name, seconds and what it said last, cut to one line."""
-        elapsed_s = time.monotonic() - self.since_s
         grid = Table.grid(padding=(0, 1))
         grid.add_column()
         grid.add_column(no_wrap=True, overflow="ellipsis")
-        text = f"{self.name:<14}{elapsed_s:8.0f} s  {self.doing}".rstrip()
-        grid.add_row(self._spinner, Text(text))
+        # The times stand first: what is done may be longer than the line.
+        stage = stages[-1]
+        text = f"{stage.name:<14}{stage.times(now_s)}  {stage.how_far() or stage.doing}"
+        grid.add_row(self._spinner, Text(printable(text.rstrip())))
         return grid
+
+    def _print(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)

@@ -5,7 +5,8 @@ import pytest
 from rich.console import Console
 
 from edgeprune import progress as progress_module
-from edgeprune.progress import Progress
+from edgeprune.console import interrupts
+from edgeprune.progress import LINE_EVERY_S, Progress, counted, each, kept, pushed
 
 
 def console(*, is_terminal: bool) -> Console:
@@ -58,7 +59,7 @@ def test_a_long_stage_shows_its_seconds_and_what_it_does(monkeypatch):
         progress.say("dense: process 3 of 10")
         time.sleep(0.5)
     text = terminal.file.getvalue()
-    assert "0 s  dense: process 3 of 10" in text
+    assert "0 s so far  dense: process 3 of 10" in text
     assert "\x1b[?25h" in text  # the cursor is shown again
 
 
@@ -85,3 +86,100 @@ def test_nothing_goes_to_standard_output(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "reading [bold]net.h5[/bold]" in captured.err
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now_s = 1000.0
+
+    def __call__(self):
+        return self.now_s
+
+
+@pytest.fixture
+def beaten():
+    """A stage in a log, and a function that tells what it prints after so many seconds."""
+    clock, log = Clock(), console(is_terminal=False)
+    log.width = 200
+
+    def after(seconds):
+        before = len(log.file.getvalue())
+        clock.now_s += seconds
+        progress.beat()
+        return log.file.getvalue()[before:]
+
+    with Progress(log, clock) as progress, progress.stage("prune"):
+        yield after
+
+
+def test_a_log_hears_of_a_long_stage_each_half_minute(beaten):
+    assert LINE_EVERY_S == 30.0
+    assert beaten(29.0) == ""
+    assert beaten(1.0) == "prune: 30 s so far\n"
+    assert beaten(29.9) == ""
+    assert beaten(0.1) == "prune: 1 min so far\n"
+
+
+def test_the_line_says_how_far_it_is_and_how_long_it_will_take(beaten):
+    beaten(10.0)
+    counted(100, 900, "epoch 1 of 2, batch 100 of 450")
+    beaten(19.0)
+    counted(200, 900, "epoch 1 of 2, batch 200 of 450")
+    assert beaten(1.0) == (
+        "prune: epoch 1 of 2, batch 200 of 450; 30 s so far, about 2 min 20 s left\n"
+    )
+
+
+def test_a_stage_within_another_is_the_one_that_is_told_of():
+    clock, log = Clock(), console(is_terminal=False)
+    with Progress(log, clock) as progress, progress.stage("outer"):
+        with progress.stage("inner"):
+            clock.now_s += 31.0
+            progress.beat()
+        clock.now_s += 31.0
+        progress.beat()
+    lines = log.file.getvalue().splitlines()
+    assert "inner: 31 s so far" in lines and "outer: 1 min 2 s so far" in lines
+
+
+def test_what_is_counted_moves_no_cursor(beaten):
+    counted(1, 2, "layer \x1b[2J 1 of 2")
+    assert "\x1b" not in beaten(31.0)
+
+
+def test_where_nothing_is_shown_counting_is_no_trouble():
+    counted(1, 2, "layer 1 of 2")
+    kept("nothing")
+    assert list(each(iter("ab"), "layer")) == ["a", "b"]
+
+
+def test_items_and_bytes_are_counted_as_people_do(beaten):
+    items = each(["x"] * 1200, "layer")
+    next(items)
+    next(items)
+    assert beaten(30.0).startswith("prune: layer 2 of 1,200; ")
+    pushed("net.tflite", 1_500_000, 20_000_000)
+    assert beaten(30.0).startswith("prune: net.tflite: 1.5 of 20.0 MB; ")
+
+
+def test_what_an_interrupt_keeps_is_told_by_whoever_does_the_work(beaten, monkeypatch):
+    monkeypatch.setattr(interrupts._State, "kept", "")
+    kept("the training up to epoch 2 of 4 is kept")
+    assert interrupts._State.kept == "the training up to epoch 2 of 4 is kept"
+    kept("")
+    assert interrupts._State.kept == ""
+
+
+def test_the_thread_that_beats_ends_with_the_stages():
+    import threading
+
+    before = threading.active_count()
+    with Progress(console(is_terminal=False)) as progress:
+        with progress.stage("load"):
+            assert threading.active_count() == before + 1
+        for _ in range(200):
+            if threading.active_count() == before:
+                break
+            time.sleep(0.05)
+        assert threading.active_count() == before

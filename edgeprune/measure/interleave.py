@@ -17,6 +17,7 @@ from edgeprune.measure.reading import Reading
 from edgeprune.measure.session import time_session
 from edgeprune.measure.stages import doing
 from edgeprune.measure.watch import Watch, watching
+from edgeprune.progress import counted
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.significance.enough import is_enough
 
@@ -118,7 +119,11 @@ def time_variants(
                 number = len(found[name]) + 1
                 again = " (again)" if is_again else ""
                 most = max(wanted, number)
-                say(f"{name}: process {number} of {most}{again}")
+                now = f"{name}: process {number} of {most}{again}"
+                say(now)
+                counted(
+                    len(order), len(names) * max(most, table.most_sessions()), now, is_most=True
+                )
                 with doing(f"timing `{name}`, session {number} of {most}"):
                     found[name] = (*found[name], _one(starter, name, watch))
                 order.append(name)

@@ -14,6 +14,7 @@ from edgeprune.artifacts.compression import Array
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError, from_extra
 from edgeprune.models.tflite import graph
+from edgeprune.progress import each
 from edgeprune.quantize.zero_channels import mend_biases
 from edgeprune.text.untrusted import error_line
 
@@ -82,7 +83,7 @@ def _by_quantizer(tflite: bytes, mode: str, signature: str, feeds: list[dict[str
     ranges: dict[str, dict[str, Any]] = {}
     # One sample at a time: over several the quantizer averages with 0.95 for what came before,
     # so the first sample would nearly decide, and whatever lies outside its range be cut off.
-    for feed in feeds:
+    for feed in each(feeds, "calibration sample"):
         for name, seen in worker.calibrate({signature: [feed]}, num_threads=2).items():
             ranges[name] = _widened(ranges.get(name), seen)
     result = worker.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)

@@ -11,7 +11,7 @@ import os
 import struct
 import unicodedata
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_origin
 
 import msgspec
 import numpy as np
@@ -29,6 +29,8 @@ _MAX_TEXT = 2000
 _MAX_AXES = 32
 
 Value = TypeVar("Value")
+
+Amount = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 
 
 class Closed(msgspec.Struct, tag=True, frozen=True):
@@ -51,6 +53,32 @@ class Said(msgspec.Struct, tag=True, frozen=True):
 
     line: str
     how: Literal["say", "note", "warn"] = "say"
+
+
+class Counted(msgspec.Struct, tag=True, frozen=True):
+    """How far the stage is.
+
+    Attributes:
+        done: Parts that are done.
+        total: Of so many, or None.
+        text: What they are.
+        is_most: There may be fewer.
+    """
+
+    done: Amount
+    total: Amount | None
+    text: str
+    is_most: bool
+
+
+class Keeps(msgspec.Struct, tag=True, frozen=True):
+    """What an interrupt from now on leaves behind.
+
+    Attributes:
+        what: As the end of a sentence; empty for nothing.
+    """
+
+    what: str
 
 
 class Began(msgspec.Struct, tag=True, frozen=True):
@@ -101,7 +129,7 @@ class Fault(msgspec.Struct, tag=True, frozen=True):
     trace: str
 
 
-Message = Union[Closed, Said, Began, Ended, Alive, Failed, Fault]  # noqa: UP007
+Message = Union[Closed, Said, Counted, Keeps, Began, Ended, Alive, Failed, Fault]  # noqa: UP007
 
 ERRORS = {
     name: kind

@@ -9,8 +9,8 @@ from types import TracebackType
 
 import click
 
-from edgeprune.progress import Progress
-from edgeprune.sandbox.messages import Began, Ended, Message, Said, clean, decoded
+from edgeprune.progress import Progress, counted, kept
+from edgeprune.sandbox.messages import Began, Counted, Ended, Keeps, Message, Said, clean, decoded
 
 STAGE_LIMITS_S = {"load": 900.0, "convert": 3600.0, "convert pruned": 3600.0}
 """Longest that stages may take whose time does not depend on the user's data. Source: ours; a
@@ -20,6 +20,7 @@ _MAX_MESSAGES = 1_000_000
 _MAX_PRINTED = 200
 _MAX_DEPTH = 8
 _STAGE_TEXT = 40
+_COUNT_TEXT = 200
 
 
 class Shown:
@@ -75,6 +76,11 @@ class Shown:
             self._end(well=message.well)
         elif isinstance(message, Said) and self._progress is not None:
             getattr(self._progress, message.how)(clean(message.line))
+        elif isinstance(message, Counted):
+            text = clean(message.text)[:_COUNT_TEXT]
+            counted(message.done, message.total, text, is_most=message.is_most)
+        elif isinstance(message, Keeps):
+            kept(clean(message.what))
         return message
 
     def printed(self, line: str) -> None:

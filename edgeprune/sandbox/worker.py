@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgeprune.console.waits import Count
 from edgeprune.errors import EdgepruneError, ModelError
 from edgeprune.progress import Progress
 from edgeprune.sandbox import blobs, jobs, watch
@@ -22,9 +23,11 @@ from edgeprune.sandbox.messages import (
     Alive,
     Began,
     Closed,
+    Counted,
     Ended,
     Failed,
     Fault,
+    Keeps,
     Message,
     Said,
     decoded,
@@ -33,6 +36,7 @@ from edgeprune.sandbox.messages import (
 from edgeprune.sandbox.walls import Wall
 
 _CHUNK_BYTES = 1 << 20
+_COUNT_EVERY_S = 0.5
 _PACKAGE = Path(__file__).parents[1]
 _WALLED_OFF = frozenset(
     {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH}
@@ -62,7 +66,8 @@ def work(requests: int, answers: int, walls: tuple[Wall, ...], memory_limit_byte
         del content
         runs_users_code = bool(walls) and getattr(request, "runs_users_code", False)
         with watch.beating(lambda: link.send(Alive()), link.fail):
-            answer = job(request, Relay(link))
+            with Relay(link) as relay:
+                answer = job(request, relay)
         answer, files = blobs.taken_out(answer)
         content = encoded(answer)
         for file in files:
@@ -147,6 +152,7 @@ class Relay(Progress):
     def __init__(self, link: Link) -> None:
         super().__init__()
         self._link = link
+        self._counted_s = -_COUNT_EVERY_S
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -162,6 +168,18 @@ class Relay(Progress):
     def say(self, line: str) -> None:
         """Tells what the stage does now."""
         self._link.send(Said(line))
+
+    def count(self, count: Count) -> None:
+        """Tells how far the stage is, now and then: who trains on the host says it very often."""
+        now_s = self._clock()
+        is_last = count.done == count.total
+        if now_s - self._counted_s >= _COUNT_EVERY_S or is_last:
+            self._counted_s = now_s
+            self._link.send(Counted(count.done, count.total, count.text, count.is_most))
+
+    def keep(self, what: str) -> None:
+        """Tells what an interrupt leaves behind."""
+        self._link.send(Keeps(what))
 
     def note(self, line: str) -> None:
         """Tells what the user should see and keep."""

@@ -22,6 +22,7 @@ import numpy as np
 from edgeprune.artifacts.compression import Array, Loaded, TrainingData
 from edgeprune.files import paths
 from edgeprune.files.whole_file import write_whole
+from edgeprune.progress import kept
 
 Lists = Mapping[str, list[Array]]
 
@@ -141,6 +142,7 @@ def remove(folder: Path | None) -> None:
     if folder is None:
         return
     shutil.rmtree(folder, ignore_errors=True)
+    kept("")
     for other in folder.parent.glob("*"):
         if other.is_dir() and time.time() - _last_saved_s(other) > ABANDONED_S:
             shutil.rmtree(other, ignore_errors=True)

@@ -19,6 +19,7 @@ from edgeprune.console.quiet import quiet
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.models.keras.flavours import library_errors
 from edgeprune.models.keras.weights import fixed_batch
+from edgeprune.progress import counted, kept
 from edgeprune.recipe.training import Training
 from edgeprune.tasks import ROUNDING, check_share, worst_drop
 from edgeprune.text.untrusted import error_line
@@ -212,6 +213,12 @@ class _Training:
                     self._check(loss)
                     self._schedule.prepare(Moment(step, masks, self._trainer, x, y, taught))
             loss += self._trainer.step(x, y, position, taught) / self._per_epoch
+            counted(
+                step + 1,
+                total,
+                f"epoch {self._epoch + 1} of {self._schedule.epochs}, "
+                f"batch {k + 1:,} of {self._per_epoch:,}",
+            )
             if not math.isfinite(loss):
                 self._check(loss)
         self._check(loss)
@@ -286,6 +293,7 @@ class _Training:
             facts |= {"floor": limit.floor, "seen": limit.seen, "best": limit.best}
         try:
             self._task.checkpoint.save(lists, facts)
+            self._tell_kept()
         except (OSError, ConfigError) as error:
             self._task.progress(f"no checkpoint could be written: {error_line(error)}")
 
@@ -309,7 +317,14 @@ class _Training:
             self._limit = DropLimit(
                 facts["floor"], seen, best, lists["best weights"], lists["best masks"]
             )
+        self._tell_kept()
         self._task.progress(f"resuming after epoch {self._epoch}/{self._schedule.epochs}")
+
+    def _tell_kept(self) -> None:
+        kept(
+            f"the training up to epoch {self._epoch} of {self._schedule.epochs} is kept: the same "
+            "command goes on from there"
+        )
 
 
 def _listed(masks: GrowingMasks) -> list[Array]:

@@ -10,6 +10,7 @@ from edgeprune import data as user_data
 from edgeprune.artifacts.compression import Array, Dataset
 from edgeprune.artifacts.measurement import Accuracy, HeadScore
 from edgeprune.errors import ModelError
+from edgeprune.progress import counted
 from edgeprune.tasks import METRICS, Scorer
 from edgeprune.verify.host import HostModel
 from edgeprune.verify.inputs import as_input
@@ -50,6 +51,7 @@ def accuracy(tflite: bytes, data: Dataset, dense: bytes | None = None) -> Accura
         taught = answer if dense == tflite else answers_of(dense)
     scorer = Scorer(task)
     for start in range(0, len(data.x_test), _BATCH):
+        counted(start, len(data.x_test), f"scored {start:,} of {len(data.x_test):,} samples")
         x = data.x_test[start : start + _BATCH]
         wanted = task.split(targets[start : start + _BATCH])
         if taught is not None:

@@ -11,6 +11,7 @@ from edgeprune.artifacts.compression import Array, Samples
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
+from edgeprune.progress import each
 from edgeprune.sandbox import watch
 from edgeprune.verify.parity import real_values
 
@@ -88,7 +89,7 @@ def reference_outputs(tflite: bytes, samples: Samples, *, xnnpack: bool = True) 
     """
     is_integer = graph.computes_on_integers(graph.read(tflite))
     model = HostModel(tflite, reference=not (is_integer and xnnpack))
-    return [model(sample) for sample in samples]
+    return [model(sample) for sample in each(samples, "reference input")]
 
 
 def rounding_of(tflite: bytes, samples: Samples, *, xnnpack: bool = True) -> list[float]:
@@ -114,7 +115,7 @@ def rounding_of(tflite: bytes, samples: Samples, *, xnnpack: bool = True) -> lis
     built_in = HostModel(tflite, reference=True)
     fast = HostModel(tflite, reference=False)
     worst = np.zeros(count)
-    for sample in samples:
+    for sample in each(samples, "reference input"):
         for k, (ours, theirs) in enumerate(zip(built_in(sample), fast(sample), strict=True)):
             tensor = built_in.output_tensors[k]
             gap = np.abs(real_values(ours, tensor) - real_values(theirs, tensor)).max(initial=0.0)

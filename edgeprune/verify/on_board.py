@@ -14,6 +14,7 @@ from edgeprune.artifacts.compression import Samples
 from edgeprune.artifacts.measurement import Parity, RunResult
 from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import VerifyError
+from edgeprune.progress import each
 from edgeprune.verify.locate import Host, Infer, locate
 from edgeprune.verify.parity import Comparison
 
@@ -51,10 +52,9 @@ def board_outputs(
     def part(first: int) -> Samples:
         with start_agent(transport, agent) as session:
             session.load(runtime, model, expected=expected, timeout_s=LOAD_S)
-            return [
-                session.infer([sample], timeout_s=INFERENCE_S)[0]
-                for sample in samples[first::processes]
-            ]
+            own = samples[first::processes]
+            shown = own if first else each(own, "input on the board")  # one counts for all
+            return [session.infer([sample], timeout_s=INFERENCE_S)[0] for sample in shown]
 
     processes = max(1, min(processes, len(samples)))
     with ThreadPoolExecutor(processes) as pool:

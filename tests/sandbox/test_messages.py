@@ -118,3 +118,38 @@ def test_nothing_but_plain_values_leaves_the_child():
     with pytest.raises((TypeError, ValueError)):
         encoded([np.array([object()])])
     assert decoded(encoded(Said("x")), Message) == Said("x")
+
+
+def test_what_a_child_counts_and_keeps_reaches_whoever_shows_it(monkeypatch):
+    import io
+
+    from rich.console import Console
+
+    from edgeprune.console import interrupts
+    from edgeprune.progress import Progress
+    from edgeprune.sandbox.messages import Counted, Keeps
+    from edgeprune.sandbox.shown import Shown
+
+    monkeypatch.setattr(interrupts._State, "kept", "")
+    log, now_s = Console(file=io.StringIO(), width=200), [0.0]
+    with Progress(log, lambda: now_s[0]) as progress, progress.stage("prune"):
+        shown = Shown(None)  # whoever asked for the job may show nothing of it
+        shown.read(bytearray(encoded(Counted(1, 9, "batch 1 of 9", False))))
+        now_s[0] = 31.0
+        shown.read(bytearray(encoded(Counted(3, 9, "batch 3\x1b[2J of 9" + "x" * 999, True))))
+        progress.beat()
+        shown.read(bytearray(encoded(Keeps("the training\nis kept"))))
+    line = log.file.getvalue().splitlines()[1]
+    assert line.startswith("prune: batch 3?[2J of 9xxx") and len(line) < 300
+    assert line.endswith("; 31 s so far, at most 1 min 33 s left")
+    assert interrupts._State.kept == "the training is kept"
+
+
+@pytest.mark.parametrize(
+    "message", [{"done": -1}, {"done": 1 << 63}, {"total": "9"}, {"done": 1.5}, {"is_most": 1}]
+)
+def test_a_count_that_is_none_is_refused(message):
+    right = {"type": "Counted", "done": 1, "total": 9, "text": "x", "is_most": False}
+    decoded(msgspec.msgpack.encode(right), Message)
+    with pytest.raises(ValueError):
+        decoded(msgspec.msgpack.encode(right | message), Message)

@@ -1,6 +1,7 @@
 """The limit of the drop, and trainings that are interrupted."""
 
 import dataclasses
+import os
 import signal
 import subprocess
 import sys
@@ -147,3 +148,30 @@ def test_no_limit_says_nothing_and_keeps_the_last_epoch():
     done = prune(loaded(build("keras", "sequential"), "keras"), spec, StageContext(dataset()))
     assert done.notes[0] == "fine-tuned for 1 epoch on 87 samples, 9 others held out"
     assert not any("accuracy" in note for note in done.notes)
+
+
+def test_every_batch_is_counted_and_every_epoch_kept(tmp_path, monkeypatch):
+    from rich.console import Console
+
+    from edgeprune.progress import Progress
+
+    class Heard(Progress):
+        def __init__(self):
+            super().__init__(Console(file=open(os.devnull, "w"), force_terminal=False))
+            self.counts, self.keeps = [], []
+
+        def count(self, count):
+            self.counts.append(count)
+
+        def keep(self, what):
+            self.keeps.append(what)
+
+    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path))
+    with Heard() as heard:
+        model = from_file(build("keras", "sequential"), "keras", "counted")
+        prune(model, PruneTable(epochs=2, batch_size=16, control=False), StageContext(dataset()))
+    batches = [one for one in heard.counts if "batch" in one.text]
+    assert [one.done for one in batches] == list(range(1, batches[0].total + 1))
+    assert batches[-1].text.startswith("epoch 2 of 2, batch ")
+    assert "up to epoch 1 of 2 is kept" in heard.keeps[0]
+    assert heard.keeps[-1] == ""

@@ -17,6 +17,7 @@ from edgeprune.devices.transports.base import (
     Transport,
 )
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.progress import pushed
 from edgeprune.text.untrusted import device_says
 
 _START_TIMEOUT_S = 10.0
@@ -72,6 +73,7 @@ class Adb(Transport):
                 while chunk := stream.read(min(CHUNK_BYTES, size)):
                     size -= len(chunk)
                     program.send(chunk, timeout_s)
+                    pushed(source.name, stream.tell(), stream.tell() + size)
                 code, _, words = program.finish(timeout_s)
                 if code:
                     said = device_says(words)

@@ -21,6 +21,7 @@ from edgeprune.devices.transports.base import (
     Transport,
 )
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.progress import pushed
 from edgeprune.text.untrusted import device_says
 
 _START_TIMEOUT_S = 10.0
@@ -59,6 +60,7 @@ class Ssh(Transport):
         argv = ["sh", "-c", _APPEND, "sh", target]
         try:
             stream = source.open("rb")
+            size = source.stat().st_size
         except OSError as error:
             raise ConfigError(f"{source}: cannot be read: {error}") from error
         with stream:
@@ -68,6 +70,7 @@ class Ssh(Transport):
                 with link.watched(timeout_s, "took no bytes") as watch:
                     while chunk := stream.read(CHUNK_BYTES):
                         program.send(chunk)
+                        pushed(source.name, stream.tell(), size)
                         watch.beat()
                 code, _, words = program.finish(timeout_s)
                 if code:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgeprune.artifacts.compression import Array, BoolArray, FloatArray
 from edgeprune.models.keras.intercept import Spot, spots
 from edgeprune.models.keras.weights import Weight, owners
+from edgeprune.progress import each
 from edgeprune.pruning.patterns import pattern
 from edgeprune.training.capture import batches, hessians
 
@@ -55,7 +56,7 @@ def output_errors(
     """
     found = {}
     measured = hessians(model, _spots(model, weights, x), x)
-    for weight, hessian in zip(weights, measured, strict=True):
+    for weight, hessian in each(zip(weights, measured, strict=True), "layer"):
         matrix = weight.matrix()
         outputs = _Outputs(matrix, hessian)
         made = pattern(weight.pattern)

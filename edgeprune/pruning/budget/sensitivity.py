@@ -16,6 +16,7 @@ from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow
 from edgeprune.models.keras.weights import Weight
+from edgeprune.progress import each
 from edgeprune.pruning.masks.masking import prune_weight
 from edgeprune.training.capture import batches
 from edgeprune.training.loss import Objective
@@ -80,7 +81,7 @@ def loss_increases(
         before = measured()
         return {
             weight.name: tuple(measured.pruned(weight, share) - before for share in sparsities)
-            for weight in weights
+            for weight in each(weights, "layer")
         }
 
 

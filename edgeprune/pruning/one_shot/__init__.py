@@ -14,6 +14,7 @@ from edgeprune.artifacts.compression import BoolArray
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.intercept import Spot
 from edgeprune.models.keras.weights import Weight
+from edgeprune.progress import each
 from edgeprune.pruning.calibration.evidence import ModelEvidence
 from edgeprune.pruning.criteria.base import CRITERIA, Criterion, Scores
 from edgeprune.pruning.one_shot.block_shape import BlockShape, block_shape
@@ -79,7 +80,7 @@ def one_shot(
         by_name = {weight.name: weight for weight in weights}
         ordered = [by_name[name] for name in evidence.spots]
     masks = {}
-    for weight in ordered:
+    for weight in each(ordered, "layer"):
         share = shares[weight.name]
         if score is None:
             done = _second_order(evidence, weight, shapes[weight.name], share)
@@ -113,7 +114,7 @@ def dense_scores(evidence: ModelEvidence, criterion: str) -> dict[str, Scores]:
     if (score := _score_of(criterion)) is not None:
         return {w.name: score(w.matrix(), evidence.of(w)) for w in evidence.weights}
     found = {}
-    for weight in evidence.weights:
+    for weight in each(evidence.weights, "layer"):
         spot = evidence.spots[weight.name]
         hessian = moments(evidence.model, spot, evidence.calibration.x).hessian
         parts = np.split(weight.matrix(), len(hessian))
