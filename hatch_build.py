@@ -1,8 +1,9 @@
-"""Makes what the wheel carries beside the package: the programs that devices run, compiled."""
+"""Makes what the wheel carries beside the package: programs for devices, and the documentation."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,25 +15,27 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 TARGETS = ("aarch64-linux-gnu", "x86_64-linux-gnu")
 
 
-class Programs(BuildHookInterface):  # type: ignore[type-arg]
-    """Compiles the agents, and QEMU's plug-in, into the wheel.
+class Made(BuildHookInterface):  # type: ignore[type-arg]
+    """Compiles the agents and QEMU's plug-in, and builds the documentation.
 
-    They are made in a passing folder, so that nothing stale gets in, unless ``EDGEPRUNE_CACHE``
-    names a cache. The same sources make the same bytes.
+    All are made in a passing folder, so that nothing stale gets in; ``EDGEPRUNE_CACHE`` names
+    another cache for the programs. The same sources make the same bytes.
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Adds the programs to a wheel; an editable install compiles them on first use."""
+        """Adds them to a wheel; an editable install compiles programs on first use."""
         if version == "editable":
             return
         sys.path.insert(0, self.root)
-        if "EDGEPRUNE_CACHE" not in os.environ:
-            self._passing = tempfile.TemporaryDirectory(prefix="edgeprune-build-")
-            os.environ["EDGEPRUNE_CACHE"] = self._passing.name
+        self._passing = tempfile.TemporaryDirectory(prefix="edgeprune-build-")
+        passing = Path(self._passing.name)
+        os.environ.setdefault("EDGEPRUNE_CACHE", str(passing / "cache"))
         for program in _programs():
             for file in (program, program.with_name(program.name + ".sha256")):
                 inside = f"edgeprune/_built/{program.parent.name}/{file.name}"
                 build_data["force_include"][str(file)] = inside
+        _build_documentation(Path(self.root), passing / "site")
+        build_data["force_include"][str(passing / "site")] = "edgeprune/_docs"
 
 
 def _programs() -> Iterator[Path]:
@@ -42,3 +45,11 @@ def _programs() -> Iterator[Path]:
     for target in TARGETS:
         yield agent(target)
         yield build_plugin(target)
+
+
+def _build_documentation(root: Path, folder: Path) -> None:
+    argv = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
+    env = os.environ | {"NO_MKDOCS_2_WARNING": "1"}  # says that there will be a new major version
+    done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"the documentation cannot be built:\n{done.stderr[-3000:]}")

@@ -32,6 +32,8 @@ def test_boards_recipes_and_agent_sources_travel_in_the_wheel(wheel):
     ):
         for path in (ROOT / folder).rglob(pattern):
             assert f"edgeprune/_{folder}/{path.relative_to(ROOT / folder)}" in names
+    for page in ("index.html", "reference/commands.html", "search/search_index.js"):
+        assert f"edgeprune/_docs/{page}" in names
     for path in (ROOT / "edgeprune").rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             assert str(path.relative_to(ROOT)) in names

@@ -35,6 +35,7 @@ COMMANDS = {
     "example": "Write an example model with its data.",
     "doctor": "Say what works on this machine, and how to mend the rest.",
     "completion": "Print a script that lets a shell complete commands.",
+    "docs": "Open the documentation, which needs no network.",
 }
 """Every command with its line in the overview, so that ``--help`` imports none of them."""
 

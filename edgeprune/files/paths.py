@@ -123,6 +123,12 @@ def shipped(name: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
+def documentation() -> Path:
+    """The documentation's pages: inside the package in a wheel, in ``build/site`` of a checkout."""
+    inside = _PACKAGE / "_docs"
+    return inside if inside.is_dir() else _PACKAGE.parent / "build" / "site"
+
+
 def built_with_wheel(digest: str, name: str) -> Path:
     """Where the wheel carries a program that was compiled with it; a checkout has none.
 

@@ -11,7 +11,7 @@ from edgeprune.recipe.run_table import GOVERNORS, RunTable
 from edgeprune.report import validity
 from edgeprune.significance import shift
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize("name", ["channels.md"])

@@ -1,0 +1,71 @@
+"""Every key of a recipe, a board file and a bench file, from the dataclasses that read them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from pathlib import Path
+
+import docstrings
+
+from edgeprune import recipe
+from edgeprune.devices import bench, boards
+from edgeprune.files import paths
+
+
+def recipe_keys() -> str:
+    """All keys of a recipe, table by table."""
+    hints = typing.get_type_hints(recipe.Recipe)
+    fields = [field.name for field in dataclasses.fields(recipe.Recipe)]
+    tables = {name: hints[name] for name in fields if dataclasses.is_dataclass(hints[name])}
+    return "".join(_table(f"[{name}]", table) for name, table in tables.items())
+
+
+def example_recipe() -> str:
+    """A short shipped recipe."""
+    return _toml(recipe._SHIPPED / "int8.toml")
+
+
+def shipped_recipes() -> str:
+    """All shipped recipes as they stand."""
+    files = sorted(recipe._SHIPPED.glob("*.toml"))
+    return "\n".join(f"### {file.stem}\n\n{_toml(file)}" for file in files)
+
+
+def example_board() -> str:
+    """A shipped board."""
+    return _toml(paths.shipped("boards") / "rpi4.toml")
+
+
+def board_keys() -> str:
+    """All keys of a board file, table by table."""
+    text = _table("Top of the file", boards.Board)
+    hints = typing.get_type_hints(boards.Board)
+    for field in dataclasses.fields(boards.Board):
+        for kind in (hints[field.name], *typing.get_args(hints[field.name])):
+            if dataclasses.is_dataclass(kind):
+                text += _table(f"[{field.name}]", kind)
+    return text
+
+
+def bench_keys() -> str:
+    """All keys of a bench file, table by table."""
+    text = _table("[devices.NAME]", bench.Device)
+    text += _table("[devices.NAME.meter]", bench.MeterTable)
+    return text + _table("[grid]", type(bench.WORLD))
+
+
+def _toml(file: Path) -> str:
+    return f"```toml\n{file.read_text(encoding='utf-8')}```\n"
+
+
+def _table(title: str, table: typing.Any) -> str:
+    name = f"`{title}`" if title.startswith("[") else title
+    told = " ".join(docstrings.sections(table).get("", "").split())
+    # "Table `[x]`: what it is" stands below a heading that says the first half already.
+    told = re.sub(r"^Table ``\[\w+\]``(: |\. ?)", "", told)
+    told = docstrings.named_values(
+        docstrings.markdown(told[:1].upper() + told[1:]), table.__module__
+    )
+    return f"\n## {name}\n\n{told}\n\n" + docstrings.field_table(table)
