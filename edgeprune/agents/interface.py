@@ -56,7 +56,7 @@ def interface_of(tflite: bytes) -> Interface:
     Raises:
         ModelError: It is not a whole TFLite file.
     """
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     tensors = model.subgraphs[0].tensors
     inputs, outputs = ([tensors[index] for index in side] for side in graph.io_tensors(model))
     # Behind an input that is resized, the file's shapes of the outputs say nothing.

@@ -115,7 +115,7 @@ def choose(
         return recipe
     if stored != "float32":
         return _completed(recipe, AS_THEY_COME[stored], sparsity=0.0, mode="none")
-    no_int8, _ = obstacle(graph.read(dense), "int8")
+    no_int8, _ = obstacle(graph.view(dense), "int8")
     if _fixed_mode(recipe) == "int16x8":
         why = "int16x8 as asked: XNNPACK has no kernels for 16-bit activations, sparse or dense"
         done = _completed(recipe, why, sparsity=0.0, pattern="unstructured")

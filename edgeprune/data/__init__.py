@@ -111,7 +111,7 @@ def _form(data: Dataset) -> tuple[Any, ...]:
 
 
 def _wanted(tflite: bytes) -> _Wanted:
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     inputs, _ = graph.io_tensors(model)
     if len(inputs) != 1:
         raise ModelError(f"--data needs a model with one input, this one has {len(inputs)}")

@@ -57,7 +57,7 @@ def known(data: Dataset, tflite: bytes) -> Dataset:
         return data
     parts = {"train": data.y_train, "test": data.y_test}
     targets = {part: {"": y} for part, y in parts.items() if y is not None}
-    return with_task(data, targets, outputs_of(graph.read(tflite)))
+    return with_task(data, targets, outputs_of(graph.view(tflite)))
 
 
 def _autoencoder(data: Dataset, outputs: Sequence[Output], said: Said, dense: Dense) -> Task:

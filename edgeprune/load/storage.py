@@ -15,7 +15,7 @@ def stored_as(tflite: bytes) -> Storage:
     Raises:
         ModelError: Not a TFLite file.
     """
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     found = set()
     for subgraph in model.subgraphs:
         for op in subgraph.operators:

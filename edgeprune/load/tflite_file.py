@@ -33,7 +33,8 @@ def load(path: Path, sha256: str) -> Loaded:
     if is_epz(tflite):
         tflite, notes = _unpacked(path, tflite)
     try:
-        check_weights(path, _constants(graph.read(tflite)))
+        tflite = graph.opened(tflite)
+        check_weights(path, _constants(tflite.graph))
     except ModelError as error:
         line = str(error)
         raise ModelError(line if line.startswith(str(path)) else f"{path}: {line}") from error

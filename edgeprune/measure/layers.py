@@ -59,7 +59,7 @@ def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[L
         return ()
     tags = [event.tag for event in runs[0]]
     is_steady = all([event.tag for event in run] == tags for run in runs)
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     _check_sparse(tags, model)
     names = _names(runs[0], model)
     layers = []

@@ -15,6 +15,7 @@ from edgeprune import verify
 from edgeprune.artifacts.compression import Samples
 from edgeprune.devices.boards import Cpu, board_files, load_board
 from edgeprune.load.sniff import Kind, sniff
+from edgeprune.models.tflite import graph
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.host_half import Compressed, Request
 from edgeprune.prediction.runnable import check_runnable
@@ -149,12 +150,32 @@ def compress_in_child(request: Request, cpu: Cpu, progress: Progress) -> Compres
         ModelError: The child crashed, hung, or ran out of memory.
     """
     job = CompressJob(request, cpu)
-    return confined(
-        compress_model,
-        job,
-        progress,
-        reach=Reach(_checkpoints(request), _given(job)),
-        answer_bytes=_answer_bytes(request.model),
+    return _opened(
+        confined(
+            compress_model,
+            job,
+            progress,
+            reach=Reach(_checkpoints(request), _given(job)),
+            answer_bytes=_answer_bytes(request.model),
+        )
+    )
+
+
+def _opened(done: Compressed) -> Compressed:
+    """The same with its files checked, each once, before anybody looks into one.
+
+    Raises:
+        ModelError: The child handed out what is no TFLite file.
+    """
+    return dataclasses.replace(
+        done,
+        dense=graph.opened(done.dense),
+        control=None if done.control is None else graph.opened(done.control),
+        lean=graph.opened(done.lean),
+        quantized_dense=graph.opened(done.quantized_dense),
+        sparsified=dataclasses.replace(
+            done.sparsified, tflite=graph.opened(done.sparsified.tflite)
+        ),
     )
 
 
@@ -201,7 +222,8 @@ def read_in_child(
     given = (path, *stored_apart(path), *board_files(board or ""))
     reach = Reach(readable=None if allow_code else given)
     limit = _answer_bytes(path)
-    return confined(read_as_tflite, job, reach=reach, answer_bytes=limit, timeout_s=_READ_S)
+    tflite = confined(read_as_tflite, job, reach=reach, answer_bytes=limit, timeout_s=_READ_S)
+    return graph.opened(tflite)
 
 
 def check_file(request: Request) -> None:

@@ -46,7 +46,7 @@ def explain(
         ModelError: The file is damaged.
         ConfigError: The release is not known.
     """
-    model = graph.read(tflite) if isinstance(tflite, bytes) else tflite
+    model = graph.view(tflite) if isinstance(tflite, bytes) else tflite
     reader = Reader(model, model.subgraphs[0], release)
     layers: dict[int, LayerPlan] = {}
     clusters: list[ClusterPlan] = []

@@ -65,7 +65,7 @@ def unsupported(tflite: bytes, runtime: Runtime) -> tuple[Refusal, ...]:
     Raises:
         ModelError: The file is damaged.
     """
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     refusals = tuple(_by_structure(model, runtime))
     return refusals or tuple(_by_planning(model, tflite, runtime))
 

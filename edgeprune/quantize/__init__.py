@@ -106,7 +106,7 @@ def check_mode(tflite: bytes, mode: str) -> None:
         ModelError: It cannot, or the file is damaged.
     """
     if mode != "none":
-        _check(graph.read(tflite), mode)
+        _check(graph.view(tflite), mode)
 
 
 def _check(model: graph.Model, mode: str) -> None:

@@ -87,7 +87,7 @@ def _by_quantizer(tflite: bytes, mode: str, signature: str, feeds: list[dict[str
         for name, seen in worker.calibrate({signature: [feed]}, num_threads=2).items():
             ranges[name] = _widened(ranges.get(name), seen)
     result = worker.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)
-    return bytes(result.quantized_model)
+    return graph.opened(bytes(result.quantized_model))
 
 
 def _widened(known: dict[str, Any] | None, seen: dict[str, Any]) -> dict[str, Any]:

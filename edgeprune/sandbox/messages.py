@@ -191,6 +191,8 @@ def _plain(value: object) -> object:
         return [name, value.shape, flat.view(np.uint8).data]
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, bytes):  # of a kind that knows more than its bytes
+        return bytes(value)
     if isinstance(value, Path):  # whose name may be no UTF-8
         return os.fsencode(value)
     raise TypeError(f"a {type(value).__name__} cannot leave the child")

@@ -41,7 +41,7 @@ def filters_of(tflite: bytes) -> list[Filter]:
     Raises:
         ModelError: The file is damaged.
     """
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     found: dict[tuple[int, str], Filter] = {}
     for subgraph in model.subgraphs:
         reader = Reader(model, subgraph)

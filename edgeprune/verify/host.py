@@ -38,7 +38,7 @@ class HostModel:
     def __init__(self, tflite: bytes, *, reference: bool) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        model = graph.read(tflite)  # first: what native code makes of a damaged graph is not known
+        model = graph.view(tflite)  # first: what native code makes of a damaged graph is not known
         resolver = (
             OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if reference else OpResolverType.AUTO
         )
@@ -87,7 +87,7 @@ def reference_outputs(tflite: bytes, samples: Samples, *, xnnpack: bool = True) 
     Raises:
         ModelError: The host cannot run the model.
     """
-    is_integer = graph.computes_on_integers(graph.read(tflite))
+    is_integer = graph.computes_on_integers(graph.view(tflite))
     model = HostModel(tflite, reference=not (is_integer and xnnpack))
     return [model(sample) for sample in each(samples, "reference input")]
 
@@ -108,7 +108,7 @@ def rounding_of(tflite: bytes, samples: Samples, *, xnnpack: bool = True) -> lis
     Raises:
         ModelError: The host cannot run the model.
     """
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     count = len(graph.io_tensors(model)[1])
     if xnnpack and graph.computes_on_integers(model):
         return [0.0] * count

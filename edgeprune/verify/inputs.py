@@ -24,7 +24,7 @@ def sample_inputs(tflite: bytes, x_test: Array | None, count: int, seed: int = 0
     Raises:
         ModelError: An input has a type that cannot be made.
     """
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     tensors = [model.subgraphs[0].tensors[i] for i in graph.io_tensors(model)[0]]
     samples: Samples = []
     if x_test is not None and len(tensors) == 1:

@@ -74,7 +74,7 @@ class _Search:
 
     def __init__(self, one: Comparison, found: list[Array], infer: Infer, host: Host) -> None:
         self.one, self.found, self.infer, self.host = one, found, infer, host
-        self.model = graph.read(one.file)
+        self.model = graph.view(one.file)
         self.outputs = graph.io_tensors(self.model)[1]
         self.inside, own = self._inside(one.file)
         self.host_is_right = one.parity([own]).passed
@@ -91,7 +91,7 @@ class _Search:
 
     def _inside(self, tflite: bytes) -> tuple[dict[int, Array], list[Array]]:
         """What the host computes for every value of a file, and for its outputs."""
-        model = graph.read(tflite)
+        model = graph.view(tflite)
         outputs = graph.io_tensors(model)[1]
         values = [
             value
@@ -117,7 +117,7 @@ class _Search:
 
     def on_host(self) -> str:
         """Searches with the file's own weights as the suspects."""
-        model = graph.read(self.one.reference)
+        model = graph.view(self.one.reference)
         names = [graph.tensor_name(tensor) for tensor in model.subgraphs[0].tensors]
         inside = self._inside(self.one.reference)[0]
         right = {names[index]: value for index, value in inside.items() if names[index]}

@@ -85,7 +85,7 @@ def has_sparse_constants(tflite: bytes) -> bool:
     Raises:
         ModelError: The file is damaged.
     """
-    subgraphs = graph.read(tflite).subgraphs
+    subgraphs = graph.view(tflite).subgraphs
     return any(tensor.sparsity is not None for graph_ in subgraphs for tensor in graph_.tensors)
 
 

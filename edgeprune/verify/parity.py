@@ -86,7 +86,7 @@ class Comparison:
         """
         if is_flat(self.reference, self.expected):
             return "outputs hardly depend on the inputs, so parity says little"
-        model = graph.read(self.reference)
+        model = graph.view(self.reference)
         for k, index in enumerate(graph.io_tensors(model)[1][: len(self.rounding)]):
             tensor = model.subgraphs[0].tensors[index]
             values = np.stack([real_values(row[k], tensor) for row in self.expected])
@@ -123,7 +123,7 @@ def parity(
         rounding: By how much right kernels differ on the host, one number an output.
         xnnpack: Whether the board runs XNNPACK, which is then the reference for integers.
     """
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     tensors = [model.subgraphs[0].tensors[i] for i in graph.io_tensors(model)[1]]
     worst, limit, passed = 0.0, 0.0, True
     for k, tensor in enumerate(tensors):
@@ -166,7 +166,7 @@ def is_flat(tflite: bytes, expected: Samples) -> bool:
     """
     if len(expected) < 2:
         return False
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     for k, index in enumerate(graph.io_tensors(model)[1]):
         tensor = model.subgraphs[0].tensors[index]
         values = np.stack([real_values(sample[k], tensor) for sample in expected])

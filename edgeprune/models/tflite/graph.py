@@ -7,7 +7,6 @@ Source: LiteRT ``tflite/converter/schema/schema.fbs``, shipped in the ``ai-edge-
 from __future__ import annotations
 
 import math
-import struct
 from collections import Counter, defaultdict
 from typing import Any, TypeAlias
 
@@ -17,14 +16,15 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeprune.artifacts.compression import Array
 from edgeprune.errors import ModelError
-from edgeprune.models.tflite import check
 from edgeprune.models.tflite.builder import SharingBuilder
 from edgeprune.models.tflite.check.operators import BUILTIN_NAMES
+from edgeprune.models.tflite.file import Model, TfliteFile, copied, opened, parsed
 
-Model: TypeAlias = Any
 Subgraph: TypeAlias = Any
 Tensor: TypeAlias = Any
 Operator: TypeAlias = Any
+
+__all__ = ["Model", "TfliteFile", "opened"]
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
@@ -49,80 +49,24 @@ FILTER_OPERANDS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1}
 
 
 def read(tflite: bytes) -> Model:
-    """Parses and checks a ``.tflite`` file; nothing else in edgeprune parses one.
+    """A file's graph, to be changed as one likes.
 
     Raises:
         ModelError: It is not a whole TFLite file, or what it says contradicts itself.
     """
-    if len(tflite) < 8 or tflite[4:8] != b"TFL3":
-        raise ModelError("not a TFLite file: it lacks the identifier TFL3")
-    try:
-        content = bytearray(tflite)
-        packed = schema.Model.GetRootAs(content)
-        check.check_table_count(packed)
-        model = schema.ModelT.InitFromObj(packed)
-    except ModelError as error:
-        raise ModelError(f"damaged TFLite file: {error}") from error
-    except (struct.error, IndexError, TypeError, ValueError, OverflowError, MemoryError) as error:
-        raise ModelError(
-            f"damaged TFLite file: its tables lead out of its {len(tflite):,} bytes: it may have "
-            "been cut on its way"
-        ) from error
-    try:
-        check.check(model, len(tflite))
-    except ModelError as error:
-        text = str(error)
-        known = "" if text.startswith("TFLite file ") else "damaged TFLite file: "
-        raise ModelError(known + text) from error
-    if not model.subgraphs or not model.subgraphs[0].operators:
-        raise ModelError("TFLite file without operators")
-    _bring_in(model, memoryview(content))
-    _number_buffers(model)
-    for subgraph in model.subgraphs:
-        _make_mutable(subgraph)
-    return model
+    return copied(tflite.graph) if isinstance(tflite, TfliteFile) else parsed(tflite)
 
 
-def _bring_in(model: Model, content: memoryview) -> None:
-    """Fetches what a file of more than 2 GB keeps behind its tables."""
-    for buffer in model.buffers:
-        if buffer.offset:
-            data = content[buffer.offset : buffer.offset + buffer.size]
-            buffer.data, buffer.offset, buffer.size = np.frombuffer(data, np.uint8), 0, 0
-    for subgraph in model.subgraphs:
-        for op in subgraph.operators:
-            if begin := op.largeCustomOptionsOffset:
-                data = content[begin : begin + op.largeCustomOptionsSize]
-                op.customOptions = np.frombuffer(data, np.uint8)
-                op.largeCustomOptionsOffset = op.largeCustomOptionsSize = 0
+def view(tflite: bytes) -> Model:
+    """A file's graph, to be looked at only: a :class:`TfliteFile` has one for all.
+
+    Raises:
+        ModelError: It is not a whole TFLite file, or what it says contradicts itself.
+    """
+    return tflite.graph if isinstance(tflite, TfliteFile) else parsed(tflite)
 
 
-def _number_buffers(model: Model) -> None:
-    """Lets everything without data refer to buffer 0, which means no data."""
-    kept = [buffer for buffer in model.buffers if buffer.data is not None]
-    new = {id(buffer): number for number, buffer in enumerate(kept, 1)}
-    old = model.buffers
-    model.buffers = [schema.BufferT(), *kept]
-    users = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
-    for user in (*users, *model.metadata):
-        user.buffer = new.get(id(old[user.buffer]), 0) if old else 0
-
-
-def _make_mutable(table: Any) -> None:
-    """Turns vectors of 32-bit numbers, views of the file that they are, into lists."""
-    for key, value in vars(table).items():
-        if isinstance(value, np.ndarray):
-            if value.dtype == np.int32:
-                setattr(table, key, value.tolist())
-        elif isinstance(value, list):
-            for item in value:
-                if hasattr(item, "__dict__"):
-                    _make_mutable(item)
-        elif hasattr(value, "__dict__"):
-            _make_mutable(value)
-
-
-def write(model: Model) -> bytes:
+def write(model: Model) -> TfliteFile:
     """Serialises ``model``, emptying buffers that nothing refers to any more.
 
     Raises:
@@ -135,7 +79,7 @@ def write(model: Model) -> bytes:
     try:
         builder = SharingBuilder(_weight_bytes(model) + _ROOM_BYTES)
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-        return bytes(memoryview(builder.Bytes)[builder.Head() :])
+        return TfliteFile(memoryview(builder.Bytes)[builder.Head() :])
     except flatbuffers.builder.BuilderSizeError as error:
         raise ModelError("the model is larger than 2 GB, TFLite's limit") from error
 
@@ -296,7 +240,7 @@ def weight_sparsity(tflite: bytes) -> float:
     Returns:
         0.0 for a model without such weights.
     """
-    model = read(tflite)
+    model = view(tflite)
     total = zeros = 0
     for subgraph in model.subgraphs:
         makers = producers(subgraph)

@@ -50,7 +50,7 @@ def planned_tensors(tflite: bytes) -> PlannedTensors:
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    subgraph = graph.read(tflite).subgraphs[0]
+    subgraph = graph.view(tflite).subgraphs[0]
     made = {int(out) for op in subgraph.operators for out in op.outputs}
     try:
         with quiet():  # the runtime greets on stderr
@@ -97,7 +97,7 @@ def _native_trouble(tflite: bytes) -> str:
     from ai_edge_litert.compiled_model import CompiledModel
     from ai_edge_litert.environment import Environment
 
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     tensors = [model.subgraphs[0].tensors[index] for index in graph.io_tensors(model)[0]]
     if any(graph.dtype_of(tensor) not in _WRITABLE for tensor in tensors):
         return ""

@@ -46,7 +46,7 @@ def size(tflite: bytes) -> Size:
     Raises:
         ModelError: The file is damaged.
     """
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     held: dict[object, tuple[int, int]] = {}
     for subgraph in model.subgraphs:
         for op in subgraph.operators:

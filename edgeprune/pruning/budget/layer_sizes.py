@@ -56,7 +56,7 @@ def sizes(tflite: bytes, matrices: Sequence[FloatArray]) -> list[int | None]:
 
 
 def _stored(tflite: bytes) -> list[_Sized]:
-    model = graph.read(tflite)
+    model = graph.view(tflite)
     found: list[_Sized] = []
     seen: set[int] = set()
     for subgraph in model.subgraphs:
