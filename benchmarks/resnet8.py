@@ -49,6 +49,7 @@ from edgeprune.pruning import prune
 from edgeprune.qat import qat
 from edgeprune.quantize import quantize
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.recipe.qat_table import QatTable
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.training.checkpoint import Checkpoint
 from edgeprune.training.context import StageContext
@@ -72,14 +73,13 @@ TUNING = dataclasses.replace(
     temperature=4.0,
     control=False,
 )
-QAT = QuantizeTable(
-    "int8",
-    qat_epochs=1,
-    qat_batch_size=64,
-    qat_learning_rate=2e-4,
-    calibration_samples=512,
-    qat_distillation=TUNING.distillation,
-    qat_temperature=TUNING.temperature,
+QUANTIZE = QuantizeTable("int8", calibration_samples=512)
+QAT = QatTable(
+    epochs=1,
+    batch_size=64,
+    learning_rate=2e-4,
+    distillation=TUNING.distillation,
+    temperature=TUNING.temperature,
 )
 
 
@@ -102,8 +102,8 @@ class Lab:
         y, y_test = (raw[f"y_{part}"].astype(int) for part in ("train", "test"))
         mirrored = np.concatenate([x, x[:, :, ::-1]])
         self.data = Dataset(mirrored, np.concatenate([y, y]), x_test, y_test, "cifar10")
-        self.calibration = [[row[None]] for row in x[: QAT.calibration_samples]]
-        settings = repr((self.spec, ADAPTING, QAT))
+        self.calibration = [[row[None]] for row in x[: QUANTIZE.calibration_samples]]
+        settings = repr((self.spec, ADAPTING, QAT, QUANTIZE))
         file = folder / "settings.txt"
         if file.exists() and file.read_text() != settings:
             sys.exit(f"{folder} is of other settings: give another folder")
@@ -208,11 +208,13 @@ def made(lab: Lab, model: Loaded, net: str, file: str, seed: int) -> bytes:
     if file == "int8 QAT":
         if net == "tfmot":
             spec = dataclasses.replace(
-                lab.spec, epochs=QAT.qat_epochs, learning_rate=QAT.qat_learning_rate, seed=seed
+                lab.spec, epochs=QAT.epochs, learning_rate=QAT.learning_rate, seed=seed
             )
             answers = lab.teacher.answers
             return quantized_by_tfmot(model.keras, lab.data, spec, answers, lab.calibration)
-        model = qat(model, QAT, StageContext(lab.data, say, seed, teacher=lab.dense), {}).model
+        model = qat(
+            model, QAT, QUANTIZE.mode, StageContext(lab.data, say, seed, teacher=lab.dense), {}
+        ).model
     tflite = convert(model)
     done = quantize(tflite, "int8", lab.calibration).tflite
     check_kept("quantize", tflite, done, blocks=False, codebooks=False)  # no zero may be lost

@@ -386,7 +386,7 @@ def test_a_keras_model_is_pruned_clustered_trained_with_rounding_and_quantized(f
     (folder / "all.toml").write_text(
         '[prune]\nsparsity = 0.5\nlayers = "all"\nepochs = 1\ncontrol = false\n'
         "[cluster]\nclusters = 6\nepochs = 1\n"
-        '[quantize]\nmode = "int8"\nqat_epochs = 1\n'
+        '[quantize]\nmode = "int8"\n[qat]\nepochs = 1\n'
     )
     recipe = load_recipe(str(folder / "all.toml"))
     asked = Request(folder / name, "rpi4", recipe, data=str(folder / "data.npz"))
@@ -423,7 +423,7 @@ def test_channels_go_first_and_every_later_stage_works_on_what_is_left(flavour, 
         "[channels]\npruning_ratio = 0.5\nepochs = 1\n"
         '[prune]\nsparsity = 0.5\nlayers = "all"\nepochs = 1\n'
         "[cluster]\nclusters = 6\nepochs = 1\n"
-        '[quantize]\nmode = "int8"\nqat_epochs = 1\n'
+        '[quantize]\nmode = "int8"\n[qat]\nepochs = 1\n'
     )
     argv = ["compress", name, "--recipe", "all.toml", "--data", "data.npz", "-o", "out.tflite"]
     with pytest.raises(SystemExit) as done:

@@ -107,6 +107,11 @@ def test_clusters_out_of_range_are_refused(table, line):
             '[prune]\ncriterion = "l1"\n',
             "[prune] criterion 'l1' is called 'magnitude' now",
         ),
+        (
+            "[quantize]\nqat_epochs = 2\nqat_temperature = 3.0\n",
+            "'quantize.qat_epochs' is called 'qat.epochs' now; "
+            "'quantize.qat_temperature' is called 'qat.temperature' now",
+        ),
     ],
 )
 def test_a_recipe_in_old_words_is_refused_with_the_new_ones(tmp_path, text, line):

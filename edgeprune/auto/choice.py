@@ -166,7 +166,7 @@ def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
     Returns:
         A recipe in force, or None where none is left that does anything.
     """
-    table, quantize = recipe.prune, recipe.quantize
+    table, quantize, training = recipe.prune, recipe.quantize, recipe.qat
     is_sparse, mode = table.sparsity > 0, quantize.mode
     is_open = {key: key not in recipe.fixed for key in ("sparsity", "pattern", "quantize")}
     if recipe.name != "auto":
@@ -179,15 +179,17 @@ def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
             is_fast = DOT_PRODUCT in cpu.features and has_quantizer()
             mode = "int8" if is_fast else "int8-weights"
             quantize = dataclasses.replace(quantize, mode=mode)
-    elif mode == "int8" and is_trainable and not quantize.qat_epochs:
-        quantize = dataclasses.replace(quantize, qat_epochs=QAT_EPOCHS)
+    elif mode == "int8" and is_trainable and training.is_noop:
+        training = dataclasses.replace(training, epochs=QAT_EPOCHS)
     elif mode == "int8" and is_open["quantize"]:
-        quantize = dataclasses.replace(quantize, mode="int8-weights", qat_epochs=0)
+        quantize = dataclasses.replace(quantize, mode="int8-weights")
+        training = dataclasses.replace(training, epochs=0)
     elif mode != "none" and is_sparse and is_open["quantize"]:
-        quantize = dataclasses.replace(quantize, mode="none", qat_epochs=0)
+        quantize = dataclasses.replace(quantize, mode="none")
+        training = dataclasses.replace(training, epochs=0)
     else:
         return None
-    return dataclasses.replace(recipe, prune=table, quantize=quantize)
+    return dataclasses.replace(recipe, prune=table, quantize=quantize, qat=training)
 
 
 def _by_cost(recipe: Recipe, cpu: Cpu, dense: bytes, no_int8: str) -> Recipe:
@@ -318,9 +320,10 @@ def easier_storage(recipe: Recipe, trouble: str) -> Recipe | None:
     mode = recipe.quantize.mode
     if recipe.name != "auto" or "quantize" in recipe.fixed or mode not in EASIER:
         return None
-    quantize = dataclasses.replace(recipe.quantize, mode=EASIER[mode], qat_epochs=0)
+    quantize = dataclasses.replace(recipe.quantize, mode=EASIER[mode])
+    training = dataclasses.replace(recipe.qat, epochs=0)
     why = f"{recipe.why}; {EASIER[mode]} instead of {mode}: {trouble}"
-    return dataclasses.replace(recipe, quantize=quantize, why=why)
+    return dataclasses.replace(recipe, quantize=quantize, qat=training, why=why)
 
 
 def _fixed_mode(recipe: Recipe) -> str:

@@ -39,13 +39,19 @@ def read_toml(path: Path) -> dict[str, object]:
     return raw
 
 
-def read_table(kind: type[Table], raw: dict[str, object], where: str) -> Table:
+def read_table(
+    kind: type[Table],
+    raw: dict[str, object],
+    where: str,
+    renamed: Mapping[str, str] = types.MappingProxyType({}),
+) -> Table:
     """Turns a parsed table into the dataclass ``kind``, nested dataclasses included.
 
     Args:
         kind: A frozen dataclass. A field with a default may be absent.
         raw: The parsed table.
         where: The file, for messages.
+        renamed: Dotted keys that had another name once, and that of today, for messages.
 
     Raises:
         ConfigError: Unknown key, missing key or wrong type; all of them in one message.
@@ -58,10 +64,25 @@ def read_table(kind: type[Table], raw: dict[str, object], where: str) -> Table:
     edgeprune.errors.ConfigError: toy.toml: size must be int, got True
     """
     wrong: list[str] = []
-    value = _dataclass(kind, raw, "", wrong)
+    known = _renamed(raw, renamed, wrong)
+    value = _dataclass(kind, known, "", wrong)
     if wrong:
         raise ConfigError(f"{where}: " + "; ".join(wrong))
     return typing.cast(Table, value)
+
+
+def _renamed(
+    raw: dict[str, object], renamed: Mapping[str, str], wrong: list[str]
+) -> dict[str, object]:
+    """The parsed table without keys that have another name today; these go to ``wrong``."""
+    known = dict(raw)
+    for old, new in renamed.items():
+        name, _, key = old.partition(".")
+        table = known.get(name)
+        if isinstance(table, dict) and key in table:
+            wrong.append(f"{old!r} is called {new!r} now")
+            known[name] = {other: value for other, value in table.items() if other != key}
+    return known
 
 
 def _dataclass(kind: type[Any], raw: dict[str, object], prefix: str, wrong: list[str]) -> Any:

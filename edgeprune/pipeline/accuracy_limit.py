@@ -73,7 +73,7 @@ def _what(recipe: Recipe) -> str:
         parts.append(f"{recipe.prune.sparsity:.0%} sparse, pattern {recipe.prune.pattern}")
     if recipe.quantize.mode != "none":
         parts.append(recipe.quantize.mode)
-    if recipe.quantize.qat_epochs:
+    if recipe.qat.epochs:
         parts.append("trained with rounding")
     return ", ".join(parts) or "float32"
 

@@ -265,9 +265,9 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     with _asked(progress, "cluster", not recipe.cluster.is_idle):
         clustered = cluster(pruned.model, recipe.cluster, context)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)
-    with _asked(progress, "qat", recipe.quantize.qat_epochs > 0):
+    with _asked(progress, "qat", not recipe.qat.is_noop):
         books = {one.name: one.distinct for one in clustered.tensors}
-        tuned = qat(clustered.model, recipe.quantize, context, books)
+        tuned = qat(clustered.model, recipe.qat, recipe.quantize.mode, context, books)
     with progress.stage("convert pruned"):
         is_changed = tuned.model is not loaded
         lean = convert(tuned.model) if is_changed else dense

@@ -14,7 +14,7 @@ from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone, prunable_weights
 from edgeprune.qat.activations import QuantizedActivations
 from edgeprune.qat.weights import QuantizedWeights
-from edgeprune.recipe.quantize_table import QuantizeTable
+from edgeprune.recipe.qat_table import QatTable
 from edgeprune.training.codebooks import Codebooks
 from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import teacher_of
@@ -28,7 +28,8 @@ __all__ = ["QuantizedActivations", "QuantizedWeights", "qat"]
 
 def qat(
     model: Loaded,
-    table: QuantizeTable,
+    table: QatTable,
+    mode: str,
     context: StageContext,
     codebooks: Mapping[str, int],
 ) -> Tuned:
@@ -36,7 +37,8 @@ def qat(
 
     Args:
         model: Is not changed.
-        table: Mode, epochs, batch size and learning rate; 0 epochs train nothing.
+        table: How to train; 0 epochs train nothing.
+        mode: What the weights will be stored as, of the table ``[quantize]``.
         context: Data to train on, who is told a line per epoch, and so on.
         codebooks: Clustered weights by name, and how many values each has beside zero.
 
@@ -46,7 +48,7 @@ def qat(
     Raises:
         ModelError: The model cannot be copied or trained.
     """
-    if not table.qat_epochs:
+    if table.is_noop:
         return Tuned(model)
     data, taught = context.data, (context.teacher or model).keras
     training = None if model.keras is None else training_data(data, taught)
@@ -67,11 +69,11 @@ def qat(
             hooks.append(stack.enter_context(books))
         shared = {id(one.variable) for one in weights}
         stack.enter_context(held_zeros(copied, besides=shared))
-        if table.mode == "int8":
+        if mode == "int8":
             rounding = stack.enter_context(QuantizedActivations(copied))
             if not rounding.layers:
                 notes.append("only weights were rounded in training: the model is subclassed")
-        weight, temperature = table.qat_distillation, table.qat_temperature
+        weight, temperature = table.distillation, table.temperature
         teacher = teacher_of(taught, training.x, weight, temperature, training.task)
         task = TrainingJob(copied, flavour, None, options, training, context.say, hooks=hooks)
         fine_tune(dataclasses.replace(task, teacher=teacher))

@@ -19,7 +19,9 @@ from edgeprune.recipe.channels_table import (
 from edgeprune.recipe.cluster_table import ClusterTable, cluster_faults
 from edgeprune.recipe.prune_parts import CHANNEL
 from edgeprune.recipe.prune_table import PruneTable, prune_faults
+from edgeprune.recipe.qat_table import QatTable, qat_faults
 from edgeprune.recipe.quantize_table import QuantizeTable, quantize_faults
+from edgeprune.recipe.renamed import RENAMED_KEYS
 from edgeprune.recipe.run_table import RunTable, run_faults
 from edgeprune.recipe.small_tables import RewriteTable, SparsifyTable, VerifyTable, verify_faults
 from edgeprune.recipe.task_table import TaskTable, task_faults
@@ -46,6 +48,7 @@ class Recipe:
     channels: ChannelsTable = field(default_factory=ChannelsTable)
     prune: PruneTable = field(default_factory=PruneTable)
     cluster: ClusterTable = field(default_factory=ClusterTable)
+    qat: QatTable = field(default_factory=QatTable)
     rewrite: RewriteTable = field(default_factory=RewriteTable)
     quantize: QuantizeTable = field(default_factory=QuantizeTable)
     sparsify: SparsifyTable = field(default_factory=SparsifyTable)
@@ -76,7 +79,7 @@ def load_recipe(name: str) -> Recipe:
             f"{did_you_mean(name, names)}"
         )
     raw = read_toml(path)
-    recipe = dataclasses.replace(read_table(Recipe, raw, str(path)), name=name)
+    recipe = dataclasses.replace(read_table(Recipe, raw, str(path), RENAMED_KEYS), name=name)
     said = raw.get("prune")
     if not isinstance(said, dict) or "sparsity" not in said:
         prune = dataclasses.replace(recipe.prune, sparsity=_unsaid(recipe.prune, "channels" in raw))
@@ -116,6 +119,7 @@ def checked(recipe: Recipe) -> Recipe:
         "channels": channel_faults(recipe.channels, recipe.prune.pattern),
         "prune": prune_faults(recipe.prune),
         "cluster": cluster_faults(recipe.cluster),
+        "qat": qat_faults(recipe.qat, recipe.quantize.mode),
         "quantize": quantize_faults(recipe.quantize),
         "verify": verify_faults(recipe.verify),
         "run": run_faults(recipe.run),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from edgeprune.recipe.faults import not_a_share, not_among, not_positive, share_text, too_small
+from edgeprune.recipe.faults import not_among, share_text, too_small
 from edgeprune.recipe.prune_parts import CHANNEL
 from edgeprune.recipe.prune_table import PruneTable
-from edgeprune.recipe.training import Training
+from edgeprune.recipe.training import Training, training_faults, training_of
 from edgeprune.text.share import Share
 
 CHANNEL_RATIO = 0.5
@@ -73,14 +73,7 @@ class ChannelsTable:
 
     def training(self, seed: int) -> Training:
         """How its epochs are trained."""
-        return Training(
-            self.epochs,
-            self.batch_size,
-            self.learning_rate,
-            self.distillation,
-            self.temperature,
-            seed,
-        )
+        return training_of(self, seed)
 
 
 def channel_faults(table: ChannelsTable, pattern: str = "") -> list[str]:
@@ -103,9 +96,8 @@ def channel_faults(table: ChannelsTable, pattern: str = "") -> list[str]:
         for one in table.limits
         if not 0 <= one.pruning_ratio <= 1
     ]
-    wrong += too_small(table, {"round_to": 1, "epochs": 1, "batch_size": 1})
-    wrong += not_positive(table, "learning_rate", "temperature")
-    return wrong + not_a_share(table, "distillation")
+    wrong += too_small(table, {"round_to": 1})
+    return wrong + training_faults(table, least_epochs=1)
 
 
 def channels_of(prune: PruneTable, channels: ChannelsTable) -> tuple[PruneTable, ChannelsTable]:

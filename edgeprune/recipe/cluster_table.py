@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeprune.errors import ConfigError
-from edgeprune.recipe.faults import LAYERS, not_a_share, not_among, not_positive, too_small
-from edgeprune.recipe.training import Training
+from edgeprune.recipe.faults import LAYERS, not_among, too_small
+from edgeprune.recipe.training import Training, training_faults, training_of
 from edgeprune.text.share import Share
 
 CLUSTER_INITS = ("linear", "density", "random", "kmeans++")
@@ -68,27 +68,19 @@ class ClusterTable:
 
     def training(self, seed: int) -> Training:
         """How its epochs are trained."""
-        return Training(
-            self.epochs,
-            self.batch_size,
-            self.learning_rate,
-            self.distillation,
-            self.temperature,
-            seed,
-        )
+        return training_of(self, seed)
 
 
 def cluster_faults(table: ClusterTable) -> list[str]:
     """What is wrong with the table's values."""
     wrong = not_among(table, {"init": CLUSTER_INITS, "layers": LAYERS})
-    wrong += too_small(table, {"clusters": 0, "biases": 0, "epochs": 0, "batch_size": 1})
+    wrong += too_small(table, {"clusters": 0, "biases": 0})
     wrong += [
         f"counts: that of {one.layer} must be >= 0, got {one.clusters}"
         for one in table.counts
         if one.clusters < 0
     ]
-    wrong += not_positive(table, "learning_rate", "temperature")
-    return wrong + not_a_share(table, "distillation")
+    return wrong + training_faults(table)
 
 
 def cluster_table_checked(table: ClusterTable) -> ClusterTable:

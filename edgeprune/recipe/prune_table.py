@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from edgeprune.recipe.faults import (
     LAYERS,
-    not_a_share,
     not_among,
-    not_positive,
     share_text,
     too_small,
 )
@@ -20,7 +18,7 @@ from edgeprune.recipe.prune_parts import (
     is_pattern,
     no_pattern,
 )
-from edgeprune.recipe.training import Training
+from edgeprune.recipe.training import Training, training_faults, training_of
 from edgeprune.text.near_names import did_you_mean
 from edgeprune.text.share import Share
 
@@ -104,14 +102,7 @@ class PruneTable:
 
     def training(self) -> Training:
         """How its epochs are trained."""
-        return Training(
-            self.epochs,
-            self.batch_size,
-            self.learning_rate,
-            self.distillation,
-            self.temperature,
-            self.seed,
-        )
+        return training_of(self, self.seed)
 
 
 def prune_faults(table: PruneTable) -> list[str]:
@@ -129,17 +120,10 @@ def prune_faults(table: PruneTable) -> list[str]:
         if not 0 <= limit.sparsity < 1
     ]
     schedule = SCHEDULES.get(table.schedule)
-    least_epochs = 0 if schedule is not None and schedule.at_once else 1
-    if table.epochs < least_epochs:
-        wrong.append(
-            f"epochs must be >= {least_epochs} with the schedule {table.schedule}, "
-            f"got {table.epochs}"
-        )
-    wrong += too_small(
-        table, {"calibration_samples": 1, "batch_size": 1, "rounds": 1, "rewind_step": 0}
-    )
-    wrong += not_positive(table, "learning_rate", "temperature")
-    return wrong + not_a_share(table, "distillation") + _criterion_faults(table)
+    if schedule is not None and not schedule.at_once and table.epochs == 0:
+        wrong.append(f"epochs must be >= 1 with the schedule {table.schedule}, got 0")
+    wrong += too_small(table, {"calibration_samples": 1, "rounds": 1, "rewind_step": 0})
+    return wrong + training_faults(table) + _criterion_faults(table)
 
 
 def _criterion_faults(table: PruneTable) -> list[str]:

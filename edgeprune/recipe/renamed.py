@@ -5,6 +5,11 @@ from __future__ import annotations
 _WORDS = {("layers", "paying"): "accelerated", ("criterion", "l1"): "magnitude"}
 """Key and its old value, and the value that means the same today."""
 
+_TRAINING = ("epochs", "batch_size", "learning_rate", "distillation", "temperature")
+
+RENAMED_KEYS = {f"quantize.qat_{key}": f"qat.{key}" for key in _TRAINING}
+"""Dotted key of a table, and the one that means the same today."""
+
 
 def renamed_word(key: str, value: object) -> str:
     """What is wrong with a value that has another name today; empty for any other.

@@ -206,7 +206,7 @@ def test_predictions_come_from_the_graph_that_would_run(cpu):
 def ladder(recipe, cpu=A76, *, is_trainable=True):
     found = []
     while recipe is not None:
-        found.append((*summary(recipe), recipe.quantize.qat_epochs))
+        found.append((*summary(recipe), recipe.qat.epochs))
         recipe = gentler(recipe, cpu, is_trainable=is_trainable)
     return found[1:]
 

@@ -13,11 +13,12 @@ from edgeprune.models.keras.weights import prunable_weights, walk
 from edgeprune.qat import QuantizedActivations, QuantizedWeights, qat, weights
 from edgeprune.quantize import quantize
 from edgeprune.recipe import Recipe, checked
+from edgeprune.recipe.qat_table import QatTable
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.training.context import StageContext
 from edgeprune.verify import accuracy
 
-INT8 = QuantizeTable("int8", qat_epochs=2, qat_batch_size=16, qat_learning_rate=1e-3)
+TABLE = QatTable(epochs=2, batch_size=16, learning_rate=1e-3)
 
 
 def zeros(model):
@@ -35,7 +36,7 @@ def test_training_with_rounding_keeps_every_zero_and_moves_the_rest(flavour, kin
     pruned = edgeprune.prune(build(flavour, kind), sparsity=0.6, layers="all").keras
     before = [w.copy() for w in pruned.get_weights()]
     lines = []
-    done = qat(loaded(pruned, flavour), INT8, StageContext(dataset(), lines.append), {})
+    done = qat(loaded(pruned, flavour), TABLE, "int8", StageContext(dataset(), lines.append), {})
     assert all(np.array_equal(a, b) for a, b in zip(before, pruned.get_weights(), strict=True))
     tuned = done.model.keras
     wanted, found = zeros(pruned), zeros(tuned)
@@ -54,7 +55,7 @@ def test_codebooks_stay_too(flavour):
         edgeprune.prune(build(flavour, "functional"), sparsity=0.5, layers="all").keras, 6
     )
     books = {one.name: one.distinct for one in clustered.tensors}
-    tuned = qat(clustered.model, INT8, StageContext(dataset(), print), books).model.keras
+    tuned = qat(clustered.model, TABLE, "int8", StageContext(dataset(), print), books).model.keras
     for old, new in zip(
         prunable_weights(clustered.keras, "all"), prunable_weights(tuned, "all"), strict=True
     ):
@@ -97,8 +98,10 @@ def test_training_makes_up_for_a_rounding_that_hurts(flavour, monkeypatch):
         after()
         return value
 
-    table = dataclasses.replace(INT8, mode="int8-weights", qat_epochs=16, qat_learning_rate=1e-2)
-    tuned = qat(loaded(model, flavour), table, StageContext(data, print), {}).model.keras
+    table = dataclasses.replace(TABLE, epochs=16, learning_rate=1e-2)
+    tuned = qat(
+        loaded(model, flavour), table, "int8-weights", StageContext(data, print), {}
+    ).model.keras
     assert rounded_loss(tuned) < 0.7 * rounded_loss(model)
 
 
@@ -126,21 +129,23 @@ def test_outputs_that_the_converter_fuses_are_not_rounded(flavour):
 
 def test_without_epochs_data_or_a_keras_model_nothing_is_trained():
     model = loaded(build("keras", "functional"), "keras")
-    assert qat(model, QuantizeTable("int8"), StageContext(dataset(), print), {}).model is model
-    without = qat(model, INT8, StageContext(say=print), {})
+    assert qat(model, QatTable(), "int8", StageContext(dataset(), print), {}).model is model
+    without = qat(model, TABLE, "int8", StageContext(say=print), {})
     assert without.model is model and "no training data" in without.notes[0]
     file = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=b"")
-    assert "cannot be trained" in qat(file, INT8, StageContext(dataset(), print), {}).notes[0]
+    assert (
+        "cannot be trained" in qat(file, TABLE, "int8", StageContext(dataset(), print), {}).notes[0]
+    )
 
 
 @pytest.mark.parametrize(
-    ("table", "line"),
+    ("table", "mode", "line"),
     [
-        (QuantizeTable("fp16", qat_epochs=1), "needs a mode with integer weights, got 'fp16'"),
-        (QuantizeTable("int8", qat_epochs=-1), "qat_epochs must be >= 0"),
-        (QuantizeTable("int8", qat_learning_rate=0.0), "qat_learning_rate must be > 0"),
+        (QatTable(epochs=1), "fp16", r"needs a mode with integer weights .*, got 'fp16'"),
+        (QatTable(epochs=-1), "int8", r"\[qat\] epochs must be >= 0"),
+        (QatTable(learning_rate=0.0), "int8", r"\[qat\] learning_rate must be > 0"),
     ],
 )
-def test_a_recipe_out_of_range_is_refused(table, line):
+def test_a_recipe_out_of_range_is_refused(table, mode, line):
     with pytest.raises(ConfigError, match=line):
-        checked(Recipe(quantize=table))
+        checked(Recipe(qat=table, quantize=QuantizeTable(mode)))

@@ -14,9 +14,10 @@ from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 from edgeprune.pruning import prune
 from edgeprune.qat import qat
 from edgeprune.recipe import Recipe, checked
+from edgeprune.recipe.channels_table import ChannelsTable
 from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.recipe.prune_table import PruneTable
-from edgeprune.recipe.quantize_table import QuantizeTable
+from edgeprune.recipe.qat_table import QatTable
 from edgeprune.tasks import Head, Task
 from edgeprune.tasks.output import Output, gives_of
 from edgeprune.training.context import StageContext
@@ -153,10 +154,12 @@ def test_centroids_and_rounded_weights_follow_the_dense_model_too(flavour):
     alike = {}
     for weight in (0.0, 1.0):
         table = ClusterTable(8, epochs=8, learning_rate=0.01, distillation=weight)
-        tuned = QuantizeTable("int8", qat_epochs=4, qat_learning_rate=0.01, qat_distillation=weight)
+        tuned = QatTable(epochs=4, learning_rate=0.01, distillation=weight)
         done = (
             cluster(start, table, StageContext(data, teacher=loaded(dense, flavour))),
-            qat(start, tuned, StageContext(data, print, teacher=loaded(dense, flavour)), {}),
+            qat(
+                start, tuned, "int8", StageContext(data, print, teacher=loaded(dense, flavour)), {}
+            ),
         )
         alike[weight] = [agreement(one.model.keras, dense, data.x_train) for one in done]
         assert all(("distillation" in " ".join(one.notes)) == bool(weight) for one in done)
@@ -229,11 +232,11 @@ def test_a_teacher_that_knows_nothing_is_refused():
 def test_values_out_of_range_are_refused(option, line):
     with pytest.raises(ModelError, match=line):
         edgeprune.prune(build("keras", "sequential"), **option)
-    quantize = {f"qat_{name}": value for name, value in option.items()}
     for recipe, where in (
         (Recipe(prune=PruneTable(**option)), r"\[prune\] "),
         (Recipe(cluster=ClusterTable(**option)), r"\[cluster\] "),
-        (Recipe(quantize=QuantizeTable(**quantize)), r"\[quantize\] qat_"),
+        (Recipe(qat=QatTable(**option)), r"\[qat\] "),
+        (Recipe(channels=ChannelsTable(**option)), r"\[channels\] "),
     ):
         with pytest.raises(ConfigError, match=where + line):
             checked(recipe)

@@ -162,7 +162,7 @@ def test_an_accepted_drop_is_measured_from_the_dense_model():
         ({"recovery": ("luck",)}, "recovery 'luck' must be one of batch_norm, bias"),
         ({"calibration_samples": 0}, "calibration_samples must be >= 1, got 0"),
         ({"epochs": 0}, "epochs must be >= 1 with the schedule gradual"),
-        ({"schedule": "one_shot", "epochs": -1}, "epochs must be >= 0 with the schedule one_shot"),
+        ({"schedule": "one_shot", "epochs": -1}, "epochs must be >= 0, got -1"),
         ({"criterion": "taylor"}, "the criterion taylor looks at training samples, and got no"),
     ],
 )
