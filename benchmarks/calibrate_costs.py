@@ -54,7 +54,7 @@ def nets() -> Iterator[Net]:
         net = Net(seed)
         for _ in range(4):
             net.end(cluster(net, height, width))
-        net.arm()
+        net.hint_sparse()
         yield net
 
 

@@ -121,7 +121,7 @@ class Net:
         x = self.pad(self.input(1, height, width, 3), (0, 0), (1, 1), (1, 1), (0, 0))
         return self.convolution(x, self.weights(channels, 3, 3, 3), 2)
 
-    def arm(self) -> None:
+    def hint_sparse(self) -> None:
         """All operators so far run in clusters; another one's sparse weights make it come true."""
         self.clustered = {int(op.outputs[0]) for op in self.graph.operators}
         filters = self.weights(8, 1, 1, 8, kept=0.2)

@@ -81,7 +81,7 @@ def main() -> None:
             model = graph.read(before)
             notes = apply_passes(model, cpu, priced(table))
             after = graph.write(model)
-            sparse = len(explain(after, cpu, assume_armed=True).sparse)
+            sparse = len(explain(after, cpu, assume_hint=True).sparse)
             passes = ", ".join(sorted({note.rewrite for note in notes if note.done}))
             print(
                 f"{name:20} {sparsity:4.0%} zeros: {gap(before, after, samples):.1e} of the "

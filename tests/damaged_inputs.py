@@ -12,12 +12,12 @@ from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
-import arming_nets
 import container_files
 import nets
 import numpy as np
 import random_nets
 import results
+import sparse_hint_nets
 from damage import damage
 
 from edgeprune import verify
@@ -71,7 +71,7 @@ CPUS = (
 def networks(models=None, largest_bytes=300_000):
     """Whole ``.tflite`` files: ours with every kind of storage, random ones, and real ones."""
     found = [nets.eligible(storage=kind) for kind in ("float32", "float16", "int8")]
-    found += [nets.eligible(size=15), arming_nets.tiny(), nets.wrong_on_arm()]
+    found += [nets.eligible(size=15), sparse_hint_nets.tiny(), nets.wrong_on_arm()]
     found += [random_nets.random_graph(random.Random(seed)) for seed in range(40)]
     found += [random_nets.all_sparse(one) for one in found[-20:]]
     for file in sorted(Path(models).glob("*.tflite")) if models else ():
@@ -92,7 +92,7 @@ def _steps(tflite):
     """Each reader of a graph on its own, so that none hides behind another's refusal."""
     yield lambda: [np.isfinite(values).all() for _, values in _constants(graph.read(tflite))]
     yield lambda: explain(tflite, CPUS[2])
-    yield lambda: explain(tflite, CPUS[0], assume_armed=True)
+    yield lambda: explain(tflite, CPUS[0], assume_hint=True)
     for function in (stored_as, size, graph.weight_sparsity, filters_of, stored_dense):
         yield lambda function=function: function(tflite)
     yield lambda: verify.gains_of(tflite) if hasattr(verify, "gains_of") else None

@@ -61,7 +61,7 @@ def applied(tflite, apply):
 
 def sparse_layers(tflite):
     """Names of layers that explain() says can run sparse."""
-    return explain(tflite, A72, assume_armed=True).sparse
+    return explain(tflite, A72, assume_hint=True).sparse
 
 
 def runs_sparse_and_right(tflite, folder):

@@ -184,7 +184,7 @@ def rewritten(dense):
     """The graph after every pass, encoded; None where nothing runs sparse or explain objects."""
     model = graph.read(dense)
     apply_passes(model, A72, priced(cost_table(A72)))
-    plan = explain(model, A72, assume_armed=True)
+    plan = explain(model, A72, assume_hint=True)
     if plan.wrong or not plan.sparse:
         return None
     edit.compact(model)

@@ -46,7 +46,7 @@ def forecast(tflite: bytes, table: PruneTable, cpu: Cpu) -> Forecast:
     table = dataclasses.replace(table, criterion="magnitude")
     pruned = prune(loaded, table, StageContext(cpu=cpu)).model.tflite or tflite
     rewritten = rewrite(pruned, cpu)
-    plan = explain(rewritten.tflite, cpu, assume_armed=True)
+    plan = explain(rewritten.tflite, cpu, assume_hint=True)
     if plan.wrong:  # then compress stores it dense
         plan = explain(rewritten.tflite, cpu)
     return Forecast(

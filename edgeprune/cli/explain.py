@@ -71,17 +71,17 @@ def explain(
     release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
     tflite = float_tflite(model, board=board, **loading)
     stored = plan_of(tflite, cpu, release=release)
-    is_armed = bool(stored.sparse or stored.wrong)
-    plan = stored if is_armed else plan_of(tflite, cpu, assume_armed=True, release=release)
+    has_sparse_hint = bool(stored.sparse or stored.wrong)
+    plan = stored if has_sparse_hint else plan_of(tflite, cpu, assume_hint=True, release=release)
     if as_json:
         in_force, after = _compressed(tflite, recipe, cpu)
         cells = _cells(tflite, cpu) if what_if and after else []
-        head = {"board": kind.name, "release": release, "assume_sparse_storage": not is_armed}
+        head = {"board": kind.name, "release": release, "assume_sparse_storage": not has_sparse_hint}
         print_json(head | _plan_json(plan, stored) | _forecast_json(in_force, after, cells))
         return
     console = stdout()
     print_plan(plan, console)
-    whose = "will" if is_armed else "would, stored sparse,"
+    whose = "will" if has_sparse_hint else "would, stored sparse,"
     found = f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse on {kind.name}"
     console.print(found, style="bold")
     click.echo("predicting what `edgeprune compress` would make of it", err=True)

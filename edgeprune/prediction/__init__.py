@@ -31,14 +31,14 @@ __all__ = [
 
 
 def explain(
-    tflite: bytes | graph.Model, cpu: Cpu, *, assume_armed: bool = False, release: str = LATEST
+    tflite: bytes | graph.Model, cpu: Cpu, *, assume_hint: bool = False, release: str = LATEST
 ) -> Plan:
     """Plans every operator of a model's first subgraph; ``wrong`` is about all of them.
 
     Args:
         tflite: A file's bytes, or the parsed model.
         cpu: The board's cores.
-        assume_armed: Plan as if each partition held a sparse weight, so that a caller learns
+        assume_hint: Plan as if each partition held a sparse weight, so that a caller learns
             what encoding one would do.
         release: The runtime's release, a key of :data:`releases.RELEASES` or a version.
 
@@ -50,16 +50,16 @@ def explain(
     reader = Reader(model, model.subgraphs[0], release)
     layers: dict[int, LayerPlan] = {}
     clusters: list[ClusterPlan] = []
-    wrong = misread(reader, assume_armed=assume_armed)
+    wrong = misread(reader, assume_hint=assume_hint)
     switched: set[int] = set()
     for ops in partitions(reader):
-        part = Partition(reader, ops, cpu, armed=assume_armed)
+        part = Partition(reader, ops, cpu, has_sparse_hint=assume_hint)
         layers |= part.layers(first_cluster=len(clusters) + 1)
         clusters += part.clusters(first=len(clusters) + 1)
         wrong += part.wrong()
         switched |= part.switched()
     for subgraph in model.subgraphs[1:]:
-        wrong += _wrong(Reader(model, subgraph, release), cpu, assume_armed)
+        wrong += _wrong(Reader(model, subgraph, release), cpu, assume_hint)
     operators = [
         op for op in reader.subgraph.operators if len(op.outputs) and not is_gone(reader, op)
     ]
@@ -69,18 +69,18 @@ def explain(
 
 
 def wrong_layers(
-    model: graph.Model, cpu: Cpu, *, assume_armed: bool = False, release: str = LATEST
+    model: graph.Model, cpu: Cpu, *, assume_hint: bool = False, release: str = LATEST
 ) -> list[str]:
     """``explain(...).wrong`` alone, which takes less time."""
     readers = [Reader(model, subgraph, release) for subgraph in model.subgraphs]
-    return [name for reader in readers for name in _wrong(reader, cpu, assume_armed)]
+    return [name for reader in readers for name in _wrong(reader, cpu, assume_hint)]
 
 
-def _wrong(reader: Reader, cpu: Cpu, assume_armed: bool) -> list[str]:
+def _wrong(reader: Reader, cpu: Cpu, assume_hint: bool) -> list[str]:
     """Names of the layers of one subgraph that the runtime gets wrong."""
-    found = misread(reader, assume_armed=assume_armed)
+    found = misread(reader, assume_hint=assume_hint)
     for ops in partitions(reader):
-        found += Partition(reader, ops, cpu, armed=assume_armed).wrong()
+        found += Partition(reader, ops, cpu, has_sparse_hint=assume_hint).wrong()
     return found
 
 

@@ -61,12 +61,12 @@ def rewrite(tflite: bytes, cpu: Cpu) -> Rewritten:
     subgraph = model.subgraphs[0]
     if not all(graph.has_known_ranks(subgraph, op) for op in subgraph.operators):
         return Rewritten(tflite, (), "the shape of a map is open altogether")
-    as_it_is = explain(model, cpu, assume_armed=True)
+    as_it_is = explain(model, cpu, assume_hint=True)
     if as_it_is.unpredicted:
         kinds = ", ".join(as_it_is.unpredicted)
         return Rewritten(tflite, (), f"the cost of {kinds} is not predicted")
     notes = apply_passes(model, cpu, table)
-    plan = explain(model, cpu, assume_armed=True)
+    plan = explain(model, cpu, assume_hint=True)
     if plan.wrong:
         return Rewritten(tflite, (), f"the runtime would compute {plan.wrong[0]} wrong")
     before, after = _instructions(as_it_is), _instructions(plan)

@@ -21,8 +21,8 @@ from edgeprune.models.tflite import edit, graph
 from edgeprune.models.tflite.sparse_tensor import decode
 from edgeprune.prediction import explain
 from edgeprune.sparsify import encode as encoding_of
-from edgeprune.sparsify.arming import arm
 from edgeprune.sparsify.encode import Encoding
+from edgeprune.sparsify.sparse_hint import hint_sparse
 from edgeprune.sparsify.weights import Weight, weights_of
 
 
@@ -44,7 +44,7 @@ def sparsify(tflite: bytes, cpu: Cpu, *, encode: bool = True) -> Sparsified:
     model = graph.read(tflite)
     made_dense = densify(model)
     weights = [w for subgraph in model.subgraphs for w in weights_of(model, subgraph)]
-    arm(model, weights, cpu)
+    hint_sparse(model, weights, cpu)
     is_changed = made_dense or any(weight.is_sparse for weight in weights)
     if is_changed:
         _store(model, [weight for weight in weights if weight.is_sparse])

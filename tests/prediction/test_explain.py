@@ -29,7 +29,7 @@ def plan(build, sparsity=0.9):
     x = net.conv(stem(net), 64, sparsity=sparsity)
     x = build(net, x)
     x = net.conv(x, 64, sparsity=sparsity)
-    return explain(net.build(net.mean(x)), A72, assume_armed=True)
+    return explain(net.build(net.mean(x)), A72, assume_hint=True)
 
 
 SAME_CLUSTER = {
@@ -84,7 +84,7 @@ def test_more_than_two_thirds_of_zeros_are_needed(sparsity, count):
 def test_a_stem_that_cannot_begin_a_cluster_is_named(stem_args, reason):
     net = Net()
     x = net.conv(stem(net, **stem_args), 64, sparsity=0.9)
-    found = explain(net.build(net.mean(x)), A72, assume_armed=True)
+    found = explain(net.build(net.mean(x)), A72, assume_hint=True)
     assert not found.sparse and not found.wrong
     assert reason in found.layers[0].reason
 
@@ -97,10 +97,10 @@ def test_without_a_sparse_weight_nothing_runs_sparse():
 
 def test_x86_with_avx_never_runs_sparse():
     avx = Cpu("host", "x86_64", ("avx",))
-    found = explain(nets.eligible(), avx, assume_armed=True)
+    found = explain(nets.eligible(), avx, assume_hint=True)
     assert not found.sparse and "AVX" in found.layers[0].reason
     sse = Cpu("host", "x86_64", ("sse4_1",))
-    assert len(explain(nets.eligible(), sse, assume_armed=True).sparse) == 2
+    assert len(explain(nets.eligible(), sse, assume_hint=True).sparse) == 2
 
 
 def test_a_head_that_keeps_dimensions_joins_the_cluster_and_its_weights_count():
@@ -108,7 +108,7 @@ def test_a_head_that_keeps_dimensions_joins_the_cluster_and_its_weights_count():
         net = Net()
         x = net.conv(stem(net), 64, sparsity=0.9)
         x = net.conv(net.mean(x, keep=True), 200, sparsity=sparsity)
-        return explain(net.build(net.mean(x)), A72, assume_armed=True)
+        return explain(net.build(net.mean(x)), A72, assume_hint=True)
 
     assert len(head(0.9).sparse) == 2
     assert not head(0.0).sparse
@@ -117,7 +117,7 @@ def test_a_head_that_keeps_dimensions_joins_the_cluster_and_its_weights_count():
 def test_a_dense_layer_after_the_mean_does_not_count():
     net = Net()
     x = net.conv(stem(net), 64, sparsity=0.9)
-    found = explain(net.build(net.dense(net.mean(x), 500)), A72, assume_armed=True)
+    found = explain(net.build(net.dense(net.mean(x), 500)), A72, assume_hint=True)
     assert found.sparse == (found.layers[0].name,)
     assert "keep_num_dims" in found.layers[1].reason
 
@@ -174,7 +174,7 @@ def test_a_logarithm_parts_the_graph_in_2_1_alone():
     x = net.op("LOG", [x], net.shape(x))
     tflite = net.build(net.mean(net.conv(x, 64, sparsity=0.9)))
     count = {
-        r: len(explain(tflite, A72, assume_armed=True, release=r).sparse) for r in ("2.1", "2.3")
+        r: len(explain(tflite, A72, assume_hint=True, release=r).sparse) for r in ("2.1", "2.3")
     }
     assert count == {"2.1": 0, "2.3": 2}
 
@@ -212,6 +212,6 @@ def test_layers_of_every_subgraph_are_checked():
         code = bad.operatorCodes[op.opcodeIndex]
         op.opcodeIndex = graph.opcode_index(good, graph.op_name(bad, op), code.version)
     good.subgraphs.append(other)
-    assert explain(good, A72, assume_armed=True).wrong
+    assert explain(good, A72, assume_hint=True).wrong
     good.subgraphs.pop()
-    assert not explain(good, A72, assume_armed=True).wrong
+    assert not explain(good, A72, assume_hint=True).wrong

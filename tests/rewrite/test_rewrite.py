@@ -41,9 +41,9 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_a_stock_net_gets_a_cluster_wherever_it_begins_and_ends(case):
     before = separable(**CASES[case])
-    assert not explain(before, ARM, assume_armed=True).sparse
+    assert not explain(before, ARM, assume_hint=True).sparse
     done = rewrite(before, ARM)
-    assert len(explain(done.tflite, ARM, assume_armed=True).sparse) >= 4
+    assert len(explain(done.tflite, ARM, assume_hint=True).sparse) >= 4
     assert "predicted" in done.summary
     assert gap(before, done.tflite) < 1e-5
 
@@ -94,7 +94,7 @@ def test_dense_layers_in_a_sparse_net_stay_outside_so_that_the_rest_has_enough_z
     x = net.conv(x, 256)
     before = net.build(net.mean(x))
     done = rewrite(before, ARM)
-    plan = explain(done.tflite, ARM, assume_armed=True)
+    plan = explain(done.tflite, ARM, assume_hint=True)
     assert len(plan.sparse) == 2
     assert gap(before, done.tflite) < 1e-5
 

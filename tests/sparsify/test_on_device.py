@@ -8,12 +8,12 @@ import emulated
 import nets
 import numpy as np
 import pytest
-from arming_nets import tiny, two_partitions
+from sparse_hint_nets import tiny, two_partitions
 
 from edgeprune import verify
 from edgeprune.devices.boards import Cpu
 from edgeprune.prediction import explain
-from edgeprune.sparsify import arming, sparsify
+from edgeprune.sparsify import sparse_hint, sparsify
 from edgeprune.sparsify import weights as stage
 
 A72 = Cpu("cortex-a72", "aarch64", ())
@@ -43,8 +43,10 @@ def test_each_partition_is_armed_even_where_dense_is_smaller(build, tmp_path):
 def test_a_cluster_without_an_end_is_wrong_on_arm_and_ours_is_right(tmp_path, monkeypatch):
     dense = nets.wrong_on_arm()
     assert emulated.relative_error(sparsify(dense, A72).tflite, tmp_path) < 1e-5
-    monkeypatch.setattr(arming, "explain", lambda model, cpu, **_: explain(nets.eligible(), cpu))
-    monkeypatch.setattr(arming, "wrong_layers", lambda *_, **__: [])
+    monkeypatch.setattr(
+        sparse_hint, "explain", lambda model, cpu, **_: explain(nets.eligible(), cpu)
+    )
+    monkeypatch.setattr(sparse_hint, "wrong_layers", lambda *_, **__: [])
     unguarded = sparsify(dense, A72)
     assert any(t.encoded for t in unguarded.tensors)
     assert emulated.relative_error(unguarded.tflite, tmp_path) > 0.01
@@ -96,7 +98,7 @@ def test_fp16_weights_with_an_fp32_bias_are_wrong_in_an_older_release_and_ours_a
     assert any(t.encoded for t in ours.tensors)
     refused = sparsify(nets.eligible(storage="float16", bias="float32"), A72)
     monkeypatch.setattr(stage, "obstacle", lambda *_: "")
-    monkeypatch.setattr(arming, "_wrong", lambda *_: "")  # which knows that release too
+    monkeypatch.setattr(sparse_hint, "_wrong", lambda *_: "")  # which knows that release too
     unguarded = sparsify(nets.eligible(storage="float16", bias="float32"), A72)
     files = []
     for name, found in (("ours", ours), ("refused", refused), ("unguarded", unguarded)):

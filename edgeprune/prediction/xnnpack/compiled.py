@@ -28,19 +28,21 @@ class Partition:
         reader: The subgraph.
         ops: The operators in execution order.
         cpu: The board's cores.
-        armed: Decide as if a weight were stored sparse, whether or not one is.
+        has_sparse_hint: Decide as if a weight were stored sparse, whether or not one is.
     """
 
-    def __init__(self, reader: Reader, ops: list[graph.Operator], cpu: Cpu, *, armed: bool) -> None:
+    def __init__(
+        self, reader: Reader, ops: list[graph.Operator], cpu: Cpu, *, has_sparse_hint: bool
+    ) -> None:
         self.reader = reader
         self.cpu = cpu
         self.ops = [op for op in ops if not is_fused(reader, op)]
         self.nodes = nodes_of(reader, self.ops)
-        self.armed = armed or any(node.armed for node in self.nodes)
+        self.has_sparse_hint = has_sparse_hint or any(node.has_sparse_hint for node in self.nodes)
         self.decision = decide(
             self.nodes, external_values(reader, ops), foreign_values(reader, ops)
         )
-        self.runs_sparse = self.armed and has_sparse_kernels(cpu)
+        self.runs_sparse = self.has_sparse_hint and has_sparse_kernels(cpu)
 
     @cached_property
     def regions(self) -> list[Region]:
@@ -93,7 +95,7 @@ class Partition:
 
     def _verdict(self, n: int) -> Verdict:
         region = self.region_of.get(n)
-        return verdict(n, self.nodes, self.decision, region, self.armed, self.cpu)
+        return verdict(n, self.nodes, self.decision, region, self.has_sparse_hint, self.cpu)
 
     def clusters(self, first: int) -> list[ClusterPlan]:
         """Clusters, numbered from ``first``."""

@@ -40,7 +40,7 @@ class Node:
         is_spmm: Whether XNNPACK takes it for one whose zeros count.
         weights: Weights of such a layer.
         zeros: How many of them are zero.
-        armed: Whether a constant that it reads comes from a DENSIFY.
+        has_sparse_hint: Whether a constant that it reads comes from a DENSIFY.
         hazard: What goes wrong when it reads NCHW, though XNNPACK lets it; empty for nothing.
         garbles_inside: Whether it gives its output a wrong shape when both are NCHW. Only a layer
             with weights, which takes its channels from them, may read it then.
@@ -62,7 +62,7 @@ class Node:
     is_spmm: bool = False
     weights: int = 0
     zeros: int = 0
-    armed: bool = False
+    has_sparse_hint: bool = False
     others: tuple[int, ...] = ()
     hazard: str = ""
     garbles_inside: bool = False

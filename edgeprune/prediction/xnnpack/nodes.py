@@ -41,7 +41,7 @@ def node_of(reader: Reader, op: graph.Operator) -> Node:
         node.clamp = Clamp.TAKES
     elif name in BINARY and _acts(op):
         node.clamp = Clamp.ADDS
-    node.armed = any(reader.static_root(int(i))[1] for i in op.inputs if i >= 0)
+    node.has_sparse_hint = any(reader.static_root(int(i))[1] for i in op.inputs if i >= 0)
     node.is_candidate = name == "FULLY_CONNECTED" or graph.is_pointwise(
         reader.model, reader.subgraph, op
     )

@@ -55,7 +55,7 @@ def _kind(reader: Reader, op: graph.Operator) -> bool:
     return is_delegated(reader, op)
 
 
-def misread(reader: Reader, *, assume_armed: bool = False) -> list[str]:
+def misread(reader: Reader, *, assume_hint: bool = False) -> list[str]:
     """Names of operators that get garbage for a sparse weight, or fail, on any CPU.
 
     An operator outside of XNNPACK gets garbage where its weight goes through DENSIFY and
@@ -65,7 +65,7 @@ def misread(reader: Reader, *, assume_armed: bool = False) -> list[str]:
 
     Args:
         reader: The subgraph.
-        assume_armed: Take every dequantized weight for one behind a DENSIFY.
+        assume_hint: Take every dequantized weight for one behind a DENSIFY.
     """
     unpacks = any(graph.op_name(reader.model, op) in STATIC for op in reader.subgraph.operators)
     if not unpacks and all(tensor.sparsity is None for tensor in reader.subgraph.tensors):
@@ -74,18 +74,18 @@ def misread(reader: Reader, *, assume_armed: bool = False) -> list[str]:
     for op in reader.subgraph.operators:
         if not _is_static(reader, op) and len(op.outputs):
             values = [int(i) for i in op.inputs if i >= 0]
-            if any(_is_misread(reader, op, value, assume_armed) for value in values):
+            if any(_is_misread(reader, op, value, assume_hint) for value in values):
                 found.append(reader.name(int(op.outputs[0])))
     return found
 
 
-def _is_misread(reader: Reader, op: graph.Operator, value: int, assume_armed: bool) -> bool:
+def _is_misread(reader: Reader, op: graph.Operator, value: int, assume_hint: bool) -> bool:
     is_outside = not is_delegated(reader, op)
     name = graph.op_name(reader.model, op)
     if reader.subgraph.tensors[value].sparsity is not None:
         return not (is_outside and name == "FULLY_CONNECTED")  # whose kernels read it
     if is_outside:
-        return _is_unpacked_twice(reader, value, assume_armed)
+        return _is_unpacked_twice(reader, value, assume_hint)
     maker = reader.producers.get(value)
     if maker is None or graph.op_name(reader.model, maker) != "DENSIFY":
         return False
@@ -94,7 +94,7 @@ def _is_misread(reader: Reader, op: graph.Operator, value: int, assume_armed: bo
     return is_integer and (computes_on != np.int8 or name != "CONV_2D")
 
 
-def _is_unpacked_twice(reader: Reader, tensor: int, assume_armed: bool) -> bool:
+def _is_unpacked_twice(reader: Reader, tensor: int, assume_hint: bool) -> bool:
     """Whether a static tensor is made by a DEQUANTIZE of a DENSIFY's output."""
     maker = reader.producers.get(tensor)
     if maker is None or not reader.is_static(tensor):
@@ -105,7 +105,7 @@ def _is_unpacked_twice(reader: Reader, tensor: int, assume_armed: bool) -> bool:
         graph.FILTER_OPERANDS.get(graph.op_name(reader.model, op)) == operand
         for op, operand in reader.consumers[tensor]
     )
-    return reader.static_root(tensor)[1] or (assume_armed and is_weight)
+    return reader.static_root(tensor)[1] or (assume_hint and is_weight)
 
 
 def _is_ready(op: graph.Operator, made_by: set[int], done: set[int]) -> bool:

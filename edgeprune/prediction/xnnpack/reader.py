@@ -53,11 +53,11 @@ class Reader:
 
         A tensor that is not static is its own root.
         """
-        armed = False
+        is_sparse = False
         while self.is_static(tensor) and (producer := self.producers.get(tensor)) is not None:
-            armed |= graph.op_name(self.model, producer) == "DENSIFY"
+            is_sparse |= graph.op_name(self.model, producer) == "DENSIFY"
             tensor = int(producer.inputs[0])
-        return self.subgraph.tensors[tensor], armed
+        return self.subgraph.tensors[tensor], is_sparse
 
     def shape(self, tensor: int) -> tuple[int, ...]:
         """Shape of a tensor."""

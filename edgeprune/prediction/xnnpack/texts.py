@@ -72,7 +72,7 @@ def verdict(
     nodes: Sequence[Node],
     decision: Decision,
     region: Region | None,
-    armed: bool,
+    has_sparse_hint: bool,
     cpu: Cpu,
 ) -> Verdict:
     """Why node ``n`` runs as it does, and what would change that.
@@ -82,7 +82,7 @@ def verdict(
         nodes: The partition's nodes.
         decision: What XNNPACK does with them once a weight is stored sparse.
         region: The node's cluster, or None.
-        armed: Whether one is.
+        has_sparse_hint: Whether one is.
         cpu: The board's cores.
     """
     node = nodes[n]
@@ -92,7 +92,7 @@ def verdict(
             f"the runtime has no sparse kernels for this CPU{with_avx}",
             "only fewer channels or `--quantize int8` make it faster here",
         )
-    if armed and n in decision.sparse:
+    if has_sparse_hint and n in decision.sparse:
         return Verdict("runs sparse")
     if node.refusal:
         return Verdict(f"it {node.refusal}", remedy_for(node.op, node.refusal))
@@ -100,18 +100,18 @@ def verdict(
         return _spoilt(decision.poisoned[n], nodes)
     if n in decision.thin:
         return _thin(decision.thin[n])
-    return _accepted(n, node, decision, region, armed)
+    return _accepted(n, node, decision, region, has_sparse_hint)
 
 
 def _accepted(
-    n: int, node: Node, decision: Decision, region: Region | None, armed: bool
+    n: int, node: Node, decision: Decision, region: Region | None, has_sparse_hint: bool
 ) -> Verdict:
     """Of a node with which nothing is wrong in itself."""
     if n in decision.wrong:
         why = node.hazard or "its cluster has no end that fits"
         return Verdict(f"the runtime would compute it wrong: {why}", _GATE)
     if n in decision.switched:
-        if not armed:
+        if not has_sparse_hint:
             return Verdict(
                 "no weight of the graph is stored sparse",
                 "`edgeprune compress` stores pruned weights sparse",

@@ -267,7 +267,7 @@ def place(reader: Reader, cpu: Cpu, table: CostTable) -> Placement:
         table: Costs of the core.
     """
     parts = [
-        (Partition(reader, ops, cpu, armed=True), external_values(reader, ops))
+        (Partition(reader, ops, cpu, has_sparse_hint=True), external_values(reader, ops))
         for ops in partitions(reader)
     ]
     banned: set[int] = set()

@@ -11,7 +11,7 @@ A72 = Cpu("cortex-a72", "aarch64", ())
 
 
 def plan(tflite, **rest):
-    return explain(tflite, A72, assume_armed=True, **rest)
+    return explain(tflite, A72, assume_hint=True, **rest)
 
 
 def test_a_cluster_is_described_by_its_two_ends():

@@ -53,7 +53,7 @@ def test_reasons_that_differ_only_in_the_operator_to_blame_are_one():
     for _ in range(3):
         x = net.max_pool(net.conv(x, 8, sparsity=0.9))
     x = net.conv(x, 8, sparsity=0.9)
-    found = explain(net.build(net.mean(x)), A72, assume_armed=True)
+    found = explain(net.build(net.mean(x)), A72, assume_hint=True)
     (obstacle,) = (o for o in found.obstacles() if "MAX_POOL_2D" in o.reason)
     assert obstacle.text.endswith("(2 more like it)") and len(obstacle.spoilers) == 3
     assert sum(len(o.layers) for o in found.obstacles()) == len(found.layers)

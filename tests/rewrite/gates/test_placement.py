@@ -117,7 +117,7 @@ def test_wherever_costs_put_the_gates_outputs_stay_and_nothing_is_computed_wrong
         patched(patch, Costs(seed))
         model, _ = placed(before)
     after = graph.write(model)
-    assert explain(after, ARM, assume_armed=True).wrong == ()
+    assert explain(after, ARM, assume_hint=True).wrong == ()
     assert gap(before, after, count=1) < 1e-5
 
 
@@ -138,7 +138,7 @@ def test_every_pointwise_layer_that_is_placed_inside_will_run_sparse(before, see
         gates.apply(model, found)
     sparse = {
         name.split("/product")[0].removesuffix("/nchw")
-        for name in explain(model, ARM, assume_armed=True).sparse
+        for name in explain(model, ARM, assume_hint=True).sparse
     }
     assert set(inside) <= sparse
 

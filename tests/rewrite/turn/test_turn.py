@@ -31,9 +31,9 @@ def stock(height=16, width=16, kernel=3, channels=3):
 @pytest.mark.parametrize("size", [(16, 16), (16, 20), (15, 15), (18, 13), (20, 24)])
 def test_a_stock_net_runs_sparse_after_the_turn_and_computes_the_same(size, kernel):
     before = stock(*size, kernel=kernel)
-    assert not explain(before, ARM, assume_armed=True).sparse
+    assert not explain(before, ARM, assume_hint=True).sparse
     after, notes = turned(before)
-    assert len(explain(after, ARM, assume_armed=True).sparse) == 2
+    assert len(explain(after, ARM, assume_hint=True).sparse) == 2
     assert [note.done for note in notes] == [True] * len(notes)
     assert gap(before, after) < 1e-6
 
@@ -55,7 +55,7 @@ def test_explicit_paddings_of_either_side_are_turned_or_grown():
         before = net.build(net.mean(x))
         assert turn.best_axes(graph.read(before)) == axes
         after, _ = turned(before)
-        assert len(explain(after, ARM, assume_armed=True).sparse) == 1
+        assert len(explain(after, ARM, assume_hint=True).sparse) == 1
         assert gap(before, after) < 1e-6
 
 

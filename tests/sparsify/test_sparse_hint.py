@@ -2,12 +2,12 @@ import dataclasses
 
 import nets
 import pytest
-from arming_nets import tiny, two_partitions
+from sparse_hint_nets import tiny, two_partitions
 
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import explain
-from edgeprune.sparsify import arming, sparsify
+from edgeprune.sparsify import sparse_hint, sparsify
 from edgeprune.sparsify.weights import weights_of
 
 A72 = Cpu("cortex-a72", "aarch64", ())
@@ -60,7 +60,7 @@ def test_nothing_is_stored_sparse_where_sparse_kernels_would_be_slower(monkeypat
         plan = explain(model, cpu, **rest)
         return dataclasses.replace(plan, instructions=sparse, dense_instructions=100.0)
 
-    monkeypatch.setattr(arming, "explain", predicted)
+    monkeypatch.setattr(sparse_hint, "explain", predicted)
     found = sparsify(nets.eligible(), A72)
     assert sum(t.shape[1:3] == (1, 1) for t in encoded(found)) == kept
     assert len(found.expected) == kept

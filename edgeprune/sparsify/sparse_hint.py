@@ -1,7 +1,7 @@
 """Makes sure that storing weights sparse does what it should to the kernels that run.
 
 XNNPACK looks for sparse clusters only in a partition of the graph that holds at least one weight
-stored sparse: that one *arms* the runtime. So it may pay to store a tensor sparse though that is
+stored sparse: that one is the hint to look. So it may pay to store a tensor sparse though that is
 larger; and where sparse kernels would go wrong or be slower, none may be stored sparse.
 """
 
@@ -24,12 +24,12 @@ ANY_ARM = Cpu(core="any", isa="aarch64", features=())
 """A file travels: it must be right wherever XNNPACK has sparse kernels, not on one board only."""
 
 
-def arm(model: graph.Model, weights: Sequence[Weight], cpu: Cpu) -> None:
+def hint_sparse(model: graph.Model, weights: Sequence[Weight], cpu: Cpu) -> None:
     """Revises which weights are stored sparse, by what the runtime would then run.
 
     None is where an output would be wrong on any Arm core and release, or where the board's core
-    would take more instructions. Where layers would run sparse if only the runtime were armed, the
-    tensor that costs the fewest bytes in their partition arms it.
+    would take more instructions. Where layers would run sparse if only the runtime had a hint, the
+    tensor that costs the fewest bytes in their partition is stored sparse as one.
 
     Args:
         model: Every weight is stored dense.
@@ -42,13 +42,13 @@ def arm(model: graph.Model, weights: Sequence[Weight], cpu: Cpu) -> None:
     is_useful = has_sparse_kernels(cpu)
     if not is_useful and not any(weight.is_sparse for weight in weights):
         return
-    plan = explain(model, cpu if is_useful else ANY_ARM, assume_armed=True)
+    plan = explain(model, cpu if is_useful else ANY_ARM, assume_hint=True)
     if wrong := _wrong(model):
         _store_dense(weights, f"sparse, LiteRT {wrong} wrong")
     elif is_useful and _is_slower(plan):
         _store_dense(weights, "sparse, the model would take more instructions (estimated)")
     elif is_useful and plan.sparse:
-        _arm_partitions(Reader(model, model.subgraphs[0]), weights, plan)
+        _hint_partitions(Reader(model, model.subgraphs[0]), weights, plan)
 
 
 def _wrong(model: graph.Model) -> str:
@@ -61,7 +61,7 @@ def _wrong(model: graph.Model) -> str:
         taken = _taken(model, release)
         if taken not in judged:
             judged.add(taken)
-            wrong = wrong_layers(model, ANY_ARM, assume_armed=True, release=release)
+            wrong = wrong_layers(model, ANY_ARM, assume_hint=True, release=release)
             if wrong:
                 return f"{release} would compute {short_name(wrong[0])}"
     return ""
@@ -86,7 +86,7 @@ def _is_slower(plan: Plan) -> bool:
     return plan.instructions > plan.dense_instructions
 
 
-def _arm_partitions(reader: Reader, weights: Sequence[Weight], plan: Plan) -> None:
+def _hint_partitions(reader: Reader, weights: Sequence[Weight], plan: Plan) -> None:
     by_tensor = {id(weight.tensor): weight for weight in weights}
     sparse = set(plan.sparse)
     for ops in partitions(reader):
