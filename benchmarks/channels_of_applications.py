@@ -30,7 +30,7 @@ import numpy as np
 from stock_models import seeded
 
 from edgeprune.artifacts.compression import Array, Flavour, Loaded, ModelFile
-from edgeprune.channels import ChannelPruned, masked_dense, prune_channels
+from edgeprune.channels import ChannelRemoval, masked_dense, prune_channels
 from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert
 from edgeprune.errors import EdgepruneError
@@ -190,7 +190,7 @@ def _wake(model: Any) -> None:
             layer.gamma.assign(rng.uniform(0.8, 1.2, layer.gamma.shape))
 
 
-def reasons(pruned: ChannelPruned) -> Counter[str]:
+def reasons(pruned: ChannelRemoval) -> Counter[str]:
     """Why layers keep channels, without the layers' names."""
     return Counter(
         re.sub(r"'[^']*/?[^']*' \(", "(", note.partition(": ")[2].partition("stay: ")[2] or note)

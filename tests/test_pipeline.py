@@ -466,7 +466,9 @@ def test_the_pattern_channel_removes_channels_from_a_flag_or_a_recipe(named, fol
     with Progress() as progress:
         done = compress(asked, resolved_cpu(load_board("rpi4").cpu), progress)
     assert [one.channels_after for one in done.pruned.groups] == [4]  # half, where nothing says
-    dense, compressed = (size(network).parameters for network in (done.dense, done.lean))
+    dense, compressed = (
+        size(network).parameters for network in (done.dense, done.compressed_float)
+    )
     assert [compressed] == seen != [dense], "auto sees what is left"
     in_force = done.recipe
     assert in_force.channels.pruning_ratio == 0.5 and in_force.prune.sparsity == 0

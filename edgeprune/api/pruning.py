@@ -98,7 +98,7 @@ def tables_of(options: PruneOptions) -> tuple[PruneTable, ChannelsTable]:
     spec = spec_of(options)
     if faults := channel_faults(channels, spec.pattern):
         raise ModelError("channels: " + "; ".join(faults))
-    if not {"sparsity", "pattern"} & options.keys() and not channels.is_idle:
+    if not {"sparsity", "pattern"} & options.keys() and not channels.is_noop:
         spec = dataclasses.replace(spec, sparsity=0.0)
     return channels_of(spec, channels)
 

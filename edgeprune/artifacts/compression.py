@@ -186,7 +186,7 @@ class ChannelGroup:
 
 
 @dataclass(frozen=True)
-class Narrowed:
+class ChannelPruned:
     """A model after the stage ``channels``.
 
     Attributes:
@@ -388,7 +388,7 @@ class Clustered:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class QuantizationTrained:
     """A model after the stage ``qat``.
 
     Attributes:

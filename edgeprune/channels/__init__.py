@@ -7,11 +7,11 @@ from edgeprune.channels.evidence import Evidence
 from edgeprune.channels.groups import Group, Member
 from edgeprune.channels.macs import count_macs
 from edgeprune.channels.masked import masked_dense
-from edgeprune.channels.removal import ChannelPruned, Removed, find_groups, prune_channels
+from edgeprune.channels.removal import ChannelRemoval, Removed, find_groups, prune_channels
 from edgeprune.channels.rules.base import LayerCall, rule
 
 __all__ = [
-    "ChannelPruned",
+    "ChannelRemoval",
     "Criterion",
     "Evidence",
     "Group",

@@ -9,11 +9,11 @@ import numpy as np
 
 from edgeprune.channels.graph_view import is_model
 from edgeprune.channels.rebuild import rebuild
-from edgeprune.channels.removal import ChannelPruned
+from edgeprune.channels.removal import ChannelRemoval
 from edgeprune.errors import ModelError
 
 
-def masked_dense(model: Any, pruned: ChannelPruned) -> Any:
+def masked_dense(model: Any, pruned: ChannelRemoval) -> Any:
     """A copy of the dense model in which no weight reads a channel that was removed.
 
     Args:

@@ -54,7 +54,7 @@ class Removed:
 
 
 @dataclass(frozen=True, eq=False)
-class ChannelPruned:
+class ChannelRemoval:
     """A model without the channels that matter least.
 
     Attributes:
@@ -105,7 +105,7 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
     ignored: Collection[str] = (),
     limits: Mapping[str, float] | None = None,
     samples: Calibration | None = None,
-) -> ChannelPruned:
+) -> ChannelRemoval:
     """Removes channels with everything that makes, filters and reads them.
 
     The new model answers what the old one would if nothing read the removed channels; see
@@ -151,7 +151,7 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
     stays = _stays(found, groups, chosen)
     count = macs_counter(found)
     makers = [stays[one.ids] for one in found.bindings if one.role == "output"]
-    return ChannelPruned(
+    return ChannelRemoval(
         model=_rebuilt(model, found, stays),
         groups=groups,
         units_left=tuple(g.units - len(gone) for g, gone in zip(groups, chosen, strict=True)),

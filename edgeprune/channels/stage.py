@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgeprune.artifacts.compression import ChannelGroup, Loaded, Narrowed, TrainingData
+from edgeprune.artifacts.compression import ChannelGroup, ChannelPruned, Loaded, TrainingData
 from edgeprune.channels.choose import Scope
-from edgeprune.channels.removal import ChannelPruned, prune_channels
+from edgeprune.channels.removal import ChannelRemoval, prune_channels
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone
@@ -34,12 +34,12 @@ def remove_channels(
     table: ChannelsTable,
     context: StageContext,
     control: bool = True,
-) -> Narrowed:
+) -> ChannelPruned:
     """Makes a smaller model of a Keras model, and trains it where there is data.
 
     A model that comes from a file leaves a checkpoint after every epoch in the user's data folder;
     the same call goes on from there. It outlives this stage, so that one that comes later and is
-    interrupted does not send the user back to the start: see ``Narrowed.checkpoint``.
+    interrupted does not send the user back to the start: see ``ChannelPruned.checkpoint``.
 
     Args:
         model: Is not changed.
@@ -54,8 +54,8 @@ def remove_channels(
             cannot be trained.
         ConfigError: An option is out of its range, or names no layer or criterion.
     """
-    if table.is_idle:
-        return Narrowed(model, model)
+    if table.is_noop:
+        return ChannelPruned(model, model)
     if model.tflite is not None:
         raise ModelError(
             f"{model.source.path}: channels are removed from Keras models, and this is a TFLite "
@@ -69,7 +69,7 @@ def remove_channels(
         context.say(line)
     source = dataclasses.replace(model.source, sha256=_derived(model.source.sha256, table))
     smaller = dataclasses.replace(model, source=source, keras=pruned.model)
-    done = Narrowed(smaller, model, _groups(pruned), profiling_only=training is None)
+    done = ChannelPruned(smaller, model, _groups(pruned), profiling_only=training is None)
     if training is None:
         note = "channels were removed at once, without training data"
         return dataclasses.replace(done, notes=(note, *notes))
@@ -123,7 +123,7 @@ def summed(notes: Sequence[str]) -> list[str]:
 
 def _pruned(
     model: Any, table: ChannelsTable, training: TrainingData | None, seed: int
-) -> ChannelPruned:
+) -> ChannelRemoval:
     samples = None
     if training is not None:
         order = np.random.default_rng(seed).permutation(len(training.x))
@@ -143,7 +143,7 @@ def _pruned(
     )
 
 
-def _headline(pruned: ChannelPruned) -> str:
+def _headline(pruned: ChannelRemoval) -> str:
     gone, before = pruned.channels_before - pruned.channels_after, pruned.channels_before
     line = f"{gone:,} of {before:,} channels go ({gone / before:.1%})"
     if pruned.macs_before is None or pruned.macs_after is None:
@@ -154,7 +154,7 @@ def _headline(pruned: ChannelPruned) -> str:
     )
 
 
-def _groups(pruned: ChannelPruned) -> tuple[ChannelGroup, ...]:
+def _groups(pruned: ChannelRemoval) -> tuple[ChannelGroup, ...]:
     return tuple(
         ChannelGroup(group.name, group.channels, left * group.width, group.details())
         for group, left in zip(pruned.groups, pruned.units_left, strict=True)

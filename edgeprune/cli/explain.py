@@ -59,7 +59,7 @@ def explain(
     from edgeprune.report.terminal import stdout
 
     recipe = with_channels(recipe)
-    if not recipe.channels.is_idle:
+    if not recipe.channels.is_noop:
         click.echo(
             "explain leaves all channels in: `edgeprune compress` removes them, and its table says "
             "what that saves",

@@ -53,7 +53,7 @@ def cluster(model: Loaded, spec: ClusterTable, context: StageContext) -> Cluster
         ModelError: A layer's name matches nothing, weights are quantized already or not finite, or
             the model cannot be copied or trained.
     """
-    if spec.is_idle:
+    if spec.is_noop:
         return Clustered(model)
     seed = context.seed
     if model.tflite is not None:

@@ -378,7 +378,7 @@ def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:
     networks = [("dense", done.dense, done.dense, "dense")]
     if done.control is not None:
         networks.append(("dense-fine-tuned", done.control, done.control, "dense-fine-tuned"))
-    networks.append(("compressed", done.lean, done.sparsified.tflite, "deployed"))
+    networks.append(("compressed", done.compressed_float, done.sparsified.tflite, "deployed"))
     return tuple(
         effect(name, network, file, done.scores.get(score), cpu)
         for name, network, file, score in networks

@@ -22,10 +22,10 @@ from edgeprune.artifacts.compression import (
     LoadRecord,
     Pruned,
     PruneRecord,
+    QuantizationTrained,
     Quantized,
     Rewritten,
     Sparsified,
-    Tuned,
 )
 from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.data import load_data
@@ -95,7 +95,7 @@ class Compressed:
         dense: It, as float TFLite.
         control: The dense model trained as long as the pruned one, as float TFLite, or None.
         pruned: After the stages channels and prune.
-        lean: The pruned model as float TFLite, before it is rewritten.
+        compressed_float: The pruned model as float TFLite, before it is rewritten.
         clustered: After the cluster stage.
         rewritten: After the rewrite stage.
         quantized: After the quantize stage.
@@ -118,7 +118,7 @@ class Compressed:
     control: bytes | None
     pruned: PruneRecord
     clustered: ClusterRecord
-    lean: bytes
+    compressed_float: bytes
     rewritten: Rewritten
     quantized: Quantized
     quantized_dense: bytes
@@ -154,8 +154,8 @@ class _Trained:
     control: bytes | None
     pruned: Pruned
     clustered: Clustered
-    tuned: Tuned
-    lean: bytes
+    qat_trained: QuantizationTrained
+    compressed_float: bytes
     data: Dataset | None
     score: Accuracy | None
     task_lines: tuple[str, ...]
@@ -175,30 +175,34 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
     from edgeprune.sparsify import sparsify, stored_dense
 
     done = _trained(request, cpu, progress)
-    recipe, data, lean = done.recipe, done.data, done.lean
+    recipe, data, compressed_float = done.recipe, done.data, done.compressed_float
     x_test = None if data is None else data.x_test
-    mode, books = recipe.quantize.mode, bool(done.clustered.tensors)
+    mode, has_codebooks = recipe.quantize.mode, bool(done.clustered.tensors)
     with progress.stage("rewrite"):
-        rewritten = Rewritten(lean, (), "")
+        rewritten = Rewritten(compressed_float, (), "")
         if recipe.rewrite.enabled and mode not in INTEGER_MODES:
-            rewritten = rewrite(lean, cpu)
+            rewritten = rewrite(compressed_float, cpu)
         if rewritten.notes:
-            samples = verify.sample_inputs(lean, x_test, recipe.verify.samples)
-            verify.check_rewrite(lean, rewritten.tflite, samples)
-        lines = verify.check_kept("rewrite", lean, rewritten.tflite, codebooks=books)
+            samples = verify.sample_inputs(compressed_float, x_test, recipe.verify.samples)
+            verify.check_rewrite(compressed_float, rewritten.tflite, samples)
+        lines = verify.check_kept(
+            "rewrite", compressed_float, rewritten.tflite, codebooks=has_codebooks
+        )
     with progress.stage("quantize"):
         recipe, quantized = _quantized(rewritten.tflite, recipe, data, request, progress)
         mode = recipe.quantize.mode
         # Integer layers have no sparse kernels, so it does not matter how their zeros lie.
         blocks = mode not in INTEGER_MODES
         lines += verify.check_kept(
-            "quantize", rewritten.tflite, quantized.tflite, blocks=blocks, codebooks=books
+            "quantize", rewritten.tflite, quantized.tflite, blocks=blocks, codebooks=has_codebooks
         )
     with progress.stage("sparsify"):
         sparsified = sparsify(quantized.tflite, cpu, encode=recipe.sparsify.encode)
-        lines += verify.check_kept("sparsify", quantized.tflite, sparsified.tflite, codebooks=books)
+        lines += verify.check_kept(
+            "sparsify", quantized.tflite, sparsified.tflite, codebooks=has_codebooks
+        )
     dense = stored_dense(done.dense)
-    with _asked(progress, "score", data is not None):
+    with _stage_if(progress, "score", data is not None):
         scores = _scores(done, sparsified.tflite)
     return Compressed(
         recipe=recipe,
@@ -206,7 +210,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         dense=dense,
         control=done.control,
         pruned=done.pruned.record,
-        lean=done.lean,
+        compressed_float=done.compressed_float,
         clustered=done.clustered.record,
         rewritten=rewritten,
         quantized=quantized,
@@ -218,7 +222,13 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         test_inputs=None if x_test is None else x_test[: recipe.verify.samples],
         scores=scores,
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
-        notes=(*_of_data(data), *done.task_lines, *done.clustered.notes, *done.tuned.notes, *lines),
+        notes=(
+            *_of_data(data),
+            *done.task_lines,
+            *done.clustered.notes,
+            *done.qat_trained.notes,
+            *lines,
+        ),
     )
 
 
@@ -247,35 +257,39 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         task_lines += limit_lines(data, score, drop)
     _tell_once(request, progress, task_lines)
     context = StageContext(data, progress.say, recipe.prune.seed, cpu, drop, loaded)
-    with _asked(progress, "channels", not recipe.channels.is_idle):
-        narrowed = remove_channels(loaded, recipe.channels, context, recipe.prune.control)
-        narrow = convert(narrowed.model) if narrowed.groups else dense
+    with _stage_if(progress, "channels", not recipe.channels.is_noop):
+        channel_pruned = remove_channels(loaded, recipe.channels, context, recipe.prune.control)
+        smaller = convert(channel_pruned.model) if channel_pruned.groups else dense
         recipe = choose(
             recipe,
             cpu,
-            narrow,
+            smaller,
             stored=loaded.stored,
             has_data=data is not None,
             is_trainable=is_trainable(loaded, data),
         )
-    check_mode(narrow, recipe.quantize.mode)
+    check_mode(smaller, recipe.quantize.mode)
     with progress.stage("prune"):
-        pruned = prune(narrowed, recipe.prune, context, narrow)
-        remove(narrowed.checkpoint)
-    with _asked(progress, "cluster", not recipe.cluster.is_idle):
+        pruned = prune(channel_pruned, recipe.prune, context, smaller)
+        remove(channel_pruned.checkpoint)
+    with _stage_if(progress, "cluster", not recipe.cluster.is_noop):
         clustered = cluster(pruned.model, recipe.cluster, context)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)
-    with _asked(progress, "qat", not recipe.qat.is_noop):
-        books = {one.name: one.distinct for one in clustered.tensors}
-        tuned = qat(clustered.model, recipe.qat, recipe.quantize.mode, context, books)
+    with _stage_if(progress, "qat", not recipe.qat.is_noop):
+        codebooks = {one.name: one.distinct for one in clustered.tensors}
+        qat_trained = qat(clustered.model, recipe.qat, recipe.quantize.mode, context, codebooks)
     with progress.stage("convert pruned"):
-        is_changed = tuned.model is not loaded
-        lean = convert(tuned.model) if is_changed else dense
+        is_changed = qat_trained.model is not loaded
+        compressed_float = convert(qat_trained.model) if is_changed else dense
         control = None if pruned.control is None else convert(pruned.control)
-        if tuned.model.keras is not None:
-            samples = verify.sample_inputs(lean, None if data is None else data.x_test, count=4)
-            verify.check_conversion(lean, samples, keras_outputs(tuned.model, samples))
-        verify.check_converted("convert", pruned.tensors, clustered.tensors, lean)
+        if qat_trained.model.keras is not None:
+            samples = verify.sample_inputs(
+                compressed_float, None if data is None else data.x_test, count=4
+            )
+            verify.check_conversion(
+                compressed_float, samples, keras_outputs(qat_trained.model, samples)
+            )
+        verify.check_converted("convert", pruned.tensors, clustered.tensors, compressed_float)
     return _Trained(
         recipe,
         loaded,
@@ -283,8 +297,8 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         control,
         pruned,
         clustered,
-        tuned,
-        lean,
+        qat_trained,
+        compressed_float,
         data,
         score,
         tuple(task_lines),
@@ -335,9 +349,9 @@ def is_trainable(loaded: Loaded, data: Dataset | None) -> bool:
     return loaded.keras is not None and data is not None and data.x_train is not None
 
 
-def _asked(progress: Progress, name: str, is_asked: bool) -> AbstractContextManager[None]:
+def _stage_if(progress: Progress, name: str, has_work: bool) -> AbstractContextManager[None]:
     """Shows a stage where it has something to do; what does nothing is no news."""
-    return progress.stage(name) if is_asked else nullcontext()
+    return progress.stage(name) if has_work else nullcontext()
 
 
 def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Dataset | None]:

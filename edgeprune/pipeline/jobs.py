@@ -171,7 +171,7 @@ def _opened(done: Compressed) -> Compressed:
         done,
         dense=graph.opened(done.dense),
         control=None if done.control is None else graph.opened(done.control),
-        lean=graph.opened(done.lean),
+        compressed_float=graph.opened(done.compressed_float),
         quantized_dense=graph.opened(done.quantized_dense),
         sparsified=dataclasses.replace(
             done.sparsified, tflite=graph.opened(done.sparsified.tflite)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgeprune.artifacts.compression import Loaded, Narrowed, Pruned
+from edgeprune.artifacts.compression import ChannelPruned, Loaded, Pruned
 from edgeprune.errors import ModelError
 from edgeprune.pruning.keras_stage import Job, prune_keras
 from edgeprune.pruning.masks.masking import Masks
@@ -20,7 +20,7 @@ __all__ = ["Masks", "PruneSpec", "prune"]
 
 
 def prune(
-    model: Loaded | Narrowed,
+    model: Loaded | ChannelPruned,
     spec: PruneTable,
     context: StageContext,
     dense: bytes | None = None,
@@ -56,7 +56,7 @@ def prune(
     check(spec)
     if spec.pattern == CHANNEL:
         raise ModelError("the stage prune removes no channels: use the stage channels before it")
-    before = model if isinstance(model, Narrowed) else Narrowed(model, model)
+    before = model if isinstance(model, ChannelPruned) else ChannelPruned(model, model)
     done = _pruned(Job(before, spec, context, dense))
     return _joined(before, done) if before.groups else done
 
@@ -72,7 +72,7 @@ def _pruned(job: Job) -> Pruned:
     return prune_keras(job)
 
 
-def _joined(before: Narrowed, done: Pruned) -> Pruned:
+def _joined(before: ChannelPruned, done: Pruned) -> Pruned:
     """Both stages as one: channels were removed, and what is left may have been pruned."""
     is_pruned = bool(done.tensors)
     return dataclasses.replace(

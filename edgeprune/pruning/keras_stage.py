@@ -15,9 +15,9 @@ import numpy as np
 
 from edgeprune.artifacts.compression import (
     BoolArray,
+    ChannelPruned,
     LayerShare,
     Loaded,
-    Narrowed,
     Pruned,
     PrunedTensor,
     TrainingData,
@@ -48,7 +48,7 @@ from edgeprune.training.training_data import training_data
 class Job:
     """What is to be done with a Keras model; see :func:`edgeprune.pruning.prune` for each."""
 
-    before: Narrowed
+    before: ChannelPruned
     spec: PruneTable
     context: StageContext
     dense: bytes | None

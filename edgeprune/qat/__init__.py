@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 from collections.abc import Mapping
 
-from edgeprune.artifacts.compression import Loaded, Tuned
+from edgeprune.artifacts.compression import Loaded, QuantizationTrained
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone, prunable_weights
 from edgeprune.qat.activations import QuantizedActivations
@@ -32,7 +32,7 @@ def qat(
     mode: str,
     context: StageContext,
     codebooks: Mapping[str, int],
-) -> Tuned:
+) -> QuantizationTrained:
     """Trains a copy of a Keras model with rounded weights, and activations for ``int8``.
 
     Args:
@@ -49,13 +49,13 @@ def qat(
         ModelError: The model cannot be copied or trained.
     """
     if table.is_noop:
-        return Tuned(model)
+        return QuantizationTrained(model)
     data, taught = context.data, (context.teacher or model).keras
     training = None if model.keras is None else training_data(data, taught)
     if training is None:
         is_file = model.keras is None and data is not None and data.x_train is not None
         what = "a .tflite file cannot be trained" if is_file else "there is no training data"
-        return Tuned(model, (f"no quantization-aware training: {what}",))
+        return QuantizationTrained(model, (f"no quantization-aware training: {what}",))
     flavour = model.flavour or "keras"
     import_keras(flavour).utils.set_random_seed(context.seed)
     copied = clone(model)
@@ -65,8 +65,7 @@ def qat(
     with contextlib.ExitStack() as stack:
         weights = [one for one in prunable_weights(copied, "all") if one.name in codebooks]
         if weights:
-            books = Codebooks(copied, weights, codebooks)
-            hooks.append(stack.enter_context(books))
+            hooks.append(stack.enter_context(Codebooks(copied, weights, codebooks)))
         shared = {id(one.variable) for one in weights}
         stack.enter_context(held_zeros(copied, besides=shared))
         if mode == "int8":
@@ -77,4 +76,4 @@ def qat(
         teacher = teacher_of(taught, training.x, weight, temperature, training.task)
         task = TrainingJob(copied, flavour, None, options, training, context.say, hooks=hooks)
         fine_tune(dataclasses.replace(task, teacher=teacher))
-    return Tuned(dataclasses.replace(model, keras=copied), tuple(notes))
+    return QuantizationTrained(dataclasses.replace(model, keras=copied), tuple(notes))

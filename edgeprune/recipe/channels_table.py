@@ -67,7 +67,7 @@ class ChannelsTable:
     temperature: float = 4.0
 
     @property
-    def is_idle(self) -> bool:
+    def is_noop(self) -> bool:
         """Whether nothing is to be removed."""
         return not self.pruning_ratio and self.macs == 1
 

@@ -62,7 +62,7 @@ class ClusterTable:
     bfloat16: bool = False
 
     @property
-    def is_idle(self) -> bool:
+    def is_noop(self) -> bool:
         """Whether nothing is to be clustered."""
         return not self.clusters and not self.biases and not any(c.clusters for c in self.counts)
 

@@ -147,12 +147,12 @@ def check_converted(
         for tensor, found in zip(wanted, zeros, strict=False):
             if found < tensor.zeros:
                 raise VerifyError(_lost(stage, repr(tensor.name), "zeros", tensor.zeros, found))
-        books = sorted((t for t in clustered if t.weights == size), key=lambda t: t.distinct)
+        codebooks = sorted((t for t in clustered if t.weights == size), key=lambda t: t.distinct)
         counts = sorted(one.channel_distinct for one in stored)
-        for book, found in zip(books, counts, strict=False):
-            if found > book.distinct:
+        for codebook, found in zip(codebooks, counts, strict=False):
+            if found > codebook.distinct:
                 what = "distinct values"
-                raise VerifyError(_lost(stage, repr(book.name), what, book.distinct, found))
+                raise VerifyError(_lost(stage, repr(codebook.name), what, codebook.distinct, found))
 
 
 def _gain(one: Filter) -> Gain:

@@ -6,7 +6,7 @@ from keras_nets import FLAVOURS, build, dataset, loaded, save
 from nets import eligible
 
 import edgeprune
-from edgeprune.artifacts.compression import Loaded, ModelFile, Narrowed
+from edgeprune.artifacts.compression import ChannelPruned, Loaded, ModelFile
 from edgeprune.channels import count_macs
 from edgeprune.channels.stage import remove_channels
 from edgeprune.convert import convert
@@ -64,7 +64,7 @@ def test_without_data_channels_go_at_once_and_the_result_is_for_profiling(flavou
 
 def test_a_table_that_removes_nothing_hands_the_model_on():
     model = loaded(build("keras", "subclassed"), "keras")
-    assert remove_channels(model, ChannelsTable(), StageContext()) == Narrowed(model, model)
+    assert remove_channels(model, ChannelsTable(), StageContext()) == ChannelPruned(model, model)
 
 
 def test_a_tflite_file_is_refused_with_what_to_give_instead():
