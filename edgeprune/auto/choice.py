@@ -42,7 +42,7 @@ Source: the same benchmark and networks, emulated Cortex-A72: 0.69 (EfficientNet
 (MobileNet), 0.87 (DenseNet121), 1.00 (DS-CNN-L), 1.38 (MLPerf Tiny's DS-CNN), 2.02 (NASNetMobile).
 """
 
-HANDICAP = 0.9
+SPARSE_MARGIN = 0.9
 """Share of any other cost that sparse kernels must stay below, unless the user asked for sparsity.
 
 Pruning costs more accuracy than int8 does, and needs more training. Source: ours.
@@ -262,7 +262,7 @@ def _best(costs: _Costs, recipe: Recipe) -> str:
     if mode == "int8":
         return "int8"
     is_asked_for = "sparsity" in recipe.fixed and recipe.prune.sparsity > 0
-    lead = 1 if is_asked_for else HANDICAP
+    lead = 1 if is_asked_for else SPARSE_MARGIN
     allowed = {"dense": costs.dense * lead}
     if costs.layers:
         allowed["sparse"] = costs.sparse

@@ -27,7 +27,7 @@ LIVE_BITS, STICKY_BITS = 0xF, 0xF0000
 Source: Raspberry Pi documentation, vcgencmd, get_throttled.
 """
 
-MOST_WAITED = 0.25
+MAX_WAIT_SHARE = 0.25
 """Share of a session for which another process may have the core.
 
 Source: ours. A median bears up to half of its runs being disturbed, and a wait of a time slice hits
@@ -177,11 +177,11 @@ def contaminated(session: Session, state: SessionState, used: UsedCores) -> str:
             f"{MOST_OTHERS:.0%} is expected"
         )
     if state.wait_share is not None:
-        if state.wait_share <= MOST_WAITED or length_s(session) < SHORTEST_FOR_WAITS_S:
+        if state.wait_share <= MAX_WAIT_SHARE or length_s(session) < SHORTEST_FOR_WAITS_S:
             return ""
         return (
             f"another process had the core for {state.wait_share:.0%} of the session; at most "
-            f"{MOST_WAITED:.0%} is expected"
+            f"{MAX_WAIT_SHARE:.0%} is expected"
         )
     most = used.most_others()
     if not is_long or state.other_share is None or state.other_share <= most:

@@ -24,7 +24,7 @@ from edgeprune.significance.enough import is_enough
 Say = Callable[[str], None]
 Sessions = dict[str, tuple[Session, ...]]
 
-MORE = 10
+SESSIONS_ADDED = 10
 """Sessions a variant that are added at once. Source: ours; even, so that turns stay A B B A."""
 
 
@@ -152,7 +152,7 @@ def _next_wanted(found: Sessions, table: RunTable, wanted: int, repeats: int) ->
     if _least_valid(found) < wanted:
         return wanted if repeats < table.most_repeats() else 0
     most = table.most_sessions()
-    return 0 if wanted >= most or _is_enough(found) else min(wanted + MORE, most)
+    return 0 if wanted >= most or _is_enough(found) else min(wanted + SESSIONS_ADDED, most)
 
 
 def _is_enough(found: Sessions) -> bool:

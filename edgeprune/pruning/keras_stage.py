@@ -83,8 +83,8 @@ def prune_keras(job: Job) -> Pruned:
         shares = layer_shares(copied, weights, layers, spec, job.training, samples, cpu)
         made = pruner(copied, weights, spec, samples)
     sparsities = {share.name: share.sparsity for share in shares}
-    told = [*_told(weights, shares), *whole]
-    for line in told:
+    messages = [*_messages(weights, shares), *whole]
+    for line in messages:
         job.context.say(line)
     held = Masks(copied, weights, sparsities, flavour=model.flavour or "keras", pruner=made)
     if job.training is None or not spec.epochs:
@@ -100,7 +100,7 @@ def prune_keras(job: Job) -> Pruned:
         fine_tuned=job.training is not None and spec.epochs > 0,
         profiling_only=job.training is None and not _is_calibrated(spec, samples),
         control=control,
-        notes=(*notes, *told, *choice.notes),
+        notes=(*notes, *messages, *choice.notes),
         shares=() if spec.allocation == "uniform" else shares,
     )
 
@@ -109,7 +109,7 @@ def _sizes(weights: Sequence[Weight]) -> list[int]:
     return [math.prod(weight.variable.shape) for weight in weights]
 
 
-def _told(weights: Sequence[Weight], shares: Sequence[LayerShare]) -> list[str]:
+def _messages(weights: Sequence[Weight], shares: Sequence[LayerShare]) -> list[str]:
     return prospects(
         [
             LayerGoal(w.name, w.pattern, w.matrix(), w.in_channels, share.sparsity)

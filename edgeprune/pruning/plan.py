@@ -87,7 +87,7 @@ def left_whole(pruned: Sequence[int], every: Sequence[int]) -> list[str]:
 
 
 SPARSITY_TOLERANCE = 0.01
-"""Share by which a layer may miss its sparsity before it is told. Source: ours."""
+"""Share by which a layer may miss its sparsity before a line says so. Source: ours."""
 
 
 class LayerGoal(NamedTuple):

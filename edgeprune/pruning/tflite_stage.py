@@ -67,7 +67,7 @@ def prune_tflite(loaded: Loaded, tflite: bytes, spec: PruneTable, context: Stage
         )
         for one in found
     ]
-    told = (*prospects(goals), *whole)
+    messages = (*prospects(goals), *whole)
     masks, tensors = prune_filters(model, found, choice.patterns, shares)
     note = "weights were zeroed at once" + (
         ", without data" if context.data is None else ": a .tflite file cannot be fine-tuned"
@@ -78,7 +78,7 @@ def prune_tflite(loaded: Loaded, tflite: bytes, spec: PruneTable, context: Stage
         tuple(tensors),
         fine_tuned=False,
         profiling_only=True,
-        notes=(note, *told, *choice.notes),
+        notes=(note, *messages, *choice.notes),
     )
 
 

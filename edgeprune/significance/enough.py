@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from edgeprune.significance.shift import latency_shift
 
-TO_FIND = 0.05
+TARGET_EFFECT = 0.05
 """Difference of latencies that is to be found, as a share. Source: ours."""
 
-WIDEST = 0.025
+MAX_HALF_WIDTH = 0.025
 """Half the width of the factor's interval, as a share, at which it is found in 9 of 10 cases.
 
 Source: ours. The verdict needs an interval that leaves 1 outside and a factor of 1.03
@@ -33,6 +33,6 @@ def is_enough(base: Sequence[float], new: Sequence[float]) -> bool:
         new: The same of the other side.
     """
     low, high = latency_shift(base, new).ci95
-    is_narrow = math.log(high / low) / 2 <= WIDEST
-    is_clear = low > 1 + TO_FIND or high < 1 / (1 + TO_FIND)
+    is_narrow = math.log(high / low) / 2 <= MAX_HALF_WIDTH
+    is_clear = low > 1 + TARGET_EFFECT or high < 1 / (1 + TARGET_EFFECT)
     return is_narrow or is_clear

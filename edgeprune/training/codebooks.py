@@ -88,12 +88,12 @@ class Codebooks:
         return gradient
 
     def __enter__(self) -> Codebooks:
-        """Lays the codebooks on the weights.
+        """Attaches the codebooks to the weights.
 
         Raises:
             ModelError: They are held already.
         """
-        self._held.lay()
+        self._held.attach()
         return self
 
     def __exit__(
@@ -102,8 +102,8 @@ class Codebooks:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Takes them off again; the weights stay where they are."""
-        self._held.lift()
+        """Detaches the codebooks; the weights stay where they are."""
+        self._held.detach()
 
     def _assign(self, weight: Weight, clusters: int, init: str, seed: int) -> None:
         """Moves a weight onto its codebook, and notes where its values lie that are not zero."""

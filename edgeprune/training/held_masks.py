@@ -61,7 +61,7 @@ class HeldMasks:
         Raises:
             ModelError: They are held already.
         """
-        self._held.lay()
+        self._held.attach()
         return self
 
     def __exit__(
@@ -71,7 +71,7 @@ class HeldMasks:
         trace: TracebackType | None,
     ) -> None:
         """Detaches the masks; masked weights are zero."""
-        self._held.lift()
+        self._held.detach()
         self.apply()
 
     def _assign(self, name: str, mask: BoolArray) -> None:

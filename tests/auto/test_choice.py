@@ -199,8 +199,8 @@ def test_predictions_come_from_the_graph_that_would_run(cpu):
     assert found.layers == 2
     assert found.sparse < found.dense
     assert found.int8 is None if cpu is A72 else 0.3 < found.int8 / found.dense < 0.95
-    thin = choice._costs(dense, cpu, asked(sparsity=0.5).prune, explain(dense, cpu))
-    assert thin.layers == 0 and dataclasses.astuple(thin)[0] == found.dense
+    too_dense = choice._costs(dense, cpu, asked(sparsity=0.5).prune, explain(dense, cpu))
+    assert too_dense.layers == 0 and dataclasses.astuple(too_dense)[0] == found.dense
 
 
 def ladder(recipe, cpu=A76, *, is_trainable=True):

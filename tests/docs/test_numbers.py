@@ -54,7 +54,7 @@ def test_the_rules_have_the_limits_of_the_guard():
     for limit in (
         f"below {guard.SLOWEST_CLOCK:.0%} of the pinned".replace("%", " %"),
         f"more than {guard.STEEPEST_PERCENT:g} % a minute",
-        f"more than {100 * guard.MOST_WAITED:g} % of the session",
+        f"more than {100 * guard.MAX_WAIT_SHARE:g} % of the session",
         f"more than {100 * guard.MOST_OTHERS:g} % of pinned cores",
         f"more than {100 * guard.MOST_OTHERS:g} % of the used cores",
         f"at least {guard.LEAST_RUNS} runs spreads over more than {100 * guard.WIDEST_HALF:g} %",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgeprune.errors import ModelError
 from edgeprune.pruning.allocation import ALLOCATIONS, Candidate, allocate
-from edgeprune.pruning.allocation.cost_aware import ENOUGH
+from edgeprune.pruning.allocation.cost_aware import MIN_CLUSTER_SPARSITY
 from edgeprune.pruning.budget.curve import Curve
 from edgeprune.pruning.budget.sensitivity import grid
 from edgeprune.recipe.prune_parts import ALLOCATIONS as NAMES
@@ -118,7 +118,7 @@ def test_cost_aware_costs_what_uniform_does_and_loses_no_more(candidates, pixels
     assert cost(priced, shares) <= cost(priced, uniform) * (1 + 1e-9)
     lost = [sum(one.curve.loss(s[one.name]) for one in priced) for s in (shares, uniform)]
     assert lost[0] <= lost[1] * (1 + 1e-9) + 1e-12
-    assert total(priced, shares) >= ENOUGH - 1e-9
+    assert total(priced, shares) >= MIN_CLUSTER_SPARSITY - 1e-9
 
 
 def test_cost_aware_keeps_what_hardly_costs_denser():
@@ -135,7 +135,7 @@ def test_cost_aware_leaves_enough_zeros_to_run_sparse_at_all():
     large = candidate("few pixels", (100, 100), scale=10.0, pixels=1.0)
     candidates = [large, candidate("many pixels", (20, 20), pixels=10000.0)]
     shares = allocate("cost_aware", candidates, 0.7, {})
-    assert total(candidates, shares) >= ENOUGH - 1e-9
+    assert total(candidates, shares) >= MIN_CLUSTER_SPARSITY - 1e-9
 
 
 def test_layers_that_no_sparse_kernel_runs_take_the_recipes_sparsity():

@@ -10,7 +10,7 @@ from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.prediction.cost import cost_table
 from edgeprune.pruning import prune
-from edgeprune.pruning.allocation.cost_aware import ENOUGH
+from edgeprune.pruning.allocation.cost_aware import MIN_CLUSTER_SPARSITY
 from edgeprune.pruning.budget.kernel_pattern import Layer, cost
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.context import StageContext
@@ -73,7 +73,10 @@ def test_cost_aware_prunes_and_trains_within_uniform_s_predicted_cost(flavour):
         got = shares[tensor.name.partition("/")[0]].sparsity
         assert tensor.zeros == int(got * tensor.weights + 0.5)
     counted = [one for one in done.tensors if "head" not in one.name]
-    assert sum(one.zeros for one in counted) >= ENOUGH * sum(one.weights for one in counted) - 3
+    assert (
+        sum(one.zeros for one in counted)
+        >= MIN_CLUSTER_SPARSITY * sum(one.weights for one in counted) - 3
+    )
     assert not uniform.shares
     for old, new in zip(before, net.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

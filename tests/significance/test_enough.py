@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from edgeprune.measure.interleave import MORE
+from edgeprune.measure.interleave import SESSIONS_ADDED
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.significance import shift
-from edgeprune.significance.enough import TO_FIND, is_enough
+from edgeprune.significance.enough import TARGET_EFFECT, is_enough
 from edgeprune.significance.shift import latency_shift, least_effect_of
 
 STANDARD = EFFORTS["standard"]
@@ -29,7 +29,7 @@ def compared(rng, factor, scatter, most):
         ]
         if count >= most or is_enough(*sides):
             return latency_shift(*sides, least_effect_of(sides[0])[0]).verdict, count
-        count += MORE
+        count += SESSIONS_ADDED
 
 
 def called(factor, verdict, most=STANDARD.most_sessions, trials=100):
@@ -39,9 +39,11 @@ def called(factor, verdict, most=STANDARD.most_sessions, trials=100):
 
 
 def test_added_sessions_find_5_percent_on_a_machine_that_scatters_as_much():
-    assert called(1 + TO_FIND, "slower") >= 90  # 289 of 300, less 3 standard deviations
-    assert called(1 / (1 + TO_FIND), "faster") >= 90
-    assert called(1 + TO_FIND, "slower", most=STANDARD.sessions) < 85, "the added ones are needed"
+    assert called(1 + TARGET_EFFECT, "slower") >= 90  # 289 of 300, less 3 standard deviations
+    assert called(1 / (1 + TARGET_EFFECT), "faster") >= 90
+    assert called(1 + TARGET_EFFECT, "slower", most=STANDARD.sessions) < 85, (
+        "the added ones are needed"
+    )
 
 
 def test_added_sessions_do_not_call_two_copies_different():

@@ -31,29 +31,29 @@ class Constraints:
     ) -> None:
         self._model, self._weights, self._made, self._name = model, weights, made, name
         self._before: list[Any] = []
-        self._is_laid = False
+        self._is_attached = False
 
-    def lay(self) -> None:
-        """Lays them on.
+    def attach(self) -> None:
+        """Puts them on the weights.
 
         Raises:
-            ModelError: They are laid on already.
+            ModelError: They are attached already.
         """
-        if self._is_laid:
+        if self._is_attached:
             raise ModelError(
                 f"these {self._name} are held already: leave the first `with` block before"
             )
-        self._is_laid = True
+        self._is_attached = True
         self._before = [weight.variable.constraint for weight in self._weights]
         for weight, before in zip(self._weights, self._before, strict=True):
             _constrain(weight.variable, self._made(weight, before))
         _forget_compiled_step(self._model)
 
-    def lift(self) -> None:
+    def detach(self) -> None:
         """Takes them off; the weights have the constraints that they had."""
         for weight, before in zip(self._weights, self._before, strict=True):
             _constrain(weight.variable, before)
-        self._is_laid = False
+        self._is_attached = False
         _forget_compiled_step(self._model)
 
 

@@ -28,14 +28,14 @@ class Decision:
             NHWC, or XNNPACK's kernel for NCHW is wrong.
         poisoned: Position of a compatible node to the position of the node that spoils its
             cluster, or -1 where the partition's border does.
-        thin: Positions of nodes in a cluster with too few zeros, to its share of zeros.
+        too_dense: Positions of nodes in a cluster with too few zeros, to its share of zeros.
         switched: Positions of nodes that read or write NCHW data.
     """
 
     sparse: frozenset[int]
     wrong: frozenset[int]
     poisoned: dict[int, int]
-    thin: dict[int, float]
+    too_dense: dict[int, float]
     switched: frozenset[int] = frozenset()
 
 
@@ -117,7 +117,7 @@ def _by_owner(found: Decision, owners: list[int]) -> Decision:
         frozenset(owners[n] for n in found.sparse),
         frozenset(owners[n] for n in found.wrong),
         {owners[n]: owners[m] if m >= 0 else m for n, m in found.poisoned.items()},
-        {owners[n]: share for n, share in found.thin.items()},
+        {owners[n]: share for n, share in found.too_dense.items()},
         frozenset(owners[n] for n in found.switched),
     )
 
@@ -174,14 +174,14 @@ def _switch(rewrite: _Rewrite) -> Decision:
             weights[leader] += node.weights
             zeros[leader] += node.zeros
     nchw: set[int] = set()
-    thin: dict[int, float] = {}
+    too_dense: dict[int, float] = {}
     for n in range(len(rewrite.nodes)):
         leader = rewrite.leader[n]
         if not rewrite.is_inside(n):
             continue
         if zeros[leader] * 3 <= weights[leader] * 2:
             if weights[leader]:
-                thin[n] = zeros[leader] / weights[leader]
+                too_dense[n] = zeros[leader] / weights[leader]
             continue
         nchw.update(rewrite.nodes[n].inputs)
     sparse = {
@@ -193,7 +193,7 @@ def _switch(rewrite: _Rewrite) -> Decision:
     switched = frozenset(
         n for n, node in enumerate(rewrite.nodes) if nchw & {*node.inputs, node.output}
     )
-    return Decision(frozenset(sparse), frozenset(wrong), _poisoned(rewrite), thin, switched)
+    return Decision(frozenset(sparse), frozenset(wrong), _poisoned(rewrite), too_dense, switched)
 
 
 def _is_wrong(rewrite: _Rewrite, n: int, nchw: set[int]) -> bool:

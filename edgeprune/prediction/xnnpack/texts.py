@@ -98,8 +98,8 @@ def verdict(
         return Verdict(f"it {node.refusal}", remedy_for(node.op, node.refusal))
     if n in decision.poisoned:
         return _spoilt(decision.poisoned[n], nodes)
-    if n in decision.thin:
-        return _thin(decision.thin[n])
+    if n in decision.too_dense:
+        return _too_dense(decision.too_dense[n])
     return _accepted(n, node, decision, region, has_sparse_hint)
 
 
@@ -122,7 +122,7 @@ def _accepted(
     return Verdict(f"{_NEEDS}; this one begins {region.begins}, and ends {region.ends}", _GATE)
 
 
-def _thin(share: float) -> Verdict:
+def _too_dense(share: float) -> Verdict:
     shown = f"{share:.1%}"
     return Verdict(
         f"{shown} zeros in its cluster; more than two thirds are needed",

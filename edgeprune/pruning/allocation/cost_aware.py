@@ -8,7 +8,7 @@ from edgeprune.pruning.allocation.base import ALLOCATIONS, Candidate, curves
 from edgeprune.pruning.allocation.sensitivity import kept_weights, sensitivity
 from edgeprune.pruning.budget.curve_choice import Budget, shares_within
 
-ENOUGH = 0.67
+MIN_CLUSTER_SPARSITY = 0.67
 """Share of zeros that layers which run sparse have together, at least.
 
 XNNPACK runs a cluster dense unless more than two thirds of its weights are zero; what is above
@@ -36,10 +36,10 @@ def cost_aware(candidates: Sequence[Candidate], sparsity: float) -> dict[str, fl
     if not priced:
         return sensitivity(candidates, sparsity)
     shares = {one.name: sparsity for one in candidates}
-    if sparsity <= ENOUGH:
+    if sparsity <= MIN_CLUSTER_SPARSITY:
         return shares | sensitivity(priced, sparsity)
     found = curves(priced, "cost_aware")
     costs = [each.costs for each in found if each.costs is not None]
     budget = Budget(costs, sum(each.cost(sparsity) for each in found))
-    chosen = shares_within(found, sparsity, budget, kept_weights(priced, 1 - ENOUGH))
+    chosen = shares_within(found, sparsity, budget, kept_weights(priced, 1 - MIN_CLUSTER_SPARSITY))
     return shares | {one.name: share for one, share in zip(priced, chosen, strict=True)}

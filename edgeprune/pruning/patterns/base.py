@@ -43,7 +43,7 @@ PATTERNS: Registry[type] = Registry(
 
 
 @dataclass(frozen=True)
-class Freely:
+class FreePattern:
     """What most patterns share: zeros are zeros, and any sparsity may be asked for."""
 
     def finish(self, values: FloatArray, mask: BoolArray) -> FloatArray:

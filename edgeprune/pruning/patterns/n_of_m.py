@@ -13,12 +13,12 @@ import numpy as np
 from edgeprune.artifacts.compression import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.pruning.highest import check_scores
-from edgeprune.pruning.patterns.base import PATTERNS, Freely
+from edgeprune.pruning.patterns.base import PATTERNS, FreePattern
 
 
 @PATTERNS.register
 @dataclass(frozen=True)
-class NOfM(Freely):
+class NOfM(FreePattern):
     """N of M.
 
     Attributes:

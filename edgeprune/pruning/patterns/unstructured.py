@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from edgeprune.artifacts.compression import BoolArray, FloatArray
 from edgeprune.pruning.highest import keep_highest
-from edgeprune.pruning.patterns.base import PATTERNS, Freely
+from edgeprune.pruning.patterns.base import PATTERNS, FreePattern
 
 
 @PATTERNS.register
 @dataclass(frozen=True)
-class Unstructured(Freely):
+class Unstructured(FreePattern):
     """Any weight may go alone."""
 
     def mask(self, scores: FloatArray, sparsity: float, in_channels: int) -> BoolArray:

@@ -194,7 +194,7 @@ class _Cut:
                 readers.setdefault(value, []).append(site)
         return readers
 
-    def thin(self, placement: Placement) -> set[int]:
+    def too_dense(self, placement: Placement) -> set[int]:
         """Outputs of the layers that keep a cluster from having enough zeros."""
         leader = {site.node.output: site.node.output for site in self.sites}
 
@@ -277,7 +277,7 @@ def place(reader: Reader, cpu: Cpu, table: CostTable) -> Placement:
             cut.add_partition(part, external)
         cut.connect()
         found = cut.solve()
-        thin = cut.thin(found)
-        if not thin:
+        too_dense = cut.too_dense(found)
+        if not too_dense:
             return found
-        banned |= thin
+        banned |= too_dense
