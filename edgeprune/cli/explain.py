@@ -76,7 +76,11 @@ def explain(
     if as_json:
         in_force, after = _compressed(tflite, recipe, cpu)
         cells = _cells(tflite, cpu) if what_if and after else []
-        head = {"board": kind.name, "release": release, "assume_sparse_storage": not has_sparse_hint}
+        head = {
+            "board": kind.name,
+            "release": release,
+            "assume_sparse_storage": not has_sparse_hint,
+        }
         print_json(head | _plan_json(plan, stored) | _forecast_json(in_force, after, cells))
         return
     console = stdout()

@@ -72,7 +72,8 @@ def _trained(recipe: Mapping[str, Any]) -> list[str]:
     epochs += channels.get("epochs", 0) if _channels(channels) else 0
     cluster = _table(recipe, "cluster")
     epochs += cluster.get("epochs", 0) if cluster.get("clusters") else 0
-    epochs += _table(recipe, "quantize").get("qat_epochs", 0)
+    epochs += _table(recipe, "qat").get("epochs", 0)
+    epochs += _table(recipe, "quantize").get("qat_epochs", 0)  # of earlier results
     if not epochs:
         return []
     return [f"trained for {epochs} epoch{'s' if epochs > 1 else ''}"]

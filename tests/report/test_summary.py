@@ -171,6 +171,12 @@ def test_nothing_is_said_of_training_where_nothing_could_be_trained():
     assert "trained" not in treatment_of(demo(model=model))
 
 
+@pytest.mark.parametrize("table", [{"qat": {"epochs": 2}}, {"quantize": {"qat_epochs": 2}}])
+def test_epochs_with_rounding_count_in_results_of_today_and_of_earlier(table):
+    result = demo(recipe={"name": "x", "prune": {"sparsity": 0.8, "epochs": 4}} | table)
+    assert "trained for 6 epochs" in treatment_of(result)
+
+
 def test_the_next_step_fits_the_gravest_fault():
     assert "--layers names" in next_step(demo(validity=("invalid", "off")), "out")
     assert "--max-accuracy-drop 1%" in next_step(demo(), "out")

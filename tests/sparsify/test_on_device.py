@@ -31,7 +31,7 @@ def test_eligible_layers_run_the_sparse_kernel_and_are_right(storage, tmp_path):
 
 @pytest.mark.device
 @pytest.mark.parametrize("build", [tiny, two_partitions])
-def test_each_partition_is_armed_even_where_dense_is_smaller(build, tmp_path):
+def test_each_partition_has_its_hint_even_where_dense_is_smaller(build, tmp_path):
     found = sparsify(build(), A72)
     layers = emulated.kernels(found.tflite, tmp_path)
     assert sorted(layer.name for layer in layers if layer.sparse) == sorted(found.expected)

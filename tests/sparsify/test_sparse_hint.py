@@ -27,7 +27,7 @@ def test_one_tensor_arms_a_partition_though_dense_is_smaller():
     assert len(found.tflite) - len(dense) < 1000
 
 
-def test_each_partition_is_armed_once():
+def test_each_partition_gets_one_hint():
     found = sparsify(two_partitions(), A72)
     assert len(encoded(found)) == 2 and len(found.expected) == 4
 
@@ -42,12 +42,12 @@ def test_the_tensor_that_costs_least_is_taken():
     assert len(found.tflite) - len(dense) <= cheapest.growth
 
 
-def test_nothing_is_armed_where_the_board_has_no_sparse_kernels():
+def test_no_hint_is_given_where_the_board_has_no_sparse_kernels():
     dense = tiny()
     assert sparsify(dense, AVX).tflite == dense
 
 
-def test_a_partition_that_is_armed_already_costs_no_more_bytes():
+def test_a_partition_that_has_a_hint_already_costs_no_more_bytes():
     dense = nets.eligible()
     found = sparsify(dense, A72)
     assert {t.reason for t in encoded(found)} == {"sparse is smaller"}
