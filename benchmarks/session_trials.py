@@ -35,7 +35,7 @@ from edgeprune.artifacts.measurement import Session
 from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.transports.base import TRANSPORTS
-from edgeprune.measure import Pushed, run
+from edgeprune.measure import Pushed, RunPlan, run
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.report.statistics import compare_latency
@@ -68,7 +68,7 @@ def measured(files: dict[str, bytes], table: RunTable, folder: Path) -> list[tup
     )
     samples = {name: verify.sample_inputs(tflite, None, 1) for name, tflite in files.items()}
     with TRANSPORTS.get("local")(board, Device("local", "local")) as transport:
-        result, _ = run(transport, pushed, table, samples, files, lambda line: None)
+        result, _ = run(transport, pushed, RunPlan(table, samples, files, lambda line: None))
     return [item.sessions for item in result.measured]
 
 

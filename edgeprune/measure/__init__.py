@@ -54,7 +54,7 @@ SLOW_S = 0.5
 
 _EMULATED_TIMEOUT_S = 600.0
 
-AFAR = (
+REMOTE_EMULATION = (
     "the device is emulated, told by its agent: times on it mean nothing, and its instructions "
     "cannot be counted from here"
 )
@@ -84,27 +84,36 @@ class Pushed:
     packed_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
-def run(  # noqa: PLR0913 - device, files, table, inputs, and who is told
-    transport: Transport,
-    pushed: Pushed,
-    table: RunTable,
-    samples: Mapping[str, Samples],
-    originals: Mapping[str, bytes],
-    say: Callable[[str], None],
-    energy: EnergyPlan | None = None,
-    keep: Callable[[RunResult], None] | None = None,
-) -> tuple[RunResult, dict[str, Samples]]:
-    """Measures every variant, with the device's clock pinned meanwhile where that is possible.
+@dataclass(frozen=True)
+class RunPlan:
+    """What is measured of the models on a device, and how.
 
-    Args:
-        transport: The open way to the device.
-        pushed: What lies there.
+    Attributes:
         table: How often and how long.
         samples: Inputs by variant, whose outputs are brought back.
         originals: Each variant's file, to name layers by.
         say: Takes a line of progress.
         energy: What measures energy; None leaves it out.
         keep: Takes what there is after each session, once every variant has one.
+    """
+
+    table: RunTable
+    samples: Mapping[str, Samples]
+    originals: Mapping[str, bytes]
+    say: Callable[[str], None]
+    energy: EnergyPlan | None = None
+    keep: Callable[[RunResult], None] | None = None
+
+
+def run(
+    transport: Transport, pushed: Pushed, plan: RunPlan
+) -> tuple[RunResult, dict[str, Samples]]:
+    """Measures every variant, with the device's clock pinned meanwhile where that is possible.
+
+    Args:
+        transport: The open way to the device.
+        pushed: What lies there.
+        plan: What to measure, and how.
 
     Returns:
         What was measured, without parity, and the outputs by variant. Where the device or the way
@@ -116,33 +125,27 @@ def run(  # noqa: PLR0913 - device, files, table, inputs, and who is told
         KeyboardInterrupt: Likewise.
     """
     if transport.emulated:
-        return _run(transport, pushed, table, samples, originals, say, energy, keep)
-    with HeldGovernor(transport, pushed.agent, table.governor, pushed.cpus, say) as governor:
-        result, outputs = _run(transport, pushed, table, samples, originals, say, energy, keep)
+        return _run(transport, pushed, plan)
+    governor_word, say = plan.table.governor, plan.say
+    with HeldGovernor(transport, pushed.agent, governor_word, pushed.cpus, say) as governor:
+        result, outputs = _run(transport, pushed, plan)
         if result.broken and not result.is_interrupted:
             governor.give_up()
     return dataclasses.replace(result, pinning=governor.pinning), outputs
 
 
-def _run(  # noqa: PLR0913 - as run
-    transport: Transport,
-    pushed: Pushed,
-    table: RunTable,
-    samples: Mapping[str, Samples],
-    originals: Mapping[str, bytes],
-    say: Callable[[str], None],
-    energy: EnergyPlan | None,
-    keep: Callable[[RunResult], None] | None,
+def _run(
+    transport: Transport, pushed: Pushed, plan: RunPlan
 ) -> tuple[RunResult, dict[str, Samples]]:
     """As :func:`run`, with the clock as it is."""
-    bench = _Bench(transport, pushed, table, originals)
-    say("hello")
+    bench = _Bench(transport, pushed, plan.table, plan.originals)
+    plan.say("hello")
     with doing("asking who is there"):
         facts = bench.facts()
     found = _Found(dict.fromkeys(pushed.models))
 
     def so_far(broken: str, is_interrupted: bool = False) -> RunResult:
-        reasons = (AFAR,) if bench.emulated and not transport.emulated else ()
+        reasons = (REMOTE_EMULATION,) if bench.emulated and not transport.emulated else ()
         return RunResult(
             facts,
             bench.emulated,
@@ -154,13 +157,13 @@ def _run(  # noqa: PLR0913 - as run
         )
 
     def kept_meanwhile() -> None:
-        if keep is not None and found.has_all():
-            keep(so_far(f"killed while it measured; {found.whole_text()}"))
+        if plan.keep is not None and found.has_all():
+            plan.keep(so_far(f"killed while it measured; {found.whole_text()}"))
 
     found.kept.is_put = kept_meanwhile
     broken, is_interrupted = "", False
     try:
-        _measure(bench, facts, samples, originals, say, energy, found)
+        _measure(bench, facts, plan, found)
         interrupts.hold()
     except DeviceError as error:
         interrupts.hold()
@@ -227,10 +230,7 @@ class _Found:
 def _measure(
     bench: _Bench,
     facts: DeviceFacts,
-    samples: Mapping[str, Samples],
-    originals: Mapping[str, bytes],
-    say: Callable[[str], None],
-    energy: EnergyPlan | None,
+    plan: RunPlan,
     found: _Found,
 ) -> None:
     """Measures everything, and puts each part into ``found`` as soon as it is whole.
@@ -238,7 +238,7 @@ def _measure(
     Raises:
         DeviceError: The device or the way to it failed; the message says at what.
     """
-    names, transport = list(bench.pushed.models), bench.transport
+    names, transport, say = list(bench.pushed.models), bench.transport, plan.say
     used = UsedCores(facts.cores, bench.table.threads, is_pinned=bool(bench.cpus))
     if transport.emulated:
         for name in names:
@@ -247,16 +247,16 @@ def _measure(
                 found.instructions[name] = bench.count(name)
     elif not bench.emulated:
         time_variants(bench, names, used, bench.cpus, say, found.kept)
-        if energy is not None:
-            found.energies = measure_energy(bench, energy, names, used, say)
+        if plan.energy is not None:
+            found.energies = measure_energy(bench, plan.energy, names, used, say)
         found.starts = measure_start(bench, names, say)
     for name in names:
         say(f"{name}: kernels and outputs")
         if transport.board.agent.use == "native":
             with doing(f"profiling `{name}`"):
-                found.layers[name] = bench.profile(name, originals[name])
+                found.layers[name] = bench.profile(name, plan.originals[name])
         with doing(f"comparing outputs of `{name}`"):
-            found.outputs[name] = bench.infer(name, samples[name])
+            found.outputs[name] = bench.infer(name, plan.samples[name])
 
 
 class _Bench:
@@ -350,6 +350,7 @@ __all__: Sequence[str] = [
     "Claim",
     "DeviceLock",
     "Pushed",
+    "RunPlan",
     "check_meter_name",
     "check_meters",
     "run",

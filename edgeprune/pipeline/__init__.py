@@ -31,7 +31,7 @@ from edgeprune.errors import ConfigError, DeviceError, EdgepruneError, VerifyErr
 from edgeprune.files.whole_file import Reserved, is_stream, shown, write_whole
 from edgeprune.models.epz import pack
 from edgeprune.models.tflite import graph
-from edgeprune.pipeline.device_half import check_free, comparison_of, measure
+from edgeprune.pipeline.device_half import DeviceContext, check_free, comparison_of, measure
 from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.pipeline.jobs import check_file, compress_in_child, host_outputs, read_in_child
 from edgeprune.pipeline.preflight import look_at
@@ -120,17 +120,15 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         variants = _write_variants(done, folder)
         transport = TRANSPORTS.get(board.transport.use)(board, device)
         with _work_kept(done, took_s), transport:
+            meanwhile = _Meanwhile(
+                lambda so_far: _outcome(request, done, variants, so_far, folder.path), folder
+            )
             found, wrong = measure(
                 transport,
                 programs,
                 done,
                 variants,
-                progress,
-                claim,
-                energy,
-                _Meanwhile(
-                    lambda so_far: _outcome(request, done, variants, so_far, folder.path), folder
-                ),
+                DeviceContext(progress, claim, energy, meanwhile),
             )
         with uninterrupted(), progress.stage("report"):
             with raw_kept(found):

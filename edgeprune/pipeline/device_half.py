@@ -6,6 +6,7 @@ import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,15 +29,29 @@ if TYPE_CHECKING:
     from edgeprune.measure import Claim, Pushed
 
 
-def measure(  # noqa: PLR0913 - device, programs, files, and who is told
+@dataclass(frozen=True)
+class DeviceContext:
+    """What the stages on the device are given beside the models.
+
+    Attributes:
+        progress: Shows what is going on.
+        claim: For what the device is held, and how long to wait for it.
+        energy: What measures energy; None leaves it out.
+        keep: Takes what there is after each session, once every variant has one; or None.
+    """
+
+    progress: Progress
+    claim: Claim
+    energy: EnergyPlan | None = None
+    keep: Callable[[RunResult], None] | None = None
+
+
+def measure(
     transport: Transport,
     programs: tuple[Path, runtime.RuntimeLibrary],
     done: Compressed,
     variants: list[Variant],
-    progress: Progress,
-    claim: Claim,
-    energy: EnergyPlan | None = None,
-    keep: Callable[[RunResult], None] | None = None,
+    context: DeviceContext,
 ) -> tuple[RunResult, str]:
     """The device half: verify, push, run, with the device to ourselves from the models on.
 
@@ -54,6 +69,7 @@ def measure(  # noqa: PLR0913 - device, programs, files, and who is told
     from edgeprune.push.programs import push_programs
 
     agent, library = programs
+    progress = context.progress
     measured = {variant.name: variant for variant in variants if variant.measured}
     xnnpack = transport.board.runtime.has_xnnpack
     with progress.stage("verify"):
@@ -64,7 +80,7 @@ def measure(  # noqa: PLR0913 - device, programs, files, and who is told
     with ExitStack() as held:
         with progress.stage("push"):
             agent_path, runtime_path = push_programs(transport, agent, library.path)
-            held.enter_context(DeviceLock(transport, agent_path, claim, progress))
+            held.enter_context(DeviceLock(transport, agent_path, context.claim, progress))
             clear_leftovers(transport)
             files = [variant.file for variant in measured.values()]
             models = push_models(transport, agent_path, files, progress.say)
@@ -80,7 +96,7 @@ def measure(  # noqa: PLR0913 - device, programs, files, and who is told
                 if item.packed_bytes is not None
             },
         )
-        return _measured(transport, pushed, done.recipe.run, wanted, progress, energy, keep)
+        return _measured(transport, pushed, done.recipe.run, wanted, context)
 
 
 def check_free(
@@ -112,21 +128,19 @@ def _measured(
     pushed: Pushed,
     table: RunTable,
     wanted: Mapping[str, verify.Comparison],
-    progress: Progress,
-    energy: EnergyPlan | None,
-    keep: Callable[[RunResult], None] | None,
+    context: DeviceContext,
 ) -> tuple[RunResult, str]:
     """Runs what lies on the device, and compares its outputs."""
-    from edgeprune.measure import run
+    from edgeprune.measure import RunPlan, run
     from edgeprune.measure.stages import doing
     from edgeprune.report.save import raw_kept
 
     samples = {name: comparison.samples for name, comparison in wanted.items()}
     originals = {name: comparison.file for name, comparison in wanted.items()}
+    progress = context.progress
+    plan = RunPlan(table, samples, originals, progress.say, context.energy, context.keep)
     with progress.stage("run"):
-        found, outputs = run(
-            transport, pushed, table, samples, originals, progress.say, energy, keep
-        )
+        found, outputs = run(transport, pushed, plan)
     if found.broken:
         return found, ""
 

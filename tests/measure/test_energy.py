@@ -18,7 +18,7 @@ from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.energy.grid import Grid
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import ConfigError
-from edgeprune.measure import Pushed, check_meters, run
+from edgeprune.measure import Pushed, RunPlan, check_meters, run
 from edgeprune.recipe.run_table import RunTable
 
 # Windows that this busy machine disturbs are measured again.
@@ -46,7 +46,7 @@ def energies(folder, plan, names=("deployed",), table=TABLE, cpus=(), say=lambda
     samples = dict.fromkeys(names, verify.sample_inputs(tflite, None, 1))
     with local() as transport:
         files = dict.fromkeys(names, tflite)
-        result, _ = run(transport, pushed, table, samples, files, say, plan)
+        result, _ = run(transport, pushed, RunPlan(table, samples, files, say, plan))
     return [item.energy for item in result.measured]
 
 

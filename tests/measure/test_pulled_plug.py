@@ -18,7 +18,7 @@ from edgeprune.devices.links.ssh import login
 from edgeprune.devices.transports.local import Local
 from edgeprune.devices.transports.qemu import Qemu
 from edgeprune.errors import DeviceError
-from edgeprune.measure import Pushed, run
+from edgeprune.measure import Pushed, RunPlan, run
 from edgeprune.push import push
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.report import statistics
@@ -69,7 +69,7 @@ def measured(transport, there):
     samples = {name: verify.sample_inputs(tflite, None, 2) for name, tflite in FILES.items()}
     # None is made again where the machine was busy: what is pulled at counts the questions.
     table = RunTable(sessions=3, runs=5, timed_s=0.01, warmup=1, repeats=0)
-    return run(transport, there, table, samples, FILES, lambda line: None)
+    return run(transport, there, RunPlan(table, samples, FILES, lambda line: None))
 
 
 @pytest.fixture

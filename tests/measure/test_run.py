@@ -17,7 +17,7 @@ from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.devices.toolchain.zig import host_isa
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError
-from edgeprune.measure import Pushed, interleave, run
+from edgeprune.measure import Pushed, RunPlan, interleave, run
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.sparsify import sparsify
@@ -41,7 +41,7 @@ def measure(board_name, folder, files, table=None, cpus=(), broken=False):
     said = []
     with TRANSPORTS.get(board.transport.use)(board, device) as transport:
         table = table or RunTable(sessions=3, runs=5, warmup=1)
-        result, outputs = run(transport, pushed, table, samples, files, said.append)
+        result, outputs = run(transport, pushed, RunPlan(table, samples, files, said.append))
     return result, outputs, samples, said
 
 
@@ -149,7 +149,7 @@ def measure_in_python(agent, folder, tflite):
     with TRANSPORTS.get("local")(board, Device(board.name, board.name)) as transport:
         table = RunTable(sessions=2, runs=5, warmup=1)
         args = ({"deployed": samples}, {"deployed": tflite}, print)
-        result, outputs = run(transport, pushed, table, *args)
+        result, outputs = run(transport, pushed, RunPlan(table, *args))
     expected = verify.reference_outputs(tflite, samples)
     for found, right in zip(outputs["deployed"], expected, strict=True):
         np.testing.assert_allclose(found[0], right[0], rtol=1e-4, atol=1e-5)

@@ -15,7 +15,7 @@ from edgeprune.agents.session import start_agent
 from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.transports.base import TRANSPORTS
-from edgeprune.measure import Pushed, run
+from edgeprune.measure import Pushed, RunPlan, run
 from edgeprune.measure import watch as watching
 from edgeprune.measure.device_state import find_sources
 from edgeprune.measure.reading import parse_reading
@@ -109,7 +109,7 @@ def measured(
     samples = dict.fromkeys(names, verify.sample_inputs(tflite, None, 1))
     with local() as transport:
         files = dict.fromkeys(names, tflite)
-        return run(transport, pushed, table, samples, files, said)[0]
+        return run(transport, pushed, RunPlan(table, samples, files, said))[0]
 
 
 def test_a_reading_has_what_the_tree_and_the_commands_say(tree):
