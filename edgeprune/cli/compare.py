@@ -8,7 +8,7 @@ import click
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import ShareOption
-from edgeprune.cli.options import json_option
+from edgeprune.cli.options import json_option, verbose_option
 from edgeprune.cli.words import RESULT
 from edgeprune.errors import ConfigError
 
@@ -40,20 +40,36 @@ def _percent(context: click.Context, option: click.Parameter, value: float | Non
     "top-1 accuracy: points), and by more than chance, where that can be told.",
 )
 @click.option("--across-devices", is_flag=True, help="Compare results of different devices.")
+@verbose_option
 @json_option
 def compare(
-    a: str, b: str, max_regression: float | None, across_devices: bool, as_json: bool
+    a: str,
+    b: str,
+    max_regression: float | None,
+    across_devices: bool,
+    verbose: bool,
+    as_json: bool,
 ) -> int:
     """Print what changed from result A to result B as Markdown.
 
     A and B are output folders, result.json files, or numbers of recorded runs, which `edgeprune
     report --history` lists.
     """
-    from edgeprune.report.compare import compare, regressions, unchecked
+    from edgeprune.report.compare import (
+        are_different_models,
+        compare,
+        regressions,
+        unchecked,
+    )
     from edgeprune.report.compare_markdown import context, markdown
     from edgeprune.report.source import find_result
 
     base, new = find_result(a), find_result(b)
+    if max_regression is not None and are_different_models(base.result, new.result):
+        raise ConfigError(
+            f"{base.result.model.path} and {new.result.model.path} are different models: "
+            "--max-regression holds results of one model against each other"
+        )
     changes = compare(base.result, new.result, across_devices=across_devices)
     worse = regressions(changes, max_regression) if max_regression is not None else []
     open_ = unchecked(changes) if max_regression is not None else []
@@ -73,7 +89,8 @@ def compare(
         )
     else:
         names = (base.name, new.name)
-        click.echo(markdown(names, base.result, new.result, changes, outcome), nl=False)
+        text = markdown(names, base.result, new.result, changes, outcome, verbose=verbose)
+        click.echo(text, nl=False)
     if worse or wrong:
         reason = "; ".join(outcome) if worse else f"{new.name}: its outputs are wrong"
         click.echo(f"edgeprune: {reason}", err=True)
@@ -95,13 +112,13 @@ def _outcome(worse: list[Change], open_: list[Change], limit: float | None) -> l
     if limit is None:
         return []
     lines = [
-        f"regression beyond {limit:g} {'points' if one.is_in_points else '%'}: {one.variant}: "
+        f"regression beyond {limit:g}{' points' if one.is_in_points else '%'}: {one.variant}: "
         f"{metric_name(one)} {change_text(one)}"
         for one in worse
     ]
     lines += [
-        f"the limit of {limit:g} % could not be checked: {one.variant}: {metric_name(one)}: "
+        f"the limit of {limit:g}% could not be checked: {one.variant}: {metric_name(one)}: "
         f"{one.why}"
         for one in open_
     ]
-    return lines or [f"no regression beyond {limit:g} %"]
+    return lines or [f"no regression beyond {limit:g}%"]

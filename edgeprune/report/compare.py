@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 from edgeprune.errors import ConfigError
@@ -87,7 +88,27 @@ def compare(base: Result, new: Result, *, across_devices: bool = False) -> list[
         )
     pairs.sort(key=lambda pair: pair[1].name != "deployed")
     doubts = _doubts(base, new) or _drift(base, new)
-    return [change for pair in pairs for change in _changes(pair[0], pair[1], doubts)]
+    changes = [change for pair in pairs for change in _changes(pair[0], pair[1], doubts)]
+    if are_different_models(base, new):
+        return [_unjudged(change) for change in changes]
+    return changes
+
+
+def are_different_models(base: Result, new: Result) -> bool:
+    """Whether two results are of models that have nothing to do with each other.
+
+    A file of the same name may be a later training of the same model; one of another name and
+    another content is not.
+    """
+    names = [PurePath(each.model.path).stem for each in (base, new)]
+    return names[0] != names[1] and base.model.sha256 != new.model.sha256
+
+
+def _unjudged(change: Change) -> Change:
+    """A difference between two models, which is neither a gain nor a loss."""
+    if change.verdict not in ("better", "worse"):
+        return change
+    return dataclasses.replace(change, verdict="not tested", why="different models")
 
 
 def subject(changes: list[Change]) -> str:

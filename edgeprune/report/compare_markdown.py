@@ -5,10 +5,17 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 from edgeprune.history.result import Result
-from edgeprune.report.compare import Change, subject
-from edgeprune.report.figures import NOT_MEASURED, bytes_text, energy_text, time_text
+from edgeprune.report.compare import Change, are_different_models, subject
+from edgeprune.report.figures import (
+    NOT_MEASURED,
+    bytes_text,
+    count_text,
+    energy_text,
+    time_text,
+)
 from edgeprune.report.flattened import flattened
 from edgeprune.tasks import METRICS, score_text
 from edgeprune.text.untrusted import printable
@@ -22,6 +29,7 @@ _NAMES = {
     "peak_memory_bytes": "peak memory",
 }
 _MOST_RECIPE_LINES = 12
+_FEW_KEYS = 4
 
 
 def markdown(
@@ -30,6 +38,8 @@ def markdown(
     new: Result,
     changes: Sequence[Change],
     outcome: Sequence[str] = (),
+    *,
+    verbose: bool = False,
 ) -> str:
     """The whole text.
 
@@ -39,27 +49,40 @@ def markdown(
         new: The newer one, ``B``.
         changes: From :func:`edgeprune.report.compare.compare`.
         outcome: What became of a limit, in sentences.
+        verbose: Show every variant and every key of the recipes, and not the deployed one alone.
     """
-    model = new.model.path.rpartition("/")[2]
+    own = [change for change in changes if change.variant == subject(list(changes))]
     lines = [
-        f"### {plain(model)} on {plain(new.board)}",
-        "",
-        f"**{_headline(changes)}**",
+        f"### {_title(base, new)}",
+        f"**{_headline(own)}**",
         "",
         "| | A | B | B against A | |",
         "| --- | ---: | ---: | ---: | --- |",
-        *(_row(change) for change in changes),
+        *(_row(change) for change in (changes if verbose else own)),
         "",
         f"A is {plain(names[0])}, B is {plain(names[1])}.",
     ]
-    notes = [*outcome, *context(base, new)]
-    if notes:
-        lines += ["", *(f"- {plain(note)}" for note in notes)]
+    notes = [*outcome, *context(base, new, verbose=verbose)]
+    lines += [f"- {plain(note)}" for note in notes]
     return "\n".join(lines) + "\n"
 
 
-def context(base: Result, new: Result) -> list[str]:
-    """What else differs between two results, and what speaks against either, in sentences."""
+def _title(base: Result, new: Result) -> str:
+    older, newer = (plain(PurePath(each.model.path).name) for each in (base, new))
+    on = plain(new.board)
+    if are_different_models(base, new):
+        return f"{older} and {newer} on {on}: different models"
+    return f"{newer} on {on}"
+
+
+def context(base: Result, new: Result, *, verbose: bool = True) -> list[str]:
+    """What else differs between two results, and what speaks against either, in sentences.
+
+    Args:
+        base: The older result.
+        new: The newer one.
+        verbose: Give each key of the recipes with its values, and not the names alone.
+    """
     notes = []
     for name, result in (("A", base), ("B", new)):
         validity = result.validity
@@ -80,21 +103,21 @@ def context(base: Result, new: Result) -> list[str]:
             notes.append(f"different {what}: {before} and {after}")
     if base.model.sha256 != new.model.sha256:
         notes.append("different model files")
-    return notes + _recipe_changes(base.recipe, new.recipe)
+    return notes + _recipe_changes(base.recipe, new.recipe, verbose=verbose)
 
 
 def change_text(change: Change) -> str:
     """By how much a figure changed.
 
     >>> change_text(Change("deployed", "latency_us", 100.0, 112.0, 12.0, (8.0, 16.5), 0.004))
-    '+12.0 % (95 %: +8.0 to +16.5), p = 0.004'
+    '+12.0% (95%: +8.0 to +16.5), p = 0.004'
     """
     if change.percent is None:
         return "from 0" if change.verdict == "worse" else ""
-    unit = "points" if change.is_in_points else "%"
-    text = f"{_signed(change)} {unit}"
+    unit = " points" if change.is_in_points else "%"
+    text = f"{_signed(change)}{unit}"
     if change.ci95 is not None:
-        text += f" (95 %: {change.ci95[0]:+.1f} to {change.ci95[1]:+.1f})"
+        text += f" (95%: {change.ci95[0]:+.1f} to {change.ci95[1]:+.1f})"
     if change.p_value is not None:
         text += f", p {'< 0.001' if change.p_value < 0.001 else f'= {change.p_value:.3f}'}"
     return text
@@ -119,18 +142,37 @@ def plain(text: object) -> str:
     return escaped.replace("@", "&#64;")  # else a name could call people in
 
 
-def _headline(changes: Sequence[Change]) -> str:
-    """What the change did to the deployed variant's cost, in a sentence."""
-    own = [change for change in changes if change.variant == subject(list(changes))]
-    cost = own[0]
+def _headline(own: Sequence[Change]) -> str:
+    """What the change did to the deployed variant's cost and accuracy, in a sentence."""
+    scores = [change for change in own if change.metric in METRICS]
+    worst = min(scores, key=_standing) if scores else None
+    return "; ".join([_cost(own[0]), *([] if worst is None else [_score(worst)])])
+
+
+def _standing(change: Change) -> int:
+    """The gravest first."""
+    gravest = ("worse", "not measurable")
+    return gravest.index(change.verdict) if change.verdict in gravest else len(gravest)
+
+
+def _score(change: Change) -> str:
+    name = plain(metric_name(change))
+    if change.percent is None or change.verdict == "not measurable":
+        return f"{name} cannot be compared"
+    unit = " points" if change.is_in_points else "%"
+    return f"{name} {_signed(change)}{unit}: {change.verdict}"
+
+
+def _cost(cost: Change) -> str:
     name, amount = plain(cost.variant), metric_name(cost)
-    if cost.verdict in ("better", "worse") and cost.percent is not None:
+    if cost.percent is not None and cost.verdict in ("better", "worse", "not tested"):
         less = "fewer" if cost.metric == "instructions" else "less"
         way = less if cost.percent < 0 else "more"
         verb, what = "takes", "time"
         if cost.metric == "instructions":
             verb, what = "executes", amount
-        return f"{name} {verb} {abs(cost.percent):.1f} % {way} {what}: {cost.verdict}"
+        judged = "" if cost.verdict == "not tested" else f": {cost.verdict}"
+        return f"{name} {verb} {abs(cost.percent):.1f}% {way} {what}{judged}"
     if cost.verdict == "no difference shown":
         return f"{name}: no difference shown in {amount}"
     return f"{name}: {amount} not measurable"
@@ -149,7 +191,7 @@ def _value(change: Change, value: float | None) -> str:
     if change.metric == "latency_us":
         return time_text(value)
     if change.metric == "instructions":
-        return f"{round(value):,}"
+        return count_text(value)
     if change.metric in ("bytes", "peak_memory_bytes"):
         return bytes_text(round(value))
     if change.metric == "energy_uj":
@@ -166,9 +208,16 @@ def _signed(change: Change) -> str:
     return f"{percent:+.{digits}f}" if percent else "0"
 
 
-def _recipe_changes(base: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+def _recipe_changes(
+    base: Mapping[str, object], new: Mapping[str, object], *, verbose: bool
+) -> list[str]:
     before, after = dict(flattened(base)), dict(flattened(new))
     keys = [key for key in (before | after) if before.get(key) != after.get(key)]
+    if not verbose:
+        named = [key for key in keys if key not in ("name", "why")]
+        more = f" and {len(named) - _FEW_KEYS} more" if len(named) > _FEW_KEYS else ""
+        shown = f"the recipes differ in {', '.join(named[:_FEW_KEYS])}{more}; -v shows the values"
+        return [shown] if named else []
     lines = [
         f"recipe {key}: {before.get(key, 'absent')} in A, {after.get(key, 'absent')} in B"
         for key in keys[:_MOST_RECIPE_LINES]

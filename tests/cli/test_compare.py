@@ -29,7 +29,7 @@ def compared(home, monkeypatch, capsys):
 def test_markdown_is_on_stdout_and_without_a_limit_nothing_fails(compared):
     code, out, err = compared(emulated(1000), emulated(2000))
     assert (code, err) == (0, "")
-    assert out.startswith("### net.h5 on rpi4\n") and "+100.0 %" in out
+    assert out.startswith("### net.h5 on rpi4\n") and "+100.0%" in out
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,10 @@ def test_markdown_is_on_stdout_and_without_a_limit_nothing_fails(compared):
             1100,
             "5%",
             1,
-            "regression beyond 5 %: deployed: instructions per inference (emulated) +10.0 %",
+            "regression beyond 5%: deployed: instructions per inference (emulated) +10.0%",
         ),
-        (1100, "10%", 0, "no regression beyond 10 %"),
-        (900, "0", 0, "no regression beyond 0 %"),
+        (1100, "10%", 0, "no regression beyond 10%"),
+        (900, "0", 0, "no regression beyond 0%"),
     ],
 )
 def test_a_regression_beyond_the_limit_is_exit_code_1(compared, new, limit, code, said):
@@ -61,7 +61,7 @@ def test_a_limit_that_cannot_be_checked_does_not_pass(compared):
     few = result_of(variant("deployed", processes(100, count=2)))
     code, out, err = compared(few, few, "--max-regression", "5%")
     assert code == 2 and "not measurable" in out
-    assert err.startswith("edgeprune: the limit of 5 % could not be checked: ")
+    assert err.startswith("edgeprune: the limit of 5% could not be checked: ")
 
 
 def test_wrong_outputs_do_not_pass_a_limit(compared):
@@ -103,9 +103,17 @@ def test_a_second_output_that_got_worse_is_named_and_fails_the_limit(compared):
 
     code, out, err = compared(two(1.0), two(1.5), "--max-regression", "5%")
     assert code == 1
-    assert "regression beyond 5 %: deployed: box: mean squared error +50.0 %" in err
+    assert "regression beyond 5%: deployed: box: mean squared error +50.0%" in err
     assert "deployed: cls: accuracy (top1)" in out and "worse: lower is better" in out
     code, out, _ = compared(two(1.0), two(1.5), "--max-regression", "5%", "--json")
     assert json.loads(out)["regressions"] == ["box: mse"]
     code, out, err = compared(two(0.0), two(0.5), "--max-regression", "5%")
     assert code == 1 and "mean squared error from 0" in err
+
+
+def test_no_limit_is_held_between_different_models(compared):
+    def of(name, sha256):
+        return emulated(1000, model={"path": name, "sha256": sha256 * 32, "format": "tflite"})
+
+    code, out, err = compared(of("a.tflite", "ab"), of("b.tflite", "cd"), "--max-regression", "5%")
+    assert (code, out) == (2, "") and "a.tflite and b.tflite are different models" in err
