@@ -15,9 +15,12 @@ from edgeprune.cli.options import (
     load_options,
     model_argument,
     recipe_options,
+    verbose_option,
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edgeprune.artifacts.plan import Forecast, Plan
     from edgeprune.devices.boards import Cpu
     from edgeprune.recipe import Recipe
@@ -33,6 +36,7 @@ WHAT_IF_PATTERNS = ("unstructured", "2x1", "4x1")
 @click.option("--what-if", is_flag=True, help="Predict other sparsities and patterns as well.")
 @recipe_options
 @load_options
+@verbose_option
 @json_option
 def explain(
     model: Path,
@@ -40,6 +44,7 @@ def explain(
     release: str | None,
     what_if: bool,
     recipe: Recipe,
+    verbose: bool,
     as_json: bool,
     **loading: Any,
 ) -> None:
@@ -54,8 +59,8 @@ def explain(
     from edgeprune.prediction import explain as plan_of
     from edgeprune.prediction.xnnpack.releases import LATEST
     from edgeprune.recipe import with_channels
-    from edgeprune.report.forecast import print_forecast, print_grid
-    from edgeprune.report.plan import print_plan
+    from edgeprune.report.explained import print_explained
+    from edgeprune.report.forecast import print_grid
     from edgeprune.report.terminal import stdout
 
     recipe = with_channels(recipe)
@@ -83,16 +88,30 @@ def explain(
         }
         print_json(head | _plan_json(plan, stored) | _forecast_json(in_force, after, cells))
         return
-    console = stdout()
-    print_plan(plan, console)
-    whose = "will" if has_sparse_hint else "would, stored sparse,"
-    found = f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse on {kind.name}"
-    console.print(found, style="bold")
     click.echo("predicting what `edgeprune compress` would make of it", err=True)
     in_force, after = _compressed(tflite, recipe, cpu)
-    print_forecast(stored, in_force, after, console)
+    console = stdout()
+    # A file that runs sparse already is done.
+    then = "run" if stored.sparse else "deploy"
+    command = f"edgeprune {then} {model} --board {board} --data DATA"
+    print_explained(f"{model.name} on {kind.name}", plan, stored, in_force, after, command, console)
+    if verbose:
+        _print_all(plan, stored, in_force, after, console)
     if what_if and after:
         print_grid(_cells(tflite, cpu), console)
+
+
+def _print_all(
+    plan: Plan, stored: Plan, in_force: Recipe, after: Forecast | None, console: Console
+) -> None:
+    from edgeprune.report.forecast import print_forecast
+    from edgeprune.report.plan import print_plan
+
+    print_plan(plan, console)
+    whose = "will" if plan is stored else "would, stored sparse,"
+    found = f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse"
+    console.print(found, style="bold")
+    print_forecast(stored, in_force, after, console)
 
 
 def _cells(tflite: bytes, cpu: Cpu) -> list[Forecast]:

@@ -10,6 +10,7 @@ from nets import Net
 from edgeprune.cli.explain import explain
 from edgeprune.devices.boards import board_names, load_board
 from edgeprune.errors import ConfigError
+from edgeprune.report.summary import LINES
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def run(tmp_path, monkeypatch):
         file = tmp_path / "net.tflite"
         file.write_bytes(tflite)
         done = CliRunner().invoke(
-            explain, [str(file), *options], standalone_mode=False, catch_exceptions=False
+            explain, [str(file), "-v", *options], standalone_mode=False, catch_exceptions=False
         )
         assert done.exit_code == 0
         return done.stdout
@@ -54,7 +55,7 @@ def test_a_sparse_layer_is_shown_with_its_kernel_and_its_cluster(run):
     assert text.count("sparse 32x1__neonfma_pipelined") == 2
     assert "90.0%   sparse" in text
     assert "begins with CONV_2D" in text and "ends with MEAN" in text
-    assert "2 of 2 layers would, stored sparse, run sparse on rpi4" in text
+    assert "2 of 2 layers would, stored sparse, run sparse" in text
 
 
 def test_the_blamed_operator_and_what_would_change_it_are_named(run):
@@ -128,7 +129,8 @@ def test_of_many_clusters_the_largest_are_printed(run):
 
 def test_no_line_is_wider_than_the_terminal(run):
     for tflite in (nets.eligible(), stock(), nets.wrong_on_arm()):
-        assert max(map(len, run(tflite, "--board", "rpi4").splitlines())) <= 100
+        tables = run(tflite, "--board", "rpi4").partition("every layer\n")[2]
+        assert max(map(len, tables.splitlines())) <= 100
 
 
 def test_names_from_the_file_cannot_rewrite_the_screen(run):
@@ -161,3 +163,21 @@ def test_channels_are_left_in_and_that_is_said(tmp_path):
     assert done.exit_code == 0
     assert "explain leaves all channels in: `edgeprune compress` removes them" in done.stderr
     assert json.loads(done.stdout)["compress"]["sparsity"] == 0
+
+
+def test_the_answer_comes_first_and_fits(tmp_path, monkeypatch):
+    file = tmp_path / "net.tflite"
+    file.write_bytes(stock())
+    done = CliRunner().invoke(explain, [str(file), "--board", "rpi4"], catch_exceptions=False)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("net.tflite on rpi4: 0 of 2 layers run sparse as it is, ")
+    assert "fewer instructions, estimated" in lines[0] and len(lines) <= LINES
+    assert any(line.startswith("dense: 2 layers: its cluster is spoilt") for line in lines)
+    assert lines[-1].startswith("next: edgeprune deploy ") and lines[-1].endswith("every layer")
+
+
+def test_what_nobody_measured_is_not_known(tmp_path):
+    file = tmp_path / "net.tflite"
+    file.write_bytes(stock())
+    done = CliRunner().invoke(explain, [str(file), "--board", "local"], catch_exceptions=False)
+    assert "instructions (estimated)   not known" in done.stdout
