@@ -20,8 +20,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from adb_server import adb_server, free_port  # noqa: E402 - found through the line above
 
-from edgeprune.devices.bench import Device  # noqa: E402
 from edgeprune.devices.boards import load_board  # noqa: E402
+from edgeprune.devices.device import Device  # noqa: E402
 from edgeprune.devices.transports.adb import Adb  # noqa: E402
 
 SHELL_USER = 2000

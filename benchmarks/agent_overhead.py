@@ -20,8 +20,8 @@ import numpy as np
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, Transport
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared" / "models"

@@ -32,8 +32,8 @@ import nets
 from ssh_rig import Rig, rig
 
 from edgeprune.agents.board_python import ask_python, wheel
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import Cpu, load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.ssh.host_keys import trust_host_key
 from edgeprune.devices.toolchain.qemu_plugin import build_plugin
 from edgeprune.devices.transports.ssh import Ssh

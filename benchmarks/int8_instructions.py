@@ -26,8 +26,8 @@ from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession, start_agent
 from edgeprune.auto.choice import INT8_SHARES
 from edgeprune.convert import convert
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import Board, load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, Transport
 from edgeprune.load import load
 from edgeprune.models.keras.flavours import import_keras

@@ -37,8 +37,8 @@ from nets import Net
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession, start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import Child
 from edgeprune.devices.toolchain.zig import compile_c
 from edgeprune.devices.transports.base import TRANSPORTS, Transport

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession, ProfileEvent, start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import Child
 from edgeprune.devices.toolchain.zig import compile_c
 from edgeprune.devices.transports.base import TRANSPORTS, Transport

@@ -23,8 +23,8 @@ from stock_models import ARCHITECTURES, application
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import Board, load_board, resolved_cpu
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.load import load
 from edgeprune.measure.layers import layer_timings

@@ -16,8 +16,8 @@ import numpy as np
 from edgeprune import verify
 from edgeprune.agents import build, runtime
 from edgeprune.artifacts.compression import Samples
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.models.tflite import graph
 from edgeprune.rewrite import turn

@@ -32,8 +32,8 @@ import nets
 from edgeprune import verify
 from edgeprune.agents import build, runtime
 from edgeprune.artifacts.measurement import Session
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.measure import Pushed, RunPlan, run
 from edgeprune.recipe.efforts import EFFORTS

@@ -23,8 +23,8 @@ from typing import Any
 
 from adb_server import free_port
 
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.adb.output import CLOSE_STDIN, EXIT, HEADER, STDERR, STDIN, STDOUT
 
 CNXN, AUTH, OPEN, OKAY, CLSE, WRTE = (

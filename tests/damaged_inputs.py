@@ -26,8 +26,9 @@ from edgeprune.agents.interface import interface_of
 from edgeprune.agents.wire import Frame, read_frame
 from edgeprune.agents.wire import pack as pack_frame
 from edgeprune.auto.choice import choose
-from edgeprune.devices.bench import MeterTable, load_bench
+from edgeprune.devices.bench import load_bench
 from edgeprune.devices.boards import Cpu, load_board
+from edgeprune.devices.device import MeterTable
 from edgeprune.errors import EdgepruneError, ModelError
 from edgeprune.files import paths
 from edgeprune.load.storage import stored_as
@@ -477,7 +478,7 @@ def _read_meter(content):
         meter._offset, meter.late_s = 0, 0.0
         with contextlib.suppress(EdgepruneError):
             meter.stop()
-        rows = __import__("edgeprune.meters.meter_log", fromlist=["x"]).parse_rows(
+        rows = __import__("edgeprune.meters._meter_log", fromlist=["x"]).parse_rows(
             meter._whole_lines(0), meter._layout
         )
         if len(rows) > 1:
@@ -540,7 +541,7 @@ Match host "a,b" user root
 
 
 def _read_ssh(content):
-    from edgeprune.devices.bench import Device
+    from edgeprune.devices.device import Device
     from edgeprune.devices.links.ssh.config import route_to
 
     with tempfile.TemporaryDirectory() as home:

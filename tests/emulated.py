@@ -9,8 +9,8 @@ import numpy as np
 from edgeprune import verify
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.files import paths
 from edgeprune.measure.layers import layer_timings

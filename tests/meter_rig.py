@@ -10,8 +10,8 @@ import numpy as np
 from edgeprune.agents import build
 from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.bench import Device, MeterTable
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device, MeterTable
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.energy.net import Window, net_energy
 from edgeprune.meters.base import METERS, Row, Sampler, Site

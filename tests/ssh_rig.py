@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.ssh.host_keys import HostKey, trust_host_key
 
 PASSWORD = "correct horse"  # of root on the device; the namespace ends with the test session

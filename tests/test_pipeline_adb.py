@@ -71,7 +71,7 @@ def test_a_phone_that_goes_meanwhile_is_exit_code_3_and_nothing_is_written(phone
 
 def test_a_host_that_is_killed_leaves_nothing_running_on_the_phone(phone):
     code = (
-        "import sys; from edgeprune.devices.bench import Device; "
+        "import sys; from edgeprune.devices.device import Device; "
         "from edgeprune.devices.boards import load_board; "
         "from edgeprune.devices.transports.adb import Adb; "
         f"adb = Adb(load_board('phone'), Device('phone', serial='{phone.address}')); adb.open(); "

@@ -47,6 +47,13 @@ def test_a_file_that_the_table_of_the_parts_does_not_know_is_refused(folder):
         parts().get("stray")
 
 
+def test_a_helper_beside_the_parts_is_no_part(folder):
+    (folder / "_helper.py").write_text("")
+    assert parts().names() == []
+    with pytest.raises(UnknownPart):
+        parts().get("_helper")
+
+
 def test_unknown_name_lists_the_known(folder):
     (folder / "fresh.py").write_text("")
     with pytest.raises(UnknownPart, match="no part is called 'stale'; there are: fresh"):

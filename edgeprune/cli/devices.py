@@ -12,8 +12,9 @@ import click
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import json_option
 from edgeprune.cli.words import DEVICE
-from edgeprune.devices.bench import Device, load_bench
-from edgeprune.devices.boards import board_names, load_board
+from edgeprune.devices.bench import load_bench, transport_of
+from edgeprune.devices.device import Device
+from edgeprune.devices.links.address import address_of, taken_apart
 from edgeprune.devices.links.ssh.host_keys import (
     HostKey,
     check_host_key,
@@ -48,7 +49,8 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
     for device in found:
         key = trusted_key(device.name) if device.host else None
         shown = f"{key.type} {key.fingerprint}" if key else "no host key trusted yet"
-        where = device.host or device.serial or "this machine"
+        own = " ".join(map(str, device.own.values()))
+        where = device.host or device.serial or own or "this machine"
         click.echo(printable(f"{device.name:<16}{device.board:<16}{where:<24}"), nl=False)
         click.echo(shown if device.host and _has_host_key(device) else "")
 
@@ -56,7 +58,9 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
 @devices.command(epilog="Example: edgeprune devices trust desk-pi --fingerprint SHA256:2fQe...")
 @click.argument("name", type=DEVICE)
 @_bench_option
-@click.option("--host", help="Address or OpenSSH alias; needed for a device outside bench.toml.")
+@click.option(
+    "--host", help="[USER@]ADDRESS[:PORT] or OpenSSH alias; needed for a device outside bench.toml."
+)
 @click.option("--fingerprint", "fingerprints", multiple=True, metavar="SHA256:...")
 @click.option("--yes", is_flag=True, help="Trust what is shown without asking.")
 @click.option("--replace", is_flag=True, help="Accept a key in place of a trusted one.")
@@ -79,8 +83,16 @@ def trust(
     from edgeprune.devices.links.ssh.config import Hop, route_to
     from edgeprune.devices.links.ssh.login import connect, disconnect
 
-    device = load_bench(bench).devices.get(name) or Device(board="", name=name, host=host or name)
-    device = dataclasses.replace(device, host=host or device.host)
+    device = load_bench(bench).devices.get(name)
+    if device is None:
+        device = taken_apart(Device(board="", host=host or name))
+        device = dataclasses.replace(device, name=name if host else address_of(device))
+    elif not _has_host_key(device):
+        raise ConfigError(f"{name} is a {device.board}, which is reached without a host key")
+    elif host is not None:
+        there = taken_apart(Device(device.board, host=host))
+        user, port = there.user or device.user, there.port or device.port
+        device = dataclasses.replace(device, host=there.host, user=user, port=port)
     decide = _decision(fingerprints, yes)
     seen: list[dict[str, str]] = []
 
@@ -126,9 +138,9 @@ def _decision(fingerprints: tuple[str, ...], yes: bool) -> Callable[[str, HostKe
 
 
 def _has_host_key(device: Device) -> bool:
-    """Whether it is reached over ssh; a board that is unknown is another command's business."""
-    known = device.board in board_names()
-    return not known or load_board(device.board).transport.use == "ssh"
+    """Whether a host key is trusted for it; a wrong board is another command's business."""
+    transport = transport_of(device.board)
+    return transport is None or transport.has_host_key
 
 
 def _entry(device: Device) -> dict[str, object]:

@@ -19,7 +19,7 @@ def doctor(bench: Path | None, as_json: bool) -> int:
 
     Exits with 0 if everything works that the board `local` needs, and with 3 if not.
     """
-    from edgeprune.doctor import NEEDED_FOR, diagnose
+    from edgeprune.doctor import diagnose
     from edgeprune.progress import Progress
 
     with Progress() as progress, progress.stage("doctor"):
@@ -27,13 +27,14 @@ def doctor(bench: Path | None, as_json: bool) -> int:
     if as_json:
         print_json(dataclasses.asdict(diagnosis) | {"ok": diagnosis.is_ok})
         return 0 if diagnosis.is_ok else 3
-    for scope, use in NEEDED_FOR.items():
-        click.echo(f"for {use}:")
-        for check in diagnosis.checks:
-            if check.scope == scope:
-                click.echo(f"  {check.state:<8}{check.name}: {check.found}")
-                if check.fix:
-                    click.echo(f"          -> {check.fix}")
+    for scope, use in diagnosis.needed_for.items():
+        checks = [check for check in diagnosis.checks if check.scope == scope]
+        if checks:
+            click.echo(f"for {use}:")
+        for check in checks:
+            click.echo(f"  {check.state:<8}{check.name}: {check.found}")
+            if check.fix:
+                click.echo(f"          -> {check.fix}")
     click.echo("boards:")
     for board in diagnosis.boards:
         needs = "ready" if not board.needs else "needs " + "; ".join(board.needs)

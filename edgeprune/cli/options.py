@@ -260,7 +260,10 @@ def device_options(function: Function) -> Function:
             "device's own if not given.",
         ),
         click.option(
-            "--host", type=DEVICE, help="Device name in the bench, address, or OpenSSH alias."
+            "--host",
+            type=DEVICE,
+            help="Device name in the bench, [USER@]ADDRESS[:PORT], serial number, or OpenSSH "
+            "alias.",
         ),
         click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use."),
     ):

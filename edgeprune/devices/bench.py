@@ -5,67 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgeprune.devices.boards import Board
+from edgeprune.devices.boards import Board, board_names, load_board
+from edgeprune.devices.device import Device, MeterTable
+from edgeprune.devices.links.address import address_of
+from edgeprune.devices.transports.base import TRANSPORTS, Transport
 from edgeprune.energy.grid import WORLD, Grid
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.files.tables import read_table, read_toml
-from edgeprune.text.near_names import file_beside
+from edgeprune.registry import part_names
+from edgeprune.text.near_names import did_you_mean, file_beside
 
-
-@dataclass(frozen=True)
-class MeterTable:
-    """What measures the energy of one device.
-
-    Attributes:
-        use: Name of a file in ``edgeprune/meters``.
-        at: Which one: a CSV file, a serial number or port, or the sensor's folder on the device;
-            None takes the only one.
-        rails: Labels of the channels to add up; empty takes the only one.
-        voltage_v: Supply voltage, for a meter that knows only the current.
-        zero: When a log's time 0 was: ISO 8601 or Unix seconds, for logs with relative times.
-    """
-
-    use: str
-    at: str | None = None
-    rails: tuple[str, ...] = ()
-    voltage_v: float | None = None
-    zero: str | None = None
-
-
-@dataclass(frozen=True)
-class Device:
-    """One device of some kind of board.
-
-    Attributes:
-        board: Name of its board.
-        name: Its table's name in ``bench.toml``; host keys are kept under it.
-        host: Address or OpenSSH host alias; None where no network is crossed.
-        user: Login name; None takes OpenSSH's.
-        port: TCP port; None takes OpenSSH's.
-        key: Private key file; None takes OpenSSH's and the agent's.
-        jump: ``[user@]host[:port]`` to go through; None takes OpenSSH's ProxyJump.
-        folder: Where pushed files go on the device; None takes the board's.
-        cpus: Cores to pin the agent to; empty leaves it free.
-        serial: Serial number as ``adb devices`` shows it; None takes the host's, or else the only
-            phone that there is.
-        password_env: Environment variable that holds the login password, for devices that know
-            no keys; None refuses password logins.
-        meter: The meter in its supply line; None takes the board's own.
-    """
-
-    board: str
-    name: str = ""
-    host: str | None = None
-    user: str | None = None
-    port: int | None = None
-    key: str | None = None
-    jump: str | None = None
-    folder: str | None = None
-    cpus: tuple[int, ...] = ()
-    serial: str | None = None
-    password_env: str | None = None
-    meter: MeterTable | None = None
+_METERS = "edgeprune.meters"
+_REACHING = ("host", "user", "port", "key", "jump", "serial", "password_env")
+"""Keys of a device that its transport may or may not read."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +38,92 @@ def load_bench(path: Path | None = None) -> Bench:
     """Reads ``path``, or ``bench.toml`` in the user's config folder if that exists.
 
     Raises:
-        ConfigError: The file is wrong, or ``path`` was given and does not exist.
+        ConfigError: The file is wrong, or ``path`` was given and does not exist. All faults are in
+            one message.
     """
     file = path or paths.config_folder() / "bench.toml"
     if path is None and not file.is_file():
         return Bench()
     if not file.exists():
         raise ConfigError(f"--bench {file}: no such file{file_beside(file)}")
-    bench = read_table(Bench, read_toml(file), str(file))
+    raw = read_toml(file)
+    own, faults = _take_own_keys(raw)
+    bench = read_table(Bench, raw, str(file))
     if bench.grid is not None and bench.grid.g_per_kwh <= 0:
-        raise ConfigError(f"{file}: grid.g_per_kwh must be > 0, got {bench.grid.g_per_kwh}")
-    devices = {name: replace(device, name=name) for name, device in bench.devices.items()}
+        faults.append(f"grid.g_per_kwh must be > 0, got {bench.grid.g_per_kwh}")
+    devices = {}
+    for name, device in bench.devices.items():
+        try:
+            devices[name] = _checked(replace(device, name=name, own=own.get(name, {})))
+        except ConfigError as error:
+            faults.append(f"devices.{name}{error}")
+    if faults:
+        raise ConfigError(f"{file}: " + "; ".join(faults))
     return replace(bench, devices=devices)
+
+
+def transport_of(board: str) -> type[Transport] | None:
+    """How a board is reached; None where its file, or what reaching it needs, is missing or wrong.
+
+    That is told by who uses the board: one wrong board must not keep others from being used.
+    """
+    try:
+        return TRANSPORTS.get(load_board(board).transport.use)
+    except ConfigError:
+        return None
+
+
+def _take_own_keys(raw: dict[str, object]) -> tuple[dict[str, dict[str, object]], list[str]]:
+    """Takes the keys that one transport alone knows out of the devices' tables.
+
+    Returns:
+        For each device these keys with their values; and what is wrong with them.
+    """
+    taken: dict[str, dict[str, object]] = {}
+    faults = []
+    tables = raw.get("devices")
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        if not isinstance(table, dict):
+            continue  # which reading it as a table tells
+        if table.pop("own", None) is not None:
+            faults.append(f"unknown key 'devices.{name}.own'")
+        transport = transport_of(str(table.get("board")))
+        for key, kind in transport.own_keys.items() if transport else ():
+            if key not in table:
+                continue
+            value = table.pop(key)
+            taken.setdefault(name, {})[key] = value
+            if type(value) is not kind:
+                faults.append(f"devices.{name}.{key} must be {kind.__name__}, got {value!r}")
+    return taken, faults
+
+
+def _checked(device: Device) -> Device:
+    """The device with its address taken apart.
+
+    Raises:
+        ConfigError: A key of its table is wrong; the message begins with the key.
+    """
+    if device.board not in board_names():
+        near = did_you_mean(device.board, board_names())
+        raise ConfigError(f": no board is {device.board!r}{near}")
+    if device.meter is not None and device.meter.use not in (known := part_names(_METERS)):
+        near = did_you_mean(device.meter.use, known)
+        raise ConfigError(f".meter.use: no meter is {device.meter.use!r}{near}")
+    if device.port is not None and not 0 < device.port < 65536:
+        raise ConfigError(f".port must be 1 to 65535, got {device.port}")
+    transport = transport_of(device.board)
+    if transport is None:
+        return device
+    for key in _REACHING:
+        if getattr(device, key) is not None and key not in transport.bench_keys:
+            use = load_board(device.board).transport.use
+            others = ", ".join((*transport.bench_keys, *transport.own_keys)) or "no such key"
+            raise ConfigError(f".{key}: a {device.board} is reached by {use}, which reads {others}")
+    try:
+        return transport.addressed(device)
+    except ConfigError as error:
+        raise ConfigError(f".host: {error}") from error
 
 
 def choose_device(bench: Bench, board: Board, host: str | None) -> Device:
@@ -105,31 +132,49 @@ def choose_device(bench: Bench, board: Board, host: str | None) -> Device:
     Args:
         bench: What is on this desk.
         board: The board that the user named.
-        host: ``--host``: a device's name in the bench, its serial number, or an address or
-            OpenSSH alias.
+        host: ``--host``: a device's name in the bench, its serial number, or an address,
+            ``[user@]host[:port]``, or OpenSSH alias.
 
     Raises:
         ConfigError: No device or several fit; the message says how to name one.
     """
+    transport = TRANSPORTS.get(board.transport.use)
     if host is not None:
-        serials = {device.serial: device for device in bench.devices.values()}
-        named = bench.devices.get(host) or serials.get(host)
-        if named is not None and named.board != board.name:
-            raise ConfigError(f"device {host!r} is a {named.board}, not a {board.name}")
-        return named or Device(board=board.name, name=host, host=host)
+        return _named_device(bench, board, transport, host)
     fitting = [device for device in bench.devices.values() if device.board == board.name]
     if len(fitting) == 1:
         return fitting[0]
-    if board.transport.use in ("local", "qemu") or (board.transport.use == "adb" and not fitting):
-        return Device(board=board.name, name=board.name)  # with adb the only phone that there is
+    if transport.shares_files or not (transport.needs_address or fitting):
+        return Device(board=board.name, name=board.name)  # the only one that there is
     if fitting:
         names = ", ".join(device.name for device in fitting)
         raise ConfigError(f"several devices are a {board.name}: name one with --host: {names}")
     raise ConfigError(
         f"no device on this desk is a {board.name}: give --host ADDRESS, or add to "
         f'{paths.config_folder() / "bench.toml"}: [devices.NAME] board = "{board.name}" '
-        'host = "ADDRESS"'
+        f"{transport.bench_example}"
     )
+
+
+def _named_device(bench: Bench, board: Board, transport: type[Transport], host: str) -> Device:
+    """The device that ``--host`` names.
+
+    Raises:
+        ConfigError: It is one of another board, or no address.
+    """
+    serials = {device.serial: device for device in bench.devices.values()}
+    named = bench.devices.get(host) or serials.get(host)
+    if named is not None and named.board != board.name:
+        raise ConfigError(f"device {host!r} is a {named.board}, not a {board.name}")
+    if named is not None:
+        return named
+    if "host" not in transport.bench_keys:
+        raise ConfigError(f"--host {host}: {board.name} has no address, leave out --host")
+    try:
+        device = transport.addressed(Device(board=board.name, host=host))
+    except ConfigError as error:
+        raise ConfigError(f"--host: {error}") from error
+    return replace(device, name=address_of(device))
 
 
 @dataclass(frozen=True)
@@ -171,7 +216,7 @@ def choose_meters(
         grid = Grid(g_per_kwh, "--grid-factor")
     if named == "none":
         return EnergyPlan((), True, "--meter none was given", grid)
-    if named is not None and board.kind == "emulated":
+    if named is not None and TRANSPORTS.get(board.transport.use).emulated:
         raise ConfigError(f"{board.name} is emulated and draws no power: leave out --meter")
     if named is not None:
         return EnergyPlan((_meter_of(named, device.meter),), True, "", grid)

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.files.tables import read_table, read_toml
+from edgeprune.registry import part_names
 from edgeprune.text.near_names import did_you_mean, file_beside
 
 KINDS = ("host", "linux", "android", "emulated")
@@ -86,7 +87,7 @@ class TransportTable:
     """How the board is reached.
 
     Attributes:
-        use: Name of a file in ``edgeprune/transports``.
+        use: Name of a file in ``edgeprune/devices/transports``.
         folder: Where pushed files go on the device; absent where the files are shared.
     """
 
@@ -199,7 +200,7 @@ def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:
     if board.kind not in KINDS:
         hint = did_you_mean(board.kind, KINDS)
         wrong.append(f"kind {board.kind!r} must be one of {', '.join(KINDS)}{hint}")
-    wrong += _runtime_faults(board)
+    wrong += _part_faults(board) + _runtime_faults(board)
     numbers = {"cpu.cores": board.cpu.cores, "cpu.clock_hz": board.cpu.clock_hz}
     if board.memory is not None:
         numbers["memory.ram_bytes"] = board.memory.ram_bytes
@@ -213,6 +214,21 @@ def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:
     if wrong:
         raise ConfigError(f"{where}: " + "; ".join(wrong))
     return board
+
+
+def _part_faults(board: Board) -> list[str]:
+    """Names of parts that there are not: their folders are read, none is imported."""
+    wrong = []
+    transports = part_names("edgeprune.devices.transports")
+    if board.transport.use not in transports:
+        wrong.append(f"transport.use {board.transport.use!r}, none of {', '.join(transports)}")
+    meters = part_names("edgeprune.meters")
+    wrong += [
+        f"meters.use {meter!r}, none of {', '.join(meters)}"
+        for meter in board.meters.use
+        if meter not in meters
+    ]
+    return wrong
 
 
 def _runtime_faults(board: Board) -> list[str]:
@@ -263,24 +279,6 @@ def board_files(name: str) -> tuple[Path, ...]:
 def board_names() -> list[str]:
     """Names of every board found in any folder."""
     return sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")})
-
-
-def twin(board: Board) -> Board | None:
-    """The emulated board with the same core and instruction set, or None.
-
-    Boards that cannot be read are passed over: they are another command's business.
-    """
-    for name in board_names():
-        try:
-            other = load_board(name)
-        except ConfigError:
-            continue
-        if other.transport.use == "qemu" and (other.cpu.core, other.cpu.isa) == (
-            board.cpu.core,
-            board.cpu.isa,
-        ):
-            return other
-    return None
 
 
 def _folders() -> list[Path]:

@@ -10,20 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprune.devices.bench import Bench
+from edgeprune.devices.bench import Bench, transport_of
 from edgeprune.devices.boards import Board, board_names, load_board, resolved_cpu
-from edgeprune.devices.toolchain.glibc import APT_PACKAGES
-from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.devices.transports.base import Transport
 from edgeprune.doctor import probes
-from edgeprune.doctor.check import FAULTS, NEEDED_FOR, Check, Scope, checked, one_line
+from edgeprune.doctor.check import BENCH, EVERY_BOARD, FAULTS, NEEDED_FOR, Check, checked, one_line
 from edgeprune.doctor.packages import package_checks
 from edgeprune.doctor.walls import wall_checks
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 
-__all__ = ["NEEDED_FOR", "Check", "Diagnosis", "Readiness", "diagnose"]
-
-_APT = f"apt-get install qemu-user {APT_PACKAGES}"
+__all__ = ["Check", "Diagnosis", "Readiness", "diagnose"]
 
 
 @dataclass(frozen=True)
@@ -47,16 +44,18 @@ class Diagnosis:
         checks: In a fixed order.
         boards: By name.
         notes: What is no fault, but good to know.
+        needed_for: Scope of a check to what cannot be used without it, in the order to show them.
     """
 
     checks: tuple[Check, ...]
     boards: tuple[Readiness, ...]
     notes: tuple[str, ...]
+    needed_for: dict[str, str]
 
     @property
     def is_ok(self) -> bool:
         """Whether everything works that the board ``local`` needs."""
-        return all(check.state == "ok" for check in self.checks if check.scope == "local")
+        return all(check.state == "ok" for check in self.checks if check.scope == EVERY_BOARD)
 
 
 def diagnose(bench_file: Path | None = None) -> Diagnosis:
@@ -66,28 +65,52 @@ def diagnose(bench_file: Path | None = None) -> Diagnosis:
         bench_file: Bench file to check; the user's own if None.
     """
     bench_check, bench = probes.bench(bench_file)
+    boards, wrong = _boards()
+    ways = tuple(probes.transports())
+    used = [(name, transport) for name, transport, _ in ways if transport is not None]
+    reinstall = "pip install --force-reinstall edgeprune"
     checks = (
-        *package_checks(),
-        checked("agent", "local", probes.agent, "pip install --force-reinstall edgeprune"),
-        bench_check,
-        checked(
-            "board files", "local", probes.board_files, "pip install --force-reinstall edgeprune"
+        *package_checks(
+            {way.extra: name for name, way in used if way.extra},
+            {package: name for name, way in used for package in way.packages},
         ),
+        checked("agent", EVERY_BOARD, probes.agent, reinstall),
+        bench_check,
+        checked("board files", EVERY_BOARD, probes.board_files, reinstall),
         probes.folder("data folder", paths.data_folder),
         probes.folder("cache folder", paths.cache_folder),
-        checked(
-            "ssh config", "ssh", probes.ssh_config, "correct the file; `ssh -G NAME` checks it"
-        ),
-        checked("qemu-aarch64", "emulated", probes.qemu_version, _APT),
-        checked("arm64 libraries", "emulated", probes.arm64_libraries, _APT),
-        checked(
-            "glibc for phones", "adb", probes.phone_libraries, f"apt-get install {APT_PACKAGES}"
-        ),
-        checked("instruction counting", "emulated", probes.counting, _APT),
+        *_transport_checks(ways, boards),
         *wall_checks(),
     )
-    boards = tuple(_readiness(name, checks, bench) for name in _names())
-    return Diagnosis(checks, boards, tuple(_notes()))
+    needed_for = {name: way.used_for or f"boards reached by {name}" for name, way in used}
+    needed_for = {EVERY_BOARD: "", **needed_for} | NEEDED_FOR
+    ready = [*wrong, *(_readiness(board, checks, bench) for board in boards)]
+    ready.sort(key=lambda readiness: readiness.board)
+    return Diagnosis(checks, tuple(ready), tuple(_notes()), needed_for)
+
+
+def _boards() -> tuple[list[Board], list[Readiness]]:
+    """The boards whose files are right, and what is wrong with the others."""
+    boards, wrong = [], []
+    for name in _names():
+        try:
+            boards.append(load_board(name))
+        except ConfigError as error:
+            wrong.append(Readiness(name, (one_line(error),)))
+    return boards, wrong
+
+
+def _transport_checks(
+    ways: Sequence[tuple[str, type[Transport] | None, str]], boards: Sequence[Board]
+) -> Iterator[Check]:
+    """What each transport says that it needs."""
+    for name, transport, reason in ways:
+        if transport is None:
+            yield Check(f"transport {name}", "broken", reason, name, "see the message")
+            continue
+        its = [board for board in boards if board.transport.use == name]
+        for probe in transport.probes(its, probes.agent_for):
+            yield checked(probe.name, name, probe.look, probe.fix)
 
 
 def _names() -> Sequence[str]:
@@ -97,37 +120,23 @@ def _names() -> Sequence[str]:
         return ()  # the check of the boards has said why
 
 
-def _readiness(name: str, checks: Sequence[Check], bench: Bench) -> Readiness:
+def _readiness(board: Board, checks: Sequence[Check], bench: Bench) -> Readiness:
     """What stands between the user and one board."""
-    try:
-        board = load_board(name)
-    except ConfigError as error:
-        return Readiness(name, (one_line(error),))
-    if board.transport.use not in TRANSPORTS.names():
-        known = ", ".join(TRANSPORTS.names())
-        return Readiness(name, (f"transport.use {board.transport.use!r}, none of {known}",))
-    scopes: set[Scope] = {"local"}
-    if board.transport.use == "qemu":
-        scopes.add("emulated")
-    elif board.transport.use == "ssh":
-        scopes.add("ssh")
-    elif board.transport.use == "adb":
-        scopes.add("adb")
-    # Several parts may need the same command: it is named once.
+    transport = transport_of(board.name)
+    scopes = {EVERY_BOARD, board.transport.use}
+    lacks_device = []
+    if transport is not None and transport.needs_address:
+        scopes.add(BENCH)
+        if all(device.board != board.name for device in bench.devices.values()):
+            file = paths.config_folder() / "bench.toml"
+            lacks_device = [f"a device in {file}, or --host ADDRESS"]
     needs = [
         check.fix or check.found
         for check in checks
         if check.scope in scopes and check.state != "ok"
     ]
-    return Readiness(name, (*dict.fromkeys(needs), *_device_needs(board, bench)))
-
-
-def _device_needs(board: Board, bench: Bench) -> list[str]:
-    if board.transport.use in ("local", "qemu", "adb"):  # adb takes the phone that is plugged in
-        return []
-    if any(device.board == board.name for device in bench.devices.values()):
-        return []
-    return [f"a device in {paths.config_folder() / 'bench.toml'}, or --host ADDRESS"]
+    # Several parts may need the same command: it is named once.
+    return Readiness(board.name, (*dict.fromkeys(needs), *lacks_device))
 
 
 def _sparse_note() -> str | None:

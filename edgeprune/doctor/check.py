@@ -9,19 +9,21 @@ from typing import Literal
 from edgeprune.errors import EdgepruneError
 
 State = Literal["ok", "missing", "broken"]
-Scope = Literal["local", "emulated", "ssh", "adb", "keras", "quantize", "example", "build", "walls"]
 
-NEEDED_FOR: dict[Scope, str] = {
-    "local": "every board",
-    "emulated": "emulated boards",
-    "ssh": "boards reached by ssh",
-    "adb": "phones",
+EVERY_BOARD = "local"
+BENCH = "bench"
+"""Scopes of checks that no transport owns; a transport's own have its name."""
+
+NEEDED_FOR: dict[str, str] = {
+    EVERY_BOARD: "every board",
+    BENCH: "devices that have an address",
     "keras": "Keras and SavedModel files",
     "quantize": "--quantize",
     "example": "edgeprune example digits",
     "build": "agents compiled from a checkout; the wheel carries them",
     "walls": "models of strangers: walls around the process that loads them",
 }
+"""What cannot be used without the checks of a scope; those of transports come beside these."""
 
 #: What a broken installation, file or tool raises; anything else is a mistake of ours.
 FAULTS = (EdgepruneError, OSError, ImportError, ValueError, AttributeError, KeyError)
@@ -35,18 +37,18 @@ class Check:
         name: What.
         state: ``ok``, ``missing`` or ``broken``.
         found: What was found, or what is wrong.
-        scope: What cannot be used without it; a key of :data:`NEEDED_FOR`.
+        scope: What cannot be used without it: a key of :data:`NEEDED_FOR`, or a transport's name.
         fix: The command or the change that mends it; None if it is ok.
     """
 
     name: str
     state: State
     found: str
-    scope: Scope
+    scope: str
     fix: str | None = None
 
 
-def checked(name: str, scope: Scope, look: Callable[[], str], fix: str) -> Check:
+def checked(name: str, scope: str, look: Callable[[], str], fix: str) -> Check:
     """Runs one check; what it raises becomes its state.
 
     Args:

@@ -6,37 +6,47 @@ import importlib.metadata
 import importlib.util
 import platform
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from edgeprune.doctor.check import FAULTS, Check, Scope, one_line
+from edgeprune.doctor.check import EVERY_BOARD, FAULTS, Check, one_line
 
 CHECKOUT = Path(__file__).parents[2]
+_EXTRAS = ("keras", "quantize", "example", "build")
+"""Optional parts of edgeprune beside those of transports: each is a scope of its own."""
 
 
-def package_checks() -> Iterator[Check]:
-    """Python itself, and every package that edgeprune or one of its extras asks for."""
+def package_checks(
+    extras: Mapping[str, str] | None = None, owners: Mapping[str, str] | None = None
+) -> Iterator[Check]:
+    """Python itself, and every package that edgeprune or one of its extras asks for.
+
+    Args:
+        extras: Optional parts of edgeprune that a transport needs, each with the transport's name.
+        owners: Packages that a transport alone needs, each with the transport's name.
+    """
+    scopes = {extra: extra for extra in _EXTRAS} | dict(extras or {})
     try:
-        python, requirements = _wanted(CHECKOUT)
+        python, requirements = _wanted(CHECKOUT, scopes)
     except FAULTS as error:
         fix = "pip install --force-reinstall edgeprune"
-        yield Check("edgeprune", "broken", f"its own metadata: {one_line(error)}", "local", fix)
+        yield Check("edgeprune", "broken", f"its own metadata: {one_line(error)}", EVERY_BOARD, fix)
         return
     version = platform.python_version()
     if python.contains(version, prereleases=True):
-        yield Check("python", "ok", version, "local")
+        yield Check("python", "ok", version, EVERY_BOARD)
     else:
         yield Check(
-            "python", "broken", f"{version}, wanted {python}", "local", "install Python 3.11"
+            "python", "broken", f"{version}, wanted {python}", EVERY_BOARD, "install Python 3.11"
         )
     for requirement, scope in requirements:
-        yield _package(requirement, scope)
+        yield _package(requirement, (owners or {}).get(requirement.name, scope))
 
 
-def _package(requirement: Requirement, scope: Scope) -> Check:
+def _package(requirement: Requirement, scope: str) -> Check:
     """One package, by its metadata: nothing is imported, so a heavy one costs no time."""
     name, wanted = requirement.name, requirement.specifier
     fix = f"pip install '{name}{wanted}'"
@@ -55,27 +65,32 @@ def _package(requirement: Requirement, scope: Scope) -> Check:
     return Check(name, "broken", f"{version}, wanted {wanted}", scope, fix)
 
 
-def _wanted(checkout: Path) -> tuple[SpecifierSet, list[tuple[Requirement, Scope]]]:
+def _wanted(
+    checkout: Path, scopes: Mapping[str, str]
+) -> tuple[SpecifierSet, list[tuple[Requirement, str]]]:
     """Python versions and packages that edgeprune asks for, each with what it is needed for.
 
     Raises:
         ImportError: edgeprune is neither installed nor run from a checkout.
     """
-    extras: tuple[Scope, ...] = ("ssh", "adb", "keras", "quantize", "example", "build")
     own = checkout / "pyproject.toml"
     if own.is_file():
         project = tomllib.loads(own.read_text(encoding="utf-8"))["project"]
         python = project["requires-python"]
         tables = project["optional-dependencies"]
-        groups = [("local", project["dependencies"]), *((name, tables[name]) for name in extras)]
+        groups = [
+            (EVERY_BOARD, project["dependencies"]),
+            *((name, tables[name]) for name in scopes),
+        ]
     else:
         metadata = importlib.metadata.metadata("edgeprune")
         python = metadata["Requires-Python"]
         lines = metadata.get_all("Requires-Dist") or []
-        groups = [("local", [line for line in lines if "extra ==" not in line])]
+        groups = [(EVERY_BOARD, [line for line in lines if "extra ==" not in line])]
         groups += [
             (name, [line for line in lines if f"extra == '{name}'" in line.replace('"', "'")])
-            for name in extras
+            for name in scopes
         ]
-    wanted = [(Requirement(line), scope) for scope, lines in groups for line in lines]
-    return SpecifierSet(python), wanted
+    return SpecifierSet(python), [
+        (Requirement(line), scopes.get(group, group)) for group, lines in groups for line in lines
+    ]

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgeprune.devices.bench import MeterTable
+from edgeprune.devices.device import MeterTable
 from edgeprune.devices.transports.base import Transport
 from edgeprune.energy.power_trace import PowerTrace, Series, Tier
 from edgeprune.errors import DeviceError, NoSensor

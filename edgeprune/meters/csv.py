@@ -15,8 +15,8 @@ import numpy as np
 
 from edgeprune.energy.power_trace import PowerTrace, Series, Tier
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
+from edgeprune.meters._meter_log import Layout, layout_of, moment_s, parse_rows
 from edgeprune.meters.base import METERS, Meter, Site
-from edgeprune.meters.meter_log import Layout, layout_of, moment_s, parse_rows
 
 _HEADER_BYTES = 64 << 10
 _TAIL_BYTES = 4 << 10

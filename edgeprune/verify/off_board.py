@@ -15,10 +15,10 @@ from pathlib import Path
 from edgeprune.agents import build, runtime
 from edgeprune.artifacts.compression import Samples
 from edgeprune.artifacts.measurement import Parity
-from edgeprune.devices.bench import Device
-from edgeprune.devices.boards import Board, load_board, resolved_cpu, twin
+from edgeprune.devices.boards import Board, board_names, load_board, resolved_cpu
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, Transport
-from edgeprune.errors import DeviceError
+from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import has_sparse_kernels
 from edgeprune.verify.locate import Host
@@ -95,7 +95,7 @@ def stand_ins(board: Board) -> list[Board]:
     A board that is this machine stands for itself, another one has an emulated twin, or this
     machine, if that has the same instruction set and sparse kernels if and only if the board has.
     """
-    if board.transport.use in ("local", "qemu"):
+    if TRANSPORTS.get(board.transport.use).shares_files:
         return [board]
     local = load_board("local")
     ours = resolved_cpu(local.cpu)
@@ -104,6 +104,22 @@ def stand_ins(board: Board) -> list[Board]:
     )
     emulated = twin(board)
     return ([] if emulated is None else [emulated]) + ([local] if is_alike else [])
+
+
+def twin(board: Board) -> Board | None:
+    """The emulated board with the same core and instruction set, or None.
+
+    Boards that cannot be read are passed over: they are another command's business.
+    """
+    for name in board_names():
+        try:
+            other = load_board(name)
+            is_emulated = TRANSPORTS.get(other.transport.use).emulated
+        except ConfigError:
+            continue
+        if is_emulated and (other.cpu.core, other.cpu.isa) == (board.cpu.core, board.cpu.isa):
+            return other
+    return None
 
 
 def _open(board: Board) -> tuple[tuple[Transport, Path, runtime.RuntimeLibrary] | None, str]:

@@ -11,8 +11,8 @@ import pytest
 
 from edgeprune.agents import pinned
 from edgeprune.agents.board_python import BoardPython, ask_python, wheel
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError
 

@@ -10,8 +10,8 @@ import pytest
 from edgeprune import cli
 from edgeprune.agents import build
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local
 from edgeprune.measure.device_lock import FOLDER_VARIABLE
 

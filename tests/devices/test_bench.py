@@ -1,15 +1,16 @@
+import dataclasses
+
 import pytest
 
 from edgeprune.devices.bench import (
     Bench,
-    Device,
     EnergyPlan,
-    MeterTable,
     choose_device,
     choose_meters,
     load_bench,
 )
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device, MeterTable
 from edgeprune.energy.grid import WORLD, Grid
 from edgeprune.errors import ConfigError
 
@@ -108,9 +109,82 @@ def test_a_phone_needs_no_file_as_adb_may_have_only_one():
     assert choose_device(Bench(), board, None) == Device(board="pixel-8", name="pixel-8")
 
 
-def test_an_address_needs_no_file():
-    device = choose_device(Bench(), load_board("rpi4"), "pi@198.51.100.9")
-    assert (device.board, device.host) == ("rpi4", "pi@198.51.100.9")
+@pytest.mark.parametrize(
+    ("text", "user", "host", "port", "name"),
+    [
+        ("198.51.100.9", None, "198.51.100.9", None, "198.51.100.9"),
+        ("pi@198.51.100.9", "pi", "198.51.100.9", None, "198.51.100.9"),
+        ("pi@desk:2222", "pi", "desk", 2222, "desk:2222"),
+        ("desk:22", None, "desk", 22, "desk:22"),
+        ("[2001:db8::7]:2222", None, "2001:db8::7", 2222, "[2001:db8::7]:2222"),
+        ("pi@[2001:db8::7]", "pi", "2001:db8::7", None, "2001:db8::7"),
+        ("pi@2001:db8::7", "pi", "2001:db8::7", None, "2001:db8::7"),
+        ("fe80::1%eth0", None, "fe80::1%eth0", None, "fe80::1%eth0"),
+        ("ssh://pi@desk:2222/", "pi", "desk", 2222, "desk:2222"),
+    ],
+)
+def test_an_address_is_understood_as_it_is_written(home, text, user, host, port, name):
+    expected = Device(board="rpi4", name=name, user=user, host=host, port=port)
+    assert choose_device(Bench(), load_board("rpi4"), text) == expected
+    (home / "bench.toml").write_text(f"[devices.desk]\nboard = 'rpi4'\nhost = '{text}'\n")
+    assert load_bench().devices["desk"] == dataclasses.replace(expected, name="desk")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "pi@", "desk:", "desk:0", "desk:65536", "desk:ssh", "a b", "-oProxyCommand=x", "pi@-x",
+     "[desk]:22", "[2001:db8::7", "a/b", "pi@desk:22:22", "a\x1b[2J", "-x@desk"],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_with_one_clean_line(text):
+    with pytest.raises(ConfigError, match=r"^--host: ") as caught:
+        choose_device(Bench(), load_board("rpi4"), text)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("board = 'rpi44'", "devices.desk: no board is 'rpi44'; did you mean rpi4?"),
+        ("board = 'rpi4'\nserial = 'A1'", "devices.desk.serial: a rpi4 is reached by ssh, which"),
+        ("board = 'pixel-8'\nkey = 'k'", "devices.desk.key: a pixel-8 is reached by adb, which"),
+        ("board = 'local'\nhost = 'x'", "devices.desk.host: a local is reached by local, which"),
+        ("board = 'rpi4'\nport = 0", "devices.desk.port must be 1 to 65535"),
+        ("board = 'rpi4'\nhost = 'a:x'", "devices.desk.host: 'a:x' is no address"),
+        ("board = 'rpi4'\nhost = 'a@b'\nuser = 'c'", "a@b says user a, and `user` says c"),
+        ("board = 'rpi4'\nhost = 'a:1'\nport = 2", "a:1 says port 1, and `port` says 2"),
+        ("board = 'pixel-8'\nhost = 'a@b'", "a phone knows no user"),
+        ("board = 'rpi4'\nmeter = {use = 'pkp2'}", "no meter is 'pkp2'; did you mean ppk2?"),
+        ("board = 'rpi4'\nown = {}", "unknown key 'devices.desk.own'"),
+    ],
+)
+def test_what_a_table_cannot_mean_is_told_as_soon_as_it_is_read(home, lines, message):
+    (home / "bench.toml").write_text(f"[devices.desk]\n{lines}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_bench()
+    assert message in str(caught.value)
+
+
+def test_faults_of_several_devices_are_told_at_once(home):
+    (home / "bench.toml").write_text(
+        "[devices.a]\nboard = 'rpi44'\n[devices.b]\nboard = 'rpi4'\nport = 0\n"
+    )
+    with pytest.raises(ConfigError, match=r"devices\.a: .*; devices\.b\.port"):
+        load_bench()
+
+
+def test_a_board_of_this_machine_has_no_address():
+    with pytest.raises(ConfigError, match=r"--host 10\.0\.0\.7: local has no address"):
+        choose_device(Bench(), load_board("local"), "10.0.0.7")
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("39LX0DLJH0", "39LX0DLJH0", None), ("10.0.0.7:5555", "10.0.0.7", 5555),
+     ("usb:1-2", "usb:1-2", None), ("emulator-5554", "emulator-5554", None)],
+)  # fmt: skip
+def test_a_phone_is_named_by_serial_number_or_address(text, host, port):
+    device = choose_device(Bench(), load_board("pixel-8"), text)
+    assert device == Device("pixel-8", text, host=host, port=port)
 
 
 def test_a_device_of_another_board_is_refused():

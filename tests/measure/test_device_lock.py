@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from edgeprune.agents import build
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local
 from edgeprune.errors import DeviceError
 from edgeprune.measure import device_lock

@@ -12,8 +12,9 @@ from neighbour import neighbour
 
 from edgeprune import verify
 from edgeprune.agents import build, runtime
-from edgeprune.devices.bench import Device, EnergyPlan, MeterTable
+from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device, MeterTable
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.energy.grid import Grid
 from edgeprune.energy.net import Energy, NoEnergy

@@ -15,8 +15,8 @@ from cpufreq_rig import Cpufreq, processes
 
 from edgeprune.agents import build
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local
 from edgeprune.measure import governor
 from edgeprune.measure.governor import HeldGovernor

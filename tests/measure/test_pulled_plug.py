@@ -12,8 +12,8 @@ from adb_server import adb_server
 from edgeprune import verify
 from edgeprune.agents import build, runtime
 from edgeprune.agents.conversation import Conversation
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.ssh import login
 from edgeprune.devices.transports.local import Local
 from edgeprune.devices.transports.qemu import Qemu

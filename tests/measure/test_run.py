@@ -12,8 +12,8 @@ import pytest
 from edgeprune import verify
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import Cpu, load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.toolchain.zig import host_isa
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError

@@ -12,8 +12,8 @@ from edgeprune.agents import build, runtime
 from edgeprune.agents.answers import Timing
 from edgeprune.agents.device_clock import Moment
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError
 from edgeprune.measure.interleave import turns

@@ -12,8 +12,8 @@ from neighbour import neighbour
 from edgeprune import verify
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.measure import Pushed, RunPlan, run
 from edgeprune.measure import watch as watching

@@ -6,9 +6,9 @@ import meter_rig
 import numpy as np
 import pytest
 
-from edgeprune.devices.bench import MeterTable
+from edgeprune.devices.device import MeterTable
 from edgeprune.errors import ConfigError, DeviceError
-from edgeprune.meters.meter_log import layout_of, parse_rows
+from edgeprune.meters._meter_log import layout_of, parse_rows
 
 BEGIN_S = 1_800_000_000.0
 STEP_S = 0.05

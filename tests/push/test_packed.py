@@ -5,8 +5,8 @@ import pytest
 from container_files import clustered, dense_net
 
 from edgeprune.agents import build
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local
 from edgeprune.errors import DeviceError
 from edgeprune.push import Pushed, push

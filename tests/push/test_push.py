@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from lossy_link import lossy_link
 
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.ssh.host_keys import known_keys_file
 from edgeprune.devices.transports.local import Local
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, DiskFull

@@ -8,10 +8,10 @@ import nets
 import pytest
 
 from edgeprune import verify
-from edgeprune.devices.boards import Cpu, board_names, load_board, twin
+from edgeprune.devices.boards import Cpu, board_names, load_board
 from edgeprune.errors import DeviceError
 from edgeprune.verify import off_board
-from edgeprune.verify.off_board import has_sparse_constants, stand_ins
+from edgeprune.verify.off_board import has_sparse_constants, stand_ins, twin
 
 
 def like(board, **cpu):
@@ -117,7 +117,7 @@ def test_a_file_that_the_twin_cannot_load_is_an_error_and_not_a_remark(tmp_path)
 @pytest.mark.parametrize("processes", [1, 2, 3, 9])
 def test_samples_come_back_in_order_however_many_processes_share_them(processes, tmp_path):
     from edgeprune.agents import build, runtime
-    from edgeprune.devices.bench import Device
+    from edgeprune.devices.device import Device
     from edgeprune.devices.transports.base import TRANSPORTS
 
     board = load_board(emulated.BOARD)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
+from edgeprune.devices.boards import Board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.adb.link import Link
 from edgeprune.devices.links.adb.program import CHUNK_BYTES, Program
 from edgeprune.devices.links.adb.server import Server
+from edgeprune.devices.links.address import taken_apart
+from edgeprune.devices.toolchain import glibc
 from edgeprune.devices.transports.base import (
     TRANSPORTS,
     Channel,
     Completed,
+    Probe,
     ProgramChannel,
     Transport,
 )
@@ -32,7 +38,29 @@ class Adb(Transport):
     adb's own way to send a file always begins at its first byte, so that it can resume nothing.
     """
 
+    bench_keys: ClassVar[tuple[str, ...]] = ("host", "port", "serial")
+    bench_example: ClassVar[str] = 'serial = "NUMBER"'
+    used_for: ClassVar[str] = "phones"
+    extra: ClassVar[str | None] = "adb"
     _link: Link | None = None
+
+    @classmethod
+    def probes(cls, boards: Sequence[Board], agent: Callable[[Board], Path]) -> Sequence[Probe]:
+        """The libraries that are pushed to a phone."""
+        return (Probe("glibc for phones", _libraries, f"apt-get install {glibc.APT_PACKAGES}"),)
+
+    @classmethod
+    def addressed(cls, device: Device) -> Device:
+        """The device with ``host:port`` taken apart; a serial number stays what it is."""
+        try:
+            apart = taken_apart(device)
+        except ConfigError:
+            if "@" in (device.host or "") or device.port is not None:
+                raise
+            return device  # adb may call a phone what it likes: `usb:1-2`
+        if apart.user is not None:
+            raise ConfigError(f"{device.host}: a phone knows no user, leave out `{apart.user}@`")
+        return apart
 
     def open(self) -> None:
         """Finds the phone and begins to watch it."""
@@ -102,3 +130,11 @@ class Adb(Transport):
         if self._link is None:
             raise DeviceError(f"{self.device.name or self.device.serial}: not connected")
         return self._link
+
+
+def _libraries() -> str:
+    """The C and C++ libraries that are pushed to a phone."""
+    try:
+        return f"{len(glibc.bundle('aarch64'))} files in {glibc.folder('aarch64')}"
+    except DeviceError as error:
+        raise FileNotFoundError(str(error)) from error

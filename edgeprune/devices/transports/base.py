@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Protocol
 
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import Board
+from edgeprune.devices.device import Device
 from edgeprune.registry import Registry
 
 
@@ -94,18 +94,72 @@ class ProgramChannel(Channel):
         return None
 
 
+@dataclass(frozen=True)
+class Probe:
+    """One thing on this machine that a transport needs, for ``edgeprune doctor``.
+
+    Attributes:
+        name: What is looked at.
+        look: Returns what was found; a FileNotFoundError says that it is missing, any other error
+            of ours or of the system that it is broken.
+        fix: The command or the change that mends it.
+    """
+
+    name: str
+    look: Callable[[], str]
+    fix: str
+
+
 class Transport(abc.ABC):
     """An open way to one device; a context manager, opened in ``__enter__``.
 
-    It knows nothing of models or of the agent's commands.
+    It knows nothing of models or of the agent's commands. What the bench file, ``doctor`` and the
+    commands must know of it stands here as class attributes: nobody asks for a transport's name.
 
     Attributes:
         shares_files: The device sees the host's file system, so that nothing needs pushing.
         emulated: Times on this device mean nothing; instructions may be counted instead.
+        needs_address: The bench file or ``--host`` must say which device is meant; else there is
+            only one that it can be.
+        has_host_key: The device proves who it is by an SSH host key, which a person trusts once.
+        bench_keys: Keys of a device's table in the bench file that it reads, beside ``board``,
+            ``folder``, ``cpus`` and ``meter``, which every transport has.
+        own_keys: Keys that it alone reads, each with its type; their values are in ``device.own``.
+        bench_example: How a device's table says where it is.
+        used_for: What cannot be used without it, in people's words.
+        extra: Optional part of edgeprune that it needs; None if it needs none.
+        packages: Names of packages that it alone needs, among those that always come along.
     """
 
     shares_files: ClassVar[bool] = False
     emulated: ClassVar[bool] = False
+    needs_address: ClassVar[bool] = False
+    has_host_key: ClassVar[bool] = False
+    bench_keys: ClassVar[tuple[str, ...]] = ()
+    own_keys: ClassVar[Mapping[str, type]] = {}
+    bench_example: ClassVar[str] = 'host = "ADDRESS"'
+    used_for: ClassVar[str] = ""
+    extra: ClassVar[str | None] = None
+    packages: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def probes(cls, boards: Sequence[Board], agent: Callable[[Board], Path]) -> Sequence[Probe]:
+        """What it needs on this machine, each thing with a way to look at it.
+
+        Args:
+            boards: Every board that is reached by it.
+            agent: Builds our agent for a board, and returns the program.
+        """
+        return ()
+
+    @classmethod
+    def addressed(cls, device: Device) -> Device:
+        """The device with ``host`` taken apart into what it says, as user, address and port.
+
+        Raises:
+            ConfigError: ``host`` is no address, or says other than the device's other keys.
+        """
+        return device
 
     def __init__(self, board: Board, device: Device) -> None:
         self.board = board

@@ -35,6 +35,7 @@ class Local(Transport):
     """Runs programs on this machine; needs nothing."""
 
     shares_files: ClassVar[bool] = True
+    used_for: ClassVar[str] = "this machine"
 
     def open(self) -> None:
         """Nothing to connect to."""

@@ -5,26 +5,27 @@ Times mean nothing there; executed instructions are counted instead, by a plug-i
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import functools
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from edgeprune.devices import cpuinfo
+from edgeprune.devices.boards import Board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import Child, append_file, run_to_end
 from edgeprune.devices.toolchain import glibc
 from edgeprune.devices.toolchain.qemu_plugin import build_plugin
-from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Transport
-from edgeprune.errors import ConfigError, DeviceError
+from edgeprune.devices.transports._qemu_root import make_root
+from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Probe, Transport
+from edgeprune.errors import DeviceError
 from edgeprune.files import paths
 
 _QEMU = "qemu-aarch64"
 _ISA = "aarch64"
-_PUT_ATTEMPTS = 20
+_PROBE_TIMEOUT_S = 60.0
 _APT = f"apt-get install qemu-user {glibc.APT_PACKAGES}"
 
 
@@ -67,6 +68,16 @@ class Qemu(Transport):
 
     shares_files: ClassVar[bool] = True
     emulated: ClassVar[bool] = True
+    used_for: ClassVar[str] = "emulated boards"
+
+    @classmethod
+    def probes(cls, boards: Sequence[Board], agent: Callable[[Board], Path]) -> Sequence[Probe]:
+        """The emulator, the libraries of an Arm board, and all parts at once: a counted program."""
+        looks: dict[str, Callable[[], str]] = {"qemu-aarch64": _version}
+        for board in boards[:1]:
+            looks["arm64 libraries"] = functools.partial(_libraries, board)
+            looks["instruction counting"] = functools.partial(_counting, board, agent)
+        return [Probe(name, look, _APT) for name, look in looks.items()]
 
     def open(self) -> None:
         """Finds qemu-user and prepares the folder that it shows to programs as their root.
@@ -78,7 +89,7 @@ class Qemu(Transport):
         if shutil.which(_QEMU) is None:
             raise DeviceError(f"{_QEMU} is not installed: {_APT}")
         glibc.bundle(_ISA)
-        self._root = _make_root(self.board.cpu.core, self.board.cpu.features)
+        self._root = make_root(self.board.cpu.core, self.board.cpu.features)
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Runs a program for Arm to its end."""
@@ -120,53 +131,39 @@ def _escape(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def _make_root(core: str, features: Sequence[str]) -> Path:
-    """The folder that emulated programs see in place of this machine's libraries and cpuinfo.
-
-    qemu-user 7.2 shows this machine's own ``/proc/cpuinfo``, which makes XNNPACK's detection of an
-    Arm core crash, unless the folder holds another.
-    """
-    if core not in cpuinfo.PARTS:
-        known = ", ".join(cpuinfo.PARTS)
-        raise ConfigError(f"cpu.core {core!r} cannot be emulated; known cores: {known}")
-    text = cpuinfo.cpuinfo_text(core, features, cores=1)
-    digest = hashlib.sha256((text + str(glibc.folder(_ISA))).encode()).hexdigest()[:12]
-    root = paths.cache_folder() / "qemu" / f"{core}-{digest}"
-    if _is_root(root, text):
-        return root
-    with paths.aside(root.parent) as aside:
-        made = aside / "root"
-        (made / "proc").mkdir(parents=True)
-        (made / "proc" / "cpuinfo").write_text(text)
-        (made / "lib").symlink_to(glibc.folder(_ISA))
-        _put(made, root, text)
-    return root
+def _version() -> str:
+    """The emulator is installed and says its version."""
+    _need_qemu()
+    status, output, errors = run_to_end([_QEMU, "--version"], _PROBE_TIMEOUT_S)
+    if status != 0 or not output:
+        raise DeviceError(f"{_QEMU} --version ended with {status}: {errors[:200]}")
+    return output.splitlines()[0]
 
 
-def _put(made: Path, root: Path, text: str) -> None:
-    """Renames a finished root into its place, unless another process was faster and made the same.
-
-    A damaged root is renamed away, never emptied in its place: another process may put a whole one
-    there at any moment, and run programs in it.
-    """
-    for attempt in range(_PUT_ATTEMPTS):
-        try:
-            made.rename(root)
-        except OSError:
-            if _is_root(root, text):
-                return
-            if attempt + 1 == _PUT_ATTEMPTS:
-                raise
-            with contextlib.suppress(FileNotFoundError):
-                root.rename(made.parent / f"damaged-{attempt}")
-        else:
-            return
-
-
-def _is_root(root: Path, text: str) -> bool:
-    """Whether the folder is there and whole."""
+def _libraries(board: Board) -> str:
+    """The C and C++ libraries of an Arm board, which emulated programs load."""
+    _need_qemu()
     try:
-        kept = (root / "proc" / "cpuinfo").read_text(encoding="utf-8", errors="replace")
-        return kept == text and (root / "lib").readlink() == glibc.folder(_ISA)
-    except OSError:
-        return False
+        with Qemu(board, Device(board.name, board.name)):
+            return "libc6-arm64-cross and libstdc++6-arm64-cross"
+    except DeviceError as error:
+        raise FileNotFoundError(str(error)) from error
+
+
+def _counting(board: Board, agent: Callable[[Board], Path]) -> str:
+    """Runs the agent on the emulated core, with the plug-in that counts."""
+    _need_qemu()
+    with Qemu(board, Device(board.name, board.name)) as transport:
+        channel = transport.start([str(agent(board))], {}, count_instructions=True)
+        count = channel.close(_PROBE_TIMEOUT_S)
+    if count is None:
+        raise DeviceError(
+            "an emulated program brought back no count: this qemu-aarch64 takes no plug-ins; "
+            "Debian 12's, version 7.2, does"
+        )
+    return f"works: {count:,} instructions from an emulated agent's start to its end"
+
+
+def _need_qemu() -> None:
+    if shutil.which(_QEMU) is None:
+        raise FileNotFoundError(f"{_QEMU} is not installed")

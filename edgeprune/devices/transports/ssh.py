@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
+from edgeprune.devices.boards import Board
+from edgeprune.devices.device import Device
+from edgeprune.devices.links.address import taken_apart
 from edgeprune.devices.links.shell_line import shell_line
-from edgeprune.devices.links.ssh.config import Hop, route_to
+from edgeprune.devices.links.ssh.config import Hop, route_to, user_config
 from edgeprune.devices.links.ssh.host_keys import HostKey, check_host_key
 from edgeprune.devices.links.ssh.link import Link
 from edgeprune.devices.links.ssh.login import connect
@@ -17,6 +21,7 @@ from edgeprune.devices.transports.base import (
     TRANSPORTS,
     Channel,
     Completed,
+    Probe,
     ProgramChannel,
     Transport,
 )
@@ -36,7 +41,25 @@ class Ssh(Transport):
     device.
     """
 
+    needs_address: ClassVar[bool] = True
+    has_host_key: ClassVar[bool] = True
+    bench_keys: ClassVar[tuple[str, ...]] = (
+        "host", "user", "port", "key", "jump", "password_env",
+    )  # fmt: skip
+    used_for: ClassVar[str] = "boards reached by ssh"
+    packages: ClassVar[tuple[str, ...]] = ("paramiko",)
     _link: Link | None = None
+
+    @classmethod
+    def probes(cls, boards: Sequence[Board], agent: Callable[[Board], Path]) -> Sequence[Probe]:
+        """OpenSSH's own client file."""
+        fix = "correct the file; `ssh -G NAME` checks it"
+        return (Probe("ssh config", user_config, fix),)
+
+    @classmethod
+    def addressed(cls, device: Device) -> Device:
+        """The device with ``user@host:port`` taken apart."""
+        return taken_apart(device)
 
     def open(self) -> None:
         """Connects, and checks every host key on the way."""

@@ -4,8 +4,8 @@ import agent_rig
 import pytest
 
 from edgeprune.agents import build, runtime
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.toolchain import glibc
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError

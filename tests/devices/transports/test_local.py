@@ -7,8 +7,8 @@ import pytest
 from edgeprune.agents import build
 from edgeprune.agents.session import start_agent
 from edgeprune.agents.wire import Frame, pack
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError, DeviceTimeout
 

@@ -13,10 +13,10 @@ import pytest
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.toolchain import glibc
-from edgeprune.devices.transports import qemu
+from edgeprune.devices.transports import _qemu_root, qemu
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import ConfigError, DeviceError
 
@@ -157,9 +157,9 @@ def test_a_root_that_another_process_puts_there_meanwhile_is_kept(board, monkeyp
     transport(board).open()
     (root,) = (tmp_path / "qemu").iterdir()
     (root / "of the other").touch()
-    look = qemu._is_root
+    look = _qemu_root._is_root
     early = [False]  # what the first look saw: nothing was there yet
-    monkeypatch.setattr(qemu, "_is_root", lambda *a: early.pop() if early else look(*a))
+    monkeypatch.setattr(_qemu_root, "_is_root", lambda *a: early.pop() if early else look(*a))
     transport(board).open()
     assert (root / "of the other").exists()
 

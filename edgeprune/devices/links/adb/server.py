@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from edgeprune.devices.bench import Device
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import run_to_end
 from edgeprune.errors import DeviceError, from_extra
 from edgeprune.text.untrusted import one_line, printable
@@ -122,8 +122,9 @@ class Server:
         states = self.states()
         serial = device.serial or ""
         if not serial and device.host:
-            bare = ":" not in device.host and device.host not in states
-            serial = f"{device.host}:{device.port or DEFAULT_PORT}" if bare else device.host
+            serial = device.host
+            if device.port is not None or not (":" in serial or serial in states):
+                serial = f"{serial}:{device.port or DEFAULT_PORT}"
         if not serial:
             if not states:
                 raise DeviceError(f"adb sees no phone: {_STATES['absent']}")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprune.devices.bench import Device
+from edgeprune.devices.device import Device
+from edgeprune.devices.links.address import parse_address
 from edgeprune.errors import ConfigError, from_extra
 from edgeprune.files.read_file import read_text
 
@@ -92,29 +93,13 @@ def _jumps(config: Any, spec: str | None, depth: int) -> tuple[Hop, ...]:
         raise ConfigError(f"ProxyJump {spec!r} leads in a circle, or past {_MOST_HOPS} hosts")
     hops: list[Hop] = []
     for number, part in enumerate(spec.split(",")):
-        user, host, port = _parse_jump(part.strip())
+        user, host, port = parse_address(part.strip())
         options = _lookup(config, host, is_jump=True)
         if number == 0:
             hops += _jumps(config, options.get("proxyjump"), depth + 1)
         name = host if port is None else f"{host}:{port}"
         hops.append(_hop(name, options, user=user, port=port))
     return tuple(hops)
-
-
-def _parse_jump(text: str) -> tuple[str | None, str, int | None]:
-    """``[user@]host[:port]``, an IPv6 address in brackets.
-
-    >>> _parse_jump("ops@gate:2222")
-    ('ops', 'gate', 2222)
-    >>> _parse_jump("[fd00::1]")
-    (None, 'fd00::1', None)
-    """
-    match = re.fullmatch(
-        r"(?:ssh://)?(?:([^@\s]+)@)?(?:\[([^\]\s]+)\]|([^:@\s\[\]]+))(?::(\d{1,5}))?/?", text
-    )
-    if match is None:
-        raise ConfigError(f"jump host {text!r} is not of the form [user@]host[:port]")
-    return match[1], match[2] or match[3], int(match[4]) if match[4] else None
 
 
 def _hop(
@@ -159,6 +144,18 @@ def _number(name: str, key: str, text: str | None, default: float) -> float:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
         raise ConfigError(f"{name}: {key} {text!r} in the ssh configuration must be a number > 0")
     return float(text)
+
+
+def user_config() -> str:
+    """Says what stands in OpenSSH's own client file, if there is one.
+
+    Raises:
+        ConfigError: The file cannot be read as one.
+    """
+    file = Path(os.path.expanduser("~/.ssh/config"))
+    if not file.exists():
+        return "none, which is fine"
+    return f"{file}, {len(hosts_in(file))} hosts"
 
 
 def hosts_in(file: Path) -> set[str]:

@@ -4,7 +4,7 @@ import threading
 import pytest
 from adb_server import free_port
 
-from edgeprune.devices.bench import Device
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.adb.server import Server
 from edgeprune.errors import ConfigError, DeviceError
 

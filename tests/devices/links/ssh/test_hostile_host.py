@@ -9,8 +9,8 @@ import threading
 import paramiko
 import pytest
 
-from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.ssh.config import route_to
 from edgeprune.devices.links.ssh.link import Link
 from edgeprune.devices.links.ssh.login import connect

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import numpy as np
 
-from edgeprune.devices.bench import MeterTable
+from edgeprune.devices.device import MeterTable
 from edgeprune.energy.power_trace import Series
 from edgeprune.errors import ConfigError
 

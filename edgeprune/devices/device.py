@@ -1,0 +1,62 @@
+"""One device on a desk, as a table of ``bench.toml`` describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class MeterTable:
+    """What measures the energy of one device.
+
+    Attributes:
+        use: Name of a file in ``edgeprune/meters``.
+        at: Which one: a CSV file, a serial number or port, or the sensor's folder on the device;
+            None takes the only one.
+        rails: Labels of the channels to add up; empty takes the only one.
+        voltage_v: Supply voltage, for a meter that knows only the current.
+        zero: When a log's time 0 was: ISO 8601 or Unix seconds, for logs with relative times.
+    """
+
+    use: str
+    at: str | None = None
+    rails: tuple[str, ...] = ()
+    voltage_v: float | None = None
+    zero: str | None = None
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device of some kind of board.
+
+    Attributes:
+        board: Name of its board.
+        name: Its table's name in ``bench.toml``; host keys are kept under it.
+        host: Address or OpenSSH host alias; None where no network is crossed.
+        user: Login name; None takes OpenSSH's.
+        port: TCP port; None takes OpenSSH's.
+        key: Private key file; None takes OpenSSH's and the agent's.
+        jump: ``[user@]host[:port]`` to go through; None takes OpenSSH's ProxyJump.
+        folder: Where pushed files go on the device; None takes the board's.
+        cpus: Cores to pin the agent to; empty leaves it free.
+        serial: Serial number as ``adb devices`` shows it; None takes the host's, or else the only
+            phone that there is.
+        password_env: Environment variable that holds the login password, for devices that know
+            no keys; None refuses password logins.
+        meter: The meter in its supply line; None takes the board's own.
+        own: Keys that its transport alone knows (``Transport.own_keys``), with their values.
+    """
+
+    board: str
+    name: str = ""
+    host: str | None = None
+    user: str | None = None
+    port: int | None = None
+    key: str | None = None
+    jump: str | None = None
+    folder: str | None = None
+    cpus: tuple[int, ...] = ()
+    serial: str | None = None
+    password_env: str | None = None
+    meter: MeterTable | None = None
+    own: dict[str, object] = field(default_factory=dict)
