@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable
@@ -47,7 +48,7 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
     if not found:
         click.echo("no devices: bench.toml is missing or names none", err=True)
     for device in found:
-        key = trusted_key(device.name) if device.host else None
+        key = _trusted(device)
         shown = f"{key.type} {key.fingerprint}" if key else "no host key trusted yet"
         own = " ".join(map(str, device.own.values()))
         where = device.host or device.serial or own or "this machine"
@@ -137,6 +138,18 @@ def _decision(fingerprints: tuple[str, ...], yes: bool) -> Callable[[str, HostKe
     return decide
 
 
+def _trusted(device: Device) -> HostKey | None:
+    """The host key that is trusted for a device, or None."""
+    if not device.host or not _has_host_key(device):
+        return None
+    from edgeprune.devices.links.ssh.config import host_key_name
+
+    name = device.name
+    with contextlib.suppress(ConfigError):  # which is told by what connects
+        name = host_key_name(device)
+    return trusted_key(name)
+
+
 def _has_host_key(device: Device) -> bool:
     """Whether a host key is trusted for it; a wrong board is another command's business."""
     transport = transport_of(device.board)
@@ -144,7 +157,7 @@ def _has_host_key(device: Device) -> bool:
 
 
 def _entry(device: Device) -> dict[str, object]:
-    key = trusted_key(device.name) if device.host else None
+    key = _trusted(device)
     entry: dict[str, object] = dataclasses.asdict(device)
     return entry | {"host_key": _key_entry(key) if key else None}
 

@@ -70,10 +70,7 @@ def diagnose(bench_file: Path | None = None) -> Diagnosis:
     used = [(name, transport) for name, transport, _ in ways if transport is not None]
     reinstall = "pip install --force-reinstall edgeprune"
     checks = (
-        *package_checks(
-            {way.extra: name for name, way in used if way.extra},
-            {package: name for name, way in used for package in way.packages},
-        ),
+        *package_checks({way.extra: name for name, way in used if way.extra}),
         checked("agent", EVERY_BOARD, probes.agent, reinstall),
         bench_check,
         checked("board files", EVERY_BOARD, probes.board_files, reinstall),

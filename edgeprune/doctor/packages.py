@@ -6,7 +6,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -19,18 +19,15 @@ _EXTRAS = ("keras", "quantize", "example", "build")
 """Optional parts of edgeprune beside those of transports: each is a scope of its own."""
 
 
-def package_checks(
-    extras: Mapping[str, str] | None = None, owners: Mapping[str, str] | None = None
-) -> Iterator[Check]:
+def package_checks(extras: Mapping[str, str] | None = None) -> Iterator[Check]:
     """Python itself, and every package that edgeprune or one of its extras asks for.
 
     Args:
         extras: Optional parts of edgeprune that a transport needs, each with the transport's name.
-        owners: Packages that a transport alone needs, each with the transport's name.
     """
-    scopes = {extra: extra for extra in _EXTRAS} | dict(extras or {})
+    owners = extras or {}
     try:
-        python, requirements = _wanted(CHECKOUT, scopes)
+        python, requirements = _wanted(CHECKOUT, (*owners, *_EXTRAS))
     except FAULTS as error:
         fix = "pip install --force-reinstall edgeprune"
         yield Check("edgeprune", "broken", f"its own metadata: {one_line(error)}", EVERY_BOARD, fix)
@@ -43,7 +40,7 @@ def package_checks(
             "python", "broken", f"{version}, wanted {python}", EVERY_BOARD, "install Python 3.11"
         )
     for requirement, scope in requirements:
-        yield _package(requirement, (owners or {}).get(requirement.name, scope))
+        yield _package(requirement, owners.get(scope, scope))
 
 
 def _package(requirement: Requirement, scope: str) -> Check:
@@ -66,7 +63,7 @@ def _package(requirement: Requirement, scope: str) -> Check:
 
 
 def _wanted(
-    checkout: Path, scopes: Mapping[str, str]
+    checkout: Path, extras: Sequence[str] = _EXTRAS
 ) -> tuple[SpecifierSet, list[tuple[Requirement, str]]]:
     """Python versions and packages that edgeprune asks for, each with what it is needed for.
 
@@ -80,7 +77,7 @@ def _wanted(
         tables = project["optional-dependencies"]
         groups = [
             (EVERY_BOARD, project["dependencies"]),
-            *((name, tables[name]) for name in scopes),
+            *((name, tables[name]) for name in extras),
         ]
     else:
         metadata = importlib.metadata.metadata("edgeprune")
@@ -89,8 +86,7 @@ def _wanted(
         groups = [(EVERY_BOARD, [line for line in lines if "extra ==" not in line])]
         groups += [
             (name, [line for line in lines if f"extra == '{name}'" in line.replace('"', "'")])
-            for name in scopes
+            for name in extras
         ]
-    return SpecifierSet(python), [
-        (Requirement(line), scopes.get(group, group)) for group, lines in groups for line in lines
-    ]
+    wanted = [(Requirement(line), extra) for extra, lines in groups for line in lines]
+    return SpecifierSet(python), wanted

@@ -150,7 +150,9 @@ def test_a_board_with_an_unknown_transport_names_those_that_exist(home, monkeypa
     assert "transport.use 'telnet', none of adb, local, qemu" in need
 
 
-@pytest.mark.parametrize("make", [lambda file: file.mkdir(), lambda file: file.write_text('"')])
+@pytest.mark.parametrize(
+    "make", [lambda file: file.mkdir(), lambda file: file.write_text("Bogus yes\n")]
+)
 def test_an_ssh_config_that_cannot_be_read_is_broken(home, make):
     (home / ".ssh").mkdir()
     make(home / ".ssh" / "config")

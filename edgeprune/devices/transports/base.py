@@ -128,7 +128,6 @@ class Transport(abc.ABC):
         bench_example: How a device's table says where it is.
         used_for: What cannot be used without it, in people's words.
         extra: Optional part of edgeprune that it needs; None if it needs none.
-        packages: Names of packages that it alone needs, among those that always come along.
     """
 
     shares_files: ClassVar[bool] = False
@@ -140,7 +139,6 @@ class Transport(abc.ABC):
     bench_example: ClassVar[str] = 'host = "ADDRESS"'
     used_for: ClassVar[str] = ""
     extra: ClassVar[str | None] = None
-    packages: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def probes(cls, boards: Sequence[Board], agent: Callable[[Board], Path]) -> Sequence[Probe]:

@@ -21,7 +21,6 @@ from edgeprune.devices.toolchain.qemu_plugin import build_plugin
 from edgeprune.devices.transports._qemu_root import make_root
 from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Probe, Transport
 from edgeprune.errors import DeviceError
-from edgeprune.files import paths
 
 _QEMU = "qemu-aarch64"
 _ISA = "aarch64"

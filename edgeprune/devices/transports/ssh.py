@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
@@ -14,9 +14,6 @@ from edgeprune.devices.links.address import taken_apart
 from edgeprune.devices.links.shell_line import shell_line
 from edgeprune.devices.links.ssh.config import Hop, route_to, user_config
 from edgeprune.devices.links.ssh.host_keys import HostKey, check_host_key
-from edgeprune.devices.links.ssh.link import Link
-from edgeprune.devices.links.ssh.login import connect
-from edgeprune.devices.links.ssh.program import CHUNK_BYTES, Program
 from edgeprune.devices.transports.base import (
     TRANSPORTS,
     Channel,
@@ -28,6 +25,10 @@ from edgeprune.devices.transports.base import (
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
 from edgeprune.progress import pushed
 from edgeprune.text.untrusted import device_says
+
+if TYPE_CHECKING:  # paramiko is a part of its own: without it the transport can only say so
+    from edgeprune.devices.links.ssh.link import Link
+    from edgeprune.devices.links.ssh.program import Program
 
 _START_TIMEOUT_S = 10.0
 _APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
@@ -47,7 +48,7 @@ class Ssh(Transport):
         "host", "user", "port", "key", "jump", "password_env",
     )  # fmt: skip
     used_for: ClassVar[str] = "boards reached by ssh"
-    packages: ClassVar[tuple[str, ...]] = ("paramiko",)
+    extra: ClassVar[str | None] = "ssh"
     _link: Link | None = None
 
     @classmethod
@@ -63,6 +64,9 @@ class Ssh(Transport):
 
     def open(self) -> None:
         """Connects, and checks every host key on the way."""
+        from edgeprune.devices.links.ssh.link import Link
+        from edgeprune.devices.links.ssh.login import connect
+
         where = self.device.name or str(self.device.host)
         if self.device.host not in (None, where):
             where += f" ({self.device.host})"
@@ -71,7 +75,7 @@ class Ssh(Transport):
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Runs a command to its end; output is text, and of standard error the last 64 KiB."""
         deadline_s = time.monotonic() + timeout_s
-        program = Program(self._open_link(), shell_line(argv), timeout_s)
+        program = self._program(shell_line(argv), timeout_s)
         try:
             return Completed(*program.finish(max(0.0, deadline_s - time.monotonic())))
         finally:
@@ -79,6 +83,8 @@ class Ssh(Transport):
 
     def upload(self, source: Path, target: str, offset: int, timeout_s: float) -> None:
         """Appends ``source`` from byte ``offset`` on to the device's file ``target``."""
+        from edgeprune.devices.links.ssh.program import CHUNK_BYTES
+
         link = self._open_link()
         argv = ["sh", "-c", _APPEND, "sh", target]
         try:
@@ -88,7 +94,7 @@ class Ssh(Transport):
             raise ConfigError(f"{source}: cannot be read: {error}") from error
         with stream:
             stream.seek(offset)
-            program = Program(link, shell_line(argv), timeout_s)
+            program = self._program(shell_line(argv), timeout_s)
             try:
                 with link.watched(timeout_s, "took no bytes") as watch:
                     while chunk := stream.read(CHUNK_BYTES):
@@ -111,13 +117,19 @@ class Ssh(Transport):
         self, argv: Sequence[str], env: Mapping[str, str], *, count_instructions: bool = False
     ) -> Channel:
         """Starts a program and leaves it running; instructions cannot be counted here."""
-        return ProgramChannel(Program(self._open_link(), shell_line(argv, env), _START_TIMEOUT_S))
+        return ProgramChannel(self._program(shell_line(argv, env), _START_TIMEOUT_S))
 
     def close(self) -> None:
         """Disconnects."""
         if self._link is not None:
             self._link.close()
             self._link = None
+
+    def _program(self, line: str, timeout_s: float) -> Program:
+        """A program that runs on the device."""
+        from edgeprune.devices.links.ssh.program import Program
+
+        return Program(self._open_link(), line, timeout_s)
 
     def _open_link(self) -> Link:
         if self._link is None:

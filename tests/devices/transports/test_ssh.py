@@ -328,9 +328,6 @@ def test_bench_overrides_the_configuration_and_jumps_chain(lab, home):
     configure(home, "Host a\n  ProxyJump b\nHost b\n  ProxyJump a\n")
     with pytest.raises(ConfigError, match="circle"):
         route_to(lab.ssh(host="a").device)
-    configure(home, "Host a\n  ProxyCommand nc %h %p\n")
-    with pytest.raises(ConfigError, match="ProxyCommand"):
-        route_to(lab.ssh(host="a").device)
 
 
 def test_a_host_that_does_not_answer_is_told_in_time(lab, home):
@@ -351,8 +348,15 @@ def test_a_connection_lost_at_any_point_of_a_run_ends_it_in_time_and_leaves_noth
     """Every fourth time the cable is pulled; else the device's sshd is killed."""
     dice = random.Random(seed)
     marker = f"mark-run-{seed}-{os.getpid()}"
-    strike, pull = (lab.cut, True) if seed % 4 == 0 else (lab.device.kill_sessions, False)
-    strike = threading.Timer(dice.uniform(0.0, 0.3), strike)
+    pull, is_over = seed % 4 == 0, threading.Event()
+
+    def kill_until_the_end():
+        """On a busy machine the first strike may come before there is a session to end."""
+        lab.device.kill_sessions()
+        while not is_over.wait(0.1):
+            lab.device.kill_sessions()
+
+    strike = threading.Timer(dice.uniform(0.0, 0.3), lab.cut if pull else kill_until_the_end)
     timeout_s, begun_s = 1.0, time.monotonic()
     if not pull:  # connecting included; on a pulled cable that would only wait for its timeout
         strike.start()
@@ -366,6 +370,7 @@ def test_a_connection_lost_at_any_point_of_a_run_ends_it_in_time_and_leaves_noth
                 agent.write(b"x" * 999 + b"\n", timeout_s)
                 agent.read(1000, timeout_s)
     finally:
+        is_over.set()
         strike.join()
         lab.mend()
     assert time.monotonic() - begun_s < 35  # the sum of the bounds of connecting and starting

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
-import io
 import os
 import re
-from dataclasses import dataclass
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from edgeprune.devices.device import Device
-from edgeprune.devices.links.address import parse_address
-from edgeprune.errors import ConfigError, from_extra
-from edgeprune.files.read_file import read_text
-
-with from_extra("ssh", "ssh"):
-    import paramiko
+from edgeprune.devices.links.address import address_of, parse_address
+from edgeprune.devices.links.ssh.settings import (
+    Settings,
+    expand,
+    may_reach_a_shell,
+    openssh,
+    settings_of,
+)
+from edgeprune.errors import ConfigError
 
 CONNECT_TIMEOUT_S = 10.0
-SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
-_MOST_HOPS = 8
+_MAX_HOPS = 8
+_TRIED_KEYS = (
+    "id_rsa",
+    "id_ecdsa",
+    "id_ecdsa_sk",
+    "id_ed25519",
+    "id_ed25519_sk",
+    "id_xmss",
+    "id_dsa",
+)
+"""What `ssh -G` names where nothing else is named. Source: ssh_config(5), IdentityFile."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class Hop:
         keys_only: Offer ``keys`` alone, not whatever else the ssh agent holds.
         connect_timeout_s: Bound of connecting and of each step of logging in.
         password_env: Environment variable that holds the password; None refuses passwords.
+        proxy_command: Command of OpenSSH's configuration whose input and output are the way to it;
+            None connects by TCP.
     """
 
     name: str
@@ -48,6 +63,7 @@ class Hop:
     keys_only: bool
     connect_timeout_s: float
     password_env: str | None = None
+    proxy_command: str | None = None
 
     @property
     def address(self) -> str:
@@ -58,77 +74,128 @@ class Hop:
 def route_to(device: Device) -> tuple[Hop, ...]:
     """Every machine to log in to, in order; the device is the last.
 
-    ``~/.ssh/config`` and then ``/etc/ssh/ssh_config`` decide what bench.toml leaves open:
-    HostName, User, Port, IdentityFile, IdentitiesOnly, ConnectTimeout and ProxyJump. ``Include``
-    is not followed.
+    OpenSSH's configuration decides what bench.toml leaves open (:mod:`settings`).
 
     Raises:
-        ConfigError: The device has no host, or a configuration file cannot be understood.
+        ConfigError: The device has no host, or the configuration cannot be understood.
     """
     if not device.host:
         raise ConfigError(f"device {device.name!r} has no host: add one to bench.toml, or --host")
-    config = _read_config()
-    options = _lookup(config, device.host)
-    hop = _hop(
-        device.name or device.host,
-        options,
-        user=device.user,
-        port=device.port,
-        key=device.key,
-        password_env=device.password_env,
-    )
-    jumps = options.get("proxyjump") if device.jump is None else device.jump
-    return (*_jumps(config, jumps, depth=0), hop)
+    settings = settings_of(device.host, device.user, device.port)
+    jumps = settings.proxy_jump if device.jump is None else device.jump
+    if device.jump is not None:  # which goes before a command as well
+        settings = replace(settings, proxy_command=None)
+    hop = _hop(_key_name(device, settings), device, settings)
+    return (*_jumps(jumps, depth=0), hop)
 
 
-def _jumps(config: Any, spec: str | None, depth: int) -> tuple[Hop, ...]:
+def host_key_name(device: Device) -> str:
+    """What the device's host key is kept under.
+
+    Raises:
+        ConfigError: OpenSSH's configuration cannot be understood.
+    """
+    if not device.host or device.name not in ("", address_of(device)):
+        return device.name
+    return _key_name(device, settings_of(device.host, device.user, device.port))
+
+
+def _key_name(device: Device, settings: Settings) -> str:
+    """The name that the bench gives the device; ``HostKeyAlias`` where it has none of its own."""
+    if device.name not in ("", address_of(device)):
+        return device.name
+    return settings.host_key_alias or address_of(device)
+
+
+def _jumps(spec: str | None, depth: int) -> tuple[Hop, ...]:
     """The hosts of a ``ProxyJump`` value, and those before its first one.
 
     Source: ssh_config(5), ProxyJump: visited in the order given; only the first one's own
-    ProxyJump counts, since the others are reached from their predecessor.
+    ProxyJump or ProxyCommand counts, since the others are reached from their predecessor.
     """
     if not spec or spec.lower() == "none":
         return ()
-    if depth >= _MOST_HOPS:
-        raise ConfigError(f"ProxyJump {spec!r} leads in a circle, or past {_MOST_HOPS} hosts")
+    if depth >= _MAX_HOPS:
+        raise ConfigError(f"ProxyJump {spec!r} leads in a circle, or past {_MAX_HOPS} hosts")
     hops: list[Hop] = []
     for number, part in enumerate(spec.split(",")):
         user, host, port = parse_address(part.strip())
-        options = _lookup(config, host, is_jump=True)
+        settings = settings_of(host, user, port)
         if number == 0:
-            hops += _jumps(config, options.get("proxyjump"), depth + 1)
-        name = host if port is None else f"{host}:{port}"
-        hops.append(_hop(name, options, user=user, port=port))
+            hops += _jumps(settings.proxy_jump, depth + 1)
+        else:
+            settings = replace(settings, proxy_command=None)
+        jump = Device(board="", host=host, user=user, port=port)
+        hops.append(_hop(settings.host_key_alias or address_of(jump), jump, settings))
     return tuple(hops)
 
 
-def _hop(
-    name: str,
-    options: Any,
-    *,
-    user: str | None,
-    port: int | None,
-    key: str | None = None,
-    password_env: str | None = None,
-) -> Hop:
-    keys = [key] if key is not None else options.get("identityfile", [])
-    keys = [path for path in keys if path.lower() != "none"]
-    default = [Path(os.path.expanduser("~")) / ".ssh" / file for file in DEFAULT_KEYS]
-    timeout_s = _number(name, "ConnectTimeout", options.get("connecttimeout"), CONNECT_TIMEOUT_S)
-    chosen = port or int(_number(name, "Port", options.get("port"), 22))
-    if not 0 < chosen < 65536:
-        raise ConfigError(f"{name}: port {chosen} must be 1 to 65535")
+def _hop(name: str, device: Device, settings: Settings) -> Hop:
+    """One machine on the way.
+
+    Args:
+        name: What its host key is kept under.
+        device: The machine as bench.toml or a ``ProxyJump`` names it.
+        settings: What OpenSSH's configuration says of it.
+    """
+    user = settings.user or _login_name(name)
+    tokens = {
+        "h": settings.hostname,
+        "n": device.host or "",
+        "p": str(settings.port),
+        "r": user,
+        "k": settings.host_key_alias or device.host or "",
+    }
+    home = os.path.expanduser("~")
+    named = [device.key] if device.key is not None else settings.identity_files
     return Hop(
         name=name,
-        host=options["hostname"],
-        port=chosen,
-        user=user or options.get("user") or _login_name(name),
-        keys=tuple(Path(os.path.expanduser(path)) for path in keys)
-        or tuple(path for path in default if path.is_file()),
-        keys_only=key is not None or options.get("identitiesonly", "no").lower() == "yes",
-        connect_timeout_s=timeout_s,
-        password_env=password_env,
+        host=settings.hostname,
+        port=settings.port,
+        user=user,
+        keys=_keys(named, {**tokens, "d": home}) if named else _default_keys(),
+        keys_only=device.key is not None or settings.identities_only,
+        connect_timeout_s=settings.connect_timeout_s or CONNECT_TIMEOUT_S,
+        password_env=device.password_env,
+        proxy_command=_command(name, settings, tokens),
     )
+
+
+def _keys(named: Sequence[str], tokens: Mapping[str, str]) -> tuple[Path, ...]:
+    """Key files; those that OpenSSH tries if none is named may be missing."""
+    local = {"u": getpass.getuser, "i": lambda: str(os.getuid()), "l": socket.gethostname}
+    words = dict(tokens) | {letter: say() for letter, say in local.items()}
+    files = [Path(os.path.expanduser(_variables(expand(name, words)))) for name in named]
+    optional = {Path(os.path.expanduser("~")) / ".ssh" / name for name in _TRIED_KEYS}
+    return tuple(file for file in files if file not in optional or file.is_file())
+
+
+def _variables(text: str) -> str:
+    """``text`` with ``${NAME}`` replaced. Source: ssh_config(5), ENVIRONMENT VARIABLES."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise ConfigError(f"ssh configuration: {text}: the variable {match[1]} is not set")
+        return os.environ[match[1]]
+
+    return re.sub(r"\$\{(\w+)\}", value, text)
+
+
+def _default_keys() -> tuple[Path, ...]:
+    folder = Path(os.path.expanduser("~")) / ".ssh"
+    return tuple(folder / name for name in DEFAULT_KEYS if (folder / name).is_file())
+
+
+def _command(name: str, settings: Settings, tokens: Mapping[str, str]) -> str | None:
+    """The user's own command, with what takes the place of its tokens."""
+    if settings.proxy_command is None:
+        return None
+    if not may_reach_a_shell(settings.hostname, tokens["r"]):
+        raise ConfigError(
+            f"{name}: the user {tokens['r']!r} would be part of its ProxyCommand, which a shell "
+            "runs; letters, digits and . _ @ + - may be"
+        )
+    return expand(settings.proxy_command, tokens)
 
 
 def _login_name(name: str) -> str:
@@ -136,14 +203,6 @@ def _login_name(name: str) -> str:
         return getpass.getuser()
     except (OSError, KeyError) as error:
         raise ConfigError(f"{name}: this login has no name; give `user` in bench.toml") from error
-
-
-def _number(name: str, key: str, text: str | None, default: float) -> float:
-    if text is None or text.lower() == "none":
-        return default
-    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
-        raise ConfigError(f"{name}: {key} {text!r} in the ssh configuration must be a number > 0")
-    return float(text)
 
 
 def user_config() -> str:
@@ -155,42 +214,13 @@ def user_config() -> str:
     file = Path(os.path.expanduser("~/.ssh/config"))
     if not file.exists():
         return "none, which is fine"
-    return f"{file}, {len(hosts_in(file))} hosts"
+    if openssh() is None:
+        from edgeprune.devices.links.ssh.parser import hosts_in
 
+        return f"{file}, {len(hosts_in(file))} hosts; `ssh` is not installed: Match may not hold"
+    settings_of("localhost")
+    with contextlib.suppress(ConfigError):  # OpenSSH may know more than paramiko, or it is missing
+        from edgeprune.devices.links.ssh.parser import hosts_in
 
-def hosts_in(file: Path) -> set[str]:
-    """Hosts that OpenSSH's configuration names.
-
-    Raises:
-        ConfigError: The file cannot be read as one.
-    """
-    try:
-        return set(paramiko.SSHConfig.from_path(str(file)).get_hostnames()) - {"*"}
-    except (paramiko.ConfigParseError, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: {error}") from error
-
-
-def _read_config() -> Any:
-    """Both files as one ``paramiko.SSHConfig``; the user's comes first, and the first hit wins."""
-    config = paramiko.SSHConfig()
-    for path in (Path(os.path.expanduser("~")) / ".ssh" / "config", SYSTEM_CONFIG):
-        try:
-            if path.exists():
-                config.parse(io.StringIO(read_text(path)))
-        except (OSError, ValueError, paramiko.ConfigParseError) as error:
-            raise ConfigError(f"{path}: cannot be read as ssh configuration: {error}") from error
-    return config
-
-
-def _lookup(config: Any, host: str, is_jump: bool = False) -> Any:
-    try:
-        options = config.lookup(host)
-    except (paramiko.SSHException, ImportError, KeyError, ValueError) as error:
-        # ImportError: `Match exec` needs a library that paramiko imports only then.
-        raise ConfigError(f"ssh configuration of {host}: {error}") from error
-    if options.get("proxycommand") is not None:
-        kind = "jump host" if is_jump else "host"
-        raise ConfigError(
-            f"ssh configuration of {kind} {host}: ProxyCommand is not supported; use ProxyJump"
-        )
-    return options
+        return f"{file}, {len(hosts_in(file))} hosts"
+    return str(file)

@@ -17,6 +17,7 @@ from typing import Any
 
 from edgeprune.devices.links.ssh.config import Hop
 from edgeprune.devices.links.ssh.host_keys import HostKey, trusted_key
+from edgeprune.devices.links.ssh.proxy import CommandStream
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, EdgepruneError, from_extra
 from edgeprune.text.untrusted import one_line
 
@@ -110,8 +111,10 @@ def _handshake(hop: Hop, before: Any | None) -> Any:
             _prefer(transport, trusted_key(hop.name))
             transport.start_client(timeout=hop.connect_timeout_s)
     except BROKEN as error:
-        stream.close()
         why = reason(error)
+        if isinstance(stream, CommandStream) and (words := stream.last_words()):
+            why += f"; its ProxyCommand says: {words}"
+        stream.close()
         raise DeviceError(f"{hop.name} ({hop.address}): no ssh answers there: {why}") from error
     except BaseException:
         stream.close()
@@ -128,6 +131,8 @@ def _handshake(hop: Hop, before: Any | None) -> Any:
 def _stream(hop: Hop, before: Any | None) -> Any:
     target = (hop.host, hop.port)
     try:
+        if before is None and hop.proxy_command is not None:
+            return CommandStream.start(hop.proxy_command, hop.connect_timeout_s)
         if before is None:
             return _plain_stream(hop)
         origin = ("127.0.0.1", 0)
