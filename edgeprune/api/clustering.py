@@ -48,7 +48,7 @@ def cluster(
         clusters: Most distinct values of a weight tensor beside zero.
         data: Inputs ``(n, ...)`` and targets to train the centroids with; None trains nothing.
         progress: Told a line per epoch, or None.
-        seed: Of what is drawn and shuffled.
+        seed: Random seed of what is drawn and shuffled.
         options: See :class:`ClusterOptions`.
 
     Returns:

@@ -17,7 +17,7 @@ def table_of(kind: type[Table], options: Mapping[str, Any], of: str = "") -> Tab
 
     Args:
         kind: The table, a dataclass.
-        options: Its values by name; what is not named has its default.
+        options: The table's values by name; what is not named has its default.
         of: What the options belong to, for messages; empty for the function itself.
 
     Raises:

@@ -231,20 +231,20 @@ class LayerShare:
 
     Attributes:
         name: Layer path and weight name.
-        weights: How many.
-        pattern: What prunes it.
+        weights: Number of weights.
+        pattern: Name of the pattern that prunes the layer.
         sparsity: Share of zeros that it got.
         output_error: Share of the energy of its outputs that is lost, on training samples, in
             [0, 1]; what allocations weigh against cost. None if not measured.
-        loss_increase: Of the mean loss on training samples, with only this layer pruned so and
+        loss_increase: Rise of the mean loss on training samples, with only this layer pruned so and
             nothing trained; between measured points on a straight line. May be negative; None if
             not measured.
         instructions: Predicted for the layer if it runs sparse; None where no sparse kernel does,
             or without costs of the board.
         sparsities: Shares of zeros that were looked at, rising from 0.
-        output_errors: At each of them; empty if not measured.
-        loss_increases: Likewise.
-        instructions_at: Likewise.
+        output_errors: The output error at each of these; empty if not measured.
+        loss_increases: The rise of the loss at each of these; empty if not measured.
+        instructions_at: Predicted instructions at each of these; empty if not known.
     """
 
     name: str

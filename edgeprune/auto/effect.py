@@ -16,8 +16,8 @@ class Effect:
 
     Attributes:
         name: ``dense``, ``dense-fine-tuned`` or ``compressed``.
-        size: Of the network, before it is rewritten for a runtime.
-        bytes: Of the file.
+        size: Size of the network, before it is rewritten for a runtime.
+        bytes: Size of the file.
         accuracy: On the test samples, or None where there is nothing to score.
         instructions: Predicted per inference on the board's core, or None where that is not known,
             as for integer arithmetic.
@@ -37,7 +37,7 @@ def effect(name: str, network: bytes, file: bytes, accuracy: Accuracy | None, cp
         name: See :class:`Effect`.
         network: Float TFLite with dense storage.
         file: What is made of it.
-        accuracy: Of the file, or None.
+        accuracy: The file's accuracy, or None.
         cpu: The board's cores.
 
     Raises:

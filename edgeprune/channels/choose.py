@@ -101,7 +101,7 @@ def macs_choice(
         groups: All that may lose units.
         scores: Which units of a group go first.
         round_to: As of the other choices.
-        macs: Of each group: what the model would save without it.
+        macs: What the model would save without each group.
     """
     sizes = np.array([float(group.channels) for group in groups])
     inverse = 1 / np.maximum(macs, 1.0)

@@ -20,7 +20,7 @@ class Member:
 
     Attributes:
         layer: The layer's path.
-        kind: Its class.
+        kind: Name of the layer's class.
         weight: Attribute of the weight, as ``kernel``.
         variable: The Keras variable itself.
         axis: Counted from 0.

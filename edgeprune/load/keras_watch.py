@@ -27,7 +27,7 @@ def bounded_building(flavour: Flavour, stored: int, where: str) -> Iterator[None
     """A context in which a Keras creates no more weights, and unrolls no more, than is allowed.
 
     Args:
-        flavour: Which Keras.
+        flavour: The Keras that loads the model.
         stored: Number of weights in the file.
         where: The file, for messages.
 

@@ -106,8 +106,8 @@ class Compressed:
         samples: Samples to train with, and to score with.
         test_inputs: The first test samples, shape ``(n, *input_shape)``, as many as parity wants;
             None without data.
-        scores: Of ``dense``, ``deployed`` and, where there is one, ``dense-fine-tuned`` on the test
-            samples; empty where there is nothing to score.
+        scores: Accuracy of ``dense``, ``deployed`` and, where there is one, ``dense-fine-tuned`` on
+            the test samples; empty where there is nothing to score.
         tensor_errors: What quantization changed in each weight tensor.
         notes: What the checks between the stages found.
     """
@@ -237,7 +237,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
 
     Raises:
         ModelError: As :func:`compress`.
-        VerifyError: Likewise.
+        VerifyError: As :func:`compress`.
     """
     from edgeprune.auto.choice import choose
     from edgeprune.channels.stage import remove_channels

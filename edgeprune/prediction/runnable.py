@@ -76,7 +76,7 @@ def check_runnable(tflite: bytes, runtime: Runtime, board: str) -> None:
     Args:
         tflite: A model whose open shapes are fixed.
         runtime: The board's.
-        board: Its name, for the message.
+        board: The board's name, for the message.
 
     Raises:
         ModelError: It cannot run there; every reason is named, each once.

@@ -94,7 +94,7 @@ class LayerGoal(NamedTuple):
     """What one layer shall become.
 
     Attributes:
-        name: Of its weights.
+        name: Name of the layer's weights.
         pattern: Name of the pattern.
         matrix: The weights, ``(out_channels, in_features)``.
         in_channels: Input channels, without a convolution's taps.

@@ -38,7 +38,7 @@ def prune_tflite(loaded: Loaded, tflite: bytes, spec: PruneTable, context: Stage
 
     Args:
         loaded: The model.
-        tflite: Its bytes.
+        tflite: The file's bytes.
         spec: What to prune, and how.
         context: The board's cores, for the pattern ``kernel``. Data are of no use here, and where
             there are some, a note says so.
@@ -97,7 +97,7 @@ def prune_filters(
 
     Args:
         model: Is changed.
-        found: Its filters.
+        found: The model's filters.
         patterns: Name of a filter to the pattern that prunes it.
         sparsities: Name of a filter to its share of zeros, in [0, 1).
 

@@ -50,7 +50,7 @@ def quantize(
         calibration: Samples, each one array of shape ``(1, ...)`` per input in the file's
             order; only the modes of :data:`INTEGER_MODES` use them, to find the activations'
             ranges. None makes :data:`RANDOM_SAMPLES` uniform ones in [0, 1).
-        seed: Of the random samples.
+        seed: Random seed of the samples, where none are given.
 
     Returns:
         The new file; ``profiling_only`` where its ranges come from random samples.

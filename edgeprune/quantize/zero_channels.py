@@ -60,7 +60,7 @@ def _mend(
         model: Changed in place.
         tensors: Input, filter and, if there is one, bias.
         values: Float values of the latter two.
-        axis: Of the output channels in the filter.
+        axis: Axis of the output channels in the filter.
     """
     step = float(tensors[0].quantization.scale[0])
     scale = np.asarray(tensors[1].quantization.scale, np.float64)

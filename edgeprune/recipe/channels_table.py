@@ -50,7 +50,7 @@ class ChannelsTable:
         batch_size: Samples in a training step.
         learning_rate: Adam's, at the start.
         distillation: As in the table ``[prune]``.
-        temperature: Likewise.
+        temperature: As in the table ``[prune]``.
     """
 
     pruning_ratio: Share = 0.0

@@ -39,7 +39,7 @@ class ClusterTable:
         learning_rate: Adam's, at the start. A centroid takes the gradients of all its weights, so
             it is lower than in the table ``[prune]``.
         distillation: As in the table ``[prune]``.
-        temperature: Likewise.
+        temperature: As in the table ``[prune]``.
         fold_batch_norm: Fold batch normalization into the layer in front of it before clustering.
             Without, the converter folds it, and each output channel has a codebook of its own.
         biases: Most distinct values of a layer's biases beside zero, trained like the others; 0

@@ -75,7 +75,7 @@ class PruneTable:
             the rest. With 0 it is not asked.
         temperature: Divides the logits of classes in distillation, so that more than the first
             class counts; > 0. Other outputs have none.
-        seed: Of shuffling and random inputs.
+        seed: Random seed of shuffling and of random inputs.
         control: Train the dense model exactly as long, so that accuracies can be compared.
     """
 

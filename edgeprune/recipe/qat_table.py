@@ -18,7 +18,7 @@ class QatTable:
         batch_size: Samples in a training step.
         learning_rate: Adam's, at the start.
         distillation: As in the table ``[prune]``.
-        temperature: Likewise.
+        temperature: As in the table ``[prune]``.
     """
 
     epochs: int = 0

@@ -19,7 +19,7 @@ class Training:
         distillation: Weight, in [0, 1], of a teacher's answers in the loss; the targets have the
             rest. With 0 no teacher is asked.
         temperature: Divides the logits of classes in distillation; > 0.
-        seed: Of shuffling.
+        seed: Random seed of shuffling.
     """
 
     epochs: int

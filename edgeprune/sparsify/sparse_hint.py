@@ -33,7 +33,7 @@ def hint_sparse(model: graph.Model, weights: Sequence[Weight], cpu: Cpu) -> None
 
     Args:
         model: Every weight is stored dense.
-        weights: Of the model; ``is_sparse`` and ``reason`` are changed.
+        weights: Weights of the model; ``is_sparse`` and ``reason`` are changed.
         cpu: The board's cores.
 
     Raises:

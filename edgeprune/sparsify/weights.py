@@ -22,7 +22,7 @@ class Weight:
         op: Operator that reads it first, as ``CONV_2D``.
         name: Name of that operator's output.
         data: The weights.
-        smallest: Its smallest sparse encoding; None where it must stay dense to be right.
+        smallest: The tensor's smallest sparse encoding; None where it must stay dense to be right.
         growth: Bytes that the file grows by if it is stored in ``smallest``; often negative.
         is_sparse: Whether it is to be.
         reason: Why, or why not.

@@ -34,7 +34,7 @@ class Codebooks:
         weights: What to cluster.
         clusters: Most values other than zero of each weight, by name.
         init: Where the centroids start, of :data:`edgeprune.training.kmeans.INITIALISATIONS`.
-        seed: Of the initialisations that draw.
+        seed: Random seed of the initialisations that draw.
 
     Raises:
         ModelError: A weight is not finite, or an argument is out of range.

@@ -20,7 +20,7 @@ class StageContext:
     Attributes:
         data: The user's, to train and to calibrate with, or None.
         say: Called with each line that the user is to see: one an epoch, and what is found out.
-        seed: Of what is drawn and shuffled. The stage ``prune`` has it in its table.
+        seed: Random seed of what is drawn and shuffled. The stage ``prune`` has it in its table.
         cpu: The board's cores, for what is chosen for them; None where no board is named.
         max_accuracy_drop: What a stage may cost on held-out training samples, beside the model as
             it comes: 0.01 is one point of top-1 accuracy, or one percent of the model's own score

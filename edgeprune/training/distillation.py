@@ -24,10 +24,10 @@ class Teacher:
     """What a teacher answers to every training sample, and how much that counts.
 
     Attributes:
-        answers: Its outputs, ``(n, ...)``; of several side by side, see
+        answers: The teacher's outputs, ``(n, ...)``; of several side by side, see
             :meth:`edgeprune.tasks.Task.join_outputs`.
-        weight: Of the teacher in the loss, in [0, 1]; the targets have the rest. Heads without
-            labels learn from it alone.
+        weight: The teacher's weight in the loss, in [0, 1]; the targets have the rest. Heads
+            without labels learn from it alone.
         temperature: Divides the logits of classes; > 0.
         ask: What it answers to other inputs ``(k, ...)``, as ``answers``.
     """
@@ -44,7 +44,7 @@ def teacher_of(
     """Asks a teacher once for all samples, so that no step of the training has to.
 
     Args:
-        model: Of either Keras; run as at inference.
+        model: A model of either Keras; run as at inference.
         x: Training inputs ``(n, ...)``.
         weight: See :class:`Teacher`; 0 asks nobody, unless a head has no labels.
         temperature: See :class:`Teacher`.
@@ -80,7 +80,7 @@ def outputs_at(model: Any, x: Array) -> list[FloatArray]:
     """A model's outputs at inference for all samples, one float32 array ``(n, ...)`` each.
 
     Args:
-        model: Of either Keras.
+        model: A model of either Keras.
         x: Inputs ``(n, ...)``.
     """
     tf = import_tensorflow()

@@ -38,7 +38,7 @@ class DropLimit:
         seen: Every epoch so far.
         best: The epoch whose state is kept, or None.
         weights: The model's weights then.
-        masks: Its masks then, in the weights' order.
+        masks: The masks of that state, in the weights' order.
     """
 
     floor: float

@@ -25,7 +25,7 @@ class Epoch:
         answers: A teacher's to the inputs, or None. Those to other views are those to the image as
             it is.
         augment: Other views, see :mod:`edgeprune.data.augment`.
-        seed: Of these views.
+        seed: Random seed of these views.
     """
 
     x: Array
@@ -53,9 +53,10 @@ def epoch_of(data: TrainingData, teacher: Teacher | None, seed: int, epoch: int)
 
     Args:
         data: What is trained with.
-        teacher: Whose answers are needed, or None.
-        seed: Of the training.
-        epoch: Its number, from 0; the first one takes the samples that were read at the start.
+        teacher: The model whose answers are needed, or None.
+        seed: Random seed of the training.
+        epoch: The epoch's number, from 0; the first one takes the samples that were read at the
+            start.
 
     Raises:
         ModelError: Fresh samples were promised, and there are none.

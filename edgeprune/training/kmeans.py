@@ -26,7 +26,7 @@ def codebook(values: FloatArray, clusters: int, init: str, seed: int = 0) -> Flo
         values: Any shape, at least one value.
         clusters: Most centroids, >= 1; fewer are made where there are fewer distinct values.
         init: One of :data:`INITIALISATIONS`.
-        seed: Of the initialisations that draw.
+        seed: Random seed of the initialisations that draw.
 
     Returns:
         Centroids in rising order, each of which stands for at least one value.

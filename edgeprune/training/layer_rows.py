@@ -28,7 +28,7 @@ class Window:
     """How a convolution reads its input, one entry per spatial axis.
 
     Attributes:
-        size: Of the kernel.
+        size: Size of the kernel.
         strides: In input pixels.
         dilation: Distance of the kernel's elements.
         padding: ``valid``, ``same`` or ``causal``.
@@ -77,8 +77,8 @@ class Unrolled:
     """One layer's inputs as rows.
 
     Attributes:
-        groups: Of a grouped convolution; each has its own rows and its own share of the output
-            channels, consecutive ones.
+        groups: Groups of a grouped convolution; each has its own rows and its own share of the
+            output channels, consecutive ones.
         in_features: Elements of a row.
     """
 

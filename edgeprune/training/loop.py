@@ -40,7 +40,7 @@ class TrainingJob:
 
     Attributes:
         model: One input; trained in place.
-        flavour: Which Keras it belongs to.
+        flavour: Which Keras the model belongs to.
         masks: What the schedule drives; None trains the model as it is, on the same batches.
         training: Epochs, batch size, learning rate and seed.
         data: Inputs and targets, and what they are for.
@@ -51,7 +51,7 @@ class TrainingJob:
         reference: The model before anything was pruned; None where that is ``model`` as it comes,
             which needs masks.
         hooks: Change the training step, in this order.
-        teacher: Whose answers count in the loss, or None.
+        teacher: The model whose answers count in the loss, or None.
         schedule: Makes what drives the masks, of the number of steps an epoch has; None trains
             once through all epochs.
     """

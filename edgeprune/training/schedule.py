@@ -61,10 +61,10 @@ class Moment:
 
     Attributes:
         step: Counted from 0.
-        masks: Of the weights that are pruned.
-        trainer: Of the model.
+        masks: Masks of the weights that are pruned.
+        trainer: What trains the model.
         x: Inputs of the step to come, ``(batch, ...)``.
-        y: Its targets.
+        y: The batch's targets.
         taught: What the teacher answers to it, or None without one.
     """
 

@@ -26,11 +26,11 @@ class Trainer:
 
     Args:
         model: One input; trained in place.
-        flavour: Which Keras it belongs to.
+        flavour: Which Keras the model belongs to.
         learning_rate: At the start.
         data: What it is trained with; the first inputs are tried.
         hooks: Change the step, in this order.
-        teacher: Whose answers count in the loss, or None; heads without labels need one.
+        teacher: The model whose answers count in the loss, or None; heads without labels need one.
 
     Attributes:
         loss_name: The loss that fits the task.
@@ -102,7 +102,7 @@ class Trainer:
         """Of the loss by these variables, where they are masked as well; no weight is changed.
 
         Args:
-            variables: Of the model.
+            variables: Variables of the model.
             x: As in :meth:`step`.
             y: As there.
             taught: As there.

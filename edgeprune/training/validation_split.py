@@ -48,7 +48,7 @@ class HeldOut:
     """Scores a model on held-out samples, by its task's metrics.
 
     Args:
-        trainer: Of the model.
+        trainer: What trains the model.
         data: All samples.
         chosen: Indices of those that are held out.
         batch: The batch size that the model insists on, or None; what is left over is not scored.

@@ -21,7 +21,7 @@ class Binding:
 
     Attributes:
         layer: The layer's path.
-        kind: Its class.
+        kind: Name of the layer's class.
         weight: Attribute of the weight, as ``kernel``.
         variable: The weight itself.
         axis: Counted from 0.
@@ -46,7 +46,7 @@ class Resize:
 
     Attributes:
         layer: The layer's path.
-        key: Of the configuration, as ``filters``.
+        key: Key of the configuration, as ``filters``.
         index: Where in a list, as -1 for the last of ``target_shape``; None for a plain number.
         ids: What it counts.
     """
@@ -73,8 +73,8 @@ class LayerCall:
 
     Attributes:
         layer: The layer, nested model or operation.
-        path: Its name, after those of the models around it.
-        kind: Its class.
+        path: The layer's name, after those of the models around it.
+        kind: Name of the layer's class.
         node: The call: arguments and shapes.
         inputs: Channels of every input.
     """

@@ -95,7 +95,7 @@ class Decoder:
     """Decodes one code by a table of every word of its longest length.
 
     Attributes:
-        lengths: Of the symbols' words.
+        lengths: Lengths of the symbols' words, in bits.
         only: The sole symbol, which takes no bits, or -1.
     """
 

@@ -17,7 +17,7 @@ class Constraints:
 
     Args:
         model: Either Keras; only its compiled training step is touched, to be made anew.
-        weights: Of the model.
+        weights: Weights of the model that are constrained.
         made: Gives a weight's constraint, from the weight and the constraint that it has, or None.
         name: What they are called in errors.
     """

@@ -81,7 +81,7 @@ def application_layers(flavour: Flavour, only: Collection[str] | None = None) ->
     """A context in which models of ``keras.applications`` are made from their descriptions.
 
     Args:
-        flavour: Which Keras makes them.
+        flavour: The Keras that makes them.
         only: Classes that the model needs; None stands for all. Within the context, Keras takes
             any text that equals a class's name for the class.
     """

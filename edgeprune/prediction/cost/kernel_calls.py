@@ -35,7 +35,7 @@ class Place(NamedTuple):
     """Where an operator runs.
 
     Attributes:
-        reader: Its subgraph.
+        reader: The subgraph that the operator is in.
         row_tiles: Rows for which the core has a GEMM kernel, ascending.
         nchw: Whether it stands in a sparse cluster.
     """

@@ -17,8 +17,8 @@ class Candidate:
     """One layer that may take more or less of the sparsity.
 
     Attributes:
-        name: Of its weights.
-        shape: Of the weights as Keras holds them.
+        name: Name of the layer's weights.
+        shape: Shape of the weights as Keras holds them.
         scores: How much each matters, ``(out_channels, in_features)``; comparable between layers.
         curve: What pruning it does, measured; None where nothing was measured.
     """

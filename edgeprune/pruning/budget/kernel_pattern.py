@@ -38,7 +38,7 @@ class Layer:
     """What the choice needs to know of one layer.
 
     Attributes:
-        name: Of its weights.
+        name: Name of the layer's weights.
         out_channels: Rows of its weight matrix.
         in_channels: Columns.
         pixels: Size of its output map; 0 where no sparse kernel exists for the layer; None where
@@ -111,8 +111,8 @@ def cost(table: CostTable, layer: Layer, sparsity: float, block: int) -> float:
     packed in blocks of four, of which it has none.
 
     Args:
-        table: Of the board's core.
-        layer: Of known size.
+        table: Costs on the board's core.
+        layer: A layer whose size is known.
         sparsity: Share of zeros, in [0, 1).
         block: 1, 2 or 4 output channels.
     """

@@ -21,7 +21,7 @@ def layer_costs(
     """Predicted instructions of a layer at each sparsity, where a sparse kernel runs it.
 
     Args:
-        table: Of the board's core.
+        table: Costs on the board's core.
         layer: Any layer.
         pattern: What prunes it.
         sparsities: In [0, 1), rising.

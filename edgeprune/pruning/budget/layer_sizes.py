@@ -35,7 +35,7 @@ def sizes(tflite: bytes, matrices: Sequence[FloatArray]) -> list[int | None]:
 
     Args:
         tflite: The unpruned model.
-        matrices: Its kernels as ``(out_channels, in_channels)``, in any order.
+        matrices: The model's kernels as ``(out_channels, in_channels)``, in any order.
 
     Returns:
         For each matrix :func:`pixels_of` its operator, or None where it was not found.

@@ -30,7 +30,7 @@ class ModelEvidence:
         model: A Keras model of either Keras, with one input.
         weights: What is pruned.
         calibration: A few hundred samples, or None.
-        seed: Of the criterion ``random``.
+        seed: Random seed of the criterion ``random``.
 
     Attributes:
         model: The model.

@@ -15,7 +15,7 @@ class _Growth:
     """What the callback does; Keras calls it.
 
     Attributes:
-        params: Of the training, as Keras gives them.
+        params: Settings of the training, as Keras gives them.
     """
 
     params: dict[str, Any]
@@ -55,7 +55,7 @@ def callback(masks: GrowingMasks, flavour: Flavour) -> Any:
     stay as they are for the rest of it.
 
     Args:
-        masks: Of the model that is trained; not held yet.
+        masks: Masks of the model that is trained; not held yet.
         flavour: Which Keras the model belongs to.
 
     Returns:

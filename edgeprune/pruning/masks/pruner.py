@@ -32,7 +32,7 @@ def pruner(
 
     Args:
         model: Dense, unchanged so far.
-        weights: Of the model.
+        weights: Weights of the model that are pruned.
         spec: Checked.
         calibration: From :func:`edgeprune.pruning.calibration.samples.calibration`.
 

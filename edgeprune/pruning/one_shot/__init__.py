@@ -53,7 +53,7 @@ def one_shot(
         sparsity: Share of each tensor's blocks to remove, in [0, 1), or one for each name.
         recovery: Some of :data:`RECOVERIES`. Biases of layers whose inputs cannot be unrolled
             (transposed convolutions) stay as they are.
-        seed: Of the criterion ``random``.
+        seed: Random seed of the criterion ``random``.
 
     Returns:
         Masks by name in the kernels' own shapes, True where a weight stays.

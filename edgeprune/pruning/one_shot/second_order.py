@@ -134,7 +134,7 @@ def output_error(change: DoubleArray, hessian: DoubleArray) -> float:
     """``1/2 tr(D H D^T)``: mean over rows of inputs of the output's squared change.
 
     Args:
-        change: Of the weights, ``(out_channels, in_features)``.
+        change: What is added to the weights, ``(out_channels, in_features)``.
         hessian: ``2 X X^T / n``.
     """
     return float(0.5 * np.einsum("oi,ij,oj->", change, hessian, change, optimize=True))

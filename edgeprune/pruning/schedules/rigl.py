@@ -95,10 +95,10 @@ def rigged(
 
     Args:
         weight: With its values as they are.
-        kept: Its mask so far.
-        sparsity: Of both masks.
+        kept: The mask so far, of the weight's shape.
+        sparsity: Share of zeros in both masks.
         share: In [0, 1).
-        gradient: Of the loss by every weight, the masked ones included; of the weight's shape.
+        gradient: Slope of the loss by every weight, masked ones too; of the weight's shape.
 
     Raises:
         ModelError: A weight or a gradient is NaN, or the pattern does not fit.

@@ -15,7 +15,7 @@ def apply(model: graph.Model, placement: Placement) -> list[RewriteNote]:
 
     Args:
         model: Changed in place.
-        placement: Of this very model.
+        placement: A placement for this very model.
     """
     subgraph = model.subgraphs[0]
     reader = Reader(model, subgraph)

@@ -32,7 +32,7 @@ class Operands:
     """What one operator reads and makes, as its rule asks for it.
 
     Attributes:
-        options: Its options table.
+        options: The operator's options table.
         count: Number of its operands.
     """
 

@@ -21,8 +21,8 @@ def check_sparsity(sparsity: Any, shape: tuple[int, ...], values: float, where: 
     """Checks the levels of one sparse tensor, without making anything of the size that they claim.
 
     Args:
-        sparsity: Its ``SparsityParametersT``.
-        shape: Its dense shape.
+        sparsity: The tensor's ``SparsityParametersT``.
+        shape: The tensor's dense shape.
         values: Number of elements in its buffer.
         where: The tensor in words, for messages.
 

@@ -60,7 +60,7 @@ def check_tensor(tensor: Any, buffer: Any, where: str) -> None:
 
     Args:
         tensor: A ``TensorT``.
-        buffer: Its ``BufferT``.
+        buffer: The tensor's ``BufferT``.
         where: The tensor in words, for messages.
 
     Raises:
