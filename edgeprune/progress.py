@@ -75,7 +75,7 @@ class Progress:
     On a terminal, a stage that takes longer than 2 s shows a spinner with how far it is and the
     time left, where that can be known. Elsewhere, as in a log, each stage has plain lines, and one
     each half minute that says the same. Nothing goes to standard output, so ``--json`` and pipes
-    stay clean.
+    stay clean. A brief one leaves lines of long stages and warnings alone.
 
     Attributes:
         seconds: Stage to the seconds it took, in order; a stage that ran twice has the sum.
@@ -92,17 +92,23 @@ class Progress:
     shown: ClassVar[list[Progress]] = []
 
     def __init__(
-        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        brief: bool = False,
     ) -> None:
         """Prepares; nothing is shown before the first stage.
 
         Args:
             console: Where to show it; standard error if None.
             clock: Tells the time in seconds; only differences count.
+            brief: Leave no lines of stages that take less than half a minute, nor of what they say.
         """
         self.seconds: dict[str, float] = {}
         self._console = console or Console(stderr=True, highlight=False)
         self._clock = clock
+        self._is_brief = brief
         self._stages: list[Wait] = []
         self._live: Live | None = None
         self._spinner = Spinner("line")
@@ -140,14 +146,16 @@ class Progress:
             if not self._stages:
                 self._stop()
             self.seconds[name] = self.seconds.get(name, 0.0) + took_s
-            self._print(f"{name:<16}{took_s:8.1f} s{'' if done else '  failed'}")
+            if not self._is_brief or took_s >= LINE_EVERY_S:
+                self._print(f"{name:<16}{took_s:8.1f} s{'' if done else '  failed'}")
 
     def say(self, line: str) -> None:
         """Tells what the stage does now: beside the spinner, or as a line of its own in a log."""
         line = printable(line)  # names and reasons may be a device's
         if self._stages:
             self._stages[-1].said(line)
-        if not (self._stages and self._console.is_terminal):
+        is_shown = self._stages and (self._console.is_terminal or self._is_brief)
+        if not is_shown:
             prefix = f"{self._stages[-1].name}: " if self._stages else ""
             self._print(prefix + line)
 
@@ -174,13 +182,15 @@ class Progress:
         if not stages or now_s - self._last_line_s < LINE_EVERY_S:
             return
         self._last_line_s = now_s
-        # What it said stands in the log already.
-        parts = [part for part in (stages[-1].how_far(), stages[-1].times(now_s)) if part]
+        # What it said stands in the log already, unless the log is brief.
+        how_far = stages[-1].how_far() or (stages[-1].doing if self._is_brief else "")
+        parts = [part for part in (how_far, stages[-1].times(now_s)) if part]
         self._print(f"{stages[-1].name}: {printable('; '.join(parts))}")
 
     def _show(self) -> None:
         if not self._console.is_terminal:
-            self._print(f"{self._stages[-1].name} ...")
+            if not self._is_brief:
+                self._print(f"{self._stages[-1].name} ...")
             if self._ended is None:
                 self._ended = threading.Event()
                 threading.Thread(target=self._beat_on, args=(self._ended,), daemon=True).start()

@@ -1,4 +1,5 @@
 import io
+import threading
 import time
 
 import pytest
@@ -172,14 +173,29 @@ def test_what_an_interrupt_keeps_is_told_by_whoever_does_the_work(beaten, monkey
 
 
 def test_the_thread_that_beats_ends_with_the_stages():
-    import threading
-
-    before = threading.active_count()
+    before = set(threading.enumerate())  # those of earlier tests may be ending
     with Progress(console(is_terminal=False)) as progress:
         with progress.stage("load"):
-            assert threading.active_count() == before + 1
-        for _ in range(200):
-            if threading.active_count() == before:
-                break
-            time.sleep(0.05)
-        assert threading.active_count() == before
+            (own,) = set(threading.enumerate()) - before
+        own.join(10.0)
+        assert not own.is_alive()
+
+
+def test_a_brief_log_has_long_stages_and_warnings_alone():
+    clock, log = Clock(), console(is_terminal=False)
+    with Progress(log, clock, brief=True) as progress:
+        with progress.stage("convert"):
+            progress.say("to float32")
+            clock.now_s += 5.0
+        with progress.stage("prune"):
+            progress.say("epoch 1/4: loss 0.5")
+            clock.now_s += 31.0
+            progress.beat()
+            progress.warn("the history cannot be written")
+    lines = log.file.getvalue().splitlines()
+    assert lines == [
+        "prune: epoch 1/4: loss 0.5; 31 s so far",
+        "warning: the history cannot be written",
+        "prune               31.0 s",
+    ]
+    assert list(progress.seconds) == ["convert", "prune"]

@@ -66,7 +66,7 @@ def compress(
     is_on_stdout = is_standard_output(rest["output"])
     if is_on_stdout and as_json:
         raise click.UsageError("--json and --output both want standard output; name a file.")
-    with Progress() as progress:
+    with Progress(brief=not verbose) as progress:
         request = Request(model=model, recipe=recipe, **rest)
         written = compress_to_file(request, progress, compare=not no_verify)
     with contextlib.redirect_stdout(sys.stderr if is_on_stdout else sys.stdout):

@@ -48,7 +48,7 @@ def deploy(
     from edgeprune.pipeline import Request, deploy
     from edgeprune.progress import Progress
 
-    with Progress() as progress:
+    with Progress(brief=not verbose) as progress:
         request = Request(model=model, recipe=timed_by(recipe, timing), **rest)
         outcome = deploy(request, progress)
     finish(outcome, as_json=as_json, verbose=verbose)

@@ -47,7 +47,7 @@ def run(model: Path, as_json: bool, verbose: bool, timing: dict[str, Any], **res
     from edgeprune.progress import Progress
 
     recipe = timed_by(load_recipe("as-is"), timing)
-    with Progress() as progress:
+    with Progress(brief=not verbose) as progress:
         outcome = deploy(
             Request(model=model, recipe=recipe, command="edgeprune run", **rest), progress
         )
