@@ -8,6 +8,18 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from deflate_blocks import (
+    DISTANCE_1,
+    DISTANCE_2,
+    LENGTH_7,
+    LENGTH_8,
+    LITERAL_0,
+    OF_LENGTHS,
+    dynamic_block,
+    fixed_block,
+    of_two_literals,
+    zeros,
+)
 from hypothesis import strategies as st
 from nets import Net
 
@@ -100,6 +112,7 @@ def fields(kind, size, *numbers):
 CODEBOOK_OF_1 = ((0, 20), (1, 9))  # bytes, no flags, no shifts
 GAPS = WeightHeader(1, False, True, False, 0, (5,))
 DENSE = WeightHeader(1, False, False, False, 0, (1, 2, 3))
+VERBATIM = WeightHeader(2, False, False, True, 0, ())
 NOTHING = WeightHeader(1, False, True, False, 0, ())
 
 
@@ -116,22 +129,17 @@ def _deflated(data):
     return packer.compress(data) + packer.flush()
 
 
-def fixed_block(*words):
-    """DEFLATE's last block, of its fixed codes, whose words are written highest bit first."""
-    bits = "1" + "10" + "".join(words) + "0000000"
-    bits += "0" * (-len(bits) % 8)
-    return bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
-
-
-LITERAL_0, LENGTH_7, LENGTH_8 = "00110000", "0000101", "0000110"
-DISTANCE_1, DISTANCE_2 = "00000", "00001"
-
-
 def behind_a_window_of_zeros(block):
     """Two records: 32 KiB of zeros, and ``block`` of 8 bytes, zeros where its copies reach back."""
     size = 1 << 15
     records = head(Kind.DEFLATE, size) + _deflated(bytes(size)) + head(Kind.DEFLATE, 8) + block
     return whole(size + 8, records, bytes(size + 8))
+
+
+def _two_codes(one, other):
+    """Two records of ones, each with lengths of a code of its own."""
+    ones = [(0, 1)] * 8
+    return b"".join(weights(Kind.HUFFMAN, 8, DENSE, *code, *ones) for code in (one, other))
 
 
 ZEROS_8 = (8, head(Kind.DEFLATE, 8) + _deflated(bytes(8)), bytes(8))
@@ -150,6 +158,7 @@ HOSTILE = {
     "another CRC": whole(*ZEROS_8)[:-1] + b"x",
     "a record of no bytes": whole(8, head(Kind.DEFLATE, 0)),
     "a record of an unknown kind": whole(8, head(7, 8) + bytes(8)),
+    "a record of the first unknown kind": whole(8, head(5, 8) + bytes(8)),
     "more than it says": whole(7, ZEROS_8[1], bytes(8)),
     "a deflate stream too long": whole(8, head(Kind.DEFLATE, 8) + _deflated(bytes(9))),
     "a deflate stream too short": whole(8, head(Kind.DEFLATE, 8) + _deflated(bytes(7))),
@@ -161,6 +170,63 @@ HOSTILE = {
     "deflate from before its start": whole(8, head(Kind.DEFLATE, 8) + bytes.fromhex("630402")),
     "deflate from the record before": behind_a_window_of_zeros(
         fixed_block(LITERAL_0, LENGTH_7, DISTANCE_2)
+    ),
+    "a deflate block of 287 literals": whole(
+        8,
+        head(Kind.DEFLATE, 8)
+        + dynamic_block(OF_LENGTHS, of_two_literals(1, 287), 287, 1, "0" * 8 + "1"),
+        bytes(8),
+    ),
+    "a deflate block of 31 distances": whole(
+        8,
+        head(Kind.DEFLATE, 8)
+        + dynamic_block(OF_LENGTHS, of_two_literals(1, distances=31), 257, 31, "0" * 8 + "1"),
+        bytes(8),
+    ),
+    "deflate lengths in a code that is not complete": whole(
+        8,
+        head(Kind.DEFLATE, 8)
+        + dynamic_block({0: 2, 1: 2, 18: 2}, of_two_literals(1), 257, 1, "0" * 8 + "1"),
+        bytes(8),
+    ),
+    "deflate that repeats a length before the first": whole(
+        8,
+        head(Kind.DEFLATE, 8)
+        + dynamic_block(
+            {0: 2, 1: 2, 16: 2, 18: 2},
+            [(16, 0, 2), *zeros(253), (1, 0, 0), (1, 0, 0)],
+            257,
+            1,
+            "0" * 8 + "1",
+        ),
+    ),
+    "more deflate lengths than there are symbols": whole(
+        8,
+        head(Kind.DEFLATE, 8)
+        + dynamic_block(
+            OF_LENGTHS, [(1, 0, 0), *zeros(255), (1, 0, 0), (18, 127, 7)], 257, 1, "0" * 8 + "1"
+        ),
+        bytes(8),
+    ),
+    "a deflate block that cannot end": whole(
+        8,
+        head(Kind.DEFLATE, 8)
+        + dynamic_block(
+            OF_LENGTHS, [(1, 0, 0), (1, 0, 0), *zeros(255), (0, 0, 0)], 257, 1, "0" * 8
+        ),
+        bytes(8),
+    ),
+    "deflate literals in a code that is not complete": whole(
+        8,
+        head(Kind.DEFLATE, 8)
+        + dynamic_block(OF_LENGTHS, of_two_literals(2), 257, 1, "00" * 8 + "01"),
+        bytes(8),
+    ),
+    "deflate distances in a code that is not complete": whole(
+        8,
+        head(Kind.DEFLATE, 8)
+        + dynamic_block(OF_LENGTHS, of_two_literals(1, 257, 2, 2), 257, 2, "0" * 8 + "1"),
+        bytes(8),
     ),
     "deflate that begins with a copy": behind_a_window_of_zeros(fixed_block(LENGTH_8, DISTANCE_1)),
     "empty deflate blocks for ever": whole(8, head(Kind.DEFLATE, 8) + b"\0\0\0\xff\xff" * 5000),
@@ -181,6 +247,9 @@ HOSTILE = {
     ),
     "a code with too few words": whole(
         8, weights(Kind.HUFFMAN, 8, DENSE, *lengths(2, 0, 0), (0, 64))
+    ),
+    "a code with too many words behind a good one": whole(
+        16, _two_codes(lengths(1, 1, 0), lengths(1, 0, 0)), b"\1" * 16
     ),
     "a code with too many words": whole(
         8, weights(Kind.HUFFMAN, 8, DENSE, *lengths(1, 0, 0), (0, 9))
@@ -207,6 +276,9 @@ HOSTILE = {
     "elements of 8 bytes": whole(8, head(Kind.HUFFMAN, 8) + b"\3" + bytes(99)),
     "more verbatim bits than an element has": whole(8, head(Kind.HUFFMAN, 8) + b"\0\1" + bytes(99)),
     "arithmetic of all ones": whole(8, weights(Kind.ADAPTIVE, 8, DENSE) + b"\xff" * 20),
+    "arithmetic of bits beyond their range": whole(
+        8, weights(Kind.ADAPTIVE, 8, VERBATIM) + b"\xff\xff\xff\xfe" + b"\xff" * 20
+    ),
     "a symbol outside its alphabet": whole(8, weights(Kind.ADAPTIVE, 8, DENSE) + bytes(20)),
     "adaptive with a thousandth of a bit an element": whole(
         1 << 22,
@@ -221,6 +293,37 @@ HOSTILE = {
 }
 """What it is, and the bytes: every decoder must refuse all of them in one line."""
 
+AT_THE_LIMITS = {
+    "a store as large as one may be": (
+        65536,
+        head(Kind.STORE, 65536) + _deflated(bytes(65536)) + head(Kind.COPY, 65536),
+        bytes(65536),
+    ),
+    "a copy of the store's last byte": (
+        9,
+        head(Kind.STORE, 9) + _deflated(b"123456789") + head(Kind.COPY, 8) + head(Kind.COPY, 1),
+        b"123456789",
+    ),
+    "one distance alone, of one bit": (
+        8,
+        head(Kind.DEFLATE, 8)
+        + dynamic_block(
+            OF_LENGTHS,
+            [(2, 0, 0), *zeros(255), (2, 0, 0), *zeros(4), (1, 0, 0), (1, 0, 0)],
+            262,
+            1,
+            "10" + "0" + "0" + "11",
+        ),
+        bytes(8),
+    ),
+    "a copy that reaches back to the record's start": (
+        8,
+        head(Kind.DEFLATE, 8) + fixed_block(LITERAL_0, LENGTH_7, DISTANCE_1),
+        bytes(8),
+    ),
+}
+"""What it is, and size, records and content of a good container that is at some limit."""
+
 FOUND_AT_THE_END = {
     "empty",
     "cut behind the size",
@@ -234,11 +337,18 @@ FOUND_AT_THE_END = {
 AT_THE_END = r"ends too early|SHA-256|checksum|follows its end"
 
 
+def _any_of(values, shape):
+    """Weights of so many values, all alike often, 1 the lowest."""
+    return np.random.default_rng(0).integers(1, values + 1, shape).astype("int8")
+
+
 CONTENTS = {
     "one layer": dense_net(clustered((100, 300), 0.1, 32)),
     "sparse tensor": sparse_net(clustered((64, 300), 0.1, 16)),
     "not clustered": dense_net(clustered((50, 300), 1.0, 5000)),
     "int8": dense_net(clustered((50, 300), 1.0, 200, dtype="int8")),
+    "sixteen values": dense_net(_any_of(16, (50, 300))),
+    "a column": dense_net(_any_of(4, (20_000, 1)) - 1),
     "nothing": b"",
     "text": b"no model at all " * 9999 + bytes(range(256)),
     "noise": random.Random(0).randbytes(200_000),

@@ -7,6 +7,8 @@
  * Source: QEMU 7.2 documentation, "QEMU TCG Plugins", and its API reference (interface version 1).
  */
 #include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,11 +38,16 @@ enum { THREADS_LIMIT = 1024 };
 static struct {
     _Alignas(64) uint64_t instructions;
 } threads[THREADS_LIMIT];
+static atomic_bool too_many_threads;
 static char path[4096];
 
 static void on_execution(unsigned int thread, void *data)
 {
-    threads[thread % THREADS_LIMIT].instructions += (uintptr_t)data;
+    if (thread < THREADS_LIMIT) {
+        threads[thread].instructions += (uintptr_t)data;
+    } else {
+        too_many_threads = true;
+    }
 }
 
 static void on_translation(plugin_id id, struct translation_block *block)
@@ -54,6 +61,10 @@ static void on_exit_of_guest(plugin_id id, void *data)
 {
     (void)id;
     (void)data;
+    if (too_many_threads) {
+        fprintf(stderr, "qemu_instructions: more than %d threads cannot be counted\n", THREADS_LIMIT);
+        return;
+    }
     uint64_t instructions = 0;
     for (size_t i = 0; i < THREADS_LIMIT; i++) {
         instructions += threads[i].instructions;

@@ -37,6 +37,15 @@ def test_the_agent_unpacks_files(session, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.epz", "model.tflite"]
 
 
+def test_a_content_as_large_as_the_limit_is_unpacked_and_a_larger_one_is_not(session, tmp_path):
+    content = CONTENTS["one layer"]
+    (tmp_path / "model.epz").write_bytes(pack(content))
+    ask = (str(tmp_path / "model.epz"), str(tmp_path / "model.tflite"))
+    assert session.unpack(*ask, len(content)) == len(content)
+    with pytest.raises(DeviceError, match="more bytes than the limit"):
+        session.unpack(*ask, len(content) - 1)
+
+
 def test_the_agent_leaves_the_former_file_where_a_container_is_refused(session, tmp_path):
     target = tmp_path / "model.tflite"
     target.write_bytes(b"former")

@@ -10,11 +10,13 @@ import agent_rig
 import pytest
 from container_files import (
     AT_THE_END,
+    AT_THE_LIMITS,
     CONTENTS,
     FOUND_AT_THE_END,
     HOSTILE,
     nets,
     shared_models,
+    whole,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -90,6 +92,7 @@ REASONS = {
     "a record of an unknown kind or of no bytes": [
         "a record of no bytes",
         "a record of an unknown kind",
+        "a record of the first unknown kind",
     ],
     "records of more bytes than it says it holds": [
         "more than it says",
@@ -116,6 +119,7 @@ REASONS = {
         "a code with too few words",
         "a code with too many words",
         "a code without symbols",
+        "a code with too many words behind a good one",
     ],
     "a code length is outside 0 to 15": ["a code length of 16", "a code length of -1"],
     "an element where a record has zeros alone": [
@@ -134,10 +138,29 @@ REASONS = {
         "elements of 8 bytes",
         "more verbatim bits than an element has",
     ],
-    "arithmetic coding that no packer writes": ["arithmetic of all ones"],
+    "arithmetic coding that no packer writes": [
+        "arithmetic of all ones",
+        "arithmetic of bits beyond their range",
+    ],
     "a symbol is outside its alphabet": ["a symbol outside its alphabet"],
     "far more elements than its bytes may stand for": [
         "adaptive with a thousandth of a bit an element",
+    ],
+    "a DEFLATE block has too many symbols": [
+        "a deflate block of 287 literals",
+        "a deflate block of 31 distances",
+    ],
+    "a DEFLATE block's code of lengths is not complete": [
+        "deflate lengths in a code that is not complete",
+    ],
+    "a DEFLATE block repeats a length before the first": [
+        "deflate that repeats a length before the first",
+    ],
+    "a DEFLATE block has too many code lengths": ["more deflate lengths than there are symbols"],
+    "a DEFLATE block's codes are not complete": [
+        "a deflate block that cannot end",
+        "deflate literals in a code that is not complete",
+        "deflate distances in a code that is not complete",
     ],
 }
 """What the device says of each hostile container: none is refused by another check than its own."""
@@ -149,6 +172,14 @@ def test_every_hostile_container_is_refused_for_its_own_reason(driver, tmp_path)
     assert dict(zip(HOSTILE, (words for _, words in found), strict=True)) == expected
     for name, (content, words) in zip(HOSTILE, found, strict=True):
         assert content is None and bool(re.search(AT_THE_END, words)) == (name in FOUND_AT_THE_END)
+
+
+def test_containers_at_the_limits_are_unpacked(driver, tmp_path):
+    found = unpacked(driver, tmp_path, *(whole(*parts) for parts in AT_THE_LIMITS.values()))
+    for (_, _, content), (unpacked_content, words) in zip(
+        AT_THE_LIMITS.values(), found, strict=True
+    ):
+        assert unpacked_content == content, words
 
 
 def test_both_decoders_agree_on_damaged_containers(driver, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from container_files import (
     AT_THE_END,
+    AT_THE_LIMITS,
     DENSE,
     FOUND_AT_THE_END,
     GAPS,
@@ -92,6 +93,12 @@ def test_minus_zero_and_nan_keep_their_bits():
 def test_sparse_tensors_index_arrays_are_packed_too():
     weights = clustered((128, 512), 0.1, 16)
     assert len(pack(sparse_net(weights))) < 1.35 * len(pack(dense_net(weights)))
+
+
+@pytest.mark.parametrize("name", AT_THE_LIMITS)
+def test_a_container_at_a_limit_is_unpacked(name):
+    size, records, content = AT_THE_LIMITS[name]
+    assert unpack(whole(size, records, content), max_bytes=size) == content
 
 
 @pytest.mark.parametrize("name", HOSTILE)
