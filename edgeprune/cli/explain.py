@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edgeprune.artifacts.plan import Forecast, Plan
-    from edgeprune.devices.boards import Cpu
+    from edgeprune.pipeline.explanation import Explained
     from edgeprune.recipe import Recipe
-
-WHAT_IF_SPARSITIES = (0.7, 0.8, 0.9)
-WHAT_IF_PATTERNS = ("unstructured", "2x1", "4x1")
 
 
 @click.command(epilog="Example: edgeprune explain model.tflite --board rpi4")
@@ -53,90 +50,60 @@ def explain(
     Predicts what it costs, and what `edgeprune compress` with the same recipe would make of it.
     Works from the file alone. Reads .tflite files as they are; others are converted first.
     """
-    from edgeprune.devices.boards import load_board, resolved_cpu
-    from edgeprune.pipeline import float_tflite
-    from edgeprune.pipeline.preflight import check_model
-    from edgeprune.prediction import explain as plan_of
-    from edgeprune.prediction.xnnpack.releases import LATEST
-    from edgeprune.recipe import with_channels
+    from edgeprune.pipeline.explanation import explain as explained
+    from edgeprune.progress import Progress
+
+    with Progress() as progress, progress.stage("explain"):
+        found = explained(model, board, recipe, release, what_if, **loading)
+    for remark in found.remarks:
+        click.echo(remark, err=True)
+    if as_json:
+        print_json(document(found))
+        return
+    # A file that runs sparse already is done.
+    then = "run" if found.stored.sparse else "deploy"
+    command = f"edgeprune {then} {model} --board {board} --data DATA"
+    _print(found, f"{model.name} on {found.board}", command, verbose=verbose)
+
+
+def _print(found: Explained, head: str, command: str, *, verbose: bool) -> None:
     from edgeprune.report.explained import print_explained
     from edgeprune.report.forecast import print_grid
     from edgeprune.report.terminal import stdout
 
-    recipe = with_channels(recipe)
-    if not recipe.channels.is_noop:
-        click.echo(
-            "explain leaves all channels in: `edgeprune compress` removes them, and its table says "
-            "what that saves",
-            err=True,
-        )
-    check_model(model)
-    kind = load_board(board)
-    cpu = resolved_cpu(kind.cpu)
-    release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
-    tflite = float_tflite(model, board=board, **loading)
-    stored = plan_of(tflite, cpu, release=release)
-    has_sparse_hint = bool(stored.sparse or stored.wrong)
-    plan = stored if has_sparse_hint else plan_of(tflite, cpu, assume_hint=True, release=release)
-    if as_json:
-        in_force, after = _compressed(tflite, recipe, cpu)
-        cells = _cells(tflite, cpu) if what_if and after else []
-        head = {
-            "board": kind.name,
-            "release": release,
-            "assume_sparse_storage": not has_sparse_hint,
-        }
-        print_json(head | _plan_json(plan, stored) | _forecast_json(in_force, after, cells))
-        return
-    click.echo("predicting what `edgeprune compress` would make of it", err=True)
-    in_force, after = _compressed(tflite, recipe, cpu)
-    console = stdout()
-    # A file that runs sparse already is done.
-    then = "run" if stored.sparse else "deploy"
-    command = f"edgeprune {then} {model} --board {board} --data DATA"
-    print_explained(f"{model.name} on {kind.name}", plan, stored, in_force, after, command, console)
+    console, plan, stored = stdout(), found.plan, found.stored
+    print_explained(head, plan, stored, found.recipe, found.after, command, console)
     if verbose:
-        _print_all(plan, stored, in_force, after, console)
-    if what_if and after:
-        print_grid(_cells(tflite, cpu), console)
+        _print_all(found, console)
+    if found.what_if:
+        print_grid(found.what_if, console)
 
 
-def _print_all(
-    plan: Plan, stored: Plan, in_force: Recipe, after: Forecast | None, console: Console
-) -> None:
+def _print_all(found: Explained, console: Console) -> None:
     from edgeprune.report.forecast import print_forecast
     from edgeprune.report.plan import print_plan
 
+    plan = found.plan
     print_plan(plan, console)
-    whose = "will" if plan is stored else "would, stored sparse,"
-    found = f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse"
-    console.print(found, style="bold")
-    print_forecast(stored, in_force, after, console)
+    whose = "will" if found.is_stored_sparse else "would, stored sparse,"
+    line = f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse"
+    console.print(line, style="bold")
+    print_forecast(found.stored, found.recipe, found.after, console)
 
 
-def _cells(tflite: bytes, cpu: Cpu) -> list[Forecast]:
-    from edgeprune.auto.forecast import grid
-
-    return grid(tflite, WHAT_IF_SPARSITIES, WHAT_IF_PATTERNS, cpu)
-
-
-def _compressed(tflite: bytes, recipe: Recipe, cpu: Cpu) -> tuple[Recipe, Forecast | None]:
-    """The recipe that ``compress`` would follow, and what it would make of the model.
-
-    None in place of a forecast for integer arithmetic, whose cost nobody has measured.
-    """
-    from edgeprune.auto.choice import choose
-    from edgeprune.auto.forecast import forecast
-    from edgeprune.load import stored_as
-    from edgeprune.quantize import INTEGER_MODES, check_mode
-    from edgeprune.sparsify import stored_dense
-
-    stored, tflite = stored_as(tflite), stored_dense(tflite)
-    in_force = choose(recipe, cpu, tflite, stored=stored, has_data=True)
-    check_mode(tflite, in_force.quantize.mode)
-    if stored == "integers" or in_force.quantize.mode in INTEGER_MODES:
-        return in_force, None
-    return in_force, forecast(tflite, in_force.prune, cpu)
+def document(found: Explained) -> dict[str, Any]:
+    """All that is known, as ``--json`` prints it."""
+    head = {
+        "board": found.board,
+        "release": found.release,
+        "assume_sparse_storage": not found.is_stored_sparse,
+    }
+    cells = list(found.what_if)
+    return (
+        head
+        | _plan_json(found.plan, found.stored)
+        | _forecast_json(found.recipe, found.after, cells)
+    )
 
 
 def _plan_json(plan: Plan, stored: Plan) -> dict[str, Any]:

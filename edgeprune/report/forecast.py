@@ -62,7 +62,15 @@ def _made(after: Forecast, stored: Plan) -> str:
 
 
 def print_grid(cells: Sequence[Forecast], console: Console) -> None:
-    """Prints predicted instructions by sparsity and pattern."""
+    """Prints predicted instructions by sparsity and pattern, where there is something to tell.
+
+    Layers that run sparse are counted also where instructions are not known.
+    """
+    if not any(cell.plan.sparse for cell in cells):
+        reasons = dict.fromkeys(o.text for cell in cells for o in cell.plan.obstacles())
+        why = f": {next(iter(reasons))}" if len(reasons) == 1 else ""
+        print_text("", f"pruning makes no layer faster here, whatever the pattern{why}", console)
+        return
     console.print(Text("what pruning would pay: million instructions (layers that run sparse)"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     patterns = list(dict.fromkeys(cell.pattern for cell in cells))
@@ -73,6 +81,9 @@ def print_grid(cells: Sequence[Forecast], console: Console) -> None:
         row = [cell for cell in cells if cell.sparsity == sparsity]
         table.add_row(
             f"{sparsity:.0%}",
-            *(f"{millions(c.plan.instructions)} ({len(c.plan.sparse)})" for c in row),
+            *(
+                f"{millions(c.plan.instructions) or 'not known'} ({len(c.plan.sparse)})"
+                for c in row
+            ),
         )
     console.print(table)

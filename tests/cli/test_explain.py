@@ -181,3 +181,25 @@ def test_what_nobody_measured_is_not_known(tmp_path):
     file.write_bytes(stock())
     done = CliRunner().invoke(explain, [str(file), "--board", "local"], catch_exceptions=False)
     assert "instructions (estimated)   not known" in done.stdout
+
+
+@pytest.mark.parametrize("board", board_names())
+def test_what_if_says_something_on_every_board(run, board):
+    cells = json.loads(run(stock(), "--board", board, "--what-if", "--json"))["what_if"]
+    text = run(stock(), "--board", board, "--what-if")
+    assert len(cells) == 9
+    assert "()" not in text and " (0)" not in text
+    if any(cell["sparse_layers"] for cell in cells):
+        assert "what pruning would pay" in text and "90%" in text
+    else:
+        assert "pruning makes no layer faster here, whatever the pattern: the runtime has" in text
+
+
+def test_what_if_of_integers_is_said_to_be_none(tmp_path):
+    from edgeprune.quantize import quantize
+
+    (tmp_path / "net.tflite").write_bytes(quantize(nets.eligible(), "int8", None).tflite)
+    argv = [str(tmp_path / "net.tflite"), "--board", "rpi4", "--what-if", "--json"]
+    done = CliRunner().invoke(explain, argv, standalone_mode=False, catch_exceptions=False)
+    assert json.loads(done.stdout)["what_if"] == []
+    assert "no what-if: the weights are integers" in done.stderr
