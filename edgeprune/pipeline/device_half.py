@@ -20,6 +20,7 @@ from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import DeviceError
 from edgeprune.files.paths import real_path
+from edgeprune.models.tflite import graph
 from edgeprune.pipeline.host_half import Compressed
 from edgeprune.pipeline.jobs import host_outputs, host_outputs_with_rounding
 from edgeprune.progress import Progress
@@ -74,7 +75,9 @@ def measure(
     xnnpack = transport.board.runtime.has_xnnpack
     with progress.stage("verify"):
         wanted = {
-            name: comparison_of(name, variant.file.read_bytes(), variant.reference, done, xnnpack)
+            name: comparison_of(
+                name, graph.opened(variant.file.read_bytes()), variant.reference, done, xnnpack
+            )
             for name, variant in measured.items()
         }
     with ExitStack() as held:

@@ -136,7 +136,7 @@ class HostOutputs:
 
 def run_on_host(request: HostJob, progress: Progress) -> HostOutputs:
     """Outputs of the host's trusted kernels; TensorFlow is not needed for that."""
-    tflite, samples, xnnpack = request.tflite, request.samples, request.xnnpack
+    tflite, samples, xnnpack = graph.opened(request.tflite), request.samples, request.xnnpack
     outputs = verify.reference_outputs(tflite, samples, xnnpack=xnnpack)
     rounding = verify.rounding_of(tflite, samples, xnnpack=xnnpack) if request.with_rounding else []
     return HostOutputs(outputs, rounding)
