@@ -211,14 +211,15 @@ def masks(
     if spec.pattern == CHANNEL or options.get("channels"):
         raise ModelError("masks remove no channels: use edgeprune.prune or prune_channels first")
     check_needs(spec, has_training=False, has_board=False)
-    found = prunable_weights(model, spec.layers)
-    if not found:
+    prunable = prunable_weights(model, spec.layers)
+    if not prunable:
         raise ModelError(f"the model has no layers to prune (layers = {spec.layers!r})")
     weights = [
-        Weight(one.name, one.variable, spec.pattern, one.out_axis) for one in wanted(found, spec)
+        Weight(weight.name, weight.variable, spec.pattern, weight.out_axis)
+        for weight in wanted(prunable, spec)
     ]
-    given = dataset_of(data)
-    samples = calibration(given, spec, training_data(given, model))
+    dataset = dataset_of(data)
+    samples = calibration(dataset, spec, training_data(dataset, model))
     shares = sparsities(candidates(model, weights, spec, samples), spec)
-    made = pruner(model, weights, spec, samples)
-    return Masks(model, weights, shares, flavour=flavour, pruner=made)
+    to_sparsities = pruner(model, weights, spec, samples)
+    return Masks(model, weights, shares, flavour=flavour, pruner=to_sparsities)

@@ -69,10 +69,10 @@ def remove_channels(
         context.say(line)
     source = dataclasses.replace(model.source, sha256=_derived(model.source.sha256, table))
     smaller = dataclasses.replace(model, source=source, keras=pruned.model)
-    done = ChannelPruned(smaller, model, _groups(pruned), profiling_only=training is None)
+    channel_pruned = ChannelPruned(smaller, model, _groups(pruned), profiling_only=training is None)
     if training is None:
         note = "channels were removed at once, without training data"
-        return dataclasses.replace(done, notes=(note, *notes))
+        return dataclasses.replace(channel_pruned, notes=(note, *notes))
     options = table.training(context.seed)
     limit = context.max_accuracy_drop
     folder = folder_for(model, {"channels": repr(table), "seed": context.seed}, limit, training)
@@ -96,7 +96,7 @@ def remove_channels(
         *notes,
     ]
     return dataclasses.replace(
-        done,
+        channel_pruned,
         fine_tuned=True,
         control=_control(model, task, folder) if control else None,
         checkpoint=folder,

@@ -65,14 +65,14 @@ def cluster(model: Loaded, spec: ClusterTable, context: StageContext) -> Cluster
         copied, folded = fold_batch_norm(copied)
         notes += [f"folded {folded} batch normalizations before clustering"] if folded else []
     notes += _norms_left(copied.keras)
-    found = prunable_weights(copied.keras, spec.layers)
-    counts = _counts([one.name for one in found], spec)
-    weights = [one for one in found if counts[one.name]]
+    prunable = prunable_weights(copied.keras, spec.layers)
+    counts = _counts([weight.name for weight in prunable], spec)
+    weights = [weight for weight in prunable if counts[weight.name]]
     before = {weight.name: weight.value() for weight in weights}
-    also = biases(copied.keras) if spec.biases else []
-    counts |= {one.name: spec.biases for one in also}
-    codebooks = Codebooks(copied.keras, [*weights, *also], counts, spec.init, seed)
-    ratios = {one.name: sqnr_db(before[one.name], one.value()) for one in weights}
+    bias_weights = biases(copied.keras) if spec.biases else []
+    counts |= {weight.name: spec.biases for weight in bias_weights}
+    codebooks = Codebooks(copied.keras, [*weights, *bias_weights], counts, spec.init, seed)
+    ratios = {weight.name: sqnr_db(before[weight.name], weight.value()) for weight in weights}
     taught = (context.teacher or model).keras
     training = training_data(context.data, taught) if spec.epochs else None
     if training is not None:
@@ -84,9 +84,11 @@ def cluster(model: Loaded, spec: ClusterTable, context: StageContext) -> Cluster
     if spec.bfloat16:
         codebooks.round()
         notes.append("centroids rounded to bfloat16")
-    if also:
-        notes.append(f"the biases of {len(also)} layers have at most {spec.biases} values each")
-    tensors = [_counted(one.name, one.value(), ratios[one.name]) for one in weights]
+    if bias_weights:
+        notes.append(
+            f"the biases of {len(bias_weights)} layers have at most {spec.biases} values each"
+        )
+    tensors = [_counted(weight.name, weight.value(), ratios[weight.name]) for weight in weights]
     return Clustered(copied, tuple(tensors), training is not None, tuple(notes))
 
 
@@ -127,17 +129,17 @@ def _counts(names: Sequence[str], spec: ClusterTable) -> dict[str, int]:
 
 def _cluster_tflite(loaded: Loaded, tflite: bytes, spec: ClusterTable, seed: int) -> Clustered:
     model = graph.read(tflite)
-    found = filters(model, spec.layers)
-    counts = _counts([one.name for one in found], spec)
+    prunable = filters(model, spec.layers)
+    counts = _counts([kernel.name for kernel in prunable], spec)
     tensors = []
-    for one in found:
-        used = one.weights != 0
-        if counts[one.name] and used.any():
-            values = one.weights.copy()
-            centroids = codebook(values[used], counts[one.name], spec.init, seed)
+    for kernel in prunable:
+        used = kernel.weights != 0
+        if counts[kernel.name] and used.any():
+            values = kernel.weights.copy()
+            centroids = codebook(values[used], counts[kernel.name], spec.init, seed)
             values[used] = centroids[nearest(values[used], centroids)]
-            model.buffers[one.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
-            tensors.append(_counted(one.name, values, sqnr_db(one.weights, values)))
+            model.buffers[kernel.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
+            tensors.append(_counted(kernel.name, values, sqnr_db(kernel.weights, values)))
     clustered = dataclasses.replace(loaded, tflite=graph.write(model))
     return Clustered(clustered, tuple(tensors), notes=("centroids were not trained",))
 

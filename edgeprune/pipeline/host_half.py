@@ -174,10 +174,10 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
     from edgeprune.rewrite import rewrite
     from edgeprune.sparsify import sparsify, stored_dense
 
-    done = _trained(request, cpu, progress)
-    recipe, data, compressed_float = done.recipe, done.data, done.compressed_float
+    trained = _trained(request, cpu, progress)
+    recipe, data, compressed_float = trained.recipe, trained.data, trained.compressed_float
     x_test = None if data is None else data.x_test
-    mode, has_codebooks = recipe.quantize.mode, bool(done.clustered.tensors)
+    mode, has_codebooks = recipe.quantize.mode, bool(trained.clustered.tensors)
     with progress.stage("rewrite"):
         rewritten = Rewritten(compressed_float, (), "")
         if recipe.rewrite.enabled and mode not in INTEGER_MODES:
@@ -201,22 +201,22 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         lines += verify.check_kept(
             "sparsify", quantized.tflite, sparsified.tflite, codebooks=has_codebooks
         )
-    dense = stored_dense(done.dense)
+    dense = stored_dense(trained.dense)
     with _stage_if(progress, "score", data is not None):
-        scores = _scores(done, sparsified.tflite)
+        scores = _scores(trained, sparsified.tflite)
     return Compressed(
         recipe=recipe,
-        loaded=done.loaded.record,
+        loaded=trained.loaded.record,
         dense=dense,
-        control=done.control,
-        pruned=done.pruned.record,
-        compressed_float=done.compressed_float,
-        clustered=done.clustered.record,
+        control=trained.control,
+        pruned=trained.pruned.record,
+        compressed_float=trained.compressed_float,
+        clustered=trained.clustered.record,
         rewritten=rewritten,
         quantized=quantized,
         quantized_dense=stored_dense(quantized.tflite),
         sparsified=sparsified,
-        is_trainable=is_trainable(done.loaded, data),
+        is_trainable=is_trainable(trained.loaded, data),
         task=None if data is None else data.task,
         samples=(0, 0) if data is None else sizes_of(data),
         test_inputs=None if x_test is None else x_test[: recipe.verify.samples],
@@ -224,9 +224,9 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
         notes=(
             *_of_data(data),
-            *done.task_lines,
-            *done.clustered.notes,
-            *done.qat_trained.notes,
+            *trained.task_lines,
+            *trained.clustered.notes,
+            *trained.qat_trained.notes,
             *lines,
         ),
     )
@@ -439,15 +439,17 @@ def limit_lines(data: Dataset | None, score: Accuracy | None, limit: float) -> l
     ]
 
 
-def _scores(done: _Trained, deployed: bytes) -> dict[str, Accuracy]:
-    if done.data is None or done.score is None:
+def _scores(trained: _Trained, deployed: bytes) -> dict[str, Accuracy]:
+    if trained.data is None or trained.score is None:
         return {}
     files = {"deployed": deployed}
-    if done.control is not None:
-        files["dense-fine-tuned"] = done.control
-    scores = {name: verify.accuracy(file, done.data, done.dense) for name, file in files.items()}
-    found = {name: score for name, score in scores.items() if score is not None}
-    return {"dense": done.score, **found}
+    if trained.control is not None:
+        files["dense-fine-tuned"] = trained.control
+    scores = {
+        name: verify.accuracy(file, trained.data, trained.dense) for name, file in files.items()
+    }
+    known = {name: score for name, score in scores.items() if score is not None}
+    return {"dense": trained.score, **known}
 
 
 def _calibration(data: Dataset | None, count: int) -> list[list[Array]] | None:

@@ -57,8 +57,8 @@ def prune(
     if spec.pattern == CHANNEL:
         raise ModelError("the stage prune removes no channels: use the stage channels before it")
     before = model if isinstance(model, ChannelPruned) else ChannelPruned(model, model)
-    done = _pruned(Job(before, spec, context, dense))
-    return _joined(before, done) if before.groups else done
+    pruned = _pruned(Job(before, spec, context, dense))
+    return _joined(before, pruned) if before.groups else pruned
 
 
 def _pruned(job: Job) -> Pruned:
@@ -72,14 +72,14 @@ def _pruned(job: Job) -> Pruned:
     return prune_keras(job)
 
 
-def _joined(before: ChannelPruned, done: Pruned) -> Pruned:
+def _joined(before: ChannelPruned, pruned: Pruned) -> Pruned:
     """Both stages as one: channels were removed, and what is left may have been pruned."""
-    is_pruned = bool(done.tensors)
+    is_pruned = bool(pruned.tensors)
     return dataclasses.replace(
-        done,
-        fine_tuned=before.fine_tuned or done.fine_tuned,
-        profiling_only=before.profiling_only or done.profiling_only,
-        control=done.control if is_pruned else before.control,
-        notes=(*before.notes, *done.notes) if is_pruned else before.notes,
+        pruned,
+        fine_tuned=before.fine_tuned or pruned.fine_tuned,
+        profiling_only=before.profiling_only or pruned.profiling_only,
+        control=pruned.control if is_pruned else before.control,
+        notes=(*before.notes, *pruned.notes) if is_pruned else before.notes,
         groups=before.groups,
     )

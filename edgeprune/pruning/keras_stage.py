@@ -81,12 +81,14 @@ def prune_keras(job: Job) -> Pruned:
     samples = calibration(job.context.data, spec, job.training)
     with _calibrating():
         shares = layer_shares(copied, weights, layers, spec, job.training, samples, cpu)
-        made = pruner(copied, weights, spec, samples)
+        to_sparsities = pruner(copied, weights, spec, samples)
     sparsities = {share.name: share.sparsity for share in shares}
     messages = [*_messages(weights, shares), *whole]
     for line in messages:
         job.context.say(line)
-    held = Masks(copied, weights, sparsities, flavour=model.flavour or "keras", pruner=made)
+    held = Masks(
+        copied, weights, sparsities, flavour=model.flavour or "keras", pruner=to_sparsities
+    )
     if job.training is None or not spec.epochs:
         with _calibrating():
             held.update()

@@ -32,9 +32,9 @@ def wanted(found: Sequence[Item], spec: PruneTable) -> list[Item]:
     Raises:
         ModelError: A layer's name matches nothing, or nothing is left.
     """
-    names = [one.name for one in found]
+    names = [item.name for item in found]
     ignored = {name for layer in spec.ignored for name in matching(layer, names)}
-    left = [one for one in found if one.name not in ignored]
+    left = [item for item in found if item.name not in ignored]
     if not left:
         raise ModelError("nothing is left to prune: every layer is ignored")
     return left

@@ -106,21 +106,21 @@ def layer_shares(
             "core has none, or none whose costs are known: choose the allocation sensitivity"
         )
     priced = [_Priced(weight, layer, table) for weight, layer in zip(weights, layers, strict=True)]
-    found = candidates(model, weights, spec, calibration)
+    layers_to_share = candidates(model, weights, spec, calibration)
     increases: dict[str, tuple[float, ...]] = {}
     if ALLOCATIONS[spec.allocation].measures_loss and training is not None:
         samples = drawn(training, spec.seed)
         increases = loss_increases(model, weights, samples, POINTS)
         points = grid(spec.sparsity)
         errors = output_errors(model, weights, samples.x, points)
-        found = [
-            dataclasses.replace(one, curve=layer.curve(points, errors[one.name]))
-            for one, layer in zip(found, priced, strict=True)
+        layers_to_share = [
+            dataclasses.replace(candidate, curve=layer.curve(points, errors[candidate.name]))
+            for candidate, layer in zip(layers_to_share, priced, strict=True)
         ]
-    got = sparsities(found, spec)
+    chosen = sparsities(layers_to_share, spec)
     return tuple(
-        layer.share(got[one.name], one.curve, increases.get(one.name, ()))
-        for one, layer in zip(found, priced, strict=True)
+        layer.share(chosen[candidate.name], candidate.curve, increases.get(candidate.name, ()))
+        for candidate, layer in zip(layers_to_share, priced, strict=True)
     )
 
 

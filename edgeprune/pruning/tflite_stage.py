@@ -53,22 +53,28 @@ def prune_tflite(loaded: Loaded, tflite: bytes, spec: PruneTable, context: Stage
             "magnitude"
         )
     model = graph.read(tflite)
-    found = filters(model, spec.layers)
-    if not found:
+    prunable = filters(model, spec.layers)
+    if not prunable:
         return nothing_to_prune(loaded, spec)
     whole = left_whole(filter_sizes(model, spec.layers), filter_sizes(model, "all"))
-    found = wanted(found, spec)
-    choice = pattern_choice([_layer(one) for one in found], spec, context.cpu)
-    layers = [Candidate(one.name, one.matrix.T.shape, np.abs(one.matrix)) for one in found]
+    prunable = wanted(prunable, spec)
+    choice = pattern_choice([_layer(kernel) for kernel in prunable], spec, context.cpu)
+    layers = [
+        Candidate(kernel.name, kernel.matrix.T.shape, np.abs(kernel.matrix)) for kernel in prunable
+    ]
     shares = sparsities(layers, spec)
     goals = [
         LayerGoal(
-            one.name, choice.patterns[one.name], one.matrix, one.in_channels, shares[one.name]
+            kernel.name,
+            choice.patterns[kernel.name],
+            kernel.matrix,
+            kernel.in_channels,
+            shares[kernel.name],
         )
-        for one in found
+        for kernel in prunable
     ]
     messages = (*prospects(goals), *whole)
-    masks, tensors = prune_filters(model, found, choice.patterns, shares)
+    masks, tensors = prune_filters(model, prunable, choice.patterns, shares)
     note = "weights were zeroed at once" + (
         ", without data" if context.data is None else ": a .tflite file cannot be fine-tuned"
     )
@@ -82,9 +88,9 @@ def prune_tflite(loaded: Loaded, tflite: bytes, spec: PruneTable, context: Stage
     )
 
 
-def _layer(one: Filter) -> Layer:
-    out_channels, in_channels = one.matrix.shape
-    return Layer(one.name, out_channels, in_channels, one.pixels)
+def _layer(kernel: Filter) -> Layer:
+    out_channels, in_channels = kernel.matrix.shape
+    return Layer(kernel.name, out_channels, in_channels, kernel.pixels)
 
 
 def prune_filters(
@@ -106,12 +112,14 @@ def prune_filters(
     """
     masks: dict[str, BoolArray] = {}
     tensors: list[PrunedTensor] = []
-    for one in found:
-        done = by_magnitude(patterns[one.name], one.matrix, sparsities[one.name], one.in_channels)
-        model.buffers[one.buffer].data = _bytes_of(done.values)
-        masks[one.name] = done.mask.reshape(one.weights.shape)
-        zeros = done.values.size - int(np.count_nonzero(done.values))
-        tensors.append(PrunedTensor(one.name, done.values.size, zeros))
+    for kernel in found:
+        pruned = by_magnitude(
+            patterns[kernel.name], kernel.matrix, sparsities[kernel.name], kernel.in_channels
+        )
+        model.buffers[kernel.buffer].data = _bytes_of(pruned.values)
+        masks[kernel.name] = pruned.mask.reshape(kernel.weights.shape)
+        zeros = pruned.values.size - int(np.count_nonzero(pruned.values))
+        tensors.append(PrunedTensor(kernel.name, pruned.values.size, zeros))
     return masks, tensors
 
 

@@ -63,10 +63,14 @@ def qat(
     hooks: list[Hook] = [QuantizedWeights(copied)]
     notes = [f"with rounding {trained(options, training)}"]
     with contextlib.ExitStack() as stack:
-        weights = [one for one in prunable_weights(copied, "all") if one.name in codebooks]
+        weights = [
+            weight_tensor
+            for weight_tensor in prunable_weights(copied, "all")
+            if weight_tensor.name in codebooks
+        ]
         if weights:
             hooks.append(stack.enter_context(Codebooks(copied, weights, codebooks)))
-        shared = {id(one.variable) for one in weights}
+        shared = {id(weight_tensor.variable) for weight_tensor in weights}
         stack.enter_context(held_zeros(copied, besides=shared))
         if mode == "int8":
             rounding = stack.enter_context(QuantizedActivations(copied))

@@ -48,9 +48,9 @@ def calibration(
     x = None if data is None else data.x_train
     if data is None or x is None or not len(x):
         if looks_at != "nothing":
-            found = "no data" if data is None else f"{data.source} without training samples"
+            got = "no data" if data is None else f"{data.source} without training samples"
             raise ModelError(
-                f"the criterion {spec.criterion} looks at training samples, and got {found}: give "
+                f"the criterion {spec.criterion} looks at training samples, and got {got}: give "
                 "data with x_train, or use the criterion magnitude"
             )
         return None

@@ -83,11 +83,11 @@ def one_shot(
     for weight in each(ordered, "layer"):
         share = shares[weight.name]
         if score is None:
-            done = _second_order(evidence, weight, shapes[weight.name], share)
+            pruned = _second_order(evidence, weight, shapes[weight.name], share)
         else:
-            done = _scored(weight, score(weight.matrix(), evidence.of(weight)), share)
-        weight.variable.assign(weight.as_tensor(done.values))
-        masks[weight.name] = np.asarray(weight.as_tensor(done.mask), np.bool_)
+            pruned = _scored(weight, score(weight.matrix(), evidence.of(weight)), share)
+        weight.variable.assign(weight.as_tensor(pruned.values))
+        masks[weight.name] = np.asarray(weight.as_tensor(pruned.mask), np.bool_)
     if "batch_norm" in recovery:
         re_estimate_batch_norm(model, evidence.calibration.x)
     if kept:
