@@ -45,6 +45,8 @@ from edgeprune.tasks.vocabulary import LOSSES, TASK_METRICS, TASKS
 if TYPE_CHECKING:
     from edgeprune.pipeline import Outcome
 
+AT_ONCE = ", ".join(name for name, row in CRITERIA.items() if not row.while_training)
+
 AUGMENT = ("auto", "none", "flips", "shifts", "flips-and-shifts")
 """Words of ``--augment``: those of :data:`edgeprune.data.augment.CHOICES`."""
 
@@ -88,7 +90,7 @@ def recipe_options(function: Function) -> Function:
         click.option(
             "--criterion",
             type=Word(list(CRITERIA), key="criterion"),
-            help="What tells which weights matter least; the last three prune at once.",
+            help=f"What tells which weights matter least; {AT_ONCE} prune at once.",
         ),
         click.option(
             "--sparsity",

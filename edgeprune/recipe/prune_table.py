@@ -58,8 +58,9 @@ class PruneTable:
             ``all``: every convolution as well, which makes the file smaller but nothing faster.
         ignored: Layers to leave alone: names, or patterns of the shell such as ``block1/*``.
         limits: Layers that may not be pruned as far as the others.
-        criterion: What tells which weights matter least, one of :data:`CRITERIA`. The last three
-            need the schedule ``one_shot``, ``rigl`` has a criterion of its own.
+        criterion: What tells which weights matter least, one of :data:`CRITERIA`. Those that
+            cannot choose anew while a model is trained need the schedule ``one_shot``; ``rigl`` has
+            a criterion of its own.
         calibration_samples: Training samples that a criterion looks at, and ``recovery``.
         recovery: What makes up for some of the damage of ``one_shot`` before or without training,
             of :data:`RECOVERIES`.

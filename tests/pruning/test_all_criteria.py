@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -66,6 +69,16 @@ def test_channels_of_small_gamma_go_first_and_within_them_small_weights():
 
 def test_every_criterion_that_scores_has_a_row_and_every_row_a_file():
     assert CRITERIA.names() == sorted(row.name for row in ROWS.values() if not row.moves_weights)
+
+
+def test_the_documentation_says_of_each_criterion_what_its_row_says():
+    text = (Path(__file__).parents[2] / "docs" / "pruning.md").read_text()
+    rows = re.findall(
+        r"^\| `(\w+)` \| .* \| (.*) \| (.*) \|$", text.split("`criterion` |")[1], re.M
+    )
+    looks_at = {"nothing": "nothing", "samples": "samples", "samples and labels": "labels"}
+    said = {name: (looks_at[what], schedules != "`one_shot`") for name, what, schedules in rows}
+    assert said == {name: (row.looks_at, row.while_training) for name, row in ROWS.items()}
 
 
 class Watched(Made):
