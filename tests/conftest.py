@@ -27,6 +27,7 @@ def own_home(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEPRUNE_CACHE", os.environ.get("EDGEPRUNE_CACHE", str(cache)))
         patch.setenv("EDGEPRUNE_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("EDGEPRUNE_HISTORY", raising=False)
         # Who tests beside us on this machine neither waits for us nor makes us wait.
         patch.setenv("EDGEPRUNE_LOCK_FOLDER", str(tmp_path_factory.mktemp("lock")))
         yield

@@ -335,14 +335,16 @@ def _read_history(content):
     """A row of the history, as its list and the page's earlier runs read it."""
     from rich.console import Console
 
-    from edgeprune.history import _run
+    from edgeprune.history.place import place
+    from edgeprune.history.queries import run_of
     from edgeprune.history.result_file import parse_result
     from edgeprune.report.page import render
     from edgeprune.report.runs import print_runs
 
     text = content.decode("utf-8", "replace")
-    row = (1, "2026-01-01T00:00:00+00:00", "0.1.0", "rpi4", "desk", "ab" * 32, "m.h5", text)
-    run = _run(row)
+    keys = ("time_utc", "edgeprune_version", "board", "device", "model_sha256", "model_path")
+    values = ("2026-01-01T00:00:00+00:00", "0.1.0", "rpi4", "desk", "ab" * 32, "m.h5")
+    run = run_of({"id": 1, **dict(zip(keys, values, strict=True)), "result": text}, place())
     print_runs([run], Console(file=io.StringIO(), width=100))
     render(parse_result(json.loads(_results()[0])), [run])
 

@@ -13,6 +13,9 @@ import platformdirs
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.files.scratch import scratch_folder
 
+HISTORY_VARIABLE = "EDGEPRUNE_HISTORY"
+"""URL of a database for the history; it may hold a password."""
+
 _PACKAGE = Path(__file__).parents[1]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgeprune.errors import ModelError
-from edgeprune.files.paths import real_path
+from edgeprune.files.paths import HISTORY_VARIABLE, real_path
 from edgeprune.progress import Progress
 from edgeprune.sandbox import jobs, limits
 from edgeprune.sandbox.blobs import put_back
@@ -140,6 +140,7 @@ class _Run:
         parts = [*_frame(jobs.name_of(job).encode()), *_frame(encoded(request))]
         with own_folder() as folder:
             env = {**os.environ, **environment(folder)}
+            env.pop(HISTORY_VARIABLE, None)  # a password is none of a model's business
             plan = self._plan(folder, reach)
             process = _start(json.dumps(plan), env)
             # What libraries print about a model says nothing to the user, unless they crash.
