@@ -146,7 +146,7 @@ def augment_option(function: Function) -> Function:
         type=Word(AUGMENT),
         default="auto",
         show_default=True,
-        help="Train on other views of images too: mirrored, and moved by up to 10 %; auto: for "
+        help="Train on other views of images too: mirrored, and moved by up to 10%; auto: for "
         "folders of images, those on which the model stays as good.",
     )(function)
 

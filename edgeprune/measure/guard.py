@@ -19,7 +19,7 @@ STEEPEST_PERCENT = 2.0
 
 SHORTEST_FOR_TREND_S = 60.0
 """Of a session whose trend is judged. Source: ours; on a busy machine the speeds of neighbouring
-seconds are alike, and 16 s showed trends of 50 % a minute where there was none."""
+seconds are alike, and 16 s showed trends of 50% a minute where there was none."""
 
 LIVE_BITS, STICKY_BITS = 0xF, 0xF0000
 """Under-voltage, capped, throttled, soft limit: now, and since the start of the device.
@@ -39,7 +39,7 @@ MOST_OTHERS = 0.10
 ours."""
 
 SHORTEST_FOR_TICKS_S = 0.5
-"""Of a window in which CPU time is told by ticks of 10 ms. Source: ours; 2 % then."""
+"""Of a window in which CPU time is told by ticks of 10 ms. Source: ours; 2% then."""
 
 SHORTEST_FOR_WAITS_S = 0.05
 """Of a window in which a wait of one time slice, some 3 ms, does not decide. Source: ours."""
@@ -47,7 +47,7 @@ SHORTEST_FOR_WAITS_S = 0.05
 WIDEST_HALF = 0.5
 """Of a session's runs: the spread of the middle half as a share of the median. Source: ours.
 
-What shares a core with a busy hyper-thread jumps between two speeds 45 % apart; its median still
+What shares a core with a busy hyper-thread jumps between two speeds 45% apart; its median still
 compares, if the sessions of both variants do so alike.
 """
 
@@ -152,8 +152,8 @@ def slowing(session: Session) -> str:
     if trend is None or trend[1] <= STEEPEST_PERCENT or length_s(session) < SHORTEST_FOR_TREND_S:
         return ""
     return (
-        f"latency rose by {trend[0]:.1f} % a minute (95 % confidence: {trend[1]:.1f} to "
-        f"{trend[2]:.1f}); at most {STEEPEST_PERCENT:g} % is expected"
+        f"latency rose by {trend[0]:.1f}% a minute (95% confidence: {trend[1]:.1f} to "
+        f"{trend[2]:.1f}); at most {STEEPEST_PERCENT:g}% is expected"
     )
 
 

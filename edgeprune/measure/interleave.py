@@ -167,7 +167,7 @@ def _narrowed(found: Sessions, table: RunTable, wanted: int) -> list[str]:
     planned = table.planned_sessions()
     if wanted == planned:
         return []
-    line = f"{wanted - planned} sessions a variant were added to tell a difference of 5 %"
+    line = f"{wanted - planned} sessions a variant were added to tell a difference of 5%"
     if _least_valid(found) >= wanted and _is_enough(found):
         return [line]
     return [f"{line}, and do not suffice: the sessions' medians scatter too much"]

@@ -37,7 +37,7 @@ EFFORTS = {
         timed_s=1.0,
         max_s=10.0,
         repeats=2,
-        source="5 sessions: the fewest whose bootstrap can cover 95 %; 64 runs: the fewest for a "
+        source="5 sessions: the fewest whose bootstrap can cover 95%; 64 runs: the fewest for a "
         "p90, MLPerf LoadGen's early stopping; 1 s: LiteRT's benchmark_model, min_secs",
     ),
     "standard": Effort(
@@ -48,7 +48,7 @@ EFFORTS = {
         max_s=10.0,
         repeats=2,
         source="20 sessions: Go's benchstat, at least 10 runs of each, ideally 20; 10 s: MLPerf "
-        "Tiny, the shortest timed window; 60: ours, for medians that scatter by up to 7 %, see "
+        "Tiny, the shortest timed window; 60: ours, for medians that scatter by up to 7%, see "
         "docs/measuring.md",
     ),
     "full": Effort(

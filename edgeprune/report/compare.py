@@ -38,7 +38,7 @@ class Change:
         new: The figure after.
         percent: By how much ``new`` is higher than ``base``, in percent of it; for ``top1`` in
             points. None if either was not measured, or ``base`` is 0.
-        ci95: 95 % confidence interval of ``percent``, or None where there is none.
+        ci95: 95% confidence interval of ``percent``, or None where there is none.
         p_value: Of the test, or None where there is none.
         verdict: What the figures show.
         why: Why they show no more; may be empty.
@@ -179,7 +179,7 @@ def _drift(base: Result, new: Result) -> str:
     if control.verdict not in ("better", "worse") or control.percent is None:
         return ""
     return (
-        f"the dense variant, the same file in both, changed by {control.percent:+.1f} %: the "
+        f"the dense variant, the same file in both, changed by {control.percent:+.1f}%: the "
         "device was not in the same state"
     )
 
@@ -225,7 +225,7 @@ def _instructions(name: str, base: Variant, new: Variant) -> Change:
         return Change(name, "instructions", before, after, None, why="only one of them was counted")
     verdicts: dict[str, Judgement] = {"faster": "better", "slower": "worse"}
     verdict = verdicts.get(compare_instructions(before, after).verdict, "no difference shown")
-    why = "" if verdict != "no difference shown" or before == after else "within 0.5 %"
+    why = "" if verdict != "no difference shown" or before == after else "within 0.5%"
     percent = _percent(before, after)
     return Change(name, "instructions", before, after, percent, verdict=verdict, why=why)
 

@@ -34,7 +34,7 @@ def figures(result: Result) -> tuple[list[Figure], list[str]]:
         cells["instructions per inference (emulated)"] = _instructions
     else:
         cells["latency, median"] = _latency
-        cells["  95 % interval"] = _interval
+        cells["  95% interval"] = _interval
         cells["latency, p90"] = _of_latency(lambda latency: latency.p90)
         cells["latency, p99"] = _of_latency(lambda latency: latency.p99)
         cells["energy per inference"] = _energy

@@ -34,7 +34,7 @@ def print_plan(plan: Plan, console: Console) -> None:
     _print_obstacles(plan, folder, console)
     if plan.clusters:
         console.print(
-            Text("clusters: what is in one runs sparse together, with more than 66.7 % zeros")
+            Text("clusters: what is in one runs sparse together, with more than 66.7% zeros")
         )
         console.print(_clusters(plan, folder))
         hidden = len(plan.clusters) - MOST_CLUSTERS

@@ -114,8 +114,8 @@ def _trend(variant: Variant) -> list[str]:
         if trend is None or begin_s is None or end_s is None:
             continue
         lines.append(
-            f"{variant.name}: over {end_s - begin_s:.0f} s latency changed by {trend[0]:+.2f} % a "
-            f"minute (95 % confidence: {trend[1]:+.2f} to {trend[2]:+.2f})"
+            f"{variant.name}: over {end_s - begin_s:.0f} s latency changed by {trend[0]:+.2f}% a "
+            f"minute (95% confidence: {trend[1]:+.2f} to {trend[2]:+.2f})"
         )
     return lines
 

@@ -138,7 +138,7 @@ def _interval(comparison: Comparison) -> str:
     low, high = comparison.ci95
     if comparison.verdict == "slower":  # the interval of a slowdown is the speedup's, inverted
         low, high = 1 / high, 1 / low
-    return f" (95 % confidence: {low:.2f}x to {high:.2f}x)"
+    return f" (95% confidence: {low:.2f}x to {high:.2f}x)"
 
 
 def _least(comparison: Comparison) -> str:

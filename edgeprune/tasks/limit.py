@@ -122,9 +122,9 @@ def limit_text(head: Head, dense: float, limit: float) -> str:
     percent = f"{100 * limit:.6g}"
     if metric.in_points:
         points = "1 point" if percent == "1" else f"{percent} points"
-        shown = f"{100 * dense:.4g} %"
+        shown = f"{100 * dense:.4g}%"
         return f"at most {points} of {metric.words} below dense's {shown}"
     if head.metric == AGREEMENT:
-        return f"at least {100 * (1 - limit):.6g} % {metric.words}"
+        return f"at least {100 * (1 - limit):.6g}% {metric.words}"
     way = "below" if metric.higher_is_better else "above"
-    return f"{metric.words} at most {percent} % {way} dense's {score_text(head.metric, dense)}"
+    return f"{metric.words} at most {percent}% {way} dense's {score_text(head.metric, dense)}"

@@ -230,8 +230,8 @@ def amount_text(metric: str, drop: float) -> str:
     """What was lost, as :func:`edgeprune.tasks.limit.drop` counts it.
 
     >>> amount_text("top1", 0.0123), amount_text("mae", 0.04)
-    ('1.23 points', '4.00 %')
+    ('1.23 points', '4.00%')
     """
     if METRICS[metric].in_points:
         return f"{100 * drop:.2f} points"
-    return f"{100 * drop:.2f} %"
+    return f"{100 * drop:.2f}%"

@@ -265,7 +265,7 @@ class _Training:
 
     def _kept(self, limit: DropLimit) -> str:
         """Goes back to the best state; says which."""
-        accepted = f"the accepted drop of {100 * (self._task.max_accuracy_drop or 0.0):.6g} %"
+        accepted = f"the accepted drop of {100 * (self._task.max_accuracy_drop or 0.0):.6g}%"
         early = f", and training stopped after epoch {self._epoch}" if self._is_stopped else ""
         if limit.best is None:
             return f"no epoch kept {accepted} on held-out samples{early}: the last state is kept"

@@ -113,7 +113,7 @@ def test_outputs_that_would_be_wrong_are_said_to_be_wrong(run):
 
 def test_too_few_zeros_are_counted_against_what_is_needed(run):
     text = " ".join(run(nets.eligible(0.5), "--board", "rpi4").split())
-    assert "prune further: 50.0% of its cluster's weights are zero, more than 66.7 % needed" in text
+    assert "prune further: 50.0% of its cluster's weights are zero, more than 66.7% needed" in text
 
 
 def test_of_many_clusters_the_largest_are_printed(run):

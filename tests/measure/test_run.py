@@ -67,7 +67,7 @@ def test_variants_are_timed_in_fresh_interleaved_processes(tmp_path, files):
     "answers, sessions, note",
     [
         ([True], 5, None),
-        ([False, True, True], 15, "10 sessions a variant were added to tell a difference of 5 %"),
+        ([False, True, True], 15, "10 sessions a variant were added to tell a difference of 5%"),
         ([False] * 3, 17, "12 sessions .* do not suffice: the sessions' medians scatter too much"),
     ],
 )

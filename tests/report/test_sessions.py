@@ -46,7 +46,7 @@ def test_rejected_sessions_and_trends_are_said_with_numbers():
         "figures; another process had the core"
     )
     assert session_remarks(timed(trend=[1.5, 0.5, 2.5]))[1] == (
-        "dense: over 600 s latency changed by +1.50 % a minute (95 % confidence: +0.50 to +2.50)"
+        "dense: over 600 s latency changed by +1.50% a minute (95% confidence: +0.50 to +2.50)"
     )
 
 

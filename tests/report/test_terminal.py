@@ -132,7 +132,7 @@ def test_a_timed_report_says_what_ran_and_how_fast():
         "net.h5 (keras2-h5, sha256 abababababab)", "rpi4", "desk-pi: Cortex-A72, Linux 6.6",
         "LiteRT 2.3.0, agent 1.0", "16.90 MB", "90.0%", "top1 91.20% of 500", "30.00 ms",
         "29.70 ms to 30.30 ms", "8.670 ms", "50.00 MB", "1 of 1 expected", "3.2e-07", "99.0% of 16",
-        "deployed is 3.46x faster than dense (95 % confidence: 3.40x to 3.52x)",
+        "deployed is 3.46x faster than dense (95% confidence: 3.40x to 3.52x)",
     ):  # fmt: skip
         assert expected in text, expected
     assert "profiling_only" not in text
@@ -210,12 +210,12 @@ def test_too_few_runs_for_a_percentile_are_explained():
         ),
         (
             ("latency_us", 0.5, [0.4, 0.625], "slower"),
-            "deployed is 2.00x slower than dense (95 % confidence: 1.60x to 2.50x)",
+            "deployed is 2.00x slower than dense (95% confidence: 1.60x to 2.50x)",
         ),
         (
             ("latency_us", 1.004, [0.99, 1.02], "no difference shown"),
             "no difference shown: dense takes 1.004x the time of deployed "
-            "(95 % confidence: 0.99x to 1.02x)",
+            "(95% confidence: 0.99x to 1.02x)",
         ),
         (
             ("instructions", 1.004, None, "no difference shown"),

@@ -96,10 +96,10 @@ def test_no_share_of_a_score_that_is_none_can_be_kept(metric, score):
 
 def test_what_a_limit_means_is_said():
     said = {
-        "top1": "at most 1 point of top1 below dense's 99.2 %",
-        "mae": "mean absolute error at most 1 % above dense's 2.31",
-        "mean_iou": "mean IoU at most 1 % below dense's 80.00%",
-        "agreement": "at least 99 % agreement with the dense network",
+        "top1": "at most 1 point of top1 below dense's 99.2%",
+        "mae": "mean absolute error at most 1% above dense's 2.31",
+        "mean_iou": "mean IoU at most 1% below dense's 80.00%",
+        "agreement": "at least 99% agreement with the dense network",
     }
     scores = {"top1": 0.992, "mae": 2.31, "mean_iou": 0.8, "agreement": 1.0}
     for metric, line in said.items():

@@ -126,7 +126,7 @@ def _too_dense(share: float) -> Verdict:
     shown = f"{share:.1%}"
     return Verdict(
         f"{shown} zeros in its cluster; more than two thirds are needed",
-        f"prune further: {shown} of its cluster's weights are zero, more than 66.7 % needed",
+        f"prune further: {shown} of its cluster's weights are zero, more than 66.7% needed",
     )
 
 

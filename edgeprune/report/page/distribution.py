@@ -152,7 +152,7 @@ def _words(name: str, latency: Latency) -> str:
 def _interval(
     name: str, ci95: Interval | None, scale: Scale, place: tuple[float, float]
 ) -> list[Markup]:
-    """The 95 % interval of the median as a band behind the sessions, from ``(top, height)``."""
+    """The 95% interval of the median as a band behind the sessions, from ``(top, height)``."""
     if ci95 is None:
         return []
     top, height = place
@@ -193,7 +193,7 @@ def _remarks(pooled: Runs, high: float, *, has_dots: bool) -> tuple[str, ...]:
     dots = "a dot a run, " if has_dots else ""
     lines = [
         f"a row is one fresh process: {dots}the box its middle half, the thick line its median; "
-        "the band is the 95 % interval of the median over processes"
+        "the band is the 95% interval of the median over processes"
     ]
     beyond = int((pooled > high).sum())
     if beyond:

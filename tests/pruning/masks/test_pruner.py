@@ -146,7 +146,7 @@ def test_an_accepted_drop_is_measured_from_the_dense_model():
         sparsity=0.95,
         control=False,
     )
-    assert any("no epoch kept the accepted drop of 2 %" in note for note in done.notes)
+    assert any("no epoch kept the accepted drop of 2%" in note for note in done.notes)
 
 
 @pytest.mark.parametrize(
