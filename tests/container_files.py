@@ -171,6 +171,12 @@ HOSTILE = {
     "deflate from the record before": behind_a_window_of_zeros(
         fixed_block(LITERAL_0, LENGTH_7, DISTANCE_2)
     ),
+    "a deflate length that stands for nothing": behind_a_window_of_zeros(
+        fixed_block(LITERAL_0, "11000110", DISTANCE_1)  # 286
+    ),
+    "a deflate distance that stands for nothing": behind_a_window_of_zeros(
+        fixed_block(LITERAL_0, LENGTH_7, "11110")  # 30
+    ),
     "a deflate block of 287 literals": whole(
         8,
         head(Kind.DEFLATE, 8)

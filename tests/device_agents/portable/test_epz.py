@@ -146,6 +146,8 @@ REASONS = {
     "far more elements than its bytes may stand for": [
         "adaptive with a thousandth of a bit an element",
     ],
+    "a DEFLATE length that stands for nothing": ["a deflate length that stands for nothing"],
+    "a Huffman word that stands for nothing": ["a deflate distance that stands for nothing"],
     "a DEFLATE block has too many symbols": [
         "a deflate block of 287 literals",
         "a deflate block of 31 distances",
