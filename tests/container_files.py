@@ -310,6 +310,27 @@ AT_THE_LIMITS = {
         head(Kind.STORE, 9) + _deflated(b"123456789") + head(Kind.COPY, 8) + head(Kind.COPY, 1),
         b"123456789",
     ),
+    "a codebook of 256": (
+        8,
+        weights(
+            Kind.HUFFMAN,
+            8,
+            WeightHeader(1, False, False, False, 0, tuple(range(256))),
+            *lengths(8, *[0] * 255),
+            (0, 64),
+        ),
+        bytes(8),
+    ),
+    "a filler up to the record's end": (
+        8,
+        weights(Kind.HUFFMAN, 8, GAPS, (8, 8), *lengths(*[0] * 8, 1), *lengths(1)),
+        bytes(8),
+    ),
+    "zeros up to the record's end": (
+        8,
+        weights(Kind.HUFFMAN, 8, GAPS, (15, 8), *lengths(*[0] * 8, 1, -1, *[0] * 6), *lengths(1)),
+        bytes(8),
+    ),
     "one distance alone, of one bit": (
         8,
         head(Kind.DEFLATE, 8)

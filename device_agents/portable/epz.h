@@ -10,7 +10,7 @@
 
 enum { EPZ_STORE = 65536 };
 
-/* All the memory that unpacking takes, about 200 KiB; its content before does not matter. */
+/* All the memory that unpacking takes, about 170 KiB; its content before does not matter. */
 struct epz_arena {
     struct epz_stream stream;
     struct inflate inflate;

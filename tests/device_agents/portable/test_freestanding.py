@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import agent_rig
+import networkx as nx
 import pytest
 
 from edgeprune.devices.toolchain import zig
@@ -99,3 +100,48 @@ def test_a_compiler_that_computes_otherwise_is_refused(tmp_path, holds, does_not
     assert isinstance(compiled("this machine", other, tmp_path), Path)
     other.write_text(text.replace(holds, does_not))
     assert "target_needs_" in compiled("this machine", other, tmp_path)
+
+
+EDGE = re.compile(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
+NODE = re.compile(r'node: \{ title: "([^"]+)" label: "[^"]*?(\d+) bytes \((static|dynamic[^)]*)\)')
+STACK_IN_ALL_BYTES = 1024  # callbacks of the caller aside
+
+
+def short(name):
+    """A function's name as its callers have it: of a static one, its file stands before it."""
+    return name.rpartition(":")[2]
+
+
+def test_no_shared_function_calls_itself_and_all_calls_together_take_little_stack(tmp_path):
+    """What gcc says of this machine's code; a microcontroller's registers are half as wide."""
+    calls, stack = nx.DiGraph(), {}
+    for source in SOURCES:
+        made = tmp_path / f"{source.stem}.o"
+        argv = [*COMPILERS["this machine"], "-fcallgraph-info=su", "-c", source, "-o", made]
+        subprocess.run(argv, check=True, timeout=120)
+        text = made.with_suffix(".ci").read_text()
+        calls.add_edges_from((short(a), short(b)) for a, b in EDGE.findall(text))
+        for name, size, kind in NODE.findall(text):
+            assert kind == "static", name
+            stack[short(name)] = int(size)
+    assert {"epz_unpack", "json_parse", "text_string"} <= set(stack)
+    assert nx.is_directed_acyclic_graph(calls)
+    for a, b in calls.edges:
+        calls.edges[a, b]["bytes"] = stack.get(b, 0) + 8  # and where it returns to
+    longest = nx.dag_longest_path(calls, "bytes")
+    assert stack[longest[0]] + nx.path_weight(calls, longest, "bytes") <= STACK_IN_ALL_BYTES
+
+
+def test_documents_say_how_much_memory_unpacking_takes(tmp_path):
+    (tmp_path / "size.c").write_text(
+        '#include <stdio.h>\n#include "epz.h"\n'
+        'int main(void) { printf("%zu", sizeof(struct epz_arena)); return 0; }\n'
+    )
+    argv = ["gcc", f"-I{PORTABLE}", tmp_path / "size.c", "-o", tmp_path / "size"]
+    subprocess.run(argv, check=True, timeout=60)
+    size = int(subprocess.run([tmp_path / "size"], check=True, capture_output=True).stdout)
+    agents = PORTABLE.parent
+    root = Path(__file__).parents[3]
+    documents = [agents / "README.md", agents / "PROTOCOL.md", PORTABLE / "epz.h"]
+    for document in [*documents, root / "docs" / "epz.md"]:
+        assert f"about {round(size / 1024, -1):.0f} KiB" in document.read_text(), document
