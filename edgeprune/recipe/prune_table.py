@@ -52,8 +52,7 @@ class PruneTable:
             that has a table ``[channels]`` and does not say it has 0.
         pattern: Shape of what is left: unstructured, kernel, channel, blocks such as 2x1 and
             1x4, or N of M such as 2:4.
-        allocation: How much of the sparsity each layer takes, one of
-            :data:`edgeprune.recipe.prune_parts.ALLOCATIONS`, where all properties stand.
+        allocation: How much of the sparsity each layer takes, one of :data:`ALLOCATIONS`.
         layers: ``accelerated``: pointwise convolutions and dense layers, which sparse kernels run;
             ``all``: every convolution as well, which makes the file smaller but nothing faster.
         ignored: Layers to leave alone: names, or patterns of the shell such as ``block1/*``.
