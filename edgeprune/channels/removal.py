@@ -135,27 +135,27 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
         ConfigError: An option is out of its range, or names no layer or criterion.
     """
     _check(pruning_ratio, macs, round_to, limits, scope)
-    found = trace(model, ignored, limits)
-    groups, notes = groups_of(found), held_back(found)
+    traced = trace(model, ignored, limits)
+    groups, notes = groups_of(traced), held_back(traced)
     if not groups:
         why = "; ".join(notes[:3]) or "it has no convolution or dense layer"
         raise ModelError(f"no channels of model {model.name!r} may be removed: {why}")
     scores = scores_of(groups, _scorer(criterion, Evidence(model, groups, samples)))
     choose = _choice(
-        found, groups, scores, scope or ("local" if macs is None else "macs"), round_to
+        traced, groups, scores, scope or ("local" if macs is None else "macs"), round_to
     )
     ratio = pruning_ratio or 0.0
     if macs is not None:
-        ratio = _ratio_for(found, groups, choose, macs)
+        ratio = _ratio_for(traced, groups, choose, macs)
     chosen = choose(ratio)
-    stays = _stays(found, groups, chosen)
-    count = macs_counter(found)
-    makers = [stays[one.ids] for one in found.bindings if one.role == "output"]
+    stays = _stays(traced, groups, chosen)
+    count = macs_counter(traced)
+    makers = [stays[one.ids] for one in traced.bindings if one.role == "output"]
     return ChannelRemoval(
-        model=_rebuilt(model, found, stays),
+        model=_rebuilt(model, traced, stays),
         groups=groups,
         units_left=tuple(g.units - len(gone) for g, gone in zip(groups, chosen, strict=True)),
-        removed=_removed(found, stays),
+        removed=_removed(traced, stays),
         pruning_ratio=ratio,
         channels_before=sum(len(kept) for kept in makers),
         channels_after=sum(int(kept.sum()) for kept in makers),

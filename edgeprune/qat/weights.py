@@ -36,8 +36,8 @@ class QuantizedWeights:
     """
 
     def __init__(self, model: Any) -> None:
-        found = {id(k.variable): k for _, layer in walk(model) for k in _kernels(layer)}
-        self._kernels = list(found.values())
+        kernels = {id(k.variable): k for _, layer in walk(model) for k in _kernels(layer)}
+        self._kernels = list(kernels.values())
 
     def before(self) -> Callable[[], None]:
         """Rounds the weights; what it returns puts them back."""
@@ -76,7 +76,7 @@ def _kernels(layer: Any) -> list[_Kernel]:
     """A layer's kernels; separable convolutions have two."""
     kinds = {kind.__name__ for kind in type(layer).__mro__}
     names = ["kernel"] if any("Conv" in k or k == "Dense" for k in kinds) else []
-    found = []
+    kernels = []
     for name in (*names, "depthwise_kernel", "pointwise_kernel"):
         variable = getattr(layer, name, None)
         if variable is not None and len(variable.shape) > 1:
@@ -86,5 +86,5 @@ def _kernels(layer: Any) -> list[_Kernel]:
             channels = (
                 {rank - 2, rank - 1} if is_depthwise else {rank - (2 if is_transposed else 1)}
             )
-            found.append(_Kernel(variable, tuple(k for k in range(rank) if k not in channels)))
-    return found
+            kernels.append(_Kernel(variable, tuple(k for k in range(rank) if k not in channels)))
+    return kernels

@@ -71,7 +71,7 @@ def densify(model: graph.Model) -> bool:
     Raises:
         ModelError: A sparse tensor is damaged.
     """
-    found = False
+    is_changed = False
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
             if tensor.sparsity is not None:
@@ -79,7 +79,7 @@ def densify(model: graph.Model) -> bool:
                 data = decode(stored, tensor.sparsity, graph.shape_of(tensor))
                 tensor.buffer = graph.add_buffer(model, data.tobytes())
                 tensor.sparsity = None
-                found = True
+                is_changed = True
         renamed = {
             int(op.outputs[0]): int(op.inputs[0])
             for op in subgraph.operators
@@ -90,7 +90,7 @@ def densify(model: graph.Model) -> bool:
         ]
         for op in subgraph.operators:
             op.inputs = np.array([renamed.get(int(i), int(i)) for i in op.inputs], np.int32)
-    return found
+    return is_changed
 
 
 def _store(model: graph.Model, weights: Sequence[Weight]) -> None:
@@ -103,8 +103,8 @@ def _store(model: graph.Model, weights: Sequence[Weight]) -> None:
                 subgraph.tensors.append(_encoded(model, weight, weight.smallest))
         for op in subgraph.operators:
             op.inputs = np.array([dense.get(int(i), int(i)) for i in op.inputs], np.int32)
-        made = [_unpacking(model, source, output) for source, output in dense.items()]
-        subgraph.operators = made + subgraph.operators
+        unpacking = [_unpacking(model, source, output) for source, output in dense.items()]
+        subgraph.operators = unpacking + subgraph.operators
 
 
 def _encoded(model: graph.Model, weight: Weight, encoding: Encoding) -> graph.Tensor:

@@ -47,7 +47,7 @@ class Weight:
 def weights_of(model: graph.Model, subgraph: graph.Subgraph) -> list[Weight]:
     """Every constant that is read as a filter and as nothing else, once, in graph order."""
     makers, readers = graph.producers(subgraph), graph.consumers(subgraph)
-    found: dict[int, Weight] = {}
+    weights: dict[int, Weight] = {}
     for op in subgraph.operators:
         name = graph.op_name(model, op)
         if name not in graph.FILTER_OPERANDS:
@@ -61,7 +61,7 @@ def weights_of(model: graph.Model, subgraph: graph.Subgraph) -> list[Weight]:
             uses = uses + [use for use in readers[index] if use[0] is not maker]
         tensor = subgraph.tensors[index]
         data = graph.constant(model, tensor)
-        if index in found or data is None or data.ndim < 2:
+        if index in weights or data is None or data.ndim < 2:
             continue
         shared = any(
             graph.FILTER_OPERANDS.get(graph.op_name(model, reading)) != operand
@@ -69,7 +69,7 @@ def weights_of(model: graph.Model, subgraph: graph.Subgraph) -> list[Weight]:
         )
         output = graph.tensor_name(subgraph.tensors[op.outputs[0]])
         weight = Weight(subgraph, tensor, index, name, output, data)
-        found[index] = weight
+        weights[index] = weight
         weight.reason = (
             "read by other operators too" if shared else obstacle(model, subgraph, op, tensor)
         )
@@ -78,7 +78,7 @@ def weights_of(model: graph.Model, subgraph: graph.Subgraph) -> list[Weight]:
             weight.growth = weight.smallest.bytes + OVERHEAD_BYTES - data.nbytes
             weight.is_sparse = weight.growth < 0
             weight.reason = "sparse is smaller" if weight.is_sparse else "dense is smaller"
-    return list(found.values())
+    return list(weights.values())
 
 
 def obstacle(

@@ -57,12 +57,12 @@ class Window:
         ]
         if any(any(pad) for pad in pads):
             x = np.pad(x, [(0, 0), *pads, (0, 0)])
-        found = np.lib.stride_tricks.sliding_window_view(x, reach, axis=axes)
+        windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=axes)
         # Now (n, *positions, channels, *reach).
         steps = [slice(None, None, stride) for stride in self.strides]
         holes = [slice(None, None, distance) for distance in self.dilation]
-        found = found[(slice(None), *steps, slice(None), *holes)]
-        return np.moveaxis(found, len(axes) + 1, -1)
+        windows = windows[(slice(None), *steps, slice(None), *holes)]
+        return np.moveaxis(windows, len(axes) + 1, -1)
 
     def _pads(self, length: int, stride: int, span: int) -> tuple[int, int]:
         if self.padding == "valid":

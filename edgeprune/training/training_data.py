@@ -43,11 +43,11 @@ def training_data(data: Dataset | None, model: Any) -> TrainingData | None:
     if y is None:
         return None
     if data.task is None:
-        found = known_data(model, data.x_train, y)
+        known = known_data(model, data.x_train, y)
     else:
-        found = TrainingData(data.x_train, y, data.task)
+        known = TrainingData(data.x_train, y, data.task)
     return dataclasses.replace(
-        found, held_out=data.held_out, augment=data.augment, fresh=_fresh(data.fresh)
+        known, held_out=data.held_out, augment=data.augment, fresh=_fresh(data.fresh)
     )
 
 

@@ -41,10 +41,10 @@ def curves(candidates: Sequence[Candidate], allocation: str) -> list[Curve]:
     Raises:
         ModelError: One has none.
     """
-    found = [one.curve for one in candidates if one.curve is not None]
-    if len(found) < len(candidates):
+    measured = [one.curve for one in candidates if one.curve is not None]
+    if len(measured) < len(candidates):
         raise ModelError(
             f"the allocation {allocation} measures what pruning each layer costs: it needs a Keras "
             "model and training data (--data); uniform, global and erk need none"
         )
-    return found
+    return measured

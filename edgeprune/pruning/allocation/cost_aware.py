@@ -31,15 +31,17 @@ def cost_aware(candidates: Sequence[Candidate], sparsity: float) -> dict[str, fl
     Raises:
         ModelError: A layer has no curve.
     """
-    found = curves(candidates, "cost_aware")
-    priced = [one for one, each in zip(candidates, found, strict=True) if each.costs is not None]
+    measured = curves(candidates, "cost_aware")
+    priced = [one for one, each in zip(candidates, measured, strict=True) if each.costs is not None]
     if not priced:
         return sensitivity(candidates, sparsity)
     shares = {one.name: sparsity for one in candidates}
     if sparsity <= MIN_CLUSTER_SPARSITY:
         return shares | sensitivity(priced, sparsity)
-    found = curves(priced, "cost_aware")
-    costs = [each.costs for each in found if each.costs is not None]
-    budget = Budget(costs, sum(each.cost(sparsity) for each in found))
-    chosen = shares_within(found, sparsity, budget, kept_weights(priced, 1 - MIN_CLUSTER_SPARSITY))
+    measured = curves(priced, "cost_aware")
+    costs = [each.costs for each in measured if each.costs is not None]
+    budget = Budget(costs, sum(each.cost(sparsity) for each in measured))
+    chosen = shares_within(
+        measured, sparsity, budget, kept_weights(priced, 1 - MIN_CLUSTER_SPARSITY)
+    )
     return shares | {one.name: share for one, share in zip(priced, chosen, strict=True)}

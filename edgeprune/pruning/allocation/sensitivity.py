@@ -26,6 +26,6 @@ def sensitivity(candidates: Sequence[Candidate], sparsity: float) -> dict[str, f
 def kept_weights(candidates: Sequence[Candidate], density: float) -> Budget:
     """As many weights as ``density`` of all."""
     sizes = [one.scores.size for one in candidates]
-    found = curves(candidates, "sensitivity")
-    kept = [size * (1 - each.sparsities) for size, each in zip(sizes, found, strict=True)]
+    measured = curves(candidates, "sensitivity")
+    kept = [size * (1 - each.sparsities) for size, each in zip(sizes, measured, strict=True)]
     return Budget(kept, density * sum(sizes))

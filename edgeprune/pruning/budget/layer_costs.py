@@ -32,8 +32,8 @@ def layer_costs(
     if not layer.pixels:
         return None
     block = packed_block(pattern)
-    found = np.array([cost(table, layer, share, block) for share in sparsities])
-    return np.minimum.accumulate(found)
+    costs = np.array([cost(table, layer, share, block) for share in sparsities])
+    return np.minimum.accumulate(costs)
 
 
 def packed_block(pattern: str) -> int:

@@ -102,8 +102,8 @@ class LayerEvidence:
     def mean_squared_inputs(self) -> ScoreArray:
         """See :class:`Evidence`."""
         spot = self._of.spots[self._weight.name]
-        found = mean_squared_inputs(self._of.model, spot, self._of.calibration.x)
-        return found.repeat(self._weight.variable.shape[-1] // len(found), axis=0)
+        means = mean_squared_inputs(self._of.model, spot, self._of.calibration.x)
+        return means.repeat(self._weight.variable.shape[-1] // len(means), axis=0)
 
     def squared_gradients(self) -> ScoreArray:
         """See :class:`Evidence`."""

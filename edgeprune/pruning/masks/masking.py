@@ -38,16 +38,18 @@ def prune_weight(weight: Weight, sparsity: float, scores: FloatArray | None = No
     Raises:
         ModelError: The pattern does not fit the weight, or a score is NaN.
     """
-    made = pattern(weight.pattern)
+    shape = pattern(weight.pattern)
     # Where nothing goes together the order is of no matter, and turning it takes longest.
     is_turned = weight.pattern != "unstructured" or scores is not None
     values = weight.matrix() if is_turned else weight.value()
     try:
-        mask = made.mask(np.abs(values) if scores is None else scores, sparsity, weight.in_channels)
+        mask = shape.mask(
+            np.abs(values) if scores is None else scores, sparsity, weight.in_channels
+        )
     except ModelError as error:
         raise ModelError(f"{weight.name}: {error}") from error
-    done = made.finish(values, mask)
-    weight.variable.assign(weight.as_tensor(done) if is_turned else done)
+    pruned = shape.finish(values, mask)
+    weight.variable.assign(weight.as_tensor(pruned) if is_turned else pruned)
     return weight.as_tensor(mask) if is_turned else mask
 
 

@@ -98,5 +98,5 @@ def scores_of(
     Raises:
         ModelError: A layer cannot be calibrated.
     """
-    found = dense_scores(ModelEvidence(model, weights, calibration, spec.seed), spec.criterion)
-    return {name: np.asarray(one.values, np.float32) for name, one in found.items()}
+    scores = dense_scores(ModelEvidence(model, weights, calibration, spec.seed), spec.criterion)
+    return {name: np.asarray(one.values, np.float32) for name, one in scores.items()}

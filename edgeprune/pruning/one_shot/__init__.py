@@ -113,14 +113,14 @@ def dense_scores(evidence: ModelEvidence, criterion: str) -> dict[str, Scores]:
     """
     if (score := _score_of(criterion)) is not None:
         return {w.name: score(w.matrix(), evidence.of(w)) for w in evidence.weights}
-    found = {}
+    scores = {}
     for weight in each(evidence.weights, "layer"):
         spot = evidence.spots[weight.name]
         hessian = moments(evidence.model, spot, evidence.calibration.x).hessian
         parts = np.split(weight.matrix(), len(hessian))
         values = [saliency(part, own) for part, own in zip(parts, hessian, strict=True)]
-        found[weight.name] = Scores(np.concatenate(values))
-    return found
+        scores[weight.name] = Scores(np.concatenate(values))
+    return scores
 
 
 def _shares(weights: Sequence[Weight], sparsity: float | Mapping[str, float]) -> dict[str, float]:
@@ -130,10 +130,10 @@ def _shares(weights: Sequence[Weight], sparsity: float | Mapping[str, float]) ->
         if isinstance(sparsity, Mapping) and weight.name not in sparsity:
             raise ModelError(f"no sparsity is given for {weight.name}: name every pruned tensor")
         goal = float(sparsity[weight.name] if isinstance(sparsity, Mapping) else sparsity)
-        made = pattern(weight.pattern)
-        shares[weight.name] = made.share(goal)
+        shape = pattern(weight.pattern)
+        shares[weight.name] = shape.share(goal)
         try:
-            made.mask(np.abs(weight.matrix()), shares[weight.name], weight.in_channels)
+            shape.mask(np.abs(weight.matrix()), shares[weight.name], weight.in_channels)
         except ModelError as error:
             raise ModelError(f"{weight.name}: {error}") from error
     return shares
@@ -145,12 +145,12 @@ def _correctable(evidence: ModelEvidence) -> list[tuple[Spot, Weight]]:
 
 
 def _scored(weight: Weight, scores: Scores, share: float) -> Pruning:
-    made = pattern(weight.pattern)
+    shape = pattern(weight.pattern)
     matrix = weight.matrix()
-    step = getattr(made, "rows", 1) if scores.per_row else len(matrix)
+    step = getattr(shape, "rows", 1) if scores.per_row else len(matrix)
     parts = [scores.values[first : first + step] for first in range(0, len(matrix), step)]
-    mask = np.concatenate([made.mask(part, share, weight.in_channels) for part in parts])
-    return Pruning(made.finish(matrix, mask), mask)
+    mask = np.concatenate([shape.mask(part, share, weight.in_channels) for part in parts])
+    return Pruning(shape.finish(matrix, mask), mask)
 
 
 def _second_order(
@@ -158,12 +158,13 @@ def _second_order(
 ) -> Pruning:
     """Each group of a grouped convolution is a matrix of its own."""
     spot = evidence.spots[weight.name]
-    found = moments(evidence.model, spot, evidence.calibration.x, evidence.dense)
-    parts = np.split(weight.matrix(), len(found.hessian))
-    done = [
+    inputs = moments(evidence.model, spot, evidence.calibration.x, evidence.dense)
+    parts = np.split(weight.matrix(), len(inputs.hessian))
+    parts_pruned = [
         second_order(part, hessian, shape, share, cross, weight.in_channels)
-        for part, hessian, cross in zip(parts, found.hessian, found.cross, strict=True)
+        for part, hessian, cross in zip(parts, inputs.hessian, inputs.cross, strict=True)
     ]
     return Pruning(
-        np.concatenate([one.values for one in done]), np.concatenate([one.mask for one in done])
+        np.concatenate([one.values for one in parts_pruned]),
+        np.concatenate([one.mask for one in parts_pruned]),
     )

@@ -46,8 +46,8 @@ def pattern(name: str) -> Pattern:
     """
     for kind in KINDS.values():
         if kind.form and (match := re.fullmatch(kind.form, name)):
-            made: Pattern = PATTERNS.get(kind.name)(*map(int, match.groups()))
-            return made
+            with_numbers: Pattern = PATTERNS.get(kind.name)(*map(int, match.groups()))
+            return with_numbers
     if name not in KINDS or KINDS[name].form or not KINDS[name].is_shape:
         raise ModelError(no_pattern(name))
     plain: Pattern = PATTERNS.get(name)()
@@ -68,8 +68,8 @@ def by_magnitude(
     Raises:
         ModelError: ``sparsity`` lies outside [0, 1), a weight is NaN, or the pattern does not fit.
     """
-    made = pattern(name)
+    shape = pattern(name)
     check_scores(weights, sparsity)
-    share = made.share(sparsity)
-    mask = made.mask(np.abs(weights), share, in_channels or weights.shape[1])
-    return Pruning(made.finish(weights, mask), mask)
+    share = shape.share(sparsity)
+    mask = shape.mask(np.abs(weights), share, in_channels or weights.shape[1])
+    return Pruning(shape.finish(weights, mask), mask)

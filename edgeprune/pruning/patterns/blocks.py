@@ -80,13 +80,13 @@ class Blocks:
         normal number: too small to change an output, yet no zero, so that the runtime counts the
         block as full. Blocks that hold nothing but zeros are kept as they are, and cost nothing.
         """
-        done = np.where(mask, values, values.dtype.type(0))
+        finished = np.where(mask, values, values.dtype.type(0))
         if self.columns == 1:
             starts = np.arange(0, len(values), self.rows)
-            used = np.logical_or.reduceat(done != 0, starts, axis=0)
+            used = np.logical_or.reduceat(finished != 0, starts, axis=0)
             wide = np.repeat(used, self.rows, axis=0)[: len(values)]
-            done[mask & wide & (done == 0)] = np.finfo(values.dtype).smallest_normal
-        return done
+            finished[mask & wide & (finished == 0)] = np.finfo(values.dtype).smallest_normal
+        return finished
 
     def share(self, sparsity: float) -> float:
         """See :class:`Pattern`."""

@@ -15,5 +15,5 @@ def schedule(table: PruneTable, steps_per_epoch: int) -> Schedule:
     Raises:
         ModelError: There is no such schedule, or the table asks it for what it cannot do.
     """
-    made: Schedule = SCHEDULES.get(table.schedule)(table, steps_per_epoch)
-    return made
+    chosen: Schedule = SCHEDULES.get(table.schedule)(table, steps_per_epoch)
+    return chosen

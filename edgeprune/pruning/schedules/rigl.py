@@ -103,12 +103,12 @@ def rigged(
     Raises:
         ModelError: A weight or a gradient is NaN, or the pattern does not fit.
     """
-    made = pattern(weight.pattern)
+    shape = pattern(weight.pattern)
     # Kept weights that are zero still come before masked ones.
     tiny = np.finfo(np.float32).tiny
     held = weight.as_matrix(np.where(kept, np.abs(weight.value()) + tiny, 0))
-    core = made.mask(held, 1 - (1 - sparsity) * (1 - share), weight.in_channels)
+    core = shape.mask(held, 1 - (1 - sparsity) * (1 - share), weight.in_channels)
     pull = np.abs(weight.as_matrix(gradient))
     pull = pull / max(float(pull.max()), float(tiny))  # at most 1, so that the core stays
     scores = np.where(core, np.float32(2), pull)
-    return np.asarray(weight.as_tensor(made.mask(scores, sparsity, weight.in_channels)), np.bool_)
+    return np.asarray(weight.as_tensor(shape.mask(scores, sparsity, weight.in_channels)), np.bool_)
