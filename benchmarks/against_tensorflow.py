@@ -121,9 +121,9 @@ def main() -> None:
         lines = []
         for way, options in WAYS:
             output = folder / f"{name}-{way.split(',')[0].replace(' ', '-')}-{options[-1]}"
-            wish = ("--recipe", str(recipe), "--sparsity", str(sparsity), *options)
-            wish += ("--output", str(output))
-            variants = edgeprune("deploy", str(file), *board, *wish)["variants"]
+            asked = ("--recipe", str(recipe), "--sparsity", str(sparsity), *options)
+            asked += ("--output", str(output))
+            variants = edgeprune("deploy", str(file), *board, *asked)["variants"]
             dense = variants[0]["instructions"]["per_inference"]
             lines.append(row(way, variants[-1], dense, theirs["bytes"]))
         print(f"{name}, {sparsity:.0%}: dense {dense / 1e6:.2f} M, {variants[0]['bytes']:,} bytes")

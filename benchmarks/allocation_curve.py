@@ -48,7 +48,7 @@ ASIDE = 8000
 BATCH = 128
 LEARNING_RATE = 2e-3
 STEP = 0.001
-"""By which the wished sparsity rises until the instructions are no more than uniform's."""
+"""By which the sparsity asked for rises until the instructions are no more than uniform's."""
 
 BLOCKS = ((2, 32), (1, 64), (1, 64), (2, 128), (1, 128))
 """Stride and output channels of each separable block."""
@@ -103,10 +103,10 @@ def dense_model(folder: Path, seed: int, epochs: int, data: Dataset) -> Loaded:
 class Measuring:
     """One seed's dense model, and what becomes of it."""
 
-    def __init__(self, folder: Path, seed: int, data: Dataset, wishes: argparse.Namespace) -> None:
+    def __init__(self, folder: Path, seed: int, data: Dataset, options: argparse.Namespace) -> None:
         self.board = EmulatedBoard(folder)
-        self.data, self.seed, self.epochs = data, seed, wishes.epochs
-        self.model = dense_model(folder, seed, wishes.dense_epochs, data)
+        self.data, self.seed, self.epochs = data, seed, options.epochs
+        self.model = dense_model(folder, seed, options.dense_epochs, data)
         self.dense = convert(self.model)
 
     def spec(self, allocation: str, sparsity: float) -> PruneTable:
@@ -243,8 +243,8 @@ def table(rows: Rows) -> None:
 
 def partner(rows: Rows, row: dict[str, Any]) -> dict[str, Any]:
     """The uniform row of the same seed and sparsity."""
-    wish = (row["seed"], row["sparsity"], "uniform")
-    return next(r for r in rows.all if (r["seed"], r["sparsity"], r["allocation"]) == wish)
+    uniform = (row["seed"], row["sparsity"], "uniform")
+    return next(r for r in rows.all if (r["seed"], r["sparsity"], r["allocation"]) == uniform)
 
 
 def deviation(values: list[float]) -> float:
@@ -259,13 +259,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--dense-epochs", type=int, default=8)
-    wishes = parser.parse_args()
+    options = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit("CIFAR-10 is not at hand: nothing measured")
-    wishes.folder.mkdir(parents=True, exist_ok=True)
-    data, rows = images(wishes.folder), Rows(wishes.folder / "rows.jsonl")
-    for seed in range(wishes.seeds):
-        measuring = Measuring(wishes.folder, seed, data, wishes)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    data, rows = images(options.folder), Rows(options.folder / "rows.jsonl")
+    for seed in range(options.seeds):
+        measuring = Measuring(options.folder, seed, data, options)
         rows.get(measuring, "dense", 0.0)
         for sparsity in SPARSITIES:
             for allocation in ALLOCATIONS:

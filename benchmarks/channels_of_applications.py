@@ -238,13 +238,13 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("flavour", nargs="?", choices=FLAVOURS)
     parser.add_argument("names", nargs="*", metavar="ARCHITECTURE")
-    wishes = parser.parse_args()
-    wishes.folder.mkdir(parents=True, exist_ok=True)
-    file = wishes.folder / "channels.jsonl"
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    file = options.folder / "channels.jsonl"
     rows = kept_rows(file)
-    for flavour in [wishes.flavour] if wishes.flavour else FLAVOURS:
+    for flavour in [options.flavour] if options.flavour else FLAVOURS:
         keras = import_keras(flavour)
-        for name in wishes.names or SIZES:
+        for name in options.names or SIZES:
             if (flavour, name) in rows or not hasattr(keras.applications, name):
                 continue
             rows[flavour, name] = row = measured(flavour, name)

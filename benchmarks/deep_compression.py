@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot's wish
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot needs it
 
 from edgeprune.artifacts.compression import Dataset
 from edgeprune.data import load_data
@@ -312,24 +312,24 @@ def main() -> None:
     parser.add_argument("--nets", nargs="*", default=list(NETS), choices=list(NETS))
     parser.add_argument("--ways", nargs="*", default=list(MAKERS), choices=list(MAKERS))
     parser.add_argument("--mnist", type=Path, default=MNIST)
-    wishes = parser.parse_args()
-    if not wishes.mnist.is_file():
+    options = parser.parse_args()
+    if not options.mnist.is_file():
         sys.exit("MNIST is not at hand: nothing measured")
-    wishes.folder.mkdir(parents=True, exist_ok=True)
-    source = wishes.folder / "mnist.npz"
+    options.folder.mkdir(parents=True, exist_ok=True)
+    source = options.folder / "mnist.npz"
     if not source.exists():
-        write_data(wishes.mnist, source)
-    for seed in range(wishes.seeds):
-        for net in wishes.nets:
+        write_data(options.mnist, source)
+    for seed in range(options.seeds):
+        for net in options.nets:
             data = load_data(str(source), float_file(build(import_keras("keras"), net)))
-            for way in wishes.ways:
-                done = {(row["net"], row["seed"], row["way"]) for row in read_rows(wishes.folder)}
+            for way in options.ways:
+                done = {(row["net"], row["seed"], row["way"]) for row in read_rows(options.folder)}
                 if (net, seed, way) not in done:
-                    rows = MAKERS[way](wishes.folder, net, seed, data)
+                    rows = MAKERS[way](options.folder, net, seed, data)
                     rows = [{"net": net, "seed": seed, **row} for row in rows]
-                    add_rows(wishes.folder, rows)
+                    add_rows(options.folder, rows)
                     print(json.dumps(rows), file=sys.stderr, flush=True)
-    print_table(read_rows(wishes.folder))
+    print_table(read_rows(options.folder))
 
 
 if __name__ == "__main__":

@@ -182,13 +182,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--nets", nargs="+")
-    wishes = parser.parse_args()
-    wishes.folder.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
     shared = ("pretrainedResnet.h5", "ad01.h5", "kws_ref_model") if SHARED.is_dir() else ()
-    names = wishes.nets or [*makers(), *shared]
-    counts = {name: measured(wishes.folder, name) for name in names}
-    if len(names) > len(parts(network(wishes.folder, names[0]))):
-        print_fit(wishes.folder, counts)
+    names = options.nets or [*makers(), *shared]
+    counts = {name: measured(options.folder, name) for name in names}
+    if len(names) > len(parts(network(options.folder, names[0]))):
+        print_fit(options.folder, counts)
 
 
 if __name__ == "__main__":

@@ -186,17 +186,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--every", type=int, default=3, help="random in every so many rounds")
     parser.add_argument("--mnist", type=Path, default=MNIST)
-    wishes = parser.parse_args()
-    if not wishes.mnist.is_file():
+    options = parser.parse_args()
+    if not options.mnist.is_file():
         sys.exit("MNIST is not at hand: nothing measured")
-    wishes.folder.mkdir(parents=True, exist_ok=True)
-    train = trainer(wishes.epochs, wishes.mnist)
-    also_random = set(range(wishes.every, wishes.rounds + 1, wishes.every))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    train = trainer(options.epochs, options.mnist)
+    also_random = set(range(options.every, options.rounds + 1, options.every))
     rows: list[dict[str, Any]] = []
-    for seed in range(wishes.seeds):
-        rows += rounds_of(seed, wishes.rounds, train, also_random)
-        (wishes.folder / "lottery_ticket.json").write_text(json.dumps(rows))
-        draw(table(rows), wishes.folder / "lottery_ticket.png", wishes.epochs)
+    for seed in range(options.seeds):
+        rows += rounds_of(seed, options.rounds, train, also_random)
+        (options.folder / "lottery_ticket.json").write_text(json.dumps(rows))
+        draw(table(rows), options.folder / "lottery_ticket.png", options.epochs)
     print("weights left | winning ticket, % | random re-initialisation, %")
     for left, *both in table(rows):
         cells = [f"{v[0]:.2f} +- {v[1]:.2f}" if v else "-" for v in both]

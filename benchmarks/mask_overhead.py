@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot's wish
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot needs it
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def timed(block: Callable[[int], None], steps: int) -> tuple[float, float]:
 
 
 def measure(
-    keras: Any, make: Any, shape: tuple[int, ...], every: int, wishes: argparse.Namespace
+    keras: Any, make: Any, shape: tuple[int, ...], every: int, options: argparse.Namespace
 ) -> None:
     """Prints a line per kind of one network."""
     tf = import_tensorflow()
@@ -132,9 +132,9 @@ def measure(
     )
     dense_step = stepper(keras, make(keras), *batch)
     kinds: dict[str, Callable[[int], None]] = {}
-    kinds["edgeprune"] = ours(keras, make, wishes.sparsity, every, batch)
-    if wishes.flavour == "tf_keras":
-        kinds["tfmot"] = theirs(keras, make, wishes.sparsity, every, batch)
+    kinds["edgeprune"] = ours(keras, make, options.sparsity, every, batch)
+    if options.flavour == "tf_keras":
+        kinds["tfmot"] = theirs(keras, make, options.sparsity, every, batch)
 
     def dense(steps: int) -> None:
         for _ in range(steps):
@@ -144,7 +144,7 @@ def measure(
     for block in kinds.values():
         block(WARM_UP)
     rounds = []
-    for _ in range(wishes.rounds):
+    for _ in range(options.rounds):
         found = {name: np.zeros(2) for name in kinds}
         for _ in range(max(1, every // STEPS)):
             for name, block in kinds.items():
@@ -153,7 +153,7 @@ def measure(
     count = max(1, every // STEPS)
     wall, work = np.median([one["dense"] / count for one in rounds], axis=0)
     print(
-        f"{make.__name__}, {wishes.flavour}: dense {wall:.2f} ms a step, {work:.2f} ms of "
+        f"{make.__name__}, {options.flavour}: dense {wall:.2f} ms a step, {work:.2f} ms of "
         "processor time",
         flush=True,
     )
@@ -173,12 +173,12 @@ def main() -> None:
     parser.add_argument("--every", nargs="+", type=int, default=[100, 1])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--sparsity", type=float, default=0.8)
-    wishes = parser.parse_args()
-    keras = import_keras(wishes.flavour)
+    options = parser.parse_args()
+    keras = import_keras(options.flavour)
     for make, shape in ((resnet8, (32, 32, 3)), (mlp, (784,))):
-        if make.__name__ in wishes.nets:
-            for every in wishes.every:
-                measure(keras, make, shape, every, wishes)
+        if make.__name__ in options.nets:
+            for every in options.every:
+                measure(keras, make, shape, every, options)
 
 
 if __name__ == "__main__":

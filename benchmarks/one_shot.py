@@ -47,35 +47,35 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--sparsities", nargs="+", type=float, default=SPARSITIES)
-    wishes = parser.parse_args()
+    options = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit("the trained model and CIFAR-10 are not at hand: nothing measured")
-    if len(wishes.parts) > 1:
+    if len(options.parts) > 1:
         threads = {f"{library}_NUM_THREADS": str(THREADS) for library in ("OPENBLAS", "OMP")}
-        for part in wishes.parts:
-            rest = [word for word in sys.argv[2:] if word not in wishes.parts]
-            one = [sys.executable, __file__, wishes.folder, part, *rest]
+        for part in options.parts:
+            rest = [word for word in sys.argv[2:] if word not in options.parts]
+            one = [sys.executable, __file__, options.folder, part, *rest]
             subprocess.run(one, check=True, env=os.environ | threads)
         return
     tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
-    wishes.folder.mkdir(parents=True, exist_ok=True)
-    images = wishes.folder / "cifar10.npz"
+    options.folder.mkdir(parents=True, exist_ok=True)
+    images = options.folder / "cifar10.npz"
     if not images.exists():
         decoded(SHARED / "data" / "cifar10.npz", images)
     data = dict(np.load(images))
-    if wishes.parts[0] == "lenet5":
+    if options.parts[0] == "lenet5":
         data = digits()
-    kept = Kept(wishes.folder / f"{wishes.parts[0]}.json")
-    if wishes.parts[0] == "resnet8":
+    kept = Kept(options.folder / f"{options.parts[0]}.json")
+    if options.parts[0] == "resnet8":
         path = SHARED / "models" / "pretrainedResnet.h5"
         with quiet():
             model = import_keras("tf_keras").models.load_model(path, compile=False)
-        table("resnet8", model, data, kept, wishes)
-    elif wishes.parts[0] in NETS:
-        name = wishes.parts[0]
-        table(name, trained(name, data, wishes.folder), data, kept, wishes)
+        table("resnet8", model, data, kept, options)
+    elif options.parts[0] in NETS:
+        name = options.parts[0]
+        table(name, trained(name, data, options.folder), data, kept, options)
     else:
         timing(data)
 
@@ -101,18 +101,18 @@ class Kept:
 
 
 def table(
-    name: str, model: Any, data: dict[str, Any], kept: Kept, wishes: argparse.Namespace
+    name: str, model: Any, data: dict[str, Any], kept: Kept, options: argparse.Namespace
 ) -> None:
     """Prints a line per sparsity and method."""
     dense = model.get_weights()
     print(f"{name}: {model.count_params():,} parameters, dense {top_1(model, data):.2f} %", end="")
     re_estimate_batch_norm(model, drawn(data, 0).x)
     print(f", with batch normalization measured anew {top_1(model, data):.2f} %", flush=True)
-    for sparsity in wishes.sparsities:
-        for method in wishes.methods:
+    for sparsity in options.sparsities:
+        for method in options.methods:
             scores: dict[bool, list[float]] = {True: [], False: []}
             seconds = []
-            for seed in range(wishes.draws):
+            for seed in range(options.draws):
                 for recovery in ((), RECOVERIES):
                     key = f"{sparsity} {method} {seed} {'+'.join(recovery)}"
                     if key not in kept.rows:

@@ -123,14 +123,14 @@ def float_models(folder: Path, wanted: list[str]) -> Iterator[tuple[str, str, by
 def cells(board: EmulatedBoard, folder: Path, wanted: list[str], done: set[Any]) -> Iterator[Cell]:
     """Measures what is not done yet."""
     for name, flavour, tflite in float_models(folder, wanted):
-        wishes = [(s, p) for s in SPARSITIES for p in PATTERNS]
-        wishes = [wish for wish in wishes if (name, flavour, *wish) not in done]
-        if not wishes:
+        options = [(s, p) for s in SPARSITIES for p in PATTERNS]
+        options = [option for option in options if (name, flavour, *option) not in done]
+        if not options:
             continue
         loaded = load(folder / f"{name}-{flavour}.tflite", allow_code=False)
         dense_predicted = explain(tflite, board.cpu).instructions or 0.0
         dense_counted = board.instructions(tflite)
-        for sparsity, pattern in wishes:
+        for sparsity, pattern in options:
             spec = PruneTable(sparsity=sparsity, pattern=pattern)
             pruned = (
                 prune(loaded, spec, StageContext(cpu=board.cpu), dense=tflite).model.tflite or b""

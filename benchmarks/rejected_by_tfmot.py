@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot's wish
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot needs it
 
 import numpy as np
 from channels_of_applications import SIZES
@@ -204,13 +204,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("cases", nargs="*", metavar="CASE")
-    wishes = parser.parse_args()
-    wishes.folder.mkdir(parents=True, exist_ok=True)
-    file = wishes.folder / "rejected.jsonl"
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    file = asked.folder / "rejected.jsonl"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     rows = {row.case: row for row in (Row(**json.loads(line)) for line in lines)}
     import_tensorflow()
-    for case in wishes.cases or CASES:
+    for case in asked.cases or CASES:
         if case in rows:
             continue
         rows[case] = measured(case)

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast; sums differ by machine
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot's wish
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot needs it
 
 import numpy as np
 from cifar10 import SHARED, decoded
@@ -268,15 +268,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
     parser.add_argument("--files", nargs="+", choices=FILES, default=FILES)
-    wishes = parser.parse_args()
+    asked = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit("the trained model and CIFAR-10 are not at hand: nothing measured")
-    wishes.folder.mkdir(parents=True, exist_ok=True)
-    lab = Lab(wishes.folder, wishes.passes)
-    for seed in wishes.seeds:
-        for net in wishes.nets:
-            run(lab, net, seed, wishes.files)
-    printed(lab, wishes.seeds)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    lab = Lab(asked.folder, asked.passes)
+    for seed in asked.seeds:
+        for net in asked.nets:
+            run(lab, net, seed, asked.files)
+    printed(lab, asked.seeds)
 
 
 if __name__ == "__main__":

@@ -76,10 +76,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sparsity", type=float, default=0.9)
     parser.add_argument("--mnist", type=Path, default=MNIST)
-    wishes = parser.parse_args()
-    if not wishes.mnist.is_file():
+    options = parser.parse_args()
+    if not options.mnist.is_file():
         sys.exit("MNIST is not at hand: nothing measured")
-    packed = np.load(wishes.mnist)
+    packed = np.load(options.mnist)
     data = {
         name: packed[name].reshape(-1, 784).astype(np.float32) / 255
         if name.startswith("x")
@@ -88,9 +88,9 @@ def main() -> None:
     }
     for method in METHODS:
         found = []
-        for seed in range(wishes.seeds):
+        for seed in range(options.seeds):
             spec = PruneTable(
-                sparsity=wishes.sparsity, epochs=wishes.epochs, batch_size=100, seed=seed
+                sparsity=options.sparsity, epochs=options.epochs, batch_size=100, seed=seed
             )
             found.append(accuracy(method, spec, data))
         scores = [100 * score for score, _ in found]
