@@ -11,16 +11,50 @@ from edgeprune.version import __version__
 
 if TYPE_CHECKING:
     from edgeprune.api.clustering import cluster as cluster
+    from edgeprune.api.comparing import Comparison as Comparison
+    from edgeprune.api.comparing import compare as compare
+    from edgeprune.api.deploying import CompressedFile as CompressedFile
+    from edgeprune.api.deploying import Deployment as Deployment
+    from edgeprune.api.deploying import compress as compress
+    from edgeprune.api.deploying import deploy as deploy
+    from edgeprune.api.deploying import run as run
+    from edgeprune.api.explaining import Explanation as Explanation
+    from edgeprune.api.explaining import explain as explain
     from edgeprune.api.pruning import masks as masks
     from edgeprune.api.pruning import prune as prune
 else:
-    _MODULES = {"cluster": "clustering", "masks": "pruning", "prune": "pruning"}
+    _MODULES = {
+        "clustering": ("cluster",),
+        "comparing": ("Comparison", "compare"),
+        "deploying": ("CompressedFile", "Deployment", "compress", "deploy", "run"),
+        "explaining": ("Explanation", "explain"),
+        "pruning": ("masks", "prune"),
+    }
 
     def __getattr__(name: str) -> Any:
         """What is in ``__all__``, imported when asked for: it brings libraries."""
-        if name not in _MODULES:
-            raise AttributeError(f"module 'edgeprune' has no attribute {name!r}")
-        return getattr(importlib.import_module(f"edgeprune.api.{_MODULES[name]}"), name)
+        for module, names in _MODULES.items():
+            if name in names:
+                return getattr(importlib.import_module(f"edgeprune.api.{module}"), name)
+        raise AttributeError(f"module 'edgeprune' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """What there is, although it is not imported yet."""
+        return sorted({*globals(), *__all__})
 
 
-__all__ = ["__version__", "cluster", "masks", "prune"]
+__all__ = [
+    "Comparison",
+    "CompressedFile",
+    "Deployment",
+    "Explanation",
+    "__version__",
+    "cluster",
+    "compare",
+    "compress",
+    "deploy",
+    "explain",
+    "masks",
+    "prune",
+    "run",
+]

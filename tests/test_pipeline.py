@@ -18,7 +18,6 @@ from rich.console import Console
 from edgeprune import cli, pipeline, verify
 from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.auto import choice
-from edgeprune.cli.options import recipe_of
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.devices.links.ssh.host_keys import trust_host_key
 from edgeprune.errors import ConfigError, DeviceError, VerifyError
@@ -31,6 +30,7 @@ from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.progress import Progress
 from edgeprune.recipe import load_recipe
 from edgeprune.recipe.cluster_table import ClusterTable
+from edgeprune.recipe.overrides import recipe_of
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.sparsify import stored_dense

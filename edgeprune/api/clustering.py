@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, Unpack
 
+from edgeprune.api.keywords import with_options
 from edgeprune.api.options import table_of
 from edgeprune.api.pruning import dataset_of, loaded
 from edgeprune.artifacts.compression import Array, Clustered, Dataset
@@ -17,7 +18,9 @@ class ClusterOptions(TypedDict, total=False):
     """How a model is clustered: the keys of a recipe's table ``[cluster]``.
 
     :class:`edgeprune.recipe.cluster_table.ClusterTable` says what each means, and its default.
-    ``counts`` is a mapping of layer names to numbers of clusters here.
+
+    Attributes:
+        counts: Numbers of clusters of some layers, by name, or by pattern of the shell.
     """
 
     init: str
@@ -33,6 +36,7 @@ class ClusterOptions(TypedDict, total=False):
     bfloat16: bool
 
 
+@with_options(ClusterOptions, ClusterTable)
 def cluster(
     model: Any,
     clusters: int = 32,
@@ -49,7 +53,7 @@ def cluster(
         data: Inputs ``(n, ...)`` and targets to train the centroids with; None trains nothing.
         progress: Told a line per epoch, or None.
         seed: Random seed of what is drawn and shuffled.
-        options: See :class:`ClusterOptions`.
+        options: Further keywords, below: the keys of a recipe's table ``[cluster]``.
 
     Returns:
         The clustered model is its ``keras``; what each codebook is like is beside it.

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
-from edgeprune.errors import ModelError
+from edgeprune.errors import ConfigError, ModelError
 from edgeprune.text.near_names import did_you_mean
 
 Table = TypeVar("Table")
+
+
+def check_names(options: Mapping[str, Any], kind: type) -> None:
+    """Checks that a function has the keywords that it was given.
+
+    Args:
+        options: What it was given.
+        kind: A TypedDict of those that it has.
+
+    Raises:
+        ConfigError: It has no such keyword.
+    """
+    names = list(get_type_hints(kind))
+    for name in options:
+        if name not in names:
+            raise ConfigError(f"no such option: {name!r}{did_you_mean(name, names)}")
 
 
 def table_of(kind: type[Table], options: Mapping[str, Any], of: str = "") -> Table:

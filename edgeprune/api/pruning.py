@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from edgeprune import pruning
+from edgeprune.api.keywords import with_options
 from edgeprune.api.options import table_of
 from edgeprune.artifacts.compression import Array, Dataset, Flavour, Loaded, ModelFile, Pruned
 from edgeprune.channels.stage import remove_channels
@@ -57,9 +58,12 @@ class PruneOptions(TypedDict, total=False):
     """How a model is pruned: the keys of a recipe's table ``[prune]``.
 
     :class:`edgeprune.recipe.prune_table.PruneTable` says what each means, and its default.
-    ``limits`` is a mapping of layer names to sparsities here. ``channels`` is the table
-    ``[channels]``: where it removes some and nothing is said of ``sparsity`` or
-    ``pattern``, only channels go.
+
+    Attributes:
+        limits: Layers that may not be pruned as far as the others: sparsities by name, or by
+            pattern of the shell.
+        channels: The keys of the table ``[channels]``, see :class:`ChannelOptions`: where it
+            removes some and nothing is said of ``sparsity`` or ``pattern``, only channels go.
     """
 
     sparsity: float
@@ -152,6 +156,7 @@ def dataset_of(data: tuple[Array, Array] | Dataset | None) -> Dataset | None:
     return Dataset(x, y, x[:0], y[:0], "memory")
 
 
+@with_options(PruneOptions, PruneTable)
 def prune(
     model: Any,
     data: tuple[Array, Array] | Dataset | None = None,
@@ -167,7 +172,7 @@ def prune(
             pruned; None zeroes the weights at once.
         progress: Told a line per epoch, or None.
         max_accuracy_drop: As in :class:`edgeprune.training.context.StageContext`.
-        options: See :class:`PruneOptions`.
+        options: Further keywords, below: the keys of a recipe's table ``[prune]``.
 
     Returns:
         The pruned model is its ``keras``; masks and counts are beside it.
@@ -184,6 +189,7 @@ def prune(
     return pruning.prune(smaller, spec, context)
 
 
+@with_options(PruneOptions, PruneTable)
 def masks(
     model: Any, data: tuple[Array, Array] | Dataset | None = None, **options: Unpack[PruneOptions]
 ) -> Masks:
@@ -199,7 +205,7 @@ def masks(
     Args:
         model: A built model of either Keras, of any kind; its weights will be changed.
         data: Inputs ``(n, ...)`` and targets, for criteria that look at samples.
-        options: See :class:`PruneOptions`; those about training say nothing here.
+        options: Further keywords, below; those about training say nothing here.
 
     Raises:
         ModelError: There is nothing to prune, a value lies outside its range, a layer's name

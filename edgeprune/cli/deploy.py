@@ -17,11 +17,11 @@ from edgeprune.cli.options import (
     model_argument,
     recipe_options,
     task_options,
-    timed_by,
     timing_options,
     verbose_option,
 )
 from edgeprune.recipe import Recipe
+from edgeprune.recipe.overrides import timed_by
 
 
 @click.command(epilog="Example: edgeprune deploy --board rpi4-emulated --data digits.npz digits.h5")

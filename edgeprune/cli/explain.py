@@ -53,7 +53,7 @@ def explain(
     from edgeprune.pipeline.explanation import explain as explained
     from edgeprune.progress import Progress
 
-    with Progress() as progress, progress.stage("explain"):
+    with Progress(brief=not verbose) as progress, progress.stage("explain"):
         found = explained(model, board, recipe, release, what_if, **loading)
     for remark in found.remarks:
         click.echo(remark, err=True)

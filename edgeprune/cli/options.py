@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 import re
@@ -30,15 +29,13 @@ from edgeprune.cli.words import (
 )
 from edgeprune.devices.boards import load_board
 from edgeprune.errors import ConfigError
-from edgeprune.recipe import Recipe, checked, load_recipe
-from edgeprune.recipe.channels_table import CHANNEL_RATIO
+from edgeprune.recipe import Recipe
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.faults import LAYERS
-from edgeprune.recipe.prune_parts import CHANNEL, CRITERIA, PATTERNS_HELP
-from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.recipe.overrides import check_said, recipe_of, with_task
+from edgeprune.recipe.prune_parts import CRITERIA, PATTERNS_HELP
 from edgeprune.recipe.quantize_table import MODES
 from edgeprune.recipe.run_table import GOVERNORS
-from edgeprune.recipe.task_table import TaskTable, task_faults
 from edgeprune.sandbox.switch import SANDBOX_SWITCH
 from edgeprune.tasks.vocabulary import LOSSES, TASK_METRICS, TASKS
 
@@ -209,28 +206,14 @@ def task_options(function: Function) -> Function:
     """
 
     @functools.wraps(function)
-    def with_task(
+    def with_said(
         recipe: Recipe, task: str | None, loss: str | None, metric: str | None, **rest: Any
     ) -> Any:
-        given = {"kind": task, "loss": loss, "metric": metric}
+        given = {"task": task, "loss": loss, "metric": metric}
         said = {key: value for key, value in given.items() if value is not None}
-        if said:
-            table = dataclasses.replace(recipe.task, **said)
-            check_said(table.kind, table.loss, table.metric)
-            recipe = dataclasses.replace(recipe, task=table)
-        return function(recipe=recipe, **rest)
+        return function(recipe=with_task(recipe, said), **rest)
 
-    return cast(Function, with_task)
-
-
-def check_said(task: str, loss: str, metric: str) -> None:
-    """Checks the words of ``--task``, ``--loss`` and ``--metric``.
-
-    Raises:
-        ConfigError: One is none of ours, or they do not go together.
-    """
-    if faults := task_faults(TaskTable(task, loss, metric)):
-        raise ConfigError("--task, --loss, --metric: " + "; ".join(faults))
+    return cast(Function, with_said)
 
 
 def _vocabulary(words: Mapping[str, Sequence[str]]) -> str:
@@ -330,20 +313,6 @@ def timing_options(function: Function) -> Function:
     return cast(Function, command)
 
 
-def timed_by(recipe: Recipe, timing: Mapping[str, Any]) -> Recipe:
-    """The recipe with the user's own timing in place.
-
-    Args:
-        recipe: A recipe.
-        timing: Values of :class:`edgeprune.recipe.run_table.RunTable` by key.
-
-    Raises:
-        ConfigError: A value lies outside its range.
-    """
-    run = dataclasses.replace(recipe.run, **timing)
-    return checked(dataclasses.replace(recipe, run=run))
-
-
 def json_option(function: Function) -> Function:
     """``--json``."""
     return click.option(
@@ -422,43 +391,6 @@ def board_option(**rest: Any) -> Callable[[Function], Function]:
     }
     given |= rest or {"required": True}
     return click.option("--board", type=BOARD, **given)
-
-
-def recipe_of(
-    name: str,
-    sparsity: float | None,
-    pattern: str | None,
-    quantize: str | None,
-    criterion: str | None = None,
-    layers: str | None = None,
-) -> Recipe:
-    """The named recipe with the user's own values in place.
-
-    A criterion that prunes at once brings its schedule with it where the recipe names no other.
-
-    Raises:
-        ConfigError: There is no such recipe, or a value lies outside its range.
-    """
-    recipe = load_recipe(name)
-    given = {"sparsity": sparsity, "pattern": pattern, "quantize": quantize}
-    prune, table = recipe.prune, recipe.quantize
-    if pattern == CHANNEL and sparsity is None:
-        sparsity = CHANNEL_RATIO
-    if sparsity is not None:
-        prune = dataclasses.replace(prune, sparsity=sparsity)
-    if pattern is not None:
-        prune = dataclasses.replace(prune, pattern=pattern)
-    if criterion is not None:
-        is_default = prune.schedule == PruneTable().schedule
-        at_once = not CRITERIA[criterion].while_training and is_default
-        schedule = "one_shot" if at_once else prune.schedule
-        prune = dataclasses.replace(prune, criterion=criterion, schedule=schedule)
-    if layers is not None:
-        prune = dataclasses.replace(prune, layers=layers)
-    if quantize is not None:
-        table = dataclasses.replace(table, mode=quantize)
-    fixed = tuple(name for name, value in given.items() if value is not None)
-    return checked(dataclasses.replace(recipe, prune=prune, quantize=table, fixed=fixed))
 
 
 def verbose_option(function: Function) -> Function:

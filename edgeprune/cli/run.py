@@ -16,12 +16,12 @@ from edgeprune.cli.options import (
     json_option,
     model_argument,
     sandbox_option,
-    timed_by,
     timing_options,
     verbose_option,
 )
 from edgeprune.cli.words import DATA
 from edgeprune.recipe import load_recipe
+from edgeprune.recipe.overrides import timed_by
 
 
 @click.command(epilog="Example: edgeprune run model.tflite --board rpi4-emulated")

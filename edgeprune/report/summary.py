@@ -108,6 +108,11 @@ def table_lines(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def table(result: Result) -> tuple[list[str], list[Row]]:
+    """Names of the networks beside each other, and the rows about them."""
+    return [variant.name for variant in _compared(result)], _rows(result)
+
+
 def _compared(result: Result) -> list[Variant]:
     """Dense and deployed; the one that there is where there is no other."""
     wanted = [one for one in result.variants if one.name in ("dense", "deployed")]

@@ -6,10 +6,10 @@ import pytest
 
 from edgeprune.auto import choice
 from edgeprune.auto.choice import choose, gentler
-from edgeprune.cli.options import recipe_of
 from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.prediction import explain
 from edgeprune.recipe import Recipe, load_recipe
+from edgeprune.recipe.overrides import recipe_of
 
 A72 = load_board("rpi4").cpu
 A76 = load_board("rpi5").cpu

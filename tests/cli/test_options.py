@@ -6,9 +6,10 @@ from click.testing import CliRunner
 
 from edgeprune import cli
 from edgeprune.cli import options
-from edgeprune.cli.options import recipe_of, sandbox_option, timed_by
+from edgeprune.cli.options import sandbox_option
 from edgeprune.errors import ConfigError
 from edgeprune.recipe import load_recipe, write_recipe
+from edgeprune.recipe.overrides import recipe_of, timed_by
 from edgeprune.recipe.prune_parts import CRITERIA, WHILE_TRAINING
 from edgeprune.sandbox.switch import SANDBOX_SWITCH, is_on
 
