@@ -10,6 +10,12 @@ def main() -> None:
     """Runs the command line and exits; Ctrl-C while it is being imported ends it in one line."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # they are for developers, who say python -W default
+    if sys.platform == "win32":
+        _fail(
+            "ConfigError",
+            "Windows is supported in WSL 2 alone, where it is Linux: wsl --install",
+            2,
+        )
     try:
         try:
             from edgeprune.cli import main

@@ -154,4 +154,7 @@ def _notes() -> Iterator[str]:
     if note:
         yield note
     if sys.platform != "linux":
-        yield f"this is {sys.platform}: only Linux has been tested"
+        yield (
+            f"this is {sys.platform}: boards that are local or emulated need Linux; files can be "
+            "explained and compressed, and boards reached by ssh and adb, untested as that is"
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgeprune.devices.toolchain.debian import install_hint
 from edgeprune.errors import DeviceError
 
 APT_PACKAGES = "libc6-arm64-cross libstdc++6-arm64-cross"
@@ -43,6 +44,6 @@ def bundle(isa: str) -> list[Path]:
     missing = [file.name for file in files if not file.exists()]
     if missing:
         raise DeviceError(
-            f"{folder(isa)} has no {', '.join(missing)}: apt-get install {APT_PACKAGES}"
+            f"{folder(isa)} has no {', '.join(missing)}: {install_hint(APT_PACKAGES)}"
         )
     return files

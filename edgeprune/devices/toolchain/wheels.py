@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +31,7 @@ def download_wheel(
         DeviceError: There is none, or it cannot be reached.
     """
     argv = [
-        *(sys.executable, "-m", "pip", "download", requirement, "--no-deps"),
+        *(*_pip(where), "download", requirement, "--no-deps"),
         *(word for platform in platforms for word in ("--platform", platform)),
         *("--only-binary", ":all:", "--python-version", python, "--dest", str(folder)),
         *("--disable-pip-version-check", "--quiet", "--no-input"),
@@ -44,3 +47,17 @@ def download_wheel(
     if len(wheels) != 1:
         raise DeviceError(f"{where}: pip left {len(wheels)} wheels, expected one")
     return wheels[0]
+
+
+def _pip(where: str) -> list[str]:
+    """How pip is started: this environment's, else the one that uv brings, as under ``uvx``.
+
+    Raises:
+        DeviceError: There is neither.
+    """
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if uv is None:
+        raise DeviceError(f"{where}: pip is not installed: python -m ensurepip")
+    return [uv, "tool", "run", "pip"]

@@ -14,6 +14,7 @@ from edgeprune.devices.links.adb.program import CHUNK_BYTES, Program
 from edgeprune.devices.links.adb.server import Server
 from edgeprune.devices.links.address import taken_apart
 from edgeprune.devices.toolchain import glibc
+from edgeprune.devices.toolchain.debian import install_hint
 from edgeprune.devices.transports.base import (
     TRANSPORTS,
     Channel,
@@ -47,7 +48,7 @@ class Adb(Transport):
     @classmethod
     def probes(cls, boards: Sequence[Board], agent: Callable[[Board], Path]) -> Sequence[Probe]:
         """The libraries that are pushed to a phone."""
-        return (Probe("glibc for phones", _libraries, f"apt-get install {glibc.APT_PACKAGES}"),)
+        return (Probe("glibc for phones", _libraries, install_hint(glibc.APT_PACKAGES)),)
 
     @classmethod
     def addressed(cls, device: Device) -> Device:

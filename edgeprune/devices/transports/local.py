@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from edgeprune.devices.links.pipes import Child, append_file, run_to_end
 from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Transport
+from edgeprune.errors import DeviceError
 
 
 class LocalChannel(Channel):
@@ -38,7 +40,16 @@ class Local(Transport):
     used_for: ClassVar[str] = "this machine"
 
     def open(self) -> None:
-        """Nothing to connect to."""
+        """There is nothing to connect to.
+
+        Raises:
+            DeviceError: This machine is none that the agent runs on.
+        """
+        if sys.platform != "linux":
+            raise DeviceError(
+                f"the board local needs Linux, and this is {sys.platform}: name a board that is "
+                "reached by ssh or adb"
+            )
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Runs a command to its end."""

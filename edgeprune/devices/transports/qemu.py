@@ -17,6 +17,7 @@ from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import Child, append_file, run_to_end
 from edgeprune.devices.toolchain import glibc
+from edgeprune.devices.toolchain.debian import install_hint
 from edgeprune.devices.toolchain.qemu_plugin import build_plugin
 from edgeprune.devices.transports._qemu_root import make_root
 from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Probe, Transport
@@ -25,7 +26,7 @@ from edgeprune.errors import DeviceError
 _QEMU = "qemu-aarch64"
 _ISA = "aarch64"
 _PROBE_TIMEOUT_S = 60.0
-_APT = f"apt-get install qemu-user {glibc.APT_PACKAGES}"
+_PACKAGES = f"qemu-user {glibc.APT_PACKAGES}"
 
 
 class QemuChannel(Channel):
@@ -76,7 +77,7 @@ class Qemu(Transport):
         for board in boards[:1]:
             looks["arm64 libraries"] = functools.partial(_libraries, board)
             looks["instruction counting"] = functools.partial(_counting, board, agent)
-        return [Probe(name, look, _APT) for name, look in looks.items()]
+        return [Probe(name, look, install_hint(_PACKAGES)) for name, look in looks.items()]
 
     def open(self) -> None:
         """Finds qemu-user and prepares the folder that it shows to programs as their root.
@@ -86,7 +87,7 @@ class Qemu(Transport):
             ConfigError: The board's core is none that can be emulated.
         """
         if shutil.which(_QEMU) is None:
-            raise DeviceError(f"{_QEMU} is not installed: {_APT}")
+            raise DeviceError(f"{_QEMU} is not installed: {install_hint(_PACKAGES)}")
         glibc.bundle(_ISA)
         self._root = make_root(self.board.cpu.core, self.board.cpu.features)
 

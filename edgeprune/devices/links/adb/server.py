@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import run_to_end
+from edgeprune.devices.toolchain.debian import install_hint
 from edgeprune.errors import DeviceError, from_extra
 from edgeprune.text.untrusted import one_line, printable
 
@@ -177,7 +178,7 @@ class Server:
         try:
             program = adbutils.adb_path()
         except adbutils.AdbError as error:
-            raise DeviceError(f"{one_line(error)}: apt-get install adb") from error
+            raise DeviceError(f"{one_line(error)}: {install_hint('adb')}") from error
         code, _, words = run_to_end([program, "start-server"], 2 * _TIMEOUT_S)
         if code or not self._answers():
             raise DeviceError(f"the adb server does not start: {one_line(words)}")

@@ -1,0 +1,16 @@
+"""How what Debian packages is installed, said so that it fits this machine."""
+
+from __future__ import annotations
+
+import shutil
+
+
+def install_hint(packages: str) -> str:
+    """The command where there is apt; elsewhere the names alone, under which others pack the same.
+
+    Args:
+        packages: Debian's names, with spaces between them.
+    """
+    if shutil.which("apt-get"):
+        return f"apt-get install {packages}"
+    return f"install what Debian packs as {packages.replace(' ', ', ')}"
