@@ -44,10 +44,8 @@ def test_a_mac_explains_a_file_and_cannot_be_the_board_itself(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("has_apt", [True, False])
-def test_apt_is_named_where_there_is_apt(monkeypatch, has_apt):
-    monkeypatch.setattr(
-        debian.shutil, "which", lambda name: "/usr/bin/apt-get" if has_apt else None
-    )
+def test_apt_is_named_where_there_is_apt(monkeypatch, tmp_path, has_apt):
+    monkeypatch.setattr(debian, "APT", tmp_path if has_apt else tmp_path / "gone")
     said = debian.install_hint("qemu-user libc6-arm64-cross")
     assert ("apt-get" in said) == has_apt and "qemu-user" in said and "libc6-arm64-cross" in said
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+from pathlib import Path
+
+APT = Path("/usr/bin/apt-get")
 
 
 def install_hint(packages: str) -> str:
@@ -11,6 +13,6 @@ def install_hint(packages: str) -> str:
     Args:
         packages: Debian's names, with spaces between them.
     """
-    if shutil.which("apt-get"):
+    if APT.exists():
         return f"apt-get install {packages}"
     return f"install what Debian packs as {packages.replace(' ', ', ')}"

@@ -1,0 +1,129 @@
+"""Each tutorial's commands are run as they stand, on rigs that stand in for a Pi and a phone."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from adb_rig import Adbd
+from adb_server import adb_server
+from emulated import SHIPPED
+
+from edgeprune.devices.toolchain.zig import host_isa
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SHORT = ("--sessions", "2", "--runs", "3")  # the same steps in less time
+BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def steps(name):
+    """Commands and files of a page, in their order: a list of words, or (file name, text)."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    for language, title, content in BLOCK.findall(text):
+        if title:
+            yield title, content
+        elif language == "console":
+            for line in content.splitlines():
+                assert line.startswith("$ "), f"{name}: {line}"
+                yield shlex.split(line[2:])
+
+
+def follow(name, folder, replace=()):
+    """Does what a page says, in a folder.
+
+    Args:
+        name: The page.
+        folder: Where.
+        replace: Pairs of texts: what the page says, and what it is on the rig.
+
+    Returns:
+        What each command printed, by its words.
+    """
+    printed = {}
+    for step in steps(name):
+        if isinstance(step, tuple):
+            title, text = step
+            for there, here in replace:
+                text = text.replace(there, here)
+            (folder / title).write_text(text)
+            continue
+        if step[0] in ("pip", "sudo"):  # what they install is here already
+            continue
+        argv = [dict(replace).get(word, word) for word in step]
+        if argv[0] == "edgeprune":
+            short = SHORT if argv[1] in ("run", "deploy") else ()
+            argv = [sys.executable, "-m", *argv, *short]
+        done = subprocess.run(
+            argv, cwd=folder, capture_output=True, text=True, timeout=300, env=os.environ
+        )
+        assert done.returncode == 0, f"{' '.join(step)}\n{done.stdout}{done.stderr}"
+        printed[" ".join(step[1:3])] = done.stdout
+    return printed
+
+
+@pytest.mark.device
+def test_your_model(home, tmp_path):
+    printed = follow("tutorials/your-model.md", tmp_path)
+    assert "cortex-a72" in printed["explain tiny.tflite"]
+    assert {"result.json", "report.txt", "recipe.toml"} < set(os.listdir(tmp_path / "first"))
+    assert (tmp_path / "first.html").read_text().startswith("<!DOCTYPE html>")
+    assert "instructions" in printed["compare first"]
+
+
+@pytest.mark.device
+def test_your_pi(home, lab, tmp_path, monkeypatch):
+    text = (SHIPPED / "local.toml").read_text().replace('"local"', '"box"', 1)
+    text = text.replace('use = "local"', 'use = "ssh"\nfolder = "ep"')
+    text = text.replace('isa      = "host"', f'isa = "{host_isa()}"')
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "box.toml").write_text(text)
+    monkeypatch.setenv("EDGEPRUNE_BOARDS", str(tmp_path / "boards"))
+    rig = (
+        ('host  = "192.168.1.20"', f'host = "{lab.device.address}"\nkey = "{lab.key}"'),
+        ('user  = "pi"', 'user = "root"'),
+        ('"rpi4"', '"box"'),
+        ("rpi4", "box"),
+    )
+    printed = follow("tutorials/your-pi.md", tmp_path, rig)
+    assert lab.device.host_key().fingerprint in printed["devices trust"]
+    assert (tmp_path / "deployed" / "result.json").is_file()
+
+
+@pytest.mark.device
+def test_your_phone(home, tmp_path, monkeypatch):
+    text = (SHIPPED / "pixel-8.toml").read_text()
+    text = text.replace("pixel-8", "phone").replace("aarch64", host_isa())
+    text = text.replace("/data/local/tmp", str(tmp_path / "data"))
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "phone.toml").write_text(text)
+    monkeypatch.setenv("EDGEPRUNE_BOARDS", str(tmp_path / "boards"))
+    with adb_server(tmp_path):
+        adbd = Adbd(tmp_path)
+        try:
+            subprocess.run(["adb", "connect", adbd.address], check=True, capture_output=True)
+            printed = follow("tutorials/your-phone.md", tmp_path, [("pixel-8", "phone")])
+        finally:
+            adbd.close()
+    assert adbd.address in printed["devices"]
+    assert "kernel" in printed["report deployed"]
+
+
+@pytest.mark.device
+def test_an_accuracy_goal(home, tmp_path):
+    follow("tutorials/accuracy-goal.md", tmp_path)
+    assert (tmp_path / "small.tflite").stat().st_size < (tmp_path / "tiny.tflite").stat().st_size
+
+
+@pytest.mark.device
+def test_in_ci(home, tmp_path):
+    from edgeprune.data.example import write_tiny
+
+    model, data = write_tiny(tmp_path)
+    for name in ("base.tflite", "model.tflite"):
+        (tmp_path / name).write_bytes(model.read_bytes())
+    data.rename(tmp_path / "test.npz")
+    printed = follow("tutorials/in-ci.md", tmp_path)
+    assert printed["compare base"].startswith("#") and "|" in printed["compare base"]
