@@ -8,10 +8,11 @@ import pytest
 
 from edgeprune.devices.bench import Device
 from edgeprune.devices.boards import load_board
-from edgeprune.devices.toolchain import debian, wheels
+from edgeprune.devices.toolchain import wheels
 from edgeprune.devices.transports.local import Local
 from edgeprune.doctor import _notes
 from edgeprune.errors import DeviceError
+from edgeprune.text import debian
 
 HIDDEN = ("fcntl", "resource", "pwd", "grp", "termios")  # what Python has on Unix alone
 

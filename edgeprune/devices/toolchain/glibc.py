@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeprune.devices.toolchain.debian import install_hint
 from edgeprune.errors import DeviceError
+from edgeprune.text.debian import install_hint
 
 APT_PACKAGES = "libc6-arm64-cross libstdc++6-arm64-cross"
 """Debian's packages with the files for aarch64."""

@@ -14,7 +14,6 @@ from edgeprune.devices.links.adb.program import CHUNK_BYTES, Program
 from edgeprune.devices.links.adb.server import Server
 from edgeprune.devices.links.address import taken_apart
 from edgeprune.devices.toolchain import glibc
-from edgeprune.devices.toolchain.debian import install_hint
 from edgeprune.devices.transports.base import (
     TRANSPORTS,
     Channel,
@@ -25,6 +24,7 @@ from edgeprune.devices.transports.base import (
 )
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
 from edgeprune.progress import pushed
+from edgeprune.text.debian import install_hint
 from edgeprune.text.untrusted import device_says
 
 _START_TIMEOUT_S = 10.0

@@ -17,11 +17,11 @@ from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import Child, append_file, run_to_end
 from edgeprune.devices.toolchain import glibc
-from edgeprune.devices.toolchain.debian import install_hint
 from edgeprune.devices.toolchain.qemu_plugin import build_plugin
 from edgeprune.devices.transports._qemu_root import make_root
 from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Probe, Transport
 from edgeprune.errors import DeviceError
+from edgeprune.text.debian import install_hint
 
 _QEMU = "qemu-aarch64"
 _ISA = "aarch64"

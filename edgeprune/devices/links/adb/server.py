@@ -9,8 +9,8 @@ from typing import Any
 
 from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import run_to_end
-from edgeprune.devices.toolchain.debian import install_hint
 from edgeprune.errors import DeviceError, from_extra
+from edgeprune.text.debian import install_hint
 from edgeprune.text.untrusted import one_line, printable
 
 DEFAULT_PORT = 5555
