@@ -47,7 +47,7 @@ def print_effects(effects: Sequence[NetworkEffect], console: Console | None = No
     """
     rows: dict[str, Callable[[NetworkEffect], str]] = {
         "parameters": lambda effect: f"{effect.size.parameters:,}",
-        "not zero": lambda effect: f"{effect.size.nonzero_parameters:,}",
+        "not zero": lambda effect: _count(effect.size.nonzero_parameters),
         "multiplications": lambda effect: _count(effect.size.macs),
         "by what is not zero": lambda effect: _count(effect.size.nonzero_macs),
         "file": lambda effect: bytes_text(effect.bytes),

@@ -1,14 +1,13 @@
-"""Multiplications and weights of a float TFLite network."""
+"""Multiplications and weights of a TFLite network, however it stores them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.check.subgraphs import targets
 from edgeprune.models.tflite.loop_turns import turns
@@ -22,20 +21,20 @@ class Size:
 
     Attributes:
         parameters: Weights and biases.
-        nonzero_parameters: Those that are not zero.
+        nonzero_parameters: Those that are not zero; None where that cannot be read.
         macs: Multiplications with a weight in convolutions and dense layers, those in a loop as
             often as it turns; None where the data decide how often.
-        nonzero_macs: Those whose weight is not zero; None likewise.
+        nonzero_macs: Those whose weight is not zero; None likewise, or where that cannot be read.
     """
 
     parameters: int
-    nonzero_parameters: int
+    nonzero_parameters: int | None
     macs: int | None
     nonzero_macs: int | None
 
 
 def size(tflite: bytes) -> Size:
-    """Counts a network whose weights are stored dense as floats.
+    """Counts a network, whether its weights are floats or integers, stored dense or sparse.
 
     A filter that several operators share counts once. Biases count for each operator: converters
     merge equal ones, which new networks' zeros are.
@@ -47,36 +46,70 @@ def size(tflite: bytes) -> Size:
         ModelError: The file is damaged.
     """
     model = graph.view(tflite)
-    held: dict[object, tuple[int, int]] = {}
+    held: dict[object, _Weight] = {}
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
-            for k, values in _weights(model, subgraph, op):
-                is_filter = k == _WEIGHTS[graph.op_name(model, op)]
-                key = int(subgraph.tensors[op.inputs[k]].buffer) if is_filter else (id(op), k)
-                held[key] = (values.size, int(np.count_nonzero(values)))
+            for weight in _weights(model, subgraph, op):
+                is_filter = weight.operand == _WEIGHTS[graph.op_name(model, op)]
+                held[weight.buffer if is_filter else (id(op), weight.operand)] = weight
     macs = _macs(model, 0, {})
     return Size(
-        sum(count for count, _ in held.values()),
-        sum(nonzero for _, nonzero in held.values()),
+        sum(weight.count for weight in held.values()),
+        _total(weight.nonzero for weight in held.values()),
         *(macs or (None, None)),
     )
 
 
-def _weights(
-    model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator
-) -> Iterator[tuple[int, Array]]:
-    """Float constants of a convolution or dense layer, with their operands' numbers."""
+@dataclass(frozen=True)
+class _Weight:
+    """A constant that a convolution or dense layer reads.
+
+    Attributes:
+        operand: Number of the operand.
+        buffer: Where it is stored.
+        count: Elements, those that a sparse tensor leaves out included.
+        nonzero: Those that are not zero; None for a type that NumPy lacks.
+    """
+
+    operand: int
+    buffer: int
+    count: int
+    nonzero: int | None
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def _weights(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> Iterator[_Weight]:
+    """Constants of a convolution or dense layer, across DENSIFY and DEQUANTIZE."""
     if graph.op_name(model, op) not in _WEIGHTS:
         return
     for k in range(1, len(op.inputs)):
-        if op.inputs[k] >= 0:
-            values = graph.constant(model, subgraph.tensors[op.inputs[k]])
-            if values is not None and values.dtype.kind == "f":
-                yield k, values
+        if op.inputs[k] < 0:
+            continue
+        tensor = graph.stored_source(subgraph, int(op.inputs[k]))
+        data = model.buffers[tensor.buffer].data
+        if data is not None and len(data):
+            count = math.prod(graph.shape_of(tensor))
+            yield _Weight(k, int(tensor.buffer), count, _nonzero(model, tensor))
 
 
-_Macs = tuple[int, int] | None
-"""Multiplications, and those by what is not zero."""
+def _nonzero(model: graph.Model, tensor: graph.Tensor) -> int | None:
+    """Elements that do not stand for zero."""
+    if graph.dtype_of(tensor) is None:
+        return None
+    values = graph.stored_values(model, tensor)
+    if values.dtype.kind not in "iu":
+        return int(np.count_nonzero(values))
+    points = None if tensor.quantization is None else tensor.quantization.zeroPoint
+    zero = 0 if points is None or not len(points) else int(points[0])
+    return int(np.count_nonzero(values != zero))
+
+
+_Macs = tuple[int, int | None] | None
+"""Multiplications, and those by what is not zero, where that can be read."""
 
 
 def _macs(model: graph.Model, index: int, known: dict[int, _Macs]) -> _Macs:
@@ -87,7 +120,7 @@ def _macs(model: graph.Model, index: int, known: dict[int, _Macs]) -> _Macs:
         counted = [part for part in parts if part is not None]
         is_known = len(counted) == len(parts)
         known[index] = (
-            (sum(a for a, _ in counted), sum(b for _, b in counted)) if is_known else None
+            (sum(a for a, _ in counted), _total(b for _, b in counted)) if is_known else None
         )
     return known[index]
 
@@ -102,19 +135,24 @@ def _operator_macs(
         count = turns(model, subgraph, op)
         if count is None or condition is None or body is None:
             return None
-        return (
-            count * body[0] + (count + 1) * condition[0],
-            count * body[1] + (count + 1) * condition[1],
-        )
+        return _repeated(body, count, condition)
     if any(targets(op)):  # runs others, and nobody knows here which or how often
         return None
-    macs = nonzero = 0
-    for k, values in _weights(model, subgraph, op):
-        if k == _WEIGHTS[kind]:
-            positions = _positions(model, subgraph, op)
-            macs += positions * values.size
-            nonzero += positions * int(np.count_nonzero(values))
-    return macs, nonzero
+    filters = [w for w in _weights(model, subgraph, op) if w.operand == _WEIGHTS[kind]]
+    positions = _positions(model, subgraph, op) if filters else 0
+    nonzero = _total(weight.nonzero for weight in filters)
+    macs = positions * sum(weight.count for weight in filters)
+    return macs, None if nonzero is None else positions * nonzero
+
+
+def _repeated(
+    body: tuple[int, int | None], count: int, condition: tuple[int, int | None]
+) -> tuple[int, int | None]:
+    """A loop's: its condition is asked once more than its body runs."""
+    macs = count * body[0] + (count + 1) * condition[0]
+    if body[1] is None or condition[1] is None:
+        return macs, None
+    return macs, count * body[1] + (count + 1) * condition[1]
 
 
 def _positions(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> int:

@@ -1,8 +1,10 @@
+import nets
 import numpy as np
 import odd_nets
 import pytest
 from nets import Net
 
+from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size
 
 
@@ -38,3 +40,43 @@ def test_what_a_loop_multiplies_counts_as_often_as_it_turns():
 def test_where_the_data_decide_how_often_nothing_is_counted():
     found = size(odd_nets.loop(counts_on_data=True))
     assert (found.macs, found.nonzero_macs) == (None, None) and found.parameters > 0
+
+
+def quantized(mode, net):
+    from edgeprune.quantize import quantize
+
+    return quantize(net, mode, None).tflite
+
+
+@pytest.mark.parametrize("mode", ["fp16", "int8", "int8-weights", "int16x8"])
+def test_a_quantized_network_takes_what_its_float_does(mode):
+    net = nets.eligible(0.5)
+    dense, found = size(net), size(quantized(mode, net))
+    assert (found.parameters, found.macs) == (dense.parameters, dense.macs)
+    # Rounding makes some more zeros, and float biases of 0 stay 0.
+    assert 0.8 * dense.nonzero_macs <= found.nonzero_macs <= dense.nonzero_macs
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_a_sparse_network_takes_what_its_dense_one_does(storage):
+    from edgeprune.devices.boards import load_board, resolved_cpu
+    from edgeprune.sparsify import sparsify
+
+    net = nets.eligible(0.9, storage)
+    stored = sparsify(net, resolved_cpu(load_board("rpi4").cpu)).tflite
+    dense, found = size(net), size(stored)
+    assert stored != net and dense.macs > 0
+    assert found == dense
+
+
+def test_weights_of_a_type_that_numpy_lacks_are_not_known_and_never_zero(monkeypatch):
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = graph.read(nets.eligible())
+    for subgraph in model.subgraphs:
+        for op in subgraph.operators:
+            if graph.op_name(model, op) == "CONV_2D":
+                subgraph.tensors[op.inputs[1]].type = schema.TensorType.INT4
+    monkeypatch.setattr(graph, "view", lambda tflite: model)
+    found = size(b"")
+    assert found.macs > 0 and (found.nonzero_macs, found.nonzero_parameters) == (None, None)
