@@ -20,6 +20,7 @@ from edgeprune.energy.power_trace import PowerTrace
 from edgeprune.errors import ConfigError
 from edgeprune.history.result import UNSET
 from edgeprune.history.result_file import parse_result
+from edgeprune.report.energy import stored_energy
 from edgeprune.report.result import build_result
 from edgeprune.report.terminal import print_report
 
@@ -68,6 +69,20 @@ def test_a_figure_comes_with_all_that_judges_it(built):
         "grid_source": "RTE 2024",
     }  # fmt: skip
     assert result.variants[0].energy_reason is UNSET
+
+
+def test_every_figure_of_a_meter_stands_under_its_own_name():
+    numbers = {
+        "gross_uj": 1.5, "idle_uj": 2.5, "net_uj": 3.5, "idle_before_w": 4.5, "idle_after_w": 5.5,
+        "inferences": 6, "window_s": 7.5, "samples": 8, "updates": 9, "largest_gap_s": 10.5,
+    }  # fmt: skip
+    found = stored_energy(energy(**numbers, grid=Grid(56.0, "RTE")))
+    names = {"gross_uj": "gross", "idle_uj": "idle"}
+    for name, value in numbers.items():
+        if name != "net_uj":
+            assert getattr(found.measurement, names.get(name, name)) == value, name
+    assert (found.per_inference, found.source, found.idle_subtracted) == (3.5, "probe", True)
+    assert (found.co2e.grid_g_per_kwh, found.co2e.grid_source) == (56.0, "RTE")
 
 
 def test_a_missing_figure_is_null_with_the_reason_and_no_carbon(built):
