@@ -43,20 +43,25 @@ def record_once(result: Result) -> tuple[int, bool]:
 
 def trouble() -> str:
     """Why a run could not be recorded now; see :func:`edgeprune.history.trouble`."""
-    where = ""
     try:
-        found = place()
-        where = str(found)
-        if isinstance(found, PostgresDatabase):
-            return _trouble_of_writing(found)
-        if line := sqlite_file.trouble_before_opening(found):
-            return line
-        line = _trouble_of_writing(found) if found.path.exists() else ""
-        return line or sqlite_file.little_room(found)
+        where = place()
+    except ConfigError as error:
+        return str(error)
+    try:
+        return _trouble_at(where)
     except OSError as error:
         return f"{where}: the history cannot be used: {error.strerror or error}"
     except ConfigError as error:
         return str(error)
+
+
+def _trouble_at(where: Place) -> str:
+    if isinstance(where, PostgresDatabase):
+        return _trouble_of_writing(where)
+    if line := sqlite_file.trouble_before_opening(where):
+        return line
+    line = _trouble_of_writing(where) if where.path.exists() else ""
+    return line or sqlite_file.little_room(where)
 
 
 def runs(limit: int) -> list[Run]:
@@ -71,10 +76,10 @@ def alike(result: Result, limit: int) -> list[Run]:
 
 def run(number: int) -> Run:
     """The run of a number; see :func:`edgeprune.history.run`."""
-    found = _read(RUNS.c.id == number, limit=1)
-    if not found:
+    runs_of_number = _read(RUNS.c.id == number, limit=1)
+    if not runs_of_number:
         raise ConfigError(f"{place()}: no run has the number {number}")
-    return found[0]
+    return runs_of_number[0]
 
 
 class _Undone(Exception):

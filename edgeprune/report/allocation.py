@@ -34,15 +34,15 @@ def print_shares(shares: Sequence[LayerShare], console: Console | None = None) -
     table.add_column("pattern")
     for heading in ("sparsity", "output lost", "loss alone", "instructions (estimated)"):
         table.add_column(heading, justify="right")
-    for one in shares:
+    for share in shares:
         cells = (
-            one.name.rpartition("/")[0] or one.name,
-            f"{one.weights:,}",
-            one.pattern,
-            f"{one.sparsity:.1%}",
-            NOT_MEASURED if one.output_error is None else f"{one.output_error:.1%}",
-            NOT_MEASURED if one.loss_increase is None else f"{one.loss_increase:+.4f}",
-            "-" if one.instructions is None else f"{one.instructions:,.0f}",
+            share.name.rpartition("/")[0] or share.name,
+            f"{share.weights:,}",
+            share.pattern,
+            f"{share.sparsity:.1%}",
+            NOT_MEASURED if share.output_error is None else f"{share.output_error:.1%}",
+            NOT_MEASURED if share.loss_increase is None else f"{share.loss_increase:+.4f}",
+            "-" if share.instructions is None else f"{share.instructions:,.0f}",
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
     (console or stdout()).print(table)
@@ -54,6 +54,6 @@ def write_sensitivity(shares: Sequence[LayerShare], path: Path) -> None:
     Raises:
         ConfigError: The file cannot be written.
     """
-    measured = [dataclasses.asdict(one) for one in shares if one.loss_increases]
+    measured = [dataclasses.asdict(share) for share in shares if share.loss_increases]
     if measured:
         write_whole(path, json.dumps({"layers": measured}, indent=1) + "\n", replace=True)

@@ -55,17 +55,17 @@ class OutputFolder:
         is_kept: Whether it stays; without that, all that was written goes at the end.
     """
 
-    def __init__(self, path: Path, descriptor: int, made: list[Path]) -> None:
-        """``descriptor``: of the locked folder; ``made``: folders made for it, itself first."""
+    def __init__(self, path: Path, descriptor: int, new_folders: list[Path]) -> None:
+        """``descriptor``: of the locked folder; ``new_folders``: made for it, itself first."""
         self.path = path
         self.is_kept = False
         self._descriptor = descriptor
-        self._made = made
+        self._new_folders = new_folders
 
     @property
     def origin(self) -> str:
         """Whether the folder goes with a killed run, or was there before it."""
-        return MADE if self._made else "which was there before"
+        return MADE if self._new_folders else "which was there before"
 
     def write(self, name: str, content: Content) -> Path:
         """Writes one of :data:`FILES`.
@@ -87,7 +87,7 @@ class OutputFolder:
         if not self.is_kept:
             _remove_files(self.path)
             with contextlib.suppress(OSError):
-                for folder in self._made:
+                for folder in self._new_folders:
                     folder.rmdir()
         os.close(self._descriptor)
 
@@ -131,7 +131,7 @@ def _taken(path: Path) -> OutputFolder:
     """
     if os.path.lexists(path) and not path.is_dir():
         raise ConfigError(f"{shown(path)}: exists already; choose another --output or remove it")
-    made = [one for one in (path, *path.absolute().parents) if not one.exists()]
+    new_folders = [each for each in (path, *path.absolute().parents) if not each.exists()]
     path.mkdir(parents=True, exist_ok=True)
     descriptor = _claim(path, _CLAIM_WAIT_S)
     if descriptor is None:
@@ -139,7 +139,7 @@ def _taken(path: Path) -> OutputFolder:
     if any(path.iterdir()):
         os.close(descriptor)
         raise ConfigError(f"{shown(path)}: exists already; choose another --output or remove it")
-    return OutputFolder(path, descriptor, made)
+    return OutputFolder(path, descriptor, new_folders)
 
 
 def _taken_free(path: Path) -> OutputFolder:
@@ -184,7 +184,7 @@ def _clear_up_beside(path: Path, say: Say) -> None:
     parent = real_path(path).parent
     scratch.remove_leftovers(parent)
     with contextlib.suppress(OSError):
-        beside = [one for one in parent.iterdir() if one.is_dir()]
+        beside = [each for each in parent.iterdir() if each.is_dir()]
         for folder in beside:
             mark = folder / MARK
             if not mark.is_file():
@@ -198,11 +198,11 @@ def _clear_up(folder: Path, mark: Path, say: Say) -> None:
     name = shown(folder.name)
     scratch.remove_leftovers(folder)
     if not (folder / result_file.FILE_NAME).exists():
-        is_made = MADE in mark.read_text(encoding="utf-8", errors="replace").splitlines()
+        goes_whole = MADE in mark.read_text(encoding="utf-8", errors="replace").splitlines()
         _remove_files(folder)
         mark.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it holds something of the user's
-            if is_made:
+            if goes_whole:
                 folder.rmdir()
         return
     try:
@@ -233,5 +233,8 @@ def _writer(path: Path) -> str:
 
 def _plain_name(stem: str) -> str:
     """A stem that is a harmless name of a folder, and not too long for one with a number."""
-    plain = "".join(one if one.isprintable() else "_" for one in stem).lstrip("-.") or "model"
+    plain = (
+        "".join(character if character.isprintable() else "_" for character in stem).lstrip("-.")
+        or "model"
+    )
     return plain.encode(errors="surrogateescape")[:_NAME_BYTES].decode(errors="ignore")

@@ -23,9 +23,9 @@ def write_latencies(measured: Sequence[Measured], folder: Path) -> None:
         ConfigError: The folder cannot be written to.
     """
     numbered = [
-        (f"{one.variant}/{number}", session)
-        for one in measured
-        for number, session in enumerate(one.sessions, start=1)
+        (f"{item.variant}/{number}", session)
+        for item in measured
+        for number, session in enumerate(item.sessions, start=1)
     ]
     if all(session.every_ns is None for _, session in numbered):
         return

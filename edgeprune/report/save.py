@@ -128,7 +128,7 @@ def rescue(name: str, content: Content) -> Path:
             place.mkdir(parents=True, exist_ok=True)
             ends = ("", *(f"-{number}" for number in range(2, 100)))
             free = (place / f"{stamp}{end}-{name}" for end in ends)
-            file = next(one for one in free if not one.exists())
+            file = next(candidate for candidate in free if not candidate.exists())
             write_whole(file, content)
             return file
         except (OSError, ConfigError, StopIteration) as error:

@@ -154,7 +154,7 @@ def latency_summary(sessions: Sequence[Session]) -> LatencySummary | None:
     if not sessions:
         return None
     counted = counted_sessions(sessions)
-    rejected = sum(one.verdict != "valid" for one in counted)
+    rejected = sum(session.verdict != "valid" for session in counted)
     medians = medians_us(counted)
     runs_us = [ns / 1000 for session in counted for ns in session.latency_ns]
     has_interval = len(counted) >= MIN_SESSIONS and not rejected
@@ -163,7 +163,7 @@ def latency_summary(sessions: Sequence[Session]) -> LatencySummary | None:
         p90=percentile(runs_us, 0.90),
         p99=percentile(runs_us, 0.99),
         min=min(runs_us),
-        runs=sum(one.timed_runs for one in counted),
+        runs=sum(session.timed_runs for session in counted),
         sessions=len(counted),
         ci95=_interval(_resampled(medians, SEED)) if has_interval else None,
         rejected=rejected,
@@ -175,7 +175,7 @@ def counted_sessions(sessions: Sequence[Session]) -> Sequence[Session]:
 
     Times of a busy machine are still worth a look; who shows them must mark them.
     """
-    valid = [one for one in sessions if one.verdict == "valid"]
+    valid = [session for session in sessions if session.verdict == "valid"]
     return valid if len(valid) >= MIN_SESSIONS else sessions
 
 
@@ -195,9 +195,9 @@ def compare_latency(dense: Sequence[Session], deployed: Sequence[Session]) -> Co
     if not dense or not deployed:
         return Comparison("latency_us", None, None, "not measurable")
     sides = [counted_sessions(dense), counted_sessions(deployed)]
-    dense_us, deployed_us = (medians_us(one).tolist() for one in sides)
+    dense_us, deployed_us = (medians_us(side).tolist() for side in sides)
     speedup = hodges_lehmann(deployed_us, dense_us)
-    if any(len(one) < MIN_SESSIONS or _rejected(one) for one in sides):
+    if any(len(side) < MIN_SESSIONS or _rejected(side) for side in sides):
         return Comparison("latency_us", speedup, None, "not measurable")
     least_effect, noise = least_effect_of(dense_us)
     shift = latency_shift(dense_us, deployed_us, least_effect)
@@ -213,7 +213,7 @@ def compare_latency(dense: Sequence[Session], deployed: Sequence[Session]) -> Co
 
 
 def _rejected(sessions: Sequence[Session]) -> bool:
-    return any(one.verdict != "valid" for one in sessions)
+    return any(session.verdict != "valid" for session in sessions)
 
 
 def compare_instructions(dense: int | None, deployed: int | None) -> Comparison:

@@ -68,7 +68,7 @@ def _wrong(run: RunResult) -> list[str]:
 
 def _doubts(item: Measured, run: RunResult) -> list[tuple[Verdict, str]]:
     """What speaks against one variant's times, each with its grade."""
-    valid = [one for one in item.sessions if one.verdict == "valid"]
+    valid = [session for session in item.sessions if session.verdict == "valid"]
     if len(valid) < MIN_SESSIONS:
         return [_too_few(item.sessions, len(valid), _longer(run))]
     doubts: list[tuple[Verdict, str]] = []
@@ -81,7 +81,7 @@ def _doubts(item: Measured, run: RunResult) -> list[tuple[Verdict, str]]:
                 f"{WIDEST_SCATTER:.0%} is expected: {_ADVICE['noisy']}{_longer(run)}",
             )
         )
-    runs = sum(one.timed_runs for one in valid)
+    runs = sum(session.timed_runs for session in valid)
     planned = run.timed.sessions * run.timed.runs if run.timed else 0
     if runs < planned:
         doubts.append(
@@ -95,10 +95,10 @@ def _longer(run: RunResult) -> str:
 
 
 def _too_few(sessions: Sequence[Session], valid: int, longer: str) -> tuple[Verdict, str]:
-    rejected = [one for one in sessions if one.verdict != "valid"]
+    rejected = [session for session in sessions if session.verdict != "valid"]
     if len(sessions) < MIN_SESSIONS or not rejected:
         return "insufficient", f"{valid} sessions, a confidence interval needs {MIN_SESSIONS}"
-    worst = min(rejected, key=lambda one: list(_ADVICE).index(one.verdict))
+    worst = min(rejected, key=lambda session: list(_ADVICE).index(session.verdict))
     return worst.verdict, (
         f"{valid} of {len(sessions)} sessions are valid, {MIN_SESSIONS} are needed; "
         f"{worst.reason}: {_ADVICE[worst.verdict]}{longer if worst.verdict == 'noisy' else ''}"
@@ -116,4 +116,4 @@ def scatter_of(sessions: Sequence[Session]) -> float:
     """
     medians = medians_us(sessions)
     middle = statistics.median(medians)
-    return float(1.4826 * statistics.median(abs(one - middle) for one in medians) / middle)
+    return float(1.4826 * statistics.median(abs(median - middle) for median in medians) / middle)

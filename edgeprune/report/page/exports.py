@@ -44,19 +44,19 @@ def exports(result: Result, points: Sequence[Point]) -> list[Export]:
         points: The table of the Pareto picture.
     """
     whole = json.dumps(plain(result), indent=None, separators=(",", ":"))
-    found = [
+    texts = [
         Export("result.json", "The whole result, as JSON", whole),
         Export("figures.csv", "Every figure and setting, in full precision", _figures(result)),
         Export("variants.csv", "The variants to choose between", _choice(points)),
     ]
     if any(variant.layers for variant in result.variants):
-        found.append(Export("layers.csv", "Kernels of every variant", _layers(result)))
+        texts.append(Export("layers.csv", "Kernels of every variant", _layers(result)))
     if any(variant.processes for variant in result.variants):
-        found.append(Export("samples.csv", "Every timed inference", _samples(result)))
-        found.append(Export("sessions.csv", "Every process and its readings", _sessions(result)))
+        texts.append(Export("samples.csv", "Every timed inference", _samples(result)))
+        texts.append(Export("sessions.csv", "Every process and its readings", _sessions(result)))
     return [
-        one if len(one.text) <= MOST_CHARACTERS else Export(one.name, one.title, "")
-        for one in found
+        export if len(export.text) <= MOST_CHARACTERS else Export(export.name, export.title, "")
+        for export in texts
     ]
 
 
