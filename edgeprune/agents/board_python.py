@@ -153,7 +153,7 @@ def wheel(isa: str, newest: str, python: BoardPython, sha256: str | None = None)
             found = _fetch(isa, newest, python, aside)
             pinned.check(found, pinned.board_wheel_sha256(found.name, sha256), found.name)
             file = folder / found.name
-            found.replace(file)
+            paths.put_whole(found, file)
     return RuntimeLibrary(file, _version_of(file), sha256_of(file), PACKAGE)
 
 

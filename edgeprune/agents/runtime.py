@@ -108,7 +108,7 @@ def _fetch(isa: str, version: str, path: Path, wanted: str) -> None:
             pinned.check(wheel, whole, wheel.name)
         extracted = _extract(wheel, where)
         pinned.check(extracted, wanted, f"{_LIBRARY} of {wheel.name}")
-        os.replace(extracted, path)
+        paths.put_whole(extracted, path)
 
 
 def _extract(wheel: Path, where: str) -> Path:

@@ -13,6 +13,7 @@ from edgeprune.channels.groups import Group, Member
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow
+from edgeprune.models.keras.weights import tensorflow_variable
 from edgeprune.tasks import Task
 from edgeprune.training.capture import Calibration, batches
 from edgeprune.training.loss import Objective
@@ -101,7 +102,7 @@ def _gradients(
     """A function from inputs and targets to the loss's gradient by each variable."""
     tf = import_tensorflow()
     loss = Objective(task).loss
-    watched = [_watched(variable) for variable in variables]
+    watched = [tensorflow_variable(variable) for variable in variables]
 
     def step(inputs: Any, targets: Any) -> Any:
         with tf.GradientTape() as tape:
@@ -116,9 +117,3 @@ def _gradients(
         return [np.asarray(tf.convert_to_tensor(one).numpy()) for one in found]
 
     return gradients
-
-
-def _watched(variable: Any) -> Any:
-    """The TensorFlow variable, which the tape watches; Keras 3 wraps it, Keras 2 does not."""
-    value = getattr(variable, "value", None)
-    return variable if value is None or callable(value) else value

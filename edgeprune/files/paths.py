@@ -82,6 +82,17 @@ def is_whole(file: Path) -> bool:
         return False
 
 
+def put_whole(made: Path, file: Path) -> None:
+    """Renames a finished file into its place, once the disk has it: nobody ever sees half of it.
+
+    Raises:
+        OSError: It cannot be stored; inside :func:`aside` that becomes a DeviceError.
+    """
+    with made.open("rb") as stream:
+        os.fsync(stream.fileno())
+    os.replace(made, file)
+
+
 def keep(made: Path, file: Path) -> None:
     """Renames a finished file into its place in the cache, with its SHA-256 beside it.
 
@@ -90,8 +101,8 @@ def keep(made: Path, file: Path) -> None:
     """
     sum_ = _sum_of(made)
     sum_.write_text(_digest(made), encoding="ascii")
-    os.replace(sum_, _sum_of(file))
-    os.replace(made, file)
+    put_whole(sum_, _sum_of(file))
+    put_whole(made, file)
 
 
 def _sum_of(file: Path) -> Path:

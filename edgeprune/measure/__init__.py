@@ -64,7 +64,7 @@ COUNT_SOURCE = "QEMU user-mode plugin: difference of two run lengths, one thread
 
 
 @dataclass(frozen=True)
-class Pushed:
+class DeviceFiles:
     """What lies on the device, and how it is to be run.
 
     Attributes:
@@ -106,7 +106,7 @@ class RunPlan:
 
 
 def run(
-    transport: Transport, pushed: Pushed, plan: RunPlan
+    transport: Transport, pushed: DeviceFiles, plan: RunPlan
 ) -> tuple[RunResult, dict[str, Samples]]:
     """Measures every variant, with the device's clock pinned meanwhile where that is possible.
 
@@ -135,7 +135,7 @@ def run(
 
 
 def _run(
-    transport: Transport, pushed: Pushed, plan: RunPlan
+    transport: Transport, pushed: DeviceFiles, plan: RunPlan
 ) -> tuple[RunResult, dict[str, Samples]]:
     """As :func:`run`, with the clock as it is."""
     bench = _Bench(transport, pushed, plan.table, plan.originals)
@@ -209,7 +209,7 @@ class _Found:
             for name, count in self.instructions.items()
         )
 
-    def measured(self, name: str, pushed: Pushed, is_counted: bool) -> Measured:
+    def measured(self, name: str, pushed: DeviceFiles, is_counted: bool) -> Measured:
         """One variant's part."""
         began = self.starts.get(name, ())
         peaks = [s.peak_memory_bytes for s in began if s.peak_memory_bytes is not None]
@@ -263,7 +263,11 @@ class _Bench:
     """Starts one agent process after another on one device."""
 
     def __init__(
-        self, transport: Transport, pushed: Pushed, table: RunTable, originals: Mapping[str, bytes]
+        self,
+        transport: Transport,
+        pushed: DeviceFiles,
+        table: RunTable,
+        originals: Mapping[str, bytes],
     ) -> None:
         self.interfaces = {name: interface_of(tflite) for name, tflite in originals.items()}
         self.transport = transport
@@ -348,8 +352,8 @@ class _Bench:
 __all__: Sequence[str] = [
     "WAIT_S",
     "Claim",
+    "DeviceFiles",
     "DeviceLock",
-    "Pushed",
     "RunPlan",
     "check_meter_name",
     "check_meters",

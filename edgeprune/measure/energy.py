@@ -10,14 +10,12 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from edgeprune.agents.answers import Timing
 from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import Session, SessionState
 from edgeprune.devices.bench import EnergyPlan
-from edgeprune.devices.transports.base import Transport
 from edgeprune.energy.alignment import shift_s
 from edgeprune.energy.net import MIN_UPDATES, Energy, NoEnergy, Window, net_energy
 from edgeprune.energy.power_trace import PowerTrace
@@ -26,9 +24,9 @@ from edgeprune.measure.cooling import cool
 from edgeprune.measure.find_meter import first_meter
 from edgeprune.measure.guard import UsedCores, judged
 from edgeprune.measure.reading import Reading
+from edgeprune.measure.starter import Starter
 from edgeprune.measure.watch import Watch, watching
 from edgeprune.meters.base import Meter
-from edgeprune.recipe.run_table import RunTable
 from edgeprune.text.untrusted import one_line
 
 Say = Callable[[str], None]
@@ -49,21 +47,6 @@ _PINGS = 10
 
 _MOST_SHIFT = 0.95
 """Of :data:`SETTLE_S`; a meter's clock that is further off may be off by any time."""
-
-
-class Starter(Protocol):
-    """Starts agents on one device, and loads variants into them."""
-
-    transport: Transport
-    table: RunTable
-    timeout_s: float
-    cpus: tuple[int, ...]
-
-    def agent(self) -> AgentSession:
-        """A fresh agent."""
-
-    def load(self, agent: AgentSession, name: str) -> int:
-        """Loads a variant."""
 
 
 def measure_energy(

@@ -6,16 +6,14 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import Session, Timed
-from edgeprune.devices.transports.base import Transport
 from edgeprune.measure.cooling import cool
 from edgeprune.measure.guard import UsedCores, judged
 from edgeprune.measure.reading import Reading
 from edgeprune.measure.session import time_session
 from edgeprune.measure.stages import doing
+from edgeprune.measure.starter import Starter
 from edgeprune.measure.watch import Watch, watching
 from edgeprune.progress import counted
 from edgeprune.recipe.run_table import RunTable
@@ -46,20 +44,6 @@ class Kept:
         """Takes what there is now in place of what there was."""
         self.sessions, self.timed = sessions, timed
         self.is_put()
-
-
-class Starter(Protocol):
-    """Starts agents on one device, and loads variants into them."""
-
-    transport: Transport
-    table: RunTable
-    timeout_s: float
-
-    def agent(self) -> AgentSession:
-        """A fresh agent."""
-
-    def load(self, agent: AgentSession, name: str) -> int:
-        """Loads a variant; nanoseconds that it took."""
 
 
 def turns(names: Sequence[str], rounds: int, first: int = 0) -> list[str]:

@@ -8,26 +8,13 @@ from its card.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import StartSample
 from edgeprune.measure.stages import doing
+from edgeprune.measure.starter import Starter
 
 PROCESSES = 5
 """Fresh processes a variant, in turns; the report shows their median. Source: ours."""
-
-
-class Starter(Protocol):
-    """Starts agents on one device, and loads variants into them."""
-
-    timeout_s: float
-
-    def agent(self) -> AgentSession:
-        """A fresh agent."""
-
-    def load(self, agent: AgentSession, name: str) -> int:
-        """Loads a variant; nanoseconds that it took."""
 
 
 def measure_start(

@@ -6,15 +6,14 @@ import contextlib
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import SessionState
-from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import DeviceError
 from edgeprune.measure.device_state import Sources, find_sources
 from edgeprune.measure.reading import Reading, parse_reading
+from edgeprune.measure.starter import Starter
 from edgeprune.meters.base import Sampler
 
 FASTEST_S, SLOWEST_S = 0.05, 1.0
@@ -108,15 +107,6 @@ class Watch:
         if not rows:
             raise DeviceError("the agent took no sample of the device's state")
         return [parse_reading(row, self._sources) for row in rows]
-
-
-class Starter(Protocol):
-    """Starts agents on one device."""
-
-    transport: Transport
-
-    def agent(self) -> AgentSession:
-        """A fresh agent."""
 
 
 @contextlib.contextmanager

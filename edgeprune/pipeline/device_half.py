@@ -27,7 +27,7 @@ from edgeprune.progress import Progress
 from edgeprune.recipe.run_table import RunTable
 
 if TYPE_CHECKING:
-    from edgeprune.measure import Claim, Pushed
+    from edgeprune.measure import Claim, DeviceFiles
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def measure(
         DeviceError: The device or the way to it failed.
         VerifyError: The reference computes no numbers, so that nothing can be compared.
     """
-    from edgeprune.measure import DeviceLock, Pushed
+    from edgeprune.measure import DeviceFiles, DeviceLock
     from edgeprune.push import clear_leftovers
     from edgeprune.push.packed import push_models
     from edgeprune.push.programs import push_programs
@@ -87,7 +87,7 @@ def measure(
             clear_leftovers(transport)
             files = [variant.file for variant in measured.values()]
             models = push_models(transport, agent_path, files, progress.say)
-        pushed = Pushed(
+        pushed = DeviceFiles(
             agent=agent_path,
             runtime=runtime_path,
             runtime_version=library.label,
@@ -128,7 +128,7 @@ def check_free(
 
 def _measured(
     transport: Transport,
-    pushed: Pushed,
+    pushed: DeviceFiles,
     table: RunTable,
     wanted: Mapping[str, verify.Comparison],
     context: DeviceContext,

@@ -18,7 +18,7 @@ from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow
 from edgeprune.models.keras.intercept import Spot, run_until
-from edgeprune.models.keras.weights import Weight, check_one_input
+from edgeprune.models.keras.weights import Weight, check_one_input, tensorflow_variable
 from edgeprune.tasks import Task
 from edgeprune.training.layer_rows import Unrolled
 from edgeprune.training.loss import Objective
@@ -240,7 +240,7 @@ class SquaredGradients:
         self._model = model
         self._data = (x, y)
         self._batch = batch
-        variables = [_watched(weight.variable) for weight in weights]
+        variables = [tensorflow_variable(weight.variable) for weight in weights]
         self._squares = {
             weight.name: tf.Variable(tf.zeros(variable.shape), trainable=False)
             for weight, variable in zip(weights, variables, strict=True)
@@ -276,12 +276,6 @@ def _gradient_step(
 
     compiled: Callable[[Any, Any], None] = tf.function(step, autograph=False)
     return compiled
-
-
-def _watched(variable: Any) -> Any:
-    """The TensorFlow variable, which the tape watches; Keras 3 wraps it, Keras 2 does not."""
-    value = getattr(variable, "value", None)
-    return variable if value is None or callable(value) else value
 
 
 def answers(model: Any, x: Array) -> DoubleArray:

@@ -12,7 +12,7 @@ import numpy as np
 from edgeprune.artifacts.compression import Array, BoolArray, Flavour, FloatArray, TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import call, flat_outputs, import_keras, import_tensorflow
-from edgeprune.models.keras.weights import fixed_batch, walk
+from edgeprune.models.keras.weights import fixed_batch, tensorflow_variable, walk
 from edgeprune.tasks import Task
 from edgeprune.training.distillation import Teacher
 from edgeprune.training.hook import Hook
@@ -195,7 +195,7 @@ class Trainer:
         with self.hooked():
             with self._tf.GradientTape() as tape:
                 loss = self._loss_of(x, targets)
-            gradients = tape.gradient(loss, [_watched(v) for v in self._variables])
+            gradients = tape.gradient(loss, [tensorflow_variable(v) for v in self._variables])
         pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
         for hook in self._hooks:
             pairs = [(hook.gradient(g, v), v) for g, v in pairs]
@@ -204,7 +204,7 @@ class Trainer:
         return loss
 
     def _traced_gradients(self, x: Any, targets: list[Any]) -> Any:
-        watched = [_watched(v) for v in self._variables]
+        watched = [tensorflow_variable(v) for v in self._variables]
         with self._tf.GradientTape() as tape:
             loss = self._loss_of(x, targets)
         return tape.gradient(loss, watched, unconnected_gradients="zero")
@@ -239,9 +239,3 @@ def _check_teacher(teacher: Teacher, task: Task) -> None:
 
 def _traced(tf: Any, function: Any, *specs: Any) -> Any:
     return tf.function(function, input_signature=specs, autograph=False)
-
-
-def _watched(variable: Any) -> Any:
-    """The TensorFlow variable, which the tape watches; Keras 3 wraps it, Keras 2 does not."""
-    value = getattr(variable, "value", None)
-    return variable if value is None or callable(value) else value

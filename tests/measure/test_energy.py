@@ -19,7 +19,7 @@ from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.energy.grid import Grid
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import ConfigError
-from edgeprune.measure import Pushed, RunPlan, check_meters, run
+from edgeprune.measure import DeviceFiles, RunPlan, check_meters, run
 from edgeprune.recipe.run_table import RunTable
 
 # Windows that this busy machine disturbs are measured again.
@@ -37,7 +37,7 @@ def energies(folder, plan, names=("deployed",), table=TABLE, cpus=(), say=lambda
     tflite = nets.eligible()
     for name in names:
         (folder / f"{name}.tflite").write_bytes(tflite)
-    pushed = Pushed(
+    pushed = DeviceFiles(
         str(build.agent("host")),
         str(runtime.library(board.cpu.isa, board.runtime.version).path),
         board.runtime.version,

@@ -17,7 +17,7 @@ from edgeprune.devices.device import Device
 from edgeprune.devices.toolchain.zig import host_isa
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError
-from edgeprune.measure import Pushed, RunPlan, interleave, run
+from edgeprune.measure import DeviceFiles, RunPlan, interleave, run
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.sparsify import sparsify
@@ -30,7 +30,7 @@ def measure(board_name, folder, files, table=None, cpus=(), broken=False):
     for name, tflite in files.items():
         (folder / f"{name}.tflite").write_bytes(b"junk" * 100 if broken else tflite)
     samples = {name: verify.sample_inputs(tflite, None, 3) for name, tflite in files.items()}
-    pushed = Pushed(
+    pushed = DeviceFiles(
         str(build.agent(board.agent.target)),
         str(runtime.library(board.cpu.isa, board.runtime.version).path),
         board.runtime.version,
@@ -144,7 +144,7 @@ def measure_in_python(agent, folder, tflite):
     (folder / "deployed.tflite").write_bytes(tflite)
     library = agent_rig.library(build.python_agent())
     models = {"deployed": str(folder / "deployed.tflite")}
-    pushed = Pushed(str(agent), library, "this machine's", models)
+    pushed = DeviceFiles(str(agent), library, "this machine's", models)
     samples = verify.sample_inputs(tflite, None, 3)
     with TRANSPORTS.get("local")(board, Device(board.name, board.name)) as transport:
         table = RunTable(sessions=2, runs=5, warmup=1)

@@ -15,7 +15,7 @@ from edgeprune.agents.session import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
-from edgeprune.measure import Pushed, RunPlan, run
+from edgeprune.measure import DeviceFiles, RunPlan, run
 from edgeprune.measure import watch as watching
 from edgeprune.measure.device_state import find_sources
 from edgeprune.measure.reading import parse_reading
@@ -99,7 +99,7 @@ def measured(
         )
     board, tflite = load_board("local"), nets.eligible()
     (folder / "net.tflite").write_bytes(tflite)
-    pushed = Pushed(
+    pushed = DeviceFiles(
         str(build.agent("host")),
         str(runtime.library(board.cpu.isa, board.runtime.version).path),
         board.runtime.version,

@@ -245,3 +245,9 @@ def _through_saved_model(loaded: Loaded) -> Any:
     with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
         loaded.keras.save(folder, save_format="tf", include_optimizer=False)
         return keras.models.load_model(folder, compile=False)
+
+
+def tensorflow_variable(variable: Any) -> Any:
+    """The TensorFlow variable, which a tape watches; Keras 3 wraps it, Keras 2 does not."""
+    value = getattr(variable, "value", None)
+    return variable if value is None or callable(value) else value
