@@ -63,6 +63,19 @@ def test_a_gap_of_more_than_5_periods_in_any_window_gives_no_figure(middle_s):
     assert "went without a sample, more than 5 periods" in found.reason
 
 
+@pytest.mark.parametrize("middle_s", [6, 17, 28])
+def test_the_largest_gap_is_that_of_whichever_window_has_it(middle_s):
+    trace = trace_of(meter_rig.square_wave_w, keep=lambda t: np.abs(t - middle_s) > 0.08)
+    found = meter_rig.energy_of(trace)
+    assert isinstance(found, Energy)
+    assert found.largest_gap_s == pytest.approx(0.2)
+
+
+def test_a_gap_between_the_windows_is_no_gap_of_the_figure():
+    trace = trace_of(meter_rig.square_wave_w, keep=lambda t: np.abs(t - 11.5) > 0.4)
+    assert meter_rig.energy_of(trace).largest_gap_s == pytest.approx(0.05)
+
+
 def test_a_gap_between_the_windows_does_no_harm():
     trace = trace_of(meter_rig.square_wave_w, keep=lambda t: np.abs(t - 11.5) > 0.4)
     assert isinstance(meter_rig.energy_of(trace), Energy)

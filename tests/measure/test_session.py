@@ -57,6 +57,37 @@ def test_a_session_ends_at_its_limit_with_the_runs_that_it_has(agent):
     assert 1 <= found.runs < 100_000
 
 
+class Fast:
+    """An agent whose runs take half a second each on its clock, and none on ours."""
+
+    def __init__(self):
+        self.timed_s = 0.0
+
+    def moment(self):
+        now_ns = time.monotonic_ns()
+        return Moment(now_ns, now_ns, now_ns + 1)
+
+    def time(self, warmup, runs, max_s, timeout_s):
+        begin_ns = round(self.timed_s * 1e9)
+        count = max(1, min(runs, int(max_s / 0.5)))
+        self.timed_s += 0.5 * count
+        return Timing(begin_ns, begin_ns + count * 500_000_000, 1, (500_000_000,) * count, None)
+
+
+@pytest.mark.parametrize(
+    ("effort", "timed_s"), [("quick", 20.0), ("standard", 20.0), ("full", 90.0)]
+)
+def test_seconds_that_the_user_gives_are_timed_though_the_efforts_limit_is_lower(effort, timed_s):
+    amount = RunTable(effort=effort, timed_s=timed_s).amount()
+    assert amount.max_s >= amount.timed_s == timed_s > EFFORTS[effort].max_s
+    assert time_session(Fast(), amount, 0, 60.0).runs == 2 * timed_s
+
+
+def test_the_limit_that_the_user_gives_goes_before_the_seconds():
+    amount = RunTable(timed_s=20.0, max_s=5.0).amount()
+    assert time_session(Fast(), amount, 0, 60.0).runs == 10
+
+
 class Liar:
     """An agent whose clock runs at ``rate`` of this machine's, and whose runs take ``run_ns``."""
 
