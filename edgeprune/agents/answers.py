@@ -6,7 +6,7 @@ This is the one place where a device's figures come in: what passes here can be 
 from __future__ import annotations
 
 import math
-import struct
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,7 +20,6 @@ from edgeprune.agents.wire import BLOB_LIMIT_BYTES
 from edgeprune.artifacts.compression import Array
 from edgeprune.devices.cpuinfo import readable_cpu
 from edgeprune.errors import DeviceError
-from edgeprune.meters.base import Row
 from edgeprune.text.untrusted import one_line, printable
 
 MAX_CORES = 4096
@@ -42,9 +41,6 @@ DELEGATE = 2
 """The source of a delegate's kernels among a profile's events, the highest that there is. Source:
 PROTOCOL.md, profile."""
 
-SAMPLE_TEXT_BYTES = 4096
-"""Of one file in one sample. Source: PROTOCOL.md, Samples."""
-
 MIN_RUN_NS = 100
 """No call of a runtime takes less. Source: ours; LiteRT's alone takes a microsecond."""
 
@@ -57,11 +53,12 @@ LINK_NS, LINK_RUN_NS = 500_000_000, 400_000
 """What question and answer may take on their way, and each time in the answer on top. Source: ours;
 8 bytes a time over a link of 20 kB/s."""
 
+_SETTING = re.compile(r"[A-Za-z0-9_<> -]{0,63}")
+_SETTING_BYTES = 64
+"""Source: device_agents/native/setting.h; a clock's limit may read ``<unknown>``."""
+
 Moments: TypeAlias = Callable[[int, int], None]
 """Takes the first and last moment of an answer; raises where the device's clock cannot be right."""
-
-_TIME = struct.Struct("<q")
-_LENGTH = struct.Struct("<i")
 
 
 @dataclass(frozen=True)
@@ -316,6 +313,16 @@ def peak_of(answer: Answer, least_bytes: int = MIN_MEMORY_BYTES) -> int | None:
     return answer.integer_or_none("peak_memory_bytes", least_bytes, MAX_MEMORY_BYTES)
 
 
+def settings_of(answer: Answer, count: int) -> list[str]:
+    """What ``count`` settings were before, in an answer to ``hold``."""
+    text = answer.text("before", _SETTING_BYTES * count)
+    before = text.split("\n")
+    if len(before) != count or not all(map(_SETTING.fullmatch, before)):
+        raise answer.fault("before", text, f"{count} values, one a line")
+    answer.end()
+    return before
+
+
 def profile_of(answer: Answer, runs: int, max_us: int) -> Profile:
     """What a ``profile`` of ``runs`` inferences brought back, ``max_us`` after it was asked for."""
     tags = tuple(one_line(tag, MAX_TEXT) for tag in answer.texts("tags", MAX_TAGS))
@@ -342,45 +349,6 @@ def _is_event(event: object, limits: tuple[int, int, int]) -> bool:
         and len(event) == len(limits)
         and all(type(v) is int and 0 <= v <= most for v, most in zip(event, limits, strict=True))
     )
-
-
-def samples_of(blob: bytes, sources: int, asked: str = "sample_stop") -> list[Row]:
-    """The samples in the blob of a ``sample_stop`` answer (PROTOCOL.md, "Samples").
-
-    Args:
-        blob: What the agent sent.
-        sources: Files, and the command if there is one.
-        asked: The device's name and what it was asked, for messages.
-
-    Raises:
-        DeviceError: The blob ends within a sample, a text is too long, or time does not go on.
-
-    >>> samples_of(bytes([0, 202, 154, 59, 0, 0, 0, 0, 2, 0, 0, 0, 52, 50]), 1)
-    [Row(time_s=1.0, texts=('42',))]
-    """
-    rows = []
-    at, last_ns = 0, 0
-    try:
-        while at < len(blob):
-            (time_ns,) = _TIME.unpack_from(blob, at)
-            if not last_ns <= time_ns <= MAX_MOMENT_NS:
-                raise DeviceError(f"{asked}: the device's samples run backwards in time")
-            at, last_ns = at + _TIME.size, time_ns
-            texts: list[str | None] = []
-            for _ in range(sources):
-                (length,) = _LENGTH.unpack_from(blob, at)
-                at += _LENGTH.size
-                if not -1 <= length <= SAMPLE_TEXT_BYTES:
-                    raise DeviceError(f"{asked}: the device's samples hold {length:,} bytes in one")
-                text = blob[at : at + max(length, 0)]
-                if len(text) < length:
-                    raise DeviceError(f"{asked}: the device's samples end within one")
-                texts.append(None if length < 0 else text.decode("utf-8", "replace").strip())
-                at += len(text)
-            rows.append(Row(time_ns / 1e9, tuple(texts)))
-    except struct.error as error:
-        raise DeviceError(f"{asked}: the device's samples end within one") from error
-    return rows
 
 
 def input_blob(sample: Sequence[Array], inputs: tuple[TensorInfo, ...]) -> bytes:

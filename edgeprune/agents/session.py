@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -20,8 +18,9 @@ from edgeprune.agents.answers import (
     output_arrays,
 )
 from edgeprune.agents.conversation import Asked, Conversation, Limits
-from edgeprune.agents.device_clock import MAX_MOMENT_NS, RATE, Moment, max_device_ns
+from edgeprune.agents.device_clock import MAX_MOMENT_NS, Moment, max_device_ns
 from edgeprune.agents.interface import Interface
+from edgeprune.agents.sampling import Sampling, samples_of
 from edgeprune.artifacts.compression import Array
 from edgeprune.devices.transports.base import Channel, Transport
 from edgeprune.errors import DeviceError
@@ -51,14 +50,6 @@ _TAGS_BYTES = 1 << 20
 _DIGITS_BYTES = 24
 """Of a number below 2^63 with a comma and a space, or of an event's three small ones."""
 
-_SAMPLES_BYTES = 64 << 20
-"""Source: PROTOCOL.md, Samples."""
-
-_SETTING = re.compile(r"[A-Za-z0-9_<> -]{0,63}")
-_SETTING_BYTES = 64
-"""Source: device_agents/native/setting.h; a clock's limit may read ``<unknown>``."""
-
-
 _HOLDER_CHARACTERS = 256
 """Source: device_agents/native/lock.h, in bytes."""
 
@@ -85,7 +76,7 @@ class AgentSession:
         self._model: LoadedModel | None = None
         self._load_sent_ns = 0
         self._peak_bytes = 0
-        self._sampling: _Sampling | None = None
+        self._sampling: Sampling | None = None
 
     def __enter__(self) -> AgentSession:
         return self
@@ -272,16 +263,16 @@ class AgentSession:
         after_ns = self._talk.clock.last_ns
         asked = self._ask("sample_start", request, timeout_s)
         asked.answer.end()
-        self._sampling = _Sampling(len(files) + bool(command), period_s, asked.sent_ns, after_ns)
+        self._sampling = Sampling(len(files) + bool(command), period_s, asked.sent_ns, after_ns)
 
     def sample_stop(self, timeout_s: float = 60.0) -> list[Row]:
         """Ends it; the samples, in their order."""
-        sampling = self._sampling or _Sampling(1, 1.0, self._talk.now_ns(), 0)
+        sampling = self._sampling or Sampling(1, 1.0, self._talk.now_ns(), 0)
         limits = Limits(blob_bytes=sampling.max_bytes(self._talk.now_ns(), timeout_s))
         asked = self._ask("sample_stop", {}, timeout_s, limits=limits)
         self._sampling = None
         asked.answer.end()
-        rows = answers.samples_of(asked.blob, sampling.sources, asked.answer.asked)
+        rows = samples_of(asked.blob, sampling.sources, asked.answer.asked)
         if len(rows) > sampling.max_samples(asked.came_ns):
             raise DeviceError(
                 f"{asked.answer.asked}: the device's answer is wrong: {len(rows):,} samples, at "
@@ -319,12 +310,7 @@ class AgentSession:
         """
         lines = "\n".join(f"{name}={value}" for name, value in settings.items())
         answer = self._ask("hold", {"settings": lines}, timeout_s).answer
-        text = answer.text("before", _SETTING_BYTES * len(settings))
-        before = text.split("\n")
-        if len(before) != len(settings) or not all(map(_SETTING.fullmatch, before)):
-            raise answer.fault("before", text, f"{len(settings)} values, one a line")
-        answer.end()
-        return dict(zip(settings, before, strict=True))
+        return dict(zip(settings, answers.settings_of(answer, len(settings)), strict=True))
 
     def release(self, timeout_s: float = 30.0) -> tuple[str, ...]:
         """Restores what :meth:`hold` changed.
@@ -378,32 +364,6 @@ class AgentSession:
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> Asked:
         return self._talk.ask(command, arguments, timeout_s, blob, limits)
-
-
-@dataclass(frozen=True)
-class _Sampling:
-    """What an agent samples.
-
-    Attributes:
-        sources: Files, and the command if there is one.
-        period_s: From sample to sample.
-        sent_ns: When it was asked to begin, on this machine's clock.
-        after_ns: A moment before, on the device's.
-    """
-
-    sources: int
-    period_s: float
-    sent_ns: int
-    after_ns: int
-
-    def max_samples(self, now_ns: int) -> int:
-        """How many there can be by now: one a period, one at the beginning, one to spare."""
-        return int((now_ns - self.sent_ns) / 1e9 / self.period_s * (1 + RATE)) + 2
-
-    def max_bytes(self, now_ns: int, wait_s: float) -> int:
-        """What they take, if the answer is waited for that long."""
-        samples = self.max_samples(now_ns + round(wait_s * 1e9))
-        return min(samples * (8 + self.sources * (4 + answers.SAMPLE_TEXT_BYTES)), _SAMPLES_BYTES)
 
 
 def start_agent(

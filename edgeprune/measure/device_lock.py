@@ -7,26 +7,21 @@ the agent hears nothing from it for a minute. So there is no stale lock, and not
 from __future__ import annotations
 
 import os
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
-from edgeprune.agents.session import AgentSession, start_agent
+from edgeprune.agents.session import AgentSession
 from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import AgentRefusal, DeviceError
+from edgeprune.measure.standing_agent import StandingAgent
 from edgeprune.progress import Progress
 from edgeprune.text.holder import holder_line, shown_holder
 
 WAIT_S = 3600.0
 """How long a run waits for its device if the user names no time. Source: ours."""
 
-IDLE_S = 60
-"""A host that is silent for so long is gone: the agent ends, and the device is free."""
-
-PING_S = 15.0
-_PING_TIMEOUT_S = 10.0
 _POLL_S = 0.5
 
 FOLDER_VARIABLE = "EDGEPRUNE_LOCK_FOLDER"
@@ -65,10 +60,7 @@ class DeviceLock:
         """
         self._transport, self._agent_path = transport, agent_path
         self._claim, self._progress = claim, progress
-        self._agent: AgentSession | None = None
-        self._ends = threading.Event()
-        self._lost = ""
-        self._pinging = threading.Thread(target=self._ping, daemon=True)
+        self._agent: StandingAgent | None = None
 
     def __enter__(self) -> DeviceLock:
         """Waits for the device, and takes it.
@@ -78,15 +70,15 @@ class DeviceLock:
         """
         if self._transport.emulated:
             return self
-        self._agent = start_agent(self._transport, self._agent_path, idle_s=IDLE_S)
+        self._agent = StandingAgent(self._transport, self._agent_path)
         try:
-            self._take(self._agent)
+            self._take(self._agent.session)
         except AgentRefusal as error:
             self._progress.warn(f"the device is not locked, so that runs may overlap: {error}")
         except BaseException:
-            self._agent.close(0.5)
+            self._agent.session.close(0.5)
             raise
-        self._pinging.start()
+        self._agent.ping()
         return self
 
     def __exit__(
@@ -97,22 +89,22 @@ class DeviceLock:
     ) -> None:
         if self._agent is None:
             return
-        self._ends.set()
-        self._pinging.join()
-        if self._lost and error is None:
+        self._agent.stop()
+        lost = self._agent.lost
+        if lost and error is None:
             self._progress.warn(
                 f"the lock of the device was lost, so that another run may have overlapped with "
-                f"this one: {self._lost}"
+                f"this one: {lost}"
             )
         with suppress(DeviceError):
-            self._agent.close(0.5 if error is not None or self._lost else 5.0)
+            self._agent.session.close(0.5 if error is not None or lost else 5.0)
 
     def _take(self, agent: AgentSession) -> None:
         end_s = time.monotonic() + self._claim.wait_s
         shares_files = self._transport.shares_files
         folder = os.environ.get(FOLDER_VARIABLE, "") if shares_files else ""
         device = "this machine" if shares_files else self._transport.where
-        told = None
+        waited_for = None
         while (others := agent.lock(folder, holder_line(self._claim.command))) is not None:
             left_s = end_s - time.monotonic()
             if left_s <= 0:
@@ -120,21 +112,13 @@ class DeviceLock:
                     f"{device} is in use by {shown_holder(others)}; wait with --wait 10m, or come "
                     "back"
                 )
-            if others != told:
-                told = others
+            if others != waited_for:
+                waited_for = others
                 self._progress.note(
                     f"waiting for {device}, for {_duration(left_s)} at most: in use by "
                     f"{shown_holder(others)}"
                 )
             time.sleep(min(_POLL_S, left_s))
-
-    def _ping(self) -> None:
-        """Shows the agent every now and then that its host is there."""
-        try:
-            while self._agent is not None and not self._ends.wait(PING_S):
-                self._agent.clock_s(_PING_TIMEOUT_S)
-        except DeviceError as error:
-            self._lost = str(error)
 
 
 def _duration(seconds: float) -> str:

@@ -8,25 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 
-from edgeprune.agents.session import AgentSession, start_agent
+from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import Pinning
 from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import AgentRefusal, DeviceError
+from edgeprune.measure.standing_agent import StandingAgent
 from edgeprune.text.untrusted import device_says
 
-IDLE_S = 60
-"""A host that is silent for so long is gone: the agent ends and the device is as before."""
-
-PING_S = 15.0
-"""How often the host shows that it is there; one short request costs the device some 50 us."""
-
-_PING_TIMEOUT_S = 10.0
 _RESTORE_TIMEOUT_S, _RESTORE_POLL_S = 3.0, 0.1
 
 _LOOK = (
@@ -71,11 +63,9 @@ class HeldGovernor:
             wanted = "keep" if transport.shares_files else "performance"
         self.pinning = Pinning(cpus, wanted, (), ())
         self._transport, self._agent_path, self._say = transport, agent_path, say
-        self._agent: AgentSession | None = None
+        self._agent: StandingAgent | None = None
         self._before: dict[str, str] = {}
         self._is_given_up = False
-        self._ends = threading.Event()
-        self._pinging = threading.Thread(target=self._ping, daemon=True)
 
     def __enter__(self) -> HeldGovernor:
         """Looks, and holds what can be held.
@@ -87,11 +77,11 @@ class HeldGovernor:
         names = tuple(dict.fromkeys(self._before.values()))
         self._change(governors=names, governors_before=names)
         if self.pinning.asked == "performance":
-            self._agent = start_agent(self._transport, self._agent_path, idle_s=IDLE_S)
+            self._agent = StandingAgent(self._transport, self._agent_path)
             try:
                 self._hold(self._agent)
             except BaseException:
-                self._agent.close(0.5)
+                self._agent.session.close(0.5)
                 raise
         return self
 
@@ -103,15 +93,11 @@ class HeldGovernor:
     ) -> None:
         if self._agent is None:
             return
-        self._ends.set()
-        if self._pinging.ident is not None:
-            self._pinging.join()
-        if (
-            error is not None or self._is_given_up
-        ):  # the agent's watchdog restores once its input has closed
-            self._agent.close(0.5)
+        self._agent.stop()
+        if error is not None or self._is_given_up:
+            self._agent.session.close(0.5)  # once its input has closed, its watchdog restores
         elif self.pinning.restored is not None:
-            self._release(self._agent)
+            self._release(self._agent.session)
 
     def give_up(self) -> None:
         """Leaves the restoring to the agent's watchdog: the way to the device failed."""
@@ -119,14 +105,15 @@ class HeldGovernor:
         if self.pinning.restored is not None:
             self._change(reason="the way to the device failed; its agent restores what was set")
 
-    def _hold(self, agent: AgentSession) -> None:
+    def _hold(self, standing: StandingAgent) -> None:
         """Holds the governors, or on a phone its mode, or says why not."""
+        agent = standing.session
         reason = "the device has no cpufreq governor that can be read"
         if self._before:
             reason = _refusal(agent, dict.fromkeys(self._before, "performance"))
             if not reason:  # not as before until it is known to be
                 self._change(governors=("performance",), restored=False)
-                self._pinging.start()
+                standing.ping()
                 return
             reason += f" (governor is {_names(self._before)})"
         no_mode = "it is no phone"
@@ -139,13 +126,7 @@ class HeldGovernor:
             agent.close()
         else:
             self._change(fixed_performance_mode=True, restored=False)
-            self._pinging.start()
-
-    def _ping(self) -> None:
-        """Shows the agent every now and then that its host is there."""
-        with suppress(DeviceError):  # a lost agent is told at the end
-            while self._agent is not None and not self._ends.wait(PING_S):
-                self._agent.clock_s(_PING_TIMEOUT_S)
+            standing.ping()
 
     def _release(self, agent: AgentSession) -> None:
         """Restores, and looks whether all is as before; a fault here costs no measurement."""

@@ -5,8 +5,8 @@ import time
 import agent_rig
 import pytest
 
-from edgeprune.agents.answers import samples_of
 from edgeprune.agents.sampler import AgentSampler
+from edgeprune.agents.sampling import samples_of
 from edgeprune.agents.session import AgentSession
 from edgeprune.devices.transports.local import LocalChannel
 from edgeprune.errors import DeviceError

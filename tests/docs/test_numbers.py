@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeprune.measure import cooling, governor, guard, session, start, watch
+from edgeprune.measure import cooling, guard, session, standing_agent, start, watch
 from edgeprune.recipe.efforts import DEFAULT_EFFORT, EFFORTS
 from edgeprune.recipe.run_table import GOVERNORS, RunTable
 from edgeprune.report import validity
@@ -86,7 +86,8 @@ def test_the_waits_the_verdict_and_the_repeats_are_those_of_the_code():
 def test_what_holds_the_device_still_has_the_numbers_of_the_code():
     text = " ".join((DOCS / "pinning.md").read_text().split())
     for words in (
-        f"every {governor.PING_S:g} s that it is there, and after {governor.IDLE_S} s of silence",
+        f"every {standing_agent.PING_S:g} s that it is there",
+        f"after {standing_agent.IDLE_S} s of silence",
         f"in {start.PROCESSES} fresh processes",
     ):
         assert words in text, words

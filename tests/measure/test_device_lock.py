@@ -12,7 +12,7 @@ from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local
 from edgeprune.errors import DeviceError
-from edgeprune.measure import device_lock
+from edgeprune.measure import device_lock, standing_agent
 from edgeprune.measure.device_lock import Claim, DeviceLock
 from edgeprune.progress import Progress
 
@@ -88,9 +88,9 @@ def test_a_device_without_a_place_for_a_lock_is_measured_and_that_is_said(monkey
 
 
 def test_a_lock_that_was_lost_meanwhile_is_told(monkeypatch):
-    monkeypatch.setattr(device_lock, "PING_S", 0.05)
+    monkeypatch.setattr(standing_agent, "PING_S", 0.05)
     said = io.StringIO()
     with locked(0, said) as lock:
-        lock._agent._channel._child.kill()
-        lock._pinging.join(20)
+        lock._agent.session._channel._child.kill()
+        lock._agent._pinging.join(20)
     assert "the lock of the device was lost" in said.getvalue()

@@ -18,7 +18,7 @@ from edgeprune.agents.session import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local
-from edgeprune.measure import governor
+from edgeprune.measure import standing_agent
 from edgeprune.measure.governor import HeldGovernor
 from edgeprune.push import push
 
@@ -147,12 +147,12 @@ def test_an_error_within_the_block_restores_too(cpufreq, agent):
 def test_an_agent_whose_host_falls_silent_restores_and_one_that_is_pinged_does_not(
     cpufreq, agent, monkeypatch
 ):
-    monkeypatch.setattr(governor, "IDLE_S", 1)
-    monkeypatch.setattr(governor, "PING_S", 0.1)
+    monkeypatch.setattr(standing_agent, "IDLE_S", 1)
+    monkeypatch.setattr(standing_agent, "PING_S", 0.1)
     with held(Elsewhere(cpufreq), agent):
         time.sleep(2.5)
         assert cpufreq.are("performance", "performance")
-    monkeypatch.setattr(governor, "PING_S", 100.0)
+    monkeypatch.setattr(standing_agent, "PING_S", 100.0)
     with held(Elsewhere(cpufreq), agent):
         assert cpufreq.is_restored(agent)
 
