@@ -243,7 +243,7 @@ def test_a_device_that_does_not_answer_is_told_before_anything_is_compressed(ove
     lab.cut()
     try:
         with pytest.raises(SystemExit) as done:
-            cli.main(["deploy", "net.tflite", "--board", "box", "--bench", "bench.toml"])
+            cli.main(["deploy", "net.tflite", "--board", "box", "--bench", "bench.toml", "-v"])
     finally:
         lab.mend()
     assert done.value.code == 3

@@ -242,7 +242,7 @@ def test_a_table_of_an_earlier_file_is_not_replaced(folder, capsys):
 
 def test_a_name_that_another_one_is_about_to_write_is_refused_before_any_work(folder, capsys):
     with Reserved(folder / "out.tflite"):
-        code, _, err = compress(capsys, "--no-verify")
+        code, _, err = compress(capsys, "--no-verify", "-v")
     assert code == 2 and "another edgeprune is about to write it" in err
     assert "load ..." not in err and not (folder / "out.tflite").exists()
 

@@ -57,7 +57,7 @@ def test_a_history_that_cannot_be_used_is_told_at_the_start_and_the_result_stays
     (folder / "edgeprune").mkdir()
     (folder / "edgeprune" / "history.sqlite").write_text("no database")
     with pytest.raises(SystemExit) as done:
-        cli.main(["run", "net.tflite", *LOCAL, "-o", "out"])
+        cli.main(["run", "net.tflite", *LOCAL, "-o", "out", "-v"])
     warned = capsys.readouterr().err
     assert done.value.code == 0
     first = warned.index("warning: ")
@@ -84,7 +84,7 @@ def test_who_will_not_wait_is_told_before_any_work_whose_the_device_is(folder, c
     with start_agent(local, str(build.agent("host"))) as agent:
         assert agent.lock(os.environ[FOLDER_VARIABLE], line) is None
         with pytest.raises(SystemExit) as done:
-            cli.main(["run", "net.tflite", *LOCAL, "--wait", "0"])
+            cli.main(["run", "net.tflite", *LOCAL, "--wait", "0", "-v"])
     said = capsys.readouterr().err
     assert done.value.code == 3
     assert f"edgeprune: this machine is in use by {line}; wait with --wait 10m" in said
