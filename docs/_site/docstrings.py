@@ -11,7 +11,9 @@ import types
 import typing
 from typing import Any
 
-_SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Example|Examples|Source):\s*(.*)$")
+_SECTION = re.compile(
+    r"^(Args|Options|Attributes|Returns|Yields|Raises|Example|Examples|Source):\s*(.*)$"
+)
 _ENTRY = re.compile(r"^(?:\*{0,2}[\w.]+(?: \([^)]*\))?(?:, \w+)*|``\S+``): ")
 
 

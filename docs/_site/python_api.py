@@ -8,6 +8,8 @@ import docstrings
 
 import edgeprune
 
+_NAMES_FIRST = ("Args", "Options", "Raises", "Attributes")
+
 
 def page() -> str:
     """Every public name but the version."""
@@ -26,7 +28,7 @@ def _entry(name: str) -> str:
     text = f"\n## edgeprune.{name}\n\n```python\nedgeprune.{name}{signature}\n```\n"
     text += f"\n{docstrings.markdown(parts.pop(''))}\n"
     for title, section in parts.items():
-        told = docstrings.entries(section) if title in ("Args", "Raises", "Attributes") else {}
+        told = docstrings.entries(section) if title in _NAMES_FIRST else {}
         rows = "".join(f"- `{key}`: {words}\n" for key, words in told.items())
         text += f"\n**{title}**\n\n{rows or docstrings.markdown(section)}\n"
     return text

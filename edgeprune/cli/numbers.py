@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgeprune.errors import ConfigError
 from edgeprune.text.share import parse_share
 
 MAX_COUNT = 1_000_000_000
@@ -37,10 +38,15 @@ class ShareOption(click.ParamType[float]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Reads the share; click ends the command where it is none."""
+        """Reads the share.
+
+        Raises:
+            ConfigError: It is none.
+        """
         if isinstance(value, float):
             return value
         try:
             return parse_share(str(value))
         except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+            name = param.opts[0] if param is not None else self.name
+            raise ConfigError(f"{name} {str(value).strip()!r}: {error}") from error

@@ -157,10 +157,19 @@ def test_weights_that_are_not_numbers(capsys, folder, keras, bad):
     refused(capsys, folder, save(model, folder / "m.keras"), says="kernel")
 
 
-@pytest.mark.parametrize("sparsity", ["1.0", "1.5", "-0.1", "nan"])
-def test_a_sparsity_outside_its_range(capsys, folder, keras, sparsity):
+@pytest.mark.parametrize(
+    ("sparsity", "says"),
+    [
+        ("1.0", "--sparsity '1.0': a number without a percent sign is a share, and below 1"),
+        ("1.5", "write 1.5% or 0.015 for 1.5 percent"),
+        ("100%", "sparsity must be in [0, 1), got 1"),
+        ("-0.1", "sparsity must be in [0, 1), got -0.1"),
+        ("nan", "--sparsity 'nan': expected a percentage such as 1%"),
+    ],
+)
+def test_a_sparsity_outside_its_range(capsys, folder, keras, sparsity, says):
     path = save(small(keras), folder / "m.keras")
-    refused(capsys, folder, path, "--sparsity", sparsity, says="sparsity must be in [0, 1)")
+    refused(capsys, folder, path, "--sparsity", sparsity, says=says)
 
 
 def test_a_sparsity_of_0_prunes_nothing(capsys, folder, keras):

@@ -50,7 +50,7 @@ def failed(capsys, *argv):
         (["report", "--json"], "UsageError", "RESULT"),
         (["report", "--limit", "x", "--history", "--json"], "UsageError", "--limit"),
         (["compare", "987654", "no", "--json"], "ConfigError", "no run has the number 9876"),
-        (["compare", "--max-regression", "nan", "--json", "1", "2"], "UsageError", "nan"),
+        (["compare", "--max-regression", "nan", "--json", "1", "2"], "ConfigError", "nan"),
         (["example", "digit", "--json"], "UsageError", "did you mean digits?"),
         (["explain", "modle.tflite", "--board", "rpi4", "--json"], "ModelError", "did you mean"),
         (
