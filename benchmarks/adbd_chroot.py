@@ -94,6 +94,16 @@ class RealAdbd:
         return kind(load_board(board), device)
 
 
+def mirror() -> list[str]:
+    """The mirror that this machine's apt uses; without one debootstrap takes its own."""
+    for sources in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
+        lines = sources.read_text().splitlines()
+        mirrors = [line.split()[1] for line in lines if line.startswith("URIs:")]
+        if mirrors:
+            return mirrors[:1]
+    return []
+
+
 def make_chroot(folder: Path) -> tuple[Path, float]:
     """The chroot under ``folder``, and the seconds that making it took; 0 if it was there."""
     home = folder / "phone"
@@ -101,14 +111,7 @@ def make_chroot(folder: Path) -> tuple[Path, float]:
     if (home / "usr/lib/android-sdk/platform-tools/adbd").exists():
         return home, 0.0
     folder.mkdir(parents=True, exist_ok=True)
-    # Without a mirror debootstrap takes its own.
-    argv = ["debootstrap", "--variant=minbase", "--include=adbd", "trixie", str(home)]
-    for sources in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
-        lines = sources.read_text().splitlines()
-        mirrors = [line.split()[1] for line in lines if line.startswith("URIs:")]
-        if mirrors:
-            argv.append(mirrors[0])
-            break
+    argv = ["debootstrap", "--variant=minbase", "--include=adbd", "trixie", str(home), *mirror()]
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
     return home, time.monotonic() - begun_s
 
