@@ -53,8 +53,10 @@ def _description(field: dict[str, Any], known: dict[str, Any]) -> str:
     if "const" in known:
         return f"always {json.dumps(known['const'])}"
     values = [value for value in known.get("enum", ()) if value is not None]
-    named = f"one of {', '.join(map(str, values))}" if values else ""
-    return str(field.get("description") or known.get("description") or named)
+    listed = ", ".join(map(str, values))
+    named = f"{'one of' if len(values) > 1 else 'always'} {listed}" if values else ""
+    words = str(field.get("description") or known.get("description") or "")
+    return "; ".join(part for part in (words.rstrip("."), named) if part)
 
 
 def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> tuple[dict[str, Any], bool]:

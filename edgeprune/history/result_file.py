@@ -15,6 +15,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.files.read_file import read_json
 from edgeprune.files.whole_file import shown, write_whole
 from edgeprune.history.result import Result
+from edgeprune.history.result_fault import fault_line
 
 FILE_NAME = "result.json"
 
@@ -116,36 +117,3 @@ def _numbers(value: object, path: str) -> Iterator[tuple[str, float]]:
             yield from _numbers(item, f"{path}[{index}]")
     elif isinstance(value, float):
         yield path, value
-
-
-def fault_line(message: str, document: object = None) -> str:
-    """What does not fit the format: the path first, then what is wrong and what was found.
-
-    Args:
-        message: Of msgspec, or of a rule of :class:`edgeprune.history.result.Entry`.
-        document: The plain values, if there are any.
-
-    >>> fault_line("Expected `int` >= 1 - at `$.variants[0].bytes`", {"variants": [{"bytes": 0}]})
-    "$.variants[0].bytes: expected 'int' >= 1, got 0"
-    """
-    text, _, path = message.rpartition(" - at ")
-    text, path = (text, path.strip("`")) if text else (message, "$")
-    if text.startswith("."):
-        return f"{path}{text}"
-    text = text.replace("`", "'")
-    value = _value_at(document, path)
-    is_plain = not isinstance(value, dict | list | tuple)
-    if text.startswith("Expected") and "got" not in text and is_plain:
-        text += f", got {value!r:.80}"
-    return f"{path}: {text[0].lower()}{text[1:]}"
-
-
-def _value_at(document: object, path: str) -> object:
-    """What a path of msgspec, as ``$.variants[0].bytes``, leads to; a list where to nothing."""
-    value = document
-    for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
-        try:
-            value = value[int(index) if index else key]  # type: ignore[index]
-        except (TypeError, KeyError, IndexError):
-            return []
-    return value

@@ -16,7 +16,8 @@ from edgeprune.errors import ConfigError
 from edgeprune.files.paths import real_path
 from edgeprune.history import result as stored
 from edgeprune.history.result import UNSET, Result
-from edgeprune.history.result_file import FILE_NAME, fault_line, parse_result, plain
+from edgeprune.history.result_fault import fault_line
+from edgeprune.history.result_file import FILE_NAME, parse_result, plain
 from edgeprune.report import statistics
 from edgeprune.report.energy import stored_energy
 from edgeprune.report.start import stored_start

@@ -239,3 +239,43 @@ def test_a_file_that_is_no_result_is_one_line_that_names_it(tmp_path, text):
     with pytest.raises(ConfigError, match=r"result\.json") as caught:
         read_result(file)
     assert "\n" not in str(caught.value)
+
+
+FAULTS = [
+    (("variants", 0, "bytes"), 0, "$.variants[0].bytes: expected a whole number >= 1, got 0"),
+    (("board",), 7, "$.board: expected text, got a whole number"),
+    (("board",), "", "$.board: expected text of length >= 1, got ''"),
+    (("made",), None, "$.made: expected a table, got null"),
+    (("validity", "verdict"), "nosiy", "$.validity.verdict: expected contaminated, insufficient, "),
+    (("comparison", "metric"), "x", "expected instructions or latency_us, got 'x'"),
+    (("variants", 0, "sessions", 0, "verdict"), "x", "noisy, throttled or valid, got 'x'"),
+    (("comparison", "metric"), "a\nb", "expected instructions or latency_us, got 'a"),
+    (("a\nb",), 1, "$: has the key 'a"),
+    (("recipe",), {"a": float("nan")}, "$.recipe.a: nan is not a finite number"),
+    (("schema",), 2, "$.schema: expected 1, got 2"),
+    (("further",), 1, "$: has the key 'further', which is not known"),
+    (
+        ("variants", 0, "latency_us", "p90"),
+        None,
+        "latency_us.p90: must be a value, since there are",
+    ),
+    (("model", "sha256"), "x", "expected text matching regex '^[0-9a-f]{64}$', got 'x'"),
+    (("variants", 0, "peak_memory_bytes"), "x", "expected a whole number or null, got text"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "said"), FAULTS)
+def test_a_fault_is_one_line_with_its_place_what_was_expected_and_what_was_found(
+    result, path, value, said
+):
+    at(result, path[:-1])[path[-1]] = value
+    with pytest.raises(ConfigError) as caught:
+        parse_result(result)
+    assert said in str(caught.value) and str(caught.value).startswith("result.json: $")
+    assert "\n" not in str(caught.value) and "`" not in str(caught.value)
+
+
+def test_a_missing_key_is_named_with_its_place(result):
+    del result["variants"][1]["sparsity"]
+    with pytest.raises(ConfigError, match=r": \$\.variants\[1\]: lacks the key 'sparsity'$"):
+        parse_result(result)
