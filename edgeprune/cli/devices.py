@@ -12,7 +12,7 @@ import click
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import json_option
-from edgeprune.cli.words import DEVICE
+from edgeprune.cli.words import BOARD, DEVICE
 from edgeprune.devices.bench import load_bench, transport_of
 from edgeprune.devices.device import Device
 from edgeprune.devices.links.address import address_of, taken_apart
@@ -30,7 +30,7 @@ _bench_option = click.option("--bench", type=click.Path(path_type=Path), help="B
 
 @click.group(epilog="Example: edgeprune devices list")
 def devices() -> None:
-    """List the devices on this desk, and trust their host keys."""
+    """List the devices on this desk, add one, and trust their host keys."""
 
 
 @devices.command("list", epilog="Example: edgeprune devices list --json")
@@ -54,6 +54,29 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
         where = device.host or device.serial or own or "this machine"
         click.echo(printable(f"{device.name:<16}{device.board:<16}{where:<24}"), nl=False)
         click.echo(shown if device.host and _has_host_key(device) else "")
+
+
+@devices.command(epilog="Example: edgeprune devices add desk-pi --board rpi4 --host pi@10.0.0.7")
+@click.argument("name")
+@click.option("--board", required=True, type=BOARD, help="Kind of board it is.")
+@click.option("--host", help="[USER@]ADDRESS[:PORT] or OpenSSH alias.")
+@click.option("--serial", help="Serial number of a phone, as `adb devices` shows it.")
+@click.option("--key", help="Private key file for the login.")
+@click.option("--jump", help="Host to go through: [USER@]ADDRESS[:PORT].")
+@_bench_option
+@json_option
+def add(name: str, bench: Path | None, as_json: bool, **keys: str | None) -> None:
+    """Add the device NAME to bench.toml; what stands there already stays as it is."""
+    from edgeprune.devices.bench_file import add_device
+
+    file = add_device(name, keys, bench)
+    if as_json:
+        print_json({"name": name, "file": str(file)})
+        return
+    click.echo(f"{name} is in {file}")
+    device = load_bench(file).devices[name]
+    if device.host and _has_host_key(device):
+        click.echo(f"next: edgeprune devices trust {name}")
 
 
 @devices.command(epilog="Example: edgeprune devices trust desk-pi --fingerprint SHA256:2fQe...")

@@ -11,10 +11,10 @@ from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import DeviceError
 from edgeprune.text.untrusted import device_says, one_line
 
-MOST_CORES = 16
+MAX_CORES = 16
 """Cores whose clocks are read; an agent samples up to 64 files. Source: PROTOCOL.md, Samples."""
 
-MOST_ZONES = 16
+MAX_ZONES = 16
 
 _LOOK_TIMEOUT_S = 20.0
 _HEAD_CHARACTERS = 200
@@ -102,7 +102,7 @@ def find_sources(transport: Transport, cpus: Sequence[int], root: str = "") -> S
     """
     cpufreq = f"{root}/sys/devices/system/cpu/cpu%s/cpufreq/"
     zones = f"{root}/sys/class/thermal/thermal_zone*/"
-    used = [str(cpu) for cpu in cpus[:MOST_CORES]] or ["[0-9]*"]
+    used = [str(cpu) for cpu in cpus[:MAX_CORES]] or ["[0-9]*"]
     patterns = [zones + "type", zones + "temp"]
     patterns += [cpufreq % cpu + "scaling_cur_freq" for cpu in used]
     names = ("scaling_governor", "scaling_driver", "scaling_max_freq")
@@ -126,7 +126,7 @@ def _sources(found: dict[str, str], cpus: Sequence[int], proc: str) -> Sources:
     governor = by_name.get("scaling_governor")
     if governor is not None and not _GOVERNOR.fullmatch(governor):
         raise DeviceError(f"a governor is one word; {device_says(governor)}")
-    clocks = sorted(path for path in found if path.endswith("/scaling_cur_freq"))[:MOST_CORES]
+    clocks = sorted(path for path in found if path.endswith("/scaling_cur_freq"))[:MAX_CORES]
     zones = [
         path
         for path in sorted(found)
@@ -142,7 +142,7 @@ def _sources(found: dict[str, str], cpus: Sequence[int], proc: str) -> Sources:
         (is_android, "thermal status and battery: there is no dumpsys, as on Android"),
     ]
     return Sources(
-        zones=tuple(zones[:MOST_ZONES]),
+        zones=tuple(zones[:MAX_ZONES]),
         clocks=tuple(clocks),
         limit=limit,
         governor=governor,

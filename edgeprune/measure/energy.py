@@ -45,7 +45,7 @@ _RUNS_LIMIT = 1_000_000
 
 _PINGS = 10
 
-_MOST_SHIFT = 0.95
+_MAX_SHIFT = 0.95
 """Of :data:`SETTLE_S`; a meter's clock that is further off may be off by any time."""
 
 
@@ -208,7 +208,7 @@ def _figure(
     """The net energy; a meter with a clock of its own is set right by the edges of the load."""
     w = windows.shifted(offset_s)
     by_s = 0.0 if is_aligned else shift_s(trace, w.before, w.inferring, w.after, SETTLE_S)
-    if abs(by_s) > _MOST_SHIFT * SETTLE_S:
+    if abs(by_s) > _MAX_SHIFT * SETTLE_S:
         return NoEnergy(
             f"{trace.sensor}: its load begins {SETTLE_S:g} s or more away from the inferences: set "
             "the clock of the machine that logs, or zero in the device's meter table"

@@ -34,7 +34,7 @@ Source: ours. A median bears up to half of its runs being disturbed, and a wait 
 one run of many; a neighbour that computes all the time on the same core takes half.
 """
 
-MOST_OTHERS = 0.10
+MAX_OTHERS = 0.10
 """CPU time of others on the used cores, where waiting cannot be read; ticks are coarse. Source:
 ours."""
 
@@ -72,8 +72,8 @@ class UsedCores:
     def most_others(self) -> float:
         """CPU time per core that others may take: a core for each thread has to be left."""
         if self.is_pinned or not self.cores:
-            return MOST_OTHERS
-        return max(MOST_OTHERS, 1 - self.threads / self.cores)
+            return MAX_OTHERS
+        return max(MAX_OTHERS, 1 - self.threads / self.cores)
 
 
 def judged(
@@ -171,10 +171,10 @@ def contaminated(session: Session, state: SessionState, used: UsedCores) -> str:
     cores do not count.
     """
     is_long = length_s(session) >= SHORTEST_FOR_TICKS_S
-    if is_long and state.stolen_share is not None and state.stolen_share > MOST_OTHERS:
+    if is_long and state.stolen_share is not None and state.stolen_share > MAX_OTHERS:
         return (
             f"other guests of this machine took {state.stolen_share:.0%} of the cores; at most "
-            f"{MOST_OTHERS:.0%} is expected"
+            f"{MAX_OTHERS:.0%} is expected"
         )
     if state.wait_share is not None:
         if state.wait_share <= MAX_WAIT_SHARE or length_s(session) < SHORTEST_FOR_WAITS_S:

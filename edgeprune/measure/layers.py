@@ -96,17 +96,17 @@ def _check_sparse(tags: list[str], model: graph.Model) -> None:
     Raises:
         DeviceError: There are more of them, or each of these layers is at least half dense.
     """
-    told = sum(map(_is_sparse, tags))
-    if not told or len(model.subgraphs) > 1:  # a loop's body runs as often as it says
+    sparse_kernels = sum(map(_is_sparse, tags))
+    if not sparse_kernels or len(model.subgraphs) > 1:  # a loop's body runs as often as it says
         return
     reader = Reader(model, model.subgraphs[0])
     able = [op for op in model.subgraphs[0].operators if _may_be_sparse(reader, op)]
     if all(_has_few_zeros(reader, op) for op in able):
         able = []
-    if told > len(able):
+    if sparse_kernels > len(able):
         raise DeviceError(
-            f"the device's answer is wrong: it names {told:,} sparse kernels, and the model has "
-            f"{len(able):,} layers that can run in one"
+            f"the device's answer is wrong: it names {sparse_kernels:,} sparse kernels, and the "
+            f"model has {len(able):,} layers that can run in one"
         )
 
 

@@ -18,7 +18,7 @@ from edgeprune.errors import DeviceError
 from edgeprune.measure.trend import percent_per_minute
 from edgeprune.recipe.efforts import Amount
 
-MOST_KEPT = 2000
+MAX_KEPT = 2000
 """Runs of a session in ``latency_ns``; of more, every second, fourth, ... is there. Source: ours.
 
 A p99 needs 662 (:func:`edgeprune.report.statistics.minimum_runs`); a soak has millions.
@@ -30,7 +30,7 @@ STRETCH_RUNS, STRETCH_S = 20_000, 10.0
 LONG_S = 10.0
 """From here on a session shows its latency over time. Source: MLPerf Tiny's shortest window."""
 
-MOST_WAIT, MOST_WAIT_S = 5.0, 120.0
+MAX_WAIT, MAX_WAIT_S = 5.0, 120.0
 """How often the planned seconds this machine waits for them, and seconds on top. Source: ours."""
 
 STRETCHES = 60
@@ -65,12 +65,12 @@ def time_session(
     kept.add(first)
     last = first
     planned_s = min(amount.timed_s, amount.max_s)
-    until_s = time.monotonic() + MOST_WAIT * planned_s + MOST_WAIT_S
+    until_s = time.monotonic() + MAX_WAIT * planned_s + MAX_WAIT_S
     while (left_s := planned_s - kept.timed_s) > 0:
         if time.monotonic() > until_s:
             raise DeviceError(
                 f"the device tells of {kept.timed_s:,.3f} s of inferences, and this machine waited "
-                f"for them for {time.monotonic() - until_s + MOST_WAIT_S:,.0f} s and more"
+                f"for them for {time.monotonic() - until_s + MAX_WAIT_S:,.0f} s and more"
             )
         between()
         runs = max(1, min(STRETCH_RUNS, round(left_s / kept.median_s())))
@@ -121,7 +121,7 @@ class _Kept:
             self.runs += 1
             at_ns += latency_ns
         self.timed_s += (timing.end_ns - timing.begin_ns) / 1e9
-        while len(self.latency_ns) > MOST_KEPT:
+        while len(self.latency_ns) > MAX_KEPT:
             self.every *= 2
             self.latency_ns, self.at_ns = self.latency_ns[::2], self.at_ns[::2]
 

@@ -25,7 +25,7 @@ _UNKNOWN = (-(2**31), 2**31 - 1)
 _MILLIVOLTS = (2e3, 2e4)
 """One or several cells in series, 2 V to 20 V, in mV; 1000 times as much in uV."""
 
-_MOST_MILLIAMPERES = 1e4
+_MAX_MILLIAMPERES = 1e4
 _LEAST_MICROAMPERES = 2e4
 """A phone that infers draws 20 mA to 10 A, so that both units cannot be meant. Source: ours."""
 
@@ -100,8 +100,8 @@ def _watts(numbers: Series) -> Series:
     if volts is None:
         raise DeviceError(f"the battery's voltage, {middle:g}, is neither in mV nor in uV")
     large = float(np.percentile(np.abs(current), 95))
-    if not large <= _MOST_MILLIAMPERES and not large >= _LEAST_MICROAMPERES:
+    if not large <= _MAX_MILLIAMPERES and not large >= _LEAST_MICROAMPERES:
         raise DeviceError(f"the battery's current, {large:g}, may be in mA or in uA: use a meter")
-    amperes = 1e-3 if large <= _MOST_MILLIAMPERES else 1e-6
+    amperes = 1e-3 if large <= _MAX_MILLIAMPERES else 1e-6
     sign = -1.0 if np.median(current) < 0 else 1.0
     return np.asarray(sign * current * amperes * voltage * volts)

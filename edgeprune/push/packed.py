@@ -20,8 +20,8 @@ from edgeprune.text.untrusted import device_says
 _PAYS = 0.8  # a container that saves less is not worth the unpacking
 _SLOW_S = 5.0  # packing takes the host some 3 s a MB, so a link that is quicker is left alone
 _LEAST_BYTES = 1 << 16
-_MOST_BYTES = 64 << 20  # packing more takes minutes
-_LEAST_PROBE_BYTES, _MOST_PROBE_BYTES, _PROBE_S = 1 << 15, 1 << 18, 0.25
+_MAX_BYTES = 64 << 20  # packing more takes minutes
+_LEAST_PROBE_BYTES, _MAX_PROBE_BYTES, _PROBE_S = 1 << 15, 1 << 18, 0.25
 
 
 def push_models(
@@ -54,7 +54,7 @@ def push_models(
     for file in files:
         there, is_there = find(transport, file, timeout_s)
         size = file.stat().st_size
-        if is_there or not _LEAST_BYTES <= size <= _MOST_BYTES:
+        if is_there or not _LEAST_BYTES <= size <= _MAX_BYTES:
             pushed += [there] if is_there else push(transport, [file], timeout_s)
             continue
         rate_bytes_s = rate_bytes_s or _rate_bytes_s(transport, timeout_s)
@@ -102,7 +102,7 @@ def _rate_bytes_s(transport: Transport, timeout_s: float) -> float:
     took_s, size = 0.0, _LEAST_PROBE_BYTES // 2
     with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
         probe = Path(folder) / "probe"
-        while took_s < _PROBE_S and size < _MOST_PROBE_BYTES:
+        while took_s < _PROBE_S and size < _MAX_PROBE_BYTES:
             size *= 2
             probe.write_bytes(os.urandom(size))
             begun_s = time.monotonic()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import tomli_w
 
 from edgeprune.errors import ConfigError
 from edgeprune.files.tables import read_table, read_toml
@@ -136,18 +138,14 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
     Raises:
         ConfigError: The file cannot be written.
     """
-    lines = [f"why = {json.dumps(recipe.why)}"]
-    for name, table in dataclasses.asdict(recipe).items():
-        if isinstance(table, dict):
-            lines += ["", f"[{name}]"]
-            lines += [f"{k} = {_toml(v)}" for k, v in table.items() if v is not None]
-    write_whole(path, "\n".join(lines) + "\n", replace=True)
+    tables = {
+        name: _without_none(table)
+        for name, table in dataclasses.asdict(recipe).items()
+        if isinstance(table, dict)
+    }
+    write_whole(path, tomli_w.dumps({"why": recipe.why, **tables}), replace=True)
 
 
-def _toml(value: object) -> str:
-    """A value as TOML; JSON's numbers, booleans and strings are TOML's."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value)
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """A table without what is not given, which TOML has no word for."""
+    return {key: value for key, value in table.items() if value is not None}

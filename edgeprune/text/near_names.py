@@ -11,7 +11,7 @@ from pathlib import Path
 _CUTOFF = 0.6
 """Names less alike are not worth a question. Source: difflib's own."""
 
-_MOST_NAMES = 10_000
+_MAX_NAMES = 10_000
 """Names of a folder that are looked at."""
 
 
@@ -48,7 +48,7 @@ def file_beside(path: Path) -> str:
     parent = path.parent
     try:
         with os.scandir(parent) as entries:
-            names = [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
+            names = [entry.name for entry in itertools.islice(entries, _MAX_NAMES)]
     except (OSError, ValueError):
         return "" if str(parent) == "." else f"; there is no folder {parent} either"
     prefix = "" if str(parent) == "." else f"{parent}/"

@@ -17,7 +17,7 @@ from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError
 from edgeprune.measure.interleave import turns
-from edgeprune.measure.session import MOST_KEPT, STRETCHES, _Kept, time_session
+from edgeprune.measure.session import MAX_KEPT, STRETCHES, _Kept, time_session
 from edgeprune.recipe.efforts import EFFORTS, Amount
 from edgeprune.recipe.run_table import RunTable
 
@@ -45,8 +45,8 @@ def test_seconds_are_filled_with_more_runs_of_which_some_are_kept(agent):
     found = time_session(agent, Amount(7, 0.3, 10.0), 2, 60.0, lambda: asked.append(1))
     assert found.end_s - found.begin_s >= 0.3 and asked
     assert found.runs > 7
-    assert MOST_KEPT / 2 <= len(found.latency_ns) <= MOST_KEPT or found.runs <= MOST_KEPT
-    if found.runs > MOST_KEPT:
+    assert MAX_KEPT / 2 <= len(found.latency_ns) <= MAX_KEPT or found.runs <= MAX_KEPT
+    if found.runs > MAX_KEPT:
         step = -(-found.runs // len(found.latency_ns))
         assert found.every_ns[::step].tolist() == list(found.latency_ns)
         assert len(found.every_ns) == found.runs
@@ -130,7 +130,7 @@ def test_what_is_kept_is_every_kth_run_in_order_with_its_moment(sizes):
         made = [10 + (runs + k) % 97 for k in range(size)]
         kept.add(chunk(made, begin_ns))
         runs, begin_ns = runs + size, begin_ns + sum(made)
-    assert kept.runs == runs and len(kept.latency_ns) == len(kept.at_ns) <= MOST_KEPT
+    assert kept.runs == runs and len(kept.latency_ns) == len(kept.at_ns) <= MAX_KEPT
     assert kept.latency_ns == [10 + k % 97 for k in range(0, runs, kept.every)]
     assert kept.at_ns == sorted(kept.at_ns) and kept.at_ns[0] == 0
     assert len(kept.latency_ns) * kept.every >= runs

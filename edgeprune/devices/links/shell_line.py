@@ -55,7 +55,7 @@ def shell_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str
     return "exec sh -c " + shlex.quote(f"echo edgeprune:$$; {_words(argv, env or {})}; exit $?")
 
 
-def shell_line_told(
+def shell_line_with_status(
     argv: Sequence[str], env: Mapping[str, str], mark: str, *, reads_input: bool
 ) -> str:
     r"""As :func:`shell_line`, where output is all that comes back: no status, one stream.

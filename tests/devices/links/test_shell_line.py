@@ -5,7 +5,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeprune.devices.links.shell_line import shell_line_told
+from edgeprune.devices.links.shell_line import shell_line_with_status
 
 MARK = "0123456789abcdef"
 TOKENS = st.lists(st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"])))
@@ -13,7 +13,7 @@ TOKENS = st.lists(st.text(st.characters(exclude_characters="\n\0", exclude_categ
 
 def told(argv, **rest):
     """What a shell prints for a line, past its greeting."""
-    line = shell_line_told(argv, {"LC_ALL": "C"}, MARK, **rest)
+    line = shell_line_with_status(argv, {"LC_ALL": "C"}, MARK, **rest)
     done = subprocess.run(["sh", "-c", line], input=b"in", capture_output=True, timeout=10)
     assert done.stderr == b""
     return done.stdout.split(b"\n", 1)[1]
@@ -36,7 +36,7 @@ def test_input_is_handed_over_only_where_it_is_wanted():
 def test_input_is_taken_after_the_programs_end_so_that_nothing_printed_is_lost():
     """On a socket, as adbd gives it to ``exec:``."""
     near, far = socket.socketpair()
-    line = shell_line_told(
+    line = shell_line_with_status(
         ["sh", "-c", "sleep 0.1; echo err >&2; exit 7"], {}, MARK, reads_input=True
     )
     with near, subprocess.Popen(["sh", "-c", line], stdin=far, stdout=far, stderr=far) as shell:

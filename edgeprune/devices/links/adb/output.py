@@ -70,7 +70,7 @@ class PacketOutput(Output):
 
 
 class MarkedOutput(Output):
-    """The one stream of :func:`edgeprune.devices.links.shell_line.shell_line_told`."""
+    """The one stream of :func:`edgeprune.devices.links.shell_line.shell_line_with_status`."""
 
     def __init__(self, mark: str) -> None:
         super().__init__()

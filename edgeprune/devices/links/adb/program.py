@@ -25,7 +25,7 @@ from edgeprune.devices.links.shell_line import (
     ending,
     kill_line,
     shell_line,
-    shell_line_told,
+    shell_line_with_status,
 )
 from edgeprune.errors import DeviceError, DeviceTimeout
 from edgeprune.text.untrusted import device_says
@@ -76,7 +76,7 @@ class Program:
             service = "shell,v2,raw:" + shell_line(argv, env)
         else:
             self._output = MarkedOutput(mark)
-            service = "exec:" + shell_line_told(argv, env, mark, reads_input=reads_input)
+            service = "exec:" + shell_line_with_status(argv, env, mark, reads_input=reads_input)
         self._stream = link.open(service, timeout_s)
         self._pump = threading.Thread(target=self._take, daemon=True)
         self._pump.start()
@@ -173,20 +173,20 @@ class Program:
         """Kills the program and all that it started, over a stream of its own."""
         if self._output.code is None and self._shell:
             with contextlib.suppress(DeviceError):
-                self._told(kill_line(self._shell), _KILL_TIMEOUT_S)
+                self._output_of(kill_line(self._shell), _KILL_TIMEOUT_S)
 
     def _close_stream(self, timeout_s: float) -> None:
         """Ends the input by closing the stream, which ends the output too; then looks."""
         end(self._stream)
         end_s = time.monotonic() + timeout_s
         alive = f"kill -0 -{self._shell} 2>/dev/null && echo alive"  # adbd makes each shell a group
-        while self._output.code is None and self._told(alive, _KILL_TIMEOUT_S):
+        while self._output.code is None and self._output_of(alive, _KILL_TIMEOUT_S):
             if time.monotonic() >= end_s:
                 self.kill()
                 return
             time.sleep(_POLL_S)
 
-    def _told(self, line: str, timeout_s: float) -> bytes:
+    def _output_of(self, line: str, timeout_s: float) -> bytes:
         """What a line of ours prints until it ends."""
         stream = self._link.open("exec:" + line, timeout_s)
         found, end_s = b"", time.monotonic() + timeout_s
@@ -207,14 +207,14 @@ class Program:
         """The number of the program's shell, once it says so."""
         found: list[int] = []
 
-        def told() -> bool:
+        def has_status() -> bool:
             mark = STARTED.search(self._output.stdout, 0, _GREETING_BYTES)
             if mark:
                 found.append(int(mark[1]))
                 del self._output.stdout[: mark.end()]
             return bool(found)
 
-        if not self._await(told, deadline_s):
+        if not self._await(has_status, deadline_s):
             words = _text(self._output.stdout + self._output.words).strip()
             if self._output.code is None or not words:
                 raise self._why()

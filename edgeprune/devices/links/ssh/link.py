@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from edgeprune.devices.links.ssh.login import BROKEN, disconnect, odd_answers_told
+from edgeprune.devices.links.ssh.login import BROKEN, disconnect, odd_answers_as_errors
 from edgeprune.devices.links.ssh.login import reason as reason_of
 from edgeprune.errors import DeviceError, DeviceTimeout
 
@@ -73,7 +73,7 @@ class Link:
         """
         with Watch(timeout_s, self.abort) as watch:
             try:
-                with odd_answers_told():
+                with odd_answers_as_errors():
                     yield watch
             except (*BROKEN, DeviceError) as error:
                 if watch.expired:

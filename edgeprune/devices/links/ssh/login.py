@@ -35,7 +35,7 @@ BROKEN = (OSError, EOFError, paramiko.SSHException)
 
 
 @contextlib.contextmanager
-def odd_answers_told() -> Iterator[None]:
+def odd_answers_as_errors() -> Iterator[None]:
     """Turns what paramiko lets through of an answer that ssh does not know into its own error.
 
     Its reading thread hands over whatever ended it: a KeyError for a number of a message that there
@@ -104,7 +104,7 @@ def _handshake(hop: Hop, before: Any | None) -> Any:
     """A connection on which keys are exchanged and nobody is logged in yet."""
     stream = _stream(hop, before)
     try:
-        with odd_answers_told():
+        with odd_answers_as_errors():
             transport = paramiko.Transport(stream)
             transport.banner_timeout = transport.handshake_timeout = hop.connect_timeout_s
             transport.auth_timeout = 3 * hop.connect_timeout_s  # some look the client up first
@@ -136,7 +136,7 @@ def _stream(hop: Hop, before: Any | None) -> Any:
         if before is None:
             return _plain_stream(hop)
         origin = ("127.0.0.1", 0)
-        with odd_answers_told():
+        with odd_answers_as_errors():
             return before.open_channel(
                 "direct-tcpip", target, origin, timeout=hop.connect_timeout_s
             )
@@ -172,17 +172,17 @@ class _Stream(socket.socket):
 
     def recv(self, *arguments: Any) -> bytes:
         """As a socket's own."""
-        with _silence_told():
+        with _silence_as_an_end():
             return super().recv(*arguments)
 
     def send(self, *arguments: Any) -> int:
         """As a socket's own."""
-        with _silence_told():
+        with _silence_as_an_end():
             return super().send(*arguments)
 
 
 @contextlib.contextmanager
-def _silence_told() -> Iterator[None]:
+def _silence_as_an_end() -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
@@ -233,7 +233,7 @@ def _log_in(transport: Any, hop: Hop) -> None:
         for label, key in _candidates(hop, agent, tried):
             tried.append(label)
             try:
-                with odd_answers_told():
+                with odd_answers_as_errors():
                     is_done = not transport.auth_publickey(hop.user, key)
                 if is_done:
                     return
@@ -262,7 +262,7 @@ def _log_in_with_password(transport: Any, hop: Hop) -> None:
             f"export {hop.password_env}=..."
         )
     try:
-        with odd_answers_told():
+        with odd_answers_as_errors():
             wants_more = transport.auth_password(hop.user, password)
         if wants_more:
             raise DeviceError(f"{hop.name} ({hop.address}): wants more than a key and a password")

@@ -9,7 +9,7 @@ import time
 from edgeprune.devices.links.pipes import OUTPUT_LIMIT_BYTES
 from edgeprune.devices.links.shell_line import STARTED, WORDS_BYTES, ending, kill_line
 from edgeprune.devices.links.ssh.link import Link
-from edgeprune.devices.links.ssh.login import BROKEN, odd_answers_told, reason
+from edgeprune.devices.links.ssh.login import BROKEN, odd_answers_as_errors, reason
 from edgeprune.errors import DeviceError, DeviceTimeout
 from edgeprune.text.untrusted import device_says
 
@@ -172,7 +172,7 @@ class Program:
         """Some output; empty at its end."""
         self._session.settimeout(max(0.001, deadline_s - time.monotonic()))
         try:
-            with odd_answers_told():
+            with odd_answers_as_errors():
                 return bytes(self._session.recv(min(size, 1 << 20)))
         except TimeoutError as error:
             words = self._last_words()
