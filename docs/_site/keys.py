@@ -10,8 +10,11 @@ from pathlib import Path
 import docstrings
 
 from edgeprune import recipe
-from edgeprune.devices import bench, boards
+from edgeprune.devices import bench, boards, device
 from edgeprune.files import paths
+
+_NO_KEYS = ("| `name` |", "| `own` |")
+"""Fields of a device that edgeprune fills in itself."""
 
 
 def recipe_keys() -> str:
@@ -51,8 +54,9 @@ def board_keys() -> str:
 
 def bench_keys() -> str:
     """All keys of a bench file, table by table."""
-    text = _table("[devices.NAME]", bench.Device)
-    text += _table("[devices.NAME.meter]", bench.MeterTable)
+    lines = _table("[devices.NAME]", device.Device).splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith(_NO_KEYS))
+    text += _table("[devices.NAME.meter]", device.MeterTable)
     return text + _table("[grid]", type(bench.WORLD))
 
 

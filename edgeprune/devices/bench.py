@@ -85,8 +85,9 @@ def _take_own_keys(raw: dict[str, object]) -> tuple[dict[str, dict[str, object]]
     for name, table in tables.items() if isinstance(tables, dict) else ():
         if not isinstance(table, dict):
             continue  # which reading it as a table tells
-        if table.pop("own", None) is not None:
-            faults.append(f"unknown key 'devices.{name}.own'")
+        for key in ("name", "own"):  # which we fill in ourselves
+            if table.pop(key, None) is not None:
+                faults.append(f"unknown key 'devices.{name}.{key}'")
         transport = transport_of(str(table.get("board")))
         for key, kind in transport.own_keys.items() if transport else ():
             if key not in table:

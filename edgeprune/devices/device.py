@@ -32,7 +32,7 @@ class Device:
     Attributes:
         board: Name of its board.
         name: Its table's name in ``bench.toml``; host keys are kept under it.
-        host: Address or OpenSSH host alias; None where no network is crossed.
+        host: ``[user@]address[:port]`` or OpenSSH host alias; None where no network is crossed.
         user: Login name; None takes OpenSSH's.
         port: TCP port; None takes OpenSSH's.
         key: Private key file; None takes OpenSSH's and the agent's.

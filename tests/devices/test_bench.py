@@ -154,6 +154,7 @@ def test_what_is_no_address_is_refused_with_one_clean_line(text):
         ("board = 'rpi4'\nhost = 'a:1'\nport = 2", "a:1 says port 1, and `port` says 2"),
         ("board = 'pixel-8'\nhost = 'a@b'", "a phone knows no user"),
         ("board = 'rpi4'\nmeter = {use = 'pkp2'}", "no meter is 'pkp2'; did you mean ppk2?"),
+        ("board = 'rpi4'\nname = 'x'", "unknown key 'devices.desk.name'"),
         ("board = 'rpi4'\nown = {}", "unknown key 'devices.desk.own'"),
     ],
 )
