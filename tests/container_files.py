@@ -321,10 +321,10 @@ AT_THE_LIMITS = {
         ),
         bytes(8),
     ),
-    "a filler up to the record's end": (
-        8,
-        weights(Kind.HUFFMAN, 8, GAPS, (8, 8), *lengths(*[0] * 8, 1), *lengths(1)),
-        bytes(8),
+    "fillers up to the record's end": (
+        16,
+        weights(Kind.HUFFMAN, 16, GAPS, (8, 8), *lengths(*[0] * 8, 1), *lengths(1)),
+        bytes(16),
     ),
     "zeros up to the record's end": (
         8,
@@ -365,8 +365,8 @@ AT_THE_END = r"ends too early|SHA-256|checksum|follows its end"
 
 
 def _any_of(values, shape):
-    """Weights of so many values, all alike often, 1 the lowest."""
-    return np.random.default_rng(0).integers(1, values + 1, shape).astype("int8")
+    """Weights of so many values, 1 the lowest and the most frequent one."""
+    return np.minimum(np.random.default_rng(0).geometric(0.3, shape), values).astype("int8")
 
 
 CONTENTS = {
