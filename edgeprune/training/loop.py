@@ -321,10 +321,11 @@ class _Training:
         self._task.progress(f"resuming after epoch {self._epoch}/{self._schedule.epochs}")
 
     def _tell_kept(self) -> None:
-        kept(
-            f"the training up to epoch {self._epoch} of {self._schedule.epochs} is kept: the same "
-            "command goes on from there"
-        )
+        if self._task.checkpoint is not None:
+            kept(
+                f"the training up to epoch {self._epoch} of {self._schedule.epochs} is kept in "
+                f"{self._task.checkpoint.path}: the same command goes on from there"
+            )
 
 
 def _listed(masks: GrowingMasks) -> list[Array]:

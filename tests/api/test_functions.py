@@ -209,3 +209,20 @@ def test_the_package_lists_what_it_has_and_imports_nothing_for_that():
 def test_a_wrong_keyword_is_named_with_the_nearest(here):
     with pytest.raises((ConfigError, ModelError), match="did you mean sparsity"):
         edgeprune.prune(build("keras", "sequential"), sparsty=0.5)
+
+
+def test_a_lab_host_without_a_training_framework_runs_and_explains(here):
+    program = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'tf_keras', 'litert_quantizer', 'paramiko'):\n"
+        "    sys.modules[name] = None\n"
+        "import edgeprune\n"
+        "edgeprune.run('net<b>.tflite', 'local', sessions=1, runs=2, output='out')\n"
+        "edgeprune.explain('net<b>.tflite', 'rpi4')\n"
+        "print(edgeprune.compare('out', 'out'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, cwd=here
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "<edgeprune.Comparison out -> out: no difference shown>\n"
