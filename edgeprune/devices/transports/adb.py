@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +13,7 @@ from edgeprune.devices.links.adb.program import CHUNK_BYTES, Program
 from edgeprune.devices.links.adb.server import Server
 from edgeprune.devices.links.address import taken_apart
 from edgeprune.devices.toolchain import glibc
+from edgeprune.devices.transports._append import APPEND, appending, opened_at
 from edgeprune.devices.transports.base import (
     TRANSPORTS,
     Channel,
@@ -22,13 +22,11 @@ from edgeprune.devices.transports.base import (
     ProgramChannel,
     Transport,
 )
-from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.progress import pushed
 from edgeprune.text.debian import install_hint
-from edgeprune.text.untrusted import device_says
 
 _START_TIMEOUT_S = 10.0
-_APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
 _APPEND_SIZED = 'LC_ALL=C; export LC_ALL; exec head -c "$2" >> "$1"'
 
 
@@ -87,33 +85,17 @@ class Adb(Transport):
     def upload(self, source: Path, target: str, offset: int, timeout_s: float) -> None:
         """Appends ``source`` from byte ``offset`` on to the device's file ``target``."""
         link = self._open_link()
-        try:
-            stream = source.open("rb")
-            size = max(0, source.stat().st_size - offset)
-        except OSError as error:
-            raise ConfigError(f"{source}: cannot be read: {error}") from error
-        with stream:
-            stream.seek(offset)
+        with opened_at(source, offset) as (stream, size):
+            left = max(0, size - offset)
             # Without shell_v2 the input has no end that the program could see.
-            append = _APPEND if "shell_v2" in link.features else _APPEND_SIZED
-            argv = ["sh", "-c", append, "sh", target, str(size)]
+            append = APPEND if "shell_v2" in link.features else _APPEND_SIZED
+            argv = ["sh", "-c", append, "sh", target, str(left)]
             program = Program(link, argv, {}, timeout_s)
-            try:
-                while chunk := stream.read(min(CHUNK_BYTES, size)):
-                    size -= len(chunk)
+            with appending(program, link.where, target, timeout_s):
+                while chunk := stream.read(min(CHUNK_BYTES, left)):
+                    left -= len(chunk)
                     program.send(chunk, timeout_s)
-                    pushed(source.name, stream.tell(), stream.tell() + size)
-                code, _, words = program.finish(timeout_s)
-                if code:
-                    said = device_says(words)
-                    raise DeviceError(f"{link.where}: {target} cannot be written; {said}")
-            except DeviceError as error:
-                if re.search("No space left|quota exceeded", str(error), re.IGNORECASE):
-                    hint = "free some, or name another `folder` in bench.toml"
-                    raise DiskFull(f"{link.where}: no room for {target}: {hint}") from error
-                raise
-            finally:
-                program.close(0.0)
+                    pushed(source.name, stream.tell(), size)
 
     def start(
         self, argv: Sequence[str], env: Mapping[str, str], *, count_instructions: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from edgeprune.devices.links.address import taken_apart
 from edgeprune.devices.links.shell_line import shell_line
 from edgeprune.devices.links.ssh.config import Hop, route_to, user_config
 from edgeprune.devices.links.ssh.host_keys import HostKey, check_host_key
+from edgeprune.devices.transports._append import APPEND, appending, opened_at
 from edgeprune.devices.transports.base import (
     TRANSPORTS,
     Channel,
@@ -22,16 +22,14 @@ from edgeprune.devices.transports.base import (
     ProgramChannel,
     Transport,
 )
-from edgeprune.errors import ConfigError, DeviceError, DiskFull
+from edgeprune.errors import DeviceError
 from edgeprune.progress import pushed
-from edgeprune.text.untrusted import device_says
 
 if TYPE_CHECKING:  # paramiko is a part of its own: without it the transport can only say so
     from edgeprune.devices.links.ssh.link import Link
     from edgeprune.devices.links.ssh.program import Program
 
 _START_TIMEOUT_S = 10.0
-_APPEND = 'LC_ALL=C; export LC_ALL; exec cat >> "$1"'
 
 
 @TRANSPORTS.register
@@ -86,32 +84,14 @@ class Ssh(Transport):
         from edgeprune.devices.links.ssh.program import CHUNK_BYTES
 
         link = self._open_link()
-        argv = ["sh", "-c", _APPEND, "sh", target]
-        try:
-            stream = source.open("rb")
-            size = source.stat().st_size
-        except OSError as error:
-            raise ConfigError(f"{source}: cannot be read: {error}") from error
-        with stream:
-            stream.seek(offset)
-            program = self._program(shell_line(argv), timeout_s)
-            try:
+        with opened_at(source, offset) as (stream, size):
+            program = self._program(shell_line(["sh", "-c", APPEND, "sh", target]), timeout_s)
+            with appending(program, link.where, target, timeout_s):
                 with link.watched(timeout_s, "took no bytes") as watch:
                     while chunk := stream.read(CHUNK_BYTES):
                         program.send(chunk)
                         pushed(source.name, stream.tell(), size)
                         watch.beat()
-                code, _, words = program.finish(timeout_s)
-                if code:
-                    said = device_says(words)
-                    raise DeviceError(f"{link.where}: {target} cannot be written; {said}")
-            except DeviceError as error:
-                if re.search("No space left|quota exceeded", str(error), re.IGNORECASE):
-                    hint = "free some, or name another `folder` in bench.toml"
-                    raise DiskFull(f"{link.where}: no room for {target}: {hint}") from error
-                raise
-            finally:
-                program.close(0.0)
 
     def start(
         self, argv: Sequence[str], env: Mapping[str, str], *, count_instructions: bool = False
