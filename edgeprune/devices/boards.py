@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,15 +217,20 @@ def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:
     return board
 
 
+def _no_part(kind: str, key: str, name: str, names: Collection[str]) -> str:
+    hint = did_you_mean(name, names)
+    return f"{key}: no {kind} is called {name!r}; there are: {', '.join(names)}{hint}"
+
+
 def _part_faults(board: Board) -> list[str]:
     """Names of parts that there are not: their folders are read, none is imported."""
     wrong = []
     transports = part_names("edgeprune.devices.transports")
     if board.transport.use not in transports:
-        wrong.append(f"transport.use {board.transport.use!r}, none of {', '.join(transports)}")
+        wrong.append(_no_part("transport", "transport.use", board.transport.use, transports))
     meters = part_names("edgeprune.meters")
     wrong += [
-        f"meters.use {meter!r}, none of {', '.join(meters)}"
+        _no_part("meter", "meters.use", meter, meters)
         for meter in board.meters.use
         if meter not in meters
     ]

@@ -8,10 +8,8 @@ from edgeprune.data.early import check_data
 from edgeprune.data.patience import Late, within
 from edgeprune.data.source import ANSWER_S
 from edgeprune.devices.boards import Board, load_board
-from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.recipe import load_recipe
-from edgeprune.text.near_names import did_you_mean
 
 
 def look_at(model: Path, board: str, data: str | None) -> Board:
@@ -49,28 +47,15 @@ def check_model(model: Path) -> None:
 
 
 def board_of(name: str) -> Board:
-    """The board of a name or of a file, with every part that it names looked up.
+    """The board of a name or of a file, with its recipe looked up as well.
 
     Raises:
-        ConfigError: There is no such board, its file is wrong, or it names a part that does not
-            exist.
+        ConfigError: There is no such board, its file is wrong, or it names a part or a recipe that
+            does not exist.
     """
-    from edgeprune.meters.base import METERS
-
     board = load_board(name)
-    known = {"transport": TRANSPORTS.names(), "meter": METERS.names()}
-    named = [("transport", "transport.use", board.transport.use)]
-    named += [("meter", "meters.use", meter) for meter in board.meters.use]
-    wrong = [
-        f"{key}: no {kind} is called {part!r}; there are: {', '.join(known[kind])}"
-        f"{did_you_mean(part, known[kind])}"
-        for kind, key, part in named
-        if part not in known[kind]
-    ]
     try:
         load_recipe(board.recipe.default)
     except ConfigError as error:
-        wrong.append(f"recipe.default: {error}")
-    if wrong:
-        raise ConfigError(f"board {name}: " + "; ".join(wrong))
+        raise ConfigError(f"board {name}: recipe.default: {error}") from error
     return board

@@ -116,4 +116,4 @@ def test_a_board_file_is_as_good_as_a_name(tmp_path, monkeypatch):
     shown = runner.invoke(cli.edgeprune, ["boards", "./mine.toml", "--json"])
     assert json.loads(shown.stdout)["name"] == "mine"
     explained = runner.invoke(cli.edgeprune, ["explain", "m.tflite", "--board", "./mine.toml"])
-    assert explained.exit_code == 0 and "sparse on mine" in explained.output
+    assert explained.exit_code == 0 and "m.tflite on mine: " in explained.output

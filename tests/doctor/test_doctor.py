@@ -147,7 +147,7 @@ def test_a_board_with_an_unknown_transport_names_those_that_exist(home, monkeypa
     (own / "mine.toml").write_text(text.replace('"rpi4"', '"mine"').replace('"ssh"', '"telnet"'))
     monkeypatch.setenv("EDGEPRUNE_BOARDS", str(own))
     (need,) = needs_of(diagnose(), "mine")
-    assert "transport.use 'telnet', none of adb, local, qemu" in need
+    assert "no transport is called 'telnet'; there are: adb, local, qemu" in need
 
 
 @pytest.mark.parametrize(
