@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from history_results import result
 
 from edgeprune import __version__, history
 from edgeprune.errors import ConfigError
-from edgeprune.history import database, sqlite_file
+from edgeprune.history import database, queries, sqlite_file
 from edgeprune.history.place import place
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -131,6 +132,26 @@ def test_exactly_the_same_result_is_recorded_once_where_that_is_asked():
     assert history.record_once(result()) == (1, True)
     assert history.record_once(result()) == (1, False)
     assert history.record_once(result(device="other")) == (2, True)
+
+
+def test_who_comes_while_the_history_is_made_waits_and_finds_it_made():
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing(place()):
+            other = pool.submit(history.record, result())
+            with pytest.raises(TimeoutError):
+                other.result(timeout=1)
+        assert other.result(timeout=60) == 1
+
+
+def test_two_that_record_the_same_result_at_once_record_it_once():
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing(place()) as connection:
+            queries._inserted(connection, queries._values(result()))
+            other = pool.submit(history.record_once, result())
+            with pytest.raises(TimeoutError):
+                other.result(timeout=1)  # it waits for us
+        assert other.result(timeout=60) == (1, False)
+    assert len(history.runs()) == 1
 
 
 def test_a_result_that_an_older_edgeprune_wrote_otherwise_is_the_same():
