@@ -14,11 +14,12 @@ from edgeprune.devices.bench import Bench, transport_of
 from edgeprune.devices.boards import Board, board_names, load_board, resolved_cpu
 from edgeprune.devices.transports.base import Transport
 from edgeprune.doctor import probes
-from edgeprune.doctor.check import BENCH, EVERY_BOARD, FAULTS, NEEDED_FOR, Check, checked, one_line
+from edgeprune.doctor.check import BENCH, EVERY_BOARD, FAULTS, NEEDED_FOR, Check, checked
 from edgeprune.doctor.packages import package_checks
 from edgeprune.doctor.walls import wall_checks
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
+from edgeprune.text.untrusted import reason_of
 
 __all__ = ["Check", "Diagnosis", "Readiness", "diagnose"]
 
@@ -93,7 +94,7 @@ def _boards() -> tuple[list[Board], list[Readiness]]:
         try:
             boards.append(load_board(name))
         except ConfigError as error:
-            wrong.append(Readiness(name, (one_line(error),)))
+            wrong.append(Readiness(name, (reason_of(error),)))
     return boards, wrong
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeprune.errors import EdgepruneError
+from edgeprune.text.untrusted import reason_of
 
 State = Literal["ok", "missing", "broken"]
 
@@ -60,15 +61,6 @@ def checked(name: str, scope: str, look: Callable[[], str], fix: str) -> Check:
     try:
         return Check(name, "ok", look(), scope)
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        return Check(name, "missing", one_line(error), scope, fix)
+        return Check(name, "missing", reason_of(error), scope, fix)
     except FAULTS as error:
-        return Check(name, "broken", one_line(error), scope, fix)
-
-
-def one_line(error: BaseException) -> str:
-    r"""An error in one line, without losing an empty one's kind.
-
-    >>> one_line(ValueError("two\nlines")), one_line(KeyError())
-    ('two lines', 'KeyError')
-    """
-    return " ".join(str(error).split()) or type(error).__name__
+        return Check(name, "broken", reason_of(error), scope, fix)

@@ -12,7 +12,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from edgeprune.doctor.check import EVERY_BOARD, FAULTS, Check, one_line
+from edgeprune.doctor.check import EVERY_BOARD, FAULTS, Check
+from edgeprune.text.untrusted import reason_of
 
 CHECKOUT = Path(__file__).parents[2]
 _EXTRAS = ("keras", "quantize", "example", "build")
@@ -30,7 +31,9 @@ def package_checks(extras: Mapping[str, str] | None = None) -> Iterator[Check]:
         python, requirements = _wanted(CHECKOUT, (*owners, *_EXTRAS))
     except FAULTS as error:
         fix = "pip install --force-reinstall edgeprune"
-        yield Check("edgeprune", "broken", f"its own metadata: {one_line(error)}", EVERY_BOARD, fix)
+        yield Check(
+            "edgeprune", "broken", f"its own metadata: {reason_of(error)}", EVERY_BOARD, fix
+        )
         return
     version = platform.python_version()
     if python.contains(version, prereleases=True):
@@ -56,7 +59,7 @@ def _package(requirement: Requirement, scope: str) -> Check:
     except importlib.metadata.PackageNotFoundError:
         return Check(name, "missing", f"not installed, wanted {wanted}", scope, fix)
     except FAULTS as error:
-        return Check(name, "broken", one_line(error), scope, f"{fix} --force-reinstall")
+        return Check(name, "broken", reason_of(error), scope, f"{fix} --force-reinstall")
     if wanted.contains(version, prereleases=True):
         return Check(name, "ok", version, scope)
     return Check(name, "broken", f"{version}, wanted {wanted}", scope, fix)

@@ -11,8 +11,9 @@ from edgeprune.devices.bench import Bench, load_bench
 from edgeprune.devices.boards import Board, board_names, load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, Transport
-from edgeprune.doctor.check import BENCH, EVERY_BOARD, FAULTS, Check, checked, one_line
+from edgeprune.doctor.check import BENCH, EVERY_BOARD, FAULTS, Check, checked
 from edgeprune.files import paths
+from edgeprune.text.untrusted import reason_of
 
 #: Compiled agents with the compiler's cache take 52 MB (measured, Debian 12), and a fetched runtime
 #: 8 MB a processor; the rest is room for histories and models.
@@ -44,7 +45,7 @@ def transports() -> Iterator[tuple[str, type[Transport] | None, str]]:
         try:
             yield name, TRANSPORTS.get(name), ""
         except FAULTS as error:
-            yield name, None, one_line(error)
+            yield name, None, reason_of(error)
 
 
 def bench(file: Path | None) -> tuple[Check, Bench]:
@@ -53,7 +54,7 @@ def bench(file: Path | None) -> tuple[Check, Bench]:
     try:
         bench = load_bench(file)
     except FAULTS as error:
-        return Check("bench.toml", "broken", one_line(error), BENCH, f"correct {name}"), Bench()
+        return Check("bench.toml", "broken", reason_of(error), BENCH, f"correct {name}"), Bench()
     found = (
         ", ".join(sorted(bench.devices)) or "no device" if name.is_file() else "none, which is fine"
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgeprune.doctor.check import FAULTS, Check, one_line
+from edgeprune.doctor.check import FAULTS, Check
 from edgeprune.sandbox.switch import SANDBOX_SWITCH, is_on
 from edgeprune.sandbox.tried import Tried, try_walls
+from edgeprune.text.untrusted import reason_of
 
 _FIX = (
     "open files of strangers on a machine where it holds: Linux 5.13 or later with Landlock, or "
@@ -24,7 +25,7 @@ def wall_checks() -> Iterator[Check]:
         tried = try_walls()
     except FAULTS as error:
         yield Check(
-            "walls", "broken", one_line(error), "walls", "report this: it is a fault of ours"
+            "walls", "broken", reason_of(error), "walls", "report this: it is a fault of ours"
         )
         return
     yield from map(_check, tried)

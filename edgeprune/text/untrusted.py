@@ -44,6 +44,15 @@ def one_line(text: object, max_characters: int = MAX_WORDS) -> str:
     return _cut(printable(" ".join(raw.split())), max_characters)
 
 
+def reason_of(error: BaseException, max_characters: int = 4 * MAX_WORDS) -> str:
+    r"""An error in one clean line, without losing an empty one's kind.
+
+    >>> reason_of(ValueError("two\nlines")), reason_of(EOFError())
+    ('two lines', 'EOFError')
+    """
+    return one_line(error, max_characters) or type(error).__name__
+
+
 def device_says(text: object) -> str:
     r"""A device's words, clean and marked as its own.
 

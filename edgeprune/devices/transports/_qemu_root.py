@@ -31,15 +31,15 @@ def make_root(core: str, features: Sequence[str]) -> Path:
     if _is_root(root, text):
         return root
     with paths.aside(root.parent) as aside:
-        made = aside / "root"
-        (made / "proc").mkdir(parents=True)
-        (made / "proc" / "cpuinfo").write_text(text)
-        (made / "lib").symlink_to(glibc.folder(_ISA))
-        _put(made, root, text)
+        fresh = aside / "root"
+        (fresh / "proc").mkdir(parents=True)
+        (fresh / "proc" / "cpuinfo").write_text(text)
+        (fresh / "lib").symlink_to(glibc.folder(_ISA))
+        _put(fresh, root, text)
     return root
 
 
-def _put(made: Path, root: Path, text: str) -> None:
+def _put(fresh: Path, root: Path, text: str) -> None:
     """Renames a finished root into its place, unless another process was faster and made the same.
 
     A damaged root is renamed away, never emptied in its place: another process may put a whole one
@@ -47,14 +47,14 @@ def _put(made: Path, root: Path, text: str) -> None:
     """
     for attempt in range(_PUT_ATTEMPTS):
         try:
-            made.rename(root)
+            fresh.rename(root)
         except OSError:
             if _is_root(root, text):
                 return
             if attempt + 1 == _PUT_ATTEMPTS:
                 raise
             with contextlib.suppress(FileNotFoundError):
-                root.rename(made.parent / f"damaged-{attempt}")
+                root.rename(fresh.parent / f"damaged-{attempt}")
         else:
             return
 

@@ -55,8 +55,8 @@ class QemuChannel(Channel):
         self._child.close(timeout_s)
         if self._count is not None:
             text = self._count.read_text() if self._count.is_file() else ""
-            found = re.fullmatch(r"\s*([0-9]{1,18})\s*", text)
-            self._instructions = int(found[1]) if found else None
+            count = re.fullmatch(r"\s*([0-9]{1,18})\s*", text)
+            self._instructions = int(count[1]) if count else None
             shutil.rmtree(self._count.parent, ignore_errors=True)
             self._count = None
         return self._instructions

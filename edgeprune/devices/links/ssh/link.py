@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from edgeprune.devices.links.ssh.login import BROKEN, disconnect, odd_answers_as_errors
-from edgeprune.devices.links.ssh.login import reason as reason_of
 from edgeprune.errors import DeviceError, DeviceTimeout
+from edgeprune.text.untrusted import reason_of
 
 
 class Watch:

@@ -9,9 +9,9 @@ import time
 from edgeprune.devices.links.pipes import OUTPUT_LIMIT_BYTES
 from edgeprune.devices.links.shell_line import STARTED, WORDS_BYTES, ending, kill_line
 from edgeprune.devices.links.ssh.link import Link
-from edgeprune.devices.links.ssh.login import BROKEN, odd_answers_as_errors, reason
+from edgeprune.devices.links.ssh.login import BROKEN, odd_answers_as_errors
 from edgeprune.errors import DeviceError, DeviceTimeout
-from edgeprune.text.untrusted import device_says
+from edgeprune.text.untrusted import device_says, reason_of
 
 CHUNK_BYTES = 1 << 18  # measured best of 32 KiB to 1 MiB; paramiko cuts it into packets
 _KILL_TIMEOUT_S = 5.0
@@ -179,7 +179,7 @@ class Program:
             said = f"; {device_says(words)}" if words else ""
             raise DeviceTimeout(f"{self._link.where}: sent nothing in time{said}") from error
         except BROKEN as error:
-            raise self._link.broken(reason(error)) from error
+            raise self._link.broken(reason_of(error)) from error
 
     def _pump_stderr(self) -> None:
         """Runs in a thread of its own; ends with the channel."""
