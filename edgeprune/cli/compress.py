@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options import (
@@ -80,6 +79,8 @@ def compress(
 
 def _document(written: Written, output: Path) -> dict[str, Any]:
     """All that is known, as ``--json`` prints it."""
+    import msgspec  # not needed by a shell that completes a command
+
     sparsified, parity, done = written.done.sparsified, written.parity, written.done
     return {
         "file": str(output),
