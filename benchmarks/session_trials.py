@@ -35,7 +35,7 @@ from edgeprune.artifacts.measurement import Session
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
-from edgeprune.measure import Pushed, RunPlan, run
+from edgeprune.measure import DeviceFiles, RunPlan, run
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.report.statistics import compare_latency
@@ -60,7 +60,7 @@ def measured(files: dict[str, bytes], table: RunTable, folder: Path) -> list[tup
     board = load_board("local")
     for name, tflite in files.items():
         (folder / f"{name}.tflite").write_bytes(tflite)
-    pushed = Pushed(
+    pushed = DeviceFiles(
         str(build.agent(board.agent.target)),
         str(runtime.library(board.cpu.isa, board.runtime.version).path),
         board.runtime.version,

@@ -18,7 +18,7 @@ from edgeprune.devices.links.ssh import login
 from edgeprune.devices.transports.local import Local
 from edgeprune.devices.transports.qemu import Qemu
 from edgeprune.errors import DeviceError
-from edgeprune.measure import Pushed, RunPlan, run
+from edgeprune.measure import DeviceFiles, RunPlan, run
 from edgeprune.push import push
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.report import statistics
@@ -62,7 +62,7 @@ def pushed(folder):
     board = load_board("local")
     library = runtime.library(board.cpu.isa, board.runtime.version)
     models = {name: str(folder / f"{name}.tflite") for name in FILES}
-    return Pushed(str(build.agent("host")), str(library.path), library.label, models)
+    return DeviceFiles(str(build.agent("host")), str(library.path), library.label, models)
 
 
 def measured(transport, there):
@@ -162,7 +162,7 @@ def test_over_ssh_a_pulled_cable_is_noticed_by_silence(
     with lab.ssh() as ssh:
         files = [Path(path) for path in (here.agent, here.runtime, *here.models.values())]
         agent, library, *models = (item.path for item in push(ssh, files))
-        there = Pushed(agent, library, "2.3.0", dict(zip(FILES, models, strict=True)))
+        there = DeviceFiles(agent, library, "2.3.0", dict(zip(FILES, models, strict=True)))
         pulled_at("time", 9, lab.cut if fault == "cut" else lab.device.kill_sessions)
         try:
             result, _ = measured(ssh, there)
@@ -190,7 +190,7 @@ def test_over_adb_a_pulled_cable_is_told_in_the_same_way(phone, tmp_path, pulled
     with phone.adb() as adb:
         files = [Path(path) for path in (here.agent, here.runtime, *here.models.values())]
         agent, library, *models = (item.path for item in push(adb, files))
-        there = Pushed(agent, library, "2.3.0", dict(zip(FILES, models, strict=True)))
+        there = DeviceFiles(agent, library, "2.3.0", dict(zip(FILES, models, strict=True)))
         pulled_at("time", 9, lambda: phone.strike(fault))
         try:
             result, _ = measured(adb, there)
@@ -206,7 +206,7 @@ def test_over_adb_a_pulled_cable_is_told_in_the_same_way(phone, tmp_path, pulled
 def test_an_emulator_that_crashes_is_told_and_counts_that_were_whole_are_kept(tmp_path, pulled_at):
     board = load_board("rpi4-emulated")
     here = pushed(tmp_path)
-    there = Pushed(
+    there = DeviceFiles(
         str(build.agent(board.agent.target)),
         str(runtime.library(board.cpu.isa, board.runtime.version).path),
         "2.3.0",
