@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import networkx
-
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
 from edgeprune.prediction.cost import CostTable, op_instructions
@@ -24,6 +22,7 @@ from edgeprune.prediction.xnnpack.partitions import external_values, partitions
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite.gates import gate
 from edgeprune.rewrite.gates.cost import entry_instructions, exit_instructions
+from edgeprune.rewrite.gates.minimum_cut import FlowNetwork
 
 _NCHW, _NHWC = "nchw", "nhwc"  # the two ends of the flow
 
@@ -76,8 +75,7 @@ class _Cut:
         self.reader = reader
         self.table = table
         self.banned = banned
-        self.flow = networkx.DiGraph()
-        self.flow.add_nodes_from([_NCHW, _NHWC])
+        self.flow = FlowNetwork()
         self.sites: list[_Site] = []
         self.external: set[int] = set()
 
@@ -108,18 +106,9 @@ class _Cut:
         self._add(name, _NHWC, sparse)
 
     def _add(self, source: str, target: str, capacity: float | None = None) -> None:
-        """An edge that costs ``capacity`` if it is cut; None for one that must not be.
-
-        Capacities are whole numbers: the library tells a saturated edge by an exact comparison.
-        """
-        if source == target:
-            return
-        if capacity is None:
-            self.flow.add_edge(source, target)
-        else:
-            known = self.flow.get_edge_data(source, target, {"capacity": 0}).get("capacity")
-            if known is not None:
-                self.flow.add_edge(source, target, capacity=known + round(capacity))
+        """An edge that costs ``capacity`` if it is cut; None for one that must not be."""
+        if source != target:
+            self.flow.add(source, target, None if capacity is None else round(capacity))
 
     def connect(self) -> None:
         """Charges every map that is made in one layout and read in the other."""
@@ -163,9 +152,7 @@ class _Cut:
 
     def solve(self) -> Placement:
         """The cheapest placement."""
-        _, (side, _) = networkx.minimum_cut(
-            self.flow, _NCHW, _NHWC, flow_func=networkx.algorithms.flow.boykov_kolmogorov
-        )
+        side = self.flow.source_side(_NCHW, _NHWC)
         found = Placement({id(site.op) for site in self.sites if site.reads in side})
         makers = {site.node.output: site for site in self.sites}
         readers = self._readers()
