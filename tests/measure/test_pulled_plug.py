@@ -133,8 +133,8 @@ def test_sessions_that_were_whole_are_kept(tmp_path, pulled_at, command, nth, st
     assert all(len(one.latency_ns) >= 5 for item in result.measured for one in item.sessions)
     assert set(outputs) == ({"dense"} if command == "infer" else set()) or command == "profile"
     validity = validity_of(result)
-    assert validity["verdict"] != "valid"
-    assert any(line == f"incomplete: {result.broken}" for line in validity["reasons"])
+    assert validity.verdict != "valid"
+    assert any(line == f"incomplete: {result.broken}" for line in validity.reasons)
     if 0 in sessions:
         dense, deployed = (item.sessions for item in result.measured)
         assert statistics.compare_latency(dense, deployed).verdict == "not measurable"
@@ -228,4 +228,4 @@ def test_an_emulator_that_crashes_is_told_and_counts_that_were_whole_are_kept(tm
     )
     assert result.broken.endswith("the instructions of 1 of 2 variants are kept")
     assert [item.instructions is None for item in result.measured] == [False, True]
-    assert any("instructions were not counted" in line for line in validity_of(result)["reasons"])
+    assert any("instructions were not counted" in line for line in validity_of(result).reasons)
