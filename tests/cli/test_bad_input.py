@@ -45,6 +45,7 @@ def left_in(folder):
     """Everything in a folder, but for empty folders of edgeprune's own."""
     own = folder / "home"
     found = sorted(folder.rglob("*"))
+    found = [one for one in found if not one.name.endswith(("-shm", "-wal"))]  # SQLite's, for now
     return [one for one in found if one.is_file() or not one.is_relative_to(own)]
 
 
