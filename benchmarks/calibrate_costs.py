@@ -1,4 +1,4 @@
-"""Writes a core's table of predicted costs, ``edgeprune/prediction/costs/CORE.toml``.
+"""Writes a core's table of predicted costs, ``edgeprune/prediction/cost/costs/CORE.toml``.
 
 Counts the instructions of some 2,500 kernel calls in small layers on the emulated core, each
 exactly, and solves for the instructions of each kernel's loops (non-negative least squares of

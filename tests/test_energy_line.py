@@ -21,7 +21,7 @@ def folder(home, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.tflite").write_bytes(nets.eligible())
     (tmp_path / "short.toml").write_text(SHORT)
-    # Other tests run beside; what a neighbour does to a window, tests/run/test_energy.py says.
+    # Other tests run beside; what a neighbour does to a window, tests/measure/test_energy.py says.
     monkeypatch.setattr(guard, "contaminated", lambda *of_session: "")
     return tmp_path
 

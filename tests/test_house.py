@@ -1,10 +1,12 @@
 """The house holds its shape: few loose files, no room that swallows the others."""
 
+import re
 from pathlib import Path
 
 import edgeprune
 
 PACKAGE = Path(edgeprune.__file__).parent
+ROOT = Path(__file__).parents[1]
 MOST_LOOSE_FILES = 6
 LARGEST_ROOM = 0.12
 """Share of the code's lines."""
@@ -36,3 +38,26 @@ def test_every_room_says_what_it_is():
         if not file.read_text(encoding="utf-8").startswith('"""')
     ]
     assert not silent
+
+
+PATH = re.compile(r"(?<![\w./-])((?:edgeprune|tests|benchmarks|boards|device_agents)/[\w./*-]+)")
+PLACEHOLDER = re.compile(r"(^|_)x(\.|$)|CORE|NNNN|^_|serial_port")
+ELSEWHERE = ("edgeprune/edgeprune",)
+"""What only looks like a path of ours: a repository's name."""
+
+
+def missing(file):
+    """Paths of this repository that a file names and that do not exist."""
+    for path in PATH.findall(file.read_text(encoding="utf-8")):
+        parts = path.rstrip("./").split("/")
+        named = [bool(PLACEHOLDER.search(part)) for part in parts]
+        real = "/".join(parts[: named.index(True)] if True in named else parts)
+        if real not in ELSEWHERE and not any(ROOT.glob(real)):
+            yield f"{file.relative_to(ROOT)}: {path}"
+
+
+def test_every_path_that_a_document_or_a_comment_names_exists():
+    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
+    files += [*PACKAGE.rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
+    lost = [line for file in files for line in missing(file)]
+    assert not lost, "\n".join(lost)

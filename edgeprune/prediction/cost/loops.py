@@ -17,7 +17,7 @@ each turn whose memory is planned anew, because the size of a result in the body
 
 Source: ours, loops of 1 to 40 turns over dense layers of 8 to 256 units, and for the last one GRUs
 and LSTMs of Keras 3 that return sequences; LiteRT 2.3.0 on the emulated Cortex-A72.
-``tests/explain/test_loops.py`` repeats it.
+``tests/prediction/cost/test_loops.py`` repeats it.
 """
 
 _SIZE_OPERANDS = {

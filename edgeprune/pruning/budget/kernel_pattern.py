@@ -29,7 +29,7 @@ IN_DOUBT = "2x1"
 """For a layer of unknown size.
 
 Source: on a Cortex-A72 it is the cheapest pattern at 70 to 90 % for the layer sizes of networks for
-224 x 224 pixels that ``tests/prune/test_kernel_pattern.py`` lists.
+224 x 224 pixels that ``tests/pruning/budget/test_kernel_pattern.py`` lists.
 """
 
 
