@@ -1,3 +1,5 @@
+import dataclasses
+
 import emulated
 import numpy as np
 import odd_nets
@@ -102,3 +104,19 @@ def test_dense_layers_in_a_sparse_net_stay_outside_so_that_the_rest_has_enough_z
 def test_where_a_part_is_not_predicted_nothing_is_rewritten_and_the_summary_says_so():
     done = rewrite(odd_nets.loop(counts_on_data=True), load_board("rpi4").cpu)
     assert done.notes == () and done.summary == "the cost of WHILE is not predicted"
+
+
+def test_a_graph_that_the_runtime_would_compute_wrong_is_refused(monkeypatch):
+    """The passes make none, so the verdict on what they made is put there."""
+    original = separable()
+    looks = []
+
+    def wrong_after_the_passes(*args, **rest):
+        plan = explain(*args, **rest)
+        looks.append(plan)
+        return dataclasses.replace(plan, wrong=("t8",)) if len(looks) > 1 else plan
+
+    monkeypatch.setattr("edgeprune.rewrite.explain", wrong_after_the_passes)
+    done = rewrite(original, ARM)
+    assert done.tflite == original and not done.notes
+    assert done.summary == "the runtime would compute t8 wrong"

@@ -6,6 +6,7 @@ from nets import Net
 from edgeprune import verify
 from edgeprune.errors import VerifyError
 from edgeprune.models.tflite import graph
+from edgeprune.verify.parity import ROUNDING_FACTOR
 
 
 def dense_net(units=3):
@@ -87,3 +88,21 @@ def test_a_network_that_amplifies_rounding_may_differ_by_more(monkeypatch):
         verify.check_rewrite(tflite, off, samples)
     monkeypatch.setattr("edgeprune.verify.checks.rounding_of", lambda *_: [1.0])
     assert verify.check_rewrite(tflite, off, samples) > verify.REWRITE_LIMIT
+
+
+def test_rounding_counts_as_a_share_of_the_largest_output(monkeypatch):
+    tflite = nets.eligible(0.0, act=None)
+    samples = verify.sample_inputs(tflite, None, 2)
+    off = with_weights(tflite, lambda w: w * (1 + 1e-4))
+    found = verify.reference_outputs(tflite, samples)
+    largest = max(float(np.abs(row[0]).max()) for row in found)
+    # Explains a difference of 1e-4 of the largest output, were it a share; it is an amount.
+    amount = 2e-4 / ROUNDING_FACTOR
+    scaled = 1000.0 / largest
+    monkeypatch.setattr("edgeprune.verify.checks.rounding_of", lambda *_: [amount])
+    monkeypatch.setattr(
+        "edgeprune.verify.checks.reference_outputs",
+        lambda *args: [[v * scaled for v in row] for row in verify.reference_outputs(*args)],
+    )
+    with pytest.raises(VerifyError, match="differs from the original"):
+        verify.check_rewrite(tflite, off, samples)
