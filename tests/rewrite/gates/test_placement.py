@@ -165,3 +165,19 @@ def test_what_is_cheaper_inside_goes_inside_as_a_whole(blocks, seed):
     operators = model.subgraphs[0].operators
     outside = [graph.op_name(model, op) for op in operators if id(op) not in found.inside]
     assert outside == ["PAD", "CONV_2D", "FULLY_CONNECTED"]  # padding, entry and head
+
+
+@pytest.mark.parametrize(("exit_cost", "is_inside"), [(0.0, True), (1e9, False)])
+def test_a_map_that_the_graph_hands_out_pays_its_way_out_of_the_cluster(exit_cost, is_inside):
+    net = Net(0)
+    x = net.conv(net.input(1, 17, 17, 3), 16, kernel=3, stride=2)
+    for _ in range(3):
+        x = net.conv(x, 16, sparsity=0.9)
+    model = graph.read(net.build(x))
+    turn.apply(model, turn.best_axes(model))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placement, "op_instructions", lambda *_, nchw: 1e3 if nchw else 2e3)
+        patch.setattr(placement, "entry_instructions", lambda *_: 0.0)
+        patch.setattr(placement, "exit_instructions", lambda *_: exit_cost)
+        found = placement.place(Reader(model, model.subgraphs[0]), ARM, None)
+    assert bool(found.inside) == is_inside
