@@ -178,7 +178,7 @@ def _control(model: Loaded, task: TrainingJob, folder: Path | None) -> Loaded:
         dataclasses.replace(
             task,
             model=dense,
-            progress=lambda line: task.progress(f"dense: {line}"),
+            name="dense",
             checkpoint=_checkpoint(folder, "dense"),
             max_accuracy_drop=None,
             reference=None,

@@ -196,7 +196,7 @@ def _control(model: Loaded, task: TrainingJob) -> Loaded:
             model=dense,
             masks=None,
             reference=None,
-            progress=lambda line: task.progress(f"dense: {line}"),
+            name="dense",
             checkpoint=None if kept is None else Checkpoint(kept.path.with_name("dense.npz")),
         )
     )

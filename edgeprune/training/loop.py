@@ -54,6 +54,7 @@ class TrainingJob:
         teacher: The model whose answers count in the loss, or None.
         schedule: Makes what drives the masks, of the number of steps an epoch has; None trains
             once through all epochs.
+        name: Which network it is, for lines about it; empty for the one that is deployed.
     """
 
     model: Any
@@ -68,6 +69,15 @@ class TrainingJob:
     hooks: Sequence[Hook] = ()
     teacher: Teacher | None = None
     schedule: Callable[[int], Schedule] | None = None
+    name: str = ""
+
+    def say(self, line: str) -> None:
+        """Tells a line of this training."""
+        self.progress(self.named(line))
+
+    def named(self, text: str) -> str:
+        """The text, with the network's name where it has one."""
+        return f"{self.name}: {text}" if self.name else text
 
 
 def fine_tune(task: TrainingJob) -> tuple[str, ...]:
@@ -216,8 +226,10 @@ class _Training:
             counted(
                 step + 1,
                 total,
-                f"epoch {self._epoch + 1} of {self._schedule.epochs}, "
-                f"batch {k + 1:,} of {self._per_epoch:,}",
+                self._task.named(
+                    f"epoch {self._epoch + 1} of {self._schedule.epochs}, "
+                    f"batch {k + 1:,} of {self._per_epoch:,}"
+                ),
             )
             if not math.isfinite(loss):
                 self._check(loss)
@@ -242,7 +254,7 @@ class _Training:
             parts.append(f"sparsity {masks.sparsity():.1%}")
         if not self._held_out.is_empty:
             parts.append(f"held-out {self._held_out.text(scores)}")
-        self._task.progress(f"epoch {self._epoch}/{self._schedule.epochs}: {', '.join(parts)}")
+        self._task.say(f"epoch {self._epoch}/{self._schedule.epochs}: {', '.join(parts)}")
 
     def _judge(self, scores: Mapping[str, float]) -> None:
         """Keeps the state where it is the best so far, and stops where the limit is lost."""
@@ -295,7 +307,7 @@ class _Training:
             self._task.checkpoint.save(lists, facts)
             self._tell_kept()
         except (OSError, ConfigError) as error:
-            self._task.progress(f"no checkpoint could be written: {error_line(error)}")
+            self._task.say(f"no checkpoint could be written: {error_line(error)}")
 
     def _resume(self) -> None:
         found = self._task.checkpoint.load() if self._task.checkpoint else None
@@ -318,7 +330,7 @@ class _Training:
                 facts["floor"], seen, best, lists["best weights"], lists["best masks"]
             )
         self._tell_kept()
-        self._task.progress(f"resuming after epoch {self._epoch}/{self._schedule.epochs}")
+        self._task.say(f"resuming after epoch {self._epoch}/{self._schedule.epochs}")
 
     def _tell_kept(self) -> None:
         if self._task.checkpoint is not None:
