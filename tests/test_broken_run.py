@@ -91,7 +91,8 @@ def ended(capsys, board="local"):
     """Exit code and last line of a run."""
     with pytest.raises(SystemExit) as done:
         cli.main(["run", "net.tflite", "--board", board, "--output", "out"])
-    return done.value.code, capsys.readouterr().err.splitlines()[-1]
+    lines = capsys.readouterr().err.splitlines()
+    return done.value.code, lines[-1] if lines else ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

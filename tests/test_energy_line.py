@@ -34,7 +34,7 @@ def deploy(*options):
 
 def test_a_lab_meters_log_ends_up_in_the_result_and_in_the_report(folder, capsys):
     with live_power.csv_log(folder / "log.csv"):
-        assert deploy("--meter", "log.csv", "--grid-factor", "100", "--output", "out") == 0
+        assert deploy("--meter", "log.csv", "--grid-factor", "100", "--output", "out", "-v") == 0
     text = capsys.readouterr().out
     result = json.loads((folder / "out" / "result.json").read_text())
     parse_result(result)

@@ -441,7 +441,7 @@ def test_channels_go_first_and_every_later_stage_works_on_what_is_left(flavour, 
 def test_a_recipe_that_names_channels_alone_prunes_nothing_else(folder, capsys):
     keras_nets.save(keras_nets.build("keras", "nested"), folder / "net.keras")
     (folder / "half.toml").write_text("[channels]\nmacs = 0.5\nround_to = 2\n")
-    argv = ["compress", "net.keras", "-o", "out.tflite", "--recipe"]
+    argv = ["compress", "net.keras", "-v", "-o", "out.tflite", "--recipe"]
     with pytest.raises(SystemExit) as done:
         cli.main([*argv, "half.toml"])
     assert done.value.code == 0

@@ -1,7 +1,16 @@
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from edgeprune import cli
+
+
+@pytest.fixture(autouse=True)
+def model(tmp_path, monkeypatch):
+    """MODEL is looked at before any word."""
+    monkeypatch.chdir(tmp_path)
+    Path("model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
 
 
 @pytest.mark.parametrize("command", ["deploy", "compress"])

@@ -10,7 +10,8 @@ from nets import Net, eligible
 from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import cost, explain
-from edgeprune.prediction.cost import kernel_calls, microkernels
+from edgeprune.prediction.cost import microkernels
+from edgeprune.prediction.cost.kernel_calls import Place, kernel_calls
 from edgeprune.prediction.cost.terms import TERMS, is_narrow, row_tile
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.sparsify import sparsify
@@ -125,7 +126,7 @@ def test_a_squeeze_and_excite_product_is_a_call_a_channel_in_nchw_and_a_pixel_el
         return net.op("MUL", factors, (1, 4, 5, 8), "MulOptions")
 
     reader, op = only(product)
-    (call,) = kernel_calls.kernel_calls(kernel_calls.Place(reader, (1, 4), nchw), op)
+    (call,) = kernel_calls(Place(reader, (1, 4), nchw), op)
     assert call.arguments == arguments
 
 

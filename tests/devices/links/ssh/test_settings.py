@@ -209,7 +209,7 @@ def relay(lab):
 
 
 def processes(word):
-    return [line for line in sh("ps", "-eo", "args=").splitlines() if word in line]
+    return [line for line in sh("ps", "-ewwo", "args=").splitlines() if word in line]
 
 
 def test_a_proxy_command_leads_to_the_device_and_ends_with_the_link(lab, home):
