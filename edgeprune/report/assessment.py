@@ -26,9 +26,8 @@ _DOUBTS = {
     "throttled": "the device was throttled",
     "contaminated": "other programs used the cores",
     "noisy": "the times scatter too much",
-    "insufficient": "too little could be measured",
 }
-"""Why times cannot be relied on, by the verdict of a result's validity."""
+"""Why times cannot be relied on, by the verdict of a result's validity; others give a reason."""
 
 _SAME_FACTOR = 0.005
 """Factors that are closer to 1 are shown as no change. Source: ours, two decimals are printed."""
@@ -87,8 +86,10 @@ def assess(result: Result) -> Assessment:
 
 def doubt(result: Result) -> str:
     """Why a result's figures cannot be relied on, as the beginning of a sentence."""
-    verdict = result.validity.verdict
-    return f"not to be relied on, since {_DOUBTS.get(verdict, verdict)}"
+    validity = result.validity
+    reason = validity.reasons[0]
+    said = _DOUBTS.get(validity.verdict) or reason.partition(": ")[2] or reason
+    return f"not to be relied on, since {said}"
 
 
 def cost_phrase(comparison: Comparison) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from edgeprune.history.result import Result
 from edgeprune.report.assessment import NOTICEABLE_DROP, accuracy_change
 
+_WITH_ADVICE = ("throttled", "contaminated", "noisy")
+"""Verdicts whose reasons end with what to do."""
+
 
 def next_step(result: Result, folder: str) -> str:
     """The most useful next thing, the gravest first.
@@ -17,8 +20,10 @@ def next_step(result: Result, folder: str) -> str:
     validity, verdict = result.validity.verdict, result.comparison.verdict
     if validity == "invalid":
         return f"edgeprune report {folder} --layers names the kernels of the wrong model"
-    if validity != "valid":
+    if validity in _WITH_ADVICE:
         return result.validity.reasons[0].rpartition(": ")[2]
+    if validity != "valid" and not result.is_emulated:
+        return "measure longer, with --effort standard"
     if deployed.profiling_only:
         return "give --data with labels: the model is trained then, and its accuracy measured"
     change = accuracy_change(dense.accuracy if dense else None, deployed.accuracy)

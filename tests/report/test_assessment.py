@@ -71,11 +71,12 @@ def test_what_is_no_faster_is_not_green(verdict, mood):
         ("throttled", "the device was throttled"),
         ("contaminated", "other programs used the cores"),
         ("noisy", "the times scatter too much"),
-        ("insufficient", "too little could be measured"),
+        ("insufficient", "outputs hardly depend on the inputs"),
     ],
 )
 def test_doubtful_figures_say_why_first(validity, said):
-    found = assess(pair(top1(0.9), top1(0.9), validity=(validity, "reason")))
+    reason = "dense: outputs hardly depend on the inputs"
+    found = assess(pair(top1(0.9), top1(0.9), validity=(validity, reason)))
     assert found.mood == "warning"
     assert found.sentence.startswith(f"not to be relied on, since {said}: ")
 

@@ -96,7 +96,7 @@ def test_energy_has_a_row_where_it_was_measured():
     assert "energy" not in printed(demo())
 
 
-@pytest.mark.parametrize("validity", ["throttled", "contaminated", "noisy", "insufficient"])
+@pytest.mark.parametrize("validity", ["throttled", "contaminated", "noisy"])
 def test_a_doubtful_run_stays_within_its_lines_and_says_what_to_do(validity):
     reasons = [f"dense: reason {n}: close other programs, and run again" for n in range(9)]
     text = printed(demo(validity=(validity, *reasons)))
@@ -192,3 +192,13 @@ def test_the_next_step_fits_the_gravest_fault():
     assert next_step(timed, "out") == (
         "edgeprune report out --layers shows the kernel that ran each layer"
     )
+
+
+def test_what_is_too_little_is_measured_longer_where_time_counts():
+    reason = ("insufficient", "dense: 1 sessions, a confidence interval needs 5")
+    timed = result_of(
+        variant("dense", processes(300)), variant("deployed", processes(200)),
+        verdict="faster", speedup=1.5, validity=reason,
+    )  # fmt: skip
+    assert next_step(timed, "out") == "measure longer, with --effort standard"
+    assert "confidence" not in next_step(demo(validity=reason), "out")
