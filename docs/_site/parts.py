@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from edgeprune.devices.boards import board_names, load_board
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.meters.base import METERS
@@ -25,5 +27,5 @@ def page() -> str:
     return text + f"\n## Efforts (`--effort`)\n\n{_list(efforts)}"
 
 
-def _list(names: object) -> str:
-    return "".join(f"- `{name}`\n" for name in names)  # type: ignore[attr-defined]
+def _list(names: Iterable[str]) -> str:
+    return "".join(f"- `{name}`\n" for name in names)

@@ -60,8 +60,11 @@ def explain(
     if as_json:
         print_json(document(found))
         return
-    # A file that runs sparse already is done.
-    then = "run" if found.stored.sparse else "deploy"
+    from edgeprune.report.explained import is_worth_compressing
+
+    # A file that runs sparse already, or that compressing does not help, can only be measured.
+    is_done = found.stored.sparse or not is_worth_compressing(found.stored, found.after)
+    then = "run" if is_done and model.suffix == ".tflite" else "deploy"
     command = f"edgeprune {then} {model} --board {board} --data DATA"
     _print(found, f"{model.name} on {found.board}", command, verbose=verbose)
 

@@ -58,7 +58,16 @@ def print_explained(
     line(console, f"next: {next_step}; -v shows every layer")
 
 
+def is_worth_compressing(stored: Plan, after: Forecast | None) -> bool:
+    """Whether a forecast is cheaper than the file as it is; no where nothing was predicted."""
+    if after is None or stored.instructions is None or after.plan.instructions is None:
+        return False
+    return after.plan.instructions < stored.instructions
+
+
 def _sentence(stored: Plan, after: Forecast | None) -> str:
+    if not stored.layers:
+        return "no layer is of a kind that has sparse kernels"
     now = f"{len(stored.sparse)} of {len(stored.layers)} layers run sparse as it is"
     if after is None:
         return now

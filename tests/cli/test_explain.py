@@ -203,3 +203,13 @@ def test_what_if_of_integers_is_said_to_be_none(tmp_path):
     done = CliRunner().invoke(explain, argv, standalone_mode=False, catch_exceptions=False)
     assert json.loads(done.stdout)["what_if"] == []
     assert "no what-if: the weights are integers" in done.stderr
+
+
+def test_a_file_that_nothing_helps_is_to_be_measured_and_not_deployed(tmp_path):
+    net = Net()
+    file = tmp_path / "net.tflite"
+    file.write_bytes(net.build(net.mean(net.depthwise(net.input(1, 8, 8, 3)))))
+    done = CliRunner().invoke(explain, [str(file), "--board", "rpi4"], catch_exceptions=False)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "net.tflite on rpi4: no layer is of a kind that has sparse kernels"
+    assert lines[-1].startswith("next: edgeprune run ")
