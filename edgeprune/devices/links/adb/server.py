@@ -135,9 +135,10 @@ class Server:
                     f"--host SERIAL: {one_line(', '.join(states))}"
                 )
             [serial] = states
-        if device.host and states.get(serial) != "device" and ":" in serial:
+        on_network = bool(device.host) and ":" in serial
+        if on_network and states.get(serial) != "device":
             self.reach(serial)
-        self._settled(serial)
+        self._settled(serial, on_network)
         return serial
 
     def reach(self, address: str) -> None:
@@ -154,8 +155,11 @@ class Server:
                 f"{one_line(said)}: is the phone on this network, with debugging over it on?"
             )
 
-    def _settled(self, serial: str) -> None:
+    def _settled(self, serial: str, on_network: bool) -> None:
         """Waits while a phone is coming up.
+
+        The server forgets a phone on the network whose connection ends, also right after it said
+        that it is connected: such a one is connected to again.
 
         Raises:
             DeviceError: It is not usable within some seconds.
@@ -165,6 +169,8 @@ class Server:
             if state == "unauthorized" or time.monotonic() > end_s:
                 raise DeviceError(f"{serial}: adb says {state}: {_STATES.get(state, 'wait')}")
             time.sleep(_POLL_S)
+            if on_network and state == "absent":
+                self.reach(serial)
 
     def _answers(self) -> bool:
         try:

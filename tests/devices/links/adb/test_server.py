@@ -2,7 +2,8 @@ import socket
 import threading
 
 import pytest
-from adb_server import free_port
+from adb_rig import Adbd
+from adb_server import adb_server, free_port
 
 from edgeprune.devices.device import Device
 from edgeprune.devices.links.adb.server import Server
@@ -78,3 +79,24 @@ def test_what_is_no_adb_server_is_one_clean_line(monkeypatch, words):
         listener.shutdown(socket.SHUT_RDWR)
     line = str(caught.value)
     assert line.isprintable() and 0 < len(line) < 1000
+
+
+def test_a_phone_that_the_server_forgets_at_once_is_connected_to_again(tmp_path):
+    class Forgetful(Server):
+        reached = 0
+
+        def reach(self, address):
+            super().reach(address)
+            self.reached += 1
+            if self.reached < 3:
+                self.ask(f"host:disconnect:{address}")
+
+    with adb_server(tmp_path):
+        phone = Adbd(tmp_path)
+        try:
+            server = Forgetful()
+            assert server.find(Device("pixel-8", "phone", host=phone.address)) == phone.address
+            assert server.states() == {phone.address: "device"}
+        finally:
+            phone.close()
+    assert server.reached == 3
