@@ -23,6 +23,7 @@ from edgeprune.artifacts.measurement import (
 )
 from edgeprune.console import interrupts
 from edgeprune.devices.bench import EnergyPlan
+from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
 from edgeprune.devices.transports.base import Transport
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import DeviceError
@@ -274,6 +275,7 @@ class _Bench:
         self.pushed = pushed
         self.table = table
         self.cpus = pushed.cpus
+        self.clock: HostClock = HOST_CLOCK
         self.emulated = transport.emulated
         # One emulated inference of MobileNetV1 takes seconds where this machine takes 11 ms.
         self.timeout_s = _EMULATED_TIMEOUT_S if self.emulated else 120.0

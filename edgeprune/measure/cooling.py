@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
+from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
 from edgeprune.errors import DeviceError
 from edgeprune.measure.reading import Reading
 
@@ -16,7 +16,11 @@ POLLS = 60
 
 
 def cool(
-    read: Callable[[], Reading], start_c: float | None, min_s: float, max_s: float
+    read: Callable[[], Reading],
+    start_c: float | None,
+    min_s: float,
+    max_s: float,
+    clock: HostClock = HOST_CLOCK,
 ) -> tuple[float, str]:
     """Waits, and says for how long and to what end.
 
@@ -25,23 +29,24 @@ def cool(
         start_c: Its temperature before the first session; None if it tells none.
         min_s: Wait at least this long; and no longer without a temperature.
         max_s: At most.
+        clock: What tells how long.
 
     Returns:
         Seconds waited, and a sentence on it.
     """
-    began_s = time.monotonic()
-    time.sleep(min_s)
+    began_s = clock.now_s()
+    clock.sleep(min_s)
     found_c = None
     while start_c is not None:
         try:
             found_c = read().temperature_c
         except DeviceError:
             found_c = None
-        left_s = max_s - (time.monotonic() - began_s)
+        left_s = max_s - (clock.now_s() - began_s)
         if found_c is None or found_c <= start_c + NEAR_C or left_s <= 0:
             break
-        time.sleep(min(max_s / POLLS, left_s))
-    waited_s = time.monotonic() - began_s
+        clock.sleep(min(max_s / POLLS, left_s))
+    waited_s = clock.now_s() - began_s
     if start_c is None or found_c is None:
         return waited_s, f"waited {waited_s:.0f} s; the device tells no temperature"
     if found_c <= start_c + NEAR_C:

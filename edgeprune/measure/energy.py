@@ -7,7 +7,6 @@ than a session of the timing takes.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import Session, SessionState
 from edgeprune.devices.bench import EnergyPlan
+from edgeprune.devices.host_clock import HostClock
 from edgeprune.energy.alignment import shift_s
 from edgeprune.energy.net import MIN_UPDATES, Energy, NoEnergy, Window, net_energy
 from edgeprune.energy.power_trace import PowerTrace
@@ -71,7 +71,9 @@ def measure_energy(
     unread: list[str] = []  # the pass for times has told it
     with starter.agent() as sampling, watching(starter, starter.cpus, unread) as watch:
         try:
-            with first_meter(plan, starter.transport, AgentSampler(sampling)) as meter:
+            with first_meter(
+                plan, starter.transport, AgentSampler(sampling), starter.clock
+            ) as meter:
                 pass_ = _Pass(starter, meter, plan, sampling, watch, used, say)
                 for name in names:
                     say(f"{name}: energy by {meter.site.table.use}")
@@ -112,7 +114,8 @@ class _Pass:
             if start_c is None and one.state is not None:
                 start_c = one.state.temperature_before_c
             if one.verdict == "throttled" and self.watch and tries < table.most_repeats():
-                cool(self._read, start_c, table.cooldown_min_s, table.cooldown_max_s)
+                least_s, most_s = table.cooldown_min_s, table.cooldown_max_s
+                cool(self._read, start_c, least_s, most_s, self.starter.clock)
         return NoEnergy(f"{len(reasons)} windows were not valid; the last one {reasons[-1]}")
 
     def _one(self, name: str) -> tuple[Energy | NoEnergy, Session | None]:
@@ -122,6 +125,7 @@ class _Pass:
             The figure; and its inferences as a session for the guard, None without a window.
         """
         meter, table, timeout_s = self.meter, self.starter.table, self.starter.timeout_s
+        clock = self.starter.clock
         least_s = _MORE_UPDATES * MIN_UPDATES * (meter.update_period_s or 0.0)
         if least_s > _LONGEST_S:
             return NoEnergy(
@@ -132,10 +136,10 @@ class _Pass:
             self.starter.load(agent, name)
             max_s = table.amount().max_s
             agent.time(table.warmup, 1, max_s, timeout_s + max_s)
-            offset_s = 0.0 if meter.on_device else _host_minus_device_s(agent)
+            offset_s = 0.0 if meter.on_device else _host_minus_device_s(agent, clock)
             meter.start()
-            time.sleep(SETTLE_S)
-            before = _idle(agent, idle_s)
+            clock.sleep(SETTLE_S)
+            before = _idle(agent, idle_s, clock)
             self._keep_awake()
             if self.watch is not None:
                 # A command would draw power that the idle stretches do not.
@@ -146,9 +150,9 @@ class _Pass:
             if self.watch is not None:
                 state = self.watch.end(inferring.start_s, inferring.end_s)
             self._keep_awake()
-            time.sleep(SETTLE_S)
-            after = _idle(agent, idle_s)
-            time.sleep(SETTLE_S)
+            clock.sleep(SETTLE_S)
+            after = _idle(agent, idle_s, clock)
+            clock.sleep(SETTLE_S)
             try:
                 trace = meter.stop()
             except DeviceError as error:
@@ -224,21 +228,21 @@ def _shifted(window: Window, by_s: float) -> Window:
     return Window(window.start_s + by_s, window.end_s + by_s)
 
 
-def _idle(agent: AgentSession, length_s: float) -> Window:
+def _idle(agent: AgentSession, length_s: float, clock: HostClock) -> Window:
     start_s = agent.clock_s()
-    time.sleep(length_s)
+    clock.sleep(length_s)
     return Window(start_s, agent.clock_s())
 
 
-def _host_minus_device_s(agent: AgentSession) -> float:
+def _host_minus_device_s(agent: AgentSession, clock: HostClock) -> float:
     """Difference of the two monotonic clocks, by the quickest of a few questions.
 
     The device answers somewhere between question and answer; half of that time is the error.
     """
     asked = []
     for _ in range(_PINGS):
-        before_s = time.monotonic()
+        before_s = clock.now_s()
         device_s = agent.clock_s()
-        after_s = time.monotonic()
+        after_s = clock.now_s()
         asked.append((after_s - before_s, (before_s + after_s) / 2 - device_s))
     return min(asked)[1]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from edgeprune.devices.bench import EnergyPlan
+from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
 from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.meters.base import METERS, Meter, Row, Sampler, Site
@@ -51,7 +52,9 @@ class _NoSampler(Sampler):
 
 
 @contextmanager
-def first_meter(plan: EnergyPlan, transport: Transport, sampler: Sampler) -> Iterator[Meter]:
+def first_meter(
+    plan: EnergyPlan, transport: Transport, sampler: Sampler, clock: HostClock = HOST_CLOCK
+) -> Iterator[Meter]:
     """The first meter of the plan that is there, open.
 
     Raises:
@@ -60,7 +63,7 @@ def first_meter(plan: EnergyPlan, transport: Transport, sampler: Sampler) -> Ite
     """
     reasons = []
     for table in plan.meters:
-        meter = METERS.get(table.use)(Site(transport, sampler, table))
+        meter = METERS.get(table.use)(Site(transport, sampler, table, clock))
         try:
             meter.open()
         except (ConfigError, DeviceError) as error:

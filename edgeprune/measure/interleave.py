@@ -97,7 +97,7 @@ def time_variants(
             is_again = had == wanted
             if is_again:
                 repeats += 1
-                notes += _pause(found, watch, table, say)
+                notes += _pause(found, watch, starter, say)
             rounds = wanted - _least_valid(found)
             for name in turns(names, rounds, first=len(order) // len(names)):
                 number = len(found[name]) + 1
@@ -185,6 +185,7 @@ def _one(starter: Starter, name: str, watch: Watch | None) -> Session:
             starter.table.warmup,
             starter.timeout_s,
             watch.keep_awake if watch is not None else lambda: None,
+            starter.clock,
         )
         state = None
         if watch is not None and session.begin_s is not None and session.end_s is not None:
@@ -193,16 +194,17 @@ def _one(starter: Starter, name: str, watch: Watch | None) -> Session:
 
 
 def _pause(
-    found: Mapping[str, Sequence[Session]], watch: Watch | None, table: RunTable, say: Say
+    found: Mapping[str, Sequence[Session]], watch: Watch | None, starter: Starter, say: Say
 ) -> list[str]:
     """Before sessions are made again: a device that throttled has to cool, no other waits."""
     sessions = [one for of_variant in found.values() for one in of_variant]
     if not any(one.verdict == "throttled" for one in sessions):
         return []
     say("cooling")
+    table = starter.table
     starts = [one.state.temperature_before_c for one in sessions if one.state is not None]
     known = [start for start in starts if start is not None]
     start_c = known[0] if known and watch is not None else None
     read = watch.read if watch is not None else lambda: Reading(0.0)
-    _, note = cool(read, start_c, table.cooldown_min_s, table.cooldown_max_s)
+    _, note = cool(read, start_c, table.cooldown_min_s, table.cooldown_max_s, starter.clock)
     return [note]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from edgeprune.agents.answers import MIN_RUN_NS
 from edgeprune.agents.device_clock import too_slow
 from edgeprune.agents.session import AgentSession, Timing
 from edgeprune.artifacts.measurement import Session
+from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
 from edgeprune.errors import DeviceError
 from edgeprune.measure.trend import percent_per_minute
 from edgeprune.recipe.efforts import Amount
@@ -43,6 +43,7 @@ def time_session(
     warmup: int,
     answer_s: float,
     between: Callable[[], None] = lambda: None,
+    clock: HostClock = HOST_CLOCK,
 ) -> Session:
     """Times the loaded model until there are enough runs and enough seconds of them.
 
@@ -52,6 +53,7 @@ def time_session(
         warmup: Inferences before, not counted.
         answer_s: How long an answer may take beyond the inferences.
         between: Called between two requests.
+        clock: This machine's.
 
     Returns:
         The session; ``load_ns`` is left to the caller, as 0.
@@ -65,12 +67,12 @@ def time_session(
     kept.add(first)
     last = first
     planned_s = min(amount.timed_s, amount.max_s)
-    until_s = time.monotonic() + MAX_WAIT * planned_s + MAX_WAIT_S
+    until_s = clock.now_s() + MAX_WAIT * planned_s + MAX_WAIT_S
     while (left_s := planned_s - kept.timed_s) > 0:
-        if time.monotonic() > until_s:
+        if clock.now_s() > until_s:
             raise DeviceError(
                 f"the device tells of {kept.timed_s:,.3f} s of inferences, and this machine waited "
-                f"for them for {time.monotonic() - until_s + MAX_WAIT_S:,.0f} s and more"
+                f"for them for {clock.now_s() - until_s + MAX_WAIT_S:,.0f} s and more"
             )
         between()
         runs = max(1, min(STRETCH_RUNS, round(left_s / kept.median_s())))

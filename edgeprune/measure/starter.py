@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from edgeprune.agents.session import AgentSession
+from edgeprune.devices.host_clock import HostClock
 from edgeprune.devices.transports.base import Transport
 from edgeprune.recipe.run_table import RunTable
 
@@ -17,12 +18,14 @@ class Starter(Protocol):
         table: How often and how long is measured.
         timeout_s: How long one answer may take beside what is timed.
         cpus: Cores that the agents are pinned to; empty leaves them free.
+        clock: By which this machine waits.
     """
 
     transport: Transport
     table: RunTable
     timeout_s: float
     cpus: tuple[int, ...]
+    clock: HostClock
 
     def agent(self) -> AgentSession:
         """A fresh agent."""

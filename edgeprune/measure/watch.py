@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-import time
 from collections.abc import Iterator, Sequence
 
 from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import SessionState
+from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
 from edgeprune.errors import DeviceError
 from edgeprune.measure.device_state import Sources, find_sources
 from edgeprune.measure.reading import Reading, parse_reading
@@ -30,14 +30,20 @@ class Watch:
         agent: Times nothing.
         sources: What to read.
         sampler: Reads them; the agent's own sampling if None.
+        clock: This machine's.
     """
 
     def __init__(
-        self, agent: AgentSession, sources: Sources, sampler: Sampler | None = None
+        self,
+        agent: AgentSession,
+        sources: Sources,
+        sampler: Sampler | None = None,
+        clock: HostClock = HOST_CLOCK,
     ) -> None:
         self._agent = agent
         self._sources = sources
         self._sampler = sampler or AgentSampler(agent)
+        self._clock = clock
         self._pid = 0
         self._before: Reading | None = None
         self._failure = ""
@@ -81,8 +87,8 @@ class Watch:
 
     def keep_awake(self) -> None:
         """Asks the agent something now and then."""
-        if time.monotonic() - self._asked_s > AWAKE_S:
-            self._asked_s = time.monotonic()
+        if self._clock.now_s() - self._asked_s > AWAKE_S:
+            self._asked_s = self._clock.now_s()
             try:
                 self._agent.clock_s()
             except DeviceError as error:
@@ -98,7 +104,7 @@ class Watch:
         return self._stop(with_command=True)[0]
 
     def _start(self, period_s: float, *, with_command: bool) -> None:
-        self._asked_s = time.monotonic()
+        self._asked_s = self._clock.now_s()
         command = self._sources.command if with_command else ""
         self._sampler.start(self._sources.files(self._pid), command, period_s)
 
@@ -116,7 +122,7 @@ def watching(starter: Starter, cpus: Sequence[int], notes: list[str]) -> Iterato
         watch = None
         try:
             sources = find_sources(starter.transport, cpus)
-            watch = Watch(stack.enter_context(starter.agent()), sources)
+            watch = Watch(stack.enter_context(starter.agent()), sources, clock=starter.clock)
             watch.read()
         except DeviceError as error:
             watch = None

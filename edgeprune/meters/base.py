@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from edgeprune.devices.device import MeterTable
+from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
 from edgeprune.devices.transports.base import Transport
 from edgeprune.energy.power_trace import PowerTrace, Series, Tier
 from edgeprune.errors import DeviceError, NoSensor
@@ -81,11 +82,13 @@ class Site:
         transport: The open way to the device.
         sampler: Reads files there.
         table: What the user or the board says about the meter.
+        clock: This machine's, for meters on it.
     """
 
     transport: Transport
     sampler: Sampler
     table: MeterTable
+    clock: HostClock = HOST_CLOCK
 
 
 class Meter(abc.ABC):

@@ -7,7 +7,6 @@ Decimal point and comma, and ``,`` ``;`` or tab between columns, are told apart 
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -57,19 +56,19 @@ class Csv(Meter):
 
     def stop(self) -> PowerTrace:
         """Waits until the log has come to this moment, and reads what was added."""
-        layout = self._opened()
-        end_s = time.time()
-        deadline_s = time.monotonic() + self.late_s
+        layout, clock = self._opened(), self.site.clock
+        end_s = clock.unix_s()
+        deadline_s = clock.now_s() + self.late_s
         while (last_s := self._last_s(layout)) < end_s - (self.update_period_s or 0.0):
-            if time.monotonic() > deadline_s:
+            if clock.now_s() > deadline_s:
                 what = "it got no lines" if last_s == -np.inf else f"ends {end_s - last_s:.1f} s"
                 raise DeviceError(
                     f"{self._path}: {what} before the measurement's end: is the meter logging, "
                     "and is its clock right?"
                 )
-            time.sleep(_POLL_S)
+            clock.sleep(_POLL_S)
         rows = parse_rows(self._whole_lines(self._offset), layout)
-        times_s = moment_s(rows[:, 0], layout) + (time.monotonic() - time.time())
+        times_s = moment_s(rows[:, 0], layout) + (clock.now_s() - clock.unix_s())
         return self._trace(times_s, rows, layout)
 
     def _last_s(self, layout: Layout) -> float:

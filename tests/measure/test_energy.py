@@ -1,171 +1,181 @@
-"""The pass for energy with the real agent on this machine and a sensor that follows its work."""
+"""The pass for energy in simulated time; benchmarks/energy_pass.py has real clocks and loads."""
 
 import contextlib
 import dataclasses
-import os
 import re
 
-import live_power
-import nets
 import pytest
-from neighbour import neighbour
+from simulated_device import IDLE_W, LOAD_W, Device, Starter
 
-from edgeprune import verify
-from edgeprune.agents import build, runtime
+from edgeprune.devices import device as devices
 from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.boards import load_board
-from edgeprune.devices.device import Device, MeterTable
+from edgeprune.devices.device import MeterTable
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.energy.grid import Grid
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import ConfigError
-from edgeprune.measure import DeviceFiles, RunPlan, check_meters, run
+from edgeprune.measure import check_meters, watch
+from edgeprune.measure.device_state import Sources
+from edgeprune.measure.energy import measure_energy
+from edgeprune.measure.guard import UsedCores
 from edgeprune.recipe.run_table import RunTable
 
-# Windows that this busy machine disturbs are measured again.
-TABLE = RunTable(sessions=1, runs=2, warmup=1, repeats=8, energy_window_s=2.0, energy_idle_s=1.5)
+TABLE = RunTable(warmup=1, repeats=1, energy_window_s=10.0, energy_idle_s=5.0)
+ZONE, CLOCK, LIMIT = "/sim/temp", "/sim/scaling_cur_freq", "/sim/scaling_max_freq"
+
+
+@pytest.fixture
+def device():
+    return Device()
 
 
 @contextlib.contextmanager
 def local():
-    with TRANSPORTS.get("local")(load_board("local"), Device("local", "local")) as transport:
+    here = devices.Device("local", "local")
+    with TRANSPORTS.get("local")(load_board("local"), here) as transport:
         yield transport
 
 
-def energies(folder, plan, names=("deployed",), table=TABLE, cpus=(), say=lambda line: None):
-    board = load_board("local")
-    tflite = nets.eligible()
-    for name in names:
-        (folder / f"{name}.tflite").write_bytes(tflite)
-    pushed = DeviceFiles(
-        str(build.agent("host")),
-        str(runtime.library(board.cpu.isa, board.runtime.version).path),
-        board.runtime.version,
-        {name: str(folder / f"{name}.tflite") for name in names},
-        cpus,
-    )
-    samples = dict.fromkeys(names, verify.sample_inputs(tflite, None, 1))
+def energies(device, plan, names=("deployed",), table=TABLE, say=lambda line: None):
     with local() as transport:
-        files = dict.fromkeys(names, tflite)
-        result, _ = run(transport, pushed, RunPlan(table, samples, files, say, plan))
-    return [item.energy for item in result.measured]
+        starter = Starter(device, transport, table)
+        found = measure_energy(starter, plan, names, UsedCores(4), say)
+    assert list(found) == list(names)
+    return list(found.values())
+
+
+def hwmon(folder):
+    return EnergyPlan((MeterTable("hwmon", at=str(folder)),), True)
+
+
+def csv(log, *rest):
+    return EnergyPlan((MeterTable("csv", at=str(log)),), True, *rest)
 
 
 def assert_follows_the_work(found):
     assert isinstance(found, Energy), found
-    height_w = live_power.LOAD_W - live_power.IDLE_W
-    expected_uj = height_w * found.window_s / found.inferences * 1e6
-    # The sensor's thread waits for this busy machine's cores now and then.
-    assert found.net_uj == pytest.approx(expected_uj, rel=0.1)
-    assert found.window_s == pytest.approx(2.0, rel=0.3)
+    expected_uj = (LOAD_W - IDLE_W) * found.window_s / found.inferences * 1e6
+    assert found.net_uj == pytest.approx(expected_uj, rel=0.005)
+    assert found.window_s == pytest.approx(10.0)
+    assert (found.idle_before_w, found.idle_after_w) == pytest.approx((IDLE_W, IDLE_W), rel=0.001)
 
 
-def test_a_sensor_on_the_device_is_sampled_beside_the_inferences(tmp_path):
-    with live_power.ina219(tmp_path):
-        plan = EnergyPlan((MeterTable("hwmon", at=str(tmp_path)),), True)
-        dense, deployed = energies(tmp_path, plan, ("dense", "deployed"))
+def test_a_sensor_on_the_device_is_sampled_beside_the_inferences(device, tmp_path):
+    with device.ina219(tmp_path):
+        dense, deployed = energies(device, hwmon(tmp_path), ("dense", "deployed"))
     for found in (dense, deployed):
         assert_follows_the_work(found)
         assert (found.sensor, found.tier) == ("hwmon ina219:1", "measured-onboard")
 
 
-def test_a_lab_meters_log_is_read_on_the_clock_of_the_host(tmp_path):
+def test_a_lab_meters_log_is_read_on_the_clock_of_the_host(device, tmp_path):
     log = tmp_path / "log.csv"
-    with live_power.csv_log(log):
-        plan = EnergyPlan((MeterTable("csv", at=str(log)),), True, "", Grid(100.0, "here"))
-        (found,) = energies(tmp_path, plan)
+    with device.csv_log(log):
+        (found,) = energies(device, csv(log, "", Grid(100.0, "here")))
     assert_follows_the_work(found)
     assert (found.tier, found.grid.g_per_kwh) == ("measured-external", 100.0)
+    assert found.notes == (), "the two clocks were told apart by asking, not by the load"
 
 
-def test_a_window_that_a_neighbour_disturbed_gives_no_figure(tmp_path):
-    cpu = min(os.sched_getaffinity(0))
-    table = dataclasses.replace(TABLE, energy_window_s=1.0, energy_idle_s=0.6, repeats=1)
-    with live_power.ina219(tmp_path), neighbour(cpu):
-        plan = EnergyPlan((MeterTable("hwmon", at=str(tmp_path)),), True)
-        (found,) = energies(tmp_path, plan, table=table, cpus=(cpu,))
+def test_a_window_that_a_neighbour_disturbed_gives_no_figure(device, tmp_path):
+    device.neighbour = 0.5
+    with device.ina219(tmp_path):
+        (found,) = energies(device, hwmon(tmp_path))
     assert isinstance(found, NoEnergy)
-    assert found.reason.startswith("2 windows were not valid; the last one contaminated: another")
+    assert found.reason.startswith(
+        "2 windows were not valid; the last one contaminated: another process had the core for 50%"
+    )
 
 
-def test_a_window_is_measured_again_once_the_neighbour_is_gone(tmp_path):
-    """Tried up to three times: on a busy machine the neighbour itself may get no time."""
-    for attempt in range(3):
-        found, said = beside_a_neighbour_that_goes(tmp_path / str(attempt))
-        assert isinstance(found, Energy), found
-        if any("energy again" in line for line in said):
-            return
-    pytest.fail("no window was measured again")
+def test_a_window_is_measured_again_once_the_neighbour_is_gone(device, tmp_path):
+    device.neighbour, said = 0.5, []
+
+    def say(line):
+        said.append(line)
+        if line.startswith("deployed: energy again: contaminated"):
+            device.neighbour = 0.0
+
+    with device.ina219(tmp_path):
+        (found,) = energies(device, hwmon(tmp_path), say=say)
+    assert_follows_the_work(found)
+    assert sum("energy again" in line for line in said) == 1
 
 
-def beside_a_neighbour_that_goes(folder):
-    """Energy and what was said, where another process computes until a window is made again."""
-    folder.mkdir()
-    cpu = min(os.sched_getaffinity(0))
-    table = dataclasses.replace(TABLE, energy_window_s=1.0, energy_idle_s=0.6, repeats=3)
-    said = []
-    with live_power.ina219(folder), neighbour(cpu) as other:
+class Hot(Device):
+    """Falls to two thirds of its pinned clock while it first infers, until it has cooled."""
 
-        def say(line):
-            said.append(line)
-            if line.startswith("deployed: energy again: contaminated"):
-                other.kill()
+    def infer(self, seconds):
+        if seconds > 1 and self.clock_hz == 1.8e9 and self._cool not in self.clock.passing:
+            self.clock_hz, self.temperature_c = 1.2e9, 80.0
+            found = super().infer(seconds)
+            self.clock.passing.append(self._cool)
+            return found
+        return super().infer(seconds)
 
-        plan = EnergyPlan((MeterTable("hwmon", at=str(folder)),), True)
-        (found,) = energies(folder, plan, table=table, cpus=(cpu,), say=say)
-    return found, said
+    def _cool(self, from_s, to_s):
+        self.temperature_c = max(50.0, self.temperature_c - 0.5 * (to_s - from_s))
+        self.clock_hz = 1.8e9 if self.temperature_c < 70 else 1.2e9
+
+
+def test_a_device_that_throttled_cools_before_its_window_is_measured_again(tmp_path, monkeypatch):
+    device, said = Hot(), []
+    sources = Sources((ZONE,), (CLOCK,), LIMIT, "performance", True, True, False, (), "/proc", ())
+    monkeypatch.setattr(watch, "find_sources", lambda *_: sources)
+    table = dataclasses.replace(TABLE, cooldown_min_s=1.0, cooldown_max_s=300.0)
+    with device.ina219(tmp_path):
+        (found,) = energies(device, hwmon(tmp_path), table=table, say=said.append)
+    assert_follows_the_work(found)
+    assert "throttled: the clock was 1200 MHz, 67% of the pinned 1800 MHz" in said[-1]
+    first, second = (one for one in device.inferring if one[1] - one[0] > 1)
+    assert second[0] - first[1] > (80 - 52) / 0.5, "it is as cool as at the start again"
+    beside = [at_s for at_s, _ in device.commands if first[0] < at_s < first[1]]
+    assert device.commands and not beside, "a command would draw power of its own"
 
 
 @pytest.mark.parametrize("clock_error_s", [0.6, -0.6])
-def test_a_lab_meters_clock_that_is_off_is_set_right_by_the_load(tmp_path, clock_error_s):
+def test_a_lab_meters_clock_that_is_off_is_set_right_by_the_load(device, tmp_path, clock_error_s):
     log = tmp_path / "log.csv"
-    with live_power.csv_log(log, clock_error_s):
-        (found,) = energies(tmp_path, EnergyPlan((MeterTable("csv", at=str(log)),), True))
+    with device.csv_log(log, clock_error_s):
+        (found,) = energies(device, csv(log))
     assert_follows_the_work(found)
     told = re.match(r"the meter's clock was (\S+) s off", found.notes[0])
-    assert float(told[1]) == pytest.approx(clock_error_s, abs=0.1)
+    assert float(told[1]) == pytest.approx(clock_error_s, abs=0.02)
 
 
-def test_a_lab_meters_clock_that_is_far_off_gives_no_figure(tmp_path):
+def test_a_lab_meters_clock_that_is_far_off_gives_no_figure(device, tmp_path):
     log = tmp_path / "log.csv"
-    with live_power.csv_log(log, 1.5):
-        (found,) = energies(tmp_path, EnergyPlan((MeterTable("csv", at=str(log)),), True))
+    with device.csv_log(log, 1.5):
+        (found,) = energies(device, csv(log))
     assert isinstance(found, NoEnergy)
 
 
-def test_the_first_meter_of_the_board_that_is_there_is_taken(tmp_path):
+def test_the_first_meter_of_the_board_that_is_there_is_taken(device, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    with live_power.ina219(tmp_path):
+    with device.ina219(tmp_path):
         tables = (MeterTable("powercap", at=str(empty)), MeterTable("hwmon", at=str(tmp_path)))
-        (found,) = energies(tmp_path, EnergyPlan(tables))
+        (found,) = energies(device, EnergyPlan(tables))
     assert_follows_the_work(found)
 
 
-def test_a_board_without_its_sensor_gives_the_reason_and_no_number(tmp_path):
+def test_a_board_without_its_sensor_gives_the_reason_and_no_number(device, tmp_path):
     plan = EnergyPlan((MeterTable("powercap", at=str(tmp_path)),))
-    (found,) = energies(tmp_path, plan)
+    (found,) = energies(device, plan)
     assert isinstance(found, NoEnergy)
     assert found.reason.startswith(f"powercap: {tmp_path} on the device has no intel-rapl package")
 
 
-def test_a_board_without_meters_gives_its_own_reason(tmp_path):
+def test_a_board_without_meters_gives_its_own_reason(device):
     missing = load_board("rpi4").meters.missing
     assert "Joulescope" in missing
-    assert energies(tmp_path, EnergyPlan(missing=missing)) == [NoEnergy(missing)]
+    assert energies(device, EnergyPlan(missing=missing)) == [NoEnergy(missing)]
 
 
-def test_without_a_plan_nothing_is_said(tmp_path):
-    assert energies(tmp_path, None) == [None]
-
-
-def test_a_log_that_stops_ends_no_run(tmp_path, monkeypatch):
-    from edgeprune.meters import csv
-
-    monkeypatch.setattr(csv, "_LATE_S", 0.3)
+def test_a_log_that_stops_ends_no_run(device, tmp_path):
     log = tmp_path / "log.csv"
     log.write_text("Time (s),Power (W)\n1800000000,1\n")
-    (found,) = energies(tmp_path, EnergyPlan((MeterTable("csv", at=str(log)),), True))
+    (found,) = energies(device, csv(log))
     assert isinstance(found, NoEnergy) and "is the meter logging" in found.reason
 
 
