@@ -12,6 +12,7 @@ from edgeprune.agents.sampler import AgentSampler
 from edgeprune.agents.session import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device, MeterTable
+from edgeprune.devices.host_clock import HOST_CLOCK
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.energy.net import Window, net_energy
 from edgeprune.meters.base import METERS, Row, Sampler, Site
@@ -73,12 +74,12 @@ class Tree(Sampler):
 
 
 @contextlib.contextmanager
-def opened(name, sampler, folder=None, **table):
+def opened(name, sampler, folder=None, clock=HOST_CLOCK, **table):
     """A meter on this machine whose files lie in ``folder``."""
     board = load_board("local")
     at = table.pop("at", None if folder is None else str(folder))
     with TRANSPORTS.get("local")(board, Device("local", "local")) as transport:
-        site = Site(transport, sampler, MeterTable(name, at=at, **table))
+        site = Site(transport, sampler, MeterTable(name, at=at, **table), clock)
         with METERS.get(name)(site) as meter:
             yield meter
 

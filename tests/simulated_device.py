@@ -161,14 +161,14 @@ class Agent:
         self._rows, self._next_s = [], device.now_s()
         device.clock.passing.append(self._sample)
         self._sample(0.0, device.clock.at_s)
-        if command:
-            device.commands.append((device.now_s(), command))
 
     def _sample(self, _, until_s):
         """Rows up to a moment of the host's clock."""
         files, command, period_s = self._asked
         while self._next_s <= until_s + self.device.ahead_s:
             texts = [self.device.text(file, self._next_s) for file in files]
+            if command:
+                self.device.commands.append((self._next_s, command))
             self._rows.append(Row(self._next_s, (*texts, *([""] if command else []))))
             self._next_s += period_s
 

@@ -1,16 +1,15 @@
 import datetime
-import threading
-import time
 
 import meter_rig
 import numpy as np
 import pytest
+from simulated_device import UNIX_0_S, Clock
 
 from edgeprune.devices.device import MeterTable
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.meters._meter_log import layout_of, parse_rows
 
-BEGIN_S = 1_800_000_000.0
+BEGIN_S = UNIX_0_S
 STEP_S = 0.05
 
 
@@ -70,47 +69,38 @@ STYLES = {
 
 def logged(tmp_path, header, row, **table):
     """The meter's record of a log that grew by the square wave between start and stop."""
-    path = tmp_path / "log.csv"
-    begin_s = round(time.time() - meter_rig.RECORD_S) + 3  # its last line lies ahead
-    lines = log(header, row, begin_s).splitlines(keepends=True)
+    path, clock = tmp_path / "log.csv", Clock()
+    clock.at_s = meter_rig.RECORD_S - 3  # its last line lies ahead
+    lines = log(header, row).splitlines(keepends=True)
     first = header.count("\n") + 1
     path.write_text("".join(lines[: first + 5]) + lines[first + 5][:4], encoding="utf-8")
-    with meter_rig.opened("csv", None, at=str(path), **table) as meter:
-        meter.late_s = 2.0
+    with meter_rig.opened("csv", None, clock=clock, at=str(path), **table) as meter:
         meter.start()
         with path.open("a", encoding="utf-8") as file:
             file.write(lines[first + 5][4:] + "".join(lines[first + 6 :]) + "\n")
-        trace = meter.stop()
-    offset_s = begin_s - (time.time() - time.monotonic())
-    return trace, offset_s
-
-
-def shifted(trace, offset_s):
-    """The record on the square wave's own clock."""
-    return type(trace)(**{**vars(trace), "time_s": trace.time_s - offset_s})
+        return meter.stop()
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_every_style_of_log_gives_the_square_waves_energy(tmp_path, style):
     header, row = STYLES[style]
-    trace, offset_s = logged(tmp_path, header, row)
-    found = meter_rig.assert_square_wave(shifted(trace, offset_s))
+    trace = logged(tmp_path, header, row)
+    found = meter_rig.assert_square_wave(trace)
     assert found.tier == "measured-external"
     assert found.sensor.startswith("log.csv (")
     assert trace.period_s == pytest.approx(STEP_S, rel=0.05)
 
 
 def test_relative_times_need_the_moment_of_their_zero(tmp_path):
-    header, begin_s = "Time (s),Current (A)", round(time.time() - meter_rig.RECORD_S) + 3
+    header = "Time (s),Current (A)"
 
     def row(b, t, w):
         return f"{t:.3f},{w / 5}"
 
     with pytest.raises(ConfigError, match="begin at 0 s and are no dates"):
         logged(tmp_path, header, row, voltage_v=5.0)
-    zero = datetime.datetime.fromtimestamp(begin_s).isoformat()
-    trace, offset_s = logged(tmp_path, header, row, voltage_v=5.0, zero=zero)
-    meter_rig.assert_square_wave(shifted(trace, offset_s))
+    zero = datetime.datetime.fromtimestamp(BEGIN_S).isoformat()
+    meter_rig.assert_square_wave(logged(tmp_path, header, row, voltage_v=5.0, zero=zero))
 
 
 def test_a_current_alone_needs_the_voltage():
@@ -150,11 +140,9 @@ def test_a_line_without_a_number_is_left_out():
 def test_lines_of_one_instant_count_as_their_mean(tmp_path):
     """A fast meter with a clock of 0.1 s."""
     header = "Time (s),Power (W)"
-    trace, offset_s = logged(
-        tmp_path, header, lambda b, t, w: f"{b + np.floor(t * 10 + 1e-6) / 10:.3f},{w}"
-    )
+    trace = logged(tmp_path, header, lambda b, t, w: f"{b + np.floor(t * 10 + 1e-6) / 10:.3f},{w}")
     assert trace.period_s == pytest.approx(0.1, rel=0.05)
-    meter_rig.assert_square_wave(shifted(trace, offset_s))
+    meter_rig.assert_square_wave(trace)
 
 
 def test_times_that_run_backwards_are_refused(tmp_path):
@@ -168,27 +156,32 @@ def test_times_that_run_backwards_are_refused(tmp_path):
 def test_a_meter_that_does_not_log_is_told(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("Time (s),Power (W)\n1800000000,1\n")
-    with meter_rig.opened("csv", None, at=str(path)) as meter:
-        meter.late_s = 0.3
+    with meter_rig.opened("csv", None, clock=Clock(), at=str(path)) as meter:
         meter.start()
         with pytest.raises(DeviceError, match="it got no lines before the measurement's end"):
             meter.stop()
 
 
 def test_a_line_that_is_still_being_written_is_waited_for(tmp_path):
-    path = tmp_path / "log.csv"
+    path, clock = tmp_path / "log.csv", Clock()
     path.write_text("Time (s),Power (W)\n")
-    with meter_rig.opened("csv", None, at=str(path)) as meter:
+
+    def write(_, at_s):
+        if at_s - began_s > 0.6:
+            with path.open("a") as file:
+                file.write("2\n")
+            clock.passing.clear()
+
+    with meter_rig.opened("csv", None, clock=clock, at=str(path)) as meter:
         meter.start()
-        now_s = time.time()
+        now_s, began_s = clock.unix_s(), clock.now_s()
         with path.open("a") as file:
             file.write(f"{now_s:.3f},1\n{now_s + 60:.3f},1")
-            file.flush()
-            writer = threading.Timer(0.6, lambda: (file.write("2\n"), file.flush()))
-            writer.start()
-            trace = meter.stop()
-            writer.join()
+        clock.passing.append(write)
+        clock.sleep(0.1)
+        trace = meter.stop()
     assert trace.power_w.tolist() == [1, 12]
+    assert 0.6 < clock.now_s() - began_s < 1.2
 
 
 def test_a_log_that_is_not_there_is_a_mistake_of_the_user(tmp_path):
@@ -198,11 +191,11 @@ def test_a_log_that_is_not_there_is_a_mistake_of_the_user(tmp_path):
 
 
 def test_a_line_that_was_half_written_at_the_start_is_read_whole(tmp_path):
-    path = tmp_path / "log.csv"
+    path, clock = tmp_path / "log.csv", Clock()
     path.write_text("Power (W),Time (s)\n12")
-    with meter_rig.opened("csv", None, at=str(path)) as meter:
+    with meter_rig.opened("csv", None, clock=clock, at=str(path)) as meter:
         meter.start()
-        now_s = time.time()
+        now_s = clock.unix_s()
         with path.open("a") as file:
             file.write(f"3,{now_s:.3f}\n7,{now_s + 60:.3f}\n")
         assert meter.stop().power_w.tolist() == [123, 7]
