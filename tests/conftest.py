@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from full_range import TIMES, examples
 from hypothesis import settings
 from ssh_rig import rig
 from warm_children import Nursery
@@ -11,13 +12,21 @@ from warm_children import Nursery
 from edgeprune.files import paths
 from edgeprune.sandbox import parent
 
-settings.register_profile("no wall time", deadline=None)
+settings.register_profile("no wall time", deadline=None, max_examples=examples(30, 100))
 settings.load_profile("no wall time")
 
 
 # Who starts the tests in the background, as a shell or nohup does, hands down ignored signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what is marked ``full_range``; ``benchmarks/full_range.py`` runs it."""
+    left_out = [item for item in items if item.get_closest_marker("full_range")]
+    if left_out and not TIMES:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("full_range")]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,5 +1,6 @@
 import pytest
 from channel_models import SHAPE, checked, functional
+from full_range import examples
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from keras_nets import FLAVOURS
@@ -101,7 +102,12 @@ steps = st.lists(st.tuples(st.sampled_from(BLOCKS), st.integers(2, 7)), min_size
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+@settings(
+    max_examples=examples(4, 12),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=PHASES,
+)
 @given(
     steps,
     st.sampled_from([pooled, flat, row]),

@@ -3,6 +3,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -134,7 +135,7 @@ def whole():
     return made.getvalue()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(75, 300), deadline=None)
 @given(st.data())
 def test_damaged_files_are_read_or_refused_in_one_line(tmp_path_factory, data):
     content = bytearray(whole())

@@ -3,6 +3,7 @@ import struct
 
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -180,7 +181,7 @@ def test_grey_and_colour_become_each_other(tmp_path):
     assert np.allclose(pixels(colour, 1)[..., 0], luma, atol=1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10, 25), deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.integers(1, 24))
 def test_resizing_is_that_of_keras(rows, columns, height, width):
     import tensorflow as tf
@@ -222,7 +223,7 @@ def test_files_that_are_no_images_say_why(tmp_path, name, why):
         pixels(tmp_path / name)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(37, 150), deadline=None)
 @given(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"]), st.data())
 def test_damaged_files_are_read_or_refused(tmp_path_factory, kind, data):
     whole = io.BytesIO()

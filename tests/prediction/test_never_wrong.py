@@ -5,12 +5,13 @@ import random
 import pytest
 import random_nets
 import sweep
+from full_range import also, examples
 from hypothesis import HealthCheck, given, settings
 from random_ops import NO_ACTIVATION, RELU6, TANH, Ops
 
 from edgeprune.prediction.xnnpack.releases import RELEASES
 
-SEEDS = range(1_000_000, 1_000_060)
+SEEDS = [*range(1_000_000, 1_000_012), *map(also, range(1_000_012, 1_000_060))]
 
 
 class Small(Ops):
@@ -193,7 +194,12 @@ def test_explain_and_the_board_agree_on_random_graphs(boards, seed):
 
 
 @pytest.mark.device
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(
+    max_examples=examples(5, 20),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
 @given(random_nets.graphs())
 def test_explain_and_the_board_agree_on_any_graph(boards, graph):
     for release, verdict in sweep.check(graph, boards).items():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import HealthCheck, assume, given, settings
 from nets import Net
 from random_nets import graphs
@@ -43,7 +44,9 @@ PASSES = {
 }
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    deadline=None, max_examples=examples(10, 25), suppress_health_check=[HealthCheck.too_slow]
+)
 @given(tflite=graphs())
 @pytest.mark.parametrize("name", PASSES)
 def test_random_graphs_compute_the_same(name, tflite):
@@ -51,7 +54,9 @@ def test_random_graphs_compute_the_same(name, tflite):
     applied(tflite, PASSES[name])
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    deadline=None, max_examples=examples(15, 60), suppress_health_check=[HealthCheck.too_slow]
+)
 @given(tflite=graphs())
 def test_random_graphs_compute_the_same_after_all_passes(tflite):
     assume("FLOOR" not in operators(tflite))

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -71,7 +72,7 @@ def test_the_smallest_encoding_is_no_larger_than_any_other(values):
     assert writer.smallest_encoding(values).bytes == min(e.bytes for e in all_encodings(values))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(10, 40))
 @given(sparse_arrays(dtypes=("float32",)), st.booleans())
 def test_the_official_runtime_reads_every_encoding_right(values, reference):
     for encoding in all_encodings(values):

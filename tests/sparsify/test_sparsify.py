@@ -2,6 +2,7 @@ import nets
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -201,7 +202,7 @@ def test_a_weight_shared_by_two_layers_is_stored_once():
     assert names(found.tflite).count("DENSIFY") == 1
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(37, 150))
 @given(
     st.sampled_from(["float32", "float16", "int8"]),
     st.floats(0.3, 0.99),

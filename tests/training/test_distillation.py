@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras_nets import FLAVOURS, KINDS, SHAPE, build, dataset, loaded
@@ -54,7 +55,7 @@ def soft(name, taught, found, temperature):
     return float(value), tape.gradient(value, found).numpy()
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(10, 30))
 @given(st.integers(0, 10**6), st.floats(0.5, 20), st.integers(2, 7))
 def test_the_soft_loss_is_the_papers_less_its_least_value(seed, temperature, classes):
     # Differences under 12: of less probable classes Keras keeps only that they are under 1e-7.

@@ -3,6 +3,7 @@
 import math
 
 import nets
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,7 +38,7 @@ def wrong_values(made, reads, broken):
     return wrong
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(75, 300))
 @given(graphs())
 def test_the_first_wrong_operator_is_found_or_named_among_the_suspects(drawn):
     model, made, reads, broken, dumb = drawn

@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from full_range import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -37,7 +38,9 @@ def constants(model):
     return [t for t in subgraph.tensors if graph.constant(model, t) is not None]
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    deadline=None, max_examples=examples(10, 30), suppress_health_check=[HealthCheck.too_slow]
+)
 @given(tflite=graphs(), data=st.data())
 def test_sorting_any_order_gives_one_that_runs_and_computes_the_same(tflite, data):
     model = graph.read(tflite)
@@ -51,7 +54,9 @@ def test_sorting_any_order_gives_one_that_runs_and_computes_the_same(tflite, dat
     assert_same_outputs(tflite, graph.write(model))
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    deadline=None, max_examples=examples(10, 30), suppress_health_check=[HealthCheck.too_slow]
+)
 @given(tflite=graphs())
 def test_sorting_leaves_an_order_that_runs_as_it_is(tflite):
     subgraph = graph.read(tflite).subgraphs[0]
@@ -84,7 +89,9 @@ def test_sweeping_removes_what_leads_to_no_output_and_nothing_else():
     assert_same_outputs(tflite, graph.write(model))
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    deadline=None, max_examples=examples(10, 40), suppress_health_check=[HealthCheck.too_slow]
+)
 @given(tflite=graphs())
 def test_compacting_makes_a_graph_no_larger_and_computes_the_same(tflite):
     model = graph.read(tflite)

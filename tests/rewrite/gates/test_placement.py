@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -111,7 +112,7 @@ STEPS = [_pointwise, _dense, _separable, _residual, _excited, _pooled, _branches
 
 
 @given(nets(), st.integers(0, 999))
-@settings(max_examples=200)
+@settings(max_examples=examples(50, 200))
 def test_wherever_costs_put_the_gates_outputs_stay_and_nothing_is_computed_wrong(before, seed):
     with pytest.MonkeyPatch.context() as patch:
         patched(patch, Costs(seed))
@@ -122,7 +123,7 @@ def test_wherever_costs_put_the_gates_outputs_stay_and_nothing_is_computed_wrong
 
 
 @given(nets(), st.integers(0, 999))
-@settings(max_examples=100)
+@settings(max_examples=examples(25, 100))
 def test_every_pointwise_layer_that_is_placed_inside_will_run_sparse(before, seed):
     with pytest.MonkeyPatch.context() as patch:
         patched(patch, Costs(seed))
@@ -144,7 +145,7 @@ def test_every_pointwise_layer_that_is_placed_inside_will_run_sparse(before, see
 
 
 @given(st.integers(8, 16), st.integers(0, 999))
-@settings(max_examples=50)
+@settings(max_examples=examples(12, 50))
 def test_what_is_cheaper_inside_goes_inside_as_a_whole(blocks, seed):
     rng = np.random.default_rng(seed)
     net = Net(0)

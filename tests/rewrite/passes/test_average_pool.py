@@ -1,4 +1,5 @@
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import ACTIVATIONS, Net
@@ -27,7 +28,7 @@ def pooled(net, x, window, stride=1, padding="VALID", act=None):
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(10, 40))
 @given(
     size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     larger=st.integers(0, 3),

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import ACTIVATIONS, Net
@@ -27,7 +28,7 @@ def constant_shape(tflite, op):
     return graph.shape_of(tensors[find(model, op).inputs[0]])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(15, 60))
 @given(
     op=st.sampled_from(["ADD", "MUL", "SUB", "DIV"]),
     shape=st.sampled_from(SHAPES),

@@ -1,4 +1,5 @@
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -33,7 +34,7 @@ def on_dense(number=0):
 WIDTHS = st.lists(st.integers(2, 9), min_size=1, max_size=3).map(tuple)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(10, 20))
 @given(widths=WIDTHS, is_output=st.booleans(), seed=st.integers(0, 3), data=st.data())
 def test_dense_layers_join_one_after_another(widths, is_output, seed, data):
     count = data.draw(st.integers(1, len(widths)))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -27,7 +28,7 @@ def gate(net, x, hidden=8, sparsity=0.0, act="RELU"):
     return net.op("MUL", [x, to_map(net, v)], net.shape(x), "MulOptions")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(10, 30))
 @given(
     size=st.integers(1, 6),
     hidden=st.integers(1, 9),

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import ACTIVATIONS, Net
@@ -41,7 +42,7 @@ def spelt_out(net, x, order, fused=True, divide=False, swap=False, shift=3.0, by
     return scaled(product) if order == "scale last" else product
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(10, 40))
 @given(
     order=st.sampled_from(ORDERS),
     fused=st.booleans(),

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -18,7 +19,7 @@ def prelued(net, x, slopes):
     return net.op("PRELU", [x, net.const(np.asarray(slopes, np.float32))], net.shape(x))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(10, 30))
 @given(shape=st.sampled_from(PER_CHANNEL), low=st.sampled_from([-2, 0]), seed=st.integers(0, 9))
 def test_slopes_per_channel_become_two_rectifiers(shape, low, seed):
     net = Net(seed)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import ACTIVATIONS, Net
@@ -27,7 +28,7 @@ def combined(net, x, op, shape=(), act=None, low=-2.0, values=None):
     return net.op(op, [x, constant], net.shape(x), options, fusedActivationFunction=code)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(15, 60))
 @given(
     layer=st.sampled_from(sorted(LAYERS)),
     op=st.sampled_from(["ADD", "MUL", "SUB", "DIV"]),
@@ -46,7 +47,7 @@ def test_constants_behind_a_linear_layer_go_into_it(layer, op, shape, act, is_ou
     assert [note.done for note in notes] == [True]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(10, 40))
 @given(
     layer=st.sampled_from(sorted(LAYERS)),
     first=st.sampled_from(["RELU", "RELU6"]),
@@ -64,7 +65,7 @@ def test_behind_an_activation_only_positive_factors_of_relu_do(layer, first, op,
     assert (op in operators(after)) is not folds
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(15, 60))
 @given(
     layers=st.lists(st.sampled_from(sorted(LAYERS)), min_size=1, max_size=3),
     op=st.sampled_from(["ADD", "MUL", "SUB", "DIV"]),
@@ -82,7 +83,7 @@ def test_constants_in_front_go_into_all_layers_behind(layers, op, shape, padding
     assert (op in operators(after)) is stays
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(10, 30))
 @given(shape=st.sampled_from([(), (4,)]), op=st.sampled_from(["MUL", "ADD"]))
 def test_a_dense_layer_takes_constants_from_both_sides(shape, op):
     net = Net()

@@ -1,4 +1,5 @@
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -15,7 +16,7 @@ def with_stem(channels, size=(32, 32), act="RELU6", seed=0, **rest):
     return net.build(net.mean(x))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(10, 40))
 @given(
     channels=st.integers(1, 12).filter(lambda n: n != 3),
     size=st.tuples(st.integers(3, 12), st.integers(3, 12)),

@@ -1,4 +1,5 @@
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -11,7 +12,7 @@ def explicitly(model):
     return strided_pointwise.apply(model, explicit=True)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(15, 60))
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     padding=st.sampled_from(["SAME", "VALID"]),
@@ -44,7 +45,7 @@ def pooled(net, x, window=1, stride=2, name="MAX_POOL_2D", act=0):
     )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(10, 30))
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     name=st.sampled_from(["AVERAGE_POOL_2D", "MAX_POOL_2D"]),

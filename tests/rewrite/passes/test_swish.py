@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -20,7 +21,7 @@ def rewritten(tflite):
 
 
 @given(st.integers(0, 99), st.sampled_from([0.1, 1.0, 10.0]))
-@settings(max_examples=30)
+@settings(max_examples=examples(10, 30))
 def test_swish_of_a_layer_becomes_a_tangent_and_computes_the_same(seed, scale):
     net = Net(seed)
     x = net.conv(net.input(1, 6, 5, 3), 8, kernel=3, act=None)

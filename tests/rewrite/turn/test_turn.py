@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -180,7 +181,7 @@ STEPS = [_strided, _padded, _residual, _excited, _pooled, _joined, _resized]
 
 
 @given(nets(), st.sampled_from(turn.ORIENTATIONS))
-@settings(max_examples=150)
+@settings(max_examples=examples(37, 150))
 def test_every_turn_of_any_net_computes_the_same(before, axes):
     after, _ = turned(before, axes)
     assert gap(before, after, count=1) < 1e-5

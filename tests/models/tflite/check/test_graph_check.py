@@ -12,6 +12,7 @@ import pytest
 import random_nets
 from ai_edge_litert import schema_py_generated as schema
 from damage import damage_tflite
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -362,7 +363,7 @@ def test_real_files_are_read(file):
     graph.read(file.read_bytes())
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(10, 25))
 @given(random_nets.graphs())
 def test_no_whole_graph_is_refused(tflite):
     graph.read(random_nets.all_sparse(tflite))
@@ -371,7 +372,7 @@ def test_no_whole_graph_is_refused(tflite):
 NETWORKS = damaged_inputs.networks()
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=examples(15, 60), derandomize=True)
 @given(st.integers(0, 1 << 40))
 def test_damaged_files_are_read_or_refused_in_one_line(seed):
     dice = random.Random(seed)
