@@ -25,27 +25,25 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write the page; report.html beside the result if not given.",
 )
+@click.option(
+    "--model-explorer",
+    is_flag=True,
+    help="Write kernel, time, instructions, zeros and error of each node for Google's Model "
+    "Explorer, into model-explorer beside the result.",
+)
 @click.option("--record", is_flag=True, help="Add RESULT to the history, unless it is there.")
 @click.option("--history", "as_list", is_flag=True, help="List recorded runs with their numbers.")
 @click.option(
     "--limit", type=click.IntRange(1, MAX_COUNT), default=20, help="Runs to list; 20 if not given."
 )
 @json_option
-def report(
-    result: str | None,
-    layers: bool,
-    html: Path | None,
-    record: bool,
-    as_list: bool,
-    limit: int,
-    as_json: bool,
-) -> None:
+def report(result: str | None, html: Path | None, limit: int, as_json: bool, **asked: bool) -> None:
     """Print the tables of RESULT and write it as one self-contained HTML page.
 
     RESULT is an output folder of deploy, its result.json, or the number of a recorded run. The page
     takes the place of an earlier page, and of no other file; on standard output it is alone.
     """
-    if as_list:
+    if asked["as_list"]:
         _list_runs(limit, as_json=as_json)
         return
     if result is None:
@@ -59,23 +57,38 @@ def report(
 
     found = find_result(result)
     file = html or found.page
-    if record:
+    if asked["record"]:
         _record(found)
     if is_standard_output(file):
         if as_json:
             raise click.UsageError("--json and --html both want standard output; leave one out.")
         write_page_of(found.result, file)
-        return
-    if as_json:
+    elif as_json:
         print_json(plain(found.result))
     else:
         notes, reasons = known(found.result.notes) or (), known(found.result.reasons) or ()
         print_summary(found.result, str(found.page.parent), result)
         print_report(found.result, notes=notes, reasons=reasons)
-        if layers:
+        if asked["layers"]:
             print_layers(found.result)
-    write_page_of(found.result, file)
-    click.echo(f"written to {file}", err=as_json)
+    is_taken = as_json or is_standard_output(file)
+    if not is_standard_output(file):
+        write_page_of(found.result, file)
+        click.echo(f"written to {file}", err=is_taken)
+    if asked["model_explorer"]:
+        _write_overlays(found, err=is_taken)
+
+
+def _write_overlays(found: Source, *, err: bool) -> None:
+    from edgeprune.report.model_explorer import write_overlays
+
+    deployed, *others = write_overlays(found.result, found.page.parent)
+    for remark in deployed.remarks:
+        click.echo(f"{deployed.model.name}: {remark}", err=True)
+    for overlay in (deployed, *others):
+        names = ", ".join(file.name for file in overlay.files)
+        click.echo(f"for Model Explorer in {overlay.folder}: {names}", err=err)
+    click.echo(f"look at them: {deployed.command}", err=err)
 
 
 def _record(found: Source) -> None:

@@ -135,7 +135,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
                 outcome = _outcome(request, done, variants, found, folder.path)
             if wrong:
                 raise VerifyError(wrong + _recorded_as_wrong(outcome, wrong))
-            _save(outcome, done.recipe, folder, progress)
+            _save(outcome, done, folder, progress)
     if found.broken:
         line = f"{found.broken}; what was measured before is in {shown(folder.path)}"
         if found.is_interrupted:
@@ -224,19 +224,20 @@ def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
     return f"; `edgeprune report {number}` shows the run"
 
 
-def _save(
-    outcome: Outcome, in_force: recipe.Recipe, folder: OutputFolder, progress: Progress
-) -> None:
+def _save(outcome: Outcome, done: Compressed, folder: OutputFolder, progress: Progress) -> None:
     """Writes result, recipe and tables into the outcome's folder, and records the run."""
     from edgeprune.report.allocation import write_sensitivity
     from edgeprune.report.latencies import write_latencies
     from edgeprune.report.page import FILE_NAME, write_page_of
     from edgeprune.report.save import save
+    from edgeprune.report.tensor_errors import FILE_NAME as TENSOR_ERRORS
+    from edgeprune.report.tensor_errors import write_tensor_errors
 
     others: dict[str, Callable[[Path], None]] = {
-        "recipe.toml": lambda file: recipe.write_recipe(in_force, file),
+        "recipe.toml": lambda file: recipe.write_recipe(done.recipe, file),
         "latencies.npz": lambda file: write_latencies(outcome.measured, file.parent),
         SENSITIVITY: lambda file: write_sensitivity(outcome.shares, file),
+        TENSOR_ERRORS: lambda file: write_tensor_errors(done.tensor_errors, file),
         "report.txt": lambda file: write_whole(file, _report_text(outcome), replace=True),
         FILE_NAME: lambda file: write_page_of(outcome.result, file),
     }

@@ -19,7 +19,7 @@ from edgeprune.files import scratch
 from edgeprune.files.paths import real_path
 from edgeprune.files.whole_file import Content, shown, write_whole
 from edgeprune.history import result_file
-from edgeprune.report import latencies
+from edgeprune.report import latencies, tensor_errors
 from edgeprune.text.holder import holder_line, shown_holder
 
 MARK = ".edgeprune-run"
@@ -37,6 +37,7 @@ FILES = (
     "report.txt",
     "report.html",
     latencies.FILE_NAME,
+    tensor_errors.FILE_NAME,
     result_file.FILE_NAME,
 )
 """All that a run writes: nothing else is ever removed from a folder."""

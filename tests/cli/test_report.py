@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from results import counted, document, result_of
+from results import changed, counted, document, result_of
 
 from edgeprune import cli, history
 from edgeprune.history.result_file import write_result
@@ -100,3 +100,25 @@ def test_a_result_is_recorded_on_request_and_once(folder, capsys):
         assert run("out", "--record") == 0
         assert said in capsys.readouterr().err
     assert [one.result for one in history.runs()] == [RESULT]
+
+
+def test_an_overlay_for_model_explorer_names_its_files_and_the_command(folder, capsys):
+    from nets import eligible
+
+    tflite = eligible()
+    for name in ("dense", "deployed"):
+        (folder / "out" / f"{name}.tflite").write_bytes(tflite)
+    sizes = {f"variants.{index}.bytes": len(tflite) for index in (0, 1)}
+    write_result(changed(RESULT, sizes), folder / "out")
+    assert run("out", "--model-explorer") == 0
+    printed = capsys.readouterr()
+    last = printed.out.splitlines()[-1]
+    assert last.startswith("look at them: model-explorer out/deployed.tflite --node_data_paths ")
+    assert "deployed.sparsity.json" in last and "no times" in printed.err
+    assert run("out", "--model-explorer", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == 1
+
+
+def test_an_overlay_of_a_recorded_run_asks_for_its_folder(folder, capsys):
+    assert run(str(history.record(RESULT)), "--model-explorer") == 2
+    assert "name the folder that deploy wrote" in capsys.readouterr().err

@@ -71,6 +71,12 @@ def test_your_model(home, tmp_path):
     assert {"result.json", "report.txt", "recipe.toml"} < set(os.listdir(tmp_path / "first"))
     assert (tmp_path / "first.html").read_text().startswith("<!DOCTYPE html>")
     assert "instructions" in printed["compare first"]
+    printed = follow("how-to/other-tools.md", tmp_path)  # which goes on with these results
+    assert "model-explorer second/deployed.tflite" in printed["report second"]
+    written = {file.name for file in (tmp_path / "second/model-explorer").iterdir()}
+    assert {f"deployed.{key}.json" for key in ("kernel", "error", "sparsity")} < written
+    page = (DOCS / "how-to/other-tools.md").read_text()
+    assert all(f"`{name}`" in page for name in written if name.startswith("deployed."))
 
 
 @pytest.mark.device
