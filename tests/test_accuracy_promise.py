@@ -245,5 +245,8 @@ def test_the_written_file_keeps_what_was_promised(name, folder, tmp_path):
 def test_what_loses_more_is_refused_whatever_the_labels(name, folder):
     """The sign: a worse regression must not pass for a better one."""
     cpu = resolved_cpu(load_board("rpi4").cpu)
-    with pytest.raises(VerifyError, match=r"--max-accuracy-drop 2% cannot be kept on \d+ test"):
+    with pytest.raises(
+        VerifyError, match=r"--max-accuracy-drop 2% cannot be kept on \d+ test"
+    ) as refused:
         compress_within_limit(asked(name, folder, RUINOUS), cpu, Progress())
+    assert "; what would help: a lower --sparsity" in str(refused.value)

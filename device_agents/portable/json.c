@@ -232,7 +232,7 @@ static const char *parse_member(struct cursor *c)
     }
     const char *wrong = take(c, '"') ? parse_string(c, &member.key) : "a key is not a string";
     if (wrong == NULL && json_find(object, member.key) != NULL) {
-        wrong = "a key stands twice";
+        wrong = "a key appears twice";
     }
     if (wrong == NULL && !take(c, ':')) {
         wrong = "a key is not followed by a colon";

@@ -295,15 +295,15 @@ def check_times(timing: Timing, warmup: int, waited_ns: int, asked: str) -> None
     before_ns = timing.first_ns + 10 * warmup * max(timing.latency_ns)
     if waited_ns > 2 * (window_ns + before_ns) + LINK_NS + LINK_RUN_NS * count:
         raise WindowNotFilled(
-            f"{asked}: the device's answer is wrong: {count:,} runs in {window_ns / 1e9:,.3f} s, "
-            f"and this machine waited {waited_ns / 1e9:,.3f} s for them"
+            f"{asked}: the device's answer is wrong: it says that {count:,} runs took "
+            f"{window_ns / 1e9:,.3f} s, and this machine waited {waited_ns / 1e9:,.3f} s for them"
         )
 
 
 def _unfilled(asked: str, timing: Timing) -> str:
     return (
-        f"{asked}: the device's answer is wrong: latency_ns is {sum(timing.latency_ns):,} ns in "
-        f"all {len(timing.latency_ns):,} runs, expected what fills the "
+        f"{asked}: the device's answer is wrong: its {len(timing.latency_ns):,} runs take "
+        f"{sum(timing.latency_ns):,} ns together, expected about the "
         f"{timing.end_ns - timing.begin_ns:,} ns from begin_ns to end_ns"
     )
 

@@ -97,9 +97,7 @@ def ask_python(transport: Transport) -> BoardPython:
         return _checked(said, transport.board.cpu.isa, where)
     except (ValueError, IndexError, TypeError, RecursionError) as error:
         words = device_says(done.stderr or done.stdout)
-        raise DeviceError(
-            f"{where}: its {python} says nothing usable of itself; {words}"
-        ) from error
+        raise DeviceError(f"{where}: {python} does not tell its version; {words}") from error
 
 
 def _checked(said: dict[str, Any], isa: str, where: str) -> BoardPython:

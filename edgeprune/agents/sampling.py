@@ -72,13 +72,16 @@ def samples_of(blob: bytes, sources: int, asked: str = "sample_stop") -> list[Ro
                 (length,) = _LENGTH.unpack_from(blob, at)
                 at += _LENGTH.size
                 if not -1 <= length <= SAMPLE_TEXT_BYTES:
-                    raise DeviceError(f"{asked}: the device's samples hold {length:,} bytes in one")
+                    raise DeviceError(
+                        f"{asked}: one of the device's samples has {length:,} bytes, expected "
+                        f"at most {SAMPLE_TEXT_BYTES:,}"
+                    )
                 text = blob[at : at + max(length, 0)]
                 if len(text) < length:
-                    raise DeviceError(f"{asked}: the device's samples end within one")
+                    raise DeviceError(f"{asked}: the last of the device's samples is cut off")
                 texts.append(None if length < 0 else text.decode("utf-8", "replace").strip())
                 at += len(text)
             rows.append(Row(time_ns / 1e9, tuple(texts)))
     except struct.error as error:
-        raise DeviceError(f"{asked}: the device's samples end within one") from error
+        raise DeviceError(f"{asked}: the last of the device's samples is cut off") from error
     return rows

@@ -100,7 +100,8 @@ class AgentSession:
         spoken = answer.integer("protocol", 0, 1 << 31)
         if spoken != PROTOCOL:
             raise DeviceError(
-                f"{answer.asked}: the agent speaks protocol {spoken}, not {PROTOCOL}: push it anew"
+                f"{answer.asked}: the agent speaks protocol {spoken}, expected {PROTOCOL}: "
+                "remove it from the device, so that it is pushed anew"
             )
         return answers.hello_of(answer)
 

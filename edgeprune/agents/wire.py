@@ -104,7 +104,7 @@ def _parsed(text: bytes) -> dict[str, Any]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key appears twice")
     return found
 
 
@@ -115,7 +115,7 @@ def _no_number(word: str) -> Any:
 def _finite(word: str) -> float:
     number = float(word)
     if not math.isfinite(number):
-        raise ValueError(f"{word} is no number that a float can hold")
+        raise ValueError(f"{word} is too large for a number")
     return number
 
 
@@ -132,7 +132,10 @@ def _skip_greeting(read: Callable[[int], bytes], limit_bytes: int) -> None:
     seen = bytearray(read(len(MAGIC)))
     while not seen.endswith(MAGIC):
         if len(seen) >= limit_bytes + len(MAGIC):
-            raise BadFrame(f"the device sent no frame but {bytes(seen[:60])!r}")
+            raise BadFrame(
+                f"the device sent {bytes(seen[:60])!r}, expected a frame: does a login script "
+                "print something?"
+            )
         seen += read(1)
 
 

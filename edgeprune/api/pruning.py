@@ -213,9 +213,14 @@ def masks(
     """
     spec, flavour = spec_of(options), flavour_of(model)
     if spec.pattern == "kernel":
-        raise ModelError("the pattern kernel chooses for a board: use `edgeprune compress`")
+        raise ModelError(
+            "the pattern kernel chooses by a board's costs, and there is no board here: name "
+            "another pattern, or use `edgeprune compress --board ...`"
+        )
     if spec.pattern == CHANNEL or options.get("channels"):
-        raise ModelError("masks remove no channels: use edgeprune.prune or prune_channels first")
+        raise ModelError(
+            "masks cannot remove channels: use edgeprune.prune or prune_channels first"
+        )
     check_needs(spec, has_training=False, has_board=False)
     prunable = prunable_weights(model, spec.layers)
     if not prunable:

@@ -205,7 +205,8 @@ def _by_cost(recipe: Recipe, cpu: Cpu, dense: bytes, no_int8: str) -> Recipe:
         return _cheapest(recipe, cpu, costs)
     kinds = ", ".join(stored.unpredicted)
     why = (
-        f"what {kinds} takes depends on the data: no choice rests on costs, and nothing is changed"
+        f"what {kinds} takes depends on the data, so that no choice can be made by cost: nothing "
+        "is changed"
     )
     return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="none")
 

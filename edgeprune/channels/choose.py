@@ -135,8 +135,8 @@ def smallest_ratio(choose: Choice, cost: Callable[[list[Ids]], float], most: flo
     least = cost(choose(high / _STEPS))
     if least > most:
         raise ModelError(
-            f"at most {most:.0f} multiply-accumulates were asked for; with what may be removed "
-            f"{least:.0f} are left"
+            f"at most {most:.0f} multiply-accumulates were asked for, and {least:.0f} are left "
+            "when all that may go is removed: ask for fewer, or ignore fewer layers"
         )
     while low < high:
         middle = (low + high) // 2

@@ -35,7 +35,7 @@ def masked_dense(model: Any, pruned: ChannelRemoval) -> Any:
         if values.shape[one.axis] != one.size:
             raise ModelError(
                 f"{one.layer}: {one.weight} has {values.shape[one.axis]} entries along axis "
-                f"{one.axis}, the pruned model came of one with {one.size}"
+                f"{one.axis}, the pruned model was made from one with {one.size}"
             )
         np.moveaxis(values, one.axis, 0)[one.positions] = 0
         variable.assign(values)

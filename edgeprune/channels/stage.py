@@ -145,7 +145,7 @@ def _pruned(
 
 def _headline(pruned: ChannelRemoval) -> str:
     gone, before = pruned.channels_before - pruned.channels_after, pruned.channels_before
-    line = f"{gone:,} of {before:,} channels go ({gone / before:.1%})"
+    line = f"{gone:,} of {before:,} channels are removed ({gone / before:.1%})"
     if pruned.macs_before is None or pruned.macs_after is None:
         return f"{line}; multiplications are not counted, because an input has an open size"
     return (

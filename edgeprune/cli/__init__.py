@@ -87,7 +87,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ConnectionError as error:
-            raise DeviceError(f"the link to the device broke: {error.strerror or error}") from error
+            reason = error.strerror or error
+            raise DeviceError(f"the connection to the device broke: {reason}; try again") from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the overview without importing the commands."""

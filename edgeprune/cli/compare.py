@@ -67,8 +67,8 @@ def compare(
     base, new = find_result(a), find_result(b)
     if max_regression is not None and are_different_models(base.result, new.result):
         raise ConfigError(
-            f"{base.result.model.path} and {new.result.model.path} are different models: "
-            "--max-regression holds results of one model against each other"
+            f"{base.result.model.path} and {new.result.model.path} are different models, and "
+            "--max-regression takes two results of one model"
         )
     changes = compare(base.result, new.result, across_devices=across_devices)
     worse = regressions(changes, max_regression) if max_regression is not None else []

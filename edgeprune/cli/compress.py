@@ -156,5 +156,5 @@ def _print_all(written: Written) -> None:
     if parity is not None:
         click.echo(
             f"verified: {parity.samples} inputs on {parity.where}: outputs differ from the "
-            f"reference by {parity.max_abs_diff:.2g} at most, and {parity.limit:.2g} passes"
+            f"reference by at most {parity.max_abs_diff:.2g}; the limit is {parity.limit:.2g}"
         )

@@ -44,8 +44,8 @@ def report_crash(error: BaseException, argv: Sequence[str]) -> str:
     try:
         return _reported(error, argv)
     except Exception as second:  # noqa: BLE001  # as where there is no memory left
-        kinds = f"{type(error).__name__}, and {type(second).__name__} while it was told"
-        line = f"internal error ({kinds}): it cannot be told in detail"
+        kinds = f"{type(error).__name__}, and {type(second).__name__} while it was reported"
+        line = f"internal error ({kinds}): its details cannot be shown"
         os.write(2, f"edgeprune: {line}\n".encode())
         return line
 

@@ -125,7 +125,7 @@ def trust(
         known = trusted_key(hop.name)
         click.echo(f"{hop.name} ({address}): {key.type} {key.fingerprint}", err=as_json)
         if known is not None and known != key:
-            click.echo(f"{hop.name}: trusted was: {known.type} {known.fingerprint}", err=as_json)
+            click.echo(f"{hop.name}: trusted so far: {known.type} {known.fingerprint}", err=as_json)
             if not replace:
                 check_host_key(hop.name, address, key, name)
         if known != key:

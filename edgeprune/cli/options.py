@@ -289,13 +289,13 @@ def timing_options(function: Function) -> Function:
         click.option(
             "--governor",
             type=Word(GOVERNORS),
-            help="Pin the clock meanwhile and restore it (performance), or leave the device as it "
-            "is (keep); auto keeps only this machine.",
+            help="Pin the device's clock while it is measured, and restore it (performance), or "
+            "leave it as it is (keep); auto: performance, but keep on this machine.",
         ),
         click.option(
             "--runs",
             type=click.IntRange(max=MAX_COUNT),
-            help="Timed inferences in each, instead of the effort's.",
+            help="Timed inferences in each process, instead of the effort's.",
         ),
         click.option(
             "--sessions",
@@ -323,7 +323,7 @@ def json_option(function: Function) -> Function:
 def load_options(function: Function) -> Function:
     """``--allow-code``, ``--input-shape`` and ``--no-sandbox``."""
     allow_code = click.option(
-        "--allow-code", is_flag=True, help="Load files with code, such as Lambda."
+        "--allow-code", is_flag=True, help="Load models that carry code, as Lambda layers do."
     )
     return input_shape_option(allow_code(sandbox_option(function)))
 
@@ -359,7 +359,7 @@ def input_shape_option(function: Function) -> Function:
     return click.option(
         "--input-shape",
         callback=_shape,
-        help="Fills what the model leaves open, without the batch, as 224,224,3.",
+        help="Sizes for dimensions that the model leaves open, without the batch, as 224,224,3.",
     )(function)
 
 

@@ -95,7 +95,9 @@ def _record(found: Source) -> None:
     from edgeprune import history
 
     number, is_new = history.record_once(found.result)
-    click.echo(f"{found.name}: {'recorded' if is_new else 'is there'} as run {number}", err=True)
+    click.echo(
+        f"{found.name}: {'recorded' if is_new else 'recorded before'} as run {number}", err=True
+    )
 
 
 def _list_runs(limit: int, *, as_json: bool) -> None:

@@ -97,7 +97,10 @@ def load_data(
     def fresh(epoch: int) -> Dataset:
         again = made(dataclasses.replace(found, arrays=found.arrays | anew(epoch)))
         if _form(again) != _form(data):
-            raise ModelError(f"{spec}: gives samples of another form in epoch {epoch + 1}")
+            raise ModelError(
+                f"{spec}: gives samples of other shapes or types in epoch {epoch + 1} than in "
+                "the first"
+            )
         return again
 
     return dataclasses.replace(data, fresh=fresh)
@@ -162,7 +165,7 @@ def _scaled(data: Dataset, scale: Scale) -> Dataset:
     parts = [part for part in (data.x_train, data.x_test) if part is not None]
     held = data.held or held_range(*parts)
     mapped = scaler(scale, data.x_test.shape, held, *parts)
-    line = f"inputs {scale.done(held)} (--scale {scale.name}): the board must be fed such as well"
+    line = f"inputs are {scale.done(held)} (--scale {scale.name}): do the same on the board"
     return dataclasses.replace(
         data,
         x_train=None if data.x_train is None else mapped(data.x_train),

@@ -123,7 +123,7 @@ def _check_group(group: Any, name: str, walk: _Walk, depth: int) -> None:
 def _once(item: Any, name: str, walk: _Walk) -> None:
     address = import_h5py().h5o.get_info(item.id).addr
     if address in walk.seen:
-        raise walk.refuse(f"{name[:80]!r} stands at two places of the file")
+        raise walk.refuse(f"{name[:80]!r} appears at two places of the file")
     walk.seen.add(address)
     if len(walk.seen) > MAX_OBJECTS:
         raise walk.refuse(f"holds more than {MAX_OBJECTS:,} HDF5 objects")

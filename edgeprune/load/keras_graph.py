@@ -86,8 +86,8 @@ def _check_network(kind: str, network: Mapping[str, Any], where: str) -> None:
         waiting[label] = [list(_references(node, where)) for node in _nodes(layer, where)]
         if layer.get("class_name") != "InputLayer" and not all(waiting[label]):
             raise ModelError(
-                f"{where}: layer {label[:60]!r} is called on no output of another layer: a network "
-                "never is saved so"
+                f"{where}: layer {label[:60]!r} is called on no output of another layer: damaged, "
+                "for Keras saves no such network"
             )
         first[label] = _first_call(layer)
     _check_references(waiting, network, where)

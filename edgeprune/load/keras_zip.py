@@ -97,7 +97,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile, stream: BinaryIO) -> No
     for member in members:
         _check_member(path, member)
         if names.count(member.filename) > 1:
-            raise ModelError(f"{path}: member {member.filename[:60]!r} stands in it twice")
+            raise ModelError(f"{path}: member {member.filename[:60]!r} appears in it twice")
     check_unpacked(path, sum(member.file_size for member in members))
     end = 0
     for member in sorted(members, key=lambda item: item.header_offset):

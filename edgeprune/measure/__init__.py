@@ -56,7 +56,7 @@ SLOW_S = 0.5
 _EMULATED_TIMEOUT_S = 600.0
 
 REMOTE_EMULATION = (
-    "the device is emulated, told by its agent: times on it mean nothing, and its instructions "
+    "the agent says that the device is emulated: times on it mean nothing, and its instructions "
     "cannot be counted from here"
 )
 """Why there are no figures from a device that is emulated behind its transport."""
@@ -141,7 +141,7 @@ def _run(
     """As :func:`run`, with the clock as it is."""
     bench = _Bench(transport, pushed, plan.table, plan.originals)
     plan.say("hello")
-    with doing("asking who is there"):
+    with doing("asking the agent what it runs on"):
         facts = bench.facts()
     found = _Found(dict.fromkeys(pushed.models))
 
@@ -323,7 +323,10 @@ class _Bench:
         shorter, longer = COUNTED_RUNS_SLOW if took_s > SLOW_S else COUNTED_RUNS
         total, _ = self._total(name, longer)
         if total <= short:
-            raise DeviceError(f"instruction counts {short} and {total} do not grow with the runs")
+            raise DeviceError(
+                f"{short:,} instructions were counted in a short run and {total:,} in a longer "
+                "one, expected more: `edgeprune doctor` checks the counter"
+            )
         return round((total - short) / (longer - shorter))
 
     def _total(self, name: str, runs: int) -> tuple[int, float]:
@@ -333,7 +336,9 @@ class _Bench:
             timing = agent.time(warmup=1, runs=runs, max_s=0.0, timeout_s=self.timeout_s)
             total = agent.close()
         if total is None:
-            raise DeviceError("the emulator brought back no instruction count")
+            raise DeviceError(
+                "the emulator brought back no instruction count: `edgeprune doctor` says why"
+            )
         return total, timing.latency_ns[-1] / 1e9
 
     def profile(self, name: str, tflite: bytes) -> tuple[LayerTiming, ...]:

@@ -52,6 +52,6 @@ def cool(
     if found_c <= start_c + NEAR_C:
         return waited_s, f"cooled for {waited_s:.0f} s, to {found_c:.1f} C"
     return waited_s, (
-        f"cooled for {waited_s:.0f} s, the longest, and is still at {found_c:.1f} C, "
+        f"cooled for {waited_s:.0f} s, the longest allowed, and is still at {found_c:.1f} C, "
         f"{found_c - start_c:.1f} C above the start"
     )

@@ -125,7 +125,7 @@ def _sources(found: dict[str, str], cpus: Sequence[int], proc: str) -> Sources:
     by_name = {path.rsplit("/", 1)[-1]: text for path, text in found.items()}
     governor = by_name.get("scaling_governor")
     if governor is not None and not _GOVERNOR.fullmatch(governor):
-        raise DeviceError(f"a governor is one word; {device_says(governor)}")
+        raise DeviceError(f"expected the name of a governor; {device_says(governor)}")
     clocks = sorted(path for path in found if path.endswith("/scaling_cur_freq"))[:MAX_CORES]
     zones = [
         path

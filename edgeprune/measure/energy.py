@@ -103,7 +103,7 @@ class _Pass:
         start_c: float | None = None
         for tries in range(table.most_repeats() + 1):
             if tries:
-                self.say(f"{name}: energy again: {reasons[-1]}")
+                self.say(f"{name}: measuring energy again: {reasons[-1]}")
             figure, session = self._one(name)
             if session is None:
                 return figure
@@ -129,7 +129,8 @@ class _Pass:
         least_s = _MORE_UPDATES * MIN_UPDATES * (meter.update_period_s or 0.0)
         if least_s > _LONGEST_S:
             return NoEnergy(
-                f"{meter.site.table.use}: a new value every {meter.update_period_s:g} s is too rare"
+                f"{meter.site.table.use}: it has a new value every {meter.update_period_s:g} s, "
+                f"expected one every {_LONGEST_S / (_MORE_UPDATES * MIN_UPDATES):g} s at least"
             ), None
         idle_s, window_s = max(table.energy_idle_s, least_s), max(table.energy_window_s, least_s)
         with self.starter.agent() as agent:

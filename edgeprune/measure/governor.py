@@ -103,7 +103,9 @@ class HeldGovernor:
         """Leaves the restoring to the agent's watchdog: the way to the device failed."""
         self._is_given_up = True
         if self.pinning.restored is not None:
-            self._change(reason="the way to the device failed; its agent restores what was set")
+            self._change(
+                reason="the connection to the device failed; its agent restores what was set"
+            )
 
     def _hold(self, standing: StandingAgent) -> None:
         """Holds the governors, or on a phone its mode, or says why not."""
@@ -144,7 +146,7 @@ class HeldGovernor:
             if not is_restored:
                 faults.append(f"governor is {_names(now)}")
         except DeviceError as error:
-            faults.append(f"not known to be as before: {error}")
+            faults.append(f"whether the governor is as before is not known: {error}")
         if faults:
             self._change(reason="; ".join(faults))
             self._say(str(self.pinning.reason))

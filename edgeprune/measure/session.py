@@ -71,8 +71,9 @@ def time_session(
     while (left_s := planned_s - kept.timed_s) > 0:
         if clock.now_s() > until_s:
             raise DeviceError(
-                f"the device tells of {kept.timed_s:,.3f} s of inferences, and this machine waited "
-                f"for them for {clock.now_s() - until_s + MAX_WAIT_S:,.0f} s and more"
+                f"the device says that its inferences took {kept.timed_s:,.3f} s, and this machine "
+                f"waited more than {clock.now_s() - until_s + MAX_WAIT_S:,.0f} s for them: "
+                "is its clock right?"
             )
         between()
         runs = max(1, min(STRETCH_RUNS, round(left_s / kept.median_s())))

@@ -81,7 +81,7 @@ class Watch:
             during = self._stop(with_command=self._has_command)
             after = self.read()
         except DeviceError as error:
-            return SessionState(not_read=(f"anything: {error}",))
+            return SessionState(not_read=(f"the whole state: {error}",))
         inside = [one for one in during if begin_s <= one.time_s <= end_s]
         return state_of(self._before, inside, after, self._sources)
 

@@ -61,10 +61,10 @@ class Csv(Meter):
         deadline_s = clock.now_s() + self.late_s
         while (last_s := self._last_s(layout)) < end_s - (self.update_period_s or 0.0):
             if clock.now_s() > deadline_s:
-                what = "it got no lines" if last_s == -np.inf else f"ends {end_s - last_s:.1f} s"
+                late = f"its last line is {end_s - last_s:.1f} s older than the measurement's end"
+                what = "it got no lines" if last_s == -np.inf else late
                 raise DeviceError(
-                    f"{self._path}: {what} before the measurement's end: is the meter logging, "
-                    "and is its clock right?"
+                    f"{self._path}: {what}: is the meter logging, and is its clock right?"
                 )
             clock.sleep(_POLL_S)
         rows = parse_rows(self._whole_lines(self._offset), layout)

@@ -42,7 +42,7 @@ class Rpi5Pmic(FileMeter):
             raise DeviceError(f"{command} names no rail with voltage and current")
         notes = ["the Pi 5's PMIC covers its own rails, not USB, the 5 V header or its losses"]
         if len(rails) < _RAILS:
-            notes.append(f"{len(rails)} of {_RAILS} rails were told: {one_line(', '.join(rails))}")
+            notes.append(f"{len(rails)} of {_RAILS} rails were read: {one_line(', '.join(rails))}")
         return Plan(
             sensor=f"Pi 5 PMIC, {len(rails)} rails",
             files=(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from dataclasses import dataclass
 
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError, VerifyError
@@ -10,6 +12,21 @@ from edgeprune.pipeline.host_half import Compressed, Request, compress
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.tasks import METRICS, ROUNDING, Head, amount_text, check_share, worst_drop
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A recipe that lost more than the limit.
+
+    Attributes:
+        compressed: What it made.
+        lost: What was lost, as :func:`edgeprune.tasks.drop` measures it.
+        line: What lost how much, in words.
+    """
+
+    compressed: Compressed
+    lost: float
+    line: str
 
 
 def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
@@ -27,44 +44,74 @@ def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Com
     limit = request.max_accuracy_drop
     if limit is not None:
         check_share(limit)
-    tried: list[str] = []
+    attempts: list[_Attempt] = []
     while True:
-        done = compress(request, cpu, progress)
+        compressed = compress(request, cpu, progress)
         if limit is None:
-            return done
-        head, lost = lost_most(done)
+            return compressed
+        head, lost = lost_most(compressed)
         if lost <= limit + ROUNDING:
-            return _with_history(done, tried)
-        tried.append(f"{_what(done.recipe)} loses {_amount(done, head, lost)}")
-        progress.say(f"{tried[-1]}, more than {amount_text(head.metric, limit)}")
-        recipe = gentler(done.recipe, cpu, is_trainable=done.is_trainable)
+            return _with_history(compressed, attempts)
+        line = f"{_what(compressed.recipe)} loses {_amount(compressed, head, lost)}"
+        attempts.append(_Attempt(compressed, lost, line))
+        progress.say(f"{line}, more than {amount_text(head.metric, limit)}")
+        recipe = gentler(compressed.recipe, cpu, is_trainable=compressed.is_trainable)
         if recipe is None:
-            raise VerifyError(
-                f"--max-accuracy-drop {100 * limit:.6g}% cannot be kept on "
-                f"{done.scores['dense'].samples:,} test samples: " + "; ".join(tried)
-            )
-        why = f"{_what(recipe)}, because {tried[-1]} on the test samples"
+            raise VerifyError(_refusal(limit, attempts))
+        why = f"{_what(recipe)}, because {line} on the test samples"
         request = dataclasses.replace(request, recipe=dataclasses.replace(recipe, why=why))
 
 
-def lost_most(done: Compressed) -> tuple[Head, float]:
+def _refusal(limit: float, attempts: list[_Attempt]) -> str:
+    """What was tried, which attempt came closest, and what would help."""
+    samples = attempts[0].compressed.scores["dense"].samples
+    closest = min(attempts, key=lambda attempt: attempt.lost)
+    nearest = f"; closest: {_what(closest.compressed.recipe)}" if len(attempts) > 1 else ""
+    return (
+        f"--max-accuracy-drop {100 * limit:.6g}% cannot be kept on {samples:,} test samples: "
+        f"{_lines(attempts)}{nearest}; what would help: {_remedies(closest)}"
+    )
+
+
+def _remedies(closest: _Attempt) -> str:
+    """What the user can change, the least costly for the accuracy first."""
+    recipe, remedies = closest.compressed.recipe, []
+    if recipe.prune.sparsity:
+        remedies.append("a lower --sparsity")
+    if closest.compressed.is_trainable:
+        remedies.append("more training data or epochs")
+    else:
+        remedies.append("a Keras model and --data with training samples, to train it")
+    if recipe.quantize.mode != "none":
+        remedies.append("--quantize none")
+    if math.isfinite(closest.lost) and closest.lost < 1:
+        percent = math.ceil(round(1000 * closest.lost, 6)) / 10
+        remedies.append(f"--max-accuracy-drop {percent:g}%")
+    return ", ".join(remedies[:-1]) + " or " * (len(remedies) > 1) + remedies[-1]
+
+
+def _lines(attempts: list[_Attempt]) -> str:
+    return "; ".join(attempt.line for attempt in attempts)
+
+
+def lost_most(compressed: Compressed) -> tuple[Head, float]:
     """The output whose score on the test samples suffered most, and by how much.
 
     Raises:
         ModelError: There is no score.
     """
-    if done.task is None or "deployed" not in done.scores:
+    if compressed.task is None or "deployed" not in compressed.scores:
         raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
-    scores = [done.scores[name].by_head(done.task) for name in ("dense", "deployed")]
-    return worst_drop(done.task, scores[0], scores[1])
+    scores = [compressed.scores[name].by_head(compressed.task) for name in ("dense", "deployed")]
+    return worst_drop(compressed.task, scores[0], scores[1])
 
 
-def _with_history(done: Compressed, tried: list[str]) -> Compressed:
+def _with_history(compressed: Compressed, attempts: list[_Attempt]) -> Compressed:
     """Says that test samples had a part in the choice, where they did."""
-    if not tried:
-        return done
-    line = "the accuracy limit chose among recipes by the test samples: " + "; ".join(tried)
-    return dataclasses.replace(done, notes=(*done.notes, line))
+    if not attempts:
+        return compressed
+    line = f"the accuracy limit chose among recipes by the test samples: {_lines(attempts)}"
+    return dataclasses.replace(compressed, notes=(*compressed.notes, line))
 
 
 def _what(recipe: Recipe) -> str:
@@ -78,12 +125,12 @@ def _what(recipe: Recipe) -> str:
     return ", ".join(parts) or "float32"
 
 
-def _amount(done: Compressed, head: Head, lost: float) -> str:
+def _amount(compressed: Compressed, head: Head, lost: float) -> str:
     """What was lost, in words; the output is named where there are several."""
     amount = amount_text(head.metric, lost)
     if METRICS[head.metric].in_points:
         text = amount
     else:
         text = f"{amount} of {METRICS[head.metric].words}"
-    is_single = done.task is None or len(done.task.judged) == 1
+    is_single = compressed.task is None or len(compressed.task.judged) == 1
     return text if is_single else f"{text} ({head.name})"

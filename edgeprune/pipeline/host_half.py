@@ -399,12 +399,12 @@ def _data(spec: str, request: Request, loaded: Loaded, dense: bytes, progress: P
     data = load_data(spec, dense, say=progress.say, said=said, answers=answers, scale=scale)
     for line in _of_data(data):
         progress.note(line)
-    progress.say("asking the dense model")
+    progress.say("trying the dense model on the data")
     fault, lines = misfit(data, answers), []
     if fault and not request.allow_weak:
-        raise ModelError(f"{fault}; --allow-weak goes on all the same")
+        raise ModelError(f"{fault}; --allow-weak uses the data all the same")
     if fault:
-        lines.append(f"doubtful, and gone on with by --allow-weak: {fault}")
+        lines.append(f"doubtful, but used because of --allow-weak: {fault}")
     if data.x_train is not None and loaded.keras is not None:
         kinds, said_of_them = views(data, answers, request.augment)
         data = dataclasses.replace(data, augment=kinds)

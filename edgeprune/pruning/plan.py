@@ -123,7 +123,7 @@ def prospects(goals: Sequence[LayerGoal]) -> list[str]:
         share = 1 - float(np.mean(mask))
         zeros, total = zeros + int(np.sum(~mask)), total + mask.size
         if abs(share - sparsity) > SPARSITY_TOLERANCE:
-            word = "allows at most" if share < sparsity else "goes in steps, the nearest is"
+            word = "allows at most" if share < sparsity else "goes in steps and allows"
             out_channels = len(matrix)
             lines.append(
                 f"layer {name}: {pattern} {word} {share:.1%} of its {out_channels} x "
@@ -131,5 +131,5 @@ def prospects(goals: Sequence[LayerGoal]) -> list[str]:
             )
     verdict = "can be reached" if not lines else "cannot be reached in all layers"
     where = "1 layer" if len(goals) == 1 else f"{len(goals)} layers"
-    head = f"the sparsity {verdict}: {zeros:,} of {total:,} weights in {where} go"
+    head = f"the sparsity {verdict}: {zeros:,} of {total:,} weights in {where} become zero"
     return [f"{head} ({zeros / max(total, 1):.1%})", *lines]

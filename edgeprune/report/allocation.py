@@ -28,11 +28,11 @@ def print_shares(shares: Sequence[LayerShare], console: Console | None = None) -
     """
     if not shares:
         return
-    table = Table(title="what each layer got", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("weights of", overflow="fold")
-    table.add_column("number", justify="right", no_wrap=True)
+    table = Table(title="sparsity of each layer", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("layer", overflow="fold")
+    table.add_column("weights", justify="right", no_wrap=True)
     table.add_column("pattern")
-    for heading in ("sparsity", "output lost", "loss alone", "instructions (estimated)"):
+    for heading in ("sparsity", "output lost", "loss added", "instructions (estimated)"):
         table.add_column(heading, justify="right")
     for share in shares:
         cells = (

@@ -24,8 +24,8 @@ def print_groups(groups: Sequence[ChannelGroup], console: Console | None = None)
     """
     if not groups:
         return
-    shown = new_table("channels that go together")
-    shown.add_column("made by", overflow="fold")
+    shown = new_table("channels that are removed together")
+    shown.add_column("layers", overflow="fold")
     for heading in ("before", "after"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for group in groups:

@@ -60,7 +60,7 @@ def rewrite(tflite: bytes, cpu: Cpu) -> Rewritten:
         return Rewritten(tflite, (), "the model computes on integers, which never run sparse")
     subgraph = model.subgraphs[0]
     if not all(graph.has_known_ranks(subgraph, op) for op in subgraph.operators):
-        return Rewritten(tflite, (), "the shape of a map is open altogether")
+        return Rewritten(tflite, (), "the number of dimensions of a tensor is not known")
     as_it_is = explain(model, cpu, assume_hint=True)
     if as_it_is.unpredicted:
         kinds = ", ".join(as_it_is.unpredicted)

@@ -46,6 +46,7 @@ SILENT_S = 1800.0
 for libraries that hold Python's lock while they compute."""
 
 _END_S = 10.0
+_UNREADABLE = "the process that opens the model sent what cannot be read"
 _PROGRAM = Path(__file__).with_name("child.py")
 
 Request = TypeVar("Request")
@@ -109,7 +110,7 @@ def confined(
     try:
         found: Answer = put_back(decoded(answer, jobs.types_of(job)[1]), run.blobs)
     except ValueError as error:
-        raise ModelError(f"the child that held the model answered nonsense: {error}") from error
+        raise ModelError(f"{_UNREADABLE}: {error}") from error
     return found
 
 
@@ -179,16 +180,16 @@ class _Run:
                 kind, content = pipe.frame(self._answer_bytes, deadline_s)
             except TimeoutError as error:
                 if deadline_s == silent_s:
-                    why = f"said nothing for {SILENT_S:,.0f} s"
+                    why = f"reported nothing for {SILENT_S:,.0f} s"
                 elif deadline_s == ends_s:
                     why = f"did not end within {self._timeout_s:,.0f} s of its start"
                 else:
                     why = f"took longer than {self._shown.limit_s:,.0f} s"
-                raise ModelError(f"{self._shown.doing} {why}, and was ended") from error
+                raise ModelError(f"{self._shown.doing} {why}, and was stopped") from error
             except EOFError as error:
                 raise ModelError(self._death(pipe)) from error
             except ValueError as error:
-                raise ModelError(f"the child that held the model sent nonsense: {error}") from error
+                raise ModelError(f"{_UNREADABLE}: {error}") from error
             if kind == MESSAGE:
                 self._hear(content)
                 continue
@@ -209,7 +210,7 @@ class _Run:
             if isinstance(message, Failed):
                 raise error_of(message)
         except ValueError as error:
-            raise ModelError(f"the child that held the model sent nonsense: {error}") from error
+            raise ModelError(f"{_UNREADABLE}: {error}") from error
         if isinstance(message, Fault):
             fault = JobFault(self._shown.text(message.text))
             fault.add_note(message.trace)
@@ -224,8 +225,8 @@ class _Run:
         if is_on() and not any(wall.held_by for wall in matters) and not _warned:
             _warned.append(True)
             self._shown.warn(
-                "nothing on this system walls in what loads the model: open only files that you "
-                "trust (`edgeprune doctor` says why)"
+                "this system has no walls for the process that opens the model: open only files "
+                "that you trust (`edgeprune doctor` says why)"
             )
 
     def _death(self, pipe: Pipe) -> str:
@@ -246,7 +247,7 @@ class _Run:
         said = f"; its last words: {words[-200:]}" if words else ""
         if not self._has_started:
             without = f"; {SANDBOX_SWITCH}=off starts it without walls" if is_on() else ""
-            return f"the child that loads the model did not start ({how}){said}{without}"
+            return f"the process that opens the model did not start ({how}){said}{without}"
         return f"{doing}: the model's framework crashed ({how}){said}"
 
 

@@ -56,7 +56,7 @@ def _found(wall: Wall, attempts: Sequence[Attempt]) -> Tried:
     # That nothing else of the user's can be read is more than a read-only disk: it is told alone.
     holds = all(one.refused for one in mine if "read" not in one.what) and bool(wall.held_by)
     parts = [f"could {'not ' if one.refused else ''}{one.what}" for one in mine]
-    parts.append("by " + ", ".join(wall.held_by) if wall.held_by else "held by nothing")
+    parts.append("held by " + (", ".join(wall.held_by) or "nothing"))
     if wall.missing:
-        parts.append("not by " + ", ".join(wall.missing))
+        parts.append("not held by " + ", ".join(wall.missing))
     return Tried(wall, holds, "; ".join(parts))

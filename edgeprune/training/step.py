@@ -233,7 +233,7 @@ def _check_teacher(teacher: Teacher, task: Task) -> None:
     if found != wanted:
         raise ModelError(
             f"the teacher answers with {found} values, and the model in training with {wanted}: "
-            "both must be the same"
+            "expected as many"
         )
 
 

@@ -185,7 +185,7 @@ def test_the_scope_macs_needs_a_model_whose_macs_can_be_counted():
 
 
 def test_a_share_that_cannot_be_reached_is_refused_with_what_can(model):
-    with pytest.raises(ModelError, match=r"asked for; with what may be removed \d+ are left"):
+    with pytest.raises(ModelError, match=r"asked for, and \d+ are left when all"):
         prune_channels(model, macs=0.5, limits={"a": 0.1, "b": 0.1, "c": 0.1})
 
 

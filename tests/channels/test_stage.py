@@ -95,7 +95,7 @@ def test_every_key_of_the_table_is_heard():
     assert groups(limits=(ChannelLimit("stem", 0.4),))["stem"] == 4
     with pytest.raises(ConfigError, match="taylor needs samples"):
         remove_channels(model, table, StageContext())
-    with pytest.raises(ModelError, match=r"asked for; with what may be removed \d+ are left"):
+    with pytest.raises(ModelError, match=r"asked for, and \d+ are left when all"):
         groups(macs=0.05)
     with pytest.raises(ModelError, match="no channels of model 'line' may be removed"):
         groups(ignored=("stem", "mix"))
@@ -271,7 +271,7 @@ def test_options_that_make_no_sense_are_refused(options, line):
 def test_masks_and_the_stage_prune_send_to_the_stage_that_removes_channels():
     model = build("keras", "functional")
     for options in ({"pattern": "channel"}, {"channels": {"macs": 0.5}}):
-        with pytest.raises(ModelError, match=r"masks remove no channels: use edgeprune\.prune"):
+        with pytest.raises(ModelError, match=r"masks cannot remove channels: use edgeprune\.prune"):
             edgeprune.masks(model, **options)
     with pytest.raises(ModelError, match="use the stage channels before it"):
         prune(loaded(model, "keras"), PruneTable(pattern="channel"), StageContext())

@@ -211,7 +211,7 @@ def test_cost_aware_allocation_tells_what_each_layer_got(folder, capsys):
         cli.main([*argv, "--recipe", "own.toml", "--data", "data.npz"])
     out, err = capsys.readouterr()
     assert done.value.code in (0, None), err
-    assert "what each layer got" in out
+    assert "sparsity of each layer" in out
     assert {"first", "second", "head"} <= set(out.split())
     layers = json.loads((folder / "out.tflite.sensitivity.json").read_text())["layers"]
     assert [one["name"] for one in layers] == ["first/kernel", "second/kernel", "head/kernel"]

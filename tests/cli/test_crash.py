@@ -118,7 +118,7 @@ def test_only_the_newest_files_are_kept(tmp_path, monkeypatch):
 def test_a_broken_link_to_a_device_is_no_success_and_no_internal_error(tmp_path):
     done = fail(tmp_path, "link")
     assert done.returncode == json.loads(done.stdout)["error"]["exit_code"] == 3
-    assert done.stderr == "edgeprune: the link to the device broke: Broken pipe\n"
+    assert done.stderr == "edgeprune: the connection to the device broke: Broken pipe; try again\n"
 
 
 def test_an_error_in_a_thread_is_one_line_as_well(tmp_path):
@@ -147,8 +147,8 @@ def test_an_error_that_cannot_even_be_told_is_one_line(tmp_path):
     done = fail(tmp_path, "untold")
     assert done.returncode == crash.EXIT_CODE
     assert done.stderr == (
-        "edgeprune: internal error (IndexError, and RecursionError while it was told): it cannot "
-        "be told in detail\n"
+        "edgeprune: internal error (IndexError, and RecursionError while it was reported): its "
+        "details cannot be shown\n"
     )
 
 

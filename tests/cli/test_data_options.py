@@ -50,7 +50,7 @@ def compress(capsys, *argv):
 def test_data_that_do_not_fit_are_an_error_that_says_how_to_go_on(capsys, tmp_path, data, line):
     code, out, err = compress(capsys, "--data", data)
     [said] = [text for text in err.splitlines() if text.startswith("edgeprune:")]
-    assert code == 2 and line in said and said.endswith("--allow-weak goes on all the same")
+    assert code == 2 and line in said and said.endswith("--allow-weak uses the data all the same")
     assert out == "" and not (tmp_path / "out.tflite").exists()
     if data == "wide.npz":
         assert "give --scale 0..1" in said
@@ -69,7 +69,7 @@ def test_what_the_error_says_to_type_goes_on(capsys):
 def test_weak_data_are_gone_on_with_and_that_is_kept(capsys):
     code, out, err = compress(capsys, "--data", "guessed.npz", "--allow-weak", "--json")
     assert code == 0, err
-    assert any("doubtful, and gone on with by --allow-weak" in n for n in json.loads(out)["notes"])
+    assert any("doubtful, but used because of --allow-weak" in n for n in json.loads(out)["notes"])
 
 
 @pytest.mark.parametrize(

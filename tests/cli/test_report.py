@@ -96,7 +96,7 @@ def test_a_page_into_a_device_leaves_the_device(folder):
 
 
 def test_a_result_is_recorded_on_request_and_once(folder, capsys):
-    for said in ("out: recorded as run 1", "out: is there as run 1"):
+    for said in ("out: recorded as run 1", "out: recorded before as run 1"):
         assert run("out", "--record") == 0
         assert said in capsys.readouterr().err
     assert [one.result for one in history.runs()] == [RESULT]

@@ -131,7 +131,7 @@ BAD_REQUESTS = {
     b'{"id"}': "colon",
     b'{"id":1': "does not end with }",
     b'{"id":1}x': "something follows",
-    b'{"id":1,"id":1}': "a key stands twice",
+    b'{"id":1,"id":1}': "a key appears twice",
     b'{"id":1.5,"cmd":"hello"}': "not an integer",
     b'{"id":1e5,"cmd":"hello"}': "not an integer",
     b'{"id":01,"cmd":"hello"}': "begins with 0",

@@ -140,5 +140,5 @@ def test_samples_that_end_early_are_told():
     whole = bytes(8) + (2).to_bytes(4, "little") + b"42"
     assert len(samples_of(whole * 2, 1)) == 2
     for length in range(1, len(whole)):
-        with pytest.raises(DeviceError, match="end within one"):
+        with pytest.raises(DeviceError, match="is cut off"):
             samples_of(whole[:length], 1)

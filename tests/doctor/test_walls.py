@@ -22,7 +22,7 @@ def test_a_wall_that_does_not_hold_is_missing_whatever_the_system_promises():
     assert check.state == "missing" and "could ask for more memory" in check.found
     nothing = walls._check(tried._found(Wall("network", (), ("Landlock: no",)), []))
     assert nothing.state == "missing"
-    assert nothing.found == "held by nothing; not by Landlock: no"
+    assert nothing.found == "held by nothing; not held by Landlock: no"
 
 
 def test_walls_that_are_switched_off_are_told_so(monkeypatch):

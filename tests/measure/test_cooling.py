@@ -20,7 +20,7 @@ def test_it_waits_at_least_and_at_most_so_long():
     waited_s, note = cool(thermometer(50.0), 50.0, 0.05, 1.0)
     assert waited_s >= 0.05 and "to 50.0 C" in note
     _, note = cool(thermometer(*[60.0] * 100), 50.0, 0.0, 0.05)
-    assert "the longest, and is still at 60.0 C, 10.0 C above the start" in note
+    assert "the longest allowed, and is still at 60.0 C, 10.0 C above the start" in note
 
 
 def test_a_device_without_a_temperature_is_left_alone_for_the_least_wait():

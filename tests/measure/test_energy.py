@@ -93,7 +93,7 @@ def test_a_window_is_measured_again_once_the_neighbour_is_gone(device, tmp_path)
 
     def say(line):
         said.append(line)
-        if line.startswith("deployed: energy again: contaminated"):
+        if line.startswith("deployed: measuring energy again: contaminated"):
             device.neighbour = 0.0
 
     with device.ina219(tmp_path):

@@ -94,7 +94,7 @@ def pulled_at(monkeypatch):
 @pytest.mark.parametrize(
     ("command", "nth", "stage"),
     [
-        ("hello", 1, "asking who is there"),
+        ("hello", 1, "asking the agent what it runs on"),
         ("load", 1, "timing `dense`, session 1 of 3"),
         ("time", 1, "timing `dense`, session 1 of 3"),
     ],

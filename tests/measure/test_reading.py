@@ -100,5 +100,5 @@ def test_files_that_were_not_asked_for_are_refused():
 
 @pytest.mark.parametrize("name", ["a b", "\x1b[2J", "x" * 40, "perf/../x"])
 def test_a_governor_is_one_word(name):
-    with pytest.raises(DeviceError, match="a governor is one word; the device says"):
+    with pytest.raises(DeviceError, match="expected the name of a governor; the device says"):
         find_sources(Saying((CPU + "scaling_governor", name)), ())

@@ -179,7 +179,7 @@ def test_a_device_that_its_agent_knows_to_be_emulated_gives_no_times(tmp_path):
     [item] = result.measured
     assert result.emulated and item.sessions == () and item.instructions is None
     assert " emulating " in result.device.cpu
-    assert len(result.reasons) == 1 and "is emulated, told by its agent" in result.reasons[0]
+    assert len(result.reasons) == 1 and "says that the device is emulated" in result.reasons[0]
 
 
 @pytest.mark.device

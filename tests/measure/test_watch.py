@@ -175,7 +175,7 @@ def test_a_watch_whose_agent_is_gone_says_so_and_ends_no_session(tree):
         watch.begin(1, 0.1)
         agent.close()
         state = watch.end(0.0, 1.0)
-    assert state.not_read[0].startswith("anything: ")
+    assert state.not_read[0].startswith("the whole state: ")
 
 
 def test_a_battery_zone_is_no_processors_and_a_driver_may_leave_the_clock_floating(tree):
@@ -270,7 +270,7 @@ def test_a_device_that_stays_hot_is_waited_for_only_so_long(tree, tmp_path, monk
         ended.set()
         warming.join()
     assert all(one.verdict == "throttled" for one in result.measured[0].sessions)
-    assert "the longest, and is still at" in result.timed.notes[0]
+    assert "the longest allowed, and is still at" in result.timed.notes[0]
 
 
 def test_a_busy_neighbour_on_the_same_core_contaminates(tmp_path, monkeypatch):

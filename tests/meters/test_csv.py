@@ -158,7 +158,7 @@ def test_a_meter_that_does_not_log_is_told(tmp_path):
     path.write_text("Time (s),Power (W)\n1800000000,1\n")
     with meter_rig.opened("csv", None, clock=Clock(), at=str(path)) as meter:
         meter.start()
-        with pytest.raises(DeviceError, match="it got no lines before the measurement's end"):
+        with pytest.raises(DeviceError, match="it got no lines: is the meter logging"):
             meter.stop()
 
 

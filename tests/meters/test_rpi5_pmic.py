@@ -54,7 +54,7 @@ def test_twelve_rails_are_added(tmp_path, vcgencmd):
 def test_rails_that_are_not_told_are_named_in_a_note(tmp_path, vcgencmd):
     trace = traced(tmp_path, vcgencmd(answer(0, RAILS[:6])), lambda t: RAILS[:6])
     meter_rig.assert_square_wave(trace, 1.0, 2.5)
-    assert trace.notes[1].startswith("6 of 12 rails were told: 3V7_WL_SW")
+    assert trace.notes[1].startswith("6 of 12 rails were read: 3V7_WL_SW")
 
 
 def test_a_rail_that_goes_missing_is_a_gap_and_not_less_energy(tmp_path, vcgencmd):

@@ -12,14 +12,15 @@ def goal(pattern, sparsity, shape=(16, 32), in_channels=None):
 
 def test_a_sparsity_that_can_be_reached_is_one_line_with_the_numbers():
     assert prospects([goal("2x1", 0.75), goal("unstructured", 0.75)]) == [
-        "the sparsity can be reached: 768 of 1,024 weights in 2 layers go (75.0%)"
+        "the sparsity can be reached: 768 of 1,024 weights in 2 layers become zero (75.0%)"
     ]
 
 
 def test_a_layer_of_few_blocks_says_what_it_allows_at_most():
     head, line = prospects([goal("1x4", 0.95, (2, 8))])
     assert head == (
-        "the sparsity cannot be reached in all layers: 12 of 16 weights in 1 layer go (75.0%)"
+        "the sparsity cannot be reached in all layers: 12 of 16 weights in 1 layer become "
+        "zero (75.0%)"
     )
     assert line == (
         "layer conv/kernel: 1x4 allows at most 75.0% of its 2 x 8 weights, 95.0% was asked for"

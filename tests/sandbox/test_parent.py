@@ -100,7 +100,7 @@ def test_a_job_that_never_ends_is_ended():
 
 
 def test_an_answer_of_another_type_or_size_is_refused():
-    assert "answered nonsense: Expected `int`, got `str`" in refusal(bad_jobs.wrong_type)
+    assert "cannot be read: Expected `int`, got `str`" in refusal(bad_jobs.wrong_type)
     line = refusal(bad_jobs.endless_answer, answer_bytes=1 << 20)
     assert "more than the limit of 1,048,576" in line
     assert "more than 8 stages" in refusal(bad_jobs.nest)

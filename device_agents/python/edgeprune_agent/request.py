@@ -47,7 +47,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         raise Refusal("the object has too many keys")
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise Refusal("a key stands twice")
+        raise Refusal("a key appears twice")
     return found
 
 

@@ -19,7 +19,7 @@ WORDS_BYTES = 64 << 10
 _HINTS = {
     126: "; it may not be run there: is its folder mounted noexec, or is this another processor? "
     "Name another `folder` in bench.toml, or another --board",
-    127: "; it, its loader or a library of its is not there",
+    127: "; the program, its loader or one of its libraries is missing there",
 }
 """What a shell's status says. Source: POSIX.1-2017, Shell Command Language, 2.8.2."""
 
@@ -85,11 +85,16 @@ def _words(argv: Sequence[str], env: Mapping[str, str], redirections: str = "") 
     """The variables' exports and the quoted command."""
     for token in (*argv, *env.values()):
         if "\n" in token or "\0" in token:
-            raise ConfigError(f"{token!r} holds a newline or NUL, which no device is sent: rename")
+            raise ConfigError(
+                f"{token!r} holds a newline or NUL, which cannot be sent to a device: "
+                "rename the file"
+            )
         try:
             token.encode()
         except UnicodeEncodeError as error:
-            raise ConfigError(f"{token!r} is not UTF-8, which no device is sent: rename") from error
+            raise ConfigError(
+                f"{token!r} is not UTF-8, which cannot be sent to a device: rename the file"
+            ) from error
     for name in env:
         if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is None:
             raise ConfigError(f"{name!r} is no name of an environment variable")

@@ -73,7 +73,10 @@ def pattern_choice(layers: Sequence[Layer], spec: PruneTable, cpu: Cpu | None) -
     if spec.pattern != "kernel":
         return Choice({layer.name: spec.pattern for layer in layers}, ())
     if cpu is None:
-        raise ModelError("the pattern kernel chooses for a board's cores, and none were named")
+        raise ModelError(
+            "the pattern kernel chooses by a board's costs, and no board was named: "
+            "name another pattern, or a board"
+        )
     return choose_patterns(layers, spec.sparsity, cpu)
 
 
@@ -87,7 +90,7 @@ def choose_patterns(layers: Sequence[Layer], sparsity: float, cpu: Cpu) -> Choic
     """
     table = cost_table(cpu)
     if table is None:
-        note = f"pattern kernel: unstructured, for want of sparse kernels on {cpu.core}"
+        note = f"pattern kernel: unstructured, because {cpu.core} has no sparse kernels"
         return Choice({layer.name: "unstructured" for layer in layers}, (note,))
     costs = {
         layer.name: {name: cost(table, layer, sparsity, block) for name, block in BLOCKS.items()}

@@ -91,7 +91,7 @@ class MarkedOutput(Output):
             return
         at = self._ahead.find(self._mark)
         if at >= 0 and len(self._ahead) >= at + len(self._mark) + len("255\n"):
-            raise DeviceError("the device's shell told no exit status")
+            raise DeviceError("the device's shell sent no exit status")
         safe = at if at >= 0 else len(self._ahead) - self._begun()
         self.stdout += self._ahead[:safe]
         del self._ahead[:safe]
