@@ -181,7 +181,7 @@ LIES = {
     "JSON in latin-1": ("hello", raw(frame('{"ö": 1}'.encode("latin-1"))), "JSON is broken"),
     "another checksum": ("hello", lambda a, b: (Raw(frame(a, b, crc=1)), b""), "CRC differs"),
     "a frame that is cut": ("hello", cut, "ended with status 0"),
-    "a greeting without an end": ("hello", raw(b"Welcome! " * 20000), "no frame but"),
+    "a greeting without an end": ("hello", raw(b"Welcome! " * 20000), "expected a frame"),
     "a trickle": ("hello", trickle, "hello: no answer within 1 s"),
     "a flood of complaints": ("hello", flood, "hello: no answer within 1 s"),
     "a type of Python's": (

@@ -58,10 +58,10 @@ def test_a_real_python_answers_and_is_refused_where_it_is_for_another_machine():
         ({"glibc": ""}, "no glibc 2"),
         ({"numpy": ""}, r"no numpy for its Python 3\.11: sudo apt install python3-numpy"),
         ({"numpy": "2.1.0"}, r"numpy 2\.1\.0, and tflite-runtime is built for numpy 1"),
-        ({"numpy": "junk"}, "says nothing usable"),
+        ({"numpy": "junk"}, "does not tell its version"),
         ({"version": None}, "version is None, expected a list of whole numbers"),
         ({"version": [True, 11]}, r"version\[0\] is True, expected a whole number"),
-        ({"numpy": "1.2/../../x"}, "says nothing usable"),
+        ({"numpy": "1.2/../../x"}, "does not tell its version"),
         ({"machine": "\x1b[2J"}, r"64-bit|32-bit Python on \?\[2J, expected one for"),
     ],
 )

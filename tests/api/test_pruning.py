@@ -86,7 +86,7 @@ def test_fit_that_does_not_know_its_steps_is_refused():
     [
         ({"sparsity": 1.0}, r"sparsity must be in \[0, 1\)"),
         ({"pattern": "lace"}, "no pattern is called 'lace'"),
-        ({"pattern": "kernel"}, "chooses for a board"),
+        ({"pattern": "kernel"}, "chooses by a board"),
         ({"ignored": ["no_such"]}, "no layer to prune is called 'no_such'"),
         ({"ignored": ["*"]}, "every layer is ignored"),
         ({"sparsty": 0.5}, "no such option: 'sparsty'; did you mean sparsity"),

@@ -61,7 +61,7 @@ def test_what_the_error_says_to_type_goes_on(capsys):
     assert code == 0, err
     found = json.loads(out)
     assert any(
-        "inputs scaled from 0 to 255 onto 0 to 1 (--scale 0..1)" in n for n in found["notes"]
+        "inputs are scaled from 0 to 255 onto 0 to 1 (--scale 0..1)" in n for n in found["notes"]
     )
     assert found["effects"][0]["accuracy"]["value"] == 1.0
 
