@@ -15,8 +15,8 @@ MAX_HALF_WIDTH = 0.025
 
 Source: ours. The verdict needs an interval that leaves 1 outside and a factor of 1.03
 (:data:`edgeprune.significance.shift.MIN_EFFECT`); with a standard error of 1.3 %, about
-half of this, a true 1.05 falls below that in 6 of 100 cases. Simulated in
-``tests/significance/test_enough.py``.
+half of this, a true 1.05 falls below that in 6 of 100 cases. Simulated by
+``benchmarks/significance_trials.py``.
 """
 
 
@@ -26,7 +26,8 @@ def is_enough(base: Sequence[float], new: Sequence[float]) -> bool:
     The interval of the factor is narrow, or it lies beyond 5 % as a whole. To go on until it is
     narrow does not call copies different more often than a fixed number of sessions, because that
     depends on how much the medians scatter and not on how far the two sides lie apart; and a whole
-    interval beyond 5 % is rare for copies. Both together are simulated in the tests.
+    interval beyond 5 % is rare for copies. ``benchmarks/significance_trials.py`` simulates both
+    together.
 
     Args:
         base: One median per session, in any unit, above 0; at least 5.

@@ -14,7 +14,7 @@ STANDARD = EFFORTS["standard"]
 
 @pytest.fixture(autouse=True)
 def _fewer_resamples(monkeypatch):
-    monkeypatch.setattr(shift, "RESAMPLES", 300)
+    monkeypatch.setattr(shift, "RESAMPLES", 100)
 
 
 def compared(rng, factor, scatter, most):
@@ -32,22 +32,27 @@ def compared(rng, factor, scatter, most):
         count += SESSIONS_ADDED
 
 
-def called(factor, verdict, most=STANDARD.most_sessions, trials=100):
+def called(factor, verdict, trials, most=STANDARD.most_sessions):
+    """How many of ``trials`` comparisons end with ``verdict``."""
     rng = np.random.default_rng(7)
     found = [compared(rng, factor, 0.05, most)[0] for _ in range(trials)]
     return found.count(verdict)
 
 
+# benchmarks/significance_trials.py runs the same function with many more trials and the shares
+# themselves as bounds; here a bound lies 3 standard deviations beyond the share.
+
+
 def test_added_sessions_find_5_percent_on_a_machine_that_scatters_as_much():
-    assert called(1 + TARGET_EFFECT, "slower") >= 90  # 289 of 300, less 3 standard deviations
-    assert called(1 / (1 + TARGET_EFFECT), "faster") >= 90
-    assert called(1 + TARGET_EFFECT, "slower", most=STANDARD.sessions) < 85, (
+    assert called(1 + TARGET_EFFECT, "slower", trials=20) >= 16
+    assert called(1 / (1 + TARGET_EFFECT), "faster", trials=20) >= 16
+    assert called(1 + TARGET_EFFECT, "slower", trials=100, most=STANDARD.sessions) < 85, (
         "the added ones are needed"
     )
 
 
 def test_added_sessions_do_not_call_two_copies_different():
-    assert called(1.0, "no difference shown", trials=200) >= 190
+    assert called(1.0, "no difference shown", trials=30) >= 25
 
 
 def test_a_quiet_device_needs_no_more_sessions():
