@@ -210,12 +210,12 @@ def _tensors(
     entries = answer.objects(key, MAX_TENSORS)
     if expected is not None and len(entries) != len(expected):
         raise answer.fault(key, entries and len(entries), f"the model's {len(expected)} tensors")
-    found = tuple(_tensor(entry) for entry in entries)
-    for k, (tensor, wanted) in enumerate(zip(found, expected or (), strict=False)):
+    tensors = tuple(_tensor(entry) for entry in entries)
+    for k, (tensor, wanted) in enumerate(zip(tensors, expected or (), strict=False)):
         if not wanted.fits(tensor.name, tensor.dtype, tensor.shape):
             said = f"{tensor.name}: {tensor.dtype}{list(tensor.shape)}"
             raise answer.fault(f"{key}[{k}]", Shown(said), f"the model's own, {wanted}")
-    return found
+    return tensors
 
 
 def _tensor(entry: Answer) -> TensorInfo:
@@ -339,8 +339,10 @@ def profile_of(answer: Answer, runs: int, max_us: int) -> Profile:
     total_us = sum(us for run in lists for _, source, us in run if source == DELEGATE)
     if total_us > max_us:  # kernels run one after the other
         raise answer.fault("events", Shown(f"{total_us:,} us in all"), f"at most {max_us:,} us")
-    found = (tuple(ProfileEvent(tags[t], source, us) for t, source, us in run) for run in lists)
-    return Profile(tags, tuple(found))
+    events_by_run = (
+        tuple(ProfileEvent(tags[t], source, us) for t, source, us in run) for run in lists
+    )
+    return Profile(tags, tuple(events_by_run))
 
 
 def _is_event(event: object, limits: tuple[int, int, int]) -> bool:

@@ -86,17 +86,17 @@ def ask_python(transport: Transport) -> BoardPython:
     where = transport.where
     python = transport.board.agent.target
     # No device is sent a newline, so the program goes as one expression.
-    done = transport.run([python, "-c", f"exec({_QUESTION!r})"], _TIMEOUT_S)
-    if done.code in _NOT_FOUND:
+    answer = transport.run([python, "-c", f"exec({_QUESTION!r})"], _TIMEOUT_S)
+    if answer.code in _NOT_FOUND:
         raise DeviceError(
             f"{where} has no {python}, which the agent runs on: sudo apt install python3 "
             "python3-numpy"
         )
     try:
-        said = json.loads(done.stdout.splitlines()[-1])
+        said = json.loads(answer.stdout.splitlines()[-1])
         return _checked(said, transport.board.cpu.isa, where)
     except (ValueError, IndexError, TypeError, RecursionError) as error:
-        words = device_says(done.stderr or done.stdout)
+        words = device_says(answer.stderr or answer.stdout)
         raise DeviceError(f"{where}: {python} does not tell its version; {words}") from error
 
 
@@ -148,10 +148,10 @@ def wheel(isa: str, newest: str, python: BoardPython, sha256: str | None = None)
     file = next((one for one in sorted(folder.glob("*.whl")) if _is_kept(one, sha256)), None)
     if file is None:
         with paths.aside(folder) as aside:
-            found = _fetch(isa, newest, python, aside)
-            pinned.check(found, pinned.board_wheel_sha256(found.name, sha256), found.name)
-            file = folder / found.name
-            paths.put_whole(found, file)
+            fetched = _fetch(isa, newest, python, aside)
+            pinned.check(fetched, pinned.board_wheel_sha256(fetched.name, sha256), fetched.name)
+            file = folder / fetched.name
+            paths.put_whole(fetched, file)
     return RuntimeLibrary(file, _version_of(file), sha256_of(file), PACKAGE)
 
 
@@ -180,11 +180,11 @@ def _fetch(isa: str, newest: str, python: BoardPython, aside: Path) -> Path:
     )
     bound = f"<={newest}"
     while True:
-        found = download_wheel(f"{PACKAGE}{bound},{_UNFIT}", platforms, version, aside, where)
-        if _numpy_of(found).contains(python.numpy):
-            return found
-        bound = f"<{_version_of(found)}"
-        found.unlink()
+        file = download_wheel(f"{PACKAGE}{bound},{_UNFIT}", platforms, version, aside, where)
+        if _numpy_of(file).contains(python.numpy):
+            return file
+        bound = f"<{_version_of(file)}"
+        file.unlink()
 
 
 def _version_of(wheel: Path) -> str:

@@ -76,12 +76,12 @@ def python_agent() -> Path:
     if paths.is_whole(built):
         return built
     with paths.aside(built.parent) as aside:
-        made = aside / built.name
-        with made.open("wb") as file:
+        unfinished = aside / built.name
+        with unfinished.open("wb") as file:
             file.write(_SHEBANG)
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 for name, text in texts.items():  # with a fixed date: the same bytes each time
                     archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
-        made.chmod(0o755)
-        paths.keep(made, built)
+        unfinished.chmod(0o755)
+        paths.keep(unfinished, built)
     return built

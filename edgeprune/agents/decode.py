@@ -34,9 +34,9 @@ class Answer:
         self._left = dict(fields)
         self._path = path
 
-    def fault(self, key: str, found: object, expected: str) -> DeviceError:
+    def fault(self, key: str, value: object, expected: str) -> DeviceError:
         """The error for one key: what it holds, and what it should."""
-        shown = "nothing" if found is _MISSING else one_line(repr(found), 100)
+        shown = "nothing" if value is _MISSING else one_line(repr(value), 100)
         name = one_line(f"{self._path}{key}", 60)
         return DeviceError(
             f"{self.asked}: the device's answer is wrong: {name} is {shown}, expected {expected}"

@@ -73,10 +73,10 @@ def check(path: Path, wanted: str, what: str) -> None:
     Raises:
         DeviceError: It has another digest.
     """
-    found = sha256_of(path)
-    if found != wanted:
+    digest = sha256_of(path)
+    if digest != wanted:
         raise DeviceError(
-            f"{what} was fetched and is not what was published: its sha256 is {found}, expected "
+            f"{what} was fetched and is not what was published: its sha256 is {digest}, expected "
             f"{wanted}; the package index or the way to it changed it, and nothing was kept"
         )
 
@@ -95,5 +95,5 @@ def _pinned(digest: str | None, what: str, known: Mapping[str, str]) -> str:
 
 def _table(name: str) -> Mapping[str, str]:
     with HASHES.open("rb") as file:
-        found: Mapping[str, str] = tomllib.load(file)[name]
-    return found
+        digests: Mapping[str, str] = tomllib.load(file)[name]
+    return digests

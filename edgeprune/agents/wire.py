@@ -102,10 +102,10 @@ def _parsed(text: bytes) -> dict[str, Any]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    by_key = dict(pairs)
+    if len(by_key) < len(pairs):
         raise ValueError("a key appears twice")
-    return found
+    return by_key
 
 
 def _no_number(word: str) -> Any:

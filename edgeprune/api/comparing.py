@@ -44,8 +44,8 @@ class Comparison:
 
     def __repr__(self) -> str:
         judged = [change for change in self.changes if change.verdict in ("better", "worse")]
-        found = "; ".join(_sentence(change) for change in judged) or "no difference shown"
-        return f"<edgeprune.Comparison {self.names[0]} -> {self.names[1]}: {found}>"
+        verdicts = "; ".join(_sentence(change) for change in judged) or "no difference shown"
+        return f"<edgeprune.Comparison {self.names[0]} -> {self.names[1]}: {verdicts}>"
 
     def _repr_html_(self) -> str:
         rows = [

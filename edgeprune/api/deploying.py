@@ -139,9 +139,9 @@ class CompressedFile:
             ["accuracy", *(_score(one) for one in self.effects)],
             ["instructions (predicted)", *(_instructions(one) for one in self.effects)],
         ]
-        done = self.written.done
-        notes = [done.recipe.why] if done.recipe.why else []
-        notes += [*done.pruned.notes, *done.notes]
+        compressed = self.written.done
+        notes = [compressed.recipe.why] if compressed.recipe.why else []
+        notes += [*compressed.pruned.notes, *compressed.notes]
         if self.profiling_only:
             notes.insert(0, "Made without data: measure it, but do not use it.")
         return str(
@@ -250,9 +250,9 @@ def compress(
         with progress_for(progress) as shown:
             written = pipeline.compress_to_file(request, shown, compare=options.get("verify", True))
     name = load_board(board).name
-    done = written.done
+    compressed = written.done
     return CompressedFile(
-        target, written.file_bytes, name, done.profiling_only, written.effects, written
+        target, written.file_bytes, name, compressed.profiling_only, written.effects, written
     )
 
 

@@ -23,13 +23,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
 
 
 def _row(tag: str, cells: Sequence[str]) -> Markup:
-    made = [
+    row = [
         Markup("<{0}{1}>{2}</{0}>").format(
             Markup(tag), _CELL.format("right" if k else "left"), escape(cell)
         )
         for k, cell in enumerate(cells)
     ]
-    return Markup("<tr>{}</tr>").format(Markup("").join(made))
+    return Markup("<tr>{}</tr>").format(Markup("").join(row))
 
 
 def lines(texts: Sequence[str]) -> Markup:

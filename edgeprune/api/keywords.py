@@ -83,15 +83,15 @@ def _defaults(table: Any) -> dict[str, Any]:
 def _attributes(text: str) -> dict[str, str]:
     """What the section ``Attributes`` of a docstring says of each name."""
     section = re.search(r"^Attributes:\n((?:    .*\n|\n)*)", inspect.cleandoc(text) + "\n", re.M)
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     name = ""
     for line in textwrap.dedent(section[1]).splitlines() if section else ():
         if head := re.match(r"(\w+): (.*)", line):
             name = head[1]
-            found[name] = head[2]
+            meanings[name] = head[2]
         elif name and line.strip():
-            found[name] += " " + line.strip()
-    return found
+            meanings[name] += " " + line.strip()
+    return meanings
 
 
 def _documented(text: str, options: type, meanings: Mapping[str, str]) -> str:

@@ -118,18 +118,18 @@ def choose(
     no_int8, _ = obstacle(graph.view(dense), "int8")
     if _fixed_mode(recipe) == "int16x8":
         why = "int16x8 as asked: XNNPACK has no kernels for 16-bit activations, sparse or dense"
-        done = _completed(recipe, why, sparsity=0.0, pattern="unstructured")
+        chosen = _completed(recipe, why, sparsity=0.0, pattern="unstructured")
     elif not has_sparse_kernels(cpu):
-        done = _without_sparse_kernels(recipe, cpu, no_int8)
+        chosen = _without_sparse_kernels(recipe, cpu, no_int8)
     else:
         as_kernels = _completed(recipe, "", pattern="kernel")
-        done = _by_cost(as_kernels, cpu, dense, no_int8)
-        if is_trainable and done.prune.sparsity and cost_table(cpu) is not None:
-            done = _allocated(done)
-    is_integer = done.quantize.mode in ("int8", "int16x8")
-    if has_data or not (is_integer or done.prune.sparsity):
-        return done
-    return dataclasses.replace(done, why=f"{done.why}; a file fit for use needs --data")
+        chosen = _by_cost(as_kernels, cpu, dense, no_int8)
+        if is_trainable and chosen.prune.sparsity and cost_table(cpu) is not None:
+            chosen = _allocated(chosen)
+    is_integer = chosen.quantize.mode in ("int8", "int16x8")
+    if has_data or not (is_integer or chosen.prune.sparsity):
+        return chosen
+    return dataclasses.replace(chosen, why=f"{chosen.why}; a file fit for use needs --data")
 
 
 def _allocated(recipe: Recipe) -> Recipe:

@@ -34,7 +34,7 @@ def scores_of(groups: Sequence[Group], criterion: Scorer) -> list[Scores | None]
     Raises:
         ModelError: They have another shape, or are not numbers.
     """
-    found: list[Scores | None] = []
+    by_group: list[Scores | None] = []
     for group in groups:
         scores = criterion(group)
         if scores is not None and (
@@ -44,8 +44,8 @@ def scores_of(groups: Sequence[Group], criterion: Scorer) -> list[Scores | None]
                 f"the criterion's scores for group {group.name} have the shape "
                 f"{np.shape(scores)}, or are not finite: expected {group.units} numbers"
             )
-        found.append(scores)
-    return found
+        by_group.append(scores)
+    return by_group
 
 
 def local_choice(groups: Sequence[Group], scores: Sequence[Scores | None], round_to: int) -> Choice:

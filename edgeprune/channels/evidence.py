@@ -74,9 +74,9 @@ class Evidence:
             gradients = _gradients(model, list(variables.values()), task)
             pairs = zip(batches(model, x, BATCH), batches(model, y, BATCH), strict=True)
             for batch, targets in pairs:
-                found = dict(zip(variables, gradients(batch, targets), strict=True))
+                gradients_of = dict(zip(variables, gradients(batch, targets), strict=True))
                 for key, members in readers.items():
-                    totals[key] += np.square(_change(members, values, found))
+                    totals[key] += np.square(_change(members, values, gradients_of))
                 count += 1
         if not all(np.isfinite(total).all() for total in totals.values()):
             raise ModelError("the criterion taylor: the samples give gradients of inf or nan")
@@ -87,12 +87,14 @@ def _readers(group: Group) -> list[Member]:
     return [member for member in group.members if member.role == "input"]
 
 
-def _change(members: Sequence[Member], values: dict[int, Array], found: dict[int, Array]) -> Scores:
+def _change(
+    members: Sequence[Member], values: dict[int, Array], gradients_of: dict[int, Array]
+) -> Scores:
     """First-order change of the loss, by unit."""
     parts = []
     for member in members:
         key = id(member.variable)
-        parts.append(member.per_unit(values[key] * found[key]).sum(axis=1, dtype=np.float64))
+        parts.append(member.per_unit(values[key] * gradients_of[key]).sum(axis=1, dtype=np.float64))
     return np.asarray(np.sum(parts, axis=0))
 
 
@@ -113,7 +115,7 @@ def _gradients(
     compiled = tf.function(step, autograph=False)
 
     def gradients(inputs: Array, targets: Array) -> list[Array]:
-        found = compiled(tf.constant(inputs), tf.constant(targets))
-        return [np.asarray(tf.convert_to_tensor(one).numpy()) for one in found]
+        results = compiled(tf.constant(inputs), tf.constant(targets))
+        return [np.asarray(tf.convert_to_tensor(one).numpy()) for one in results]
 
     return gradients

@@ -84,49 +84,49 @@ class Group:
         return "\n".join(lines)
 
 
-def groups_of(found: Trace) -> tuple[Group, ...]:
+def groups_of(traced: Trace) -> tuple[Group, ...]:
     """Groups of the channels that may go, in model order.
 
     Units belong to one group if they lie, equally often, along the same axes of the same weights;
     so a tensor joined of several others is a multiple of ``round_to`` if each of its groups is.
     """
-    places = [_places(binding, found) for binding in found.bindings]
+    places = [_places(binding, traced) for binding in traced.bindings]
     held: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for k, place in enumerate(places):
         for root, where in place.items():
             held[root].append((k, len(where)))
     alike: dict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
     for root in sorted(held):
-        if any(found.bindings[k].role == "output" for k, _ in held[root]):
+        if any(traced.bindings[k].role == "output" for k, _ in held[root]):
             alike[tuple(held[root])].append(root)
     return tuple(
-        _group([(found.bindings[k], places[k]) for k, _ in key], roots, found)
+        _group([(traced.bindings[k], places[k]) for k, _ in key], roots, traced)
         for key, roots in alike.items()
     )
 
 
-def held_back(found: Trace) -> tuple[str, ...]:
+def held_back(traced: Trace) -> tuple[str, ...]:
     """A line for every layer some of whose output channels have to stay, with the reason."""
-    lines = [f"{layer}: {reason}" for layer, reason in found.held.items()]
-    for binding in found.bindings:
-        roots = found.roots[binding.ids].tolist()
-        fixed = [found.reasons[root] for root in roots if root in found.reasons]
+    lines = [f"{layer}: {reason}" for layer, reason in traced.held.items()]
+    for binding in traced.bindings:
+        roots = traced.roots[binding.ids].tolist()
+        fixed = [traced.reasons[root] for root in roots if root in traced.reasons]
         if binding.role == "output" and fixed:
             lines.append(f"{binding.layer}: {len(fixed)} of {len(roots)} channels stay: {fixed[0]}")
     return tuple(dict.fromkeys(lines))
 
 
-def _places(binding: Binding, found: Trace) -> dict[int, list[int]]:
+def _places(binding: Binding, traced: Trace) -> dict[int, list[int]]:
     """Root to positions along the axis, of the channels that may go."""
     where: dict[int, list[int]] = defaultdict(list)
-    for position, root in enumerate(found.roots[binding.ids].tolist()):
-        if root not in found.reasons:
+    for position, root in enumerate(traced.roots[binding.ids].tolist()):
+        if root not in traced.reasons:
             where[root].append(position)
     return where
 
 
 def _group(
-    held: list[tuple[Binding, dict[int, list[int]]]], roots: list[int], found: Trace
+    held: list[tuple[Binding, dict[int, list[int]]]], roots: list[int], traced: Trace
 ) -> Group:
     members = tuple(
         Member(
@@ -146,6 +146,6 @@ def _group(
         len(roots),
         held[makers[0]][0].width or members[makers[0]].positions.shape[1],
         members,
-        min(found.limits.get(root, 1.0) for root in roots),
+        min(traced.limits.get(root, 1.0) for root in roots),
         np.array(roots, dtype=np.intp),
     )

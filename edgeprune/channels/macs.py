@@ -26,27 +26,27 @@ def count_macs(model: Any) -> int:
     Raises:
         ModelError: The model has no graph that can be followed, or an input of open size.
     """
-    found = macs_counter(trace(model))(None)
-    if found is None:
+    count = macs_counter(trace(model))(None)
+    if count is None:
         raise ModelError(
             f"multiply-accumulates of model {model.name!r} cannot be counted: an input has an open "
             "size; build the model with a fixed one"
         )
-    return found
+    return count
 
 
-def macs_counter(found: Trace) -> Callable[[BoolArray | None], int | None]:
+def macs_counter(traced: Trace) -> Callable[[BoolArray | None], int | None]:
     """A function from which identities stay, or None for all, to multiply-accumulates.
 
     The function returns None where a layer's output has an open size.
     """
     along: dict[int, dict[int, Ids]] = defaultdict(dict)
-    for binding in found.bindings:
+    for binding in traced.bindings:
         along[id(binding.variable)][binding.axis] = binding.ids
 
     def count(stays: BoolArray | None) -> int | None:
         total = 0
-        for work in found.work:
+        for work in traced.work:
             if work.positions is None:
                 return None
             shape = [int(size) for size in work.variable.shape]

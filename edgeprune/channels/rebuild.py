@@ -34,18 +34,18 @@ def rebuild(model: Any, edits: Edits, kept: Mapping[int, Sequence[tuple[int, Ids
     """
     try:
         with quiet():
-            made = _from_config(model, edits)
+            rebuilt = _from_config(model, edits)
     except library_errors() as error:
         raise ModelError(
             f"model {model.name!r} cannot be built again from its configuration "
             f"({error_line(error)}): give its own layers a get_config() and register them"
         ) from error
-    _copy_flags(model, made)
-    _copy_weights(model, made, kept)
-    for layer in _layers(made):
+    _copy_flags(model, rebuilt)
+    _copy_weights(model, rebuilt, kept)
+    for layer in _layers(rebuilt):
         if type(layer).__name__ == "Normalization":  # keeps numbers that it derives from weights
             layer.finalize_state()
-    return made
+    return rebuilt
 
 
 def _from_config(model: Any, edits: Edits) -> Any:
@@ -100,9 +100,9 @@ def _follow_input(config: dict[str, Any]) -> None:
             entry["config"].pop("batch_input_shape", None)
 
 
-def _copy_flags(model: Any, made: Any) -> None:
+def _copy_flags(model: Any, rebuilt: Any) -> None:
     """Outer layers first: setting a model's flag sets those of all layers in it."""
-    for old, new in zip(_layers(model), _layers(made), strict=True):
+    for old, new in zip(_layers(model), _layers(rebuilt), strict=True):
         if new.trainable != old.trainable:
             new.trainable = old.trainable
 
@@ -111,8 +111,8 @@ def _layers(model: Any) -> list[Any]:
     return list(model._flatten_layers(include_self=True, recursive=True))
 
 
-def _copy_weights(model: Any, made: Any, kept: Mapping[int, Sequence[tuple[int, Ids]]]) -> None:
-    for old, new in zip(model.weights, made.weights, strict=True):
+def _copy_weights(model: Any, rebuilt: Any, kept: Mapping[int, Sequence[tuple[int, Ids]]]) -> None:
+    for old, new in zip(model.weights, rebuilt.weights, strict=True):
         values = np.asarray(old.numpy())
         for axis, positions in kept.get(id(old), ()):
             values = np.take(values, positions, axis=axis)

@@ -197,14 +197,14 @@ def _scorer(criterion: str | Scorer, evidence: Evidence) -> Scorer:
 
 
 def _choice(
-    found: Trace,
+    traced: Trace,
     groups: Sequence[Group],
     scores: Sequence[Scores | None],
     scope: Scope,
     round_to: int,
 ) -> Choice:
     if scope == "macs":
-        cost = _cost(found, groups)
+        cost = _cost(traced, groups)
         none = [np.zeros(0, np.intp)] * len(groups)
         whole, macs = cost(none), []
         for k, group in enumerate(groups):
@@ -213,48 +213,48 @@ def _choice(
     return (local_choice if scope == "local" else global_choice)(groups, scores, round_to)
 
 
-def _cost(found: Trace, groups: Sequence[Group]) -> Callable[[list[Ids]], float]:
+def _cost(traced: Trace, groups: Sequence[Group]) -> Callable[[list[Ids]], float]:
     """A function from the units that go to the multiply-accumulates that stay."""
-    count = macs_counter(found)
+    count = macs_counter(traced)
     if count(None) is None:
         raise ModelError(
             "multiply-accumulates cannot be counted, because an input of the model has an open "
             "size: give pruning_ratio with scope local or global, or build the model with a fixed "
             "size"
         )
-    return lambda chosen: float(count(_stays(found, groups, chosen)) or 0)
+    return lambda chosen: float(count(_stays(traced, groups, chosen)) or 0)
 
 
-def _ratio_for(found: Trace, groups: Sequence[Group], choose: Choice, macs: float) -> float:
-    cost = _cost(found, groups)
+def _ratio_for(traced: Trace, groups: Sequence[Group], choose: Choice, macs: float) -> float:
+    cost = _cost(traced, groups)
     whole = cost([np.zeros(0, np.intp)] * len(groups))
     return smallest_ratio(choose, cost, macs * whole)
 
 
-def _stays(found: Trace, groups: Sequence[Group], chosen: Sequence[Ids]) -> BoolArray:
+def _stays(traced: Trace, groups: Sequence[Group], chosen: Sequence[Ids]) -> BoolArray:
     """For every identity, whether it stays."""
-    roots = np.ones(len(found.roots), dtype=np.bool_)
+    roots = np.ones(len(traced.roots), dtype=np.bool_)
     for group, units in zip(groups, chosen, strict=True):
         roots[group.roots[units]] = False
-    return np.asarray(roots[found.roots])
+    return np.asarray(roots[traced.roots])
 
 
-def _rebuilt(model: Any, found: Trace, stays: BoolArray) -> Any:
+def _rebuilt(model: Any, traced: Trace, stays: BoolArray) -> Any:
     edits: dict[str, dict[tuple[str, int | None], int]] = defaultdict(dict)
-    for resize in found.resizes:
+    for resize in traced.resizes:
         if not stays[resize.ids].all():
             edits[resize.layer][resize.key, resize.index] = int(stays[resize.ids].sum())
     kept: dict[int, list[tuple[int, Ids]]] = defaultdict(list)
-    for binding in found.bindings:
+    for binding in traced.bindings:
         if not stays[binding.ids].all():
             kept[id(binding.variable)].append((binding.axis, np.flatnonzero(stays[binding.ids])))
     return rebuild(model, edits, kept)
 
 
-def _removed(found: Trace, stays: BoolArray) -> tuple[Removed, ...]:
+def _removed(traced: Trace, stays: BoolArray) -> tuple[Removed, ...]:
     return tuple(
         Removed(b.layer, b.weight, b.axis, b.role, len(b.ids), np.flatnonzero(~stays[b.ids]))
-        for b in found.bindings
+        for b in traced.bindings
         if not stays[b.ids].all()
     )
 

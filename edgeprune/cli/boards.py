@@ -25,11 +25,11 @@ def boards(name: str | None, as_json: bool) -> None:
         else:
             _show(board)
         return
-    found = [load_board(each) for each in board_names()]
+    all_boards = [load_board(each) for each in board_names()]
     if as_json:
-        print_json([dataclasses.asdict(board) for board in found])
+        print_json([dataclasses.asdict(board) for board in all_boards])
         return
-    for board in found:
+    for board in all_boards:
         click.echo(f"{board.name:<16}{board.vendor}, {board.cpu.core}{_features(board)}")
         click.echo(
             f"{'':<16}{board.runtime.use} {board.runtime.version} over {board.transport.use}, "

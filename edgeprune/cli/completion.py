@@ -35,11 +35,11 @@ def completion(shell: str, as_json: bool) -> None:
 
     from edgeprune.cli import edgeprune
 
-    found = get_completion_class(shell)
-    if found is None:
+    completion_class = get_completion_class(shell)
+    if completion_class is None:
         raise click.UsageError(f"click writes no script for {shell}.")
     # Not the shell's own source(), which starts bash to ask for its version.
-    script = ShellComplete.source(found(edgeprune, {}, "edgeprune", VARIABLE))
+    script = ShellComplete.source(completion_class(edgeprune, {}, "edgeprune", VARIABLE))
     if as_json:
         print_json({"shell": shell, "script": script, "file": FILES[shell]})
     else:

@@ -81,24 +81,24 @@ def _document(written: Written, output: Path) -> dict[str, Any]:
     """All that is known, as ``--json`` prints it."""
     import msgspec  # not needed by a shell that completes a command
 
-    sparsified, parity, done = written.done.sparsified, written.parity, written.done
+    sparsified, parity, compressed = written.done.sparsified, written.parity, written.done
     return {
         "file": str(output),
         "bytes": written.file_bytes,
         "unpacked_bytes": len(sparsified.tflite),
-        "recipe": dataclasses.asdict(done.recipe),
-        "profiling_only": done.profiling_only,
+        "recipe": dataclasses.asdict(compressed.recipe),
+        "profiling_only": compressed.profiling_only,
         "sparse_layers_expected": len(sparsified.expected),
-        "task": msgspec.to_builtins(done.task_entry),
+        "task": msgspec.to_builtins(compressed.task_entry),
         "parity": None if parity is None else dataclasses.asdict(parity),
         "parity_remark": written.remark,
-        "rewrite": dataclasses.asdict(done.rewritten)["notes"],
-        "notes": [*sparsified.reasons, *done.notes],
+        "rewrite": dataclasses.asdict(compressed.rewritten)["notes"],
+        "notes": [*sparsified.reasons, *compressed.notes],
         "effects": [dataclasses.asdict(effect) for effect in written.effects],
-        "channels": [dataclasses.asdict(group) for group in done.pruned.groups],
-        "shares": [dataclasses.asdict(share) for share in done.pruned.shares],
+        "channels": [dataclasses.asdict(group) for group in compressed.pruned.groups],
+        "shares": [dataclasses.asdict(share) for share in compressed.pruned.shares],
         "tensors": [dataclasses.asdict(tensor) for tensor in sparsified.tensors],
-        "tensor_errors": [dataclasses.asdict(error) for error in done.tensor_errors],
+        "tensor_errors": [dataclasses.asdict(error) for error in compressed.tensor_errors],
     }
 
 
@@ -108,27 +108,27 @@ def _print_answer(written: Written, model: Path, board: str, output: Path) -> No
     from edgeprune.report.figures import bytes_text
     from edgeprune.report.treatment import treatment
 
-    done, parity = written.done, written.parity
-    tflite = done.sparsified.tflite
-    task = done.task_entry
-    can_train = task is not None and task.train > 0 and done.loaded.source.format != "tflite"
+    compressed, parity = written.done, written.parity
+    tflite = compressed.sparsified.tflite
+    task = compressed.task_entry
+    can_train = task is not None and task.train > 0 and compressed.loaded.source.format != "tflite"
     sparsity = graph.weight_sparsity(tflite)
-    made = treatment(dataclasses.asdict(done.recipe), sparsity, is_trained=can_train)
+    treated = treatment(dataclasses.asdict(compressed.recipe), sparsity, is_trained=can_train)
     checked = written.remark
     if parity is not None:
         checked = f"outputs are right on {parity.samples} inputs, on {parity.where}"
         checked += f"; {written.remark}" if written.remark else ""
-    expected = len(done.sparsified.expected)
+    expected = len(compressed.sparsified.expected)
     checked += f"; {expected} layers will run sparse kernels on {board}, by prediction"
     warnings = []
-    if done.profiling_only:
+    if compressed.profiling_only:
         warnings.append("the file was made without data: measure it, but do not use it")
     packed = ""
     if output.suffix == ".epz":
         packed = f" ({bytes_text(written.file_bytes)} packed, {bytes_text(len(tflite))} unpacked)"
     print_compressed(
         f"{model.name} for {board}",
-        made,
+        treated,
         written.effects,
         checked,
         warnings,
@@ -143,14 +143,18 @@ def _print_all(written: Written) -> None:
     from edgeprune.report.notes import rewrite_notes
     from edgeprune.report.terminal import print_tensor_errors, print_tensors
 
-    done, parity = written.done, written.parity
-    print_groups(done.pruned.groups)
-    print_shares(done.pruned.shares)
-    print_tensors(done.sparsified.tensors, done.sparsified.reasons)
-    print_tensor_errors(done.tensor_errors)
-    lines = [f"recipe {done.recipe.name}: {done.recipe.why}"] if done.recipe.why else []
-    lines += [*done.pruned.notes, *done.notes]
-    for line in (*lines, *rewrite_notes(done.rewritten)):
+    compressed, parity = written.done, written.parity
+    print_groups(compressed.pruned.groups)
+    print_shares(compressed.pruned.shares)
+    print_tensors(compressed.sparsified.tensors, compressed.sparsified.reasons)
+    print_tensor_errors(compressed.tensor_errors)
+    lines = (
+        [f"recipe {compressed.recipe.name}: {compressed.recipe.why}"]
+        if compressed.recipe.why
+        else []
+    )
+    lines += [*compressed.pruned.notes, *compressed.notes]
+    for line in (*lines, *rewrite_notes(compressed.rewritten)):
         click.echo(line)
     print_effects(written.effects)
     if parity is not None:

@@ -78,9 +78,9 @@ def watch_threads() -> None:
         sys.unraisablehook = lambda _: None  # Python itself says that such an error is ignored
 
 
-def _in_a_thread(found: threading.ExceptHookArgs) -> None:
-    if found.exc_value is not None:
-        report_crash(found.exc_value, sys.argv[1:])
+def _in_a_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None:
+        report_crash(arguments.exc_value, sys.argv[1:])
 
 
 def _place(error: BaseException) -> str:

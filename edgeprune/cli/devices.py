@@ -41,13 +41,13 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
 
     Connects to none of them.
     """
-    found = load_bench(bench).devices.values()
+    devices = load_bench(bench).devices.values()
     if as_json:
-        print_json([_entry(device) for device in found])
+        print_json([_entry(device) for device in devices])
         return
-    if not found:
+    if not devices:
         click.echo("no devices: bench.toml is missing or names none", err=True)
-    for device in found:
+    for device in devices:
         key = _trusted(device)
         shown = f"{key.type} {key.fingerprint}" if key else "no host key trusted yet"
         own = " ".join(map(str, device.own.values()))

@@ -54,58 +54,60 @@ def explain(
     from edgeprune.progress import Progress
 
     with Progress(brief=not verbose) as progress, progress.stage("explain"):
-        found = explained(model, board, recipe, release, what_if, **loading)
-    for remark in found.remarks:
+        explanation = explained(model, board, recipe, release, what_if, **loading)
+    for remark in explanation.remarks:
         click.echo(remark, err=True)
     if as_json:
-        print_json(document(found))
+        print_json(document(explanation))
         return
     from edgeprune.report.explained import is_worth_compressing
 
     # A file that runs sparse already, or that compressing does not help, can only be measured.
-    is_done = found.stored.sparse or not is_worth_compressing(found.stored, found.after)
+    is_done = explanation.stored.sparse or not is_worth_compressing(
+        explanation.stored, explanation.after
+    )
     then = "run" if is_done and model.suffix == ".tflite" else "deploy"
     command = f"edgeprune {then} {model} --board {board} --data DATA"
-    _print(found, f"{model.name} on {found.board}", command, verbose=verbose)
+    _print(explanation, f"{model.name} on {explanation.board}", command, verbose=verbose)
 
 
-def _print(found: Explained, head: str, command: str, *, verbose: bool) -> None:
+def _print(explanation: Explained, head: str, command: str, *, verbose: bool) -> None:
     from edgeprune.report.explained import print_explained
     from edgeprune.report.forecast import print_grid
     from edgeprune.report.terminal import stdout
 
-    console, plan, stored = stdout(), found.plan, found.stored
-    print_explained(head, plan, stored, found.recipe, found.after, command, console)
+    console, plan, stored = stdout(), explanation.plan, explanation.stored
+    print_explained(head, plan, stored, explanation.recipe, explanation.after, command, console)
     if verbose:
-        _print_all(found, console)
-    if found.what_if:
-        print_grid(found.what_if, console)
+        _print_all(explanation, console)
+    if explanation.what_if:
+        print_grid(explanation.what_if, console)
 
 
-def _print_all(found: Explained, console: Console) -> None:
+def _print_all(explanation: Explained, console: Console) -> None:
     from edgeprune.report.forecast import print_forecast
     from edgeprune.report.plan import print_plan
 
-    plan = found.plan
+    plan = explanation.plan
     print_plan(plan, console)
-    whose = "will" if found.is_stored_sparse else "would, stored sparse,"
+    whose = "will" if explanation.is_stored_sparse else "would, stored sparse,"
     line = f"{len(plan.sparse)} of {len(plan.layers)} layers {whose} run sparse"
     console.print(line, style="bold")
-    print_forecast(found.stored, found.recipe, found.after, console)
+    print_forecast(explanation.stored, explanation.recipe, explanation.after, console)
 
 
-def document(found: Explained) -> dict[str, Any]:
+def document(explanation: Explained) -> dict[str, Any]:
     """All that is known, as ``--json`` prints it."""
     head = {
-        "board": found.board,
-        "release": found.release,
-        "assume_sparse_storage": not found.is_stored_sparse,
+        "board": explanation.board,
+        "release": explanation.release,
+        "assume_sparse_storage": not explanation.is_stored_sparse,
     }
-    cells = list(found.what_if)
+    cells = list(explanation.what_if)
     return (
         head
-        | _plan_json(found.plan, found.stored)
-        | _forecast_json(found.recipe, found.after, cells)
+        | _plan_json(explanation.plan, explanation.stored)
+        | _forecast_json(explanation.recipe, explanation.after, cells)
     )
 
 
@@ -131,16 +133,16 @@ def _plan_json(plan: Plan, stored: Plan) -> dict[str, Any]:
 def _forecast_json(
     in_force: Recipe, after: Forecast | None, cells: list[Forecast]
 ) -> dict[str, Any]:
-    def summary(found: Forecast) -> dict[str, Any]:
+    def summary(forecast: Forecast) -> dict[str, Any]:
         return {
-            "sparsity": found.sparsity,
-            "pattern": found.pattern,
-            "instructions": found.plan.instructions,
-            "sparse_layers": len(found.plan.sparse),
-            "layers": len(found.plan.layers),
-            "summary": found.summary,
-            "steps": list(found.steps),
-            "refused": list(found.refused),
+            "sparsity": forecast.sparsity,
+            "pattern": forecast.pattern,
+            "instructions": forecast.plan.instructions,
+            "sparse_layers": len(forecast.plan.sparse),
+            "layers": len(forecast.plan.layers),
+            "summary": forecast.summary,
+            "steps": list(forecast.steps),
+            "refused": list(forecast.refused),
         }
 
     return {

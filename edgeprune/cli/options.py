@@ -266,8 +266,8 @@ def _duration_s(context: click.Context, option: click.Parameter, value: str) -> 
     Raises:
         ConfigError: It has none, or is out of range.
     """
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|m|min|h)", value.strip().lower())
-    seconds = float(found[1]) * _UNITS_S[found[2]] if found else -1.0
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|m|min|h)", value.strip().lower())
+    seconds = float(match[1]) * _UNITS_S[match[2]] if match else -1.0
     if value.strip() == "0":
         return 0.0
     if not 0 <= seconds <= _MAX_WAIT_S:

@@ -55,28 +55,28 @@ def report(result: str | None, html: Path | None, limit: int, as_json: bool, **a
     from edgeprune.report.summary import print_summary
     from edgeprune.report.terminal import print_layers, print_report
 
-    found = find_result(result)
-    file = html or found.page
+    source = find_result(result)
+    file = html or source.page
     if asked["record"]:
-        _record(found)
+        _record(source)
     if is_standard_output(file):
         if as_json:
             raise click.UsageError("--json and --html both want standard output; leave one out.")
-        write_page_of(found.result, file)
+        write_page_of(source.result, file)
     elif as_json:
-        print_json(plain(found.result))
+        print_json(plain(source.result))
     else:
-        notes, reasons = known(found.result.notes) or (), known(found.result.reasons) or ()
-        print_summary(found.result, str(found.page.parent), result)
-        print_report(found.result, notes=notes, reasons=reasons)
+        notes, reasons = known(source.result.notes) or (), known(source.result.reasons) or ()
+        print_summary(source.result, str(source.page.parent), result)
+        print_report(source.result, notes=notes, reasons=reasons)
         if asked["layers"]:
-            print_layers(found.result)
+            print_layers(source.result)
     is_taken = as_json or is_standard_output(file)
     if not is_standard_output(file):
-        write_page_of(found.result, file)
+        write_page_of(source.result, file)
         click.echo(f"written to {file}", err=is_taken)
     if asked["model_explorer"]:
-        _write_overlays(found, err=is_taken)
+        _write_overlays(source, err=is_taken)
 
 
 def _write_overlays(found: Source, *, err: bool) -> None:

@@ -74,12 +74,12 @@ class Name(click.ParamType[str]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """The names that begin like this; files where none does."""
-        found: Sequence[str] = ()
+        matching: Sequence[str] = ()
         with contextlib.suppress(EdgepruneError, OSError):
-            found = [name for name in self._names(ctx) if name.startswith(incomplete)]
-        if not found and self._or_file:
+            matching = [name for name in self._names(ctx) if name.startswith(incomplete)]
+        if not matching and self._or_file:
             return [CompletionItem(incomplete, type="file")]
-        return [CompletionItem(name) for name in found]
+        return [CompletionItem(name) for name in matching]
 
 
 class ModelPath(click.Path):

@@ -63,7 +63,7 @@ def fold_batch_norm(loaded: Loaded) -> tuple[Loaded, int]:
 def _folds(model: Any) -> list[tuple[str, str]]:
     flow = Flow(model)
     paths = {id(layer): path for path, layer in walk(model)}
-    found = []
+    pairs = []
     for path, layer in walk(model):
         norm = flow.sole_reader(layer)
         if type(layer).__name__ not in _LAYERS or type(norm).__name__ != "BatchNormalization":
@@ -72,8 +72,8 @@ def _folds(model: Any) -> list[tuple[str, str]]:
         is_last = getattr(layer, "data_format", "channels_last") == "channels_last"
         axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
         if is_linear and is_last and axis in (-1, len(layer.output.shape) - 1):
-            found.append((path, paths[id(norm)]))
-    return found
+            pairs.append((path, paths[id(norm)]))
+    return pairs
 
 
 def _rewrite(config: dict[str, Any], path: str, folds: Folds, norms: set[str]) -> None:

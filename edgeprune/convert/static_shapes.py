@@ -261,11 +261,11 @@ def _extracted(
         data = model.buffers[tensor.buffer].data
         tensor.buffer = 0 if data is None else graph.add_buffer(part, np.asarray(data).tobytes())
         inside.tensors.append(tensor)
-    made = {int(out) for op in operators for out in op.outputs}
+    produced = {int(out) for op in operators for out in op.outputs}
     read = {int(i) for op in operators for i in op.inputs if i >= 0}
-    bare = {i for i in read - made if model.buffers[subgraph.tensors[i].buffer].data is None}
+    bare = {i for i in read - produced if model.buffers[subgraph.tensors[i].buffer].data is None}
     inside.inputs = np.array([numbers[i] for i in sorted(bare)], np.int32)
-    inside.outputs = np.array([numbers[i] for i in sorted(made)], np.int32)
+    inside.outputs = np.array([numbers[i] for i in sorted(produced)], np.int32)
     for op in operators:
         moved = copy.copy(op)
         moved.inputs = np.array([numbers.get(int(i), -1) for i in op.inputs], np.int32)

@@ -79,7 +79,7 @@ def load_data(
         ModelError: The data is missing, damaged, or does not fit the model.
     """
     wanted = _wanted(tflite)
-    found = read(spec, wanted.shape, seed, say)
+    raw_data = read(spec, wanted.shape, seed, say)
 
     def made(raw: RawData) -> Dataset:
         try:
@@ -90,12 +90,12 @@ def load_data(
         except ModelError as error:
             raise ModelError(f"{spec}: {error}") from error
 
-    data, anew = made(found), found.fresh
+    data, anew = made(raw_data), raw_data.fresh
     if anew is None:
         return data
 
     def fresh(epoch: int) -> Dataset:
-        again = made(dataclasses.replace(found, arrays=found.arrays | anew(epoch)))
+        again = made(dataclasses.replace(raw_data, arrays=raw_data.arrays | anew(epoch)))
         if _form(again) != _form(data):
             raise ModelError(
                 f"{spec}: gives samples of other shapes or types in epoch {epoch + 1} than in "
@@ -134,8 +134,8 @@ def _checked(
     """
     arrays = raw.arrays
     if "x_test" not in arrays:
-        found = ", ".join(arrays) or "none of x_train, y_train, x_test, y_test"
-        raise ModelError(f"has no x_test to score with; found {found}")
+        names = ", ".join(arrays) or "none of x_train, y_train, x_test, y_test"
+        raise ModelError(f"has no x_test to score with; found {names}")
     x_test = _inputs("x_test", arrays["x_test"], wanted)
     x_train = _inputs("x_train", arrays["x_train"], wanted) if "x_train" in arrays else None
     targets: dict[str, dict[str, Array]] = {"train": {}, "test": {}}
@@ -177,8 +177,8 @@ def _scaled(data: Dataset, scale: Scale) -> Dataset:
 
 def _head(key: str, part: str) -> str | None:
     """The output that an array's targets are for, empty for unnamed ones; None for inputs."""
-    found = re.fullmatch(rf"y_{part}(?:[/_](.+))?", key)
-    return None if found is None else found.group(1) or ""
+    match = re.fullmatch(rf"y_{part}(?:[/_](.+))?", key)
+    return None if match is None else match.group(1) or ""
 
 
 def _inputs(name: str, x: Array, wanted: _Wanted) -> Array:

@@ -52,8 +52,8 @@ def augmented(
         rows = np.clip(rows + down, 0, height - 1)
         places = np.clip(np.arange(width) + across, 0, width - 1)
         columns = np.take_along_axis(columns, places, axis=1)
-    found = images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return np.ascontiguousarray(np.moveaxis(found, 3, 1)) if is_first else found
+    moved = images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return np.ascontiguousarray(np.moveaxis(moved, 3, 1)) if is_first else moved
 
 
 def is_channels_first(shape: Sequence[int]) -> bool:

@@ -65,21 +65,21 @@ def collected(
     if is_whole(dataset):
         whole = {f"x_{part}": _only_input(dataset[0]), **_targets(dataset[1], part)}
         return {name: np.asarray(array) for name, array in whole.items()}
-    found: dict[str, list[Array]] = {}
+    parts_of: dict[str, list[Array]] = {}
     watch = _Watch(spec, part, _cardinality(spec, dataset, part), say)
     try:
         for element in each_within(ELEMENT_S, lambda: _iterated(dataset)):
             arrays = _named(element, part, shape)
-            if found.keys() not in (set(), arrays.keys()):
+            if parts_of.keys() not in (set(), arrays.keys()):
                 raise ValueError("elements are not all of one form")
             for name, array in arrays.items():
-                found.setdefault(name, []).append(array)
+                parts_of.setdefault(name, []).append(array)
             watch.see(arrays)
-            if most is not None and sum(map(len, found[f"x_{part}"])) >= most:
+            if most is not None and sum(map(len, parts_of[f"x_{part}"])) >= most:
                 break
-        if not found:
+        if not parts_of:
             raise ValueError("it is empty")
-        return {name: np.concatenate(parts) for name, parts in found.items()}
+        return {name: np.concatenate(parts) for name, parts in parts_of.items()}
     except Late as error:
         raise ModelError(
             f"{spec}: {part} has given no element for {ELEMENT_S:g} s, after {watch.elements:,}"

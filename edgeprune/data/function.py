@@ -115,27 +115,31 @@ def _digests(x: Array) -> list[int]:
     return [hash(row.tobytes()) for row in some]
 
 
-def _parts(spec: str, made: Any) -> tuple[Any, Any, tuple[str, ...]]:
+def _parts(spec: str, returned: Any) -> tuple[Any, Any, tuple[str, ...]]:
     """The two datasets, the first of which may be None, and notes."""
-    if isinstance(made, dict):
-        names = {str(key).casefold(): key for key in made}
+    if isinstance(returned, dict):
+        names = {str(key).casefold(): key for key in returned}
         name = next((name for name in _TEST_NAMES if name in names), None)
         if name is None:
-            raise ModelError(f"{spec}: {_WANTED}, got {_listed(made)}")
+            raise ModelError(f"{spec}: {_WANTED}, got {_listed(returned)}")
         notes = () if name == "test" else (f"there is no test: {name} is scored in its place",)
-        train = next((made[names[n]] for n in ("train", "training") if n in names), None)
-        return train, made[names[name]], notes
-    if not isinstance(made, (tuple, list)) or len(made) not in (2, 3) or made[-1] is None:
-        count = f" of {len(made)}" if isinstance(made, (tuple, list)) else ""
-        raise ModelError(f"{spec}: {_WANTED}, got {type(made).__name__}{count}")
-    if len(made) == 3:
+        train = next((returned[names[n]] for n in ("train", "training") if n in names), None)
+        return train, returned[names[name]], notes
+    if (
+        not isinstance(returned, (tuple, list))
+        or len(returned) not in (2, 3)
+        or returned[-1] is None
+    ):
+        count = f" of {len(returned)}" if isinstance(returned, (tuple, list)) else ""
+        raise ModelError(f"{spec}: {_WANTED}, got {type(returned).__name__}{count}")
+    if len(returned) == 3:
         note = "of three datasets the second is set aside, and the third is scored"
-        return made[0], made[2], (note,)
-    return made[0], made[1], ()
+        return returned[0], returned[2], (note,)
+    return returned[0], returned[1], ()
 
 
-def _listed(made: dict[Any, Any]) -> str:
-    return f"a dictionary of {', '.join(map(str, made)) or 'nothing'}"
+def _listed(returned: dict[Any, Any]) -> str:
+    return f"a dictionary of {', '.join(map(str, returned)) or 'nothing'}"
 
 
 def _function(spec: str) -> Callable[[], Any]:

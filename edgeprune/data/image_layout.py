@@ -174,8 +174,8 @@ def _part(folder: Path, name: str) -> _Part:
         part.images[path.name] = tuple(deep.images)
         part.others += deep.others
         if not deep.images:
-            found = f" (but {counted(deep.others)})" if deep.others else ""
-            empty.append(f"{path.name}{found}")
+            others = f" (but {counted(deep.others)})" if deep.others else ""
+            empty.append(f"{path.name}{others}")
     if empty:
         raise ModelError(
             f"{folder}: holds no images in {named(empty)}: a class needs some; remove the folder "

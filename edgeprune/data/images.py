@@ -47,8 +47,8 @@ def read_images(
         ConfigError: Pillow is not installed.
     """
     wanted = _Size.of(folder, shape)
-    found = layout(folder)
-    parts, notes = _split(found, seed)
+    folders = layout(folder)
+    parts, notes = _split(folders, seed)
     files = [*parts.train, *parts.val, *parts.test]
     count, trained_on = len(files), len(parts.train) + len(parts.val)
     what = f"{count:,} images of {wanted.height}x{wanted.width}x{wanted.channels}"
@@ -62,8 +62,8 @@ def read_images(
     arrays: dict[str, Array] = {"x_test": x[trained_on:], "y_test": y[trained_on:]}
     if trained_on:
         arrays |= {"x_train": x[:trained_on], "y_train": y[:trained_on]}
-    lines = (_line(found, parts), *found.notes, *notes, *reading.notes())
-    return RawData(arrays, found.classes, lines, (0.0, 255.0), held_out=len(parts.val))
+    lines = (_line(folders, parts), *folders.notes, *notes, *reading.notes())
+    return RawData(arrays, folders.classes, lines, (0.0, 255.0), held_out=len(parts.val))
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,9 @@ class _Parts:
     test: list[_Labelled]
 
 
-def _split(found: Layout, seed: int) -> tuple[_Parts, list[str]]:
+def _split(folders: Layout, seed: int) -> tuple[_Parts, list[str]]:
     """The parts, and what is to be said about them."""
-    parts = _Parts(*(_labelled(part) for part in (found.train, found.val, found.test)))
+    parts = _Parts(*(_labelled(part) for part in (folders.train, folders.val, folders.test)))
     if parts.test:
         no_training = ["no folder is called train: nothing can be trained"]
         return parts, [] if parts.train else no_training
@@ -186,18 +186,18 @@ def _labelled(part: tuple[tuple[Path, ...], ...]) -> list[_Labelled]:
     return [(file, label) for label, files in enumerate(part) for file in files]
 
 
-def _line(found: Layout, parts: _Parts) -> str:
+def _line(folders: Layout, parts: _Parts) -> str:
     """Classes with their numbers of images: to train on, to hold out, and to score with."""
     given = {"train": parts.train, "val": parts.val, "test": parts.test}
     given = {part: images for part, images in given.items() if images}
-    count = len(found.classes)
+    count = len(folders.classes)
     numbers = [
         np.bincount([label for _, label in images], minlength=count) for images in given.values()
     ]
     texts = [
         f"{name} {'+'.join(map(str, row))}"
-        for name, *row in zip(found.classes, *numbers, strict=True)
+        for name, *row in zip(folders.classes, *numbers, strict=True)
     ]
-    names = "+".join(getattr(found, f"{part}_name") or part for part in given)
-    last = "" if count < 3 else f" ... class {count - 1} = {found.classes[-1]}"
-    return f"{count} classes: {named(texts, 10)} ({names}); class 0 = {found.classes[0]}{last}"
+    names = "+".join(getattr(folders, f"{part}_name") or part for part in given)
+    last = "" if count < 3 else f" ... class {count - 1} = {folders.classes[-1]}"
+    return f"{count} classes: {named(texts, 10)} ({names}); class 0 = {folders.classes[0]}{last}"

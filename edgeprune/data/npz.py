@@ -92,14 +92,14 @@ def npz_headers(path: Path) -> dict[str, Header]:
             members = {info.filename: info for info in archive.infolist()}
             names = [name.removesuffix(".npy") for name in members if name.endswith(".npy")]
             wanted = sorted((n for n in names if n in KEYS or n.startswith(HEADS)), key=_place)
-            found = {name: _header(archive, f"{name}.npy") for name in wanted}
+            headers = {name: _header(archive, f"{name}.npy") for name in wanted}
     except _DAMAGED as error:
         raise ModelError(_no_npz(path, error)) from error
     _check_names(path, names)
-    for name, header in found.items():
+    for name, header in headers.items():
         _check_kind(path, name, header)
-    _check_size(path, found, members)
-    return found
+    _check_size(path, headers, members)
+    return headers
 
 
 def read_npz(path: Path) -> RawData:

@@ -41,8 +41,8 @@ def holds_part(name: str) -> str | None:
     >>> holds_part("seg_train"), holds_part("trainer")
     ('train', None)
     """
-    found = {PARTS[word] for word in map(_bare, _words(name)) if word in PARTS}
-    return found.pop() if len(found) == 1 else None
+    parts = {PARTS[word] for word in map(_bare, _words(name)) if word in PARTS}
+    return parts.pop() if len(parts) == 1 else None
 
 
 def _words(name: str) -> list[str]:

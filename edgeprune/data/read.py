@@ -29,13 +29,13 @@ def read(spec: str, shape: tuple[int, ...], seed: int, say: Callable[[str], None
     with on_one_line():
         form = form_of(spec)
         if form == "folder":
-            found = read_images(Path(spec), shape, seed, say)
+            contents = read_images(Path(spec), shape, seed, say)
         elif form == "npz":
-            found = read_npz(Path(spec))
+            contents = read_npz(Path(spec))
         else:
-            found = read_function(spec, shape, say)
+            contents = read_function(spec, shape, say)
     return dataclasses.replace(
-        found,
-        classes=tuple(map(printable, found.classes)),
-        notes=tuple(map(printable, found.notes)),
+        contents,
+        classes=tuple(map(printable, contents.classes)),
+        notes=tuple(map(printable, contents.notes)),
     )

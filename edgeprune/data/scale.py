@@ -66,8 +66,8 @@ def parse_scale(text: str) -> Scale:
     if word in WORDS:
         return Scale(word)
     number = r"([+-]?\d+(?:\.\d+)?)"
-    found = re.fullmatch(rf"{number}\s*\.\.\s*{number}", word)
-    low, high = (float(one) for one in found.groups()) if found else (math.nan, math.nan)
+    match = re.fullmatch(rf"{number}\s*\.\.\s*{number}", word)
+    low, high = (float(one) for one in match.groups()) if match else (math.nan, math.nan)
     if not low < high:
         raise ConfigError(f"--scale must be {FORMS}, got {text!r}")
     return Scale(f"{low:g}..{high:g}", (low, high))

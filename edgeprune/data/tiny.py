@@ -111,8 +111,8 @@ class _Network:
         width = self._maps.shape[-1]
         shape = (1, size, size, width) if channels is None else (channels, size, size, width)
         filters = self._random.normal(size=shape).astype(np.float32)
-        made = _depthwise if channels is None else _convolved
-        maps = made(_padded(self._maps, size // 2), filters, stride)
+        convolution = _depthwise if channels is None else _convolved
+        maps = convolution(_padded(self._maps, size // 2), filters, stride)
         deviation = maps.std(axis=(0, 1, 2)) + 1e-3
         bias = -maps.mean(axis=(0, 1, 2)) / deviation + 1
         filters /= deviation if channels is None else deviation[:, None, None, None]

@@ -55,10 +55,10 @@ def bench(file: Path | None) -> tuple[Check, Bench]:
         bench = load_bench(file)
     except FAULTS as error:
         return Check("bench.toml", "broken", reason_of(error), BENCH, f"correct {name}"), Bench()
-    found = (
+    devices = (
         ", ".join(sorted(bench.devices)) or "no device" if name.is_file() else "none, which is fine"
     )
-    return Check("bench.toml", "ok", found, BENCH), bench
+    return Check("bench.toml", "ok", devices, BENCH), bench
 
 
 def board_files() -> str:

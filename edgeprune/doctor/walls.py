@@ -18,8 +18,8 @@ _FIX = (
 def wall_checks() -> Iterator[Check]:
     """One check a wall; none of them keeps a board from being used."""
     if not is_on():
-        found = f"switched off by {SANDBOX_SWITCH}"
-        yield Check("walls", "missing", found, "walls", f"unset {SANDBOX_SWITCH}")
+        reason = f"switched off by {SANDBOX_SWITCH}"
+        yield Check("walls", "missing", reason, "walls", f"unset {SANDBOX_SWITCH}")
         return
     try:
         tried = try_walls()
@@ -31,8 +31,8 @@ def wall_checks() -> Iterator[Check]:
     yield from map(_check, tried)
 
 
-def _check(one: Tried) -> Check:
-    name = f"wall: {one.wall.name}"
-    if one.holds:
-        return Check(name, "ok", one.found, "walls")
-    return Check(name, "missing", one.found, "walls", _FIX)
+def _check(tried: Tried) -> Check:
+    name = f"wall: {tried.wall.name}"
+    if tried.holds:
+        return Check(name, "ok", tried.found, "walls")
+    return Check(name, "missing", tried.found, "walls", _FIX)

@@ -82,27 +82,27 @@ def is_whole(file: Path) -> bool:
         return False
 
 
-def put_whole(made: Path, file: Path) -> None:
+def put_whole(unfinished: Path, file: Path) -> None:
     """Renames a finished file into its place, once the disk has it: nobody ever sees half of it.
 
     Raises:
         OSError: It cannot be stored; inside :func:`aside` that becomes a DeviceError.
     """
-    with made.open("rb") as stream:
+    with unfinished.open("rb") as stream:
         os.fsync(stream.fileno())
-    os.replace(made, file)
+    os.replace(unfinished, file)
 
 
-def keep(made: Path, file: Path) -> None:
+def keep(unfinished: Path, file: Path) -> None:
     """Renames a finished file into its place in the cache, with its SHA-256 beside it.
 
     Raises:
         OSError: The cache cannot be written; inside :func:`aside` that becomes a DeviceError.
     """
-    sum_ = _sum_of(made)
-    sum_.write_text(_digest(made), encoding="ascii")
+    sum_ = _sum_of(unfinished)
+    sum_.write_text(_digest(unfinished), encoding="ascii")
     put_whole(sum_, _sum_of(file))
-    put_whole(made, file)
+    put_whole(unfinished, file)
 
 
 def _sum_of(file: Path) -> Path:

@@ -81,8 +81,8 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         is_wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-        found = "is UTF-16" if is_wide else f"has a byte at {error.start} that is no UTF-8"
-        raise ConfigError(f"{path}: {found}: save it as UTF-8") from error
+        wrong = "is UTF-16" if is_wide else f"has a byte at {error.start} that is no UTF-8"
+        raise ConfigError(f"{path}: {wrong}: save it as UTF-8") from error
 
 
 def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:

@@ -241,9 +241,9 @@ def _own_descriptor(path: Path) -> int | None:
     for _ in range(_MOST_LINKS):
         if name in _STREAMS:
             return _STREAMS[name]
-        found = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", name)
-        if found:
-            return int(found[1])
+        match = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", name)
+        if match:
+            return int(match[1])
         if not os.path.islink(name):
             return None
         name = os.path.abspath(os.path.join(os.path.dirname(name), os.readlink(name)))

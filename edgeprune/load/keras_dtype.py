@@ -26,21 +26,21 @@ def in_float32(tree: Any) -> tuple[Any, frozenset[str]]:
     Returns:
         The description, and the types or policies that were in it instead.
     """
-    found: set[str] = set()
-    return _changed(tree, found), frozenset(found)
+    names: set[str] = set()
+    return _changed(tree, names), frozenset(names)
 
 
-def _changed(tree: Any, found: set[str]) -> Any:
+def _changed(tree: Any, names: set[str]) -> Any:
     if isinstance(tree, list):
-        return [_changed(item, found) for item in tree]
+        return [_changed(item, names) for item in tree]
     if not isinstance(tree, dict):
         return tree
     changed = {}
     for key, value in tree.items():
         name = _policy(value) if key == "dtype" else ""
         if name:
-            found.add(name)
-        changed[key] = "float32" if name else _changed(value, found)
+            names.add(name)
+        changed[key] = "float32" if name else _changed(value, names)
     return changed
 
 

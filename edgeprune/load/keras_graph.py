@@ -183,12 +183,12 @@ def _check_order(
     where: str,
 ) -> None:
     """Makes the calls in the order of the loader, round after round, until nothing moves."""
-    made = dict.fromkeys(waiting, 0)
+    calls_made = dict.fromkeys(waiting, 0)
 
     def is_there(reference: _Reference) -> bool:
         label = reference.layer
         start = 0 if reference.is_loose else first[label]
-        ahead = made[label] + (first[label] if reference.is_loose else 0)
+        ahead = calls_made[label] + (first[label] if reference.is_loose else 0)
         return label in inputs or 0 <= reference.call - start < ahead
 
     rest = {label: list(nodes) for label, nodes in waiting.items() if nodes}
@@ -199,7 +199,7 @@ def _check_order(
             attempts += 1
             while nodes and all(is_there(reference) for reference in nodes[0]):
                 nodes.pop(0)
-                made[label] += 1
+                calls_made[label] += 1
                 attempts += 1
                 moved = True
             if not nodes:

@@ -107,9 +107,9 @@ def _check_depth(objects: Any, where: str) -> None:
     """
     seen, level, depth = {0}, [0] if objects.nodes else [], 0
     while level:
-        found = {child.node_id for one in level for child in objects.nodes[one].children}
-        level = sorted(found - seen)
-        seen |= found
+        children = {child.node_id for one in level for child in objects.nodes[one].children}
+        level = sorted(children - seen)
+        seen |= children
         depth += 1
         if depth > MAX_OBJECT_DEPTH:
             raise ModelError(
@@ -207,16 +207,16 @@ def _check_operators(
         CodeRefused: One is not; the message names them.
     """
     listed = operator_list(STATELESS) | operator_list(STATEFUL) | also
-    found: set[str] = set()
+    refused: set[str] = set()
     for count, node in enumerate(nodes):
         if count > MAX_NODES:
             raise ModelError(f"{where}: saved_model.pb holds more than {MAX_NODES:,} operators")
         is_call = node.op in functions and node.op.startswith("__")
         if node.op not in listed and not is_call:
-            found.add(node.op)
-        found.update(f"{name} (a function)" for name in _called(node) if name not in functions)
-    if found:
-        shown = ", ".join(sorted(ascii(name)[1:-1][:60] for name in found)[:8])
+            refused.add(node.op)
+        refused.update(f"{name} (a function)" for name in _called(node) if name not in functions)
+    if refused:
+        shown = ", ".join(sorted(ascii(name)[1:-1][:60] for name in refused)[:8])
         raise CodeRefused(
             f"{where}: holds the operators {shown}, which are not on the list of those that touch "
             f"nothing but tensors: {_HOW}"

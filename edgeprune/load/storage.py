@@ -16,14 +16,14 @@ def stored_as(tflite: bytes) -> Storage:
         ModelError: Not a TFLite file.
     """
     model = graph.view(tflite)
-    found = set()
+    kinds = set()
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
             operand = graph.FILTER_OPERANDS.get(graph.op_name(model, op))
             if operand is not None:
-                found.add(_storage(graph.stored_source(subgraph, op.inputs[operand])))
+                kinds.add(_storage(graph.stored_source(subgraph, op.inputs[operand])))
     order: tuple[Storage, ...] = ("integers", "sparse", "float16")
-    return next((storage for storage in order if storage in found), "float32")
+    return next((storage for storage in order if storage in kinds), "float32")
 
 
 def _storage(tensor: graph.Tensor) -> Storage:

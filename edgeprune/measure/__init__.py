@@ -346,8 +346,8 @@ class _Bench:
         with self.agent() as agent:
             self.load(agent, name, profile=True)
             runs = 1 if self.transport.emulated else PROFILED_RUNS
-            found = agent.profile(runs, timeout_s=self.timeout_s)
-        return layer_timings(found, tflite, emulated=self.emulated)
+            events = agent.profile(runs, timeout_s=self.timeout_s)
+        return layer_timings(events, tflite, emulated=self.emulated)
 
     def infer(self, name: str, samples: Samples) -> Samples:
         """Outputs for the samples, in a process of its own."""

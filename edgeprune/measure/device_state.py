@@ -107,34 +107,34 @@ def find_sources(transport: Transport, cpus: Sequence[int], root: str = "") -> S
     patterns += [cpufreq % cpu + "scaling_cur_freq" for cpu in used]
     names = ("scaling_governor", "scaling_driver", "scaling_max_freq")
     patterns += [cpufreq % (cpus[0] if cpus else 0) + name for name in names]
-    done = transport.run(["sh", "-c", _LOOK, "sh", *patterns], _LOOK_TIMEOUT_S)
-    if done.code != 0:
-        raise DeviceError(f"the device's state cannot be listed; {device_says(done.stderr)}")
-    pairs = (record.partition("\x1f") for record in done.stdout.split("\x1e")[:-1])
-    found = {path.strip(): one_line(text, _HEAD_CHARACTERS) for path, _, text in pairs}
-    for path in found:
+    listed = transport.run(["sh", "-c", _LOOK, "sh", *patterns], _LOOK_TIMEOUT_S)
+    if listed.code != 0:
+        raise DeviceError(f"the device's state cannot be listed; {device_says(listed.stderr)}")
+    pairs = (record.partition("\x1f") for record in listed.stdout.split("\x1e")[:-1])
+    texts = {path.strip(): one_line(text, _HEAD_CHARACTERS) for path, _, text in pairs}
+    for path in texts:
         asked = path in _COMMANDS or any(fnmatchcase(path, one) for one in patterns)
         if not asked or not path.isprintable():
             raise DeviceError(
                 f"the device was asked for files such as {patterns[0]}; {device_says(path)}"
             )
-    return _sources(found, cpus, f"{root}/proc")
+    return _sources(texts, cpus, f"{root}/proc")
 
 
-def _sources(found: dict[str, str], cpus: Sequence[int], proc: str) -> Sources:
-    by_name = {path.rsplit("/", 1)[-1]: text for path, text in found.items()}
+def _sources(texts: dict[str, str], cpus: Sequence[int], proc: str) -> Sources:
+    by_name = {path.rsplit("/", 1)[-1]: text for path, text in texts.items()}
     governor = by_name.get("scaling_governor")
     if governor is not None and not _GOVERNOR.fullmatch(governor):
         raise DeviceError(f"expected the name of a governor; {device_says(governor)}")
-    clocks = sorted(path for path in found if path.endswith("/scaling_cur_freq"))[:MAX_CORES]
+    clocks = sorted(path for path in texts if path.endswith("/scaling_cur_freq"))[:MAX_CORES]
     zones = [
         path
-        for path in sorted(found)
-        if path.endswith("/temp") and _PROCESSOR_ZONE.search(found.get(path[:-4] + "type", ""))
+        for path in sorted(texts)
+        if path.endswith("/temp") and _PROCESSOR_ZONE.search(texts.get(path[:-4] + "type", ""))
     ]
-    limit = next((path for path in found if path.endswith("/scaling_max_freq")), "")
-    is_android = "dumpsys" in found
-    has_throttle_bits = "vcgencmd" in found
+    limit = next((path for path in texts if path.endswith("/scaling_max_freq")), "")
+    is_android = "dumpsys" in texts
+    has_throttle_bits = "vcgencmd" in texts
     missing = [
         (bool(zones), "temperature: no thermal zone of a processor can be read"),
         (bool(clocks), "clock: no cpufreq of the used cores can be read"),

@@ -67,7 +67,7 @@ def measure_energy(
     names = list(names)
     if not plan.meters:
         return dict.fromkeys(names, NoEnergy(plan.missing))
-    found: dict[str, Energy | NoEnergy] = {}
+    by_name: dict[str, Energy | NoEnergy] = {}
     unread: list[str] = []  # the pass for times has told it
     with starter.agent() as sampling, watching(starter, starter.cpus, unread) as watch:
         try:
@@ -77,11 +77,11 @@ def measure_energy(
                 pass_ = _Pass(starter, meter, plan, sampling, watch, used, say)
                 for name in names:
                     say(f"{name}: energy by {meter.site.table.use}")
-                    found[name] = pass_.measured(name)
+                    by_name[name] = pass_.measured(name)
         except (ConfigError, DeviceError) as error:
             reason = one_line(error, 300)
-            found |= dict.fromkeys([n for n in names if n not in found], NoEnergy(reason))
-    return found
+            by_name |= dict.fromkeys([n for n in names if n not in by_name], NoEnergy(reason))
+    return by_name
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,16 @@ class _Pass:
             figure, session = self._one(name)
             if session is None:
                 return figure
-            one = judged({name: (session,)}, self.used)[name][0]
-            if one.verdict in ("valid", "noisy"):  # a mean over the window bears single runs
+            judgement = judged({name: (session,)}, self.used)[name][0]
+            if judgement.verdict in (
+                "valid",
+                "noisy",
+            ):  # a mean over the window bears single runs
                 return figure
-            reasons.append(f"{one.verdict}: {one.reason}")
-            if start_c is None and one.state is not None:
-                start_c = one.state.temperature_before_c
-            if one.verdict == "throttled" and self.watch and tries < table.most_repeats():
+            reasons.append(f"{judgement.verdict}: {judgement.reason}")
+            if start_c is None and judgement.state is not None:
+                start_c = judgement.state.temperature_before_c
+            if judgement.verdict == "throttled" and self.watch and tries < table.most_repeats():
                 least_s, most_s = table.cooldown_min_s, table.cooldown_max_s
                 cool(self._read, start_c, least_s, most_s, self.starter.clock)
         return NoEnergy(f"{len(reasons)} windows were not valid; the last one {reasons[-1]}")

@@ -160,8 +160,8 @@ class HeldGovernor:
 
     def _governors(self) -> dict[str, str]:
         """Governors by file, in order of cores."""
-        done = self._transport.run(["sh", "-c", _LOOK], _LOOK_TIMEOUT_S)
-        lines = _GOVERNORS.findall(done.stdout)
+        listed = self._transport.run(["sh", "-c", _LOOK], _LOOK_TIMEOUT_S)
+        lines = _GOVERNORS.findall(listed.stdout)
         return {path: name for path, _, name in sorted(lines, key=lambda line: int(line[1]))}
 
     def _change(self, **changes: object) -> None:

@@ -100,13 +100,13 @@ def judged(
 
 def _with_verdict(session: Session, usual_hz: float | None, used: UsedCores) -> Session:
     state = session.state or SessionState()
-    found: tuple[tuple[SessionVerdict, str], ...] = (
+    checks: tuple[tuple[SessionVerdict, str], ...] = (
         ("throttled", throttled(state, usual_hz)),
         ("contaminated", contaminated(session, state, used)),
         ("throttled", slowing(session)),
         ("noisy", noisy(session)),
     )
-    for verdict, reason in found:
+    for verdict, reason in checks:
         if reason:
             return dataclasses.replace(session, verdict=verdict, reason=reason)
     return dataclasses.replace(session, verdict="valid", reason=None)

@@ -88,7 +88,7 @@ def time_variants(
         DeviceError: The device or the way to it failed; the message says in which session.
     """
     table = starter.table
-    found: Sessions = dict.fromkeys(names, ())
+    by_name: Sessions = dict.fromkeys(names, ())
     order: list[str] = []
     notes: list[str] = []
     wanted, had, repeats = table.planned_sessions(), 0, 0
@@ -97,10 +97,10 @@ def time_variants(
             is_again = had == wanted
             if is_again:
                 repeats += 1
-                notes += _pause(found, watch, starter, say)
-            rounds = wanted - _least_valid(found)
+                notes += _pause(by_name, watch, starter, say)
+            rounds = wanted - _least_valid(by_name)
             for name in turns(names, rounds, first=len(order) // len(names)):
-                number = len(found[name]) + 1
+                number = len(by_name[name]) + 1
                 again = " (again)" if is_again else ""
                 most = max(wanted, number)
                 now = f"{name}: process {number} of {most}{again}"
@@ -109,13 +109,13 @@ def time_variants(
                     len(order), len(names) * max(most, table.most_sessions()), now, is_most=True
                 )
                 with doing(f"timing `{name}`, session {number} of {most}"):
-                    found[name] = (*found[name], _one(starter, name, watch))
+                    by_name[name] = (*by_name[name], _one(starter, name, watch))
                 order.append(name)
-                kept.put(judged(found, used), _timed(table, order, repeats, notes))
-            found = judged(found, used)
-            had, wanted = wanted, _next_wanted(found, table, wanted, repeats)
-    notes += _narrowed(found, table, had)
-    kept.put(found, _timed(table, order, repeats, notes))
+                kept.put(judged(by_name, used), _timed(table, order, repeats, notes))
+            by_name = judged(by_name, used)
+            had, wanted = wanted, _next_wanted(by_name, table, wanted, repeats)
+    notes += _narrowed(by_name, table, had)
+    kept.put(by_name, _timed(table, order, repeats, notes))
 
 
 def _timed(table: RunTable, order: list[str], repeats: int, notes: list[str]) -> Timed:
@@ -131,28 +131,28 @@ def _timed(table: RunTable, order: list[str], repeats: int, notes: list[str]) ->
     )
 
 
-def _next_wanted(found: Sessions, table: RunTable, wanted: int, repeats: int) -> int:
+def _next_wanted(by_name: Sessions, table: RunTable, wanted: int, repeats: int) -> int:
     """How many valid sessions each variant is to have next; 0 where it is enough."""
-    if _least_valid(found) < wanted:
+    if _least_valid(by_name) < wanted:
         return wanted if repeats < table.most_repeats() else 0
     most = table.most_sessions()
-    return 0 if wanted >= most or _is_enough(found) else min(wanted + SESSIONS_ADDED, most)
+    return 0 if wanted >= most or _is_enough(by_name) else min(wanted + SESSIONS_ADDED, most)
 
 
-def _is_enough(found: Sessions) -> bool:
+def _is_enough(by_name: Sessions) -> bool:
     """Whether the first variant and each other one compare clearly."""
-    base, *others = ([*_valid_medians(sessions)] for sessions in found.values())
+    base, *others = ([*_valid_medians(sessions)] for sessions in by_name.values())
     # A clock that stands still is told where the times are summarized.
     return any(min(one) <= 0 for one in (base, *others)) or all(is_enough(base, n) for n in others)
 
 
-def _narrowed(found: Sessions, table: RunTable, wanted: int) -> list[str]:
+def _narrowed(by_name: Sessions, table: RunTable, wanted: int) -> list[str]:
     """Says that sessions were added, and whether they sufficed."""
     planned = table.planned_sessions()
     if wanted == planned:
         return []
     line = f"{wanted - planned} sessions a variant were added to tell a difference of 5%"
-    if _least_valid(found) >= wanted and _is_enough(found):
+    if _least_valid(by_name) >= wanted and _is_enough(by_name):
         return [line]
     return [f"{line}, and do not suffice: the sessions' medians scatter too much"]
 
@@ -163,8 +163,8 @@ def _valid_medians(sessions: Sequence[Session]) -> Iterator[float]:
             yield statistics.median(one.latency_ns)
 
 
-def _least_valid(found: Sessions) -> int:
-    return min(valid_count(sessions) for sessions in found.values())
+def _least_valid(by_name: Sessions) -> int:
+    return min(valid_count(sessions) for sessions in by_name.values())
 
 
 def valid_count(sessions: Sequence[Session]) -> int:

@@ -113,8 +113,8 @@ def _highest(
 
 
 def _matched(text: str, pattern: str, kind: Callable[[str], Number]) -> Number | None:
-    found = re.search(pattern, text)
-    return kind(found[1]) if found else None
+    match = re.search(pattern, text)
+    return kind(match[1]) if match else None
 
 
 def _throttle_bits(command: str) -> int | None:

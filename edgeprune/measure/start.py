@@ -30,13 +30,13 @@ def measure_start(
     Raises:
         DeviceError: The device or the way to it failed.
     """
-    found: dict[str, list[StartSample]] = {name: [] for name in names}
+    samples_of: dict[str, list[StartSample]] = {name: [] for name in names}
     say("start and memory")
     for k in range(PROCESSES):
         for name in names if k % 2 == 0 else names[::-1]:
             with doing(f"starting `{name}`, process {k + 1} of {PROCESSES}"):
-                found[name].append(_start(starter, name))
-    return {name: tuple(samples) for name, samples in found.items()}
+                samples_of[name].append(_start(starter, name))
+    return {name: tuple(samples) for name, samples in samples_of.items()}
 
 
 def _start(starter: Starter, name: str) -> StartSample:

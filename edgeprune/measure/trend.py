@@ -51,8 +51,8 @@ def percent_per_minute(
     Args:
         over_time: Seconds and latencies in any unit, of equal stretches.
     """
-    found = theil_sen([at for at, _ in over_time], [value for _, value in over_time])
-    if found is None:
+    slope = theil_sen([at for at, _ in over_time], [value for _, value in over_time])
+    if slope is None:
         return None
     scale = 100 * 60 / float(np.median([value for _, value in over_time]))
-    return found[0] * scale, found[1] * scale, found[2] * scale
+    return slope[0] * scale, slope[1] * scale, slope[2] * scale

@@ -114,31 +114,31 @@ def _layout(
     rails = table.rails
     kept = [c for c in columns if c.kind == "time" or not rails or c.name in rails]
     times = [column for column in kept if column.kind == "time"]
-    found = {kind: [c for c in kept if c.kind == kind] for kind in ("time", *_UNITS.values())}
-    for kind, same in found.items():
+    by_kind = {kind: [c for c in kept if c.kind == kind] for kind in ("time", *_UNITS.values())}
+    for kind, same in by_kind.items():
         if len(same) > 1 and kind != "time":
             names = ", ".join(column.name for column in same)
             raise ConfigError(
                 f"{where}: several columns of {kind}: {names}; name those to use: rails = [...] in "
                 "the device's meter table of bench.toml"
             )
-    factors = _factors(found, table, where)
+    factors = _factors(by_kind, table, where)
     constant_v = table.voltage_v if [c.kind for c in factors] == ["current"] else None
     layout = Layout(where, delimiter, times[0], factors, constant_v, 0.0)
-    return _with_zero(_checked_units(layout, found, head), head, table)
+    return _with_zero(_checked_units(layout, by_kind, head), head, table)
 
 
-def _factors(found: dict[str, list[Column]], table: MeterTable, where: str) -> tuple[Column, ...]:
+def _factors(by_kind: dict[str, list[Column]], table: MeterTable, where: str) -> tuple[Column, ...]:
     """Power goes before voltage times current, and both before an energy counter."""
-    if found["power"]:
-        return tuple(found["power"])
-    if found["current"] and found["voltage"]:
-        return (found["voltage"][0], found["current"][0])
-    if found["energy"]:
-        return tuple(found["energy"])
-    if found["current"] and table.voltage_v:
-        return tuple(found["current"])
-    if found["current"]:
+    if by_kind["power"]:
+        return tuple(by_kind["power"])
+    if by_kind["current"] and by_kind["voltage"]:
+        return (by_kind["voltage"][0], by_kind["current"][0])
+    if by_kind["energy"]:
+        return tuple(by_kind["energy"])
+    if by_kind["current"] and table.voltage_v:
+        return tuple(by_kind["current"])
+    if by_kind["current"]:
         raise ConfigError(
             f"{where}: it has currents without voltages: give voltage_v in the device's meter "
             "table of bench.toml"
@@ -165,15 +165,15 @@ def _with_zero(layout: Layout, head: str, table: MeterTable) -> Layout:
     )
 
 
-def _checked_units(layout: Layout, found: dict[str, list[Column]], head: str) -> Layout:
+def _checked_units(layout: Layout, by_kind: dict[str, list[Column]], head: str) -> Layout:
     """Refuses a log whose power contradicts its voltage and current.
 
     Raises:
         ConfigError: It does.
     """
-    if not (found["power"] and found["voltage"] and found["current"]):
+    if not (by_kind["power"] and by_kind["voltage"] and by_kind["current"]):
         return layout
-    product = (found["voltage"][0], found["current"][0])
+    product = (by_kind["voltage"][0], by_kind["current"][0])
     other = Layout(layout.where, layout.delimiter, layout.time, product, None, 0.0)
     watts, by_product_w = (np.abs(parse_rows(head, one)[:, 1]).sum() for one in (layout, other))
     if watts and by_product_w and not 1 / _AGREEMENT < watts / by_product_w < _AGREEMENT:

@@ -62,10 +62,10 @@ def _counters(texts: Sequence[str], wanted: Sequence[str]) -> list[float]:
     Raises:
         ValueError: A rail is missing from this sample.
     """
-    found = {rail: joules for text in texts for rail, joules in _joules(text).items()}
-    if any(rail not in found for rail in wanted):
+    joules_of = {rail: joules for text in texts for rail, joules in _joules(text).items()}
+    if any(rail not in joules_of for rail in wanted):
         raise ValueError("a rail is missing")
-    return [found[rail] for rail in wanted]
+    return [joules_of[rail] for rail in wanted]
 
 
 def _sum(numbers: Series) -> Series:

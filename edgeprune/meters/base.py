@@ -266,19 +266,19 @@ class FileMeter(Meter):
         Raises:
             DeviceError: The device did not do as told.
         """
-        done = self.site.transport.run(["sh", "-c", _READ, "sh", *patterns], _READ_TIMEOUT_S)
-        if done.code != 0 and not done.stdout:
-            said = device_says(done.stderr)
+        answer = self.site.transport.run(["sh", "-c", _READ, "sh", *patterns], _READ_TIMEOUT_S)
+        if answer.code != 0 and not answer.stdout:
+            said = device_says(answer.stderr)
             raise DeviceError(f"the device's files cannot be listed; {said}")
-        found: dict[str, str | None] = {}
-        for record in done.stdout.split("\x1e")[:-1]:
+        texts: dict[str, str | None] = {}
+        for record in answer.stdout.split("\x1e")[:-1]:
             path, mark, text = (record + "\x1f\x1f").split("\x1f", 2)
             if not path.isprintable() or not any(fnmatchcase(path, one) for one in patterns):
                 raise DeviceError(
                     f"the device was asked for files such as {patterns[0]}; {device_says(path)}"
                 )
-            found[path] = text.strip("\x1f\r\n\t ") if mark == "r" else None
-        return dict(sorted(found.items()))
+            texts[path] = text.strip("\x1f\r\n\t ") if mark == "r" else None
+        return dict(sorted(texts.items()))
 
     def _opened(self) -> Plan:
         if self._plan is None:

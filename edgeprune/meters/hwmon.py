@@ -53,13 +53,13 @@ class Hwmon(FileMeter):
         patterns = [f"{folder}{deep}/{n}" for deep in ("", "/*") for n in _NAMES]
         patterns += [f"{folder}/update_interval", f"{folder}/*/update_interval"]
         content = self.read(patterns)
-        found = _channels(content)
-        if not found:
+        channels = _channels(content)
+        if not channels:
             raise NoSensor(
                 f"{folder} on the device has no sensor of power, or of voltage and current: load "
                 "the driver of the board's INA sensor, or measure with an external meter"
             )
-        chosen = _choose(found, self.site.table.rails)
+        chosen = _choose(channels, self.site.table.rails)
         intervals = _intervals_s(content, chosen)
         period_s = max([_POLL_S, *intervals])
         return Plan(
@@ -74,8 +74,10 @@ class Hwmon(FileMeter):
 def _intervals_s(content: dict[str, str | None], chosen: list[_Channel]) -> list[float]:
     """How often the chosen channels' drivers measure, in seconds, where they say."""
     folders = {str(PurePosixPath(channel.files[0]).parent) for channel in chosen}
-    found = [number_or_none(content.get(f"{folder}/update_interval")) for folder in sorted(folders)]
-    return [value / 1e3 for value in found if value]
+    periods = [
+        number_or_none(content.get(f"{folder}/update_interval")) for folder in sorted(folders)
+    ]
+    return [value / 1e3 for value in periods if value]
 
 
 def _channels(content: dict[str, str | None]) -> list[_Channel]:
@@ -130,17 +132,17 @@ def _channel(
     return _Channel(label, (files["in"], files["curr"]), is_quick)
 
 
-def _choose(found: list[_Channel], rails: tuple[str, ...]) -> list[_Channel]:
-    labels = ", ".join(channel.label for channel in found)
-    missing = [rail for rail in rails if rail not in {channel.label for channel in found}]
+def _choose(channels: list[_Channel], rails: tuple[str, ...]) -> list[_Channel]:
+    labels = ", ".join(channel.label for channel in channels)
+    missing = [rail for rail in rails if rail not in {channel.label for channel in channels}]
     if missing:
         raise ConfigError(f"no rail is called {', '.join(missing)}; there are: {labels}")
-    if not rails and len(found) > 1:
+    if not rails and len(channels) > 1:
         raise ConfigError(
             f"several rails can be measured: {labels}; one may include another, so name those to "
             "add up: rails = [...] in the device's meter table of bench.toml"
         )
-    return [channel for channel in found if channel.label in rails] if rails else found
+    return [channel for channel in channels if channel.label in rails] if rails else channels
 
 
 def _watts(numbers: Series, channels: list[_Channel]) -> Series:

@@ -50,8 +50,10 @@ class Iio(FileMeter):
         content = self.read([f"{folder}{deep}/{n}" for deep in ("", "/iio:device*") for n in names])
         readable = {path: text for path, text in content.items() if text}
         devices = sorted({str(PurePosixPath(path).parent) for path in readable})
-        found = {device: _factors(readable, device, self.site.table.rails) for device in devices}
-        fitting = {device: factors for device, factors in found.items() if factors}
+        factors_of = {
+            device: _factors(readable, device, self.site.table.rails) for device in devices
+        }
+        fitting = {device: factors for device, factors in factors_of.items() if factors}
         if not fitting:
             raise NoSensor(
                 f"{folder} on the device has no sensor of power, or of voltage and current: load "

@@ -181,10 +181,12 @@ def _parse_calibration(text: str, port: str) -> Mapping[str, Series]:
     """
     if "END" not in text:
         raise DeviceError(f"{port}: it does not answer as a PPK2 does")
-    found = {match[1]: match[2] for match in re.finditer(r"(\w+): (\S+)", text)}
+    settings = {match[1]: match[2] for match in re.finditer(r"(\w+): (\S+)", text)}
     table = {}
     for key in ("R", "GS", "GI", "O", "S", "I", "UG"):
-        numbers = [float(found.get(f"{key}{n}", 0 if key in "OSI" else 1)) for n in range(_RANGES)]
+        numbers = [
+            float(settings.get(f"{key}{n}", 0 if key in "OSI" else 1)) for n in range(_RANGES)
+        ]
         if key == "R":
             numbers = [n or d for n, d in zip(numbers, _DEFAULTS["R"], strict=True)]
         table[key] = np.array(numbers)

@@ -33,11 +33,11 @@ class Rpi5Pmic(FileMeter):
     def plan(self) -> Plan:
         """Asks once, for the rails."""
         command = self.site.table.at or _COMMAND
-        done = self.site.transport.run(["sh", "-c", command], _TIMEOUT_S)
-        if done.code != 0:
-            said = device_says(done.stderr or done.stdout)
+        answer = self.site.transport.run(["sh", "-c", command], _TIMEOUT_S)
+        if answer.code != 0:
+            said = device_says(answer.stderr or answer.stdout)
             raise NoSensor(f"{command} fails on the device; {said}; is this a Pi 5?")
-        rails = list(_rails(done.stdout))
+        rails = list(_rails(answer.stdout))
         if not rails:
             raise DeviceError(f"{command} names no rail with voltage and current")
         notes = ["the Pi 5's PMIC covers its own rails, not USB, the 5 V header or its losses"]

@@ -21,13 +21,13 @@ def matching(layer: str, names: Sequence[str]) -> list[str]:
     >>> matching("conv*", ["block1/conv_1/kernel", "head/kernel"])
     ['block1/conv_1/kernel']
     """
-    found = [name for name in names if any(fnmatchcase(form, layer) for form in _forms(name))]
-    if not found:
+    matches = [name for name in names if any(fnmatchcase(form, layer) for form in _forms(name))]
+    if not matches:
         forms = list(dict.fromkeys(form for name in names for form in _forms(name)))
         close = get_close_matches(layer, forms, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {_some(names)}"
         raise ModelError(f"no layer to prune is called {layer!r}: {hint}")
-    return found
+    return matches
 
 
 def _forms(name: str) -> tuple[str, str, str]:

@@ -115,30 +115,30 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             programs = needed_programs(way)
             check_free(way, programs, claim)
         begun_s = time.monotonic()
-        done = compress_in_child(request, resolved_cpu(board.cpu), progress)
+        compressed = compress_in_child(request, resolved_cpu(board.cpu), progress)
         took_s = time.monotonic() - begun_s
-        variants = _write_variants(done, folder)
+        variants = _write_variants(compressed, folder)
         transport = TRANSPORTS.get(board.transport.use)(board, device)
-        with _work_kept(done, took_s), transport:
+        with _work_kept(compressed, took_s), transport:
             meanwhile = _Meanwhile(
-                lambda so_far: _outcome(request, done, variants, so_far, folder.path), folder
+                lambda so_far: _outcome(request, compressed, variants, so_far, folder.path), folder
             )
-            found, wrong = measure(
+            run, wrong = measure(
                 transport,
                 programs,
-                done,
+                compressed,
                 variants,
                 DeviceContext(progress, claim, energy, meanwhile),
             )
         with uninterrupted(), progress.stage("report"):
-            with raw_kept(found):
-                outcome = _outcome(request, done, variants, found, folder.path)
+            with raw_kept(run):
+                outcome = _outcome(request, compressed, variants, run, folder.path)
             if wrong:
                 raise VerifyError(wrong + _recorded_as_wrong(outcome, wrong))
-            _save(outcome, done, folder, progress)
-    if found.broken:
-        line = f"{found.broken}; what was measured before is in {shown(folder.path)}"
-        if found.is_interrupted:
+            _save(outcome, compressed, folder, progress)
+    if run.broken:
+        line = f"{run.broken}; what was measured before is in {shown(folder.path)}"
+        if run.is_interrupted:
             raise KeyboardInterrupt(line)
         raise DeviceError(line)
     return outcome
@@ -152,7 +152,7 @@ class _Meanwhile:
         self._outcome, self._folder = outcome, folder
         self._next_s = time.monotonic() + KEPT_EVERY_S
 
-    def __call__(self, found: RunResult) -> None:
+    def __call__(self, run: RunResult) -> None:
         """Writes it, unless that was done a moment ago; what fails here costs no measurement."""
         from edgeprune.history.result_file import FILE_NAME, json_text
 
@@ -160,13 +160,13 @@ class _Meanwhile:
         if begun_s < self._next_s:
             return
         with contextlib.suppress(EdgepruneError):  # the result at the end says what is wrong
-            self._folder.write(FILE_NAME, json_text(self._outcome(found).result))
+            self._folder.write(FILE_NAME, json_text(self._outcome(run).result))
         now_s = time.monotonic()
         self._next_s = now_s + max(KEPT_EVERY_S, _REST * (now_s - begun_s))
 
 
 @contextlib.contextmanager
-def _work_kept(done: Compressed, took_s: float) -> Iterator[None]:
+def _work_kept(compressed: Compressed, took_s: float) -> Iterator[None]:
     """Keeps the deployed file outside its folder where the device fails after long work on it."""
     from edgeprune.report.save import rescue
 
@@ -175,7 +175,7 @@ def _work_kept(done: Compressed, took_s: float) -> Iterator[None]:
     except (DeviceError, KeyboardInterrupt) as error:
         if took_s >= WORTH_KEEPING_S:
             with uninterrupted(), contextlib.suppress(ConfigError):
-                file = rescue("deployed.tflite", done.sparsified.tflite)
+                file = rescue("deployed.tflite", compressed.sparsified.tflite)
                 said = f"{error}; " if str(error) else ""
                 kept = f"{said}the compressed model is kept in {file}, not measured"
                 error.args = (kept, *error.args[1:])
@@ -184,30 +184,42 @@ def _work_kept(done: Compressed, took_s: float) -> Iterator[None]:
 
 def _outcome(
     request: Request,
-    done: Compressed,
+    compressed: Compressed,
     variants: list[Variant],
-    found: RunResult,
+    run: RunResult,
     folder: Path,
 ) -> Outcome:
     """The result with its notes, not yet written."""
     from edgeprune.report.notes import board_notes, notes, rewrite_notes
     from edgeprune.report.result import build_result
 
-    has_data = done.test_inputs is not None
-    recipe_table = dataclasses.asdict(done.recipe)
-    lines = notes(done.recipe, done.loaded, done.pruned, done.quantized, has_data=has_data)
+    has_data = compressed.test_inputs is not None
+    recipe_table = dataclasses.asdict(compressed.recipe)
+    lines = notes(
+        compressed.recipe,
+        compressed.loaded,
+        compressed.pruned,
+        compressed.quantized,
+        has_data=has_data,
+    )
     board = load_board(request.board)
-    lines += done.notes + rewrite_notes(done.rewritten) + board_notes(board)
-    reasons = done.sparsified.reasons
+    lines += compressed.notes + rewrite_notes(compressed.rewritten) + board_notes(board)
+    reasons = compressed.sparsified.reasons
     result = msgspec.structs.replace(
         build_result(
-            done.loaded.source, board.name, recipe_table, found, variants, done.scores, folder
+            compressed.loaded.source,
+            board.name,
+            recipe_table,
+            run,
+            variants,
+            compressed.scores,
+            folder,
         ),
-        task=done.task_entry,
+        task=compressed.task_entry,
         notes=lines,
         reasons=reasons,
     )
-    return Outcome(result, folder, lines, reasons, done.pruned.shares, found.measured)
+    return Outcome(result, folder, lines, reasons, compressed.pruned.shares, run.measured)
 
 
 def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
@@ -357,20 +369,24 @@ def _compressed(
     """What ``compress`` did, and the file's content."""
     board = load_board(request.board)
     cpu = resolved_cpu(board.cpu)
-    done = compress_in_child(request, cpu, progress)
-    tflite, parity, remark = done.sparsified.tflite, None, "outputs were not compared: --no-verify"
+    compressed = compress_in_child(request, cpu, progress)
+    tflite, parity, remark = (
+        compressed.sparsified.tflite,
+        None,
+        "outputs were not compared: --no-verify",
+    )
     if compare:
         with progress.stage("verify"):
 
             def comparison() -> verify.Comparison:
-                return comparison_of(target.name, tflite, done.quantized_dense, done)
+                return comparison_of(target.name, tflite, compressed.quantized_dense, compressed)
 
             parity, remark = verify.verify_off_board(
                 comparison, tflite, board, progress.say, host_outputs
             )
-    effects = _effects(done, cpu)
+    effects = _effects(compressed, cpu)
     content = pack(tflite) if target.suffix == ".epz" else tflite
-    return Written(done, parity, remark, effects, len(content)), content
+    return Written(compressed, parity, remark, effects, len(content)), content
 
 
 def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:

@@ -50,7 +50,7 @@ class DeviceContext:
 def measure(
     transport: Transport,
     programs: tuple[Path, runtime.RuntimeLibrary],
-    done: Compressed,
+    compressed: Compressed,
     variants: list[Variant],
     context: DeviceContext,
 ) -> tuple[RunResult, str]:
@@ -76,7 +76,11 @@ def measure(
     with progress.stage("verify"):
         wanted = {
             name: comparison_of(
-                name, graph.opened(variant.file.read_bytes()), variant.reference, done, xnnpack
+                name,
+                graph.opened(variant.file.read_bytes()),
+                variant.reference,
+                compressed,
+                xnnpack,
             )
             for name, variant in measured.items()
         }
@@ -99,7 +103,7 @@ def measure(
                 if item.packed_bytes is not None
             },
         )
-        return _measured(transport, pushed, done.recipe.run, wanted, context)
+        return _measured(transport, pushed, compressed.recipe.run, wanted, context)
 
 
 def check_free(
@@ -162,19 +166,19 @@ def _measured(
             return dataclasses.replace(early, is_interrupted=True), ""
 
 
-def _ended_early(found: RunResult, why: str) -> RunResult:
+def _ended_early(run: RunResult, why: str) -> RunResult:
     """What was measured, whose outputs were not all compared."""
     broken = f"{why}; what was timed and counted is kept"
-    return dataclasses.replace(
-        found, reasons=(*found.reasons, f"incomplete: {broken}"), broken=broken
-    )
+    return dataclasses.replace(run, reasons=(*run.reasons, f"incomplete: {broken}"), broken=broken)
 
 
 def comparison_of(
-    name: str, tflite: bytes, reference: bytes, done: Compressed, xnnpack: bool = True
+    name: str, tflite: bytes, reference: bytes, compressed: Compressed, xnnpack: bool = True
 ) -> verify.Comparison:
     """What a variant's outputs must be; ``xnnpack``: whether the board runs XNNPACK."""
-    samples = verify.sample_inputs(reference, done.test_inputs, done.recipe.verify.samples)
+    samples = verify.sample_inputs(
+        reference, compressed.test_inputs, compressed.recipe.verify.samples
+    )
     host = host_outputs_with_rounding(reference, samples, xnnpack)
     return verify.Comparison(name, tflite, reference, samples, host.outputs, host.rounding, xnnpack)
 

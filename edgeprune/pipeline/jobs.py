@@ -60,12 +60,12 @@ class CompressJob:
 
 def compress_model(request: CompressJob, progress: Progress) -> Compressed:
     """From the user's file to a ``.tflite`` file, within the limit of accuracy."""
-    done = compress_within_limit(request.request, request.cpu, progress)
+    compressed = compress_within_limit(request.request, request.cpu, progress)
     # Files between the stages are nobody's business out there, and may be large.
     return dataclasses.replace(
-        done,
-        rewritten=dataclasses.replace(done.rewritten, tflite=b""),
-        quantized=dataclasses.replace(done.quantized, tflite=b""),
+        compressed,
+        rewritten=dataclasses.replace(compressed.rewritten, tflite=b""),
+        quantized=dataclasses.replace(compressed.quantized, tflite=b""),
     )
 
 
@@ -161,20 +161,20 @@ def compress_in_child(request: Request, cpu: Cpu, progress: Progress) -> Compres
     )
 
 
-def _opened(done: Compressed) -> Compressed:
+def _opened(compressed: Compressed) -> Compressed:
     """The same with its files checked, each once, before anybody looks into one.
 
     Raises:
         ModelError: The child handed out what is no TFLite file.
     """
     return dataclasses.replace(
-        done,
-        dense=graph.opened(done.dense),
-        control=None if done.control is None else graph.opened(done.control),
-        compressed_float=graph.opened(done.compressed_float),
-        quantized_dense=graph.opened(done.quantized_dense),
+        compressed,
+        dense=graph.opened(compressed.dense),
+        control=None if compressed.control is None else graph.opened(compressed.control),
+        compressed_float=graph.opened(compressed.compressed_float),
+        quantized_dense=graph.opened(compressed.quantized_dense),
         sparsified=dataclasses.replace(
-            done.sparsified, tflite=graph.opened(done.sparsified.tflite)
+            compressed.sparsified, tflite=graph.opened(compressed.sparsified.tflite)
         ),
     )
 
@@ -184,12 +184,12 @@ def _given(job: CompressJob) -> tuple[Path, ...] | None:
     request = job.request
     if job.runs_users_code or request.allow_code:
         return None
-    found = (request.model, *stored_apart(request.model), *board_files(request.board))
+    files = (request.model, *stored_apart(request.model), *board_files(request.board))
     if request.data is None:
-        return found
+        return files
     data = Path(request.data)
     links = linked(data)
-    return None if links is None else (*found, data, *links)
+    return None if links is None else (*files, data, *links)
 
 
 def _checkpoints(request: Request) -> tuple[Path, ...]:

@@ -26,10 +26,10 @@ def look_at(model: Path, board: str, data: str | None) -> Board:
         ConfigError: As :func:`board_of`.
     """
     check_model(model)
-    found = board_of(board)
+    chosen = board_of(board)
     if data is not None:
         check_data(data)
-    return found
+    return chosen
 
 
 def check_model(model: Path) -> None:

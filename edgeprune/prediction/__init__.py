@@ -63,8 +63,8 @@ def explain(
     operators = [
         op for op in reader.subgraph.operators if len(op.outputs) and not is_gone(reader, op)
     ]
-    found = [layers.get(id(op)) or outside(reader, op) for op in operators]
-    plan = Plan(tuple(found), tuple(clusters), tuple(wrong))
+    layers_in_order = [layers.get(id(op)) or outside(reader, op) for op in operators]
+    plan = Plan(tuple(layers_in_order), tuple(clusters), tuple(wrong))
     return _with_costs(plan, reader, operators, switched, cpu)
 
 

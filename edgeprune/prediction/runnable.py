@@ -256,11 +256,11 @@ def _is_open(tensor: graph.Tensor) -> bool:
 
 def _unprepared(text: str) -> Refusal:
     """What the runtime says against a model that it cannot prepare."""
-    found = re.search(r"op for builtin opcode '(\w+)' version '(\d+)'", text)
-    if found:
+    match = re.search(r"op for builtin opcode '(\w+)' version '(\d+)'", text)
+    if match:
         return Refusal(
-            found[1],
-            f"has version {found[2]}, which the runtime does not have",
+            match[1],
+            f"has version {match[2]}, which the runtime does not have",
             "convert the model with the converter of an older TensorFlow",
         )
     text = text.removeprefix("LiteRT on the host cannot run the model: ")

@@ -26,15 +26,15 @@ class Named(Protocol):
 Item = TypeVar("Item", bound=Named)
 
 
-def wanted(found: Sequence[Item], spec: PruneTable) -> list[Item]:
+def wanted(candidates: Sequence[Item], spec: PruneTable) -> list[Item]:
     """What is left of the prunable weights without the ignored layers.
 
     Raises:
         ModelError: A layer's name matches nothing, or nothing is left.
     """
-    names = [item.name for item in found]
+    names = [item.name for item in candidates]
     ignored = {name for layer in spec.ignored for name in matching(layer, names)}
-    left = [item for item in found if item.name not in ignored]
+    left = [item for item in candidates if item.name not in ignored]
     if not left:
         raise ModelError("nothing is left to prune: every layer is ignored")
     return left

@@ -95,7 +95,7 @@ def _layer(kernel: Filter) -> Layer:
 
 def prune_filters(
     model: graph.Model,
-    found: list[Filter],
+    filters: list[Filter],
     patterns: Mapping[str, str],
     sparsities: Mapping[str, float],
 ) -> tuple[dict[str, BoolArray], list[PrunedTensor]]:
@@ -103,7 +103,7 @@ def prune_filters(
 
     Args:
         model: Is changed.
-        found: The model's filters.
+        filters: The model's filters.
         patterns: Name of a filter to the pattern that prunes it.
         sparsities: Name of a filter to its share of zeros, in [0, 1).
 
@@ -112,7 +112,7 @@ def prune_filters(
     """
     masks: dict[str, BoolArray] = {}
     tensors: list[PrunedTensor] = []
-    for kernel in found:
+    for kernel in filters:
         pruned = by_magnitude(
             patterns[kernel.name], kernel.matrix, sparsities[kernel.name], kernel.in_channels
         )

@@ -148,14 +148,14 @@ def _folder_of(transport: Transport) -> str:
 def _prepare(transport: Transport, timeout_s: float) -> str:
     """Makes the folder, clears it of our leftovers of more than a day, and says where it is."""
     target = _folder_of(transport)
-    done = _script(transport, _PREPARE, [target], timeout_s)
-    if done.code == 3 and "lacks" in done.stderr:
-        tool = one_line(done.stderr.rpartition("lacks")[2], 20)
+    answer = _script(transport, _PREPARE, [target], timeout_s)
+    if answer.code == 3 and "lacks" in answer.stderr:
+        tool = one_line(answer.stderr.rpartition("lacks")[2], 20)
         raise DeviceError(f"{transport.where} lacks {tool}, which pushing needs: install it")
-    found = _FOLDER.match(done.stdout)
-    if done.code or found is None:
-        raise _failed(transport, f"cannot make its folder {target}", done)
-    return found[1]
+    match = _FOLDER.match(answer.stdout)
+    if answer.code or match is None:
+        raise _failed(transport, f"cannot make its folder {target}", answer)
+    return match[1]
 
 
 def _push_one(
@@ -182,8 +182,8 @@ def _send(transport: Transport, file: Path, wanted: Pushed, part: str, timeout_s
     there = _look(transport, final, size, executable, part, patience_s)
     if f"final {digest}" in there.stdout:  # another process of ours was faster
         return Pushed(final, digest, 0)
-    found = re.search(r"^part +([0-9]{1,18})$", there.stdout, re.MULTILINE)
-    offset = int(found[1]) if found else 0
+    match = re.search(r"^part +([0-9]{1,18})$", there.stdout, re.MULTILINE)
+    offset = int(match[1]) if match else 0
     if offset > size:  # no beginning of this file
         offset = 0
     room = _make_room(transport, place, part, offset, patience_s)
@@ -196,14 +196,14 @@ def _send(transport: Transport, file: Path, wanted: Pushed, part: str, timeout_s
     except DiskFull:
         _script(transport, 'rm -f "$1"', [part], timeout_s)  # a full disk wants every byte back
         raise
-    done = _script(transport, _FINISH, [part, final, digest, executable], 2 * patience_s)
-    if done.code == 4:
+    answer = _script(transport, _FINISH, [part, final, digest, executable], 2 * patience_s)
+    if answer.code == 4:
         raise DeviceError(
-            f"{transport.where}: {file.name}: {device_says(done.stderr)}, not {digest}: removed "
+            f"{transport.where}: {file.name}: {device_says(answer.stderr)}, not {digest}: removed "
             "there; was it changed meanwhile, or is the device's storage failing?"
         )
-    if done.code:
-        raise _failed(transport, f"cannot store {final}", done)
+    if answer.code:
+        raise _failed(transport, f"cannot store {final}", answer)
     return Pushed(final, digest, size - offset)
 
 
@@ -221,10 +221,10 @@ def _make_room(
     transport: Transport, place: str, part: str, offset: int, timeout_s: float
 ) -> Completed:
     """An empty part, or the hash of the one to resume; then the file system's state."""
-    done = _script(transport, _MAKE_ROOM, [place, part, str(offset)], timeout_s)
-    if done.code:
-        raise _failed(transport, f"cannot write to {place}", done)
-    return done
+    answer = _script(transport, _MAKE_ROOM, [place, part, str(offset)], timeout_s)
+    if answer.code:
+        raise _failed(transport, f"cannot write to {place}", answer)
+    return answer
 
 
 def _check_room(transport: Transport, place: str, report: str, needed: int) -> None:
@@ -250,8 +250,8 @@ def _script(
     return transport.run(["sh", "-c", script, "sh", *arguments], timeout_s)
 
 
-def _failed(transport: Transport, what: str, done: Completed) -> DeviceError:
-    words = device_says(done.stderr) if done.stderr.strip() else f"exit status {done.code}"
+def _failed(transport: Transport, what: str, answer: Completed) -> DeviceError:
+    words = device_says(answer.stderr) if answer.stderr.strip() else f"exit status {answer.code}"
     return DeviceError(
         f"{transport.where}: {what}; {words}; if that is no place to write, name another "
         "`folder` in bench.toml"

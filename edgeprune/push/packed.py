@@ -75,9 +75,9 @@ def _push_packed(
         container = Path(folder) / f"{file.name}.epz"
         container.write_bytes(packed)
         [arrived] = push(transport, [container], timeout_s)
-    made = transport.run(["mkdir", "-p", posixpath.dirname(target.path)], timeout_s)
-    if made.code:
-        said = device_says(made.stderr)
+    answer = transport.run(["mkdir", "-p", posixpath.dirname(target.path)], timeout_s)
+    if answer.code:
+        said = device_says(answer.stderr)
         raise DeviceError(f"{transport.where}: no folder for {target.path} can be made; {said}")
     try:
         with start_agent(transport, agent) as session:

@@ -70,17 +70,17 @@ def store(
     model: graph.Model, stored_as: Callable[[FloatArray, int, int, str], Stored | None]
 ) -> None:
     """Replaces weights by a narrower constant and a DEQUANTIZE that feeds their readers."""
-    done: set[tuple[int, int]] = set()
+    converted: set[tuple[int, int]] = set()
     for subgraph, op, operand, name in weights_of(model):
         index = int(op.inputs[operand])
         tensor = subgraph.tensors[index]
         values = graph.constant(model, tensor)
-        if values is None or (id(subgraph), index) in done:
+        if values is None or (id(subgraph), index) in converted:
             continue  # computed at run time, or shared with an operator before
         axis = CHANNEL_AXIS[name]
         stored = stored_as(values, operand, axis, graph.tensor_name(tensor))
         if stored is not None:
-            done.add((id(subgraph), index))
+            converted.add((id(subgraph), index))
             _dequantize(model, subgraph, index, stored, axis)
 
 

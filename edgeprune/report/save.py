@@ -85,12 +85,12 @@ def kept_elsewhere(result: Result, name: str) -> str:
 
 
 @contextlib.contextmanager
-def raw_kept(found: RunResult) -> Iterator[None]:
+def raw_kept(run: RunResult) -> Iterator[None]:
     """Keeps what a device brought back, as it came, where the block makes no result of it."""
     try:
         yield
     except Exception as error:
-        content = json.dumps(dataclasses.asdict(found), default=_listed, indent=1)
+        content = json.dumps(dataclasses.asdict(run), default=_listed, indent=1)
         try:
             file = rescue("measured.json", content)
         except ConfigError:

@@ -94,8 +94,8 @@ def _watch(job: int) -> None:
         hangs_up.register(os.pidfd_open(job), select.POLLIN)
     while True:
         events = hangs_up.poll(_LOOK_MS)
-        done, status = os.waitpid(job, os.WNOHANG)
-        if done:
+        ended, status = os.waitpid(job, os.WNOHANG)
+        if ended:
             code = os.waitstatus_to_exitcode(status)
             os._exit(code if code >= 0 else SIGNALLED - code)
         if any(handle == 0 for handle, _ in events):

@@ -34,7 +34,7 @@ def memory_bytes() -> int:
 
 def _container_limits() -> list[int]:
     """Limits of the control groups that this process is in."""
-    found = []
+    limits_bytes = []
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -49,10 +49,10 @@ def _container_limits() -> list[int]:
         folder = Path(root + own)
         for level in (folder, *folder.parents):
             try:
-                found.append(int((level / name).read_text()))
+                limits_bytes.append(int((level / name).read_text()))
             except (OSError, ValueError):  # not there, or "max"
                 continue
-    return [limit for limit in found if limit > 0]
+    return [limit for limit in limits_bytes if limit > 0]
 
 
 def bound_memory(limit_bytes: int) -> None:

@@ -108,10 +108,10 @@ def confined(
     run = _Run(progress, answer_bytes, timeout_s, closed)
     answer = run.result(job, request, reach)
     try:
-        found: Answer = put_back(decoded(answer, jobs.types_of(job)[1]), run.blobs)
+        result: Answer = put_back(decoded(answer, jobs.types_of(job)[1]), run.blobs)
     except ValueError as error:
         raise ModelError(f"{_UNREADABLE}: {error}") from error
-    return found
+    return result
 
 
 class _Run:

@@ -84,8 +84,8 @@ class Walls:
         )
 
     def _devices(self) -> list[str]:
-        found = [file for pattern in DEVICES for file in glob.glob(pattern)]
-        return [file for file in found if not os.path.isdir(file)]
+        files = [file for pattern in DEVICES for file in glob.glob(pattern)]
+        return [file for file in files if not os.path.isdir(file)]
 
     def _close_disk(self) -> None:
         refused = self._namespaces.get(namespaces.NEW_MOUNTS, "not Linux")

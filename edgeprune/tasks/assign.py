@@ -37,12 +37,12 @@ def assigned(
     places = {key: _place(key, outputs, targets, said, dense) for key in sorted(keys)}
     if len(set(places.values())) < len(places):
         raise ModelError(f"targets of one output come under several names: {', '.join(places)}")
-    found: dict[int, Named] = {}
+    by_output: dict[int, Named] = {}
     for part, given in targets.items():
         for key, y in given.items():
             label = f"y_{part}" + (f"/{key}" if key else "")
-            found.setdefault(places[key], {})[part] = (label, y)
-    for index, parts in found.items():
+            by_output.setdefault(places[key], {})[part] = (label, y)
+    for index, parts in by_output.items():
         if "test" in targets and "test" not in parts:
             raise ModelError(
                 f"has no y_test for the output {outputs[index].name!r}, which has y_train: the "
@@ -50,7 +50,7 @@ def assigned(
             )
         if targets.get("train") and "train" not in parts:
             raise ModelError(f"has no y_train for the output {outputs[index].name!r}")
-    return found
+    return by_output
 
 
 def _place(

@@ -44,8 +44,8 @@ def classes_of(head: Head, outputs: Array) -> Array:
     """The class that each row of outputs stands for; -1 where an output is no number."""
     rows = outputs.reshape(-1, head.channels)
     single = head.channels == 1
-    found = (rows[:, 0] > head.threshold).astype(np.int64) if single else rows.argmax(axis=1)
-    return np.where(np.isnan(rows).any(axis=1), -1, found)
+    answers = (rows[:, 0] > head.threshold).astype(np.int64) if single else rows.argmax(axis=1)
+    return np.where(np.isnan(rows).any(axis=1), -1, answers)
 
 
 def class_numbers(head: Head, targets: Array) -> Array:
@@ -83,24 +83,24 @@ def _mean_iou(sums: Sums) -> float:
 
 def _positives(head: Head, outputs: Array, targets: Array) -> Sums:
     """Entries ``(3, labels)``: rightly found, found, to be found."""
-    found = outputs.reshape(-1, head.channels) > head.threshold
+    answers = outputs.reshape(-1, head.channels) > head.threshold
     wanted = targets.reshape(-1, head.channels) > 0.5
-    parts = (found & wanted, found, wanted)
+    parts = (answers & wanted, answers, wanted)
     return np.stack([part.sum(axis=0) for part in parts]).astype(np.float64)
 
 
 def _f1_macro(sums: Sums) -> float:
     """Mean of F1 over the labels that the samples hold: a rare label counts as much as any."""
-    right, found, wanted = sums
+    right, answered, wanted = sums
     held = wanted > 0
     if not held.any():
         return float("nan")
-    return float((2 * right[held] / (found + wanted)[held]).mean())
+    return float((2 * right[held] / (answered + wanted)[held]).mean())
 
 
 def _f1_micro(sums: Sums) -> float:
-    right, found, wanted = sums.sum(axis=1)
-    return float(2 * right / (found + wanted)) if found + wanted else float("nan")
+    right, answered, wanted = sums.sum(axis=1)
+    return float(2 * right / (answered + wanted)) if answered + wanted else float("nan")
 
 
 def _label_accuracy(head: Head, outputs: Array, targets: Array) -> Sums:

@@ -45,13 +45,13 @@ class Said:
 
     def compiled_loss(self, head: str) -> str:
         """The loss that the model was compiled with for a head, or nothing."""
-        found = self.compiled_losses
-        return plain_loss(found.get(head, found.get("", "")))
+        losses = self.compiled_losses
+        return plain_loss(losses.get(head, losses.get("", "")))
 
     def compiled_metrics_of(self, head: str, task: str) -> list[str]:
         """The metrics that it was compiled with."""
-        found = self.compiled_metrics
-        return [plain_metric(name, task) for name in found.get(head, found.get("", ()))]
+        metrics = self.compiled_metrics
+        return [plain_metric(name, task) for name in metrics.get(head, metrics.get("", ()))]
 
     def heads(self) -> set[str]:
         """Names of heads of which something was said."""
@@ -65,11 +65,11 @@ def pairs(text: str) -> dict[str, str]:
     >>> pairs("cls=classification, box=regression")
     {'cls': 'classification', 'box': 'regression'}
     """
-    found = {}
+    words_by_key = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, word = part.rpartition("=")
-        found[name.strip()] = word.strip()
-    return found
+        words_by_key[name.strip()] = word.strip()
+    return words_by_key
 
 
 def _word(text: str, head: str) -> str:

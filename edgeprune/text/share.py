@@ -29,11 +29,11 @@ def parse_share(text: str) -> float:
     >>> parse_share("1%"), parse_share("0.02"), parse_share(" 150 % ")
     (0.01, 0.02, 1.5)
     """
-    found = re.fullmatch(rf"\s*({_NUMBER})\s*(%?)\s*", text, re.ASCII)
-    if found is None:
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*(%?)\s*", text, re.ASCII)
+    if match is None:
         raise ValueError(WANTED)
-    number = float(found.group(1))
-    if found.group(2):
+    number = float(match.group(1))
+    if match.group(2):
         return number / 100
     if not number < 1:
         raise ValueError(

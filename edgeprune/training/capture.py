@@ -176,11 +176,11 @@ class _SecondMoment:
             self._count += rows.shape[1]
 
     def hessian(self) -> DoubleArray:
-        found = self._sum * (2 / max(self._count, 1))
-        if not np.isfinite(found).all():
+        hessians = self._sum * (2 / max(self._count, 1))
+        if not np.isfinite(hessians).all():
             name = self._layer.name
             raise ModelError(f"layer {name!r}: calibration samples give inputs of inf or nan")
-        return np.asarray(found)
+        return np.asarray(hessians)
 
 
 def mean_inputs(model: Any, spot: Spot, x: Array) -> DoubleArray:
@@ -205,9 +205,9 @@ def _mean(model: Any, spot: Spot, x: Array, power: int) -> DoubleArray:
 
 
 def _inputs(model: Any, spot: Spot, batch: Array) -> list[FloatArray]:
-    found: list[FloatArray] = []
-    run_until(model, [spot], batch, lambda _, inputs: found.append(inputs))
-    return found
+    arrays: list[FloatArray] = []
+    run_until(model, [spot], batch, lambda _, inputs: arrays.append(inputs))
+    return arrays
 
 
 class SquaredGradients:

@@ -62,8 +62,8 @@ class Codebooks:
 
     def values(self) -> dict[str, FloatArray]:
         """Each weight's distinct values other than zero, as they are now, in rising order."""
-        found = {weight.name: np.unique(weight.value()) for weight in self.weights}
-        return {name: values[values != 0] for name, values in found.items()}
+        centroids = {weight.name: np.unique(weight.value()) for weight in self.weights}
+        return {name: values[values != 0] for name, values in centroids.items()}
 
     def round(self) -> None:
         """Rounds every weight to bfloat16, to the nearest, ties to even."""

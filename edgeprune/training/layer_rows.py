@@ -146,14 +146,14 @@ class Unrolled:
             if self._contracted:
                 x = np.moveaxis(x, self._contracted, range(-len(self._contracted), 0))
             return x.reshape(1, -1, self.in_features)
-        found = self._window.patches(x)
-        places = np.arange(0, int(np.prod(found.shape[: 1 + len(self._window.size)])), step)
-        found = found[np.unravel_index(places, found.shape[: 1 + len(self._window.size)])]
+        patches = self._window.patches(x)
+        places = np.arange(0, int(np.prod(patches.shape[: 1 + len(self._window.size)])), step)
+        patches = patches[np.unravel_index(places, patches.shape[: 1 + len(self._window.size)])]
         if self._depthwise is not None:
-            return _filtered(found, self._depthwise)[None]
-        per_group = found.shape[-1] // self.groups
-        found = found.reshape(*found.shape[:-1], self.groups, per_group)
-        return np.moveaxis(found, -2, 0).reshape(self.groups, -1, self.in_features)
+            return _filtered(patches, self._depthwise)[None]
+        per_group = patches.shape[-1] // self.groups
+        patches = patches.reshape(*patches.shape[:-1], self.groups, per_group)
+        return np.moveaxis(patches, -2, 0).reshape(self.groups, -1, self.in_features)
 
 
 def can_unroll(layer: Any) -> bool:

@@ -310,10 +310,10 @@ class _Training:
             self._task.say(f"no checkpoint could be written: {error_line(error)}")
 
     def _resume(self) -> None:
-        found = self._task.checkpoint.load() if self._task.checkpoint else None
-        if found is None:
+        saved = self._task.checkpoint.load() if self._task.checkpoint else None
+        if saved is None:
             return
-        lists, facts = found
+        lists, facts = saved
         if lists["masks"] and self._task.masks is not None:
             self._task.masks.set(_named(self._task.masks, lists["masks"]))
         self._trainer.restore(lists["state"])

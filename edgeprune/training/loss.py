@@ -156,8 +156,8 @@ def _categorical(head: Head) -> Loss:
             shares = tf.reshape(tf.cast(wanted, tf.float32), tf.shape(rows))
             return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(shares, logits))
         numbers, counted = _counted(wanted)
-        found = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=numbers, logits=logits)
-        return _mean(found, counted if head.ignored else None)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=numbers, logits=logits)
+        return _mean(losses, counted if head.ignored else None)
 
     return loss
 
@@ -167,8 +167,10 @@ def _binary(head: Head) -> Loss:
 
     def loss(wanted: Any, rows: Any) -> Any:
         shares, counted = _shares(head, wanted, rows)
-        found = tf.nn.sigmoid_cross_entropy_with_logits(labels=shares, logits=as_logits(head, rows))
-        return _mean(tf.reduce_mean(found, axis=1), counted)
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(
+            labels=shares, logits=as_logits(head, rows)
+        )
+        return _mean(tf.reduce_mean(losses, axis=1), counted)
 
     return loss
 
@@ -179,12 +181,12 @@ def _squared_shares(head: Head) -> Loss:
 
     def loss(wanted: Any, rows: Any) -> Any:
         shares, counted = _shares(head, wanted, rows)
-        found = rows
+        answers = rows
         if head.gives == "logits":
-            found = tf.nn.softmax(rows) if head.channels > 1 else tf.sigmoid(rows)
+            answers = tf.nn.softmax(rows) if head.channels > 1 else tf.sigmoid(rows)
         elif head.gives == "tanh":
-            found = (rows + 1) / 2
-        return _mean(tf.reduce_mean(tf.square(found - shares), axis=1), counted)
+            answers = (rows + 1) / 2
+        return _mean(tf.reduce_mean(tf.square(answers - shares), axis=1), counted)
 
     return loss
 

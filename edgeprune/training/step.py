@@ -110,8 +110,8 @@ class Trainer:
         Raises:
             ModelError: The loss does not depend on one of them, or it is frozen.
         """
-        found = self._gradients(self._tf.constant(x), self._targets(y, taught))
-        return [np.asarray(found[self._index(variable)].numpy()) for variable in variables]
+        step_gradients = self._gradients(self._tf.constant(x), self._targets(y, taught))
+        return [np.asarray(step_gradients[self._index(variable)].numpy()) for variable in variables]
 
     def is_lost(self) -> bool:
         """Whether a trained weight is no finite number any more."""
@@ -157,8 +157,8 @@ class Trainer:
             for _, layer in walk(self._model)  # of Keras 2; Keras 3 has them among its variables
         ]
         states = [one.state for one in generators if one is not None]
-        found = [*self._model.variables, *states, *self._optimizer.variables]
-        return list({id(variable): variable for variable in found}.values())
+        variables = [*self._model.variables, *states, *self._optimizer.variables]
+        return list({id(variable): variable for variable in variables}.values())
 
     def _index(self, variable: Any) -> int:
         for index, one in enumerate(self._variables):
@@ -184,11 +184,11 @@ class Trainer:
     @contextlib.contextmanager
     def hooked(self) -> Iterator[None]:
         """The model computes in the block as it does in a step."""
-        done = [hook.before() for hook in self._hooks]
+        undo = [hook.before() for hook in self._hooks]
         try:
             yield
         finally:
-            for after in reversed(done):
+            for after in reversed(undo):
                 after()
 
     def _traced_step(self, x: Any, targets: list[Any], rate: Any) -> Any:
@@ -218,8 +218,8 @@ def _check_model(model: Any, data: TrainingData) -> None:
     tf = import_tensorflow()
     probe = tf.constant(data.x[: fixed_batch(model) or 1])
     outputs = flat_outputs(call(model, [probe], training=False))
-    found = [math.prod(output.shape[1:]) for output in outputs]
-    if found != [math.prod(head.shape) for head in data.task.heads]:
+    sizes = [math.prod(output.shape[1:]) for output in outputs]
+    if sizes != [math.prod(head.shape) for head in data.task.heads]:
         shapes = [tuple(output.shape[1:]) for output in outputs]
         raise ModelError(
             f"the model gives outputs of the shapes {shapes}, and the data is for "
@@ -228,11 +228,11 @@ def _check_model(model: Any, data: TrainingData) -> None:
 
 
 def _check_teacher(teacher: Teacher, task: Task) -> None:
-    found = math.prod(teacher.answers.shape[1:])
+    answers = math.prod(teacher.answers.shape[1:])
     wanted = sum(math.prod(head.shape) for head in task.heads)
-    if found != wanted:
+    if answers != wanted:
         raise ModelError(
-            f"the teacher answers with {found} values, and the model in training with {wanted}: "
+            f"the teacher answers with {answers} values, and the model in training with {wanted}: "
             "expected as many"
         )
 

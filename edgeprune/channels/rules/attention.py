@@ -31,14 +31,14 @@ def multi_head_attention(call: LayerCall) -> list[Ids]:
         call.bind(f"_{name}_dense.bias", 0, heads, "other")
         if f"{name}_shape" in layer.get_config():
             call.resize(f"{name}_shape", ids, index=-1)
-    made = call.new(int(layer._output_dense.kernel.shape[-1]))
+    outputs = call.new(int(layer._output_dense.kernel.shape[-1]))
     call.work("_output_dense.kernel", _pixels(call, 0))
     call.bind("_output_dense.kernel", 0, heads, "input")
-    call.bind("_output_dense.kernel", -1, made, "output")
-    call.bind("_output_dense.bias", 0, made, "other")
+    call.bind("_output_dense.kernel", -1, outputs, "output")
+    call.bind("_output_dense.bias", 0, outputs, "other")
     call.resize("num_heads", heads)
-    call.resize("output_shape", made)
-    return [made]
+    call.resize("output_shape", outputs)
+    return [outputs]
 
 
 def _is_unclear(call: LayerCall) -> bool:

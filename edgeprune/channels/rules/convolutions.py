@@ -32,22 +32,22 @@ def convolution(call: LayerCall) -> list[Ids]:
     call.work("kernel", positions(call.output_shape))
     if is_channels_first(call):
         return call.fixed_outputs(CHANNELS_FIRST)
-    made = call.new(layer.filters)
+    outputs = call.new(layer.filters)
     if layer.groups == 1:
         call.bind("kernel", -2, ids, "input")
     else:
-        _join_groups(call, ids, made)
-    call.bind("kernel", -1, made, "output")
-    call.bind("bias", 0, made, "other")
-    call.resize("filters", made)
-    return after_activation(call, made)
+        _join_groups(call, ids, outputs)
+    call.bind("kernel", -1, outputs, "output")
+    call.bind("bias", 0, outputs, "other")
+    call.resize("filters", outputs)
+    return after_activation(call, outputs)
 
 
-def _join_groups(call: LayerCall, ids: Ids, made: Ids) -> None:
+def _join_groups(call: LayerCall, ids: Ids, outputs: Ids) -> None:
     """A group of a grouped convolution goes as a whole: its inputs with its outputs."""
     groups = call.layer.groups
-    leaders = made.reshape(groups, -1)[:, :1]
-    for channels in (ids.reshape(groups, -1), made.reshape(groups, -1)):
+    leaders = outputs.reshape(groups, -1)[:, :1]
+    for channels in (ids.reshape(groups, -1), outputs.reshape(groups, -1)):
         call.unify(np.broadcast_to(leaders, channels.shape).ravel(), channels.ravel())
     call.resize("groups", leaders.ravel())
 
@@ -58,12 +58,12 @@ def transposed_convolution(call: LayerCall) -> list[Ids]:
     call.work("kernel", positions(call.node.input_shapes[0]))
     if is_channels_first(call):
         return call.fixed_outputs(CHANNELS_FIRST)
-    made = call.new(call.layer.filters)
+    outputs = call.new(call.layer.filters)
     call.bind("kernel", -1, call.inputs[0], "input")
-    call.bind("kernel", -2, made, "output")
-    call.bind("bias", 0, made, "other")
-    call.resize("filters", made)
-    return after_activation(call, made)
+    call.bind("kernel", -2, outputs, "output")
+    call.bind("bias", 0, outputs, "other")
+    call.resize("filters", outputs)
+    return after_activation(call, outputs)
 
 
 @rule("DepthwiseConv1D", "DepthwiseConv2D")
@@ -73,10 +73,10 @@ def depthwise_convolution(call: LayerCall) -> list[Ids]:
     call.work(kernel, positions(call.output_shape))
     if is_channels_first(call):
         return call.fixed_outputs(CHANNELS_FIRST)
-    made = np.repeat(call.inputs[0], call.layer.depth_multiplier)
+    outputs = np.repeat(call.inputs[0], call.layer.depth_multiplier)
     call.bind(kernel, -2, call.inputs[0], "depthwise")
-    call.bind("bias", 0, made, "other")
-    return after_activation(call, made)
+    call.bind("bias", 0, outputs, "other")
+    return after_activation(call, outputs)
 
 
 @rule("SeparableConv1D", "SeparableConv2D")
@@ -86,15 +86,15 @@ def separable_convolution(call: LayerCall) -> list[Ids]:
         call.work(kernel, positions(call.output_shape))
     if is_channels_first(call):
         return call.fixed_outputs(CHANNELS_FIRST)
-    made = call.new(call.layer.filters)
+    outputs = call.new(call.layer.filters)
     call.bind("depthwise_kernel", -2, call.inputs[0], "depthwise")
     call.bind(
         "pointwise_kernel", -2, np.repeat(call.inputs[0], call.layer.depth_multiplier), "input"
     )
-    call.bind("pointwise_kernel", -1, made, "output")
-    call.bind("bias", 0, made, "other")
-    call.resize("filters", made)
-    return after_activation(call, made)
+    call.bind("pointwise_kernel", -1, outputs, "output")
+    call.bind("bias", 0, outputs, "other")
+    call.resize("filters", outputs)
+    return after_activation(call, outputs)
 
 
 @rule("Dense")
@@ -103,19 +103,19 @@ def dense(call: LayerCall) -> list[Ids]:
     call.work("kernel", positions(call.output_shape))
     if last_size(call.node.input_shapes[0]) != int(call.layer.kernel.shape[0]):
         return call.fixed_outputs("has a kernel of another form")
-    made = call.new(call.layer.units)
+    outputs = call.new(call.layer.units)
     call.bind("kernel", 0, call.inputs[0], "input")
-    call.bind("kernel", 1, made, "output")
-    call.bind("bias", 0, made, "other")
-    call.resize("units", made)
-    return after_activation(call, made)
+    call.bind("kernel", 1, outputs, "output")
+    call.bind("bias", 0, outputs, "other")
+    call.resize("units", outputs)
+    return after_activation(call, outputs)
 
 
 @rule("Embedding")
 def embedding(call: LayerCall) -> list[Ids]:
     """Embeddings ``(input_dim, output_dim)``; reads indices, which are no channels."""
     call.fix(call.inputs, "reads indices")
-    made = call.new(call.layer.output_dim)
-    call.bind("embeddings", 1, made, "output")
-    call.resize("output_dim", made)
-    return [made]
+    outputs = call.new(call.layer.output_dim)
+    call.bind("embeddings", 1, outputs, "output")
+    call.resize("output_dim", outputs)
+    return [outputs]

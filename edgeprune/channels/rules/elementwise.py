@@ -63,10 +63,10 @@ def joined(call: LayerCall, axis: int) -> list[Ids]:
     """The channels of several tensors in a row, or those that they share."""
     rank = len(call.output_shape)
     if axis % rank == rank - 1:
-        made = np.concatenate(call.inputs)
-        if len(made) != last_size(call.output_shape):
+        outputs = np.concatenate(call.inputs)
+        if len(outputs) != last_size(call.output_shape):
             return call.fixed_outputs("has an output of unknown size")
-        return [made]
+        return [outputs]
     for ids in call.inputs[1:]:
         call.unify(call.inputs[0], ids)
     return [call.inputs[0]]

@@ -23,12 +23,12 @@ def recurrent(call: LayerCall) -> list[Ids]:
     used = (cell.activation, getattr(cell, "recurrent_activation", None))
     if not all(map(is_elementwise, used)):
         return call.fixed_outputs("has an activation that may mix channels")
-    made = call.new(layer.units)
-    gates = np.tile(made, _GATES[call.kind])
+    outputs = call.new(layer.units)
+    gates = np.tile(outputs, _GATES[call.kind])
     call.bind("cell.kernel", 0, call.inputs[0], "input")
     call.bind("cell.kernel", 1, gates, "output", width=1)
-    call.bind("cell.recurrent_kernel", 0, made, "input")
+    call.bind("cell.recurrent_kernel", 0, outputs, "input")
     call.bind("cell.recurrent_kernel", 1, gates, "output", width=1)
     call.bind("cell.bias", -1, gates, "other")
-    call.resize("units", made)
-    return [made]
+    call.resize("units", outputs)
+    return [outputs]

@@ -29,14 +29,14 @@ def reshape(call: LayerCall) -> list[Ids]:
     if not size or not len(ids) or max(size, len(ids)) % min(size, len(ids)):
         return call.fixed_outputs("cuts across channels")
     if size >= len(ids):
-        made = np.tile(ids, size // len(ids))
+        outputs = np.tile(ids, size // len(ids))
     else:
         parts = ids.reshape(-1, size)
         for part in parts[1:]:
             call.unify(parts[0], part)
-        made = parts[0]
-    call.resize(key, made, index=-1)
-    return [made]
+        outputs = parts[0]
+    call.resize(key, outputs, index=-1)
+    return [outputs]
 
 
 @rule("Permute")

@@ -47,22 +47,22 @@ def better_scale(
     Returns:
         A line, and how well the samples are then answered, on average.
     """
-    best, found = "", now
+    best, best_skill = "", now
     everything, few = np.arange(len(x)), some_of(len(x), FIRST)
     for typed, where, make in _ways(x, held, x_train):
         first = skill_with(make(x[few]), few)
         if _lead(now.each[few], first.each) < SIGMAS / 3:
             continue
         after = skill_with(make(x), everything)
-        if after.value > max(found.value, now.value + GAIN, LEAST_SKILL) and (
+        if after.value > max(best_skill.value, now.value + GAIN, LEAST_SKILL) and (
             _lead(now.each, after.each) > SIGMAS
         ):
-            best, found = f"{where}: {typed}", after
+            best, best_skill = f"{where}: {typed}", after
     if not best:
         return "", 0.0
     inside = range_text(held) if held else f"{float(x.min()):g} to {float(x.max()):g}"
-    line = f"the model {now.words} as they are ({inside}), but {found.words} {best}"
-    return line, float(found.each.mean())
+    line = f"the model {now.words} as they are ({inside}), but {best_skill.words} {best}"
+    return line, float(best_skill.each.mean())
 
 
 def some_of(count: int, most: int) -> Array:

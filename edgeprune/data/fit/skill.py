@@ -58,11 +58,11 @@ def skill_of(head: Head, outputs: Array, targets: Array) -> Skill:
     if head.task == "regression":
         return _of_values(outputs, targets)
     if head.task == "multilabel":
-        found = outputs.reshape(len(outputs), -1) > head.threshold
-        wanted = targets.reshape(found.shape) > 0.5
-        shares = found.mean(axis=0), wanted.mean(axis=0)
+        answered = outputs.reshape(len(outputs), -1) > head.threshold
+        wanted = targets.reshape(answered.shape) > 0.5
+        shares = answered.mean(axis=0), wanted.mean(axis=0)
         chance = float(np.mean(shares[0] * shares[1] + (1 - shares[0]) * (1 - shares[1])))
-        return _of_shares((found == wanted).mean(axis=1), chance, "labels")
+        return _of_shares((answered == wanted).mean(axis=1), chance, "labels")
     answers, labels = classes_of(head, outputs), class_numbers(head, targets)
     known = labels >= 0
     count = int(max(answers.max(initial=0), labels.max(initial=0))) + 1

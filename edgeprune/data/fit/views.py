@@ -83,5 +83,5 @@ def _borne(
 
 
 def _line(kinds: Sequence[str]) -> str:
-    done = " and ".join(_DONE[kind] for kind in kinds)
-    return f"images are {done} in training (--augment none leaves them as they are)"
+    changes = " and ".join(_DONE[kind] for kind in kinds)
+    return f"images are {changes} in training (--augment none leaves them as they are)"

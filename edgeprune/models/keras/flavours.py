@@ -109,19 +109,20 @@ def input_specs(model: Any) -> list[InputSpec]:
         ]
     if getattr(model, "save_spec", None) is not None:
         specs = _flat(model.save_spec()) if model.save_spec() is not None else []
-        found = [(tuple(spec.shape), spec.dtype.name) for spec in specs if hasattr(spec, "shape")]
+        inputs = [(tuple(spec.shape), spec.dtype.name) for spec in specs if hasattr(spec, "shape")]
     else:
         shapes = getattr(model, "_build_shapes_dict", None) or {}
         sizes = list(shapes.values())
         if len(sizes) == 1 and sizes[0] and isinstance(sizes[0][0], (list, tuple)):
             sizes = list(sizes[0])
-        found = [(tuple(size), str(model.input_dtype)) for size in sizes]
-    if not found:
+        inputs = [(tuple(size), str(model.input_dtype)) for size in sizes]
+    if not inputs:
         raise ModelError(
             f"model {model.name!r} has no known input shape: call it once on data before saving it"
         )
     return [
-        InputSpec(f"input_{k}", (None, *shape[1:]), dtype) for k, (shape, dtype) in enumerate(found)
+        InputSpec(f"input_{k}", (None, *shape[1:]), dtype)
+        for k, (shape, dtype) in enumerate(inputs)
     ]
 
 

@@ -51,16 +51,16 @@ def _nodes(definition: Any) -> Iterator[Any]:
 
 def _types(node: Any) -> set[int]:
     """The types that a node names."""
-    found = set()
+    kinds = set()
     for attribute in node.attr.values():
         kind = attribute.WhichOneof("value")
         if kind == "type":
-            found.add(attribute.type)
+            kinds.add(attribute.type)
         elif kind == "tensor":
-            found.add(attribute.tensor.dtype)
+            kinds.add(attribute.tensor.dtype)
         elif kind == "list":
-            found.update(attribute.list.type)
-    return found
+            kinds.update(attribute.list.type)
+    return kinds
 
 
 def _change(tf: Any, attribute: Any, others: set[int]) -> None:

@@ -29,8 +29,8 @@ class Flow:
 
     def sole_reader(self, layer: Any) -> Any:
         """The layer that alone reads its output, and is itself called once; or None."""
-        found = self.readers(layer)
-        return found[0] if len(found) == 1 and self._calls[id(found[0])] == 1 else None
+        readers = self.readers(layer)
+        return readers[0] if len(readers) == 1 and self._calls[id(readers[0])] == 1 else None
 
     def _read(self, model: Any, seen: set[int]) -> None:
         # Keras 3 keeps the graph of a sequential model in a functional one inside it.

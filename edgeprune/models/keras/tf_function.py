@@ -57,9 +57,9 @@ def to_tflite(
 
 
 def _refusal(error: Exception) -> str:
-    found = re.findall(r"(?:TF Select|Custom) ops: ([\w, ]+)", str(error))
-    if found:
-        return f"TFLite has no operator for {', '.join(found)}: replace those layers"
+    operators = re.findall(r"(?:TF Select|Custom) ops: ([\w, ]+)", str(error))
+    if operators:
+        return f"TFLite has no operator for {', '.join(operators)}: replace those layers"
     changed = re.search(
         r"Input 0 of node (\S*?)/?(?:Assign\w*VariableOp\w*) was passed", str(error)
     )
@@ -110,8 +110,8 @@ def _put_in_order(subgraph: graph.Subgraph, input_names: list[str]) -> None:
     """Sorts inputs by ``input_names`` and outputs by the numbers that TensorFlow gave them."""
 
     def output_number(index: int) -> int:
-        found = re.fullmatch(r"Identity(?:_(\d+))?", graph.tensor_name(subgraph.tensors[index]))
-        return int(found.group(1) or 0) if found else 0
+        match = re.fullmatch(r"Identity(?:_(\d+))?", graph.tensor_name(subgraph.tensors[index]))
+        return int(match.group(1) or 0) if match else 0
 
     by_name = {graph.tensor_name(subgraph.tensors[i]): int(i) for i in subgraph.inputs}
     if set(by_name) == set(input_names):

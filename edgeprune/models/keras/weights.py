@@ -130,15 +130,15 @@ def owners(model: Any, weights: Sequence[Weight]) -> list[Any]:
         ModelError: One belongs to no layer of the model.
     """
     kernels = ("kernel", "pointwise_kernel")
-    found = {
+    layer_of = {
         id(getattr(layer, name)): layer
         for _, layer in walk(model)
         for name in kernels
         if getattr(layer, name, None) is not None
     }
-    if lost := [weight.name for weight in weights if id(weight.variable) not in found]:
+    if lost := [weight.name for weight in weights if id(weight.variable) not in layer_of]:
         raise ModelError(f"{lost[0]} belongs to no layer of the model {model.name!r}")
-    return [found[id(weight.variable)] for weight in weights]
+    return [layer_of[id(weight.variable)] for weight in weights]
 
 
 def biases(model: Any) -> list[Weight]:

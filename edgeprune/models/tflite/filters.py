@@ -48,7 +48,7 @@ def filters(model: graph.Model, layers: str) -> list[Filter]:
     Raises:
         ModelError: A tensor to prune is not stored as dense float32.
     """
-    found: dict[int, Filter] = {}
+    by_buffer: dict[int, Filter] = {}
     names: set[str] = set()
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
@@ -56,7 +56,7 @@ def filters(model: graph.Model, layers: str) -> list[Filter]:
                 continue
             tensor = graph.stored_source(subgraph, op.inputs[1])
             buffer = int(tensor.buffer)
-            if buffer in found or model.buffers[buffer].data is None:
+            if buffer in by_buffer or model.buffers[buffer].data is None:
                 continue  # shared with an operator before, or computed at run time
             name = graph.tensor_name(tensor)
             weights = graph.constant(model, tensor)
@@ -67,19 +67,19 @@ def filters(model: graph.Model, layers: str) -> list[Filter]:
                 )
             name = name if name not in names else f"{name}#{buffer}"
             names.add(name)
-            found[buffer] = Filter(name, buffer, weights, pixels_of(model, subgraph, op))
-    return list(found.values())
+            by_buffer[buffer] = Filter(name, buffer, weights, pixels_of(model, subgraph, op))
+    return list(by_buffer.values())
 
 
 def filter_sizes(model: graph.Model, layers: str) -> list[int]:
     """Sizes of what :func:`filters` takes, however it is stored."""
-    found: dict[int, int] = {}
+    by_buffer: dict[int, int] = {}
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
             if _is_prunable(model, subgraph, op, layers):
                 tensor = graph.stored_source(subgraph, op.inputs[1])
-                found[int(tensor.buffer)] = math.prod(int(size) for size in tensor.shape)
-    return list(found.values())
+                by_buffer[int(tensor.buffer)] = math.prod(int(size) for size in tensor.shape)
+    return list(by_buffer.values())
 
 
 def pixels_of(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> int:

@@ -51,7 +51,7 @@ def planned_tensors(tflite: bytes) -> PlannedTensors:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     subgraph = graph.view(tflite).subgraphs[0]
-    made = {int(out) for op in subgraph.operators for out in op.outputs}
+    produced = {int(out) for op in subgraph.operators for out in op.outputs}
     try:
         with quiet():  # the runtime greets on stderr
             interpreter = Interpreter(
@@ -65,7 +65,7 @@ def planned_tensors(tflite: bytes) -> PlannedTensors:
         raise ModelError(f"LiteRT on the host cannot run the model: {error_line(error)}") from error
     shapes: dict[int, tuple[int, ...]] = {}
     dynamic = set()
-    for index in sorted(made & details.keys()):
+    for index in sorted(produced & details.keys()):
         shape = tuple(int(size) for size in details[index]["shape"])
         if subgraph.tensors[index].type in _SIZELESS:
             continue

@@ -21,8 +21,8 @@ def short_name(name: str) -> str:
     """
     parts = name.split(";")
     layers = Counter(part.rpartition("/")[0] for part in parts)
-    found = [part for part in parts if _KERNEL.search(part)]
-    return max(found, key=lambda part: layers[part.rpartition("/")[0]], default=parts[0])
+    kernels = [part for part in parts if _KERNEL.search(part)]
+    return max(kernels, key=lambda part: layers[part.rpartition("/")[0]], default=parts[0])
 
 
 def layer_name(name: str) -> str:

@@ -111,14 +111,14 @@ def decide(
     return _by_owner(_decide(left, external, foreign), owners)
 
 
-def _by_owner(found: Decision, owners: list[int]) -> Decision:
+def _by_owner(decision: Decision, owners: list[int]) -> Decision:
     """The decision on fused nodes as one on the nodes that they were made of."""
     return Decision(
-        frozenset(owners[n] for n in found.sparse),
-        frozenset(owners[n] for n in found.wrong),
-        {owners[n]: owners[m] if m >= 0 else m for n, m in found.poisoned.items()},
-        {owners[n]: share for n, share in found.too_dense.items()},
-        frozenset(owners[n] for n in found.switched),
+        frozenset(owners[n] for n in decision.sparse),
+        frozenset(owners[n] for n in decision.wrong),
+        {owners[n]: owners[m] if m >= 0 else m for n, m in decision.poisoned.items()},
+        {owners[n]: share for n, share in decision.too_dense.items()},
+        frozenset(owners[n] for n in decision.switched),
     )
 
 

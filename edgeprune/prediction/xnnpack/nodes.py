@@ -136,8 +136,8 @@ def _depthwise(reader: Reader, op: graph.Operator, node: Node) -> None:
 
 
 def _pad_refusal(pads: tuple[int, int, int, int] | None, wanted: int) -> str:
-    found = "SAME with a stride" if pads is None else "padding " + ",".join(map(str, pads))
-    return f"has {found}; the sparse path wants {','.join([str(wanted)] * 4)} before a VALID"
+    padding = "SAME with a stride" if pads is None else "padding " + ",".join(map(str, pads))
+    return f"has {padding}; the sparse path wants {','.join([str(wanted)] * 4)} before a VALID"
 
 
 def _fully_connected(reader: Reader, op: graph.Operator, node: Node) -> None:

@@ -19,10 +19,10 @@ def partitions(reader: Reader) -> list[list[graph.Operator]]:
     waiting = list(reader.subgraph.operators)
     kinds = {id(op): _kind(reader, op) for op in waiting}
     made_by = {int(out) for op in waiting for out in op.outputs}
-    done: set[int] = set()
+    placed: set[int] = set()
     found: list[list[graph.Operator]] = []
     while waiting:
-        ready = [op for op in waiting if _is_ready(op, made_by, done)]
+        ready = [op for op in waiting if _is_ready(op, made_by, placed)]
         if not ready:  # a cycle, which no valid file has
             break
         kind = kinds[id(ready[0])]
@@ -31,10 +31,10 @@ def partitions(reader: Reader) -> list[list[graph.Operator]]:
         while progress:
             progress = False
             for op in list(waiting):
-                if kinds[id(op)] == kind and _is_ready(op, made_by, done):
+                if kinds[id(op)] == kind and _is_ready(op, made_by, placed):
                     epoch.append(op)
                     waiting.remove(op)
-                    done.update(int(out) for out in op.outputs)
+                    placed.update(int(out) for out in op.outputs)
                     progress = True
         found.append([op for op in epoch if kind and not _is_static(reader, op)])
     return [ops for ops in found if ops]
@@ -108,22 +108,24 @@ def _is_unpacked_twice(reader: Reader, tensor: int, assume_hint: bool) -> bool:
     return reader.static_root(tensor)[1] or (assume_hint and is_weight)
 
 
-def _is_ready(op: graph.Operator, made_by: set[int], done: set[int]) -> bool:
-    return all(int(i) in done for i in op.inputs if int(i) in made_by)
+def _is_ready(op: graph.Operator, made_by: set[int], placed: set[int]) -> bool:
+    return all(int(i) in placed for i in op.inputs if int(i) in made_by)
 
 
 def foreign_values(reader: Reader, ops: list[graph.Operator]) -> frozenset[int]:
     """Tensors that a partition makes and operators outside of it read."""
     inside = {id(op) for op in ops}
-    made = {int(out) for op in ops for out in op.outputs}
+    produced = {int(out) for op in ops for out in op.outputs}
     return frozenset(
-        tensor for tensor in made if any(id(op) not in inside for op, _ in reader.consumers[tensor])
+        tensor
+        for tensor in produced
+        if any(id(op) not in inside for op, _ in reader.consumers[tensor])
     )
 
 
 def external_values(reader: Reader, ops: list[graph.Operator]) -> frozenset[int]:
     """Tensors that enter or leave a partition."""
-    made = {int(out) for op in ops for out in op.outputs}
+    produced = {int(out) for op in ops for out in op.outputs}
     read = {int(i) for op in ops for i in op.inputs if i >= 0 and not reader.is_static(int(i))}
     outputs = {int(i) for i in reader.subgraph.outputs}
-    return frozenset((read - made) | (made & outputs) | foreign_values(reader, ops))
+    return frozenset((read - produced) | (produced & outputs) | foreign_values(reader, ops))

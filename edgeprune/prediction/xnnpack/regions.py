@@ -56,15 +56,15 @@ def regions(reader: Reader, nodes: Sequence[Node]) -> list[Region]:
 
 def _begins(reader: Reader, nodes: Sequence[Node], members: list[int]) -> str:
     """The convolution that begins a cluster, or what stands in front of it."""
-    made = {nodes[n].output for n in members}
-    found = [f"with {_called(nodes[n])}" for n in members if nodes[n].layout & Layout.ENTRY]
+    outputs = {nodes[n].output for n in members}
+    entries = [f"with {_called(nodes[n])}" for n in members if nodes[n].layout & Layout.ENTRY]
     by_output = {value: node for node in nodes for value in (node.output, *node.others)}
     for n in members:
         if not nodes[n].layout & Layout.ENTRY:
             for value in nodes[n].inputs:
-                if value not in made:
-                    found.append(_in_front(reader, value, by_output))
-    return _listed(found) or "with constants"
+                if value not in outputs:
+                    entries.append(_in_front(reader, value, by_output))
+    return _listed(entries) or "with constants"
 
 
 def _in_front(reader: Reader, value: int, by_output: dict[int, Node]) -> str:
@@ -83,17 +83,17 @@ def _ends(reader: Reader, nodes: Sequence[Node], members: list[int]) -> str:
     for n, node in enumerate(nodes):
         for value in node.inputs:
             readers.setdefault(value, []).append(n)
-    found = []
+    exits = []
     for n in members:
         outside = [r for r in readers.get(nodes[n].output, []) if r not in inside]
         is_last = outside or nodes[n].output not in readers
         if nodes[n].layout & Layout.EXIT and is_last:
-            found.append(f"with {_called(nodes[n])}")
+            exits.append(f"with {_called(nodes[n])}")
         else:
-            found += [f"before {_called(nodes[r])}, which {_fault(nodes[r])}" for r in outside]
+            exits += [f"before {_called(nodes[r])}, which {_fault(nodes[r])}" for r in outside]
             if nodes[n].output not in readers:
-                found.append(_behind(reader, nodes[n].output))
-    return _listed(found)
+                exits.append(_behind(reader, nodes[n].output))
+    return _listed(exits)
 
 
 def _behind(reader: Reader, value: int) -> str:
@@ -112,9 +112,9 @@ def _called(node: Node) -> str:
     return f"{node.op} {layer_name(node.name)}"
 
 
-def _listed(found: Iterable[str]) -> str:
+def _listed(texts: Iterable[str]) -> str:
     """The first of several ends, and how many more there are."""
-    once = list(dict.fromkeys(found))
+    once = list(dict.fromkeys(texts))
     if len(once) < 2:
         return "".join(once)
     return f"{once[0]}, and {len(once) - 1} more"

@@ -56,8 +56,8 @@ def release(name: str) -> Release:
         version = Version(name)
     except ValueError:  # InvalidVersion, or a number of thousands of digits
         version = None
-    for found in RELEASES.values():
-        if version is not None and Version(found.first) <= version <= Version(found.last):
-            return found
+    for known in RELEASES.values():
+        if version is not None and Version(known.first) <= version <= Version(known.last):
+            return known
     shown = repr(name[:80])
     raise ConfigError(f"runtime release {shown} is not known; known: {', '.join(RELEASES)}")

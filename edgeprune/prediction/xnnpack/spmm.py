@@ -73,10 +73,12 @@ def analyse(weights: Array) -> SpmmPlan:
     for block, blocks in ((4, _pairs(pairs)), (2, pairs)):
         whole = channels - channels % block
         filled = int(np.count_nonzero(used[:whole]))
-        found = int(np.count_nonzero(blocks))
-        if filled * 10 >= found * block * 9:
+        nonzero_blocks = int(np.count_nonzero(blocks))
+        if filled * 10 >= nonzero_blocks * block * 9:
             rest = nonzeros - filled
-            return SpmmPlan(block, nonzeros, found + rest, whole // block + channels - whole)
+            return SpmmPlan(
+                block, nonzeros, nonzero_blocks + rest, whole // block + channels - whole
+            )
     return SpmmPlan(1, nonzeros, nonzeros, channels)
 
 

@@ -31,10 +31,12 @@ def over_all_layers(candidates: Sequence[Candidate], sparsity: float) -> dict[st
         wanted = min(LARGEST, max(0.0, (sparsity * total - fixed) / size))
         kept = keep_highest(np.concatenate([one.scores.reshape(-1) for one in rest]), wanted)
         parts = np.split(kept, np.cumsum([one.scores.size for one in rest])[:-1])
-        found = {one.name: 1 - float(part.mean()) for one, part in zip(rest, parts, strict=True)}
-        over = [name for name, share in found.items() if share > LARGEST]
+        sparsities = {
+            one.name: 1 - float(part.mean()) for one, part in zip(rest, parts, strict=True)
+        }
+        over = [name for name, share in sparsities.items() if share > LARGEST]
         if not over:
-            return shares | found
+            return shares | sparsities
         shares |= dict.fromkeys(over, LARGEST)
         rest = [one for one in rest if one.name not in shares]
     return shares

@@ -59,8 +59,8 @@ def output_errors(
     for weight, hessian in each(zip(weights, measured, strict=True), "layer"):
         matrix = weight.matrix()
         outputs = _Outputs(matrix, hessian)
-        made = pattern(weight.pattern)
-        masks = (made.mask(np.abs(matrix), share, weight.in_channels) for share in sparsities)
+        chosen = pattern(weight.pattern)
+        masks = (chosen.mask(np.abs(matrix), share, weight.in_channels) for share in sparsities)
         found[weight.name] = np.array([outputs.error(mask) for mask in masks])
     return found
 
@@ -82,8 +82,8 @@ def error(loss: float) -> float:
 def _spots(model: Any, weights: Sequence[Weight], x: Array) -> list[Spot]:
     """Each weight's layer in the model's run."""
     layers = owners(model, weights)
-    found = {id(spot.layer): spot for spot in spots(model, layers, next(batches(model, x, 1)))}
-    return [found[id(layer)] for layer in layers]
+    spot_of = {id(spot.layer): spot for spot in spots(model, layers, next(batches(model, x, 1)))}
+    return [spot_of[id(layer)] for layer in layers]
 
 
 class _Outputs:

@@ -104,8 +104,8 @@ class Masks(HeldMasks):
         """Leaves the weights as the runtime wants to find them; see :class:`Pattern`."""
         for weight in self.weights:
             mask = weight.as_matrix(self.masks[weight.name])
-            done = pattern(weight.pattern).finish(weight.matrix(), mask)
-            weight.variable.assign(weight.as_tensor(done))
+            finished = pattern(weight.pattern).finish(weight.matrix(), mask)
+            weight.variable.assign(weight.as_tensor(finished))
 
     def callback(self) -> Any:
         """A Keras callback that grows the masks during one ``fit``; see :func:`callback`."""

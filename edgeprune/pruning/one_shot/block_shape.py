@@ -62,10 +62,10 @@ def block_shape(pattern: str) -> BlockShape:
     """
     if pattern == "unstructured":
         return BlockShape()
-    if found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", pattern):
-        return BlockShape(int(found[1]), int(found[2]))
-    if found := re.fullmatch(r"([1-9]\d*):([1-9]\d*)", pattern):
-        keep, group = int(found[1]), int(found[2])
+    if match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", pattern):
+        return BlockShape(int(match[1]), int(match[2]))
+    if match := re.fullmatch(r"([1-9]\d*):([1-9]\d*)", pattern):
+        keep, group = int(match[1]), int(match[2])
         if keep < group:
             return BlockShape(1, 1, keep, group)
     raise ModelError(

@@ -75,10 +75,10 @@ def second_order(
         places = _places(weights.shape[1], in_channels, shape.columns)
         size = int(places[-1]) + 1 + -in_channels % shape.columns
         wide = [_spread(array, places, size) for array in (hessian, cross) if array is not None]
-        done = second_order(
+        pruned = second_order(
             _spread(weights.T, places, size, square=False).T, wide[0], shape, sparsity, *wide[1:]
         )
-        return Pruning(done.values[:, places], done.mask[:, places])
+        return Pruning(pruned.values[:, places], pruned.mask[:, places])
     dense = weights.astype(np.float64)
     dead = np.diagonal(hessian) <= 0
     damping = _damping(hessian, dead)

@@ -48,18 +48,18 @@ class Iterative:
         """See :class:`Schedule`."""
         if moment.step == self._rewind_step:
             self.saved["weights"] = moment.trainer.weights()
-        done, into = divmod(moment.step, self._round_steps)
-        if into or not done:
+        round_number, into = divmod(moment.step, self._round_steps)
+        if into or not round_number:
             return
-        moment.masks.prune_to(shares(moment.masks, done, self._rounds))
+        moment.masks.prune_to(shares(moment.masks, round_number, self._rounds))
         if self._rewind_step is not None:
             moment.trainer.restart(self.saved["weights"])
             moment.masks.apply()
 
     def position(self, step: int) -> float:
         """See :class:`Schedule`."""
-        done, into = divmod(step, self._round_steps)
-        start = (self._rewind_step or 0) / self._round_steps if done else 0.0
+        round_number, into = divmod(step, self._round_steps)
+        start = (self._rewind_step or 0) / self._round_steps if round_number else 0.0
         return start + (1 - start) * into / self._round_steps
 
     def settled_until(self, steps: int) -> int | None:
@@ -67,13 +67,13 @@ class Iterative:
         return -(-steps // self._round_steps) * self._round_steps
 
 
-def shares(masks: GrowingMasks, done: int, rounds: int) -> dict[str, float]:
-    """Each weight's sparsity after ``done`` of ``rounds`` prunings."""
+def shares(masks: GrowingMasks, round_number: int, rounds: int) -> dict[str, float]:
+    """Each weight's sparsity after ``round_number`` of ``rounds`` prunings."""
     names = list(masks.final)
     found = {}
     for name, final in masks.final.items():
         taken = 1 - (1 - final) ** (1 / rounds)
         if len(names) > 1 and name == names[-1]:
             taken /= 2
-        found[name] = 1 - (1 - taken) ** done
+        found[name] = 1 - (1 - taken) ** round_number
     return found

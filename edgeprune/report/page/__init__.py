@@ -135,7 +135,7 @@ def _may_be_written(file: Path) -> bool:
 
 def _provenance(result: Result) -> list[tuple[str, object]]:
     """What ran where, as name and value."""
-    model, device, made = result.model, result.device, known(result.made)
+    model, device, origin = result.model, result.device, known(result.made)
     rows: list[tuple[str, object]] = [
         ("model", model.path),
         ("format", model.format),
@@ -147,8 +147,8 @@ def _provenance(result: Result) -> list[tuple[str, object]]:
         ("runtime", device.runtime_version),
         ("agent", device.agent_version),
         *pinning_rows(known(result.pinning)),
-        ("made", made.time_utc if made else "not recorded"),
-        ("edgeprune", made.edgeprune_version if made else "not recorded"),
+        ("made", origin.time_utc if origin else "not recorded"),
+        ("edgeprune", origin.edgeprune_version if origin else "not recorded"),
     ]
     return rows + [row for variant in result.variants for row in _variant_rows(variant)]
 

@@ -47,9 +47,9 @@ def headline(result: Result) -> Headline:
         facts = [f"{reasons}.", "What follows describes the wrong model, to find the fault."]
     elif validity.verdict != "valid":
         facts.insert(0, f"These figures are {validity.verdict}: {reasons}.")
-    found = assess(result)
-    sentence = f"{found.sentence[0].upper()}{found.sentence[1:]}."
-    return Headline(found.mood, sentence, tuple(facts))
+    assessment = assess(result)
+    sentence = f"{assessment.sentence[0].upper()}{assessment.sentence[1:]}."
+    return Headline(assessment.mood, sentence, tuple(facts))
 
 
 def _size(dense: Variant | None, deployed: Variant) -> str:

@@ -131,7 +131,7 @@ class Groups:
         """One copy of a channel-by-channel operator a group."""
         output = int(op.outputs[0])
         label = layer_name(self.reader.name(output))
-        made = []
+        groups = []
         for number, channels in enumerate(self.channels):
             inputs = [self._cut(int(i), number, name, k) for k, i in enumerate(op.inputs)]
             shape = (*self._shape(output)[:3], len(channels))
@@ -139,8 +139,8 @@ class Groups:
             twin = copy.copy(op)
             twin.inputs, twin.outputs = np.array(inputs, np.int32), np.array([part], np.int32)
             self.subgraph.operators.append(twin)
-            made.append(part)
-        self.parts[output] = made
+            groups.append(part)
+        self.parts[output] = groups
 
     def _cut(self, tensor: int, number: int, name: str, operand: int) -> int:
         """An operand of one group: the part of a map, or of a constant by channels."""

@@ -65,11 +65,11 @@ class FlowNetwork:
 
     def _reaching(self, sink: str) -> set[str]:
         """Nodes from which more can flow to the sink."""
-        found, ahead = {sink}, [sink]
+        reached, ahead = {sink}, [sink]
         while ahead:
             node = ahead.pop()
             for start in self._left[node]:
-                if start not in found and self._left[start][node] > 0:
-                    found.add(start)
+                if start not in reached and self._left[start][node] > 0:
+                    reached.add(start)
                     ahead.append(start)
-        return found
+        return reached

@@ -119,8 +119,8 @@ class _Cut:
             near, far = _split(readers.get(value, []), maker)
             leaves = [_NHWC] * (value in self.external)
             self._charge_exit(value, maker, [site.reads for site in near] + leaves)
-            made = _NHWC if maker is None else maker.writes
-            self._charge_entry(f"{value}", value, made, near)
+            layout = _NHWC if maker is None else maker.writes
+            self._charge_entry(f"{value}", value, layout, near)
             self._charge_entry(f"{value}/far", value, _NHWC, far)
 
     def _charge_exit(self, value: int, maker: _Site | None, read: list[str]) -> None:
@@ -138,22 +138,22 @@ class _Cut:
         for name in read:
             self._add(hub, name)
 
-    def _charge_entry(self, name: str, value: int, made: str, readers: list[_Site]) -> None:
+    def _charge_entry(self, name: str, value: int, layout: str, readers: list[_Site]) -> None:
         read = [site.reads for site in readers if site.reads != _NHWC]
         shape = self.reader.shape(value)
         if len(shape) != 4 or shape[1:3] == (1, 1):  # a gate of many operators for a few numbers
             for reading in read:
-                self._add(reading, made)
+                self._add(reading, layout)
         elif read:
             hub = f"entry{name}"
-            self._add(hub, made, entry_instructions(self.table, self.reader, value))
+            self._add(hub, layout, entry_instructions(self.table, self.reader, value))
             for reading in read:
                 self._add(reading, hub)
 
     def solve(self) -> Placement:
         """The cheapest placement."""
         side = self.flow.source_side(_NCHW, _NHWC)
-        found = Placement({id(site.op) for site in self.sites if site.reads in side})
+        placement = Placement({id(site.op) for site in self.sites if site.reads in side})
         makers = {site.node.output: site for site in self.sites}
         readers = self._readers()
         values = [v for site in self.sites for v in (*site.node.inputs, site.node.output)]
@@ -162,17 +162,17 @@ class _Cut:
             outer = [site for site in readers.get(value, ()) if site.reads not in side]
             maker = makers.get(value)
             if maker is None or maker.writes not in side:
-                _outside(found, value, maker, inner, outer)
+                _outside(placement, value, maker, inner, outer)
                 continue
             near, far = _split(inner, maker)
             if maker.node.layout & Layout.EXIT and not near:
                 if len(self.reader.shape(value)) == 4:
-                    found.walled.append(value)
+                    placement.walled.append(value)
             elif outer or value in self.external:
-                found.leaving.append((value, frozenset(id(site.op) for site in near)))
+                placement.leaving.append((value, frozenset(id(site.op) for site in near)))
             if far:
-                found.entering.append(value)
-        return found
+                placement.entering.append(value)
+        return placement
 
     def _readers(self) -> dict[int, list[_Site]]:
         readers: dict[int, list[_Site]] = {}
@@ -225,15 +225,15 @@ def _split(readers: list[_Site], maker: _Site | None) -> tuple[list[_Site], list
 
 
 def _outside(
-    found: Placement, value: int, maker: _Site | None, inner: list[_Site], outer: list[_Site]
+    placement: Placement, value: int, maker: _Site | None, inner: list[_Site], outer: list[_Site]
 ) -> None:
     """Notes what a map in NHWC needs: a gate for readers inside, walls towards the rest."""
     if inner:
-        found.entering.append(value)
+        placement.entering.append(value)
         if maker is not None and maker.node.layout:
-            found.exposed.add(value)
+            placement.exposed.add(value)
     if maker is not None and maker.node.layout == Layout.ENTRY and _would_join(outer):
-        found.walled.append(value)
+        placement.walled.append(value)
 
 
 def _would_join(readers: list[_Site]) -> bool:
@@ -263,8 +263,8 @@ def place(reader: Reader, cpu: Cpu, table: CostTable) -> Placement:
         for part, external in parts:
             cut.add_partition(part, external)
         cut.connect()
-        found = cut.solve()
-        too_dense = cut.too_dense(found)
+        side = cut.solve()
+        too_dense = cut.too_dense(side)
         if not too_dense:
-            return found
+            return side
         banned |= too_dense

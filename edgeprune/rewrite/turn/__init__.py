@@ -149,15 +149,15 @@ def _parts(turn: Turn, rules: dict[int, Change | str]) -> list[list[graph.Operat
 def _borders(turn: Turn, part: list[graph.Operator]) -> tuple[list[int], list[int]]:
     """Maps that enter a part, and those that leave it."""
     reader, inside = turn.reader, {id(op) for op in part}
-    made = {int(out) for op in part for out in op.outputs}
+    produced = {int(out) for op in part for out in op.outputs}
     touched = {i for op in part for i in _tensors(turn, op) if turn.is_map(i)}
     leaving = [
         tensor
-        for tensor in touched & made
+        for tensor in touched & produced
         if tensor in reader.subgraph.outputs
         or any(id(op) not in inside for op, _ in reader.consumers[tensor])
     ]
-    return sorted(touched - made), sorted(leaving)
+    return sorted(touched - produced), sorted(leaving)
 
 
 def _reverse_borders(
@@ -214,7 +214,7 @@ def _stems(turn: Turn, tensor: int, members: list[graph.Operator]) -> list[graph
     """
     if _CHANNELS - 1 not in turn.axes:
         return []
-    found: list[graph.Operator] = []
+    stems: list[graph.Operator] = []
     inside = {id(op) for op in members}
     waiting = [tensor]
     while waiting:
@@ -226,12 +226,12 @@ def _stems(turn: Turn, tensor: int, members: list[graph.Operator]) -> list[graph
             if value not in [int(i) for i in op.inputs]:
                 continue
             if _is_stem(turn, op):
-                found.append(op)
+                stems.append(op)
             elif _keeps_channels(turn, op):
                 waiting.append(int(op.outputs[0]))
             else:
                 return []
-    return found
+    return stems
 
 
 def _is_stem(turn: Turn, op: graph.Operator) -> bool:

@@ -136,9 +136,9 @@ def is_eligible(turn: Turn, op: graph.Operator) -> bool:
 
     Of SAME it accepts only that of stride 1.
     """
-    found = windows(turn, op).values()
-    is_flag = op.builtinOptions.padding == SAME and any(w.stride > 1 for w in found)
-    return not is_flag and all(window.is_eligible for window in found)
+    all_windows = windows(turn, op).values()
+    is_flag = op.builtinOptions.padding == SAME and any(w.stride > 1 for w in all_windows)
+    return not is_flag and all(window.is_eligible for window in all_windows)
 
 
 def _convolution(turn: Turn, op: graph.Operator) -> Change | str:
@@ -146,26 +146,26 @@ def _convolution(turn: Turn, op: graph.Operator) -> Change | str:
     if weights is None:
         return "its weights are computed"
     reader = turn.reader
-    found = turned_windows(turn, op)
-    if any(window.lead < 0 for window in found.values()):
+    turned = turned_windows(turn, op)
+    if any(window.lead < 0 for window in turned.values()):
         return "it leaves rows at the end of its map unread"
-    is_strided = any(window.stride > 1 for window in found.values())
-    is_wanted = is_strided and all(window.is_eligible for window in found.values())
-    is_same = all(window.is_same for window in found.values())
+    is_strided = any(window.stride > 1 for window in turned.values())
+    is_wanted = is_strided and all(window.is_eligible for window in turned.values())
+    is_same = all(window.is_same for window in turned.values())
     old = windows(turn, op)
     pad = fused_pad(reader, int(op.inputs[0]))
 
     def change() -> None:
         if not np.array_equal(weights, turn.flipped(weights)):
             turn.set_constant(op, 1, weights)
-        if found == old and not (is_wanted and op.builtinOptions.padding == SAME):
+        if turned == old and not (is_wanted and op.builtinOptions.padding == SAME):
             return
         source = int(op.inputs[0] if pad is None else pad.inputs[0])
         if is_same and not is_wanted:
             op.builtinOptions.padding = SAME
         else:
             op.builtinOptions.padding = VALID
-            source = _padded(turn, source, found)
+            source = _padded(turn, source, turned)
         edit.set_operand(op, 0, source)
 
     return change

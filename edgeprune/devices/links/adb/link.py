@@ -118,8 +118,8 @@ class Link:
         beats, states = self._beats, self._states
         states.setblocking(False)
         poll = select.poll()
-        for one in (beats, states):
-            poll.register(one, select.POLLIN)
+        for stream in (beats, states):
+            poll.register(stream, select.POLLIN)
         listing, asked_s = bytearray(), 0.0
         try:
             while not self._lost:

@@ -82,11 +82,11 @@ class MarkedOutput(Output):
             self._take_words(part)
             return
         self._ahead += part
-        found = re.search(self._mark + rb"([0-9]{1,3})\n", self._ahead)
-        if found:
-            self.code = int(found[1])
-            self.stdout += self._ahead[: found.start()]
-            self._take_words(self._ahead[found.end() :])
+        match = re.search(self._mark + rb"([0-9]{1,3})\n", self._ahead)
+        if match:
+            self.code = int(match[1])
+            self.stdout += self._ahead[: match.start()]
+            self._take_words(self._ahead[match.end() :])
             self._ahead.clear()
             return
         at = self._ahead.find(self._mark)

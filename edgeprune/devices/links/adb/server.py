@@ -84,8 +84,8 @@ class Server:
         Raises:
             DeviceError: Refused, or no answer in time; the socket is closed.
         """
-        found: socket.socket = self._connect(request, timeout_s, serial, begun).conn
-        return found
+        connection: socket.socket = self._connect(request, timeout_s, serial, begun).conn
+        return connection
 
     def _connect(
         self, request: str, timeout_s: float, serial: str, begun: Callable[[socket.socket], None]

@@ -218,8 +218,8 @@ def _check_kind_of_options(op: Any, name: str, where: str) -> None:
         op.builtinOptionsType = getattr(schema.BuiltinOptions, name)
         op.builtinOptions = getattr(schema, f"{name}T")()
     elif type(op.builtinOptions).__name__ != f"{name}T":
-        found = type(op.builtinOptions).__name__.removesuffix("T")
-        raise ModelError(f"{where} has options of the kind {found}")
+        kind = type(op.builtinOptions).__name__.removesuffix("T")
+        raise ModelError(f"{where} has options of the kind {kind}")
 
 
 def _check_references(model: Any) -> None:

@@ -20,30 +20,30 @@ def check_order(model: Any, subgraph: Any, prefix: str) -> None:
     Raises:
         ModelError: A tensor is made twice, or read by an operator before one makes it, or never.
     """
-    made = {int(index) for index in subgraph.inputs}
-    for index in made:
+    available = {int(index) for index in subgraph.inputs}
+    for index in available:
         if _is_stored(model, subgraph.tensors[index]):
             raise ModelError(f"{prefix}tensor {index} is an input and has stored values")
     makers = {int(index) for op in subgraph.operators for index in op.outputs}
     for number, op in enumerate(subgraph.operators):
         where = f"{prefix}operator {number}"
         for index in op.inputs:
-            if index >= 0 and int(index) not in made:
+            if index >= 0 and int(index) not in available:
                 _check_unmade(model, subgraph, int(index), int(index) in makers, where)
-        _check_outputs(model, subgraph, op, made, where)
+        _check_outputs(model, subgraph, op, available, where)
     for position, index in enumerate(subgraph.outputs):
-        if int(index) not in made:
+        if int(index) not in available:
             _check_unmade(model, subgraph, int(index), False, f"{prefix}output {position}")
 
 
-def _check_outputs(model: Any, subgraph: Any, op: Any, made: set[int], where: str) -> None:
-    """Adds to ``made`` what one operator makes."""
+def _check_outputs(model: Any, subgraph: Any, op: Any, available: set[int], where: str) -> None:
+    """Adds to ``available`` what one operator makes."""
     for index in op.outputs:
-        if int(index) in made:
+        if int(index) in available:
             raise ModelError(f"{where} makes tensor {index}, which is there already")
         if _is_stored(model, subgraph.tensors[index]):
             raise ModelError(f"{where} makes tensor {index}, which has stored values")
-        made.add(int(index))
+        available.add(int(index))
 
 
 def _check_unmade(model: Any, subgraph: Any, index: int, is_later: bool, where: str) -> None:

@@ -123,10 +123,10 @@ def _check_strings(data: bytes, where: str) -> None:
 
 
 def _check_quantization(tensor: Any, shape: tuple[int, ...], where: str) -> None:
-    found = tensor.quantization
-    scales, zero_points = found.scale, found.zeroPoint
+    quantization = tensor.quantization
+    scales, zero_points = quantization.scale, quantization.zeroPoint
     if scales is None or not len(scales):
-        found.scale = None  # an empty list says the same
+        quantization.scale = None  # an empty list says the same
         return
     scales = np.asarray(scales)
     if not np.isfinite(scales).all() or (scales < 0).any():
@@ -138,7 +138,7 @@ def _check_quantization(tensor: Any, shape: tuple[int, ...], where: str) -> None
     zero_points = np.asarray(zero_points)
     if (zero_points < low).any() or (zero_points > high).any():
         raise ModelError(f"{where} has a zero point outside of its type's range")
-    axis = int(found.quantizedDimension)
+    axis = int(quantization.quantizedDimension)
     if len(scales) > 1 and (
         not 0 <= axis < max(len(shape), 1) or (shape and shape[axis] != len(scales))
     ):
