@@ -26,7 +26,8 @@ from cifar10 import SHARED, decoded
 from prediction import EmulatedBoard
 
 from edgeprune.api.pruning import loaded
-from edgeprune.artifacts.compression import Dataset, Loaded
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.model import Loaded
 from edgeprune.convert import convert
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone, prunable_weights

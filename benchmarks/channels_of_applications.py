@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 from stock_models import seeded
 
-from edgeprune.artifacts.compression import Array, Flavour, Loaded, ModelFile
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.model import Flavour, Loaded, ModelFile
 from edgeprune.channels import ChannelRemoval, masked_dense, prune_channels
 from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert

@@ -32,7 +32,7 @@ import numpy as np
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot needs it
 
-from edgeprune.artifacts.compression import Dataset
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.data import load_data
 from edgeprune.models.epz import unpack
 from edgeprune.models.keras.flavours import import_keras

@@ -36,7 +36,8 @@ import numpy as np
 from cifar10 import SHARED, decoded
 from resnet8_tfmot import quantized_by_tfmot, tuned_by_tfmot
 
-from edgeprune.artifacts.compression import Dataset, Loaded
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.model import Loaded
 from edgeprune.channels import prune_channels
 from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert

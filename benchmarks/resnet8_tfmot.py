@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Dataset, Samples
+from edgeprune.artifacts.arrays import Array, Samples
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.console.quiet import quiet
 from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 from edgeprune.recipe.prune_table import PruneTable

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgeprune import verify
 from edgeprune.agents import build, runtime
-from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.arrays import Samples
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS

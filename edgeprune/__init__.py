@@ -1,6 +1,6 @@
 """Prune, quantize and push Keras models to real boards, and measure them there.
 
-Read the code in this order: :mod:`edgeprune.pipeline`, :mod:`edgeprune.artifacts.compression`,
+Read the code in this order: :mod:`edgeprune.pipeline`, :mod:`edgeprune.artifacts`,
 :mod:`edgeprune.pruning.patterns`, ``boards/rpi4.toml``, ``device_agents/PROTOCOL.md``.
 """
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Dataset, Loaded, ModelFile
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.model import Loaded, ModelFile
 from edgeprune.console.quiet import quiet
 from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from results import document
 
-from edgeprune.artifacts.compression import ModelFile
 from edgeprune.artifacts.measurement import (
     Accuracy,
     DeviceFacts,
@@ -20,6 +19,7 @@ from edgeprune.artifacts.measurement import (
     Timed,
     Variant,
 )
+from edgeprune.artifacts.model import ModelFile
 from edgeprune.report.result import build_result
 
 DEVICE = DeviceFacts("desk-pi", "Cortex-A72 aarch64", "Linux 6.6 aarch64", "1.0", "2.3.0 (ab12)")

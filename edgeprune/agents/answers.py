@@ -17,7 +17,7 @@ from edgeprune.agents.decode import MAX_TEXT, Answer, Shown
 from edgeprune.agents.device_clock import MAX_MOMENT_NS
 from edgeprune.agents.interface import DTYPES, Interface, ModelTensor
 from edgeprune.agents.wire import BLOB_LIMIT_BYTES
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.devices.cpuinfo import readable_cpu
 from edgeprune.errors import DeviceError
 from edgeprune.text.untrusted import one_line, printable

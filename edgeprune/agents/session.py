@@ -21,7 +21,7 @@ from edgeprune.agents.conversation import Asked, Conversation, Limits
 from edgeprune.agents.device_clock import MAX_MOMENT_NS, Moment, max_device_ns
 from edgeprune.agents.interface import Interface
 from edgeprune.agents.sampling import Sampling, samples_of
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.devices.transports.base import Channel, Transport
 from edgeprune.errors import DeviceError
 from edgeprune.meters.base import Row

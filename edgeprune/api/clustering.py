@@ -8,7 +8,9 @@ from typing import Any, TypedDict, Unpack
 from edgeprune.api.keywords import with_options
 from edgeprune.api.options import table_of
 from edgeprune.api.pruning import dataset_of, loaded
-from edgeprune.artifacts.compression import Array, Clustered, Dataset
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.clustered import Clustered
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.clustering import stage
 from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable, cluster_table_checked
 from edgeprune.training.context import StageContext, silent

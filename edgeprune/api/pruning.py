@@ -12,7 +12,10 @@ import numpy as np
 from edgeprune import pruning
 from edgeprune.api.keywords import with_options
 from edgeprune.api.options import table_of
-from edgeprune.artifacts.compression import Array, Dataset, Flavour, Loaded, ModelFile, Pruned
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.model import Flavour, Loaded, ModelFile
+from edgeprune.artifacts.pruned import Pruned
 from edgeprune.channels.stage import remove_channels
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import Weight, prunable_weights

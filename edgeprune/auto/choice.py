@@ -11,7 +11,7 @@ import dataclasses
 import importlib.util
 from dataclasses import dataclass
 
-from edgeprune.artifacts.compression import Storage
+from edgeprune.artifacts.model import Storage
 from edgeprune.artifacts.plan import Plan
 from edgeprune.auto.forecast import forecast
 from edgeprune.devices.boards import Cpu

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.channels.groups import Group, Member
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ConfigError, ModelError

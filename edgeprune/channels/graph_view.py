@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeprune.artifacts.compression import Flavour
+from edgeprune.artifacts.model import Flavour
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_tensorflow
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.channels.identities import Ids
 from edgeprune.channels.rules.base import Binding, Role
 from edgeprune.channels.trace import Trace

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from edgeprune.artifacts.compression import BoolArray
+from edgeprune.artifacts.arrays import BoolArray
 from edgeprune.channels.identities import Ids
 from edgeprune.channels.trace import Trace, trace
 from edgeprune.errors import ModelError

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from edgeprune.artifacts.compression import BoolArray
+from edgeprune.artifacts.arrays import BoolArray
 from edgeprune.channels.choose import (
     Choice,
     Scope,

@@ -11,7 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgeprune.artifacts.compression import ChannelGroup, ChannelPruned, Loaded, TrainingData
+from edgeprune.artifacts.dataset import TrainingData
+from edgeprune.artifacts.model import Loaded
+from edgeprune.artifacts.pruned import ChannelGroup, ChannelPruned
 from edgeprune.channels.choose import Scope
 from edgeprune.channels.removal import ChannelRemoval, prune_channels
 from edgeprune.errors import ModelError

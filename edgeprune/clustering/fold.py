@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import FloatArray, Loaded
+from edgeprune.artifacts.arrays import FloatArray
+from edgeprune.artifacts.model import Loaded
 from edgeprune.console.quiet import quiet
 from edgeprune.models.keras.flavours import import_keras, library_errors, set_weights
 from edgeprune.models.keras.flow import Flow

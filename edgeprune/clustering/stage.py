@@ -9,13 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import (
-    Clustered,
-    ClusteredTensor,
-    FloatArray,
-    Loaded,
-    TrainingData,
-)
+from edgeprune.artifacts.arrays import FloatArray
+from edgeprune.artifacts.clustered import Clustered, ClusteredTensor
+from edgeprune.artifacts.dataset import TrainingData
+from edgeprune.artifacts.model import Loaded
 from edgeprune.clustering.fold import fold_batch_norm
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import biases, clone, prunable_weights, walk

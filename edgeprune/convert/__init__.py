@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Loaded
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.model import Loaded
 from edgeprune.console.quiet import quiet
 from edgeprune.convert.signatures import with_main_signature
 from edgeprune.convert.static_shapes import with_static_shapes

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Dataset
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.data.labels import Answers, known, with_task
 from edgeprune.data.outputs import outputs_of
 from edgeprune.data.raw import RawData

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.data.memory import check_fits, limit_bytes, size
 from edgeprune.data.patience import Late, each_within
 from edgeprune.errors import ModelError

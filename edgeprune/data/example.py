@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.data.tiny import tiny_data, tiny_model
 from edgeprune.errors import ConfigError, from_extra
 from edgeprune.files.whole_file import Reserved, shown

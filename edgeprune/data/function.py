@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.data.collect import collected, is_whole
 from edgeprune.data.patience import Late, within
 from edgeprune.data.raw import RawData

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.artifacts.arrays import Array, FloatArray
 from edgeprune.data.folder_listing import named
 from edgeprune.data.image_layout import Layout, layout
 from edgeprune.data.memory import check_fits

@@ -6,7 +6,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from edgeprune.artifacts.compression import Array, Dataset
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.data.outputs import outputs_of
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.data.memory import check_fits
 from edgeprune.data.part_names import PARTS
 from edgeprune.data.raw import RawData

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 
 
 @dataclass(frozen=True)

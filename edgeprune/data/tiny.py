@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.models.tflite import edit, graph
 
 SHAPES = ("horizontal", "vertical", "diagonal", "checker", "disc", "ring", "square", "cross")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from edgeprune.artifacts.compression import Loaded
+from edgeprune.artifacts.model import Loaded
 from edgeprune.errors import ModelError
 from edgeprune.load import keras_file, saved_model, tflite_file
 from edgeprune.load.saved_folder import check_folder

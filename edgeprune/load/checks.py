@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.errors import ModelError
 
 UNPACKED_LIMIT_BYTES = 8 << 30

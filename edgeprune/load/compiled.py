@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edgeprune.artifacts.compression import Compiled
+from edgeprune.artifacts.model import Compiled
 from edgeprune.tasks import LOSSES, TASK_METRICS, plain_loss, plain_metric
 
 _LOSSES = {word for words in LOSSES.values() for word in words}

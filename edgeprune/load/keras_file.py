@@ -16,7 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Compiled, Flavour, Loaded, ModelFile
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.model import (
+    Compiled,
+    Flavour,
+    Loaded,
+    ModelFile,
+)
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.load import keras_zip

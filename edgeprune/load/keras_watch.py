@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from edgeprune.artifacts.compression import Flavour
+from edgeprune.artifacts.model import Flavour
 from edgeprune.errors import ModelError
 from edgeprune.load.keras_size import check_weight_count
 from edgeprune.models.keras.flavours import flat_outputs, import_keras, import_tensorflow

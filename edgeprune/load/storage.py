@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeprune.artifacts.compression import Storage
+from edgeprune.artifacts.model import Storage
 from edgeprune.models.tflite import graph
 
 

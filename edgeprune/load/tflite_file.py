@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Loaded, ModelFile
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.model import Loaded, ModelFile
 from edgeprune.errors import ModelError
 from edgeprune.load.checks import check_weights, unpacked_limit_bytes
 from edgeprune.load.storage import stored_as

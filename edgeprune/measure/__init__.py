@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession, Hello, start_agent
-from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import (
     DeviceFacts,
     LayerTiming,

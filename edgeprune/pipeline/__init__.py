@@ -19,8 +19,8 @@ import msgspec
 from rich.console import Console
 
 from edgeprune import recipe, verify
-from edgeprune.artifacts.compression import LayerShare
 from edgeprune.artifacts.measurement import Measured, Parity, RunResult, Variant
+from edgeprune.artifacts.pruned import LayerShare
 from edgeprune.auto.effect import Effect, effect
 from edgeprune.console import interrupts
 from edgeprune.console.interrupts import uninterrupted

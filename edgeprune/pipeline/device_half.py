@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edgeprune import verify
 from edgeprune.agents import runtime
 from edgeprune.agents.interface import interface_of
-from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import RunResult, Variant
 from edgeprune.console import interrupts
 from edgeprune.devices.bench import EnergyPlan

@@ -13,21 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeprune import verify
-from edgeprune.artifacts.compression import (
-    Array,
-    Clustered,
-    ClusterRecord,
-    Dataset,
-    Loaded,
-    LoadRecord,
-    Pruned,
-    PruneRecord,
-    QuantizationTrained,
-    Quantized,
-    Rewritten,
-    Sparsified,
-)
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.clustered import Clustered, ClusterRecord, QuantizationTrained
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.measurement import Accuracy
+from edgeprune.artifacts.model import Loaded, LoadRecord
+from edgeprune.artifacts.pruned import Pruned, PruneRecord
+from edgeprune.artifacts.stored import Quantized, Rewritten, Sparsified
 from edgeprune.data import load_data
 from edgeprune.data.fit import misfit, some_of, views
 from edgeprune.data.scale import parse_scale

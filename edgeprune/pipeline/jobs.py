@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune import verify
-from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.arrays import Samples
 from edgeprune.devices.boards import Cpu, board_files, load_board
 from edgeprune.load.sniff import Kind, sniff
 from edgeprune.models.tflite import graph

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgeprune.artifacts.compression import ChannelPruned, Loaded, Pruned
+from edgeprune.artifacts.model import Loaded
+from edgeprune.artifacts.pruned import ChannelPruned, Pruned
 from edgeprune.errors import ModelError
 from edgeprune.pruning.keras_stage import Job, prune_keras
 from edgeprune.pruning.masks.masking import Masks

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import (
-    BoolArray,
+from edgeprune.artifacts.arrays import BoolArray
+from edgeprune.artifacts.dataset import TrainingData
+from edgeprune.artifacts.model import Loaded
+from edgeprune.artifacts.pruned import (
     ChannelPruned,
     LayerShare,
-    Loaded,
     Pruned,
     PrunedTensor,
-    TrainingData,
 )
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras, library_errors

@@ -7,7 +7,9 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from edgeprune.artifacts.compression import FloatArray, Loaded, Pruned
+from edgeprune.artifacts.arrays import FloatArray
+from edgeprune.artifacts.model import Loaded
+from edgeprune.artifacts.pruned import Pruned
 from edgeprune.errors import ModelError
 from edgeprune.models.select import matching
 from edgeprune.pruning.allocation import Candidate, allocate

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import LayerShare, TrainingData
+from edgeprune.artifacts.dataset import TrainingData
+from edgeprune.artifacts.pruned import LayerShare
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import Weight

@@ -7,14 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgeprune.artifacts.compression import (
-    Array,
-    BoolArray,
-    FloatArray,
-    Loaded,
-    Pruned,
-    PrunedTensor,
-)
+from edgeprune.artifacts.arrays import Array, BoolArray, FloatArray
+from edgeprune.artifacts.model import Loaded
+from edgeprune.artifacts.pruned import Pruned, PrunedTensor
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.filters import Filter, filter_sizes, filters

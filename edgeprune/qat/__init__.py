@@ -9,7 +9,8 @@ import contextlib
 import dataclasses
 from collections.abc import Mapping
 
-from edgeprune.artifacts.compression import Loaded, QuantizationTrained
+from edgeprune.artifacts.clustered import QuantizationTrained
+from edgeprune.artifacts.model import Loaded
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone, prunable_weights
 from edgeprune.qat.activations import QuantizedActivations

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Quantized, QuantizeMode
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.stored import Quantized, QuantizeMode
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.quantize.full_integer import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError, from_extra
 from edgeprune.models.tflite import graph

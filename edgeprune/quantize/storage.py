@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.artifacts.arrays import Array, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.prediction.xnnpack.spmm import analyse

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.models.tflite import graph
 from edgeprune.quantize.storage import CHANNEL_AXIS
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.artifacts.compression import LayerShare
+from edgeprune.artifacts.pruned import LayerShare
 from edgeprune.files.whole_file import write_whole
 from edgeprune.report.figures import NOT_MEASURED
 from edgeprune.report.terminal import stdout

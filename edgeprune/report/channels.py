@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from edgeprune.artifacts.compression import ChannelGroup
+from edgeprune.artifacts.pruned import ChannelGroup
 from edgeprune.report.terminal import new_table, stdout
 from edgeprune.text.untrusted import printable
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgeprune.artifacts.compression import LoadRecord, PruneRecord, Quantized, Rewritten
+from edgeprune.artifacts.model import LoadRecord
+from edgeprune.artifacts.pruned import PruneRecord
+from edgeprune.artifacts.stored import Quantized, Rewritten
 from edgeprune.devices.boards import Board
 from edgeprune.models.tflite.layer_names import short_name
 from edgeprune.recipe import Recipe

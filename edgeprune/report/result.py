@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgeprune.artifacts.compression import ModelFile
 from edgeprune.artifacts.measurement import Accuracy, Measured, RunResult, Variant
+from edgeprune.artifacts.model import ModelFile
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import ConfigError
 from edgeprune.files.paths import real_path

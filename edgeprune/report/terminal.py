@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeprune.artifacts.compression import EncodedTensor
+from edgeprune.artifacts.stored import EncodedTensor
 from edgeprune.artifacts.tensor_error import TensorError
 from edgeprune.history.result import Result, known
 from edgeprune.models.tflite.layer_names import short_name

@@ -7,8 +7,8 @@ cost says that it pays. A model that would not get faster is left as it came.
 
 from __future__ import annotations
 
-from edgeprune.artifacts.compression import RewriteNote, Rewritten
 from edgeprune.artifacts.plan import Plan
+from edgeprune.artifacts.stored import RewriteNote, Rewritten
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction import explain, has_sparse_kernels

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.artifacts.arrays import Array, FloatArray
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction.xnnpack.reader import Reader
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune.artifacts.compression import EncodedTensor, Sparsified
+from edgeprune.artifacts.stored import EncodedTensor, Sparsified
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import edit, graph
 from edgeprune.models.tflite.sparse_tensor import decode

@@ -21,7 +21,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 
 _DENSE, _CSR = schema.DimensionType.DENSE, schema.DimensionType.SPARSE_CSR
 _BLOCK_SIZES = (2, 4)

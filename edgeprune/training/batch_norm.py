@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.models.keras.flavours import call, import_tensorflow
 from edgeprune.models.keras.weights import walk
 

@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Loaded, TrainingData
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import TrainingData
+from edgeprune.artifacts.model import Loaded
 from edgeprune.files import paths
 from edgeprune.files.whole_file import write_whole
 from edgeprune.progress import kept

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import FloatArray
+from edgeprune.artifacts.arrays import FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.constraints import Constraints
 from edgeprune.models.keras.flavours import import_tensorflow

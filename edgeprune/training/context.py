@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgeprune.artifacts.compression import Dataset, Loaded
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.model import Loaded
 from edgeprune.devices.boards import Cpu
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.artifacts.arrays import Array, FloatArray
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow, library_errors

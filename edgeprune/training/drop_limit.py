@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 
 
 class Seen(NamedTuple):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, FloatArray, TrainingData
+from edgeprune.artifacts.arrays import Array, FloatArray
+from edgeprune.artifacts.dataset import TrainingData
 from edgeprune.data.augment import augmented
 from edgeprune.training.distillation import Teacher
 

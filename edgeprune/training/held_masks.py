@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from edgeprune.artifacts.compression import BoolArray
+from edgeprune.artifacts.arrays import BoolArray
 from edgeprune.models.keras.constraints import Constraints
 from edgeprune.models.keras.flavours import import_tensorflow
 from edgeprune.models.keras.weights import Weight

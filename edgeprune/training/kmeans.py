@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import FloatArray
+from edgeprune.artifacts.arrays import FloatArray
 from edgeprune.errors import ModelError
 
 MAX_ROUNDS = 300

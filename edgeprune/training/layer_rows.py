@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import FloatArray
+from edgeprune.artifacts.arrays import FloatArray
 from edgeprune.errors import ModelError
 
 MOST_ELEMENTS = 1 << 24

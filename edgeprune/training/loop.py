@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Flavour, TrainingData
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import TrainingData
+from edgeprune.artifacts.model import Flavour
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.models.keras.flavours import library_errors

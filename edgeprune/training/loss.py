@@ -45,7 +45,7 @@ class Objective:
         """The mean loss of a batch by its targets; heads without labels have no part in it.
 
         Args:
-            targets: As :class:`edgeprune.artifacts.compression.TrainingData` holds them.
+            targets: As :class:`edgeprune.artifacts.dataset.TrainingData` holds them.
             outputs: One tensor per head.
         """
         parts = self.by_head(targets, outputs)

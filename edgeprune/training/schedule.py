@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
-from edgeprune.artifacts.compression import Array, BoolArray, FloatArray
+from edgeprune.artifacts.arrays import Array, BoolArray, FloatArray
 from edgeprune.models.keras.weights import Weight
 from edgeprune.training.step import Trainer
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, BoolArray, Flavour, FloatArray, TrainingData
+from edgeprune.artifacts.arrays import Array, BoolArray, FloatArray
+from edgeprune.artifacts.dataset import TrainingData
+from edgeprune.artifacts.model import Flavour
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import call, flat_outputs, import_keras, import_tensorflow
 from edgeprune.models.keras.weights import fixed_batch, tensorflow_variable, walk

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Dataset, TrainingData
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import Dataset, TrainingData
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import (

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, TrainingData
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import TrainingData
 from edgeprune.tasks import Scorer, score_text
 from edgeprune.training.step import Trainer
 

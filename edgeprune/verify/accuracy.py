@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgeprune import data as user_data
-from edgeprune.artifacts.compression import Array, Dataset
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.measurement import Accuracy, HeadScore
 from edgeprune.errors import ModelError
 from edgeprune.progress import counted

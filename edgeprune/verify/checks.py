@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.arrays import Samples
 from edgeprune.errors import VerifyError
 from edgeprune.verify.host import reference_outputs, rounding_of
 from edgeprune.verify.parity import FLOAT_LIMIT, ROUNDING_FACTOR

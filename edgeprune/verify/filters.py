@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.artifacts.arrays import Array, FloatArray
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.sparse_tensor import decode
 from edgeprune.prediction.xnnpack.reader import Reader

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, ClusteredTensor
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.clustered import ClusteredTensor
 from edgeprune.errors import VerifyError
 from edgeprune.prediction.xnnpack.spmm import analyse
 from edgeprune.verify.filters import Filter, filters_of, paired

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Samples
+from edgeprune.artifacts.arrays import Array, Samples
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph

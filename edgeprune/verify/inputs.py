@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Samples
+from edgeprune.artifacts.arrays import Array, Samples
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 

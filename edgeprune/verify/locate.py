@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Samples
+from edgeprune.artifacts.arrays import Array, Samples
 from edgeprune.errors import DeviceError, DeviceTimeout, ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.layer_names import short_name

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from edgeprune.agents import build, runtime
-from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import Parity
 from edgeprune.devices.boards import Board, board_names, load_board, resolved_cpu
 from edgeprune.devices.device import Device

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeprune.agents.interface import Interface
 from edgeprune.agents.session import start_agent
-from edgeprune.artifacts.compression import Samples
+from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import Parity, RunResult
 from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import VerifyError

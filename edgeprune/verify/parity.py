@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Samples
+from edgeprune.artifacts.arrays import Array, Samples
 from edgeprune.artifacts.measurement import Parity
 from edgeprune.models.tflite import graph
 

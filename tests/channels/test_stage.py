@@ -6,7 +6,8 @@ from keras_nets import FLAVOURS, build, dataset, loaded, save
 from nets import eligible
 
 import edgeprune
-from edgeprune.artifacts.compression import ChannelPruned, Loaded, ModelFile
+from edgeprune.artifacts.model import Loaded, ModelFile
+from edgeprune.artifacts.pruned import ChannelPruned
 from edgeprune.channels import count_macs
 from edgeprune.channels.stage import remove_channels
 from edgeprune.convert import convert

@@ -7,7 +7,7 @@ from keras_nets import FLAVOURS, KINDS, build, dataset, loaded
 from nets import eligible
 
 import edgeprune
-from edgeprune.artifacts.compression import Loaded, ModelFile
+from edgeprune.artifacts.model import Loaded, ModelFile
 from edgeprune.clustering import cluster
 from edgeprune.clustering.fold import fold_batch_norm
 from edgeprune.convert import convert

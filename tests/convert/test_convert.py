@@ -6,7 +6,7 @@ from keras_nets import FLAVOURS, KINDS, SHAPE, build, loaded
 from nets import Net, eligible
 
 from edgeprune import verify
-from edgeprune.artifacts.compression import Loaded, ModelFile
+from edgeprune.artifacts.model import Loaded, ModelFile
 from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert, keras_outputs
 from edgeprune.data.outputs import outputs_of

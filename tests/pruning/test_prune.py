@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from keras_nets import FLAVOURS, KINDS, SHAPE, build, dataset, loaded
 
-from edgeprune.artifacts.compression import Dataset, Loaded, ModelFile
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.model import Loaded, ModelFile
 from edgeprune.convert import convert
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras

@@ -3,7 +3,8 @@ import pytest
 from keras_nets import FLAVOURS, build, dataset, loaded
 
 import edgeprune
-from edgeprune.artifacts.compression import Dataset, Loaded, ModelFile
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.model import Loaded, ModelFile
 from edgeprune.convert import convert
 from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.errors import ModelError

@@ -5,7 +5,7 @@ import pytest
 from keras_nets import FLAVOURS, KINDS, build, dataset, loaded
 
 import edgeprune
-from edgeprune.artifacts.compression import Loaded, ModelFile
+from edgeprune.artifacts.model import Loaded, ModelFile
 from edgeprune.convert import convert
 from edgeprune.errors import ConfigError
 from edgeprune.models.keras.flavours import import_keras

@@ -3,7 +3,7 @@ import json
 
 from rich.console import Console
 
-from edgeprune.artifacts.compression import LayerShare
+from edgeprune.artifacts.pruned import LayerShare
 from edgeprune.report.allocation import print_shares, write_sensitivity
 
 MEASURED = LayerShare(

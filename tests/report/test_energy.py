@@ -12,8 +12,8 @@ import pytest
 from results import GONE, changed, document
 from rich.console import Console
 
-from edgeprune.artifacts.compression import ModelFile
 from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult, Session, Variant
+from edgeprune.artifacts.model import ModelFile
 from edgeprune.energy.grid import Grid
 from edgeprune.energy.net import NoEnergy
 from edgeprune.energy.power_trace import PowerTrace

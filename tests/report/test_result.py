@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from measured_runs import DEVICE, STARTS, build, built, emulated, measured, on_a_board
 
-from edgeprune.artifacts.compression import ModelFile
 from edgeprune.artifacts.measurement import Parity, RunResult, Session, StartSample, Variant
+from edgeprune.artifacts.model import ModelFile
 from edgeprune.errors import ConfigError
 from edgeprune.history.result_file import parse_result, write_result
 from edgeprune.report.result import build_result

@@ -4,7 +4,7 @@ import pytest
 from results import changed, document
 from rich.console import Console
 
-from edgeprune.artifacts.compression import EncodedTensor
+from edgeprune.artifacts.stored import EncodedTensor
 from edgeprune.history.result import Comparison
 from edgeprune.history.result_file import parse_result
 from edgeprune.report import terminal

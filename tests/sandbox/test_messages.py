@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeprune.artifacts.compression import Array, Samples
+from edgeprune.artifacts.arrays import Array, Samples
 from edgeprune.errors import CodeRefused, ModelError
 from edgeprune.pipeline.host_half import Compressed, Request
 from edgeprune.pipeline.jobs import CompressJob, HostJob, HostOutputs

@@ -8,7 +8,8 @@ import pytest
 from damage import damage
 from keras_nets import loaded
 
-from edgeprune.artifacts.compression import ModelFile, TrainingData
+from edgeprune.artifacts.dataset import TrainingData
+from edgeprune.artifacts.model import ModelFile
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.tasks import Task
 from edgeprune.training.checkpoint import ABANDONED_S, Checkpoint, folder_for, remove

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from keras_nets import FLAVOURS, KINDS, SHAPE, build, dataset, loaded
 
 import edgeprune
-from edgeprune.artifacts.compression import Dataset
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.clustering import cluster
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.models.keras.flavours import import_keras, import_tensorflow

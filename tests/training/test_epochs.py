@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras_nets import build, dataset, loaded
 
-from edgeprune.artifacts.compression import TrainingData
+from edgeprune.artifacts.dataset import TrainingData
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.tasks import Head, Task

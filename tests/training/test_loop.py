@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras_nets import FLAVOURS, build, dataset, loaded
 
-from edgeprune.artifacts.compression import ModelFile
+from edgeprune.artifacts.model import ModelFile
 from edgeprune.errors import ModelError
 from edgeprune.files import paths
 from edgeprune.pruning import prune
@@ -22,7 +22,7 @@ PROGRAM = """
 import dataclasses, sys
 import numpy as np
 from keras_nets import dataset, loaded
-from edgeprune.artifacts.compression import ModelFile
+from edgeprune.artifacts.model import ModelFile
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable

@@ -2,7 +2,7 @@ import numpy as np
 from nets import Net
 
 from edgeprune import verify
-from edgeprune.artifacts.compression import Dataset
+from edgeprune.artifacts.dataset import Dataset
 
 
 def dense_net(units=3):

@@ -5,7 +5,8 @@ import pytest
 from nets import Net, eligible
 
 from edgeprune import verify
-from edgeprune.artifacts.compression import ClusteredTensor, PrunedTensor
+from edgeprune.artifacts.clustered import ClusteredTensor
+from edgeprune.artifacts.pruned import PrunedTensor
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
 from edgeprune.models.tflite import graph

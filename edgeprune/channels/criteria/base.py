@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.channels.evidence import Evidence, Scores
 from edgeprune.channels.groups import Group, Member
 from edgeprune.registry import Registry

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edgeprune.artifacts.compression import Array, Dataset
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.data.fit.class_order import class_order
 from edgeprune.data.fit.other_scales import better_scale, some_of
 from edgeprune.data.fit.skill import Skill, skill_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.data.fit.skill import Skill
 from edgeprune.data.scale import WORDS, Range, Scale, range_text, scaled
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Dataset
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.data.augment import KINDS, SHIFT, augmented, kinds_of
 from edgeprune.data.fit.other_scales import some_of
 from edgeprune.data.fit.skill import skill_of

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from edgeprune.artifacts.compression import Flavour
+from edgeprune.artifacts.model import Flavour
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ConfigError, ModelError, from_extra
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import call, import_tensorflow

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, FloatArray, Loaded
+from edgeprune.artifacts.arrays import Array, FloatArray
+from edgeprune.artifacts.model import Loaded
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import (

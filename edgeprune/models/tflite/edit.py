@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.layer_names import short_name

@@ -14,7 +14,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite.builder import SharingBuilder
 from edgeprune.models.tflite.check.operators import BUILTIN_NAMES

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 
 
 def sqnr_db(before: Array, after: Array) -> float:

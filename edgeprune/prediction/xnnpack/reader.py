@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.models.tflite import graph
 from edgeprune.prediction.xnnpack.releases import LATEST, Release
 from edgeprune.prediction.xnnpack.releases import release as find_release

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, BoolArray
+from edgeprune.artifacts.arrays import Array, BoolArray
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.sparse_tensor import decode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgeprune.artifacts.compression import FloatArray
+from edgeprune.artifacts.arrays import FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.pruning.budget.curve import Curve
 from edgeprune.recipe.prune_parts import ALLOCATIONS as ROWS

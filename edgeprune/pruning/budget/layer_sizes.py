@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import Array, FloatArray
+from edgeprune.artifacts.arrays import Array, FloatArray
 from edgeprune.models.keras.weights import Weight
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.filters import pixels_of

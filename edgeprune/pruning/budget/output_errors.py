@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import Array, BoolArray, FloatArray
+from edgeprune.artifacts.arrays import Array, BoolArray, FloatArray
 from edgeprune.models.keras.intercept import Spot, spots
 from edgeprune.models.keras.weights import Weight, owners
 from edgeprune.progress import each

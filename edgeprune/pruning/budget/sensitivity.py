@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import TrainingData
+from edgeprune.artifacts.dataset import TrainingData
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import FloatArray
+from edgeprune.artifacts.arrays import FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.intercept import Spot, spots
 from edgeprune.models.keras.weights import Weight, check_one_input, model_zeros, owners

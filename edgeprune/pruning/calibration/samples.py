@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, Dataset, FloatArray, TrainingData
+from edgeprune.artifacts.arrays import Array, FloatArray
+from edgeprune.artifacts.dataset import Dataset, TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.recipe.prune_parts import CRITERIA
 from edgeprune.recipe.prune_table import PruneTable

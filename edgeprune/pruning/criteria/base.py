@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import FloatArray
+from edgeprune.artifacts.arrays import FloatArray
 from edgeprune.recipe.prune_parts import CRITERIA as ROWS
 from edgeprune.registry import Registry
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeprune.artifacts.compression import FloatArray
+from edgeprune.artifacts.arrays import FloatArray
 from edgeprune.pruning.criteria.base import CRITERIA, Evidence, Scores
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import FloatArray
+from edgeprune.artifacts.arrays import FloatArray
 from edgeprune.pruning.criteria.base import CRITERIA, Evidence, Scores
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeprune.artifacts.compression import Flavour
+from edgeprune.artifacts.model import Flavour
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pruning.masks.ramp import cubic_sparsity, ramp_steps, update_steps

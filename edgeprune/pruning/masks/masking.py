@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import BoolArray, Flavour, FloatArray
+from edgeprune.artifacts.arrays import BoolArray, FloatArray
+from edgeprune.artifacts.model import Flavour
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import Weight
 from edgeprune.pruning.masks.callback import callback

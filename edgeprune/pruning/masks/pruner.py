@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import BoolArray, FloatArray
+from edgeprune.artifacts.arrays import BoolArray, FloatArray
 from edgeprune.models.keras.weights import Weight
 from edgeprune.pruning.calibration.evidence import ModelEvidence
 from edgeprune.pruning.calibration.samples import check_samples

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import BoolArray
+from edgeprune.artifacts.arrays import BoolArray
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.intercept import Spot
 from edgeprune.models.keras.weights import Weight

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import BoolArray, FloatArray
+from edgeprune.artifacts.arrays import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 
 

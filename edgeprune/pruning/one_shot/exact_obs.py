@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import BoolArray
+from edgeprune.artifacts.arrays import BoolArray
 from edgeprune.pruning.one_shot.block_shape import BlockShape, blocks_to_remove
 
 CHUNK_BYTES = 64 << 20

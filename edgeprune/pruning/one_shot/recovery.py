@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.models.keras.intercept import Spot
 from edgeprune.models.keras.weights import Weight
 from edgeprune.training.batch_norm import measure_again

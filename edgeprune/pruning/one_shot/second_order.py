@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import BoolArray, FloatArray
+from edgeprune.artifacts.arrays import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.pruning.one_shot.block_shape import BlockShape, filled, row_parts
 from edgeprune.pruning.one_shot.exact_obs import exact_mask

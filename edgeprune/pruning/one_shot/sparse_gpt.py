@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.artifacts.compression import BoolArray
+from edgeprune.artifacts.arrays import BoolArray
 from edgeprune.pruning.one_shot.block_shape import (
     BlockShape,
     blocks_to_remove,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgeprune.artifacts.compression import BoolArray, FloatArray
+from edgeprune.artifacts.arrays import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.pruning.highest import check_scores
 from edgeprune.pruning.patterns.base import PATTERNS, Pattern

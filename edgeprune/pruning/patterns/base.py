@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edgeprune.artifacts.compression import BoolArray, FloatArray
+from edgeprune.artifacts.arrays import BoolArray, FloatArray
 from edgeprune.recipe.prune_parts import PATTERNS as ROWS
 from edgeprune.registry import Registry
 

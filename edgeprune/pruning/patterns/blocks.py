@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprune.artifacts.compression import BoolArray, FloatArray
+from edgeprune.artifacts.arrays import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.pruning.highest import keep_highest
 from edgeprune.pruning.patterns.base import PATTERNS

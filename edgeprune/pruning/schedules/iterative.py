@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.errors import ModelError
 from edgeprune.pruning.schedules.base import SCHEDULES
 from edgeprune.recipe.prune_table import PruneTable

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edgeprune.artifacts.compression import BoolArray, FloatArray
+from edgeprune.artifacts.arrays import BoolArray, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import Weight
 from edgeprune.pruning.patterns import pattern

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.edit import VALID, add_constant, add_operator, add_tensor
 from edgeprune.models.tflite.layer_names import layer_name

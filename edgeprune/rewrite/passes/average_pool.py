@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import RewriteNote
+from edgeprune.artifacts.stored import RewriteNote
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite.neighbours import activation_of, is_float

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import RewriteNote
+from edgeprune.artifacts.stored import RewriteNote
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction import cost
 from edgeprune.prediction.cost import CostTable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from edgeprune.artifacts.compression import RewriteNote
+from edgeprune.artifacts.stored import RewriteNote
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite.neighbours import (

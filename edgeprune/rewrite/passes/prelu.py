@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeprune.artifacts.compression import FloatArray, RewriteNote
+from edgeprune.artifacts.arrays import FloatArray
+from edgeprune.artifacts.stored import RewriteNote
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite.neighbours import is_float

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import FloatArray, RewriteNote
+from edgeprune.artifacts.arrays import FloatArray
+from edgeprune.artifacts.stored import RewriteNote
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite.linear import add_to_bias, is_linear, scale_inputs, scale_outputs, shift

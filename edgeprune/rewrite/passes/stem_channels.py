@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array, FloatArray, RewriteNote
+from edgeprune.artifacts.arrays import Array, FloatArray
+from edgeprune.artifacts.stored import RewriteNote
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction.xnnpack.nodes import Layout, node_of
 from edgeprune.prediction.xnnpack.padding import explicit_pads

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprune.artifacts.compression import RewriteNote
+from edgeprune.artifacts.stored import RewriteNote
 from edgeprune.models.tflite import edit, graph
 from edgeprune.models.tflite.layer_names import short_name
 from edgeprune.prediction.xnnpack.reader import Reader

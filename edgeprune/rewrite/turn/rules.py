@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.models.tflite import edit, graph
 from edgeprune.models.tflite.edit import SAME, VALID
 from edgeprune.models.tflite.layer_names import short_name

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edgeprune.artifacts.compression import Dataset
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.data.fit import misfit
 from edgeprune.data.labels import with_task
 from edgeprune.tasks import Output, Said

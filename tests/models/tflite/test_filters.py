@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from nets import Net
 
-from edgeprune.artifacts.compression import Loaded, ModelFile
+from edgeprune.artifacts.model import Loaded, ModelFile
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.pruning import prune

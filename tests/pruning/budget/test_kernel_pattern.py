@@ -5,7 +5,7 @@ import pytest
 from keras_nets import build, dataset, loaded
 from nets import Net
 
-from edgeprune.artifacts.compression import Loaded, ModelFile
+from edgeprune.artifacts.model import Loaded, ModelFile
 from edgeprune.convert import convert
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError

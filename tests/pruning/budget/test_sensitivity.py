@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgeprune.artifacts.compression import TrainingData
+from edgeprune.artifacts.dataset import TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import prunable_weights

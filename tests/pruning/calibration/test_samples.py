@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras_nets import FLAVOURS, KINDS, build, dataset
 
-from edgeprune.artifacts.compression import Dataset, TrainingData
+from edgeprune.artifacts.dataset import Dataset, TrainingData
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pruning.calibration.samples import calibration, check_samples

@@ -4,7 +4,7 @@ from keras_nets import FLAVOURS, KINDS, build, dataset, loaded
 
 import edgeprune
 from edgeprune.api.pruning import prune as prune_model
-from edgeprune.artifacts.compression import Dataset
+from edgeprune.artifacts.dataset import Dataset
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import prunable_weights
 from edgeprune.pruning import prune

@@ -1,0 +1,100 @@
+"""What the stages ``rewrite``, ``quantize`` and ``sparsify`` hand on: TFLite files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class RewriteNote:
+    """What one pass of the rewrite stage did, or refused to do, at one place.
+
+    Attributes:
+        rewrite: Name of the pass, its file's.
+        layer: Name of the output tensor of the operator concerned.
+        done: Whether the graph was changed.
+        detail: What was done, or why not, in words.
+    """
+
+    rewrite: str
+    layer: str
+    done: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """Output of the rewrite stage.
+
+    Attributes:
+        tflite: The model; the input itself where nothing was won.
+        notes: What each pass did or refused.
+        summary: What is won, or why nothing is, in one line.
+    """
+
+    tflite: bytes
+    notes: tuple[RewriteNote, ...]
+    summary: str
+
+
+QuantizeMode = Literal["none", "fp16", "int8", "int8-weights", "int16x8"]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A TFLite file after the quantize stage.
+
+    Attributes:
+        tflite: The file's bytes.
+        mode: What was done.
+        profiling_only: True if activations were calibrated on random inputs.
+    """
+
+    tflite: bytes
+    mode: QuantizeMode
+    profiling_only: bool
+
+
+@dataclass(frozen=True)
+class EncodedTensor:
+    """What the sparsify stage decided for one weight tensor.
+
+    Attributes:
+        name: Tensor name in the file.
+        op: The operator that reads it, as ``CONV_2D``.
+        shape: The tensor's shape in the file.
+        weights: Number of elements.
+        zeros: How many of them are zero.
+        dense_bytes: Size of the dense buffer.
+        stored_bytes: Size as stored now, index arrays included.
+        encoded: Whether it is stored sparse.
+        reason: Why, in one line.
+    """
+
+    name: str
+    op: str
+    shape: tuple[int, ...]
+    weights: int
+    zeros: int
+    dense_bytes: int
+    stored_bytes: int
+    encoded: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sparsified:
+    """A TFLite file after the sparsify stage.
+
+    Attributes:
+        tflite: The file's bytes.
+        tensors: One decision per weight tensor, in graph order.
+        expected: Names of the operators' outputs that should run a sparse kernel on the board.
+        reasons: Lines that say why operators do not run sparse.
+    """
+
+    tflite: bytes
+    tensors: tuple[EncodedTensor, ...]
+    expected: tuple[str, ...]
+    reasons: tuple[str, ...]
