@@ -268,7 +268,7 @@ _RULES: dict[str, Callable[[Place, graph.Operator], list[Call] | None]] = {
     "SPACE_TO_DEPTH": _space_to_depth,
     "TRANSPOSE": _transpose,
     "RESIZE_BILINEAR": _resize,
-    **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), _reshape),
+    **dict.fromkeys(("RESHAPE", "EXPAND_DIMS"), _reshape),
 }
 _BUILTIN: dict[str, Callable[[Place, graph.Operator], list[Call] | None]] = {
     "AVERAGE_POOL_2D": _builtin_pooling,

@@ -26,7 +26,7 @@ _CLAMPS = frozenset(("RELU", "RELU6", "RELU_N1_TO_1"))
 
 
 class Call(NamedTuple):
-    """One kernel of the runtime, by our name, with the arguments of its function in cost_terms."""
+    """One kernel of the runtime, by our name, with the arguments of its function in ``terms``."""
 
     kernel: str
     arguments: tuple[object, ...]
@@ -40,7 +40,7 @@ def unary(name: str, elements: int) -> Call:
 def gemm(
     rows: int, depth: int, columns: int, row_tiles: Sequence[int], taps: int = 0, groups: int = 1
 ) -> Call:
-    """A dense layer, or with ``taps`` a convolution; sizes as in :func:`cost_terms.gemm`."""
+    """A dense layer, or with ``taps`` a convolution; sizes as in :func:`terms.gemm`."""
     narrow = columns < _WIDE if taps else is_narrow(columns)
     tile = _NARROW if narrow else (row_tile(rows, row_tiles), _WIDE)
     family = "igemm" if taps else "gemm"

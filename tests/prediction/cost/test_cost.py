@@ -1,6 +1,3 @@
-import math
-
-import numpy as np
 import pytest
 from emulated import loaded
 from hypothesis import given
@@ -10,9 +7,8 @@ from nets import Net, eligible
 from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import cost, explain
-from edgeprune.prediction.cost import microkernels
 from edgeprune.prediction.cost.kernel_calls import Place, kernel_calls
-from edgeprune.prediction.cost.terms import TERMS, is_narrow, row_tile
+from edgeprune.prediction.cost.terms import TERMS
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.sparsify import sparsify
 
@@ -80,22 +76,6 @@ def test_a_table_has_a_number_for_every_loop_of_every_kernel_that_it_lists(core)
         assert sum(bodies.values()) > 0
 
 
-@pytest.mark.parametrize(
-    ("rows", "tiles", "tile"),
-    [(1, (1, 4), 1), (2, (1, 4), 4), (3, (1, 4, 6), 4), (5, (1, 4, 6), 6), (49, (1, 4, 6), 6)],
-)
-def test_a_gemm_takes_the_rows_that_the_runtime_would_choose(rows, tiles, tile):
-    assert row_tile(rows, tiles) == tile
-
-
-@pytest.mark.parametrize(
-    ("columns", "narrow"),
-    [(8, False), (7, True), (12, True), (100, True), (1001, False), (64, False)],
-)
-def test_few_or_odd_columns_take_the_kernel_of_two_columns(columns, narrow):
-    assert is_narrow(columns) is narrow
-
-
 @given(SIZES, SIZES, st.integers(1, 2000), st.sampled_from([1, 2, 4]))
 def test_more_zeros_never_cost_more(pixels, blocks, nonzero, block):
     table = cost.cost_table(A72)
@@ -107,16 +87,6 @@ def test_more_zeros_never_cost_more(pixels, blocks, nonzero, block):
 def test_a_gemm_costs_at_least_one_instruction_for_16_multiplications(rows, depth, columns):
     table = cost.cost_table(A72)
     assert cost.gemm(table, rows, depth, columns) >= rows * depth * columns / 16
-
-
-DIMENSION = st.sampled_from([(1, 1), (3, 3), (5, 5), (4, 1), (1, 7), (2, 2)])
-
-
-@given(st.lists(DIMENSION, min_size=1, max_size=4))
-def test_a_binary_kernel_visits_each_output_once(dimensions):
-    first, second = zip(*dimensions, strict=True)
-    calls, length = microkernels.binary("ADD", first, second).arguments
-    assert calls * length == math.prod(np.broadcast_shapes(first, second))
 
 
 @pytest.mark.parametrize(("nchw", "arguments"), [(True, (8, 20)), (False, (20, 8))])
