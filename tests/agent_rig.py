@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from pathlib import Path
 
 import ai_edge_litert
+import compiled
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from nets import TYPES, Net
@@ -39,21 +39,16 @@ def is_python(agent):
 
 def sanitized_agent(folder):
     """The agent with address and undefined-behaviour checks, which end it with status 99."""
-    agent = folder / "edgeprune-agent"
-    sources = [str(path) for path in build.agent_sources()]
-    flags = [*C11, *WARNINGS, *SANITIZERS, build.version_flag()]
-    argv = ["gcc", *flags, "-o", str(agent), *sources, "-ldl", "-lpthread"]
-    subprocess.run(argv, check=True, timeout=120)
-    return agent
+    compiler = ["gcc", *C11, *WARNINGS, *SANITIZERS, build.version_flag()]
+    sources, libraries = build.agent_sources(), ("-ldl", "-lpthread")
+    return compiled.program(folder, "edgeprune-agent", compiler, sources, libraries)
 
 
 def faulty_write(folder):
     """A library for LD_PRELOAD, whose ``write`` is as the variable FAULT says."""
-    library = folder / "faulty_write.so"
     source = Path(__file__).parent / "device_agents" / "faulty_write.c"
-    argv = ["gcc", *WARNINGS, "-shared", "-fPIC", "-o", library, source]
-    subprocess.run(argv, check=True, timeout=60)
-    return library
+    compiler = ["gcc", *WARNINGS, "-shared", "-fPIC"]
+    return compiled.program(folder, "faulty_write.so", compiler, [source])
 
 
 SANITIZER_ENV = {

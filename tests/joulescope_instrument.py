@@ -1,10 +1,8 @@
-"""A simulated Joulescope, told as its maker's library tells: statistics at 50 Hz from a thread."""
+"""A simulated Joulescope, told as its maker's library tells: statistics at 50 Hz."""
 
 from __future__ import annotations
 
 import sys
-import threading
-import time
 import types
 
 LIBRARY = types.ModuleType("joulescope")
@@ -18,22 +16,23 @@ def install():
 
 
 class Instrument:
-    """Adds up a power that is a function of its own time.
+    """Adds up a power that is a function of its own time, and tells while the host's time passes.
 
     Attributes:
-        began_s: Its time 0, on the host's monotonic clock.
-        clock: How fast its clock runs beside the host's.
+        host: The host's clock, simulated.
+        began_s: Its time 0, on that clock.
+        rate: How fast its own clock runs beside the host's.
         lost: Whether the statistics of a time are lost on the way.
     """
 
-    def __init__(self, name, energy_j, clock=1.0, lost=lambda t: False, fails=False):
-        self.name, self.energy_j, self.clock, self.lost = name, energy_j, clock, lost
+    def __init__(self, host, name, energy_j, rate=1.0, lost=lambda t: False, fails=False):
+        self.host, self.rate = host, rate
+        self.name, self.energy_j, self.lost = name, energy_j, lost
         self.fails = fails
         self.parameters = {}
         self.is_open = False
         self.began_s = None
         self._callbacks = []
-        self._ends = threading.Event()
 
     def __str__(self):
         return self.name
@@ -51,22 +50,19 @@ class Instrument:
 
     def statistics_callback_register(self, callback, source):
         self._callbacks.append(callback)
-        self.began_s = time.monotonic()
-        self._thread = threading.Thread(target=self._tell, daemon=True)
-        self._thread.start()
+        self.began_s, self._number = self.host.now_s(), 0
+        self.host.passing.append(self._tell)
 
     def statistics_callback_unregister(self, callback, source):
-        self._ends.set()
-        self._thread.join()
+        self.host.passing.remove(self._tell)
         self._callbacks.remove(callback)
 
-    def _tell(self):
+    def _tell(self, _, until_s):
         rate_hz = int(self.parameters["reduction_frequency"].split()[0])
-        number = 0
-        while not self._ends.is_set():
-            start_s, stop_s = number / rate_hz, (number + 1) / rate_hz
-            time.sleep(max(0.0, self.began_s + stop_s / self.clock - time.monotonic()))
-            number += 1
+        while (due_s := self.began_s + (self._number + 1) / rate_hz / self.rate) <= until_s:
+            start_s, stop_s = self._number / rate_hz, (self._number + 1) / rate_hz
+            self._number += 1
+            self.host.at_s = due_s
             if not self.lost(stop_s):
                 self._callbacks[0](
                     {
@@ -74,3 +70,4 @@ class Instrument:
                         "accumulators": {"energy": {"value": self.energy_j(stop_s), "units": "J"}},
                     }
                 )
+        self.host.at_s = until_s

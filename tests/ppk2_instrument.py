@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import struct
+import termios
 import threading
-import time
 import tty
 
 import numpy as np
+from waits import until
 
 RATE_HZ = 100_000
+CHUNK_S = 0.01
 CALIBRATION = {
     "R": (1003.36, 101.58, 10.31, 0.95, 0.06),
     "GS": (0.0, 0.02, 0.02, 0.01, 0.05),
@@ -46,15 +50,18 @@ def encoded(amperes, volts, first=0):
 
 
 class Instrument:
-    """Sends the currents of a function of time, in real time, from the start command on.
+    """Sends the currents of a function of time, from the start command on, as its time passes.
 
     Attributes:
         port: What a meter opens.
-        began_s: When it got the start command, on the host's monotonic clock.
+        host: The host's clock, simulated.
+        began_s: When it got the start command, on that clock.
         commands: All that it was sent.
     """
 
-    def __init__(self, amperes, volts, drop=lambda numbers: np.full(len(numbers), False)):
+    def __init__(self, host, amperes, volts, drop=lambda numbers: np.full(len(numbers), False)):
+        self.host, self.sent = host, 0
+        host.passing.append(self._pass)
         self.amperes, self.volts, self.drop = amperes, volts, drop
         self.master, self.slave = os.openpty()
         tty.setraw(self.slave)
@@ -77,7 +84,6 @@ class Instrument:
         os.close(self.slave)
 
     def _serve(self):
-        sent = 0
         while not self._ends.is_set():
             ready, _, _ = select.select([self.master], [], [], 0.005)
             command = os.read(self.master, 64) if ready else b""
@@ -85,15 +91,24 @@ class Instrument:
             if command.endswith(b"\x19"):
                 self._write(self.answer)
             if command.endswith(b"\x06"):
-                self.began_s, sent = time.monotonic(), 0
+                self.began_s, self.sent = self.host.now_s(), 0
             if command.endswith(b"\x07"):
                 self.began_s_last, self.began_s = self.began_s, None
-            if self.began_s is not None:
-                until = int((time.monotonic() - self.began_s) * RATE_HZ)
-                numbers = np.arange(sent, until)
-                words = encoded(self.amperes(numbers / RATE_HZ), self.volts, sent)
-                self._write(words[~self.drop(numbers)].tobytes())
-                sent = until
+
+    def _pass(self, from_s, until_s):
+        """Sends what is due, and goes on once it was read: the host's time stands meanwhile."""
+        for at_s in np.arange(from_s + CHUNK_S, until_s + CHUNK_S / 2, CHUNK_S):
+            self.host.at_s = float(at_s)
+            due = int((self.host.at_s - self.began_s) * RATE_HZ)
+            numbers = np.arange(self.sent, due)
+            words = encoded(self.amperes(numbers / RATE_HZ), self.volts, self.sent)
+            self._write(words[~self.drop(numbers)].tobytes())
+            self.sent = due
+            until(lambda: self._unread_bytes() == 0)
+        self.host.at_s = until_s
+
+    def _unread_bytes(self):
+        return struct.unpack("i", fcntl.ioctl(self.slave, termios.FIONREAD, bytes(4)))[0]
 
     def _write(self, data):
         while data and not self._ends.is_set():

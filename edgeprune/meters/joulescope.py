@@ -7,7 +7,6 @@ Jetperch, pyjoulescope 1.x, Device.statistics_callback_register.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -92,7 +91,7 @@ class Joulescope(Meter):
     def _take(self, statistics: Mapping[str, Any]) -> None:
         """One sum, at the end of its interval; called in a thread of the library."""
         row = (
-            time.monotonic(),
+            self.site.clock.now_s(),
             float(statistics["time"]["range"]["value"][1]),
             float(statistics["accumulators"]["energy"]["value"]),
         )

@@ -153,7 +153,7 @@ class Ppk2(Meter):
             except DeviceError:
                 return  # the record then ends too early, and stop() says so
             if chunk:
-                self._chunks.append((time.monotonic(), chunk))
+                self._chunks.append((self.site.clock.now_s(), chunk))
 
 
 def _only_port() -> str:

@@ -9,6 +9,7 @@ import pytest
 from lying_agent import LIES
 
 from edgeprune.agents import build
+from edgeprune.agents import session as agents_session
 from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession
 from edgeprune.devices.links.pipes import Child
@@ -35,7 +36,7 @@ class Counted(Channel):
         return self.child.read(size, timeout_s)
 
     def close(self, timeout_s=5.0):
-        self.child.close(timeout_s)
+        self.child.close(min(timeout_s, 0.2))  # a liar that goes on is not waited for
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +46,9 @@ def model(tmp_path_factory):
     return path
 
 
-def converse(talk, command, model):
+def converse(talk, command, model, hello_s=60.0):
     """Asks up to ``command``, all that an honest agent answers."""
-    talk.hello(timeout_s=1.0 if command == "hello" else 20.0)
+    talk.hello(timeout_s=hello_s)
     talk.clock_s()
     talk.peak_memory_bytes()
     expected = interface_of(model.read_bytes())
@@ -75,12 +76,13 @@ def ask_liar(lie, command, model):
     env = {"AGENT": str(build.agent("host")), "LIE": lie}
     channel = Counted(Child([sys.executable, str(LIAR)], env))
     with AgentSession(channel, "pi-01") as talk, pytest.raises(DeviceError) as caught:
-        converse(talk, command, model)
+        converse(talk, command, model, 1.0 if "within 1 s" in LIES[lie][2] else 60.0)
     return channel, caught
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lie_is_one_clean_line_that_names_device_and_command(lie, model):
+def test_a_lie_is_one_clean_line_that_names_device_and_command(lie, model, monkeypatch):
+    monkeypatch.setattr(agents_session, "_TIME_TRIES", 2)
     command, _, words = LIES[lie]
     channel, caught = ask_liar(lie, command, model)
     line = str(caught.value)

@@ -1,12 +1,12 @@
 """Running and collecting over adb through a glibc of our own, with a fault at a random point."""
 
 import random
-import time
 from pathlib import Path
 
 import agent_rig
 import numpy as np
 import pytest
+import rounds
 from adb_rig import FAULTS, Adbd, Fault
 from adb_server import adb_server
 from cpufreq_rig import Cpufreq
@@ -109,16 +109,15 @@ def test_the_agent_runs_on_the_libraries_that_were_pushed_and_on_no_others(
     assert mapped and all(path.startswith(str(phone.home)) for path in mapped)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(rounds.times(12)))
 def test_a_fault_at_any_point_of_a_run_neither_falsifies_nor_hangs_nor_leaves_anything(
     phone, phone_board, pushed, whole_bytes, cpufreq, seed
 ):
     at_bytes = random.Random(seed).randrange(1, whole_bytes)
-    if seed % 3 == 0:  # most bytes are tensors: hit the rest too
+    if seed // len(FAULTS) % 2 == 0:  # most bytes are tensors: hit the rest too
         at_bytes = random.Random(seed).choice([at_bytes % 1500, whole_bytes - at_bytes % 1500])
     phone.moved_bytes = 0
     phone.fault = fault = Fault(FAULTS[seed % len(FAULTS)], max(1, at_bytes))
-    started_s = time.monotonic()
     try:
         with phone.adb(phone_board) as adb:
             sample, found, timing = converse(adb, pushed, cpufreq.wanted())
@@ -127,7 +126,6 @@ def test_a_fault_at_any_point_of_a_run_neither_falsifies_nor_hangs_nor_leaves_an
     else:
         np.testing.assert_array_equal(found, np.maximum(sample, 0))
         assert len(timing.latency_ns) == RUNS
-    assert time.monotonic() - started_s < 25
     phone.heal()
     assert phone.left() == []
     assert cpufreq.is_restored(phone.home)

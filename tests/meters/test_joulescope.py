@@ -1,9 +1,8 @@
-import time
-
 import joulescope_instrument
 import meter_rig
 import numpy as np
 import pytest
+from simulated_device import Clock
 
 from edgeprune.energy.net import NoEnergy, Window, net_energy
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
@@ -26,9 +25,9 @@ def connect(monkeypatch):
 
 
 def recorded(instrument, seconds=4.4, **table):
-    with meter_rig.opened("joulescope", None, **table) as meter:
+    with meter_rig.opened("joulescope", None, clock=instrument.host, **table) as meter:
         meter.start()
-        time.sleep(seconds)
+        instrument.host.sleep(seconds)
         trace = meter.stop()
     assert not instrument.is_open
     windows = [(0.2, 1.4), (1.4, 2.8), (2.9, 4.1)]
@@ -37,7 +36,7 @@ def recorded(instrument, seconds=4.4, **table):
 
 
 def test_the_instruments_own_sum_gives_the_square_waves_energy(connect):
-    instrument = connect(joulescope_instrument.Instrument("JS220-000123", counted_j))
+    instrument = connect(joulescope_instrument.Instrument(Clock(), "JS220-000123", counted_j))
     found = recorded(instrument)
     assert found.net_uj * 10 / 1e6 == pytest.approx(3 * 1.2, rel=0.01)
     assert (found.sensor, found.tier) == ("Joulescope JS220-000123", "measured-external")
@@ -50,7 +49,7 @@ def test_a_short_loss_costs_no_energy_and_a_long_one_the_figure(connect):
     def instrument(seconds):
         return connect(
             joulescope_instrument.Instrument(
-                "JS110-7", counted_j, lost=lambda t: 2 < t < 2 + seconds
+                Clock(), "JS110-7", counted_j, lost=lambda t: 2 < t < 2 + seconds
             )
         )
 
@@ -61,14 +60,14 @@ def test_a_short_loss_costs_no_energy_and_a_long_one_the_figure(connect):
 
 
 def test_a_clock_that_does_not_run_with_the_hosts_is_refused(connect):
-    instrument = connect(joulescope_instrument.Instrument("JS220-1", counted_j, clock=0.9))
+    instrument = connect(joulescope_instrument.Instrument(Clock(), "JS220-1", counted_j, rate=0.9))
     with pytest.raises(DeviceError, match="out of step"):
         recorded(instrument, 1.5)
 
 
 def test_one_of_several_is_named_by_its_serial_number(connect):
-    first = joulescope_instrument.Instrument("JS220-000001", counted_j)
-    second = joulescope_instrument.Instrument("JS220-000002", counted_j)
+    first = joulescope_instrument.Instrument(Clock(), "JS220-000001", counted_j)
+    second = joulescope_instrument.Instrument(Clock(), "JS220-000002", counted_j)
     connect(first, second)
     with pytest.raises(ConfigError, match="several are connected, name one"):
         recorded(first)
@@ -84,7 +83,7 @@ def test_none_that_is_connected_is_told(connect):
 
 
 def test_an_instrument_that_fails_is_told(connect):
-    connect(joulescope_instrument.Instrument("JS220-1", counted_j, fails=True))
+    connect(joulescope_instrument.Instrument(Clock(), "JS220-1", counted_j, fails=True))
     with pytest.raises(DeviceError, match="JS220-1 does not answer: jsdrv_open failed"):
         with meter_rig.opened("joulescope", None):
             pass

@@ -1,12 +1,13 @@
-import time
-
 import meter_rig
 import numpy as np
 import ppk2_instrument
 import pytest
+from simulated_device import Clock
+from waits import until
 
 from edgeprune.energy.net import NoEnergy, Window, net_energy
 from edgeprune.errors import ConfigError, DeviceError, NoSensor
+from edgeprune.meters import ppk2
 
 VOLTS = 3.3
 IDLE_A, LOAD_A = 0.004, 0.3  # in two ranges of the instrument
@@ -18,9 +19,11 @@ def square(t):
 
 
 def recorded(instrument, seconds=3.2):
-    with meter_rig.opened("ppk2", None, at=instrument.port, voltage_v=VOLTS) as meter:
+    clock = instrument.host
+    with meter_rig.opened("ppk2", None, clock=clock, at=instrument.port, voltage_v=VOLTS) as meter:
         meter.start()
-        time.sleep(seconds)
+        until(lambda: instrument.began_s is not None)
+        clock.sleep(seconds)
         began_s = instrument.began_s
         return meter.stop(), began_s
 
@@ -31,7 +34,7 @@ def energy_of(trace, began_s):
 
 
 def test_a_square_wave_over_two_ranges_gives_its_energy():
-    with ppk2_instrument.Instrument(square, VOLTS) as instrument:
+    with ppk2_instrument.Instrument(Clock(), square, VOLTS) as instrument:
         trace, began_s = recorded(instrument)
     found = energy_of(trace, began_s)
     assert found.net_uj * 10 / 1e6 == pytest.approx((LOAD_A - IDLE_A) * VOLTS, rel=0.01)
@@ -42,15 +45,17 @@ def test_a_square_wave_over_two_ranges_gives_its_energy():
 
 @pytest.mark.parametrize("amperes", [20e-6, 200e-6, 2e-3, 20e-3, 0.2, 0.9])
 def test_every_range_is_converted_by_its_own_calibration(amperes):
-    with ppk2_instrument.Instrument(lambda t: np.full_like(t, amperes), VOLTS) as instrument:
+    with ppk2_instrument.Instrument(
+        Clock(), lambda t: np.full_like(t, amperes), VOLTS
+    ) as instrument:
         trace, _ = recorded(instrument, 0.3)
     assert trace.power_w == pytest.approx(amperes * VOLTS, rel=0.01)
 
 
 def test_it_is_told_to_measure_and_to_pass_the_devices_current():
-    with ppk2_instrument.Instrument(square, VOLTS) as instrument:
+    with ppk2_instrument.Instrument(Clock(), square, VOLTS) as instrument:
         recorded(instrument, 0.2)
-        time.sleep(0.05)
+        until(lambda: instrument.commands.endswith(b"\x07", 1))
     assert instrument.commands == b"\x07\x19\x11\x01\x0c\x01\x06\x07"
 
 
@@ -58,7 +63,7 @@ def test_a_few_lost_samples_are_counted_and_shift_nothing():
     def drop(numbers):
         return numbers % 1000 < 30
 
-    with ppk2_instrument.Instrument(square, VOLTS, drop) as instrument:
+    with ppk2_instrument.Instrument(Clock(), square, VOLTS, drop) as instrument:
         found = energy_of(*recorded(instrument))
     assert found.net_uj * 10 / 1e6 == pytest.approx((LOAD_A - IDLE_A) * VOLTS, rel=0.01)
 
@@ -68,7 +73,7 @@ def test_many_lost_samples_give_no_figure():
     gap = 64 * 312
 
     with ppk2_instrument.Instrument(
-        square, VOLTS, lambda numbers: (numbers >= 50_000) & (numbers < 50_000 + gap)
+        Clock(), square, VOLTS, lambda numbers: (numbers >= 50_000) & (numbers < 50_000 + gap)
     ) as instrument:
         with pytest.raises(DeviceError, match="out of step with this machine's clock"):
             recorded(instrument)
@@ -80,20 +85,21 @@ def test_a_gap_that_the_counter_shows_gives_no_figure():
     def drop(numbers):
         return (numbers % 2000 < 1000) & (numbers % 64 != 0)
 
-    with ppk2_instrument.Instrument(square, VOLTS, drop) as instrument:
+    with ppk2_instrument.Instrument(Clock(), square, VOLTS, drop) as instrument:
         found = energy_of(*recorded(instrument))
     assert isinstance(found, NoEnergy) and "without a sample" in found.reason
 
 
-def test_a_port_that_answers_otherwise_is_no_ppk2():
-    with ppk2_instrument.Instrument(square, VOLTS) as instrument:
+def test_a_port_that_answers_otherwise_is_no_ppk2(monkeypatch):
+    monkeypatch.setattr(ppk2, "_ANSWER_S", 0.3)
+    with ppk2_instrument.Instrument(Clock(), square, VOLTS) as instrument:
         instrument.answer = b"AT+OK\r\n"
         with pytest.raises(DeviceError, match="does not answer as a PPK2 does"):
             recorded(instrument)
 
 
 def test_an_instrument_that_says_nothing_is_told():
-    with ppk2_instrument.Instrument(square, VOLTS) as instrument:
+    with ppk2_instrument.Instrument(Clock(), square, VOLTS) as instrument:
         with meter_rig.opened("ppk2", None, at=instrument.port, voltage_v=VOLTS) as meter:
             with pytest.raises(DeviceError, match="sent no samples"):
                 meter.stop()

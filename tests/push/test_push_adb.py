@@ -5,9 +5,9 @@ import os
 import random
 import stat
 import subprocess
-import time
 
 import pytest
+import rounds
 from adb_rig import FAULTS, Adbd, Fault
 from adb_server import adb_server
 
@@ -117,14 +117,14 @@ def test_a_full_disk_is_told_and_gets_its_bytes_back(phone, small_disk, tmp_path
         assert push(adb, [file])[0].moved_bytes == 3 * MIB
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(rounds.times(7)))
 def test_a_push_with_a_fault_at_any_point_leaves_no_false_file_and_is_resumed(
     server, tmp_path, seed
 ):
-    """Every eighth phone has no shell_v2."""
+    """Every seventh phone has no shell_v2."""
     home = tmp_path / "phone"
     home.mkdir()
-    phone = Adbd(home, "cmd" if seed % 8 == 0 else "shell_v2,cmd,stat_v2")
+    phone = Adbd(home, "cmd" if seed % 7 == 6 else "shell_v2,cmd,stat_v2")
     try:
         broken_push(phone, make(tmp_path, size=3_000_000, seed=100 + seed), seed)
     finally:
@@ -138,7 +138,6 @@ def broken_push(phone, file, seed):
         part = part_of(final, adb)
     at_bytes = random.Random(seed).randrange(1, size + 2000)
     phone.fault = fault = Fault(FAULTS[seed % len(FAULTS)], at_bytes)
-    started_s = time.monotonic()
     try:
         with phone.adb() as adb:
             push(adb, [file], 3.0)
@@ -146,7 +145,6 @@ def broken_push(phone, file, seed):
     except DeviceError as error:
         broke = str(error)
     assert fault.struck or not broke
-    assert time.monotonic() - started_s < 30, broke
     if final.exists():
         assert final.read_bytes() == file.read_bytes()
     phone.heal()

@@ -7,6 +7,7 @@ from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pipeline import float_tflite
+from edgeprune.sandbox import parent
 from edgeprune.sandbox.switch import SANDBOX_SWITCH
 
 
@@ -23,8 +24,17 @@ def with_lambda(flavour, path, target):
     keras_nets.save(model, path)
 
 
-@pytest.mark.parametrize("flavour, walls", [("keras", "on"), ("tf_keras", "on"), ("keras", "off")])
-def test_code_that_was_allowed_writes_nothing_outside(flavour, walls, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "flavour, walls, is_warm",
+    [("keras", "on", False), ("tf_keras", "on", True), ("keras", "off", True)],
+)
+def test_code_that_was_allowed_writes_nothing_outside(
+    flavour, walls, is_warm, tmp_path, monkeypatch, request
+):
+    """One child is started from nothing; the others begin where their imports are done."""
+    if is_warm:
+        nursery = request.getfixturevalue("nursery")
+        monkeypatch.setattr(parent, "_start", nursery.start)
     path = tmp_path / ("net.keras" if flavour == "keras" else "net.h5")
     target = tmp_path / "written"
     with_lambda(flavour, path, target)

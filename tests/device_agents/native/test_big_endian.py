@@ -1,11 +1,11 @@
 """The native agent on a processor that keeps the highest byte first, as qemu-user runs it."""
 
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import agent_rig
+import compiled
 import pytest
 from container_files import CONTENTS
 
@@ -24,11 +24,10 @@ MACHINE = "s390x"
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     """An agent that carries its own libc, so that nothing of the machine need be here."""
-    agent = tmp_path_factory.mktemp("agent") / "edgeprune-agent"
-    argv = [sys.executable, "-m", "ziglang", "cc", "-target", f"{MACHINE}-linux-musl", "-static"]
-    sources = [str(path) for path in build.agent_sources()]
-    argv += [*agent_rig.C11, *agent_rig.WARNINGS, "-O1", "-o", str(agent), *sources]
-    subprocess.run(argv, check=True, timeout=300, env=zig._environment())
+    zig_cc = [sys.executable, "-m", "ziglang", "cc", "-target", f"{MACHINE}-linux-musl", "-static"]
+    compiler, sources = [*zig_cc, *agent_rig.C11, *agent_rig.WARNINGS, "-O1"], build.agent_sources()
+    folder, env = tmp_path_factory.mktemp("agent"), zig._environment()
+    agent = compiled.program(folder, "edgeprune-agent", compiler, sources, env=env)
     child = Child([f"qemu-{MACHINE}", str(agent)], {})
     yield AgentSession(LocalChannel(child))
     assert child.close(5.0) == 0, child.last_words()

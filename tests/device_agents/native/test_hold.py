@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import time
 
 import agent_rig
 import pytest
@@ -267,7 +266,5 @@ def test_peak_memory_is_told_without_a_model(pair):
 def test_the_agent_ends_with_its_input_while_it_holds(device, agent):
     child, session = start(device, agent)
     session.hold(device.wanted())
-    begin_s = time.monotonic()
     assert child.close(10) == 0, child.last_words()
-    assert time.monotonic() - begin_s < 5
     assert device.is_restored(agent)

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import agent_rig
+import compiled
 import pytest
 from container_files import (
     AT_THE_END,
@@ -33,11 +34,10 @@ SOURCES = sorted(PORTABLE.glob("epz*.c"))
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
     """The decoder as a program, under address and undefined-behaviour checks."""
-    program = tmp_path_factory.mktemp("driver") / "epz_driver"
     sources = [*SOURCES, PORTABLE / "sha256.c", Path(__file__).with_name("epz_driver.c")]
     flags = [*agent_rig.C11, *agent_rig.WARNINGS, *agent_rig.SANITIZERS, f"-I{PORTABLE}"]
-    subprocess.run(["gcc", *flags, "-o", program, *sources], check=True, timeout=120)
-    return program
+    folder = tmp_path_factory.mktemp("driver")
+    return compiled.program(folder, "epz_driver", ["gcc", *flags], sources)
 
 
 def drive(driver, *arguments):

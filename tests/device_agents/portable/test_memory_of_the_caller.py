@@ -5,7 +5,9 @@ import subprocess
 from pathlib import Path
 
 import agent_rig
+import compiled
 import pytest
+import rounds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +20,10 @@ UNITS = ("text", "utf8", "json", "frame_header")
 @pytest.fixture(scope="module")
 def drive(tmp_path_factory):
     """Calls the driver, which is under address and undefined-behaviour checks; what it prints."""
-    program = tmp_path_factory.mktemp("driver") / "driver"
     sources = [*(PORTABLE / f"{unit}.c" for unit in UNITS), Path(__file__).with_name("driver.c")]
     flags = [*agent_rig.C11, *agent_rig.WARNINGS, *agent_rig.SANITIZERS, f"-I{PORTABLE}"]
-    subprocess.run(["gcc", *flags, "-o", program, *sources], check=True, timeout=120)
+    folder = tmp_path_factory.mktemp("driver")
+    program = compiled.program(folder, "driver", ["gcc", *flags], sources)
 
     def call(*arguments):
         argv = [program, *map(str, arguments)]
@@ -37,7 +39,9 @@ WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 @given(st.integers(-(2**63), 2**63 - 1), WORDS, st.integers(0, 60))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=rounds.times(15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_text_is_whole_or_cut_where_its_room_ends(drive, number, word, room):
     whole, end, _ = drive("text", 1000, number, word).rpartition("\nwhole\n")

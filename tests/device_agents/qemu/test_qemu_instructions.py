@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import agent_rig
+import compiled
 import pytest
 
 from edgeprune.files import paths
@@ -15,10 +16,9 @@ PLUGIN = paths.shipped("device_agents") / "qemu" / "qemu_instructions.c"
 def count(tmp_path_factory):
     """What the plug-in writes down, or None, and what it says."""
     folder = tmp_path_factory.mktemp("plugin")
-    program = folder / "plugin_driver"
     sources = [PLUGIN, Path(__file__).with_name("plugin_driver.c")]
     flags = ["-std=c11", *agent_rig.WARNINGS, *agent_rig.SANITIZERS]
-    subprocess.run(["gcc", *flags, "-o", program, *sources], check=True, timeout=120)
+    program = compiled.program(folder, "plugin_driver", ["gcc", *flags], sources)
 
     def counted(instructions, *threads):
         file = folder / "count"

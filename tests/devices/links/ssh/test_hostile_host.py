@@ -18,6 +18,9 @@ from edgeprune.devices.transports.ssh import Ssh
 from edgeprune.errors import ConfigError, DeviceError
 
 KEY = paramiko.RSAKey.generate(2048)
+WAIT_S = 0.5
+"""A message that is passed over ends in a timeout, which is one clean line too."""
+
 TEXT = struct.pack(">I", 4) + b"\xff\xfe\xfd\xfc"
 MESSAGES = {
     "a message that there is not": b"\x00",
@@ -78,11 +81,11 @@ def host(home, monkeypatch, tmp_path):
 
 
 def converse(device):
-    route = [dataclasses.replace(hop, connect_timeout_s=2.0) for hop in route_to(device)]
+    route = [dataclasses.replace(hop, connect_timeout_s=WAIT_S) for hop in route_to(device)]
     ssh = Ssh(load_board("rpi4"), device)
     ssh._link = Link(connect(route, lambda hop, key: None), "pi-01")
     try:
-        ssh.run(["true"], 2.0)
+        ssh.run(["true"], WAIT_S)
     finally:
         ssh.close()
 

@@ -1,0 +1,58 @@
+"""Programs that tests compile, each once: the cache keeps them by all that went into them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgeprune.files import paths
+
+TIMEOUT_S = 300
+
+
+def program(
+    folder: Path,
+    name: str,
+    compiler: Sequence[str],
+    sources: Sequence[Path],
+    flags: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Path:
+    """A copy in ``folder``, so that every test finds its own processes by the path.
+
+    Args:
+        folder: Where the copy goes.
+        name: Its name.
+        compiler: The compiler, with its flags.
+        sources: C files; the headers beside them count as sources too.
+        flags: What comes behind the sources, such as libraries.
+        env: The compiler's environment.
+    """
+    kept = paths.cache_folder() / "tests" / _digest(name, compiler, sources, flags, env) / name
+    if not paths.is_whole(kept):
+        with paths.aside(kept.parent) as aside:
+            argv = [*compiler, "-o", aside / name, *sources, *flags]
+            subprocess.run(argv, check=True, timeout=TIMEOUT_S, env=env)
+            paths.keep(aside / name, kept)
+    return Path(shutil.copy(kept, folder / name))
+
+
+def _digest(
+    name: str,
+    compiler: Sequence[str],
+    sources: Sequence[Path],
+    flags: Sequence[str],
+    env: Mapping[str, str] | None,
+) -> str:
+    version = [*compiler, "--version"]
+    text = subprocess.run(version, check=True, capture_output=True, timeout=60, env=env).stdout
+    folders = {source.parent for source in sources}
+    words = [name, *(word for word in (*compiler, *flags) if not word.startswith("-I"))]
+    digest = hashlib.sha256(repr(words).encode() + text)
+    headers = {header for folder in folders for header in folder.glob("*.h")}
+    for path in sorted({*sources, *headers}):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:24]
