@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 import zlib
@@ -23,6 +24,7 @@ from deflate_blocks import (
 from hypothesis import strategies as st
 from nets import Net
 
+from edgeprune.models.epz import pack
 from edgeprune.models.epz.bits import BitWriter
 from edgeprune.models.epz.layout import Kind, WeightHeader, number
 from edgeprune.models.epz.limits import MAGIC
@@ -34,6 +36,12 @@ MODELS = Path(__file__).parents[2] / "shared" / "models"
 def shared_models():
     """The trained models beside the repository; none where that folder is absent."""
     return sorted(MODELS.glob("*.tflite"))
+
+
+@functools.cache
+def packed(content: bytes) -> bytes:
+    """Its container; seconds a file, so each is packed once."""
+    return pack(content)
 
 
 def clustered(shape, kept, values, seed=0, dtype=np.float32):

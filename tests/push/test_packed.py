@@ -9,11 +9,11 @@ from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local
 from edgeprune.errors import DeviceError
-from edgeprune.push import Pushed, push
+from edgeprune.push import Pushed, packed, push
 from edgeprune.push.packed import push_models
 
 pytestmark = [pytest.mark.device, pytest.mark.usefixtures("home")]
-TFLITE = dense_net(clustered((300, 784), 0.08, 16))
+TFLITE = dense_net(clustered((100, 784), 0.08, 16))
 
 
 @pytest.fixture
@@ -25,11 +25,26 @@ def model(tmp_path):
 
 
 @pytest.fixture
-def slow(lab):
-    """A link of 100 kB/s: ten seconds for the model."""
-    lab.shape("800kbit")
-    yield
-    lab.shape(None)
+def slow(monkeypatch):
+    """A link that is said to carry 30 kB/s, ten seconds for the model, and is quick in truth."""
+    monkeypatch.setattr(packed, "_rate_bytes_s", lambda *_: 30_000.0)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """However busy this machine is."""
+    monkeypatch.setattr(packed, "_rate_bytes_s", lambda *_: 10_000_000.0)
+
+
+def test_a_links_rate_is_measured_behind_what_its_buffers_swallow(lab):
+    """A busy machine makes it slower, never quicker."""
+    with lab.ssh() as ssh:
+        lab.shape("800kbit")
+        try:
+            found_bytes_s = packed._rate_bytes_s(ssh, 60.0)
+        finally:
+            lab.shape(None)
+    assert 0 < found_bytes_s < 2 * 100_000
 
 
 def agent_on(ssh, lab):
@@ -71,7 +86,7 @@ def test_a_board_whose_agent_unpacks_nothing_gets_the_model_itself(lab, slow, mo
     assert on_device(lab, pushed).read_bytes() == model.read_bytes()
 
 
-def test_over_a_quick_link_nothing_is_packed(lab, model):
+def test_over_a_quick_link_nothing_is_packed(lab, quick, model):
     with lab.ssh() as ssh:
         [pushed] = push_models(ssh, "/absent", [model], pytest.fail)
     assert pushed.moved_bytes == model.stat().st_size
@@ -80,10 +95,10 @@ def test_over_a_quick_link_nothing_is_packed(lab, model):
 
 def test_what_packing_hardly_shrinks_goes_as_it_is(lab, slow, tmp_path):
     file = tmp_path / "noise"
-    file.write_bytes(os.urandom(600_000))
+    file.write_bytes(os.urandom(200_000))
     with lab.ssh() as ssh:
         [pushed] = push_models(ssh, "/absent", [file], pytest.fail)
-    assert pushed.moved_bytes == 600_000
+    assert pushed.moved_bytes == 200_000
 
 
 def test_an_agent_that_cannot_unpack_is_an_error_and_leaves_nothing(lab, slow, model):

@@ -7,7 +7,7 @@ from pathlib import Path
 import agent_rig
 import compiled
 import pytest
-from container_files import CONTENTS
+from container_files import CONTENTS, packed
 
 from edgeprune.agents import build
 from edgeprune.agents.sampler import AgentSampler
@@ -15,7 +15,6 @@ from edgeprune.agents.session import AgentSession
 from edgeprune.devices.links.pipes import Child
 from edgeprune.devices.toolchain import zig
 from edgeprune.devices.transports.local import LocalChannel
-from edgeprune.models.epz import pack
 
 pytestmark = [pytest.mark.device]
 MACHINE = "s390x"
@@ -50,7 +49,7 @@ def test_samples_are_little_endian(session, tmp_path):
 
 def test_containers_are_unpacked(session, tmp_path):
     for name, content in CONTENTS.items():
-        (tmp_path / "model.epz").write_bytes(pack(content))
+        (tmp_path / "model.epz").write_bytes(packed(content))
         target = Path(tmp_path / "model.tflite")
         session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)
         assert target.read_bytes() == content, name

@@ -3,13 +3,12 @@
 import agent_rig
 import emulated
 import pytest
-from container_files import CONTENTS, HOSTILE, shared_models
+from container_files import CONTENTS, HOSTILE, packed, shared_models
 
 from edgeprune.agents import build
 from edgeprune.agents.session import AgentSession
 from edgeprune.devices.transports.local import LocalChannel
 from edgeprune.errors import DeviceError
-from edgeprune.models.epz import pack
 
 
 @pytest.fixture(
@@ -30,7 +29,7 @@ def session(request, tmp_path_factory):
 def test_the_agent_unpacks_files(session, tmp_path):
     contents = CONTENTS | {path.name: path.read_bytes() for path in shared_models()}
     for name, content in contents.items():
-        (tmp_path / "model.epz").write_bytes(pack(content))
+        (tmp_path / "model.epz").write_bytes(packed(content))
         target = tmp_path / "model.tflite"
         made = session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)
         assert made == len(content) and target.read_bytes() == content, name
@@ -39,7 +38,7 @@ def test_the_agent_unpacks_files(session, tmp_path):
 
 def test_a_content_as_large_as_the_limit_is_unpacked_and_a_larger_one_is_not(session, tmp_path):
     content = CONTENTS["one layer"]
-    (tmp_path / "model.epz").write_bytes(pack(content))
+    (tmp_path / "model.epz").write_bytes(packed(content))
     ask = (str(tmp_path / "model.epz"), str(tmp_path / "model.tflite"))
     assert session.unpack(*ask, len(content)) == len(content)
     with pytest.raises(DeviceError, match="more bytes than the limit"):
@@ -49,11 +48,11 @@ def test_a_content_as_large_as_the_limit_is_unpacked_and_a_larger_one_is_not(ses
 def test_the_agent_leaves_the_former_file_where_a_container_is_refused(session, tmp_path):
     target = tmp_path / "model.tflite"
     target.write_bytes(b"former")
-    for packed in HOSTILE.values():
-        (tmp_path / "model.epz").write_bytes(packed)
+    for container in HOSTILE.values():
+        (tmp_path / "model.epz").write_bytes(container)
         with pytest.raises(DeviceError, match=r"model\.epz: "):
             session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)
-    (tmp_path / "model.epz").write_bytes(pack(CONTENTS["one layer"]))
+    (tmp_path / "model.epz").write_bytes(packed(CONTENTS["one layer"]))
     with pytest.raises(DeviceError, match="more bytes than the limit"):
         session.unpack(str(tmp_path / "model.epz"), str(target), 1000)
     with pytest.raises(DeviceError, match="cannot be read: No such file"):
@@ -69,7 +68,7 @@ def test_the_agent_writes_through_no_link_that_somebody_laid(session, tmp_path, 
     precious = tmp_path / "precious"
     precious.write_text("precious")
     target = tmp_path / "model.tflite"
-    (tmp_path / "model.epz").write_bytes(pack(CONTENTS["one layer"]))
+    (tmp_path / "model.epz").write_bytes(packed(CONTENTS["one layer"]))
     part = tmp_path / f"model.tflite.part{session.hello().pid}"
     if kind == "second name":
         part.hardlink_to(precious)
@@ -97,7 +96,7 @@ def faulty_write(tmp_path_factory):
 def test_writes_that_take_less_than_they_were_given(faulty_write, tmp_path, fault):
     """A file that takes nothing for ever is an error: the agent does not try for ever."""
     content = CONTENTS["one layer"]
-    (tmp_path / "model.epz").write_bytes(pack(content))
+    (tmp_path / "model.epz").write_bytes(packed(content))
     target = tmp_path / "model.tflite"
     env = {"LD_PRELOAD": str(faulty_write), "FAULT": fault}
     child = agent_rig.start(build.agent("host"), env)

@@ -9,6 +9,7 @@ from pathlib import Path
 import agent_rig
 import compiled
 import pytest
+import rounds
 from container_files import (
     AT_THE_END,
     AT_THE_LIMITS,
@@ -16,6 +17,7 @@ from container_files import (
     FOUND_AT_THE_END,
     HOSTILE,
     nets,
+    packed,
     shared_models,
     whole,
 )
@@ -50,8 +52,8 @@ def drive(driver, *arguments):
 def unpacked(driver, folder, *containers):
     """Per container what the device's decoder makes of it, or None with its words."""
     files = [folder / f"{number}.epz" for number in range(len(containers))]
-    for file, packed in zip(files, containers, strict=True):
-        file.write_bytes(packed)
+    for file, container in zip(files, containers, strict=True):
+        file.write_bytes(container)
         Path(f"{file}.out").unlink(missing_ok=True)
     words = drive(driver, *files)
     return [
@@ -63,14 +65,16 @@ def unpacked(driver, folder, *containers):
 def test_both_decoders_unpack_the_same_files(driver, tmp_path):
     contents = [*CONTENTS.values(), *(path.read_bytes() for path in shared_models())]
     for content, (found, words) in zip(
-        contents, unpacked(driver, tmp_path, *map(pack, contents)), strict=True
+        contents, unpacked(driver, tmp_path, *map(packed, contents)), strict=True
     ):
         assert found == content, words
 
 
 @given(st.lists(nets() | st.binary(max_size=2000), min_size=1, max_size=5))
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=rounds.times(6),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_both_decoders_unpack_any_file(driver, tmp_path, contents):
     found = unpacked(driver, tmp_path, *map(pack, contents))
@@ -189,23 +193,25 @@ def test_both_decoders_agree_on_damaged_containers(driver, tmp_path):
     rng = random.Random(0)
     damaged = []
     for content in CONTENTS.values():
-        good = pack(content)
-        for _ in range(30):
+        good = packed(content)
+        for _ in range(rounds.times(4)):
             body = bytearray(good[:-4])
             for _ in range(rng.randint(1, 4)):
                 body[rng.randrange(4, len(body))] = rng.randrange(256)
             damaged.append(bytes(body) + zlib.crc32(body).to_bytes(4, "little"))
-    for packed, (found, words) in zip(damaged, unpacked(driver, tmp_path, *damaged), strict=True):
+    for container, (found, words) in zip(
+        damaged, unpacked(driver, tmp_path, *damaged), strict=True
+    ):
         try:
-            assert unpack(packed, 64 << 20) == found
+            assert unpack(container, 64 << 20) == found
         except ModelError as error:
             assert found is None, (words, error)
 
 
 @pytest.mark.parametrize("name", CONTENTS)
 def test_no_damage_makes_the_device_misbehave(driver, tmp_path, name):
-    (tmp_path / "model.epz").write_bytes(pack(CONTENTS[name]))
-    assert drive(driver, "--mutate", 300, tmp_path / "model.epz")[0].endswith("whole")
+    (tmp_path / "model.epz").write_bytes(packed(CONTENTS[name]))
+    assert drive(driver, "--mutate", rounds.times(40), tmp_path / "model.epz")[0].endswith("whole")
 
 
 def test_the_device_has_the_hosts_logistic_function():
