@@ -12,7 +12,7 @@ from pathlib import Path
 
 import agent_rig
 import pytest
-import rounds
+from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -234,7 +234,7 @@ def test_a_load_that_fails_frees_the_former_model(agent, tmp_path):
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=150))
-@settings(max_examples=rounds.times(40))
+@settings(max_examples=examples(40, 200))
 def test_any_text_is_decoded_as_python_encodes_it(talker, text):
     for is_ascii in (True, False):
         request = json.dumps({"id": 5, "cmd": "~" + text}, ensure_ascii=is_ascii).encode()
@@ -244,7 +244,7 @@ def test_any_text_is_decoded_as_python_encodes_it(talker, text):
 
 
 @given(st.integers(-(2**58), 2**58))
-@settings(max_examples=rounds.times(10))
+@settings(max_examples=examples(10, 50))
 def test_the_answer_carries_the_requests_number(talker, number):
     assert ask(talker, json.dumps({"id": number, "cmd": "?"}).encode())["id"] == number
 
@@ -261,7 +261,7 @@ JUNK_TEXT = st.binary(max_size=300) | st.lists(
 
 
 @given(JUNK_TEXT, st.binary(max_size=50))
-@settings(max_examples=rounds.times(60))
+@settings(max_examples=examples(60, 300))
 def test_any_json_bytes_in_a_good_frame_get_an_answer(talker, text, blob):
     answer = ask(talker, text, blob)
     assert answer["ok"] is False and answer["error"] and "\n" not in answer["error"]
@@ -272,7 +272,7 @@ VALID = pack(Frame({"id": 1, "cmd": "hello"}))
 
 
 @given(st.binary(min_size=4, max_size=60), st.integers(0, len(VALID)))
-@settings(max_examples=rounds.times(10))
+@settings(max_examples=examples(10, 50))
 def test_junk_ends_the_agent_cleanly(agent, junk, keep):
     """Whatever follows part of a good frame: an answer or an end, never a crash."""
     child = agent_rig.start(agent)

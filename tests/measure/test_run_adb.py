@@ -6,10 +6,10 @@ from pathlib import Path
 import agent_rig
 import numpy as np
 import pytest
-import rounds
 from adb_rig import FAULTS, Adbd, Fault
 from adb_server import adb_server
 from cpufreq_rig import Cpufreq
+from full_range import also
 from nets import Net
 
 from edgeprune.agents import build, runtime
@@ -109,7 +109,7 @@ def test_the_agent_runs_on_the_libraries_that_were_pushed_and_on_no_others(
     assert mapped and all(path.startswith(str(phone.home)) for path in mapped)
 
 
-@pytest.mark.parametrize("seed", range(rounds.times(12)))
+@pytest.mark.parametrize("seed", [*range(12), *map(also, range(12, 60))])
 def test_a_fault_at_any_point_of_a_run_neither_falsifies_nor_hangs_nor_leaves_anything(
     phone, phone_board, pushed, whole_bytes, cpufreq, seed
 ):

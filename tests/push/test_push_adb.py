@@ -7,9 +7,9 @@ import stat
 import subprocess
 
 import pytest
-import rounds
 from adb_rig import FAULTS, Adbd, Fault
 from adb_server import adb_server
+from full_range import also
 
 from edgeprune.errors import DeviceError, DiskFull
 from edgeprune.push import push
@@ -117,7 +117,7 @@ def test_a_full_disk_is_told_and_gets_its_bytes_back(phone, small_disk, tmp_path
         assert push(adb, [file])[0].moved_bytes == 3 * MIB
 
 
-@pytest.mark.parametrize("seed", range(rounds.times(7)))
+@pytest.mark.parametrize("seed", [*range(7), *map(also, range(7, 40))])
 def test_a_push_with_a_fault_at_any_point_leaves_no_false_file_and_is_resumed(
     server, tmp_path, seed
 ):

@@ -9,7 +9,6 @@ from pathlib import Path
 import agent_rig
 import compiled
 import pytest
-import rounds
 from container_files import (
     AT_THE_END,
     AT_THE_LIMITS,
@@ -21,6 +20,7 @@ from container_files import (
     shared_models,
     whole,
 )
+from full_range import also, examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -72,7 +72,7 @@ def test_both_decoders_unpack_the_same_files(driver, tmp_path):
 
 @given(st.lists(nets() | st.binary(max_size=2000), min_size=1, max_size=5))
 @settings(
-    max_examples=rounds.times(6),
+    max_examples=examples(6, 30),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -188,13 +188,14 @@ def test_containers_at_the_limits_are_unpacked(driver, tmp_path):
         assert unpacked_content == content, words
 
 
-def test_both_decoders_agree_on_damaged_containers(driver, tmp_path):
+@pytest.mark.parametrize("count", [4, also(30)])
+def test_both_decoders_agree_on_damaged_containers(driver, tmp_path, count):
     """With right checksums, so that the decoders themselves meet the damage."""
     rng = random.Random(0)
     damaged = []
     for content in CONTENTS.values():
         good = packed(content)
-        for _ in range(rounds.times(4)):
+        for _ in range(count):
             body = bytearray(good[:-4])
             for _ in range(rng.randint(1, 4)):
                 body[rng.randrange(4, len(body))] = rng.randrange(256)
@@ -208,10 +209,11 @@ def test_both_decoders_agree_on_damaged_containers(driver, tmp_path):
             assert found is None, (words, error)
 
 
+@pytest.mark.parametrize("count", [40, also(300)])
 @pytest.mark.parametrize("name", CONTENTS)
-def test_no_damage_makes_the_device_misbehave(driver, tmp_path, name):
+def test_no_damage_makes_the_device_misbehave(driver, tmp_path, name, count):
     (tmp_path / "model.epz").write_bytes(packed(CONTENTS[name]))
-    assert drive(driver, "--mutate", rounds.times(40), tmp_path / "model.epz")[0].endswith("whole")
+    assert drive(driver, "--mutate", count, tmp_path / "model.epz")[0].endswith("whole")
 
 
 def test_the_device_has_the_hosts_logistic_function():

@@ -7,7 +7,7 @@ from pathlib import Path
 import agent_rig
 import compiled
 import pytest
-import rounds
+from full_range import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +39,7 @@ WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 @given(st.integers(-(2**63), 2**63 - 1), WORDS, st.integers(0, 60))
 @settings(
-    max_examples=rounds.times(15),
+    max_examples=examples(15, 60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-import rounds
 from click.testing import CliRunner
+from full_range import also, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ssh_rig import PASSWORD, make_key, sh
@@ -57,7 +57,7 @@ def test_arguments_arrive_as_they_are_whatever_they_contain(lab):
 
 
 @settings(
-    deadline=None, max_examples=rounds.times(15)
+    deadline=None, max_examples=examples(15, 60)
 )  # a process each, on a machine that may be busy
 @given(st.lists(st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]))))
 def test_any_shell_hands_over_exactly_the_tokens(tokens):
@@ -340,7 +340,7 @@ def test_a_host_that_does_not_answer_is_told_in_time(lab, home):
         lab.mend()
 
 
-@pytest.mark.parametrize("seed", range(rounds.times(4)))
+@pytest.mark.parametrize("seed", [*range(4), *map(also, range(4, 20))])
 def test_a_connection_lost_at_any_point_of_a_run_ends_it_in_time_and_leaves_nothing(lab, seed):
     """Every fourth time the cable is pulled; else the device's sshd is killed."""
     dice = random.Random(seed)
