@@ -1,3 +1,5 @@
+import dataclasses
+
 import meter_rig
 import numpy as np
 import pytest
@@ -45,14 +47,34 @@ def test_idle_that_drifts_by_more_than_5_percent_is_unstable():
     assert not meter_rig.energy_of(trace_of(drifting(-0.055))).stable
 
 
+def test_idle_that_drifts_by_5_percent_is_stable_yet():
+    # All of it exact: 39 W and 41 W, of which 5 % are 2 W.
+    trace = trace_of(lambda t: np.select([t < 11.5, t < 22.5], [39.0, 80.0], 41.0), 0.125, 0.125)
+    found = meter_rig.energy_of(trace)
+    assert (found.idle_before_w, found.idle_after_w, found.stable) == (39.0, 41.0, True)
+
+
+def test_energy_is_told_in_microjoules_an_inference():
+    trace = trace_of(lambda t: np.where((t > 11.5) & (t < 22.5), 6.0, 2.0), 0.125, 0.125)
+    found = meter_rig.energy_of(trace, 1000)
+    assert (found.gross_uj, found.idle_uj, found.net_uj) == (60_000.0, 20_000.0, 40_000.0)
+
+
+def test_what_the_meter_leaves_out_goes_with_the_figure():
+    trace = dataclasses.replace(trace_of(meter_rig.square_wave_w), notes=("without the display",))
+    assert meter_rig.energy_of(trace).notes == ("without the display",)
+
+
 def test_what_is_subtracted_is_the_mean_of_idle_before_and_after():
     warming = trace_of(lambda t: meter_rig.square_wave_w(t) + np.where(t > 22.5, 0.08, 0))
     found = meter_rig.energy_of(warming)
     assert found.idle_uj * found.inferences / 1e6 == pytest.approx(2.04 * 10, rel=1e-3)
 
 
-@pytest.mark.parametrize("middle_s", [6, 17, 28])
-def test_a_gap_of_more_than_5_periods_in_any_window_gives_no_figure(middle_s):
+@pytest.mark.parametrize(
+    ("middle_s", "window"), [(6, "idle before"), (17, "inferences"), (28, "idle after")]
+)
+def test_a_gap_of_more_than_5_periods_in_any_window_gives_no_figure(middle_s, window):
     def without(length_s):
         return lambda t: np.abs(t - middle_s) > length_s / 2
 
@@ -60,7 +82,16 @@ def test_a_gap_of_more_than_5_periods_in_any_window_gives_no_figure(middle_s):
     assert isinstance(meter_rig.energy_of(good), Energy)
     found = meter_rig.energy_of(trace_of(meter_rig.square_wave_w, keep=without(0.35)))
     assert isinstance(found, NoEnergy)
+    assert found.reason.startswith(f"probe, {window}: ")
     assert "went without a sample, more than 5 periods" in found.reason
+
+
+def test_a_gap_of_5_periods_is_none_yet():
+    # An eighth of a second and its multiples are exact.
+    trace = trace_of(
+        meter_rig.square_wave_w, 0.125, 0.125, keep=lambda t: (t <= 16) | (t >= 16.625)
+    )
+    assert meter_rig.energy_of(trace).largest_gap_s == 0.625
 
 
 @pytest.mark.parametrize("middle_s", [6, 17, 28])
@@ -99,8 +130,9 @@ def test_inferences_that_draw_no_more_than_idle_give_no_figure_and_never_0():
     assert isinstance(found, NoEnergy) and "do not show" in found.reason
 
 
-def test_a_sensor_wired_backwards_is_told():
-    found = meter_rig.energy_of(trace_of(lambda t: -meter_rig.square_wave_w(t)))
+@pytest.mark.parametrize("sign", [-1, 0])
+def test_a_sensor_wired_backwards_or_not_at_all_is_told(sign):
+    found = meter_rig.energy_of(trace_of(lambda t: sign * meter_rig.square_wave_w(t)))
     assert isinstance(found, NoEnergy) and "other way round" in found.reason
 
 

@@ -83,6 +83,36 @@ def test_without_a_known_period_changes_are_counted():
     assert power(times_s, np.ones(100)).updates_between(0.5, 9.5) == 0
 
 
+def test_a_gap_leaves_the_periods_without_a_sample_out():
+    trace = power([0.3, 0.8, 3.3], [1, 1, 1], period_s=0.5, update_period_s=1.0)
+    assert trace.updates_between(0.3, 3.4) == 2
+
+
+def test_the_first_sample_is_a_new_value():
+    assert power(np.arange(0, 10, 0.1), np.ones(100)).updates_between(0, 9.5) == 1
+
+
+def test_samples_at_both_ends_of_the_window_are_in_it():
+    assert power([1, 2, 3, 4], [1, 1, 1, 1]).samples_between(1, 4) == 4
+    assert power([1, 2, 3, 4], [1, 1, 1, 1]).samples_between(1.5, 3.5) == 2
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "is_covered"),
+    [(1, 4, True), (0.5, 4.5, True), (0.25, 4, False), (1, 4.75, False), (2, 3, True)],
+)
+def test_a_window_may_reach_out_of_the_record_by_a_spacing(start_s, end_s, is_covered):
+    assert power([1, 2, 3, 4], [1, 1, 1, 1], period_s=0.5).covers(start_s, end_s) is is_covered
+    slow = power([1, 2, 3, 4], [1, 1, 1, 1], period_s=0.25, update_period_s=0.5)
+    assert slow.covers(start_s, end_s) is is_covered
+
+
+@pytest.mark.parametrize("series", [None, np.ones(2)])
+def test_a_record_of_both_power_and_energy_or_of_neither_is_refused(series):
+    with pytest.raises(DeviceError, match=r"^x: a record holds either power or energy$"):
+        PowerTrace(np.arange(2.0), series, series, "x", "measured-onboard", 0.1)
+
+
 @pytest.mark.parametrize(
     ("times_s", "watts", "message"),
     [

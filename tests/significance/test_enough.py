@@ -55,6 +55,33 @@ def test_added_sessions_do_not_call_two_copies_different():
     assert called(1.0, "no difference shown", trials=30) >= 25
 
 
+def is_enough_between(low, high, monkeypatch):
+    """Whether the interval from ``low`` to ``high`` is; 13 sessions end at their 3rd and 11th."""
+    monkeypatch.setattr(shift, "RESAMPLES", 5000)
+    middle = (low * high) ** 0.5
+    new = [low / 2] * 2 + [low] + [middle] * 7 + [high] + [high * 2] * 2
+    found = latency_shift([1.0] * 13, new)
+    assert found.ci95 == pytest.approx((low, high))
+    return is_enough([1.0] * 13, new)
+
+
+@pytest.mark.parametrize(
+    ("half_width", "is_narrow"), [(0.0249, True), (0.0251, False), (0.04, False)]
+)
+def test_an_interval_of_2_5_percent_either_side_is_narrow(half_width, is_narrow, monkeypatch):
+    low, high = np.exp(-half_width), np.exp(half_width)
+    assert is_enough_between(low, high, monkeypatch) is is_narrow
+    assert is_enough_between(1.04 * low, 1.04 * high, monkeypatch) is is_narrow
+
+
+@pytest.mark.parametrize(
+    ("nearest", "is_clear"), [(1.051, True), (1.049, False), (1.0, False), (0.97, False)]
+)
+def test_a_wide_interval_is_enough_only_beyond_5_percent_as_a_whole(nearest, is_clear, monkeypatch):
+    assert is_enough_between(nearest, 2.0, monkeypatch) is is_clear
+    assert is_enough_between(0.5, 1 / nearest, monkeypatch) is is_clear
+
+
 def test_a_quiet_device_needs_no_more_sessions():
     rng = np.random.default_rng(8)
     assert {compared(rng, f, 0.01, 60)[1] for f in (1.0, 1.05, 2.0)} == {STANDARD.sessions}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import fisher_exact, mannwhitneyu
 
 from edgeprune.significance.rank_test import fisher, hodges_lehmann, mann_whitney
 
@@ -59,3 +60,22 @@ def test_fisher_is_a_probability_and_symmetric(first, second):
     value = fisher((first, second), (500, 500))
     assert 0 <= value <= 1
     assert value == pytest.approx(fisher((second, first), (500, 500)), abs=1e-9)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(40, 60), st.integers(40, 60))
+def test_fisher_is_that_of_scipy_for_sides_of_different_sizes(first, second, base, new):
+    table = [[first, second], [base - first, new - second]]
+    assert fisher((first, second), (base, new)) == pytest.approx(fisher_exact(table).pvalue)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 10**6))
+def test_the_p_value_is_that_of_scipy_where_nothing_is_equal(base, new, seed):
+    values = np.random.default_rng(seed).permutation(base + new).astype(float)
+    first, second = values[:base], values[base:]
+    expected = mannwhitneyu(first, second, method="exact").pvalue
+    assert mann_whitney(first, second) == pytest.approx(expected)
+
+
+def test_the_factor_is_the_median_of_all_ratios():
+    # 15/10, 16/10, 30/10, 15/20, 16/20, 30/20, 15/50, 16/50, 30/50
+    assert hodges_lehmann([10, 20, 50], [15, 16, 30]) == 0.8
