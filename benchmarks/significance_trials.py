@@ -1,6 +1,7 @@
 """How often verdicts on simulated sessions are right, beside what the product promises.
 
-The functions are those of ``tests/significance``, which run few trials of each in the suite.
+The functions are those of ``tests/significance`` and ``tests/report/test_statistics.py``, which run
+few trials of each in the suite.
 
     python benchmarks/significance_trials.py [--trials 1000] [--resamples 500]
 
@@ -14,9 +15,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "significance"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "report"))
 
 import test_enough
 import test_shift
+import test_statistics
 
 from edgeprune.significance import shift
 from edgeprune.significance.enough import TARGET_EFFECT
@@ -37,6 +40,13 @@ def shares(trials: int) -> list[tuple[str, float, float, float]]:
     both = test_shift.verdicts_both_ways(trials)
     right = both.count(("slower", "faster")) / trials
     rows.append(("5 % found both ways round, scatter 2 %, 10 sessions", right, 0.9, 1.0))
+    outside, wrong = (count / trials for count in test_statistics.copies_compared(trials))
+    right = test_statistics.twentieths_found(trials) / trials
+    rows += [
+        ("intervals of noisy copies that leave 1 outside", outside, 0.01, 0.07),
+        ("noisy copies called different", wrong, 0.0, 0.05),
+        ("5 % found both ways round, noisy sessions", right, 0.9, 1.0),
+    ]
     called = test_enough.called
     rows += [
         ("5 % slower found, sessions added", called(_FACTOR, "slower", trials) / trials, 0.9, 1.0),

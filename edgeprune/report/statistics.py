@@ -3,7 +3,7 @@
 The statistical unit is a session: one fresh agent process. Iterations of one process share its
 memory layout, its core and its clock, so treating them as independent finds differences between
 two copies of the same model in most runs; medians of sessions keep that rate near 5 %
-(``tests/report/test_statistics.py`` simulates it).
+(``benchmarks/significance_trials.py`` simulates it).
 """
 
 from __future__ import annotations
