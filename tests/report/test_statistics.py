@@ -1,14 +1,17 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from edgeprune.artifacts.measurement import Session
 from edgeprune.errors import DeviceError
 from edgeprune.report import statistics
 from edgeprune.significance import shift
+from edgeprune.significance.rank_test import mann_whitney
 
 samples = st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=800)
 nanoseconds = st.lists(st.integers(1, 10**10), min_size=1, max_size=30)
@@ -102,8 +105,55 @@ def test_the_interval_comes_from_sessions_and_not_from_runs():
     assert summary.ci95 == (10.0, 14.0)
 
 
+def test_the_interval_ends_at_the_session_that_the_binomial_distribution_tells():
+    # Of the medians of 13 draws, 1.57 % are at most the 3rd session and 7.1 % the 4th.
+    tail = binom.sf(6, 13, [3 / 13, 4 / 13])
+    assert tail[0] < 0.025 < tail[1]
+    summary = statistics.latency_summary([session(1000 * level) for level in range(10, 23)])
+    assert summary is not None
+    assert (summary.median, summary.ci95) == (16.0, (13.0, 19.0))
+
+
+def test_the_percentiles_and_the_fastest_are_those_of_all_runs():
+    # 1 to 700 us in 7 sessions, which makes the 630th and the 693rd the percentiles.
+    sessions = [session(*range(1000 * k, 700_001, 7000)) for k in range(1, 8)]
+    summary = statistics.latency_summary(sessions)
+    assert summary is not None
+    assert (summary.p90, summary.p99, summary.min) == (630.0, 693.0, 1.0)
+    assert (summary.runs, summary.sessions, summary.rejected) == (700, 7, 0)
+
+
+def test_valid_sessions_alone_are_summed_up_unless_they_are_too_few():
+    rejected = dataclasses.replace(session(9000), verdict="throttled", reason="hot")
+    summary = statistics.latency_summary([session(1000)] * 5 + [rejected] * 6)
+    assert summary is not None
+    assert (summary.median, summary.sessions, summary.rejected) == (1.0, 5, 0)
+    summary = statistics.latency_summary([session(1000)] * 4 + [rejected] * 6)
+    assert summary is not None
+    assert (summary.median, summary.sessions, summary.rejected) == (9.0, 10, 6)
+    assert summary.ci95 is None
+
+
+def test_a_comparison_says_what_the_test_of_significance_says():
+    levels = [1000 * level for level in range(11, 24)]
+    dense, deployed = [session(10_000)] * 13, [session(level) for level in levels]
+    found = statistics.compare_latency(dense, deployed)
+    # 13 sessions end at the 3rd and the 11th: see tests/significance/test_shift.py.
+    assert found.ci95 == pytest.approx((10 / 21, 10 / 13))
+    assert (found.verdict, found.speedup) == ("slower", pytest.approx(10 / 17))
+    assert found.p_value == pytest.approx(mann_whitney([10.0] * 13, levels))
+    assert (found.least_effect, found.noise) == (shift.MIN_EFFECT, 0.0)
+
+
+def test_the_dense_variants_own_noise_is_the_smallest_effect():
+    restless = [session(1000), session(1210)] * 4
+    found = statistics.compare_latency(restless, [session(500)] * 8)
+    noise = 1.21 ** (1 / 2**0.5) - 1
+    assert (found.least_effect, found.noise) == (pytest.approx(noise), pytest.approx(noise))
+
+
 def test_a_summary_repeats_exactly():
-    sessions = noisy_sessions(np.random.default_rng(3), 10, 1000)
+    sessions = noisy_sessions(np.random.default_rng(3), 20, 1000)
     assert statistics.latency_summary(sessions) == statistics.latency_summary(sessions)
 
 
@@ -201,12 +251,13 @@ def test_an_unmeasured_side_has_no_speedup():
     for counts in ((None, 5), (5, None), (None, None)):
         result = statistics.compare_instructions(*counts)
         assert (result.speedup, result.verdict) == (None, "not measurable")
+        assert result.metric == "instructions"
 
 
 @given(st.integers(1, 10**12), st.integers(1, 10**12))
 def test_instruction_counts_decide_by_themselves_beyond_half_a_percent(dense, deployed):
     result = statistics.compare_instructions(dense, deployed)
-    assert result.ci95 is None
+    assert (result.ci95, result.metric) == (None, "instructions")
     assert result.speedup is not None
     assert math.isclose(result.speedup, dense / deployed)
     if abs(dense - deployed) * 200 <= max(dense, deployed):
