@@ -28,7 +28,7 @@ from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.load import load
 from edgeprune.measure.layers import layer_timings
-from edgeprune.pipeline import float_tflite
+from edgeprune.pipeline.jobs import read_in_child
 from edgeprune.prediction import explain
 from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
@@ -114,7 +114,7 @@ def float_models(folder: Path, wanted: list[str]) -> Iterator[tuple[str, str, by
                 keras = __import__(flavour)
                 saved = folder / f"{name}{suffix}"
                 application(keras, name, size).save(saved)
-                converted.write_bytes(float_tflite(saved, False))
+                converted.write_bytes(read_in_child(saved, False))
                 keras.backend.clear_session()
                 gc.collect()
             yield name, flavour, converted.read_bytes()

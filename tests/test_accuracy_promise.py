@@ -12,8 +12,9 @@ from edgeprune.console.quiet import quiet
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.pipeline import Request, compress_to_file
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
+from edgeprune.pipeline.request import Request
+from edgeprune.pipeline.written import compress_to_file
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.prune_table import PruneTable

@@ -25,8 +25,10 @@ from edgeprune.history import runs
 from edgeprune.history.result_file import parse_result
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size
-from edgeprune.pipeline import Request, accuracy_limit, compress, deploy, device_half
+from edgeprune.pipeline import accuracy_limit, deploy, device_half
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
+from edgeprune.pipeline.host_half import compress
+from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 from edgeprune.recipe import load_recipe
 from edgeprune.recipe.cluster_table import ClusterTable

@@ -26,6 +26,7 @@ from edgeprune.auto.effect import Effect
 from edgeprune.devices.boards import load_board
 from edgeprune.history.result import Result
 from edgeprune.history.result_file import plain
+from edgeprune.pipeline.written import Written, compress_to_file
 from edgeprune.report.assessment import assess
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, count_text
 from edgeprune.report.page.headline import headline
@@ -125,7 +126,7 @@ class CompressedFile:
     board: str
     profiling_only: bool
     effects: tuple[Effect, ...]
-    written: pipeline.Written
+    written: Written
 
     def __repr__(self) -> str:
         only = ", for profiling only" if self.profiling_only else ""
@@ -248,7 +249,7 @@ def compress(
     asked: dict[str, Any] = {**options, "output": target}
     with request_of(model, board, data, asked, _WithOutput) as request:
         with progress_for(progress) as shown:
-            written = pipeline.compress_to_file(request, shown, compare=options.get("verify", True))
+            written = compress_to_file(request, shown, compare=options.get("verify", True))
     name = load_board(board).name
     compressed = written.done
     return CompressedFile(

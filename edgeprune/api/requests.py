@@ -19,7 +19,7 @@ from edgeprune.api.pruning import flavour_of
 from edgeprune.console.quiet import quiet
 from edgeprune.devices.boards import load_board
 from edgeprune.errors import ConfigError, ModelError
-from edgeprune.pipeline import Request
+from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.overrides import recipe_of, timed_by, with_task

@@ -25,7 +25,7 @@ from edgeprune.files.whole_file import is_standard_output
 from edgeprune.recipe import Recipe
 
 if TYPE_CHECKING:
-    from edgeprune.pipeline import Written
+    from edgeprune.pipeline.written import Written
 
 
 @click.command(
@@ -59,7 +59,8 @@ def compress(
 
     Its outputs are compared on the emulated board of the same core, where there is one.
     """
-    from edgeprune.pipeline import Request, compress_to_file
+    from edgeprune.pipeline.request import Request
+    from edgeprune.pipeline.written import compress_to_file
     from edgeprune.progress import Progress
 
     is_on_stdout = is_standard_output(rest["output"])

@@ -45,7 +45,8 @@ def deploy(
 
     Writes the files, the recipe in force and result.json into the output folder.
     """
-    from edgeprune.pipeline import Request, deploy
+    from edgeprune.pipeline import deploy
+    from edgeprune.pipeline.request import Request
     from edgeprune.progress import Progress
 
     with Progress(brief=not verbose) as progress:

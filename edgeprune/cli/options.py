@@ -40,7 +40,7 @@ from edgeprune.sandbox.switch import SANDBOX_SWITCH
 from edgeprune.tasks.vocabulary import LOSSES, TASK_METRICS, TASKS
 
 if TYPE_CHECKING:
-    from edgeprune.pipeline import Outcome
+    from edgeprune.pipeline.outcome import Outcome
 
 AT_ONCE = ", ".join(name for name, row in CRITERIA.items() if not row.while_training)
 
@@ -403,7 +403,7 @@ def verbose_option(function: Function) -> Function:
 def finish(outcome: Outcome, *, as_json: bool, verbose: bool) -> None:
     """Prints what a deployment brought: the answer, and all that is known with ``-v``."""
     from edgeprune.history.result_file import plain
-    from edgeprune.pipeline import print_answer, print_outcome
+    from edgeprune.pipeline.outcome import print_answer, print_outcome
     from edgeprune.report.terminal import print_layers
 
     if as_json:

@@ -43,7 +43,8 @@ def run(model: Path, as_json: bool, verbose: bool, timing: dict[str, Any], **res
 
     Outputs are compared with the host's; wrong ones are exit code 1 with the layer at fault.
     """
-    from edgeprune.pipeline import Request, deploy
+    from edgeprune.pipeline import deploy
+    from edgeprune.pipeline.request import Request
     from edgeprune.progress import Progress
 
     recipe = timed_by(load_recipe("as-is"), timing)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError, VerifyError
-from edgeprune.pipeline.host_half import Compressed, Request, compress
+from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.host_half import compress
+from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.tasks import METRICS, ROUNDING, Head, amount_text, check_share, worst_drop

@@ -21,7 +21,7 @@ from edgeprune.devices.transports.base import Transport
 from edgeprune.errors import DeviceError
 from edgeprune.files.paths import real_path
 from edgeprune.models.tflite import graph
-from edgeprune.pipeline.host_half import Compressed
+from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.jobs import host_outputs, host_outputs_with_rounding
 from edgeprune.progress import Progress
 from edgeprune.recipe.run_table import RunTable

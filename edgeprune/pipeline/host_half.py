@@ -6,134 +6,34 @@ load -> channels -> prune -> cluster -> qat -> convert -> rewrite -> quantize ->
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeprune import verify
-from edgeprune.artifacts.arrays import Array
-from edgeprune.artifacts.clustered import Clustered, ClusterRecord, QuantizationTrained
+from edgeprune.artifacts.clustered import Clustered, QuantizationTrained
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.measurement import Accuracy
-from edgeprune.artifacts.model import Loaded, LoadRecord
-from edgeprune.artifacts.pruned import Pruned, PruneRecord
-from edgeprune.artifacts.stored import Quantized, Rewritten, Sparsified
-from edgeprune.data import load_data
-from edgeprune.data.fit import misfit, some_of, views
-from edgeprune.data.scale import parse_scale
+from edgeprune.artifacts.model import Loaded
+from edgeprune.artifacts.pruned import Pruned
+from edgeprune.artifacts.stored import Quantized, Rewritten
 from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.errors import ModelError
+from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.request import Request
+from edgeprune.pipeline.users_data import (
+    calibration_samples,
+    data_lines,
+    limit_lines,
+    sizes_of,
+    users_data,
+)
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
-from edgeprune.tasks import Said, Task, check_limit, limit_text
 
 if TYPE_CHECKING:
-    from edgeprune.history import result as stored
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for.
-
-    Attributes:
-        model: Model file, or folder of a SavedModel.
-        board: Name of the board.
-        recipe: What to do, checked.
-        data: The user's ``--data``, or None.
-        output: Folder to write, or None for one named after model and board.
-        bench: Bench file, or None for the user's own.
-        host: Device name or address, or None.
-        allow_code: Load files that carry code.
-        input_shape: Fills open dimensions of a Keras model's inputs, without the batch, or None.
-        max_accuracy_drop: Largest accepted loss: 0.01 is a point of top-1 accuracy, or one percent
-            of the dense model's own score by any other metric.
-        meter: What measures energy, as ``--meter`` names it, or None for the device's own.
-        grid_factor: Grams of CO2e per kilowatt-hour, or None for the bench's.
-        scale: Onto which range inputs are mapped, as ``--scale`` says it, or None.
-        allow_weak: Go on with data on which the model is no better than chance.
-        augment: Which other views of images are trained on, as ``--augment`` says it.
-        command: What the user started, for others who wait for its device or its folder.
-        wait_s: How long to wait for a device that others use.
-    """
-
-    model: Path
-    board: str
-    recipe: Recipe
-    data: str | None = None
-    output: Path | None = None
-    bench: Path | None = None
-    host: str | None = None
-    allow_code: bool = False
-    input_shape: tuple[int, ...] | None = None
-    max_accuracy_drop: float | None = None
-    meter: str | None = None
-    grid_factor: float | None = None
-    scale: str | None = None
-    allow_weak: bool = False
-    augment: str = "auto"
-    command: str = "edgeprune deploy"
-    wait_s: float = 3600.0
-
-
-@dataclass(frozen=True)
-class Compressed:
-    """The host half's work: bytes and figures, for it leaves the process that held the model.
-
-    Attributes:
-        recipe: The recipe in force.
-        loaded: Where the user's model came from.
-        dense: It, as float TFLite.
-        control: The dense model trained as long as the pruned one, as float TFLite, or None.
-        pruned: After the stages channels and prune.
-        compressed_float: The pruned model as float TFLite, before it is rewritten.
-        clustered: After the cluster stage.
-        rewritten: After the rewrite stage.
-        quantized: After the quantize stage.
-        quantized_dense: The same with every weight stored dense: the reference for parity.
-        sparsified: After the sparsify stage.
-        is_trainable: Whether there was a Keras model, and data to train it on.
-        task: What the model is for; None without data.
-        samples: Samples to train with, and to score with.
-        test_inputs: The first test samples, shape ``(n, *input_shape)``, as many as parity wants;
-            None without data.
-        scores: Accuracy of ``dense``, ``deployed`` and, where there is one, ``dense-fine-tuned`` on
-            the test samples; empty where there is nothing to score.
-        tensor_errors: What quantization changed in each weight tensor.
-        notes: What the checks between the stages found.
-    """
-
-    recipe: Recipe
-    loaded: LoadRecord
-    dense: bytes
-    control: bytes | None
-    pruned: PruneRecord
-    clustered: ClusterRecord
-    compressed_float: bytes
-    rewritten: Rewritten
-    quantized: Quantized
-    quantized_dense: bytes
-    sparsified: Sparsified
-    is_trainable: bool = False
-    task: Task | None = None
-    samples: tuple[int, int] = (0, 0)
-    test_inputs: Array | None = None
-    scores: Mapping[str, Accuracy] = field(default_factory=dict)
-    tensor_errors: tuple[verify.TensorError, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def task_entry(self) -> stored.Task | None:
-        """The task as ``result.json`` keeps it, or None."""
-        from edgeprune.report.result import stored_task
-
-        return None if self.task is None else stored_task(self.task, *self.samples)
-
-    @property
-    def profiling_only(self) -> bool:
-        """Whether the deployed file is fit to be measured but not to be used."""
-        return self.pruned.profiling_only or self.quantized.profiling_only
+    pass
 
 
 @dataclass(frozen=True)
@@ -215,7 +115,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         scores=scores,
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
         notes=(
-            *_of_data(data),
+            *data_lines(data),
             *trained.task_lines,
             *trained.clustered.notes,
             *trained.qat_trained.notes,
@@ -315,7 +215,7 @@ def _quantized(
     board = load_board(request.board)
     while True:
         table = recipe.quantize
-        calibration = _calibration(data, table.calibration_samples)
+        calibration = calibration_samples(data, table.calibration_samples)
         try:
             quantized = quantize(tflite, table.mode, calibration, seed=recipe.prune.seed)
             check_runnable(quantized.tflite, board.runtime, board.name)
@@ -366,69 +266,8 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
             loaded = dataclasses.replace(loaded, tflite=dense, input_shape=None)
         data = None
         if request.data is not None:
-            data = _data(request.data, request, loaded, dense, progress)
+            data = users_data(request.data, request, loaded, dense, progress)
     return loaded, dense, data
-
-
-def _of_data(data: Dataset | None) -> list[str]:
-    """What the user should know about the data, for the report."""
-    return [] if data is None else [f"data: {line}" for line in data.notes]
-
-
-def _data(spec: str, request: Request, loaded: Loaded, dense: bytes, progress: Progress) -> Dataset:
-    """The user's data with its task, which the recipe may say and the dense model helps to find.
-
-    Raises:
-        ModelError: As :func:`load_data`; or model and data hardly belong together.
-    """
-    table, compiled = request.recipe.task, loaded.compiled
-    said = Said(table.kind, table.loss, table.metric, compiled.losses, compiled.metrics)
-
-    def answers(x: Array) -> Sequence[Array]:
-        return verify.answers_of(dense)(x)
-
-    scale = None if request.scale is None else parse_scale(request.scale)
-    data = load_data(spec, dense, say=progress.say, said=said, answers=answers, scale=scale)
-    for line in _of_data(data):
-        progress.note(line)
-    progress.say("trying the dense model on the data")
-    fault, lines = misfit(data, answers), []
-    if fault and not request.allow_weak:
-        raise ModelError(f"{fault}; --allow-weak uses the data all the same")
-    if fault:
-        lines.append(f"doubtful, but used because of --allow-weak: {fault}")
-    if data.x_train is not None and loaded.keras is not None:
-        kinds, said_of_them = views(data, answers, request.augment)
-        data = dataclasses.replace(data, augment=kinds)
-        lines += said_of_them
-    for line in lines:
-        progress.note(f"data: {line}")
-    return dataclasses.replace(data, notes=(*data.notes, *lines))
-
-
-def sizes_of(data: Dataset) -> tuple[int, int]:
-    """Samples to train with, and samples to score with."""
-    is_labelled = data.y_train is not None or data.is_reproduced
-    count = 0 if data.x_train is None or not is_labelled else len(data.x_train)
-    return count, len(data.x_test)
-
-
-def limit_lines(data: Dataset | None, score: Accuracy | None, limit: float) -> list[str]:
-    """What an accepted drop means beside the dense model's scores, a line a head.
-
-    Raises:
-        ModelError: It means nothing, because there is no score, or none of which a share is left.
-    """
-    if data is None or data.task is None or score is None:
-        raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
-    scores = score.by_head(data.task)
-    check_limit(data.task, scores)
-    is_single = len(data.task.judged) == 1
-    return [
-        f"limit: {'' if is_single else head.name + ': '}"
-        + limit_text(head, scores[head.name], limit)
-        for head in data.task.judged
-    ]
 
 
 def _scores(trained: _Trained, deployed: bytes) -> dict[str, Accuracy]:
@@ -442,14 +281,3 @@ def _scores(trained: _Trained, deployed: bytes) -> dict[str, Accuracy]:
     }
     known = {name: score for name, score in scores.items() if score is not None}
     return {"dense": trained.score, **known}
-
-
-def _calibration(data: Dataset | None, count: int) -> list[list[Array]] | None:
-    """Some training samples, or test samples where there are no others.
-
-    They are spread over all, because files often hold one class after the other.
-    """
-    if data is None:
-        return None
-    source = data.x_test if data.x_train is None else data.x_train
-    return [[source[i : i + 1]] for i in some_of(len(source), count)]

@@ -17,7 +17,8 @@ from edgeprune.devices.boards import Cpu, board_files, load_board
 from edgeprune.load.sniff import Kind, sniff
 from edgeprune.models.tflite import graph
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
-from edgeprune.pipeline.host_half import Compressed, Request
+from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.request import Request
 from edgeprune.prediction.runnable import check_runnable
 from edgeprune.progress import Progress
 from edgeprune.sandbox.parent import ANSWER_BYTES, Reach, confined

@@ -18,6 +18,9 @@ from edgeprune.report.figures import NOT_MEASURED
 from edgeprune.report.terminal import stdout
 from edgeprune.text.untrusted import printable
 
+SENSITIVITY = "sensitivity.json"
+"""File beside a result, or behind the name of a compressed file."""
+
 
 def print_shares(shares: Sequence[LayerShare], console: Console | None = None) -> None:
     """Prints a row a layer; nothing where every layer got the same.

@@ -9,7 +9,7 @@ from nets import Net
 
 from edgeprune.data import load_data
 from edgeprune.errors import ModelError
-from edgeprune.pipeline.host_half import sizes_of
+from edgeprune.pipeline.users_data import sizes_of
 
 
 def model(shape=(8, 6, 3), outputs=4):

@@ -6,7 +6,7 @@ import pytest
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.pipeline import float_tflite
+from edgeprune.pipeline.jobs import read_in_child
 from edgeprune.sandbox import parent
 from edgeprune.sandbox.switch import SANDBOX_SWITCH
 
@@ -41,9 +41,9 @@ def test_code_that_was_allowed_writes_nothing_outside(
     monkeypatch.setenv("STRIKE", "1")
     monkeypatch.setenv(SANDBOX_SWITCH, walls)
     if walls == "off":
-        assert float_tflite(path, allow_code=True)
+        assert read_in_child(path, allow_code=True)
         assert target.exists(), "so that the other two show something"
     else:
         with pytest.raises(ModelError):
-            float_tflite(path, allow_code=True)
+            read_in_child(path, allow_code=True)
         assert not target.exists()

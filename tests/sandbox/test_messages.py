@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from edgeprune.artifacts.arrays import Array, Samples
 from edgeprune.errors import CodeRefused, ModelError
-from edgeprune.pipeline.host_half import Compressed, Request
+from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.jobs import CompressJob, HostJob, HostOutputs
+from edgeprune.pipeline.request import Request
 from edgeprune.recipe import load_recipe, recipe_names
 from edgeprune.sandbox import jobs
 from edgeprune.sandbox.messages import Failed, Message, Said, clean, decoded, encoded, error_of

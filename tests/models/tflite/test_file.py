@@ -10,7 +10,8 @@ from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import file, graph
 from edgeprune.models.tflite.file import TfliteFile, opened
-from edgeprune.pipeline.host_half import Request, compress
+from edgeprune.pipeline.host_half import compress
+from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 from edgeprune.recipe import load_recipe
 from edgeprune.sandbox import messages

@@ -1,0 +1,79 @@
+"""What the host half hands to the device half."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edgeprune import verify
+from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.clustered import ClusterRecord
+from edgeprune.artifacts.measurement import Accuracy
+from edgeprune.artifacts.model import LoadRecord
+from edgeprune.artifacts.pruned import PruneRecord
+from edgeprune.artifacts.stored import Quantized, Rewritten, Sparsified
+from edgeprune.recipe import Recipe
+from edgeprune.tasks import Task
+
+if TYPE_CHECKING:
+    from edgeprune.history import result as stored
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """The host half's work: bytes and figures, for it leaves the process that held the model.
+
+    Attributes:
+        recipe: The recipe in force.
+        loaded: Where the user's model came from.
+        dense: It, as float TFLite.
+        control: The dense model trained as long as the pruned one, as float TFLite, or None.
+        pruned: After the stages channels and prune.
+        compressed_float: The pruned model as float TFLite, before it is rewritten.
+        clustered: After the cluster stage.
+        rewritten: After the rewrite stage.
+        quantized: After the quantize stage.
+        quantized_dense: The same with every weight stored dense: the reference for parity.
+        sparsified: After the sparsify stage.
+        is_trainable: Whether there was a Keras model, and data to train it on.
+        task: What the model is for; None without data.
+        samples: Samples to train with, and to score with.
+        test_inputs: The first test samples, shape ``(n, *input_shape)``, as many as parity wants;
+            None without data.
+        scores: Accuracy of ``dense``, ``deployed`` and, where there is one, ``dense-fine-tuned`` on
+            the test samples; empty where there is nothing to score.
+        tensor_errors: What quantization changed in each weight tensor.
+        notes: What the checks between the stages found.
+    """
+
+    recipe: Recipe
+    loaded: LoadRecord
+    dense: bytes
+    control: bytes | None
+    pruned: PruneRecord
+    clustered: ClusterRecord
+    compressed_float: bytes
+    rewritten: Rewritten
+    quantized: Quantized
+    quantized_dense: bytes
+    sparsified: Sparsified
+    is_trainable: bool = False
+    task: Task | None = None
+    samples: tuple[int, int] = (0, 0)
+    test_inputs: Array | None = None
+    scores: Mapping[str, Accuracy] = field(default_factory=dict)
+    tensor_errors: tuple[verify.TensorError, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def task_entry(self) -> stored.Task | None:
+        """The task as ``result.json`` keeps it, or None."""
+        from edgeprune.report.result import stored_task
+
+        return None if self.task is None else stored_task(self.task, *self.samples)
+
+    @property
+    def profiling_only(self) -> bool:
+        """Whether the deployed file is fit to be measured but not to be used."""
+        return self.pruned.profiling_only or self.quantized.profiling_only

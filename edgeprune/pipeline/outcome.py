@@ -1,0 +1,153 @@
+"""What a deployment brought: made into a result, written, recorded and printed."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console
+
+from edgeprune import recipe
+from edgeprune.artifacts.measurement import Measured, RunResult, Variant
+from edgeprune.artifacts.pruned import LayerShare
+from edgeprune.devices.boards import load_board
+from edgeprune.errors import ConfigError
+from edgeprune.files.whole_file import shown, write_whole
+from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.request import Request
+from edgeprune.progress import Progress
+
+if TYPE_CHECKING:
+    from edgeprune.history.result import Result
+    from edgeprune.report.folder import OutputFolder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What ``deploy`` did.
+
+    Attributes:
+        result: As in ``result.json``.
+        folder: Where everything was written.
+        notes: Lines that the tables do not say.
+        reasons: Why layers do not run sparse.
+        shares: What each layer got of the sparsity; empty where all got the same.
+        measured: Where ``result`` comes from.
+    """
+
+    result: Result
+    folder: Path
+    notes: tuple[str, ...]
+    reasons: tuple[str, ...]
+    shares: tuple[LayerShare, ...] = ()
+    measured: tuple[Measured, ...] = ()
+
+
+def outcome_of(
+    request: Request,
+    compressed: Compressed,
+    variants: list[Variant],
+    run: RunResult,
+    folder: Path,
+) -> Outcome:
+    """The result with its notes, not yet written."""
+    from edgeprune.report.notes import board_notes, notes, rewrite_notes
+    from edgeprune.report.result import build_result
+
+    has_data = compressed.test_inputs is not None
+    recipe_table = dataclasses.asdict(compressed.recipe)
+    lines = notes(
+        compressed.recipe,
+        compressed.loaded,
+        compressed.pruned,
+        compressed.quantized,
+        has_data=has_data,
+    )
+    board = load_board(request.board)
+    lines += compressed.notes + rewrite_notes(compressed.rewritten) + board_notes(board)
+    reasons = compressed.sparsified.reasons
+    result = msgspec.structs.replace(
+        build_result(
+            compressed.loaded.source,
+            board.name,
+            recipe_table,
+            run,
+            variants,
+            compressed.scores,
+            folder,
+        ),
+        task=compressed.task_entry,
+        notes=lines,
+        reasons=reasons,
+    )
+    return Outcome(result, folder, lines, reasons, compressed.pruned.shares, run.measured)
+
+
+def recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
+    """Keeps a run with wrong outputs for its report alone; the files go with their folder."""
+    from edgeprune import history
+    from edgeprune.report.save import kept_elsewhere
+
+    result = msgspec.structs.replace(outcome.result, notes=(wrong, *outcome.notes))
+    try:
+        number = history.record(result)
+    except ConfigError as error:  # the wrong outputs are what must be said
+        kept = kept_elsewhere(result, outcome.folder.name)
+        return f"; the run was not recorded: {error}; {kept}"
+    return f"; `edgeprune report {number}` shows the run"
+
+
+def save_outcome(
+    outcome: Outcome, done: Compressed, folder: OutputFolder, progress: Progress
+) -> None:
+    """Writes result, recipe and tables into the outcome's folder, and records the run."""
+    from edgeprune.report.allocation import SENSITIVITY, write_sensitivity
+    from edgeprune.report.latencies import write_latencies
+    from edgeprune.report.page import FILE_NAME, write_page_of
+    from edgeprune.report.save import save
+    from edgeprune.report.tensor_errors import FILE_NAME as TENSOR_ERRORS
+    from edgeprune.report.tensor_errors import write_tensor_errors
+
+    others: dict[str, Callable[[Path], None]] = {
+        "recipe.toml": lambda file: recipe.write_recipe(done.recipe, file),
+        "latencies.npz": lambda file: write_latencies(outcome.measured, file.parent),
+        SENSITIVITY: lambda file: write_sensitivity(outcome.shares, file),
+        TENSOR_ERRORS: lambda file: write_tensor_errors(done.tensor_errors, file),
+        "report.txt": lambda file: write_whole(file, _report_text(outcome), replace=True),
+        FILE_NAME: lambda file: write_page_of(outcome.result, file),
+    }
+    save(folder, outcome.result, others, progress.warn)
+
+
+def _report_text(outcome: Outcome) -> str:
+    from edgeprune.report.terminal import print_layers
+
+    text = io.StringIO()
+    console = Console(file=text, width=100)
+    print_answer(outcome, console)
+    print_outcome(outcome, console)
+    print_layers(outcome.result, console)
+    return text.getvalue()
+
+
+def print_answer(outcome: Outcome, console: Console | None = None) -> None:
+    """Prints an outcome in a few lines; on standard output if ``console`` is None."""
+    from edgeprune.report.summary import print_summary
+
+    where = shown(outcome.folder)
+    files = "result.json, report.txt, report.html"
+    print_summary(outcome.result, f"{where} ({files})", where, console)
+
+
+def print_outcome(outcome: Outcome, console: Console | None = None) -> None:
+    """Prints the tables of an outcome with its notes; on standard output if ``console`` is None."""
+    from edgeprune.report.allocation import print_shares
+    from edgeprune.report.terminal import print_report
+
+    print_shares(outcome.shares, console)
+    print_report(outcome.result, console, reasons=outcome.reasons, notes=outcome.notes)

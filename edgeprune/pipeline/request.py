@@ -1,0 +1,52 @@
+"""What the user asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeprune.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        model: Model file, or folder of a SavedModel.
+        board: Name of the board.
+        recipe: What to do, checked.
+        data: The user's ``--data``, or None.
+        output: Folder to write, or None for one named after model and board.
+        bench: Bench file, or None for the user's own.
+        host: Device name or address, or None.
+        allow_code: Load files that carry code.
+        input_shape: Fills open dimensions of a Keras model's inputs, without the batch, or None.
+        max_accuracy_drop: Largest accepted loss: 0.01 is a point of top-1 accuracy, or one percent
+            of the dense model's own score by any other metric.
+        meter: What measures energy, as ``--meter`` names it, or None for the device's own.
+        grid_factor: Grams of CO2e per kilowatt-hour, or None for the bench's.
+        scale: Onto which range inputs are mapped, as ``--scale`` says it, or None.
+        allow_weak: Go on with data on which the model is no better than chance.
+        augment: Which other views of images are trained on, as ``--augment`` says it.
+        command: What the user started, for others who wait for its device or its folder.
+        wait_s: How long to wait for a device that others use.
+    """
+
+    model: Path
+    board: str
+    recipe: Recipe
+    data: str | None = None
+    output: Path | None = None
+    bench: Path | None = None
+    host: str | None = None
+    allow_code: bool = False
+    input_shape: tuple[int, ...] | None = None
+    max_accuracy_drop: float | None = None
+    meter: str | None = None
+    grid_factor: float | None = None
+    scale: str | None = None
+    allow_weak: bool = False
+    augment: str = "auto"
+    command: str = "edgeprune deploy"
+    wait_s: float = 3600.0

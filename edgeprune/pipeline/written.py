@@ -1,0 +1,139 @@
+"""The host half alone, whose file is written where the user wants it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeprune import verify
+from edgeprune.artifacts.measurement import Parity
+from edgeprune.auto.effect import Effect, effect
+from edgeprune.console import interrupts
+from edgeprune.console.interrupts import uninterrupted
+from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
+from edgeprune.errors import ConfigError
+from edgeprune.files.whole_file import Reserved, is_stream, shown
+from edgeprune.models.epz import pack
+from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.device_half import comparison_of
+from edgeprune.pipeline.jobs import compress_in_child, host_outputs
+from edgeprune.pipeline.preflight import look_at
+from edgeprune.pipeline.request import Request
+from edgeprune.progress import Progress
+
+
+@dataclass(frozen=True)
+class Written:
+    """What ``compress`` did.
+
+    Attributes:
+        done: The host half's work.
+        parity: The comparison on what stood in for the board, or None.
+        remark: Why there is no parity, or what it does not show; empty if there is nothing to say.
+        effects: Before and after, with the dense network that was trained as long between them.
+        file_bytes: Size of the file: of the container, where that is what was asked for.
+    """
+
+    done: Compressed
+    parity: Parity | None
+    remark: str
+    effects: tuple[Effect, ...]
+    file_bytes: int
+
+
+def compress_to_file(request: Request, progress: Progress, *, compare: bool = True) -> Written:
+    """The host half alone: writes ``request.output`` in one step.
+
+    It is a ``.tflite`` file, or by its suffix a ``.epz`` container of one. What was measured of
+    each layer, where anything was, is beside it, as ``<its name>.sensitivity.json``.
+
+    Args:
+        request: What the user asked for.
+        progress: Shows what is going on.
+        compare: Compare the outputs on what may stand in for the board.
+
+    Raises:
+        ConfigError: The file exists or cannot be written.
+        ModelError: The model or the data cannot be treated as asked.
+        VerifyError: The outputs are wrong on the board's kernels; nothing is written.
+    """
+    target = request.output
+    if target is None:
+        raise ConfigError("no file to write was named")
+    if not target.name:
+        raise ConfigError(f"{shown(target)}: is a folder; --output must name the file to write")
+    if not target.parent.is_dir():
+        raise ConfigError(f"{shown(target.parent)}: no such folder")
+    look_at(request.model, request.board, request.data)
+    table = sensitivity_file(target)
+    if table is not None and table.exists():
+        raise ConfigError(f"{shown(table)}: exists already; remove it, or choose another name")
+    with Reserved(target) as reserved:
+        written, content = _compressed(request, target, progress, compare=compare)
+        with uninterrupted():
+            try:
+                reserved.write(content)
+                interrupts.leaves(f"{shown(target)} is written")
+            except ConfigError as error:  # the work is done, and may have taken hours
+                from edgeprune.report.save import rescue
+
+                file = rescue(target.name[-100:], content)
+                raise ConfigError(f"{error}; what was made is in {file}") from error
+            _write_table(written, table, progress)
+    return written
+
+
+def sensitivity_file(target: Path) -> Path | None:
+    """Where what was measured of each layer goes; nowhere beside what is no file."""
+    from edgeprune.report.allocation import SENSITIVITY
+
+    if is_stream(target):
+        return None
+    return target.with_name(f"{target.name}.{SENSITIVITY}")
+
+
+def _write_table(written: Written, table: Path | None, progress: Progress) -> None:
+    from edgeprune.report.allocation import write_sensitivity
+
+    try:
+        if table is not None:
+            write_sensitivity(written.done.pruned.shares, table)
+    except ConfigError as error:  # the model is there
+        progress.warn(str(error))
+
+
+def _compressed(
+    request: Request, target: Path, progress: Progress, *, compare: bool
+) -> tuple[Written, bytes]:
+    """What ``compress`` did, and the file's content."""
+    board = load_board(request.board)
+    cpu = resolved_cpu(board.cpu)
+    compressed = compress_in_child(request, cpu, progress)
+    tflite, parity, remark = (
+        compressed.sparsified.tflite,
+        None,
+        "outputs were not compared: --no-verify",
+    )
+    if compare:
+        with progress.stage("verify"):
+
+            def comparison() -> verify.Comparison:
+                return comparison_of(target.name, tflite, compressed.quantized_dense, compressed)
+
+            parity, remark = verify.verify_off_board(
+                comparison, tflite, board, progress.say, host_outputs
+            )
+    effects = _effects(compressed, cpu)
+    content = pack(tflite) if target.suffix == ".epz" else tflite
+    return Written(compressed, parity, remark, effects, len(content)), content
+
+
+def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:
+    networks = [("dense", done.dense, done.dense, "dense")]
+    if done.control is not None:
+        networks.append(("dense-fine-tuned", done.control, done.control, "dense-fine-tuned"))
+    networks.append(("compressed", done.compressed_float, done.sparsified.tflite, "deployed"))
+    return tuple(
+        effect(name, network, file, done.scores.get(score), cpu)
+        for name, network, file, score in networks
+    )
