@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgeprune.api.explaining import explain as explain
     from edgeprune.api.pruning import masks as masks
     from edgeprune.api.pruning import prune as prune
+    from edgeprune.api.tracking import log_to_mlflow as log_to_mlflow
 else:
     _MODULES = {
         "clustering": ("cluster",),
@@ -29,6 +30,7 @@ else:
         "deploying": ("CompressedFile", "Deployment", "compress", "deploy", "run"),
         "explaining": ("Explanation", "explain"),
         "pruning": ("masks", "prune"),
+        "tracking": ("log_to_mlflow",),
     }
 
     def __getattr__(name: str) -> Any:
@@ -54,6 +56,7 @@ __all__ = [
     "compress",
     "deploy",
     "explain",
+    "log_to_mlflow",
     "masks",
     "prune",
     "run",

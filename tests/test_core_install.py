@@ -13,7 +13,7 @@ import pytest
 EXTRAS = (
     "h5py", "tensorflow", "tensorboard", "keras", "tf_keras", "PIL", "pillow", "litert_quantizer",
     "adbutils", "ziglang", "paramiko", "cryptography", "bcrypt", "nacl", "invoke", "cffi",
-     "sklearn", "scikit_learn", "joulescope", "edgeprune", "_edgeprune",
+     "sklearn", "scikit_learn", "joulescope", "mlflow", "edgeprune", "_edgeprune",
     "__editable__",
 )  # fmt: skip
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
@@ -76,6 +76,10 @@ def command(core, files, *argv):
         ),
         (("deploy", "m.tflite", "--board", "pixel-8"), "adbutils: pip install 'edgeprune[adb]'"),
         (("example", "digits"), "sklearn: pip install 'edgeprune[all]'"),
+        (
+            ("deploy", "m.tflite", "--board", "local", "--mlflow"),
+            "--mlflow needs mlflow: pip install 'edgeprune[mlflow]'",
+        ),
         (
             ("deploy", "m.tflite", "--board", "rpi4", "--host", "pi@10.0.0.1"),
             "ssh needs paramiko: pip install 'edgeprune[ssh]'",

@@ -20,6 +20,7 @@ from edgeprune.cli.options import (
     timing_options,
     verbose_option,
 )
+from edgeprune.cli.tracking import check_mlflow, log_outcome, mlflow_options
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.overrides import timed_by
 
@@ -36,10 +37,17 @@ from edgeprune.recipe.overrides import timed_by
 @load_options
 @device_options
 @timing_options
+@mlflow_options
 @verbose_option
 @json_option
 def deploy(
-    model: Path, as_json: bool, verbose: bool, recipe: Recipe, timing: dict[str, Any], **rest: Any
+    model: Path,
+    as_json: bool,
+    verbose: bool,
+    recipe: Recipe,
+    timing: dict[str, Any],
+    mlflow: bool | None,
+    **rest: Any,
 ) -> None:
     """Prune, quantize, push and measure MODEL on a board, beside the unpruned model.
 
@@ -49,7 +57,9 @@ def deploy(
     from edgeprune.pipeline.request import Request
     from edgeprune.progress import Progress
 
+    check_mlflow(mlflow)
     with Progress(brief=not verbose) as progress:
         request = Request(model=model, recipe=timed_by(recipe, timing), **rest)
         outcome = deploy(request, progress)
     finish(outcome, as_json=as_json, verbose=verbose)
+    log_outcome(mlflow, outcome)

@@ -10,6 +10,7 @@ import click
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import MAX_COUNT
 from edgeprune.cli.options import json_option
+from edgeprune.cli.tracking import log_source, mlflow_options
 from edgeprune.cli.words import RESULT
 from edgeprune.files.whole_file import is_standard_output
 
@@ -31,13 +32,21 @@ if TYPE_CHECKING:
     help="Write kernel, time, instructions, zeros and error of each node for Google's Model "
     "Explorer, into model-explorer beside the result.",
 )
+@mlflow_options
 @click.option("--record", is_flag=True, help="Add RESULT to the history, unless it is there.")
 @click.option("--history", "as_list", is_flag=True, help="List recorded runs with their numbers.")
 @click.option(
     "--limit", type=click.IntRange(1, MAX_COUNT), default=20, help="Runs to list; 20 if not given."
 )
 @json_option
-def report(result: str | None, html: Path | None, limit: int, as_json: bool, **asked: bool) -> None:
+def report(
+    result: str | None,
+    html: Path | None,
+    limit: int,
+    as_json: bool,
+    mlflow: bool | None,
+    **asked: bool,
+) -> None:
     """Print the tables of RESULT and write it as one self-contained HTML page.
 
     RESULT is an output folder of deploy, its result.json, or the number of a recorded run. The page
@@ -48,35 +57,40 @@ def report(result: str | None, html: Path | None, limit: int, as_json: bool, **a
         return
     if result is None:
         raise click.UsageError("Missing argument 'RESULT', or --history.")
-    from edgeprune.history.result import known
-    from edgeprune.history.result_file import plain
     from edgeprune.report.page import write_page_of
     from edgeprune.report.source import find_result
-    from edgeprune.report.summary import print_summary
-    from edgeprune.report.terminal import print_layers, print_report
 
     source = find_result(result)
     file = html or source.page
+    is_on_stdout = is_standard_output(file)
+    if is_on_stdout and as_json:
+        raise click.UsageError("--json and --html both want standard output; leave one out.")
     if asked["record"]:
         _record(source)
-    if is_standard_output(file):
-        if as_json:
-            raise click.UsageError("--json and --html both want standard output; leave one out.")
-        write_page_of(source.result, file)
-    elif as_json:
-        print_json(plain(source.result))
-    else:
-        notes, reasons = known(source.result.notes) or (), known(source.result.reasons) or ()
-        print_summary(source.result, str(source.page.parent), result)
-        print_report(source.result, notes=notes, reasons=reasons)
-        if asked["layers"]:
-            print_layers(source.result)
-    is_taken = as_json or is_standard_output(file)
-    if not is_standard_output(file):
-        write_page_of(source.result, file)
-        click.echo(f"written to {file}", err=is_taken)
+    if not is_on_stdout:
+        _print(source, result, as_json=as_json, layers=asked["layers"])
+    write_page_of(source.result, file)
+    if not is_on_stdout:
+        click.echo(f"written to {file}", err=as_json)
     if asked["model_explorer"]:
-        _write_overlays(source, err=is_taken)
+        _write_overlays(source, err=as_json or is_on_stdout)
+    log_source(mlflow, source)
+
+
+def _print(source: Source, name: str, *, as_json: bool, layers: bool) -> None:
+    from edgeprune.history.result import known
+    from edgeprune.history.result_file import plain
+    from edgeprune.report.summary import print_summary
+    from edgeprune.report.terminal import print_layers, print_report
+
+    if as_json:
+        print_json(plain(source.result))
+        return
+    notes, reasons = known(source.result.notes) or (), known(source.result.reasons) or ()
+    print_summary(source.result, str(source.page.parent), name)
+    print_report(source.result, notes=notes, reasons=reasons)
+    if layers:
+        print_layers(source.result)
 
 
 def _write_overlays(found: Source, *, err: bool) -> None:

@@ -19,6 +19,7 @@ from edgeprune.cli.options import (
     timing_options,
     verbose_option,
 )
+from edgeprune.cli.tracking import check_mlflow, log_outcome, mlflow_options
 from edgeprune.cli.words import DATA
 from edgeprune.recipe import load_recipe
 from edgeprune.recipe.overrides import timed_by
@@ -36,9 +37,17 @@ from edgeprune.recipe.overrides import timed_by
 @sandbox_option
 @device_options
 @timing_options
+@mlflow_options
 @verbose_option
 @json_option
-def run(model: Path, as_json: bool, verbose: bool, timing: dict[str, Any], **rest: Any) -> None:
+def run(
+    model: Path,
+    as_json: bool,
+    verbose: bool,
+    timing: dict[str, Any],
+    mlflow: bool | None,
+    **rest: Any,
+) -> None:
     """Measure the .tflite file MODEL on a board as it is.
 
     Outputs are compared with the host's; wrong ones are exit code 1 with the layer at fault.
@@ -48,8 +57,10 @@ def run(model: Path, as_json: bool, verbose: bool, timing: dict[str, Any], **res
     from edgeprune.progress import Progress
 
     recipe = timed_by(load_recipe("as-is"), timing)
+    check_mlflow(mlflow)
     with Progress(brief=not verbose) as progress:
         outcome = deploy(
             Request(model=model, recipe=recipe, command="edgeprune run", **rest), progress
         )
     finish(outcome, as_json=as_json, verbose=verbose)
+    log_outcome(mlflow, outcome)

@@ -172,7 +172,9 @@ def test_what_is_wrong_is_an_error_of_ours(call, error, says):
     assert says in str(wrong.value)
 
 
-FUNCTIONS = ("cluster", "compare", "compress", "deploy", "explain", "masks", "prune", "run")
+FUNCTIONS = (
+    "cluster", "compare", "compress", "deploy", "explain", "log_to_mlflow", "masks", "prune", "run",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
