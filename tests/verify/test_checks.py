@@ -106,3 +106,101 @@ def test_rounding_counts_as_a_share_of_the_largest_output(monkeypatch):
     )
     with pytest.raises(VerifyError, match="differs from the original"):
         verify.check_rewrite(tflite, off, samples)
+
+
+def copied(*sizes):
+    """A model whose outputs are its inputs, where those are positive."""
+    net = Net()
+    return net.build(*(net.relu(net.input(1, size)) for size in sizes))
+
+
+def rows(*values):
+    """One sample with an array for each of ``values``."""
+    return [[np.array([row], np.float32) for row in values]]
+
+
+@pytest.mark.parametrize(("off", "is_refused"), [(0.0, 0), (0.99, 0), (1.01, 1), (-1.01, 1)])
+def test_a_conversion_may_differ_by_a_thousandth_of_the_largest_output(off, is_refused):
+    inputs, expected = rows([1, 1000, 3]), rows([1 + off, 1000, 3])
+    if is_refused:
+        with pytest.raises(VerifyError, match="does not compute"):
+            verify.check_conversion(copied(3), inputs, expected)
+    else:
+        verify.check_conversion(copied(3), inputs, expected)
+
+
+def test_a_conversion_may_differ_by_ten_times_what_right_kernels_do(monkeypatch):
+    inputs, tflite = rows([1, 2], [1, 2, 3]), copied(2, 3)
+    monkeypatch.setattr("edgeprune.verify.checks.rounding_of", lambda *_: [0.01, 0.1])
+    verify.check_conversion(tflite, inputs, rows([1, 2.99], [1, 2, 3]))
+    with pytest.raises(VerifyError):
+        verify.check_conversion(tflite, inputs, rows([1, 3.01], [1, 2, 3]))
+
+
+def test_outputs_that_are_all_zero_must_be_so_in_the_converted_model():
+    verify.check_conversion(copied(2), rows([0, -1]), rows([0, 0]))
+    with pytest.raises(VerifyError):
+        verify.check_conversion(copied(2), rows([0, 1e-20]), rows([0, 0]))
+
+
+def test_outputs_of_a_conversion_are_found_by_their_sizes_in_any_order():
+    inputs, tflite = rows([1, 2], [3, 4, 5], [6, 7]), copied(2, 3, 2)
+    verify.check_conversion(tflite, inputs, rows([3, 4, 5], [6, 7], [1, 2]))
+    with pytest.raises(VerifyError):
+        verify.check_conversion(tflite, inputs, rows([3, 4, 5, 6]))
+    with pytest.raises(VerifyError):
+        verify.check_conversion(tflite, inputs, rows([3, 4, 5], [6, 8]))
+    with pytest.raises(VerifyError):
+        verify.check_conversion(tflite, inputs + inputs, rows([1, 2]) + rows([1, 3]))
+
+
+def scaled(*factors):
+    """Products of one input of two numbers with constants, one output each."""
+    net = Net()
+    x = net.input(1, 2)
+    outs = []
+    for factor in factors:
+        kept = net.const(np.array([[1, factor]], np.float32))
+        outs.append(net.op("MUL", [x, kept], (1, 2), "MulOptions"))
+    return net.build(*outs)
+
+
+def test_the_worst_output_of_a_rewrite_counts_as_a_share_of_its_own_largest_value():
+    # 2 ** -20 is about a tenth of what passes; 2 ** -18 is four times that.
+    close = [1 + 2.0**-20, 1 + 2.0**-18]
+    samples = rows([0, 8])
+    for order in ((0, 1), (1, 0)):
+        after = scaled(*(close[k] for k in order), 1.0)
+        found = verify.check_rewrite(scaled(1.0, 1.0, 1.0), after, samples)
+        assert found == 2.0**-18
+    with pytest.raises(VerifyError, match=r"output 1 of .* by 1.53e-05 of .*, more than 1e-05;"):
+        verify.check_rewrite(scaled(1.0, 1.0), scaled(1.0, 1 + 2.0**-16), samples)
+
+
+def test_all_samples_of_a_rewrite_are_compared():
+    samples = rows([1, 0]) + rows([0, 8]) + rows([1, 0])
+    found = verify.check_rewrite(scaled(1.0), scaled(1 + 2.0**-18), samples)
+    assert found == 2.0**-18
+
+
+def test_outputs_of_a_rewrite_that_are_no_numbers_in_both_are_equal():
+    samples = rows([0, np.nan])
+    assert verify.check_rewrite(scaled(1.0), scaled(2.0), samples) == 0.0
+    with pytest.raises(VerifyError):
+        verify.check_rewrite(scaled(1.0), scaled(np.nan), rows([0, 1]))
+
+
+def test_a_rewrite_of_outputs_that_are_zero_leaves_them_so():
+    with pytest.raises(VerifyError, match="differs from the original"):
+        verify.check_rewrite(scaled(0.0), scaled(1e-37), rows([0, 1]))
+
+
+def test_a_rewrite_may_differ_by_ten_times_what_right_kernels_do(monkeypatch):
+    samples = rows([0, 8])
+    monkeypatch.setattr("edgeprune.verify.checks.rounding_of", lambda *_: [0.0, 0.01])
+    found = verify.check_rewrite(scaled(1.0, 1.0), scaled(1.0, 1 + 2.0**-7), samples)
+    assert found == 2.0**-7  # 0.0625, and 0.1 passes
+    with pytest.raises(VerifyError, match=r"output 1 .* more than 0.01"):
+        verify.check_rewrite(scaled(1.0, 1.0), scaled(1.0, 1 + 2.0**-6), samples)
+    with pytest.raises(VerifyError, match=r"output 0 .* more than 1e-05"):
+        verify.check_rewrite(scaled(1.0, 1.0), scaled(1 + 2.0**-7, 1.0), samples)

@@ -150,3 +150,149 @@ def test_a_stage_of_the_keras_model_that_loses_zeros_is_caught_by_name():
         VerifyError, match=r"stage cluster lost .* 'a/kernel' had 5 zeros and has 4"
     ):
         verify.check_counts("cluster", before, [PrunedTensor("a/kernel", 10, 4)])
+
+
+def dense(*parts):
+    """Dense layers with these weights, one after another's input."""
+    net = Net()
+    outs = []
+    for values in parts:
+        values = np.asarray(values, np.float32)
+        kept, x = net.const(values), net.input(1, values.shape[1])
+        inputs, shape = [x, kept, -1], (1, len(values))
+        outs.append(net.op("FULLY_CONNECTED", inputs, shape, "FullyConnectedOptions"))
+    return net.build(*outs)
+
+
+def test_what_a_tensor_has_won_is_counted():
+    (gain,) = verify.gains_of(dense([[0, 1, 2, 2], [3, 0, 0, 3], [0, 0, 0, 0]]))
+    assert (gain.weights, gain.zeros) == (12, 7)
+    assert (gain.distinct, gain.channel_distinct) == (3, 2)
+    assert gain.name == "t2"
+
+
+@pytest.mark.parametrize(
+    ("rows", "block"),
+    [
+        ([[1, 0], [1, 0], [1, 0], [1, 0]], 4),  # just half of them are zero
+        ([[1, 0], [1, 0], [0, 1], [0, 1]], 2),
+        ([[1, 0], [0, 1], [1, 0], [0, 1]], 1),
+        ([[1, 0], [1, 0], [1, 0], [1, 1]], 1),  # less than half
+    ],
+)
+def test_blocks_count_from_half_of_the_weights_on(rows, block):
+    assert verify.gains_of(dense(rows))[0].block == block
+
+
+def test_only_pointwise_convolutions_and_dense_layers_have_blocks():
+    def file(kernel):
+        net = Net()
+        net.weights = lambda shape, sparsity=0.0: np.zeros(shape, np.float32)
+        return net.build(net.conv(net.input(1, 4, 4, 2), 8, kernel=kernel))
+
+    assert [verify.gains_of(file(kernel))[0].block for kernel in (1, 3)] == [4, 1]
+    net = Net()
+    net.weights = lambda shape, sparsity=0.0: np.zeros(shape, np.float32)
+    depthwise = net.build(net.depthwise(net.input(1, 4, 4, 8)))
+    assert verify.gains_of(depthwise)[0].block == 1
+
+
+def test_the_same_file_has_lost_nothing_and_is_not_even_read():
+    assert verify.check_kept("rewrite", b"no file", b"no file") == ()
+
+
+@pytest.mark.parametrize(("values", "is_codebook"), [(256, True), (257, False)])
+def test_a_codebook_has_at_most_256_values(values, is_codebook):
+    row = [*range(1, values + 1), 1]
+    before, after = dense([row]), dense([[*row[:-1], values + 1]])
+    if is_codebook:
+        with pytest.raises(VerifyError, match="had 256 distinct values in a channel and has 257"):
+            verify.check_kept("quantize", before, after)
+    else:
+        assert verify.check_kept("quantize", before, after) == ()
+
+
+def test_blocks_of_as_many_channels_and_of_more_are_kept():
+    ones = dense([[1, 0], [0, 1], [1, 0], [0, 1]])
+    twos, fours = dense([[1, 0]] * 2 + [[0, 1]] * 2), dense([[1, 0]] * 4)
+    assert verify.check_kept("rewrite", ones, fours) == ()
+    assert verify.check_kept("rewrite", twos, dense([[0, 1]] * 2 + [[1, 0]] * 2)) == ()
+    with pytest.raises(VerifyError, match="had 2 channels a block and has 1"):
+        verify.check_kept("rewrite", twos, ones)
+
+
+ALIKE = [[1, 2, 0, 1], [2, 1, 0, 2]]
+"""Two values, and both in each channel: a codebook of the whole tensor."""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_told"),
+    [
+        (ALIKE, [[1, 2, 0, 1], [4, 2, 0, 4]], True),  # three values now, two in a channel
+        (ALIKE, [[2, 1, 0, 2], [1, 2, 0, 1]], False),
+        (ALIKE, [[1, 1, 0, 1], [2, 2, 0, 2]], False),  # no more than before
+        ([[1, 2, 0, 1], [3, 4, 0, 3]], [[5, 6, 0, 5], [7, 8, 0, 9]], None),
+        ([[1, 2, 0, 1], [3, 4, 0, 3]], [[5, 6, 0, 5], [7, 8, 0, 7]], False),  # never was one
+    ],
+)
+def test_a_codebook_that_became_one_per_channel_is_told_once(before, after, is_told):
+    if is_told is None:
+        with pytest.raises(VerifyError, match="had 2 distinct values in a channel and has 3"):
+            verify.check_kept("rewrite", dense(before), dense(after))
+        return
+    found = verify.check_kept("rewrite", dense(before), dense(after))
+    assert len(found) == is_told
+    if is_told:
+        assert (
+            "rewrite: t2 had a codebook of 2 values, and has one per output channel of 2"
+            in (found[0])
+        )
+    assert verify.check_kept("rewrite", dense(before), dense(after), codebooks=False) == ()
+
+
+def test_a_whole_tensor_of_more_values_than_a_codebook_is_not_told():
+    row = np.arange(1, 258)
+    before, after = dense([row, row]), dense([row, row + 1])
+    assert verify.check_kept("rewrite", before, after) == ()
+
+
+def test_tensors_that_are_gone_are_named_with_their_zeros():
+    before = dense([[0, 1]], [[0, 0, 1]], [[0, 1, 1, 1]])
+    after = dense([[0, 1]], [[0, 1, 1, 1], [2, 2, 2, 2]])
+    with pytest.raises(VerifyError, match=r"'t5', 't8' had 3 zeros and has 1;|'t5' had 2"):
+        verify.check_kept("rewrite", before, after)
+
+
+def counted(name, weights, zeros):
+    return PrunedTensor(name, weights, zeros)
+
+
+def test_as_many_zeros_as_before_are_enough_and_unknown_names_are_passed_over():
+    before = [counted("a", 10, 5)]
+    verify.check_counts("cluster", before, [counted("a", 10, 5), counted("b", 10, 0)])
+    verify.check_counts("cluster", before, [counted("a", 10, 6)])
+
+
+def test_the_most_zeros_of_a_size_must_reach_the_most_zeros_of_the_model():
+    tflite = dense([[0, 0, 0, 1]], [[0, 1, 1, 1]], [[0, 0, 1, 1, 1]])
+    verify.check_converted("convert", [counted("a", 4, 1), counted("b", 4, 3)], [], tflite)
+    verify.check_converted("convert", [counted("a", 4, 3)], [], tflite)
+    verify.check_converted("convert", [counted("elsewhere", 7, 7)], [], tflite)
+    with pytest.raises(VerifyError, match="'a' had 2 zeros and has 1"):
+        verify.check_converted("convert", [counted("a", 4, 2), counted("b", 4, 3)], [], tflite)
+    with pytest.raises(VerifyError, match="'c' had 3 zeros and has 2"):
+        verify.check_converted("convert", [counted("b", 4, 3), counted("c", 5, 3)], [], tflite)
+
+
+def test_the_fewest_values_of_a_size_must_not_be_more_than_those_of_the_model():
+    def book(name, weights, distinct):
+        return ClusteredTensor(name, weights, 0, distinct, 20.0)
+
+    tflite = dense([[1, 2, 3, 0]], [[1, 1, 1, 1]], [[1, 2, 3, 4, 5]])
+    verify.check_converted("convert", [], [book("a", 4, 3), book("b", 4, 1)], tflite)
+    verify.check_converted("convert", [], [book("a", 4, 2)], tflite)
+    verify.check_converted("convert", [], [book("elsewhere", 7, 1)], tflite)
+    with pytest.raises(VerifyError, match="'a' had 2 distinct values and has 3"):
+        verify.check_converted("convert", [], [book("a", 4, 2), book("b", 4, 1)], tflite)
+    with pytest.raises(VerifyError, match="'c' had 4 distinct values and has 5"):
+        verify.check_converted("convert", [], [book("c", 5, 4)], tflite)

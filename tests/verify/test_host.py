@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 from nets import Net
+from shown_progress import shown_counts
 
 from edgeprune import verify
 from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
 
 
 def test_a_file_that_the_runtime_refuses_is_one_line():
@@ -69,3 +71,56 @@ def test_without_xnnpack_integers_have_the_built_in_kernels_as_reference():
         "net", hybrid, hybrid, samples, built_in, (gap,), xnnpack=False
     ).parity(built_in)
     assert found.reference.startswith("LiteRT built-in kernels") and found.limit >= gap
+
+
+def test_an_inference_that_the_runtime_refuses_is_one_line():
+    net = Net()
+    model = verify.HostModel(net.build(net.relu(net.input(1, 4))), reference=True)
+    with pytest.raises(ModelError, match=r"^LiteRT on the host failed: [^\n]+$"):
+        model([np.zeros((1, 5), np.float32)])
+    with pytest.raises(ModelError, match="LiteRT on the host failed"):
+        model([])
+
+
+def test_outputs_come_in_the_order_of_the_graph_and_are_copies():
+    net = Net()
+    x = net.input(1, 2)
+    first, second = net.relu(x), net.op("NEG", [x], (1, 2), "NegOptions")
+    model = verify.HostModel(net.build(second, first), reference=False)
+    before = model([np.array([[1, -2]], np.float32)])
+    assert [value.tolist() for value in before] == [[[-1, 2]], [[1, 0]]]
+    model([np.array([[5, 5]], np.float32)])
+    assert before[0].tolist() == [[-1, 2]]
+    shapes = [graph.tensor_name(tensor) for tensor in model.output_tensors]
+    assert shapes == [f"t{second}", f"t{first}"]
+    assert [graph.tensor_name(tensor) for tensor in model.input_tensors] == [f"t{x}"]
+
+
+def test_the_host_says_which_input_it_computes():
+    net = Net()
+    tflite = net.build(net.relu(net.input(1, 2)))
+    samples = [[np.zeros((1, 2), np.float32)]] * 2
+    for compute in (verify.reference_outputs, verify.rounding_of):
+        with shown_counts() as counts:
+            compute(tflite, samples)
+        said = [one.text for one in counts]
+        assert said == ["reference input 1 of 2", "reference input 2 of 2"]
+
+
+def test_rounding_is_the_largest_difference_over_all_inputs():
+    net = Net()
+    x = net.input(1, 64)
+    filters = net.const(net.weights((64, 64)) * np.float32(3))
+    x = net.op("FULLY_CONNECTED", [x, filters, -1], (1, 64), "FullyConnectedOptions")
+    tflite = net.build(net.op("TANH", [x], (1, 64)))
+    samples = verify.sample_inputs(tflite, None, 6)
+    alone = [verify.rounding_of(tflite, [sample])[0] for sample in samples]
+    assert verify.rounding_of(tflite, samples) == [max(alone)] and alone[-1] < max(alone)
+
+
+def test_rounding_where_kernels_differ_by_what_is_no_number_is_nothing():
+    net = Net()
+    tflite = net.build(net.relu(net.input(1, 2)), net.relu(net.input(1, 2)))
+    sample = [np.array([[np.inf, 1]], np.float32), np.array([[1, 1]], np.float32)]
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        assert verify.rounding_of(tflite, [sample]) == [0.0, 0.0]

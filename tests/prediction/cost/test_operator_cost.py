@@ -1,0 +1,310 @@
+"""What an operator costs, with tables small enough to work it out by hand."""
+
+import nets
+import numpy as np
+import odd_nets
+import pytest
+from nets import Net
+from odd_nets import OddNet
+
+from edgeprune.devices.boards import Cpu
+from edgeprune.errors import ConfigError
+from edgeprune.models.tflite import graph
+from edgeprune.prediction import cost
+from edgeprune.prediction.cost import CostTable, OperatorCost, PartCost, operator_cost
+from edgeprune.prediction.cost.loops import LOOP, TURN, TURN_ELEMENT, loop_instructions
+from edgeprune.prediction.cost.microkernels import Call
+from edgeprune.prediction.xnnpack.reader import Reader
+
+ROWS = {"node": 1, "call": 10, "elements_8": 100, "elements_4": 1000, "elements_left": 10_000}
+TABLE = CostTable(
+    core="made-up",
+    runtime="none",
+    command="by hand",
+    row_tiles=(1, 4),
+    inference=5000.0,
+    border=70.0,
+    kernels={
+        "copy.reshape": ROWS,
+        "binary.plain": ROWS,
+        "unary.CLAMP": ROWS,
+        "unary.TANH": ROWS,
+        "hwc2chw": {"node": 1, "row": 10, "pass": 100, "columns_2": 1000, "columns_1": 10_000},
+    },
+)
+
+
+def read(tflite):
+    model = graph.read(tflite)
+    return Reader(model, model.subgraphs[0])
+
+
+def last_cost(net, *outputs, **rest):
+    reader = read(net.build(*outputs))
+    return operator_cost(TABLE, reader, reader.subgraph.operators[-1], **rest)
+
+
+def test_a_kernel_takes_its_loops_times_their_bodies():
+    assert TABLE.instructions(Call("unary.TANH", (1, 15))) == 1 + 10 + 100 + 1000 + 10_000
+    assert TABLE.instructions(Call("unary.TANH", (2, 16))) == 1 + 20 + 400
+    # 5 rows of 3 pixels and 6 channels: 3 pairs of rows times 2 fours of channels.
+    assert TABLE.instructions(Call("hwc2chw", (5, 3, 6))) == 1 + 50 + 600 + 6000 + 60_000
+    with pytest.raises(KeyError):
+        TABLE.instructions(Call("unary.EXP", (1, 8)))
+
+
+def test_an_inference_takes_something_for_itself_and_for_each_input_and_output():
+    net = Net()
+    x, y = net.input(1, 8), net.input(1, 8)
+    assert TABLE.overhead(read(net.build(net.add(x, y), net.relu(x), net.relu(y)))) == 5000 + 5 * 70
+
+
+def test_an_operator_takes_all_of_its_kernels_and_is_called_by_its_output():
+    net = Net()
+    x = net.input(1, 8)
+    net.tensor((1,))
+    total = net.op("ADD", [x, x], (1, 8), "AddOptions", fusedActivationFunction=1)
+    assert last_cost(net, total) == OperatorCost(f"t{total}", "ADD", 2 * 111.0, ())
+
+
+def test_an_operator_whose_kernel_the_table_lacks_is_guessed_by_what_it_moves():
+    net = Net()
+    out = net.op("EXP", [net.input(1, 8)], (1, 8))
+    assert last_cost(net, out) == OperatorCost(f"t{out}", "EXP", 1000.0 + 8 * 16, ("EXP",))
+
+
+def test_a_static_operator_costs_nothing_and_nobody_guesses():
+    reader = read(nets.eligible(storage="float16"))
+    (op, *_) = (
+        op for op in reader.subgraph.operators if graph.op_name(reader.model, op) == "DEQUANTIZE"
+    )
+    name = reader.name(int(op.outputs[0]))
+    assert operator_cost(TABLE, reader, op) == OperatorCost(name, "DEQUANTIZE", 0.0)
+    assert cost.op_instructions(TABLE, reader, op) == 0.0
+
+
+def test_constants_and_operands_left_out_are_not_moved():
+    net = Net()
+    x, y = net.input(4, 6), net.input(8, 6)
+    out = net.op("FULLY_CONNECTED", [x, y, -1], (4, 8), "FullyConnectedOptions")
+    assert last_cost(net, out).instructions == 1000 + 8 * (24 + 48 + 32)
+    net = Net()
+    out = net.op("POW", [net.input(4, 6), net.const(np.ones(6, np.float32))], (4, 6), "PowOptions")
+    assert last_cost(net, out).instructions == 1000 + 8 * (24 + 24)
+
+
+def test_a_value_that_is_read_twice_is_moved_once():
+    net = Net()
+    x = net.input(4, 6)
+    assert last_cost(net, net.op("POW", [x, x], (4, 6), "PowOptions")).instructions == 1000 + 8 * 48
+
+
+def test_the_first_tensor_of_a_file_counts_as_any_other():
+    net = OddNet()
+    out = net.tensor((2, 5))
+    assert out == 0
+    net.raw("SIGN", [net.entry((2, 5))], [out])
+    assert last_cost(net, out) == OperatorCost("t0", "SIGN", 1000.0 + 8 * 20, ("SIGN",))
+
+
+def test_an_operator_that_picks_a_part_moves_the_part_alone():
+    net = Net()
+    picked = net.const(np.array([3, 1], np.int32))
+    out = net.op("GATHER", [net.input(100, 4), picked], (2, 4), "GatherOptions")
+    assert last_cost(net, out).instructions == 1000 + 8 * 8
+    net = Net()
+    ends = [net.const(np.array(k, np.int32)) for k in ([0, 0], [1, 4], [1, 1])]
+    out = net.op(
+        "STRIDED_SLICE", [net.input(9, 4), *ends], (4,), "StridedSliceOptions", shrinkAxisMask=1
+    )
+    assert last_cost(net, out).instructions == 1000 + 8 * 4
+
+
+def test_an_operator_without_outputs_has_no_name():
+    reader = read(odd_nets.accumulator())
+    last = [op for op in reader.subgraph.operators if not len(op.outputs)][-1]
+    found = operator_cost(TABLE, reader, last)
+    assert (found.name, found.op) == ("", "ASSIGN_VARIABLE") and found.instructions > 0
+
+
+@pytest.mark.parametrize("tflite", [odd_nets.fused_lstm(), odd_nets.choice()])
+def test_what_does_the_work_of_many_is_not_predicted(tflite):
+    reader = read(tflite)
+    op = reader.subgraph.operators[-1]
+    kind = graph.op_name(reader.model, op)
+    assert operator_cost(TABLE, reader, op) == OperatorCost(
+        reader.name(int(op.outputs[0])), kind, None
+    )
+    assert cost.op_instructions(TABLE, reader, op) == 0.0
+
+
+def looped(turns=3, inside=(), reshapes="", endless=False):
+    """A loop over 8 numbers: TANH, and further operators by name.
+
+    Args:
+        turns: How often it runs.
+        inside: Operators on one operand.
+        reshapes: Adds a RESHAPE to a shape that is ``constant`` or ``computed``.
+        endless: The condition is an operator that is not predicted.
+    """
+    net = OddNet()
+    x = net.entry((1, 8))
+
+    def condition(net):
+        counter, _ = net.entry((), "int32"), net.entry((1, 8))
+        bound = net.const(np.int32(turns))
+        return [net.raw("LESS", [counter, bound], [net.tensor((), "bool")], "LessOptions")]
+
+    def body(net):
+        counter, y = net.entry((), "int32"), net.entry((1, 8))
+        more = net.tensor((), "int32")
+        net.raw("ADD", [counter, net.const(np.int32(1))], [more], "AddOptions")
+        for name in ("TANH", *inside):
+            y = net.op(name, [y], (1, 8))
+        if reshapes:
+            shape = net.const(np.array([1, 8], np.int32))
+            if reshapes == "computed":
+                shape = net.raw("SHAPE", [y], [net.tensor((2,), "int32")], "ShapeOptions")
+            y = net.raw("RESHAPE", [y, shape], [net.tensor((1, 8))], "ReshapeOptions")
+        return [more, y]
+
+    inner = {"condSubgraphIndex": net.branch(condition), "bodySubgraphIndex": net.branch(body)}
+    outputs = [net.tensor((), "int32"), net.tensor((1, 8))]
+    net.raw("WHILE", [net.const(np.int32(0)), x], outputs, "WhileOptions", **inner)
+    return read(net.build(outputs[1]))
+
+
+def guess(elements):
+    return 1000.0 + 8.0 * elements
+
+
+def test_a_loop_takes_its_turns_and_asks_once_more():
+    reader = looped(3)
+    (op,) = reader.subgraph.operators
+    inner = {}
+    found = operator_cost(TABLE, reader, op, inner=inner)
+    condition, body = guess(2), guess(2) + 111  # a counter beside a constant, in and out
+    turn = condition + body + TURN + TURN_ELEMENT * 9
+    assert found.instructions == LOOP + 3 * turn + condition
+    assert found == OperatorCost("t1", "WHILE", found.instructions, ("LESS", "ADD"))
+    assert inner == {1: PartCost(condition, ("LESS",)), 2: PartCost(body, ("ADD",))}
+    assert operator_cost(TABLE, reader, op) == found
+
+
+def test_the_parts_of_a_loop_that_are_known_are_not_counted_again():
+    reader = looped(3)
+    (op,) = reader.subgraph.operators
+    inner = {1: PartCost(10.0, ("A",)), 2: PartCost(100.0, ("B", "A"))}
+    found = operator_cost(TABLE, reader, op, inner=inner)
+    assert found.instructions == LOOP + 3 * (110 + TURN + TURN_ELEMENT * 9) + 10
+    assert found.rough == ("A", "B")
+
+
+def test_each_kind_that_was_guessed_in_a_loop_is_named_once():
+    reader = looped(3, inside=("SIGN", "EXP", "SIGN"))
+    assert operator_cost(TABLE, reader, reader.subgraph.operators[0]).rough == (
+        "LESS",
+        "ADD",
+        "SIGN",
+        "EXP",
+    )
+
+
+def test_a_loop_with_a_part_that_is_not_predicted_is_not():
+    reader = looped(3)
+    (op,) = reader.subgraph.operators
+    known, unknown = PartCost(1.0, ()), PartCost(None, ())
+    for inner in ({1: known, 2: unknown}, {1: unknown, 2: known}):
+        assert operator_cost(TABLE, reader, op, inner=inner).instructions is None
+    assert loop_instructions(reader, op, 1.0, None) is None
+    assert loop_instructions(reader, op, None, 1.0) is None
+    reader = read(odd_nets.loop(counts_on_data=True))
+    assert loop_instructions(reader, reader.subgraph.operators[-1], 1.0, 1.0) is None
+
+
+def test_a_loop_in_which_a_size_is_computed_plans_its_memory_at_each_turn():
+    totals = []
+    for reshapes in ("constant", "computed"):
+        reader = looped(3, reshapes=reshapes)
+        (op,) = reader.subgraph.operators
+        totals.append(loop_instructions(reader, op, 10.0, 100.0))
+    assert totals[0] == LOOP + 3 * (110 + TURN + TURN_ELEMENT * 9) + 10
+    assert totals[1] - totals[0] == 3 * 33_500
+
+
+def test_a_damaged_table_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(cost, "_FOLDER", tmp_path)
+    (tmp_path / "cortex-x1.toml").write_text('core = "cortex-x1"\n')
+    with pytest.raises(ConfigError, match=r"cortex-x1\.toml"):
+        cost.cost_table(Cpu("cortex-x1", "aarch64", ()))
+
+
+@pytest.fixture(scope="module")
+def table():
+    return cost.cost_table(Cpu("cortex-a72", "aarch64", ()))
+
+
+def cost_of(table, build, *, nchw=False):
+    net = Net()
+    reader = read(net.build(build(net)))
+    return cost.op_instructions(table, reader, reader.subgraph.operators[-1], nchw=nchw)
+
+
+def integers(net, *values):
+    return net.const(np.array(values, np.int32))
+
+
+def blocks(net, name, before, after, options):
+    return net.op(name, [net.input(1, *before)], (1, *after), options, blockSize=2)
+
+
+def test_a_shape_of_a_copy_costs_what_an_operator_of_that_shape_costs(table):
+    def flat(net):
+        return net.op("RESHAPE", [net.input(2, 6), integers(net, 12)], (12,), "ReshapeOptions")
+
+    def wider(net):
+        return blocks(net, "DEPTH_TO_SPACE", (3, 4, 64), (6, 8, 16), "DepthToSpaceOptions")
+
+    def deeper(net):
+        return blocks(net, "SPACE_TO_DEPTH", (6, 8, 16), (3, 4, 64), "SpaceToDepthOptions")
+
+    def part(net):
+        inputs = [net.input(1, 6, 9, 5), integers(net, 0, 0, 0, 0), integers(net, 1, 6, 7, 5)]
+        return net.op("SLICE", inputs, (1, 6, 7, 5), "SliceOptions")
+
+    def turned(net):
+        inputs = [net.input(1, 6, 7, 5), integers(net, 1, 2)]
+        return net.op("REVERSE_V2", inputs, (1, 6, 7, 5), "ReverseV2Options")
+
+    assert cost.reshape(table) == cost_of(table, flat)
+    for nchw in (False, True):
+        assert cost.depth_to_space(table, 768, nchw=nchw) == cost_of(table, wider, nchw=nchw)
+    assert cost.space_to_depth(table, 768) == cost_of(table, deeper)
+    assert cost.strided_slice(table, 210, 35) == cost_of(table, part)
+    assert cost.reverse(table, 210, 5) == cost_of(table, turned)
+
+
+def test_a_map_smaller_than_a_block_costs_as_much_as_one(table):
+    for nchw in (False, True):
+        smallest = cost.depth_to_space(table, 64, nchw=nchw)
+        assert cost.depth_to_space(table, 10, nchw=nchw) == smallest
+        assert smallest < cost.depth_to_space(table, 64 * 64, nchw=nchw)
+    assert cost.space_to_depth(table, 10) == cost.space_to_depth(table, 32)
+    assert cost.space_to_depth(table, 32) < cost.space_to_depth(table, 64)
+
+
+def test_a_shape_of_a_layer_costs_what_an_operator_of_that_shape_costs(table):
+    found = cost_of(table, lambda net: net.conv(net.input(1, 7, 5, 12), 24))
+    assert cost.gemm(table, 35, 12, 24) == found
+    found = cost_of(table, lambda net: net.conv(net.input(1, 7, 5, 12), 24), nchw=True)
+    assert cost.spmm(table, 35, 6, 6 * 12, 4) == found
+    for kernel in (2, 3, 5):
+        found = cost_of(table, lambda net, k=kernel: net.depthwise(net.input(1, 7, 5, 12), k))
+        assert cost.depthwise(table, 7, 5, 12, kernel, 1, nchw=False) == found
+
+    def mean(net):
+        axes = integers(net, 1, 2)
+        inputs = [net.input(1, 1, 1, 20), axes]
+        return net.op("MEAN", inputs, (1, 1, 1, 20), "ReducerOptions", keepDims=True)
+
+    assert cost.mean_of_pixel(table, 20) == cost_of(table, mean, nchw=True)
