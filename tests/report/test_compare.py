@@ -1,8 +1,16 @@
 import pytest
 from results import GONE, changed, counted, processes, result_of, top1, variant
+from scipy.stats import fisher_exact
 
 from edgeprune.errors import ConfigError
-from edgeprune.report.compare import compare, regressions, unchecked
+from edgeprune.report.compare import (
+    are_different_models,
+    compare,
+    regressions,
+    subject,
+    unchecked,
+)
+from edgeprune.significance.rank_test import mann_whitney
 
 
 def timed(deployed_us, dense_us=200, **rest):
@@ -210,3 +218,180 @@ def test_a_score_that_was_lost_or_is_by_another_metric_leaves_a_limit_unchecked(
     two = scored(("y", "mse", 1.0), ("z", "mse", 1.0))
     three = scored(("y", "mse", 1.0), ("w", "mse", 1.0))
     assert [c.head for c in unchecked(compare(two, three))] == ["z"]
+
+
+def lines(changes, name="deployed"):
+    """Metric, figures, percent, verdict and reason of every change of a variant."""
+    return [
+        (c.metric, c.base, c.new, None if c.percent is None else round(c.percent, 6), c.verdict,
+         c.why)
+        for c in changes if c.variant == name
+    ]  # fmt: skip
+
+
+ENERGY = {"per_inference": 8.0, "idle_subtracted": True, "source": "INA226"}
+CHANCE = "one figure a result, so chance cannot be told"
+
+
+def test_every_figure_of_an_emulated_pair_is_compared_with_its_reason():
+    before = emulated(1000, bytes=2000, accuracy=top1(0.9, 100), peak_memory_bytes=500)
+    after = emulated(
+        1004, bytes=1000, accuracy=top1(0.8, 200), peak_memory_bytes=600, energy_uj=ENERGY
+    )
+    assert lines(compare(before, after)) == [
+        ("instructions", 1000, 1004, 0.4, "no difference shown", "within 0.5%"),
+        ("bytes", 2000, 1000, -50, "better", ""),
+        ("top1", 0.9, 0.8, -10, "worse", "on 100 and 200 samples"),
+        ("energy_uj", None, 8.0, None, "not measurable", "only one of them was measured"),
+        ("peak_memory_bytes", 500, 600, 20, "not tested", CHANCE),
+    ]
+    assert lines(compare(before, before), "dense") == [
+        ("instructions", 9000, 9000, 0, "no difference shown", ""),
+        ("bytes", 16_900_000, 16_900_000, 0, "no difference shown", ""),
+    ]
+
+
+def test_every_figure_that_one_result_alone_has_says_so():
+    plain = result_of(variant("deployed", bytes=1))
+    full = result_of(
+        variant("deployed", processes(100, spread=0), bytes=1, accuracy=top1(0.9),
+                peak_memory_bytes=5, energy_uj=ENERGY)
+    )  # fmt: skip
+    missing = [
+        ("latency_us", 100.2, "only one of them was timed"),
+        ("top1", 0.9, "only one of them was scored"),
+        ("energy_uj", 8.0, "only one of them was measured"),
+        ("peak_memory_bytes", 5, "only one of them was measured"),
+    ]
+    for back, found in ((0, compare(plain, full)), (1, compare(full, plain))):
+        told = [line for line in lines(found) if line[0] != "bytes"]
+        assert told == [
+            (metric, *((value, None) if back else (None, value)), None, "not measurable", why)
+            for metric, value, why in missing
+        ]
+    count = compare(result_of(counted("deployed", 7)), plain)
+    assert lines(count)[0] == (
+        "instructions", 7, None, None, "not measurable", "only one of them was counted",
+    )  # fmt: skip
+
+
+def test_a_latency_is_judged_as_the_test_of_significance_does():
+    levels = [11.0 + number for number in range(13)]
+    base = result_of(variant("deployed", [(10.0,)] * 13))
+    new = result_of(variant("deployed", [(level,) for level in levels]))
+    change = of(compare(base, new), "latency_us")
+    # 13 sessions end at the 3rd and the 11th: see tests/significance/test_shift.py.
+    assert change.ci95 == pytest.approx((30, 110)) and change.percent == pytest.approx(70)
+    assert change.p_value == pytest.approx(mann_whitney([10.0] * 13, levels))
+    assert (change.verdict, change.why) == ("worse", "")
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_the_restless_one_of_two_devices_sets_the_smallest_effect(is_turned):
+    quiet = result_of(variant("deployed", [(100.0,)] * 10))
+    restless = result_of(variant("deployed", [(103.0,), (140.0,)] * 5))
+    pair = (restless, quiet) if is_turned else (quiet, restless)
+    change = of(compare(*pair), "latency_us")
+    assert change.p_value < 0.05 and not change.ci95[0] <= 0 <= change.ci95[1]
+    assert change.verdict == "no difference shown"
+
+
+def test_rejected_sessions_are_not_compared():
+    hot = {"variants.0.sessions.0.verdict": "throttled", "variants.0.sessions.0.reason": "hot"}
+    six = changed(result_of(variant("deployed", [(500.0,)] + [(100.0,)] * 5)), hot)
+    five = changed(result_of(variant("deployed", [(500.0,)] + [(100.0,)] * 4)), hot | {
+        "variants.0.latency_us.rejected": 1, "variants.0.latency_us.ci95": None,
+    })  # fmt: skip
+    base = result_of(variant("deployed", [(100.0,)] * 5))
+    assert of(compare(base, six), "latency_us").percent == 0
+    assert of(compare(base, five), "latency_us").why == "fewer than 5 valid fresh processes"
+
+
+def test_both_results_that_are_not_valid_are_named():
+    pair = [timed(100, validity=(verdict, "why")) for verdict in ("noisy", "throttled")]
+    change = of(compare(*pair), "latency_us")
+    assert change.why == "A is noisy and B is throttled"
+    few = timed(120, validity=("insufficient", "why"))
+    assert of(compare(timed(100), few), "latency_us").verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"device.runtime_version": "LiteRT 2.4.0"},
+        {"device.id": "other-pi"},
+        {"model.sha256": "cd" * 32},
+        {"variants.0.bytes": 16_900_001},
+    ],
+)
+def test_a_dense_variant_that_is_another_file_or_elsewhere_is_no_control(other):
+    after = changed(timed(120, dense_us=240), other)
+    change = of(compare(timed(100), after, across_devices=True), "latency_us")
+    assert (change.verdict, change.why) == ("worse", "")
+
+
+def test_a_dense_variant_in_another_state_of_the_device_is_told():
+    change = of(compare(timed(100), timed(80, dense_us=160)), "latency_us")
+    assert change.why == (
+        "the dense variant, the same file in both, changed by -20.0%: the device was not in the "
+        "same state"
+    )
+    assert of(compare(timed(100), timed(120, dense_us=202)), "latency_us").verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_judged"),
+    [
+        ({"model.path": "other.h5", "model.sha256": "cd" * 32}, False),
+        ({"model.path": "other.h5"}, True),
+        ({"model.sha256": "cd" * 32}, True),
+        ({"model.path": "elsewhere/net.keras", "model.sha256": "cd" * 32}, True),
+    ],
+)
+def test_a_difference_between_two_models_is_neither_gain_nor_loss(changes, is_judged):
+    other = changed(emulated(500, bytes=1), changes)
+    found = compare(emulated(1000, bytes=2), other)
+    assert are_different_models(emulated(1000), other) is not is_judged
+    judged = ("better", "") if is_judged else ("not tested", "different models")
+    assert [(c.verdict, c.why) for c in found if c.variant == "deployed"] == [judged] * 2
+    same = of(found, "instructions", "dense")
+    assert (same.verdict, same.why) == ("no difference shown", "")
+
+
+def test_the_deployed_variant_comes_first_and_then_the_others_in_their_order():
+    rest = [counted(name, 9000) for name in ("deployed", "dense-fine-tuned")]
+    three = result_of(counted("dense", 9000), *rest)
+    names = [change.variant for change in compare(three, three) if change.metric == "bytes"]
+    assert names == ["deployed", "dense", "dense-fine-tuned"]
+    assert subject(compare(three, three)) == "deployed"
+    alone = compare(three, result_of(counted("dense", 9000)))
+    assert {change.variant for change in alone} == {"dense"} == {subject(alone)}
+
+
+def test_results_of_different_devices_are_named():
+    for key, value in (("board", "rpi5"), ("device.id", "other-pi"), ("device.cpu", "A76")):
+        with pytest.raises(ConfigError, match=r"^the results are of different devices, rpi4 desk-"):
+            compare(timed(100), changed(timed(100), {key: value}))
+
+
+def test_a_regression_of_exactly_the_limit_is_none():
+    found = compare(emulated(1000), emulated(1250))
+    assert regressions(found, 25) == []
+    assert [c.metric for c in regressions(found, 24.9)] == ["instructions"]
+
+
+def test_top1_goes_with_the_p_value_of_fishers_test():
+    pair = [emulated(10, accuracy=top1(value, 10)) for value in (0.9, 0.2)]
+    change = of(compare(*pair), "top1")
+    assert change.p_value == pytest.approx(fisher_exact([[9, 1], [2, 8]]).pvalue)
+    assert (change.verdict, change.percent, change.is_in_points) == ("worse", -70.0, True)
+    assert not of(compare(*pair), "bytes").is_in_points
+
+
+def test_an_error_on_other_samples_says_both():
+    pair = [scored(("y", "mse", value), samples=n) for value, n in ((1.0, 1000), (0.5, 2000))]
+    change = of(compare(*pair), "mse")
+    assert (change.why, change.verdict) == ("lower is better, on 1,000 and 2,000 samples", "better")
+    other = of(compare(scored(("y", "mae", 2.0)), pair[0]), "mse")
+    assert (other.base, other.new, other.percent) == (2.0, 1.0, None)
+    assert other.why == "A was scored by mae"
