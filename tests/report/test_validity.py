@@ -2,13 +2,23 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import median_abs_deviation
 
-from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult, Session, Timed
+from edgeprune.artifacts.measurement import (
+    DeviceFacts,
+    Measured,
+    Parity,
+    RunResult,
+    Session,
+    Timed,
+)
+from edgeprune.history.result import Validity
 from edgeprune.report.statistics import compare_latency, latency_summary
-from edgeprune.report.validity import validity_of
+from edgeprune.report.validity import scatter_of, validity_of
 
 DEVICE = DeviceFacts("pi", "Cortex-A72", "Linux", "1", "2.3.0")
 
@@ -98,3 +108,102 @@ def test_fewer_runs_than_planned_are_insufficient():
     said = validity_of(run_of(dense=tuple(session(runs=19) for _ in range(5))))
     assert said.verdict == "insufficient"
     assert "95 runs, 100 were planned: raise max_s" in said.reasons[0]
+
+
+def measured(name="dense", found=(), instructions=None, parity=None):
+    return Measured(name, found, instructions, None, (), parity, None)
+
+
+def counted_run(*variants, reasons=()):
+    return RunResult(DEVICE, True, variants, reasons)
+
+
+def test_outputs_beyond_their_limit_are_invalid_and_outweigh_all_else():
+    wrong = Parity("host kernels", 0.51234, 0.5, 16, "pi", 0.00125, False)
+    right = dataclasses.replace(wrong, passed=True)
+    run = counted_run(measured("dense", (), None, wrong), measured("deployed", (), 7, right))
+    assert validity_of(run) == Validity(
+        verdict="invalid",
+        reasons=(
+            "dense: outputs on the board differ from host kernels by 0.512, limit 0.00125",
+            "dense: instructions were not counted",
+        ),
+    )
+
+
+def test_an_emulated_run_needs_counts_and_no_sessions():
+    assert validity_of(counted_run(measured(instructions=7))) == Validity(
+        verdict="valid", reasons=()
+    )
+    said = validity_of(counted_run(measured(), reasons=("deployed: the outputs hardly vary",)))
+    assert said == Validity(
+        verdict="insufficient",
+        reasons=("deployed: the outputs hardly vary", "dense: instructions were not counted"),
+    )
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_a_run_that_measured_nothing_is_insufficient(emulated):
+    said = validity_of(RunResult(DEVICE, emulated, ()))
+    assert said == Validity(verdict="insufficient", reasons=("nothing was measured",))
+
+
+def test_counts_are_not_missed_on_a_real_device():
+    assert validity_of(run_of(dense=sessions(5))) == Validity(verdict="valid", reasons=())
+
+
+def test_a_run_without_a_plan_lacks_no_runs_and_no_longer_effort():
+    run = dataclasses.replace(run_of(dense=sessions(5)), timed=None)
+    assert validity_of(run).verdict == "valid"
+    run = dataclasses.replace(run_of(dense=sessions(1, 5, "noisy")), timed=None)
+    assert validity_of(run).reasons[0].endswith("close other programs, and run again")
+
+
+@pytest.mark.parametrize(("valid", "rejected"), [(3, 0), (3, 1), (0, 4), (4, 0)])
+def test_fewer_sessions_than_an_interval_needs_are_told_as_that(valid, rejected):
+    said = validity_of(run_of(dense=sessions(valid, rejected)))
+    assert said == Validity(
+        verdict="insufficient",
+        reasons=(f"dense: {valid} sessions, a confidence interval needs 5",),
+    )
+
+
+def test_the_gravest_rejection_of_a_variant_is_told():
+    found = (
+        *sessions(1), session(verdict="noisy"), session(verdict="contaminated"),
+        session(verdict="throttled"), session(verdict="contaminated"),
+    )  # fmt: skip
+    said = validity_of(run_of(dense=found))
+    assert said == Validity(
+        verdict="throttled",
+        reasons=(
+            "dense: 1 of 5 sessions are valid, 5 are needed; it was throttled: cool the device or "
+            "its supply, and run again",
+        ),
+    )
+
+
+def test_a_longer_effort_helps_against_noise_and_not_against_heat():
+    hot = validity_of(run_of(dense=sessions(1, 5, "throttled")))
+    assert "--effort" not in hot.reasons[0]
+
+
+def test_both_doubts_of_a_variant_are_told_the_graver_first():
+    wide = tuple(session(us, runs=19) for us in (80, 90, 100, 110, 120))
+    assert validity_of(run_of(dense=wide)) == Validity(
+        verdict="noisy",
+        reasons=(
+            "dense: the medians of 5 sessions scatter by 15%; at most 10% is expected: close "
+            "other programs, and run again with --effort standard",
+            "dense: 95 runs, 100 were planned: raise max_s in [run]",
+        ),
+    )
+
+
+def test_scatter_is_the_standard_deviation_of_normal_medians():
+    medians = np.random.default_rng(1).normal(1000, 50, 4001)
+    found = scatter_of([session(int(median)) for median in medians])
+    assert found == pytest.approx(0.05, rel=0.05)
+    assert scatter_of([session(us) for us in (80, 90, 100, 110, 500)]) == pytest.approx(
+        median_abs_deviation([80, 90, 100, 110, 500], scale="normal") / 100, rel=1e-4
+    )
