@@ -165,7 +165,7 @@ def latency_summary(sessions: Sequence[Session]) -> LatencySummary | None:
         min=min(runs_us),
         runs=sum(session.timed_runs for session in counted),
         sessions=len(counted),
-        ci95=_interval(_resampled(medians, SEED)) if has_interval else None,
+        ci95=_interval(_resampled(medians)) if has_interval else None,
         rejected=rejected,
     )
 
@@ -256,9 +256,9 @@ def medians_us(sessions: Sequence[Session]) -> Medians:
     return np.array([statistics.median(session.latency_ns) / 1000 for session in sessions])
 
 
-def _resampled(medians: Medians, seed: int) -> Medians:
+def _resampled(medians: Medians) -> Medians:
     """Medians of ``RESAMPLES`` draws with replacement, shape ``(RESAMPLES,)``."""
-    draws = np.random.default_rng(seed).integers(0, len(medians), (RESAMPLES, len(medians)))
+    draws = np.random.default_rng(SEED).integers(0, len(medians), (RESAMPLES, len(medians)))
     return np.asarray(np.median(medians[draws], axis=1))
 
 
