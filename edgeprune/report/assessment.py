@@ -205,12 +205,8 @@ def score_change(name: str, before: Score, after: Score) -> AccuracyChange:
     if metric.in_points:
         if not lost:
             return AccuracyChange(f"the same accuracy{where}", 0.0)
-        points = f"{abs(100 * lost):.2f} points"
-        if after.metric == "top1":
-            way = "less" if lost > 0 else "more"
-            return AccuracyChange(f"{points} {way} accurate{where}", lost)
-        way = "lower" if lost > 0 else "higher"
-        return AccuracyChange(f"{metric.words} {points} {way}{where}", lost)
+        way = "less" if lost > 0 else "more"
+        return AccuracyChange(f"{abs(100 * lost):.2f} points {way} accurate{where}", lost)
     if not lost:
         return AccuracyChange(f"the same {metric.words}{where}", 0.0)
     both = " to ".join(score_text(after.metric, head.value) for head in (before, after))

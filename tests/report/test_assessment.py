@@ -6,10 +6,13 @@ from results import counted, processes, result_of, top1, variant
 from edgeprune.history.result import Accuracy, Comparison, HeadScore
 from edgeprune.report.assessment import (
     NOTICEABLE_DROP,
+    Assessment,
     accuracy_change,
     assess,
     cost_phrase,
+    doubt,
     factor_phrase,
+    size_phrase,
 )
 
 
@@ -136,3 +139,99 @@ def test_a_network_alone_has_its_own_cost():
     found = assess(result_of(variant("deployed", processes(200), accuracy=top1(0.9))))
     assert found.sentence.startswith("200.3 us (median), ") and "90.00%" in found.sentence
     assert found.mood == "plain"
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "phrase", "drop"),
+    [
+        ("top1", 0.9, 0.9, "the same accuracy", 0.0),
+        ("top1", 0.9, 0.8, "10.00 points less accurate", 0.1),
+        ("top1", 0.8, 0.9, "10.00 points more accurate", -0.1),
+        ("mse", 2.0, 2.0, "the same mean squared error", 0.0),
+        ("mse", 2.0, 3.0, "mean squared error 50.0% worse (2 to 3)", 0.5),
+        ("mae", 2.0, 1.0, "mean absolute error 50.0% better (2 to 1)", -0.5),
+        ("r2", -0.5, -1.0, "R2 100.0% worse (-0.5 to -1)", 1.0),
+        ("mean_iou", 0.5, 0.496, "mean IoU 0.80% worse (50.00% to 49.60%)", 0.008),
+        ("mse", 0.0, 3.0, "mean squared error worse (0 to 3)", math.inf),
+        ("r2", 0.0, 0.5, "R2 better (0 to 0.5)", -math.inf),
+    ],
+)
+def test_a_change_of_a_score_is_told_in_its_own_words(metric, before, after, phrase, drop):
+    found = accuracy_change(scored(metric, before), scored(metric, after))
+    assert (found.phrase, found.drop) == (phrase, pytest.approx(drop))
+
+
+def test_scores_of_one_network_alone_or_of_other_outputs_are_no_change():
+    assert accuracy_change(None, scored("mse", 1.0)) is None
+    assert accuracy_change(scored("mse", 1.0), None) is None
+    named = HeadScore(name="age", metric="mse", value=1.0)
+    other = Accuracy(metric="mse", value=1.0, samples=9, heads=(named,))
+    assert accuracy_change(scored("mse", 1.0), other) is None
+
+
+def test_an_output_that_one_network_alone_has_is_left_out():
+    def of(**values):
+        heads = tuple(HeadScore(name=n, metric="mae", value=v) for n, v in values.items())
+        return Accuracy(metric="mae", value=heads[0].value, samples=9, heads=heads)
+
+    found = accuracy_change(of(age=2.0, size=1.0), of(colour=9.0, age=3.0))
+    assert found.phrase == "mean absolute error 50.0% worse (2 to 3) at age"
+
+
+@pytest.mark.parametrize(
+    ("factor", "phrase"),
+    [
+        (1.0, "the same"), (1.0049, "the same"), (0.9951, "the same"), (1.0051, "1.01x more"),
+        (0.9949, "1.01x less"), (4.0, "4.00x more"), (0.25, "4.00x less"),
+    ],
+)  # fmt: skip
+def test_a_factor_that_would_be_printed_as_1_is_none(factor, phrase):
+    assert factor_phrase(factor, "more", "less") == phrase
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "phrase"),
+    [
+        (200, 100, "2.00x smaller"), (100, 200, "2.00x larger"), (100, 100, "the same size"),
+        (0, 100, "size not known"), (100, 0, "size not known"), (1, 2, "2.00x larger"),
+    ],
+)  # fmt: skip
+def test_what_became_of_the_size(before, after, phrase):
+    assert size_phrase(before, after) == phrase
+
+
+def test_as_many_instructions_are_no_factor():
+    same = compared("instructions", 1.001, "no difference shown")
+    assert cost_phrase(same) == "as many instructions (emulated)"
+    assert cost_phrase(compared("instructions", 2.0)) == "instructions not counted"
+    assert cost_phrase(compared("latency_us", 2.0)) == "speed not measured"
+
+
+def test_the_sentence_of_a_timed_pair():
+    result = result_of(
+        variant("dense", processes(200), accuracy=top1(0.9)),
+        variant("deployed", processes(100), accuracy=top1(0.95), bytes=16_900_000 // 4),
+        verdict="faster", speedup=2.0,
+    )  # fmt: skip
+    assert assess(result) == Assessment(
+        "good", "2.00x faster, 5.00 points more accurate, 4.00x smaller"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [("dense: 3 runs: too few", "3 runs: too few"), ("nothing was timed", "nothing was timed")],
+)
+def test_another_doubt_is_told_without_the_variants_name(reason, said):
+    result = pair(validity=("insufficient", reason))
+    assert doubt(result) == f"not to be relied on, since {said}"
+
+
+def test_a_doubtful_network_alone_is_warned_of():
+    alone = counted("dense", 7, accuracy={"metric": "mae", "value": 2.0, "samples": 3})
+    found = assess(result_of(alone, validity=("insufficient", "dense: odd")))
+    assert found.mood == "warning"
+    assert found.sentence.startswith("not to be relied on, since odd: ")
+    assert found.sentence.endswith(", mean absolute error 2")
+    found = assess(result_of(counted("dense", 7)))
+    assert found.mood == "plain" and found.sentence.endswith(", accuracy not measured")
