@@ -152,6 +152,13 @@ def test_the_dense_variants_own_noise_is_the_smallest_effect():
     assert (found.least_effect, found.noise) == (pytest.approx(noise), pytest.approx(noise))
 
 
+def test_a_difference_within_the_dense_variants_own_noise_is_none():
+    restless = [session(103_000), session(140_000)] * 5
+    found = statistics.compare_latency(restless, [session(100_000)] * 10)
+    assert found.p_value < 0.05 and found.ci95[0] > 1 and found.speedup > 1.2
+    assert found.verdict == "no difference shown"
+
+
 def test_a_summary_repeats_exactly(monkeypatch):
     monkeypatch.setattr(statistics, "RESAMPLES", 50)  # so few that other draws end elsewhere
     sessions = noisy_sessions(np.random.default_rng(3), 20, 1000)
@@ -241,7 +248,7 @@ def test_four_sessions_give_a_speedup_but_neither_interval_nor_verdict():
     for pair in ((few, many), (many, few)):
         result = statistics.compare_latency(*pair)
         assert result.ci95 is None
-        assert result.verdict == "not measurable"
+        assert (result.metric, result.verdict) == ("latency_us", "not measurable")
         assert result.speedup is not None
     assert statistics.compare_latency(few, many).speedup == 3.0
 
