@@ -9,7 +9,7 @@ from pathlib import Path
 import meter_rig
 import numpy as np
 import pytest
-from results import GONE, changed, document
+from results import GONE, changed, document, typed, variant
 from rich.console import Console
 
 from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult, Session, Variant
@@ -20,7 +20,7 @@ from edgeprune.energy.power_trace import PowerTrace
 from edgeprune.errors import ConfigError
 from edgeprune.history.result import UNSET
 from edgeprune.history.result_file import parse_result
-from edgeprune.report.energy import stored_energy
+from edgeprune.report.energy import co2e_text, energy_remarks, stored_energy
 from edgeprune.report.result import build_result
 from edgeprune.report.terminal import print_report
 
@@ -83,13 +83,16 @@ def test_every_figure_of_a_meter_stands_under_its_own_name():
             assert getattr(found.measurement, names.get(name, name)) == value, name
     assert (found.per_inference, found.source, found.idle_subtracted) == (3.5, "probe", True)
     assert (found.co2e.grid_g_per_kwh, found.co2e.grid_source) == (56.0, "RTE")
+    assert found.co2e.g_per_million_inferences == pytest.approx(3.5 / 3.6e6 * 56)
+    assert (found.measurement.tier, found.measurement.stable) == ("measured-external", True)
+    assert found.measurement.notes == ("the probe covers the board alone",)
 
 
 def test_a_missing_figure_is_null_with_the_reason_and_no_carbon(built):
     result = built(NoEnergy("no sensor: buy one"), NoEnergy("no sensor: buy one"))
-    for variant in result.variants:
-        assert variant.energy_uj is None
-        assert variant.energy_reason == "no sensor: buy one"
+    for each in result.variants:
+        assert each.energy_uj is None
+        assert each.energy_reason == "no sensor: buy one"
     text = text_of(result)
     assert "energy was not measured: no sensor: buy one" in text
     assert text.count("buy one") == 1
@@ -109,6 +112,47 @@ def test_the_terminal_shows_energy_carbon_and_where_they_are_from(built):
 def test_unstable_idle_is_told(built):
     text = text_of(built(energy(), energy(stable=False, idle_after_w=2.3)))
     assert "energy of deployed is unstable: idle power was 2 W before and 2.3 W after" in text
+
+
+MEASUREMENT = {
+    "gross": 20.0, "idle": 8.0, "idle_before_w": 1.23456, "idle_after_w": 2.0, "stable": False,
+    "inferences": 1000, "window_s": 10.04, "samples": 2000, "updates": 1500,
+    "largest_gap_s": 0.0512345, "tier": "measured-external", "notes": ["without the display"],
+}  # fmt: skip
+CO2E = {"g_per_million_inferences": 0.0012345, "grid_g_per_kwh": 56.0, "grid_source": "RTE 2024"}
+
+
+def remarks(**energy):
+    figure = {"per_inference": 12.0, "idle_subtracted": True, "source": "INA226"} | energy
+    return energy_remarks(typed(variant("deployed", energy_uj=figure)))
+
+
+def test_what_a_reader_must_know_of_an_energy_is_told_line_by_line():
+    assert remarks(measurement=MEASUREMENT, co2e=CO2E) == [
+        "deployed: energy by INA226, measured-external: 1,500 new values in 10.0 s, largest gap "
+        "0.0512 s, idle subtracted",
+        "without the display",
+        "energy of deployed is unstable: idle power was 1.235 W before and 2 W after, more than 5% "
+        "apart",
+        "CO2e at 56 g/kWh: RTE 2024",
+    ]
+    assert remarks(measurement=MEASUREMENT | {"stable": True, "notes": []})[1:] == []
+    assert remarks() == ["deployed: energy by INA226"]
+
+
+def test_an_energy_that_nobody_asked_for_is_not_missed():
+    assert energy_remarks(typed(variant("deployed"))) == []
+    missed = typed(variant("deployed", energy_reason="no sensor"))
+    assert energy_remarks(missed) == ["energy was not measured: no sensor"]
+
+
+def test_carbon_has_three_digits_or_none_where_nothing_was_measured():
+    bare = {"per_inference": 12.0, "idle_subtracted": True, "source": "INA226"}
+    texts = [
+        co2e_text(typed(variant("deployed", energy_uj=energy)).energy_uj)
+        for energy in (None, bare, bare | {"co2e": CO2E})
+    ]
+    assert texts == [None, None, "0.00123 g"]
 
 
 def test_an_older_result_without_the_new_keys_is_still_valid(built):
