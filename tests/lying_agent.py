@@ -313,8 +313,8 @@ LIES = {
     "samples of later": ("sample", later_samples, "the device's clock ran 3,60"),
     "samples that go back": ("sample", samples((9, 1, b"1"), (8, 1, b"1")), "backwards in time"),
     "samples that end early": ("sample", samples((9, 5, b"1")), "is cut off"),
-    "a sample of 2 GB": ("sample", samples((9, 2**31 - 1, b"1")), "hold 2,147,483,647 bytes"),
-    "a sample of -2": ("sample", samples((9, -2, b"")), "hold -2 bytes"),
+    "a sample of 2 GB": ("sample", samples((9, 2**31 - 1, b"1")), "has 2,147,483,647 bytes"),
+    "a sample of -2": ("sample", samples((9, -2, b"")), "has -2 bytes"),
     "samples of a GiB": ("sample", headed(30, 1 << 30), "too long"),
     "more samples than time": (
         "sample",
