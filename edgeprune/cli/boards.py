@@ -8,7 +8,7 @@ import textwrap
 import click
 
 from edgeprune.cli.json_output import print_json
-from edgeprune.cli.options import json_option
+from edgeprune.cli.options.output import json_option
 from edgeprune.cli.words import BOARD
 from edgeprune.devices.boards import Board, board_names, load_board
 

@@ -8,7 +8,7 @@ import click
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import ShareOption
-from edgeprune.cli.options import json_option, verbose_option
+from edgeprune.cli.options.output import json_option, verbose_option
 from edgeprune.cli.words import RESULT
 from edgeprune.errors import ConfigError
 

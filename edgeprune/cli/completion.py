@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from edgeprune.cli.json_output import print_json
-from edgeprune.cli.options import json_option
+from edgeprune.cli.options.output import json_option
 from edgeprune.cli.words import Word
 
 VARIABLE = "_EDGEPRUNE_COMPLETE"

@@ -11,16 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeprune.cli.json_output import print_json
-from edgeprune.cli.options import (
-    board_option,
-    data_options,
-    json_option,
-    load_options,
-    model_argument,
-    recipe_options,
-    task_options,
-    verbose_option,
-)
+from edgeprune.cli.options.data import data_options, task_options
+from edgeprune.cli.options.device import board_option
+from edgeprune.cli.options.model import load_options, model_argument
+from edgeprune.cli.options.output import json_option, verbose_option
+from edgeprune.cli.options.recipe import recipe_options
 from edgeprune.files.whole_file import is_standard_output
 from edgeprune.recipe import Recipe
 

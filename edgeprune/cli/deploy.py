@@ -7,19 +7,11 @@ from typing import Any
 
 import click
 
-from edgeprune.cli.options import (
-    board_option,
-    data_options,
-    device_options,
-    finish,
-    json_option,
-    load_options,
-    model_argument,
-    recipe_options,
-    task_options,
-    timing_options,
-    verbose_option,
-)
+from edgeprune.cli.options.data import data_options, task_options
+from edgeprune.cli.options.device import board_option, device_options, timing_options
+from edgeprune.cli.options.model import load_options, model_argument
+from edgeprune.cli.options.output import finish, json_option, verbose_option
+from edgeprune.cli.options.recipe import recipe_options
 from edgeprune.cli.tracking import check_mlflow, log_outcome, mlflow_options
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.overrides import timed_by

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from edgeprune.cli.json_output import print_json
-from edgeprune.cli.options import json_option
+from edgeprune.cli.options.output import json_option
 from edgeprune.cli.words import BOARD, DEVICE
 from edgeprune.devices.bench import load_bench, transport_of
 from edgeprune.devices.device import Device

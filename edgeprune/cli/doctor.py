@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edgeprune.cli.json_output import print_json
-from edgeprune.cli.options import json_option
+from edgeprune.cli.options.output import json_option
 
 
 @click.command(epilog="Example: edgeprune doctor")

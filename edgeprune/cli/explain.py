@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeprune.cli.json_output import print_json
-from edgeprune.cli.options import (
-    board_option,
-    json_option,
-    load_options,
-    model_argument,
-    recipe_options,
-    verbose_option,
-)
+from edgeprune.cli.options.device import board_option
+from edgeprune.cli.options.model import load_options, model_argument
+from edgeprune.cli.options.output import json_option, verbose_option
+from edgeprune.cli.options.recipe import recipe_options
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,7 +9,7 @@ import click
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import MAX_COUNT
-from edgeprune.cli.options import json_option
+from edgeprune.cli.options.output import json_option
 from edgeprune.cli.tracking import log_source, mlflow_options
 from edgeprune.cli.words import RESULT
 from edgeprune.files.whole_file import is_standard_output

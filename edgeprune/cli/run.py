@@ -7,18 +7,10 @@ from typing import Any
 
 import click
 
-from edgeprune.cli.options import (
-    board_option,
-    device_options,
-    finish,
-    input_options,
-    input_shape_option,
-    json_option,
-    model_argument,
-    sandbox_option,
-    timing_options,
-    verbose_option,
-)
+from edgeprune.cli.options.data import input_options
+from edgeprune.cli.options.device import board_option, device_options, timing_options
+from edgeprune.cli.options.model import input_shape_option, model_argument, sandbox_option
+from edgeprune.cli.options.output import finish, json_option, verbose_option
 from edgeprune.cli.tracking import check_mlflow, log_outcome, mlflow_options
 from edgeprune.cli.words import DATA
 from edgeprune.recipe import load_recipe

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeprune.cli.options import AUGMENT
+from edgeprune.cli.options.data import AUGMENT
 from edgeprune.data.augment import CHOICES, augmented, kinds_of
 
 X = np.random.default_rng(0).random((64, 20, 10, 3)).astype(np.float32)
