@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from edgeprune.cli.options import Function
 from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import shown
 
 if TYPE_CHECKING:
-    from edgeprune.pipeline import Outcome
+    from edgeprune.pipeline.outcome import Outcome
     from edgeprune.report.source import Source
     from edgeprune.report.tracking import Content
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def mlflow_options(function: Function) -> Function:
