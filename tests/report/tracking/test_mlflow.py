@@ -146,7 +146,7 @@ def test_deploy_asks_the_server_before_it_measures(home, monkeypatch, capfd):
 
 def test_a_result_that_the_server_does_not_take_is_kept_and_named(home, monkeypatch, capfd):
     from edgeprune.cli.tracking import log_outcome
-    from edgeprune.pipeline import Outcome
+    from edgeprune.pipeline.outcome import Outcome
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     outcome = Outcome(RESULT, folder_of(RESULT, home / "out"), (), ())
