@@ -203,18 +203,18 @@ def _other(what: str, one: Any, seed: int) -> Callable[[int], None]:
 def _tflite(given: argparse.Namespace) -> Callable[[int], None]:
     """What the commands do with a ``.tflite`` file."""
     import damage
-    import damaged_inputs
+    import damaged_networks
 
-    whole = damaged_inputs.networks(given.models, LARGEST_BYTES)
+    whole = damaged_networks.networks(given.models, LARGEST_BYTES)
 
     def exercise(number: int) -> None:
         dice = random.Random(f"{given.seed}/tflite/{number}")
         tflite = damage.damage_tflite(dice.choice(whole), dice)
-        damaged_inputs.through_passes(tflite)
+        damaged_networks.through_passes(tflite)
         if number % given.every == 0:
-            damaged_inputs.through_compress(tflite, dice)
+            damaged_networks.through_compress(tflite, dice)
         if number % given.run_every == given.run_every // 2:
-            damaged_inputs.through_run(tflite, dice)
+            damaged_networks.through_run(tflite, dice)
 
     return exercise
 

@@ -6,13 +6,13 @@ import signal
 import tempfile
 
 import pytest
-from load.attacks import Target, containers, descriptions, saved_models
+from load.attacks import Target, containers, descriptions, exhaustion, saved_models
 from load.attacks.files import good, h5_file, zip_file
 
 from edgeprune.errors import ModelError
 from edgeprune.load import load
 
-ALL = [*descriptions.ATTACKS, *containers.ATTACKS, *saved_models.ATTACKS]
+ALL = [*descriptions.ATTACKS, *exhaustion.ATTACKS, *containers.ATTACKS, *saved_models.ATTACKS]
 LIMIT_S = 120
 OLD_TIME = 1_000_000_000
 

@@ -9,6 +9,7 @@ import zipfile
 
 import h5py
 import numpy as np
+from load.attacks import Attack
 
 VERSIONS = {"keras2": "2.15.0", "keras3": "3.13.2"}
 MODULES = {"keras2": "keras.src.engine.functional", "keras3": "keras.src.models.functional"}
@@ -91,3 +92,27 @@ def dense(**config):
 def good():
     """The description of an honest model."""
     return network(dense(), last="dense")
+
+
+FORMATS = {
+    "keras3.keras": (zip_file, "keras3"),
+    "keras3.h5": (h5_file, "keras3"),
+    "keras2.keras": (zip_file, "keras2"),
+    "keras2.h5": (h5_file, "keras2"),
+}
+"""How each format of both Kerases is written, by its name."""
+
+
+def in_every_format(sources):
+    """An attack in each format, by what makes its description; with where it is from."""
+    return [
+        Attack(f"{source} ({form})", source, _in_format(make, form))
+        for make, source in sources.items()
+        for form in FORMATS
+    ]
+
+
+def _in_format(make, form):
+    write, keras = FORMATS[form]
+    ending = form.partition(".")[2]
+    return lambda target: write(target.folder / f"model.{ending}", make(target), keras)

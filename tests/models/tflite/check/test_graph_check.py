@@ -4,7 +4,7 @@ import random
 import re
 from pathlib import Path
 
-import damaged_inputs
+import damaged_networks
 import flatbuffers
 import nets
 import numpy as np
@@ -341,7 +341,7 @@ def test_an_operator_without_inputs_and_outputs():
         op.opcodeIndex = len(model.operatorCodes) - 1
         subgraph.operators.append(op)
 
-    damaged_inputs.through_passes(changed(change))
+    damaged_networks.through_passes(changed(change))
 
 
 def test_a_small_file_that_claims_a_million_tables():
@@ -369,7 +369,7 @@ def test_no_whole_graph_is_refused(tflite):
     graph.read(random_nets.all_sparse(tflite))
 
 
-NETWORKS = damaged_inputs.networks()
+NETWORKS = damaged_networks.networks()
 
 
 @settings(max_examples=examples(15, 60), derandomize=True)
@@ -378,6 +378,6 @@ def test_damaged_files_are_read_or_refused_in_one_line(seed):
     dice = random.Random(seed)
     tflite = damage_tflite(dice.choice(NETWORKS), dice)
     try:
-        damaged_inputs.through_passes(tflite)
+        damaged_networks.through_passes(tflite)
     except ModelError as error:
         assert re.search(r"TFLite file", str(error)) and "\n" not in str(error)
