@@ -226,7 +226,7 @@ class Adbd:
         given = {"host": self.address, "folder": str(self.home / "ep")}
         return Adb(load_board(board), Device(board=board, name=name, **(given | changes)))
 
-    def left(self, timeout_s: float = 10.0) -> list[str]:
+    def left(self, timeout_s: float = 60.0) -> list[str]:
         """Programs that it started and that still run after ``timeout_s`` seconds."""
         end_s = time.monotonic() + timeout_s
         while True:

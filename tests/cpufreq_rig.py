@@ -69,7 +69,7 @@ class Cpufreq:
     def called(self) -> list[str]:
         return (self.commands / "log").read_text().splitlines()
 
-    def is_restored(self, agent: Path, timeout_s: float = 5.0) -> bool:
+    def is_restored(self, agent: Path, timeout_s: float = 60.0) -> bool:
         """Whether all is as before and no agent nor watchdog is left, soon."""
         end_s = time.monotonic() + timeout_s
         while not self.are(*self.before) or processes(agent):

@@ -193,7 +193,7 @@ class Rig:
         lines = sh("ps", "-o", "args=", "-p", ",".join(numbers), check=False).splitlines()
         return [line for line in lines if marker in line]
 
-    def gone(self, marker: str, timeout_s: float = 10.0) -> bool:
+    def gone(self, marker: str, timeout_s: float = 60.0) -> bool:
         """Whether no marked process is left on the device within ``timeout_s`` seconds."""
         end = time.monotonic() + timeout_s
         while self.marked(marker):

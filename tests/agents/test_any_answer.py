@@ -7,6 +7,7 @@ import json
 import agent_rig
 import numpy as np
 import pytest
+from full_range import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -157,7 +158,7 @@ def believed_or_refused(answers, model, profile):
 
 
 @pytest.mark.parametrize("profile", [False, True])
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40, 200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_an_answer_with_any_value_changed_is_believed_or_refused(profile, data):
     answers, model = recorded(profile)
@@ -174,7 +175,7 @@ def test_an_answer_with_any_value_changed_is_believed_or_refused(profile, data):
 
 
 @pytest.mark.parametrize("profile", [False, True])
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40, 200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_frame_with_any_bytes_changed_cut_or_added_is_refused_or_believed(profile, data):
     answers, model = recorded(profile)
@@ -192,7 +193,7 @@ def test_a_frame_with_any_bytes_changed_cut_or_added_is_refused_or_believed(prof
     believed_or_refused([*answers[:k], bytes(one), *answers[k + 1 :]], model, profile)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(40, 200), deadline=None)
 @given(st.binary(max_size=60))
 def test_any_blob_behind_the_samples_is_read_or_refused(blob):
     answers, model = recorded(False)

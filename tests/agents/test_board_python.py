@@ -8,6 +8,7 @@ import sys
 import zipfile
 
 import pytest
+from full_range import also
 
 from edgeprune.agents import pinned
 from edgeprune.agents.board_python import BoardPython, ask_python, wheel
@@ -134,9 +135,9 @@ def test_a_damaged_wheel_mends_itself_and_a_foreign_one_is_refused(wheels, tmp_p
     ("glibc", "numpy", "version"),
     [
         (36, "1.24.2", "2.14.0"),
-        (34, "1.24.2", "2.14.0"),
+        also(34, "1.24.2", "2.14.0"),
         (31, "1.24.2", "2.13.0"),
-        (36, "1.21.5", "2.13.0"),
+        also(36, "1.21.5", "2.13.0"),
         (36, "1.19.5", "2.11.0"),  # 2.12.0 fits no board
     ],
 )

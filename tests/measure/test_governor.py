@@ -64,7 +64,7 @@ def test_a_device_is_pinned_and_as_before_behind_the_block(cpufreq, agent):
     with held(Elsewhere(cpufreq), agent, cpus=(1,)) as hold:
         assert cpufreq.are("performance", "performance")
         assert hold.pinning.governors == ("performance",)
-    assert cpufreq.is_restored(agent, 0.0)
+    assert cpufreq.is_restored(agent)
     found = hold.pinning
     assert found.governors_before == ("schedutil", "ondemand")
     assert (found.asked, found.cpus, found.restored) == ("performance", (1,), True)
@@ -147,10 +147,10 @@ def test_an_error_within_the_block_restores_too(cpufreq, agent):
 def test_an_agent_whose_host_falls_silent_restores_and_one_that_is_pinged_does_not(
     cpufreq, agent, monkeypatch
 ):
-    monkeypatch.setattr(standing_agent, "IDLE_S", 1)
     monkeypatch.setattr(standing_agent, "PING_S", 0.1)
+    monkeypatch.setattr(standing_agent, "IDLE_S", 2)
     with held(Elsewhere(cpufreq), agent):
-        time.sleep(2.5)
+        time.sleep(3.0)
         assert cpufreq.are("performance", "performance")
     monkeypatch.setattr(standing_agent, "PING_S", 100.0)
     with held(Elsewhere(cpufreq), agent):
@@ -206,7 +206,7 @@ def test_over_ssh_a_device_is_pinned_and_as_before(lab, pi):
     with lab.ssh() as ssh, held(ssh, agent) as hold:
         assert cpufreq.are("performance", "performance")
     assert hold.pinning.restored is True
-    assert cpufreq.is_restored(agent, 0.5)
+    assert cpufreq.is_restored(agent)
 
 
 @pytest.mark.parametrize("fault", ["cut", "kill_sessions", "agent killed and cut"])
@@ -216,7 +216,7 @@ def test_over_ssh_a_broken_link_leaves_the_device_as_before(lab, pi, fault):
         if "killed" in fault:
             os.kill(min(processes(agent)), signal.SIGKILL)
         lab.device.kill_sessions() if fault == "kill_sessions" else lab.cut()
-        assert cpufreq.is_restored(agent, 10.0)  # its sshd notices after 4 seconds
+        assert cpufreq.is_restored(agent)  # its sshd notices after 4 seconds
         lab.mend()
     assert hold.pinning.reason.startswith("the clock was not pinned to the end: ")
     with lab.ssh() as ssh, start_agent(ssh, agent) as session:
