@@ -18,7 +18,7 @@ from edgeprune.agents.session import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local
-from edgeprune.measure import standing_agent
+from edgeprune.measure import governor, standing_agent
 from edgeprune.measure.governor import HeldGovernor
 from edgeprune.push import push
 
@@ -87,11 +87,13 @@ def test_this_machine_and_a_device_to_be_kept_are_left_alone(cpufreq, agent):
     assert cpufreq.is_restored(agent)
 
 
-def test_a_device_that_does_not_let_us_runs_on_and_says_so(cpufreq, agent):
+def test_a_device_that_does_not_let_us_runs_on_and_says_so(cpufreq, agent, monkeypatch):
     said = []
     with held(Elsewhere(cpufreq), agent, said=said) as hold:
-        with held(Elsewhere(cpufreq), agent) as second:  # two hosts at once
+        # Two hosts at once.
+        with monkeypatch.context() as quick, held(Elsewhere(cpufreq), agent) as second:
             assert "another agent on this device holds settings" in second.pinning.reason
+            quick.setattr(governor, "_RESTORE_TIMEOUT_S", 0.1)
         assert cpufreq.are("performance", "performance")
         assert second.pinning.restored is None
     assert hold.pinning.restored is True
@@ -119,7 +121,8 @@ def test_a_phone_without_rights_takes_its_fixed_performance_mode(cpufreq, agent,
     assert cpufreq.called() == [words + "true", words + "false"][: 2 if status == 0 else 1]
 
 
-def test_what_is_not_restored_is_said(cpufreq, agent):
+def test_what_is_not_restored_is_said(cpufreq, agent, monkeypatch):
+    monkeypatch.setattr(governor, "_RESTORE_TIMEOUT_S", 0.1)
     said = []
     with held(Elsewhere(cpufreq), agent, said=said) as hold:
         cpufreq.file(0).write_text("powersave\n")
