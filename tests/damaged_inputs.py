@@ -9,7 +9,6 @@ import tempfile
 import zlib
 from collections import namedtuple
 from pathlib import Path
-from types import SimpleNamespace
 
 import container_files
 import nets
@@ -265,11 +264,12 @@ _LOGS = [
 
 def _read_meter(content):
     """A log as the meter in the supply line reads it, its end not waited for."""
+    from edgeprune.meters.base import Site
     from edgeprune.meters.csv import Csv
 
     with _file(content, "log.csv") as path:
         table = MeterTable("csv", str(path), zero="2026-11-28T10:00:00", voltage_v=None)
-        meter = Csv(SimpleNamespace(table=table))
+        meter = Csv(Site(None, None, table))
         meter.open()
         meter._offset, meter.late_s = 0, 0.0
         with contextlib.suppress(EdgepruneError):
