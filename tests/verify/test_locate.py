@@ -1,5 +1,8 @@
 """The layer that is wrong: on the emulated board, and on boards made up of the host."""
 
+import dataclasses
+from importlib import import_module
+
 import emulated
 import forced
 import nets
@@ -10,7 +13,7 @@ from edgeprune import verify
 from edgeprune.errors import DeviceError, DeviceTimeout, VerifyError
 from edgeprune.models.tflite import graph
 from edgeprune.sparsify import stored_dense
-from edgeprune.verify.locate import RUNS
+from edgeprune.verify.locate import RUNS, _worst_sample, locate
 
 
 def host(tflite, samples, xnnpack):
@@ -186,3 +189,155 @@ def test_a_wrong_output_that_no_layer_computes_is_said_to_be_none():
         return [[row[0] + 1, *row[1:]] for row in verify.reference_outputs(file, samples)]
 
     assert "the wrong output is computed by no layer; nothing" in message(comparison, infer)
+
+
+def scaled(count=2):
+    """As many outputs, each what its own input is where that is positive."""
+    net = nets.Net()
+    return net.build(*(net.relu(net.input(1, 2)) for _ in range(count)))
+
+
+def row(*values):
+    return [np.array([value], np.float32) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("found", "worst"),
+    [
+        # Right is 1000 and 0: differences up to 1 pass.
+        ([row([1000, 0]), row([1000, 3]), row([1000, 2])], 1),
+        ([row([1000, 2]), row([1000, 0.5]), row([1000, 0])], 0),
+        ([row([1000, 0]), row([1000, 0.5]), row([1000, 2])], 2),
+        ([row([1000, 2]), row([1000, 2]), row([1000, 2])], 0),
+    ],
+)
+def test_the_sample_that_differs_most_is_looked_at(found, worst):
+    expected = [row([1000, 0])] * 3
+    comparison = verify.Comparison("net", scaled(1), scaled(1), expected, expected)
+    assert _worst_sample(comparison, found) == worst
+
+
+def test_a_sample_is_judged_by_its_own_limit_and_by_what_is_wrong_before_what_is_far():
+    expected = [row([1000, 0], [1, 0]), row([10, 0], [1, 0]), row([0, 0], [0, 0])]
+    comparison = verify.Comparison("net", scaled(), scaled(), expected, expected)
+    # 3 and 5 times what passes; the third is right, as far as outputs of zero can be.
+    found = [row([1000, 3], [1, 0]), row([10, 0.05], [1, 0]), row([0, 0], [0, 0])]
+    assert _worst_sample(comparison, found) == 1
+    found[2] = row([0, 0], [0, 100])  # no limit: the difference itself counts
+    assert _worst_sample(comparison, found) == 2
+
+
+def test_a_search_that_lasts_too_long_ends(monkeypatch):
+    tflite, names = dense_chain()
+    infer, asked = failing_board(names[4], DeviceError("load: cannot compile the model"))
+    now = iter([1000.0, 1150.0, 1300.0, 1300.1, *[1400.0] * 50])
+
+    class Clock:
+        def monotonic(self):
+            return next(now)
+
+    monkeypatch.setattr(import_module("edgeprune.verify.locate"), "time", Clock())
+    says = message(comparison_of(tflite), infer)
+    # Asked at 150 and at 300 s: two values, each itself alone, for a row of numbers has no mean.
+    assert "the search ended after 2 runs" in says and len(asked) == 3
+
+
+@pytest.mark.parametrize("layers", [3, 4, 5, 6])
+def test_of_many_suspects_the_last_three_are_named(layers):
+    tflite, names = dense_chain(layers)
+    infer, _ = failing_board(names[0], DeviceTimeout("nothing came back"))
+    says = message(comparison_of(tflite), infer)
+    before = ", ".join(f"{name} (FULLY_CONNECTED)" for name in names[:-1][-3:])
+    more = f" and {layers - 4} more" if layers > 4 else ""
+    assert f"or before it at {before}{more}, which could not be judged" in says
+
+
+def map_chain():
+    """Pointwise convolutions on a map; their names."""
+    net = nets.Net()
+    x, names = net.input(1, 3, 3, 4), []
+    for _ in range(5):
+        x = net.conv(x, 4, act=None)
+        names.append(f"t{x}")
+    return net.build(x), names
+
+
+def test_a_value_that_cannot_be_read_itself_is_judged_by_its_mean():
+    tflite, names = map_chain()
+    # Reading it out itself makes the board right; reading its mean does not.
+    board = broken_board(names[2], lambda w: w * 2, as_output=names)
+    says = message(comparison_of(tflite), outputs_kept(board))
+    assert f"outputs first differ at {names[2]} (CONV_2D)" in says
+    assert "which could not be judged" not in says
+
+
+def outputs_kept(board):
+    """A board on which the model's own output does not count as one that is read out."""
+
+    def infer(tflite, samples):
+        model = graph.read(tflite)
+        outputs = model.subgraphs[0].outputs
+        model.subgraphs[0].tensors[outputs[0]].name = b"own"
+        return board(graph.write(model), samples)
+
+    return infer
+
+
+def test_the_host_is_told_whether_the_board_runs_xnnpack():
+    tflite, names = dense_chain(3)
+    told = []
+
+    def watched(file, samples, xnnpack):
+        told.append(xnnpack)
+        return host(file, samples, xnnpack)
+
+    board = broken_board(names[1], lambda w: w * 2)
+    for xnnpack in (True, False):
+        comparison = dataclasses.replace(comparison_of(tflite), xnnpack=xnnpack)
+        found = board(comparison.file, comparison.samples)
+        says = locate(comparison, found, board, watched)
+        assert says == f"outputs first differ at {names[1]} (FULLY_CONNECTED)"
+    assert told == [True, False]
+
+
+def test_a_fault_that_moves_says_nothing_of_the_value_that_was_read():
+    """Outputs that are wrong in another way than before are not the fault that is looked for."""
+    tflite, names = dense_chain(4)
+    plain = broken_board(names[1], lambda w: w * 2)
+    other = broken_board(names[1], lambda w: w * 3)
+
+    def moving(share):
+        def infer(file, samples):
+            count = len(graph.read(file).subgraphs[0].outputs)
+            rows = plain(file, samples)
+            if count > 1 and share:
+                far = other(file, samples)
+                return [
+                    [a + np.float32(share) * (b - a) for a, b in zip(*pair, strict=True)]
+                    for pair in zip(rows, far, strict=True)
+                ]
+            return rows
+
+        return infer
+
+    says = message(comparison_of(tflite), moving(0.0))
+    assert f"first differ at {names[1]} (FULLY_CONNECTED); nothing" in says
+    says = message(comparison_of(tflite), moving(1.0))
+    assert f"first differ at {names[-1]} (FULLY_CONNECTED), or before it at {names[0]}" in says
+    assert f"; reading out {names[2]} (FULLY_CONNECTED) removes or moves the fault" in says
+    assert "the search ended" not in says
+
+
+def test_a_reference_without_a_layer_clears_the_layer_and_no_other():
+    """A file that is wrong itself, with a layer that its reference has under another name."""
+    tflite, names = dense_chain(6)
+    model = graph.read(tflite)
+    subgraph = model.subgraphs[0]
+    for place in (2, 3):
+        filters = subgraph.tensors[subgraph.operators[place].inputs[1]]
+        values = graph.constant(model, filters) + 1
+        filters.buffer = graph.add_buffer(model, values.tobytes())
+    subgraph.tensors[int(subgraph.operators[2].outputs[0])].name = b"elsewhere"
+    comparison = comparison_of(graph.write(model), reference=tflite)
+    says = message(comparison, verify.reference_outputs)
+    assert f"outputs first differ at {names[3]} (FULLY_CONNECTED); nothing" in says

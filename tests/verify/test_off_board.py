@@ -1,15 +1,17 @@
 """What stands in for a board that is not on this desk."""
 
 import dataclasses
+import functools
 
 import emulated
 import forced
 import nets
+import numpy as np
 import pytest
 
 from edgeprune import verify
-from edgeprune.devices.boards import Cpu, board_names, load_board
-from edgeprune.errors import DeviceError
+from edgeprune.devices.boards import Cpu, board_names, load_board, resolved_cpu
+from edgeprune.errors import DeviceError, VerifyError
 from edgeprune.verify import off_board
 from edgeprune.verify.off_board import has_sparse_constants, stand_ins, twin
 
@@ -18,11 +20,12 @@ def like(board, **cpu):
     return dataclasses.replace(board, cpu=dataclasses.replace(board.cpu, **cpu))
 
 
-def test_the_twin_is_emulated_and_has_the_same_core():
+def test_the_twin_is_emulated_and_has_the_same_core(monkeypatch):
+    known = functools.cache(load_board)
+    monkeypatch.setattr(off_board, "load_board", known)
     assert twin(load_board("rpi4")).name == "rpi4-emulated"
     assert twin(load_board("rpi5")).name == "rpi5-emulated"
-    boards = {(board.cpu.core, board.cpu.isa): board for board in map(load_board, board_names())}
-    for board in boards.values():
+    for board in map(known, board_names()):
         found = twin(board)
         if found is not None:
             assert (found.transport.use, found.cpu.core) == ("qemu", board.cpu.core)
@@ -133,3 +136,73 @@ def test_samples_come_back_in_order_however_many_processes_share_them(processes,
     assert verify.parity(comparison.file, comparison.expected, found, "here").passed
     swapped = [found[1], found[0], *found[2:]]
     assert not verify.parity(comparison.file, comparison.expected, swapped, "here").passed
+
+
+@pytest.fixture
+def lab_board():
+    """A board elsewhere that has just this machine's core, and no emulated twin."""
+    ours = load_board("local")
+    far = dataclasses.replace(ours, name="lab", transport=load_board("rpi4").transport)
+    return dataclasses.replace(far, cpu=resolved_cpu(ours.cpu))
+
+
+def host(tflite, samples, xnnpack):
+    return verify.reference_outputs(tflite, samples, xnnpack=xnnpack)
+
+
+def test_a_file_is_compared_on_this_machine_where_that_is_like_the_board(lab_board):
+    lines = []
+    wanted = comparison_of(sparse(), 3)
+    parity, remark = verify.verify_off_board(
+        lambda: wanted, sparse(), lab_board, lines.append, never
+    )
+    assert parity.passed and parity.samples == 3 and remark == ""
+    assert parity.where.startswith("local, LiteRT 2.3.0 (sha256 ")
+    assert lines == ["3 inputs on local"]
+
+
+def test_a_weak_comparison_is_remarked_on(lab_board):
+    wanted = comparison_of(sparse(), 2)
+    wanted.samples[1], wanted.expected[1] = wanted.samples[0], wanted.expected[0]
+    _, remark = verify.verify_off_board(lambda: wanted, sparse(), lab_board, print, never)
+    assert remark == wanted.weakness() != ""
+
+
+def test_a_wrong_file_is_refused_with_the_layer_that_the_board_gets_wrong(lab_board):
+    wanted = comparison_of(sparse(), 2)
+    for row in wanted.expected:
+        row[0] += np.float32(0.5)
+    with pytest.raises(VerifyError, match=r"outputs on local, LiteRT .* differ .* by 0\.5, more"):
+        verify.verify_off_board(lambda: wanted, sparse(), lab_board, print, host)
+
+
+def test_the_next_stand_in_is_tried_where_the_first_cannot_start(monkeypatch):
+    monkeypatch.setattr(off_board, "resolved_cpu", lambda cpu: Cpu("host", "aarch64", ()))
+    monkeypatch.setattr("edgeprune.devices.transports.qemu.shutil.which", lambda name: None)
+    board = dataclasses.replace(load_board("rpi4"), runtime=load_board("local").runtime)
+    assert [found.name for found in stand_ins(board)] == ["rpi4-emulated", "local"]
+    wanted = comparison_of(sparse(), 1)
+    parity, _ = verify.verify_off_board(lambda: wanted, sparse(), board, print, never)
+    assert parity.where.startswith("local, ")
+
+
+def test_the_stand_in_gets_the_runtime_of_the_board(lab_board, monkeypatch):
+    asked = []
+
+    def library(isa, version, sha256=None):
+        asked.append((isa, version, sha256))
+        raise DeviceError("no such runtime")
+
+    monkeypatch.setattr(off_board.runtime, "library", library)
+    runtime = dataclasses.replace(lab_board.runtime, version="2.1.1", sha256="ab" * 32)
+    board = dataclasses.replace(lab_board, runtime=runtime)
+    parity, remark = verify.verify_off_board(never, sparse(), board, print, never)
+    assert parity is None and ": no such runtime; compare on the board" in remark
+    assert asked == [("host", "2.1.1", "ab" * 32)]
+
+
+def test_boards_that_cannot_be_read_have_no_twins_and_stop_nobody(monkeypatch):
+    monkeypatch.setattr(off_board, "board_names", lambda: ["no-such-board", "rpi4-emulated"])
+    assert twin(load_board("rpi4")).name == "rpi4-emulated"
+    monkeypatch.setattr(off_board, "board_names", lambda: ["rpi4", "no-such-board"])
+    assert twin(load_board("rpi4")) is None
