@@ -243,8 +243,8 @@ def _reverse(place: Place, op: graph.Operator) -> list[Call] | None:
     axes = place.reader.values(int(op.inputs[1]))
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]
-    if axes is not None and int(axes.reshape(-1).max()) >= len(shape) - 1:
-        runs = math.prod(shape[: int(axes.reshape(-1).min())])
+    if axes is not None and int(axes.max()) >= len(shape) - 1:
+        runs = math.prod(shape[: int(axes.min())])
         return [Call("builtin.reverse_run", (runs, math.prod(shape) // runs))]
     return [Call("builtin.reverse", (math.prod(shape[:-1]), shape[-1]))]
 

@@ -132,6 +132,23 @@ def test_a_sum_with_an_activation_takes_a_second_pass():
 
 
 @pytest.mark.parametrize(
+    ("name", "options", "kernel"),
+    [
+        ("SQUARED_DIFFERENCE", "SquaredDifferenceOptions", "square"),
+        ("MAXIMUM", "MaximumMinimumOptions", "plain"),
+        ("PRELU", None, "prelu"),
+        ("MUL", "MulOptions", "plain"),
+    ],
+)
+def test_operators_on_two_operands_take_one_pass_of_their_kernel(name, options, kernel):
+    def on_two(net):
+        inputs = [net.input(1, 2, 3, 4), net.const(np.ones((1, 2, 3, 4), np.float32))]
+        return net.op(name, inputs, (1, 2, 3, 4), options)
+
+    assert calls(on_two) == [Call(f"binary.{kernel}", (1, 24))]
+
+
+@pytest.mark.parametrize(
     ("second", "nchw", "expected"),
     [
         ((1, 1, 1, 4), False, Call("binary.plain", (6, 4))),
@@ -199,13 +216,14 @@ def test_an_average_over_a_padded_map_has_a_kernel_of_its_own(name, padding, exp
 
 
 @pytest.mark.parametrize(
-    ("name", "kernel"), [("MAX_POOL_2D", "max_pool"), ("AVERAGE_POOL_2D", "average_pool")]
+    ("name", "builtin"), [("MAX_POOL_2D", "max_pool"), ("AVERAGE_POOL_2D", "average_pool")]
 )
-def test_a_pooling_layer_that_only_leaves_pixels_out_runs_in_the_interpreter(name, kernel):
+def test_a_pooling_layer_that_only_leaves_pixels_out_runs_in_the_interpreter(name, builtin):
     # The delegate refuses strides larger than the window; the map is 2 x 6 x 7 pixels.
     found = calls(lambda net: pooled(net, name, kernel=(1, 1), stride=2))
-    assert found == [Call(f"builtin.{kernel}", (84, 5))]
-    assert calls(lambda net: pooled(net, name, kernel=(1, 2), stride=3)) is None
+    assert found == [Call(f"builtin.{builtin}", (84, 5))]
+    for kernel in ((1, 2), (2, 2)):
+        assert calls(lambda net, k=kernel: pooled(net, name, kernel=k, stride=3)) is None
 
 
 def test_a_softmax_is_a_row_a_call():

@@ -138,14 +138,13 @@ def test_what_does_the_work_of_many_is_not_predicted(tflite):
     assert cost.op_instructions(TABLE, reader, op) == 0.0
 
 
-def looped(turns=3, inside=(), reshapes="", endless=False):
+def looped(turns=3, inside=(), reshapes=""):
     """A loop over 8 numbers: TANH, and further operators by name.
 
     Args:
         turns: How often it runs.
         inside: Operators on one operand.
-        reshapes: Adds a RESHAPE to a shape that is ``constant`` or ``computed``.
-        endless: The condition is an operator that is not predicted.
+        reshapes: Adds a RESHAPE; its shape is ``constant``, ``computed`` or in its ``options``.
     """
     net = OddNet()
     x = net.entry((1, 8))
@@ -165,7 +164,9 @@ def looped(turns=3, inside=(), reshapes="", endless=False):
             shape = net.const(np.array([1, 8], np.int32))
             if reshapes == "computed":
                 shape = net.raw("SHAPE", [y], [net.tensor((2,), "int32")], "ShapeOptions")
-            y = net.raw("RESHAPE", [y, shape], [net.tensor((1, 8))], "ReshapeOptions")
+            operands = [y] if reshapes == "options" else [y, shape]
+            known = {"newShape": [1, 8]}
+            y = net.raw("RESHAPE", operands, [net.tensor((1, 8))], "ReshapeOptions", **known)
         return [more, y]
 
     inner = {"condSubgraphIndex": net.branch(condition), "bodySubgraphIndex": net.branch(body)}
@@ -222,14 +223,79 @@ def test_a_loop_with_a_part_that_is_not_predicted_is_not():
     assert loop_instructions(reader, reader.subgraph.operators[-1], 1.0, 1.0) is None
 
 
+def nested(counts_on_data=False):
+    """A loop of two turns whose body runs one of three, or as many as the data say, two times."""
+    net = OddNet()
+    x = net.entry((1, 8))
+    bound = net.entry((), "int32") if counts_on_data else net.const(np.int32(3))
+
+    def condition(limit):
+        def make(net):
+            counter, _, bound = (net.entry(*one) for one in CARRIED)
+            bound = bound if limit is None else net.const(np.int32(limit))
+            return [net.raw("LESS", [counter, bound], [net.tensor((), "bool")], "LessOptions")]
+
+        return make
+
+    def step(net, counter):
+        more = net.tensor((), "int32")
+        return net.raw("ADD", [counter, net.const(np.int32(1))], [more], "AddOptions")
+
+    def inside(net):
+        counter, y, bound = (net.entry(*one) for one in CARRIED)
+        return [step(net, counter), net.op("TANH", [y], (1, 8)), bound]
+
+    limit = None if counts_on_data else 3
+    inner = {"condSubgraphIndex": net.branch(condition(limit)), "bodySubgraphIndex": 2}
+    assert net.branch(inside) == 2
+
+    def outside(net):
+        counter, y, bound = (net.entry(*one) for one in CARRIED)
+        for _ in range(2):
+            outputs = [net.tensor((), "int32"), net.tensor((1, 8)), net.tensor((), "int32")]
+            net.raw("WHILE", [net.const(np.int32(0)), y, bound], outputs, "WhileOptions", **inner)
+            y = outputs[1]
+        return [step(net, counter), y, bound]
+
+    outer = {
+        "condSubgraphIndex": net.branch(condition(2)),
+        "bodySubgraphIndex": net.branch(outside),
+    }
+    outputs = [net.tensor((), "int32"), net.tensor((1, 8)), net.tensor((), "int32")]
+    net.raw("WHILE", [net.const(np.int32(0)), x, bound], outputs, "WhileOptions", **outer)
+    return read(net.build(outputs[1]))
+
+
+CARRIED = (((), "int32"), ((1, 8), "float32"), ((), "int32"))
+
+
+def test_loops_in_a_loop_are_counted_and_their_parts_once():
+    reader = nested()
+    inner = {}
+    found = operator_cost(TABLE, reader, reader.subgraph.operators[-1], inner=inner)
+    condition, turn = guess(2), TURN + TURN_ELEMENT * 10
+    inside = LOOP + 3 * (condition + guess(2) + 111 + turn) + condition
+    outside = guess(2) + 2 * inside
+    assert found.instructions == LOOP + 2 * (condition + outside + turn) + condition
+    assert set(inner) == {1, 2, 3, 4} and found.rough == ("LESS", "ADD")
+
+
+def test_a_loop_around_one_that_depends_on_the_data_is_not_predicted():
+    reader = nested(counts_on_data=True)
+    inner = {}
+    found = operator_cost(TABLE, reader, reader.subgraph.operators[-1], inner=inner)
+    assert found.instructions is None and inner[4].instructions is None
+    assert found.rough == ("LESS", "ADD")
+
+
 def test_a_loop_in_which_a_size_is_computed_plans_its_memory_at_each_turn():
     totals = []
-    for reshapes in ("constant", "computed"):
+    for reshapes in ("constant", "options", "computed"):
         reader = looped(3, reshapes=reshapes)
         (op,) = reader.subgraph.operators
         totals.append(loop_instructions(reader, op, 10.0, 100.0))
-    assert totals[0] == LOOP + 3 * (110 + TURN + TURN_ELEMENT * 9) + 10
-    assert totals[1] - totals[0] == 3 * 33_500
+    assert totals[0] == totals[1] == LOOP + 3 * (110 + TURN + TURN_ELEMENT * 9) + 10
+    assert totals[2] - totals[1] == 3 * 33_500
 
 
 def test_a_damaged_table_is_named(monkeypatch, tmp_path):
@@ -307,4 +373,9 @@ def test_a_shape_of_a_layer_costs_what_an_operator_of_that_shape_costs(table):
         inputs = [net.input(1, 1, 1, 20), axes]
         return net.op("MEAN", inputs, (1, 1, 1, 20), "ReducerOptions", keepDims=True)
 
+    reader = read(nets.eligible())
+    (op,) = (op for op in reader.subgraph.operators if graph.op_name(reader.model, op) == "MEAN")
+    found = cost.op_instructions(table, reader, op)
+    assert found == cost.op_instructions(table, reader, op, nchw=False)
+    assert found != cost.op_instructions(table, reader, op, nchw=True)
     assert cost.mean_of_pixel(table, 20) == cost_of(table, mean, nchw=True)
