@@ -7,6 +7,7 @@
 #include "capture.h"
 #include "commands.h"
 #include "heap_text.h"
+#include "model_commands.h"
 
 enum { ITEMS_LIMIT = 1024 }; /* of all lists of a request together */
 
