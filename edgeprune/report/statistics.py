@@ -9,6 +9,7 @@ two copies of the same model in most runs; medians of sessions keep that rate ne
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -97,16 +98,7 @@ def minimum_runs(q: float) -> int:
 
     Source: MLPerf LoadGen, early stopping for single stream, tolerance d = 0, confidence c = 0.99.
     """
-    low, high = 1, 2
-    while _at_most_one_above(high, q) > 0.01:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _at_most_one_above(middle, q) > 0.01:
-            low = middle
-        else:
-            high = middle
-    return high
+    return next(runs for runs in itertools.count(1) if _at_most_one_above(runs, q) <= 0.01)
 
 
 def _at_most_one_above(runs: int, q: float) -> float:
