@@ -128,4 +128,4 @@ def unwrapped(counter: Series, modulus: float | Series) -> Series:
     array([ 90.,  98., 105., 120.])
     """
     wraps = np.cumsum(np.diff(counter, axis=0, prepend=counter[:1]) < 0, axis=0)
-    return np.asarray(counter + wraps * modulus, dtype=np.float64)
+    return np.asarray(counter + wraps * modulus)
