@@ -37,7 +37,7 @@ from edgeprune.convert import convert
 from edgeprune.errors import EdgepruneError
 from edgeprune.load import load
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 from edgeprune.verify.host import HostModel
 
 SIZES = {
@@ -136,7 +136,7 @@ def measure(row: Row, dense: Any, pruned: Any, x: Array, wanted: Array) -> None:
         except (EdgepruneError, ValueError, TypeError) as error:
             is_stock = way[0] == "." and not loads(dense, row.name, way)
             # The folder that it was saved in says nothing.
-            line = re.sub(r"^/\S*/", "", error_line(error, 200))
+            line = re.sub(r"^/\S*/", "", reason_of(error, 200))
             (row.as_stock if is_stock else row.failed)[way] = line
             continue
         row.differences[way] = value

@@ -13,7 +13,7 @@ from edgeprune.channels.identities import Ids
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras, library_errors
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 Edits = Mapping[str, Mapping[tuple[str, int | None], int]]
 """Layer path to entries of its configuration, each a key and a place in a list, and new values."""
@@ -38,7 +38,7 @@ def rebuild(model: Any, edits: Edits, kept: Mapping[int, Sequence[tuple[int, Ids
     except library_errors() as error:
         raise ModelError(
             f"model {model.name!r} cannot be built again from its configuration "
-            f"({error_line(error)}): give its own layers a get_config() and register them"
+            f"({reason_of(error)}): give its own layers a get_config() and register them"
         ) from error
     _copy_flags(model, rebuilt)
     _copy_weights(model, rebuilt, kept)

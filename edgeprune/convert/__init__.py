@@ -23,7 +23,7 @@ from edgeprune.models.keras.flavours import (
     names_of_outputs,
 )
 from edgeprune.models.keras.tf_function import to_tflite
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 
 def convert(model: Loaded) -> bytes:
@@ -77,7 +77,7 @@ def keras_outputs(model: Loaded, inputs: list[list[Array]]) -> list[list[Array]]
                 for sample in inputs
             ]
     except library_errors() as error:
-        raise ModelError(f"the Keras model cannot be run: {error_line(error)}") from error
+        raise ModelError(f"the Keras model cannot be run: {reason_of(error)}") from error
 
 
 def _fixed_shape(spec: InputSpec, wanted: tuple[int, ...] | None) -> list[int]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgeprune.artifacts.arrays import Array, FloatArray
 from edgeprune.errors import from_extra
+from edgeprune.files.decoder_errors import DECODER_ERRORS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,16 +35,7 @@ _WHITE_IS_ZERO = 0
 """Source: TIFF 6.0, PhotometricInterpretation. Pillow minds it in images of 8 bits alone."""
 
 _DECODER_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
+    *DECODER_ERRORS,
     struct.error,
     zlib.error,
 )

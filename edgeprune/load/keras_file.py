@@ -41,7 +41,7 @@ from edgeprune.load.keras_size import check_activations, check_sizes
 from edgeprune.load.keras_watch import bounded_building
 from edgeprune.load.sniff import Kind
 from edgeprune.models.keras.flavours import application_layers, import_keras, library_errors
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 _CUSTOM = re.compile(r"(?:Unknown layer|Could not locate class|Unknown object):? '([^']+)'")
 _NAMES = {"tf_keras": "Keras 2", "keras": "Keras 3"}
@@ -105,7 +105,7 @@ def _load_copy(path: Path, kind: Kind, copy: _Copy, sha256: str) -> Loaded:
                     f"{path}: layer class {unknown[1]!r} is not part of Keras, and its code is "
                     "not in the file: save the model as a Keras 2 SavedModel or as .tflite"
                 ) from error
-            reasons[_NAMES[flavour]] = error_line(error, 160)
+            reasons[_NAMES[flavour]] = reason_of(error, 160)
             continue
         check_weights(path, model_weights(model))
         notes = [
@@ -209,7 +209,7 @@ def _copy_hdf5(path: Path, folder: Path, allow_code: bool) -> _Copy:
                 if "model_weights" in file:
                     file.copy("model_weights", clean)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: damaged HDF5 file: {error_line(error)}") from error
+        raise ModelError(f"{path}: damaged HDF5 file: {reason_of(error)}") from error
     return _Copy(target, tree, compiled, version, stored, allow_code, floats)
 
 
@@ -260,7 +260,7 @@ def _check_inner(weights: Path, path: Path) -> int:
         with import_h5py().File(weights, "r") as file:
             return check_hdf5(file, weights, path)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        reason = error_line(error).replace(str(weights), keras_zip.WEIGHTS)
+        reason = reason_of(error).replace(str(weights), keras_zip.WEIGHTS)
         raise ModelError(f"{path}: damaged {keras_zip.WEIGHTS}: {reason}") from error
 
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from edgeprune.errors import ModelError
 from edgeprune.load.checks import check_unpacked
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
@@ -51,7 +51,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         struct.error,
         UnicodeError,
     ) as error:
-        raise ModelError(f"{path}: damaged .keras file: {error_line(error)}") from error
+        raise ModelError(f"{path}: damaged .keras file: {reason_of(error)}") from error
 
 
 def read_text(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -24,7 +24,7 @@ from edgeprune.models.keras.flavours import (
     set_weights,
 )
 from edgeprune.models.keras.tf_function import to_tflite
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 _SIGNATURE = "serving_default"
 
@@ -85,7 +85,7 @@ def _loaded(folder: Path, source: ModelFile, has_layers: bool) -> Loaded:
             try:
                 model = _load_keras(folder)
             except library_errors() as error:
-                reason = f" ({error_line(error).replace(str(folder), str(path))})"
+                reason = f" ({reason_of(error).replace(str(folder), str(path))})"
             else:
                 check_weights(path, model_weights(model))
                 return Loaded(source, keras=model, flavour="tf_keras")
@@ -106,7 +106,7 @@ def _parse(path: Path) -> Any:
     try:
         parsed.ParseFromString((path / GRAPH).read_bytes())
     except DecodeError as error:
-        raise ModelError(f"{path}: damaged {GRAPH}: {error_line(error)}") from error
+        raise ModelError(f"{path}: damaged {GRAPH}: {reason_of(error)}") from error
     if not parsed.meta_graphs:
         raise ModelError(f"{path}: {GRAPH} holds no graph")
     return parsed
@@ -138,7 +138,7 @@ def _keras_objects(path: Path, parsed: Any) -> tuple[list[Any], Any]:
     try:
         metadata.ParseFromString(file.read_bytes())
     except DecodeError as error:
-        raise ModelError(f"{path}: damaged {KERAS}: {error_line(error)}") from error
+        raise ModelError(f"{path}: damaged {KERAS}: {reason_of(error)}") from error
     return [node for node in metadata.nodes if node.metadata], metadata
 
 
@@ -177,7 +177,7 @@ def _load_function(folder: Path, path: Path) -> bytes:
             loaded = tf.saved_model.load(folder)
         signatures = dict(loaded.signatures)
     except library_errors() as error:
-        reason = error_line(error).replace(str(folder), str(path))
+        reason = reason_of(error).replace(str(folder), str(path))
         raise ModelError(f"{path}: damaged SavedModel: {reason}") from error
     function = signatures.get(_SIGNATURE)
     if function is None:

@@ -14,7 +14,7 @@ from edgeprune.load.checks import check_weights, unpacked_limit_bytes
 from edgeprune.load.storage import stored_as
 from edgeprune.models.epz import is_epz, unpack
 from edgeprune.models.tflite import graph
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 _LIMIT_BYTES = 1 << 31
 
@@ -42,7 +42,7 @@ def load(path: Path, sha256: str) -> Loaded:
     try:
         Interpreter(model_content=tflite)  # runs LiteRT's own verifier over all offsets
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path}: damaged TFLite file: {error_line(error)}") from error
+        raise ModelError(f"{path}: damaged TFLite file: {reason_of(error)}") from error
     source = ModelFile(path, sha256, "tflite")
     return Loaded(source, tflite=tflite, notes=notes, stored=stored_as(tflite))
 

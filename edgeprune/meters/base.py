@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from types import TracebackType
 from typing import ClassVar
 
 import numpy as np
 
 from edgeprune.devices.device import MeterTable
 from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
+from edgeprune.devices.opened import Opened
 from edgeprune.devices.transports.base import Transport
 from edgeprune.energy.power_trace import PowerTrace, Series, Tier
 from edgeprune.errors import DeviceError, NoSensor
@@ -91,7 +91,7 @@ class Site:
     clock: HostClock = HOST_CLOCK
 
 
-class Meter(abc.ABC):
+class Meter(Opened):
     """Measures the power of one device; a context manager, opened in ``__enter__``.
 
     Attributes:
@@ -137,18 +137,6 @@ class Meter(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Lets go of the instrument; harmless when closed already."""
-
-    def __enter__(self) -> Meter:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def numbers_of(texts: Sequence[str]) -> list[float]:

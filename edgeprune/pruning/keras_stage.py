@@ -35,7 +35,7 @@ from edgeprune.pruning.schedules import schedule
 from edgeprune.pruning.shares import layer_shares
 from edgeprune.recipe.prune_parts import SCHEDULES
 from edgeprune.recipe.prune_table import PruneTable
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 from edgeprune.training.capture import Calibration
 from edgeprune.training.checkpoint import Checkpoint, folder_for, remove
 from edgeprune.training.context import StageContext
@@ -126,7 +126,7 @@ def _calibrating() -> Iterator[None]:
     try:
         yield
     except library_errors() as error:
-        raise ModelError(f"the model cannot be calibrated: {error_line(error)}") from error
+        raise ModelError(f"the model cannot be calibrated: {reason_of(error)}") from error
 
 
 def _at_once(

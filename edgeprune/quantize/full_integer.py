@@ -16,7 +16,7 @@ from edgeprune.errors import ModelError, from_extra
 from edgeprune.models.tflite import graph
 from edgeprune.progress import each
 from edgeprune.quantize.zero_channels import mend_biases
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 RANDOM_SAMPLES = 16
 """Calibration inputs made where the user gave none."""
@@ -55,7 +55,7 @@ def full_integer(model: graph.Model, mode: str, samples: Sequence[Sequence[Array
             quantized = _by_quantizer(graph.write(model), mode, key, feeds)
             return mend_biases(quantized, model)
     except (RuntimeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise ModelError(f"cannot be quantized to {mode}: {error_line(error)}") from error
+        raise ModelError(f"cannot be quantized to {mode}: {reason_of(error)}") from error
 
 
 def _fitted(sample: Sequence[Array], tensors: list[graph.Tensor]) -> list[Array]:

@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-PREFIX = "edgeprune-child-"
-_LOCK = "owner.lock"
+from edgeprune.files.scratch import scratch_folder
 
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
     """An empty folder, removed at the end with all that is in it.
 
-    Folders whose owner was killed go as well.
+    Folders whose owner was killed go as well. The child gets one inside, for its owner's lock is on
+    the outer one.
     """
-    _sweep(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as path:
-        folder = Path(path)
-        lock = os.open(folder / "new", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            (folder / "new").rename(folder / _LOCK)  # nobody ever sees it without its owner
-            (folder / "work").mkdir()
-            yield folder / "work"
-        finally:
-            os.close(lock)
-
-
-def _sweep(where: Path) -> None:
-    """Removes this user's folders that nobody holds any more."""
-    for folder in where.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-                continue
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
+    with scratch_folder(Path(tempfile.gettempdir()), prefix="") as folder:
+        work = folder / "work"
+        work.mkdir()
+        yield work
 
 
 def environment(folder: Path) -> dict[str, str]:

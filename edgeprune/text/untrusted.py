@@ -15,7 +15,6 @@ _CUT = " ... "
 _CHATTER = re.compile(r"^(?:VERBOSE|INFO|WARNING): .*$", re.MULTILINE)
 """What the runtime says whatever happens. Source: LiteRT, tflite/minimal_logging.cc."""
 
-
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -44,13 +43,14 @@ def one_line(text: object, max_characters: int = MAX_WORDS) -> str:
     return _cut(printable(" ".join(raw.split())), max_characters)
 
 
-def reason_of(error: BaseException, max_characters: int = 4 * MAX_WORDS) -> str:
-    r"""An error in one clean line, without losing an empty one's kind.
+def reason_of(error: BaseException, max_characters: int = MAX_WORDS) -> str:
+    r"""An error in one clean line, without Keras' colours or losing an empty one's kind.
 
-    >>> reason_of(ValueError("two\nlines")), reason_of(EOFError())
-    ('two lines', 'EOFError')
+    >>> reason_of(ValueError("no such\n   \x1b[1mlayer\x1b[0m")), reason_of(EOFError())
+    ('no such layer', 'EOFError')
     """
-    return one_line(error, max_characters) or type(error).__name__
+    text = _cut(str(error), 8 * max_characters)
+    return one_line(_COLOURS.sub("", text), max_characters) or type(error).__name__
 
 
 def device_says(text: object) -> str:
@@ -74,13 +74,3 @@ def _cut(text: str, max_characters: int) -> str:
     head = (max_characters - len(_CUT)) // 3
     tail = max_characters - len(_CUT) - head
     return text[:head] + _CUT + text[len(text) - tail :]
-
-
-def error_line(error: BaseException, limit: int = 300) -> str:
-    r"""An error's text on one line, without Keras' colours, cut to ``limit`` characters.
-
-    >>> error_line(ValueError("no such\n   \x1b[1mlayer\x1b[0m"))
-    'no such layer'
-    """
-    text = printable(_COLOURS.sub("", " ".join(str(error).split()))) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -23,6 +23,7 @@ from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.dataset import TrainingData
 from edgeprune.artifacts.model import Loaded
 from edgeprune.files import paths
+from edgeprune.files.decoder_errors import DECODER_ERRORS
 from edgeprune.files.whole_file import write_whole
 from edgeprune.progress import kept
 
@@ -33,16 +34,7 @@ ABANDONED_S = 30 * 24 * 3600
 
 
 _DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
+    *DECODER_ERRORS,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,

@@ -14,7 +14,7 @@ from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import call, flat_outputs, import_tensorflow, library_errors
 from edgeprune.models.keras.weights import fixed_batch
 from edgeprune.tasks import Task
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 _BATCH = 256
 
@@ -62,7 +62,7 @@ def teacher_of(
         with quiet():
             outputs = outputs_at(model, x)
     except library_errors() as error:
-        raise ModelError(f"the dense model cannot teach: {error_line(error)}") from error
+        raise ModelError(f"the dense model cannot teach: {reason_of(error)}") from error
 
     def ask(rows: Array) -> FloatArray:
         return np.asarray(task.join_outputs(outputs_at(model, rows)), np.float32)

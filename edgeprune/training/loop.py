@@ -24,7 +24,7 @@ from edgeprune.models.keras.weights import fixed_batch
 from edgeprune.progress import counted, kept
 from edgeprune.recipe.training import Training
 from edgeprune.tasks import ROUNDING, check_share, worst_drop
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 from edgeprune.training.batch_norm import measure_again
 from edgeprune.training.checkpoint import Checkpoint
 from edgeprune.training.distillation import Teacher
@@ -107,7 +107,7 @@ def fine_tune(task: TrainingJob) -> tuple[str, ...]:
             training.run()
             return training.finish()
     except library_errors() as error:
-        raise ModelError(f"the model cannot be trained: {error_line(error)}") from error
+        raise ModelError(f"the model cannot be trained: {reason_of(error)}") from error
 
 
 def trained(training: Training, data: TrainingData, times: int = 1) -> str:
@@ -309,7 +309,7 @@ class _Training:
             self._task.checkpoint.save(lists, facts)
             self._tell_kept()
         except (OSError, ConfigError) as error:
-            self._task.say(f"no checkpoint could be written: {error_line(error)}")
+            self._task.say(f"no checkpoint could be written: {reason_of(error)}")
 
     def _resume(self) -> None:
         saved = self._task.checkpoint.load() if self._task.checkpoint else None

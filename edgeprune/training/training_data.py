@@ -21,7 +21,7 @@ from edgeprune.models.keras.flavours import (
 )
 from edgeprune.models.keras.weights import check_one_input, fixed_batch
 from edgeprune.tasks import Dense, Output, Said, recognise
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 from edgeprune.training.distillation import outputs_at
 
 
@@ -92,7 +92,7 @@ def known_data(model: Any, x: Array, y: Array) -> TrainingData:
             chosen = np.arange(fixed_batch(model) or 1) % len(x)
             first = call(model, [import_tensorflow().constant(x[chosen])], training=False)
     except library_errors() as error:
-        raise ModelError(f"the model cannot be run on the data: {error_line(error)}") from error
+        raise ModelError(f"the model cannot be run on the data: {reason_of(error)}") from error
     named = zip(names_of_outputs(first, model), flat_outputs(first), strict=True)
     outputs = [Output(name, tuple(int(s) for s in one.shape[1:])) for name, one in named]
     dense = Dense(lambda rows: outputs_at(model, rows), x)

@@ -6,11 +6,11 @@ import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Protocol
 
 from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
+from edgeprune.devices.opened import Opened
 from edgeprune.registry import Registry
 
 
@@ -110,7 +110,7 @@ class Probe:
     fix: str
 
 
-class Transport(abc.ABC):
+class Transport(Opened):
     """An open way to one device; a context manager, opened in ``__enter__``.
 
     It knows nothing of models or of the agent's commands. What the bench file, ``doctor`` and the
@@ -215,18 +215,6 @@ class Transport(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Disconnects; harmless when closed already."""
-
-    def __enter__(self) -> Transport:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 TRANSPORTS: Registry[type[Transport]] = Registry("edgeprune.devices.transports", kind="transport")

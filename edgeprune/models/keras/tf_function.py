@@ -14,7 +14,7 @@ from edgeprune.models.keras.constant_folding import check_folded
 from edgeprune.models.keras.flavours import flat_outputs, import_tensorflow, library_errors
 from edgeprune.models.keras.float_graph import in_float32
 from edgeprune.models.tflite import graph
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 
 def to_tflite(
@@ -73,7 +73,7 @@ def _refusal(error: Exception) -> str:
             "its recurrent layers were saved for any batch size, which TFLite cannot take: hand in "
             "the model as Keras saves it (.keras or .h5), or export it with a batch size of 1"
         )
-    return f"cannot be converted to TFLite: {error_line(error)}"
+    return f"cannot be converted to TFLite: {reason_of(error)}"
 
 
 def _named(tflite: bytes, input_names: list[str], output_names: list[str]) -> bytes:

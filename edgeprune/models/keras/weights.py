@@ -26,7 +26,7 @@ from edgeprune.models.keras.flavours import (
     library_errors,
     set_weights,
 )
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 _CONVOLUTIONS = {
     *(f"Conv{n}D" for n in (1, 2, 3)),
@@ -206,7 +206,7 @@ def clone(loaded: Loaded) -> Any:
                 set_weights(copied, model.get_weights())
             return copied
         except library_errors() as error:
-            reasons.append(error_line(error))
+            reasons.append(reason_of(error))
     raise ModelError(
         f"model {model.name!r} of class {type(model).__name__} cannot be copied "
         f"({reasons[0]}): give it a get_config() that returns its constructor's arguments"

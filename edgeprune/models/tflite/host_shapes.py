@@ -11,7 +11,7 @@ from edgeprune.artifacts.arrays import Array
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
-from edgeprune.text.untrusted import error_line
+from edgeprune.text.untrusted import reason_of
 
 _SIZELESS = (
     schema.TensorType.STRING,
@@ -62,7 +62,7 @@ def planned_tensors(tflite: bytes) -> PlannedTensors:
             interpreter.allocate_tensors()
             details = {entry["index"]: entry for entry in interpreter.get_tensor_details()}
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"LiteRT on the host cannot run the model: {error_line(error)}") from error
+        raise ModelError(f"LiteRT on the host cannot run the model: {reason_of(error)}") from error
     shapes: dict[int, tuple[int, ...]] = {}
     dynamic = set()
     for index in sorted(produced & details.keys()):
@@ -112,7 +112,7 @@ def _native_trouble(tflite: bytes) -> str:
                 buffer.write(value)
             compiled.run_by_index(0, inputs, outputs)
     except (RuntimeError, ValueError, TypeError) as error:
-        return error_line(error) if values is None or _infers(tflite, values) else ""
+        return reason_of(error) if values is None or _infers(tflite, values) else ""
     return ""
 
 

@@ -20,6 +20,7 @@ from edgeprune.devices.links.adb.output import (
     PacketOutput,
 )
 from edgeprune.devices.links.pipes import OUTPUT_LIMIT_BYTES
+from edgeprune.devices.links.program_faults import printed_too_much, sent_nothing, took_no_input
 from edgeprune.devices.links.shell_line import (
     STARTED,
     ending,
@@ -99,9 +100,7 @@ class Program:
                 self.send(data[start : start + CHUNK_BYTES], deadline_s - time.monotonic())
         except DeviceTimeout:
             self.kill()
-            raise DeviceTimeout(
-                f"{self._link.where}: took no more input within {timeout_s:g} s"
-            ) from None
+            raise took_no_input(self._link.where, timeout_s) from None
 
     def send(self, data: bytes, timeout_s: float) -> None:
         """Sends all of ``data``, which is at most a chunk.
@@ -145,8 +144,7 @@ class Program:
                 self._push(HEADER.pack(CLOSE_STDIN, 0), max(0.1, timeout_s))
             self._await(lambda: self._over() or self._is_full(), deadline_s)
             if self._is_full() and not self._over():
-                limit = f"{OUTPUT_LIMIT_BYTES >> 20} MiB"
-                raise DeviceError(f"{self._link.where}: a command printed more than {limit}")
+                raise printed_too_much(self._link.where)
         except DeviceError:
             self.kill()
             raise
@@ -285,9 +283,7 @@ class Program:
                 return True
             if self._over():
                 return False
-        words = _text(self._output.words).strip()
-        said = f"; {device_says(words)}" if words else ""
-        raise DeviceTimeout(f"{self._link.where}: sent nothing in time{said}")
+        raise sent_nothing(self._link.where, _text(self._output.words).strip())
 
     def _await_words(self) -> None:
         """Waits for the complaints that may come after the status."""

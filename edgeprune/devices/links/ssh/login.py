@@ -19,7 +19,7 @@ from edgeprune.devices.links.ssh.config import Hop
 from edgeprune.devices.links.ssh.host_keys import HostKey, trusted_key
 from edgeprune.devices.links.ssh.proxy import CommandStream
 from edgeprune.errors import ConfigError, DeviceError, DeviceTimeout, EdgepruneError, from_extra
-from edgeprune.text.untrusted import MAX_WORDS, one_line, reason_of
+from edgeprune.text.untrusted import one_line, reason_of
 
 with from_extra("ssh", "ssh"):
     import paramiko
@@ -106,7 +106,7 @@ def _handshake(hop: Hop, before: Any | None) -> Any:
             _prefer(transport, trusted_key(hop.name))
             transport.start_client(timeout=hop.connect_timeout_s)
     except BROKEN as error:
-        why = reason_of(error, MAX_WORDS)
+        why = reason_of(error)
         if isinstance(stream, CommandStream) and (words := stream.last_words()):
             why += f"; its ProxyCommand says: {words}"
         stream.close()
@@ -146,7 +146,7 @@ def _stream(hop: Hop, before: Any | None) -> Any:
         ) from error
     except BROKEN as error:
         where = "" if before is None else " from the jump host"
-        why = reason_of(error, MAX_WORDS)
+        why = reason_of(error)
         raise DeviceError(f"{hop.name} ({hop.address}): cannot be reached{where}: {why}") from error
 
 
@@ -238,7 +238,7 @@ def _log_in(transport: Any, hop: Hop) -> None:
             except paramiko.AuthenticationException:
                 continue
             except BROKEN as error:
-                raise _refused(hop, tried, f"it hung up: {reason_of(error, MAX_WORDS)}") from error
+                raise _refused(hop, tried, f"it hung up: {reason_of(error)}") from error
             break
     if hop.password_env is not None:
         _log_in_with_password(transport, hop)
@@ -264,7 +264,7 @@ def _log_in_with_password(transport: Any, hop: Hop) -> None:
     except BROKEN as error:
         raise DeviceError(
             f"{hop.name} ({hop.address}): refused the password in {hop.password_env}: "
-            f"{reason_of(error, MAX_WORDS)}"
+            f"{reason_of(error)}"
         ) from error
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 from edgeprune.devices.links.pipes import OUTPUT_LIMIT_BYTES
+from edgeprune.devices.links.program_faults import printed_too_much, sent_nothing, took_no_input
 from edgeprune.devices.links.shell_line import STARTED, WORDS_BYTES, ending, kill_line
 from edgeprune.devices.links.ssh.link import Link
 from edgeprune.devices.links.ssh.login import BROKEN, odd_answers_as_errors
@@ -72,7 +73,7 @@ class Program:
             except TimeoutError:
                 pass
         self.kill()
-        raise DeviceTimeout(f"{self._link.where}: took no more input within {timeout_s:g} s")
+        raise took_no_input(self._link.where, timeout_s)
 
     def send(self, data: bytes, timeout_s: float | None = None) -> None:
         """Sends all of ``data``, which is at most a chunk; to be called within a link's watch.
@@ -125,8 +126,7 @@ class Program:
             while part := self._receive(1 << 20, deadline_s):
                 self._ahead += part
                 if len(self._ahead) > OUTPUT_LIMIT_BYTES:
-                    limit = f"{OUTPUT_LIMIT_BYTES >> 20} MiB"
-                    raise DeviceError(f"{self._link.where}: a command printed more than {limit}")
+                    raise printed_too_much(self._link.where)
             if not self._session.status_event.wait(max(0.0, deadline_s - time.monotonic())):
                 raise DeviceTimeout(f"{self._link.where}: closed its output, but did not end")
         except DeviceError:
@@ -175,9 +175,7 @@ class Program:
             with odd_answers_as_errors():
                 return bytes(self._session.recv(min(size, 1 << 20)))
         except TimeoutError as error:
-            words = self._last_words()
-            said = f"; {device_says(words)}" if words else ""
-            raise DeviceTimeout(f"{self._link.where}: sent nothing in time{said}") from error
+            raise sent_nothing(self._link.where, self._last_words()) from error
         except BROKEN as error:
             raise self._link.broken(reason_of(error)) from error
 
