@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from pathlib import Path
 
 import numpy as np
+import pytest
+from full_range import also
 
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.model import Loaded, ModelFile
@@ -15,6 +18,21 @@ from edgeprune.models.keras.flavours import import_keras, import_tensorflow
 FLAVOURS = ("tf_keras", "keras")
 KINDS = ("sequential", "functional", "nested", "subclassed")
 SHAPE = (6, 6, 3)
+
+_PAIRS = list(itertools.product(FLAVOURS, KINDS))
+_ONE_WAY = {pair for k, pair in enumerate(_PAIRS) if (k + k // len(KINDS)) % 2 == 0}
+each_kind = pytest.mark.parametrize(
+    ("flavour", "kind"), [pair if pair in _ONE_WAY else also(*pair) for pair in _PAIRS]
+)
+"""Every kind of model, in one of the two Kerases; the full range has all pairs."""
+each_kind_too = pytest.mark.parametrize(
+    ("flavour", "kind"), [also(*pair) if pair in _ONE_WAY else pair for pair in _PAIRS]
+)
+"""The other pairs, so that the suite has each of them in half of the tests."""
+shown_in_keras = pytest.mark.parametrize("flavour", ["keras", also("tf_keras")])
+"""For a test that trains, of code that is the same for both Kerases."""
+shown_in_tf_keras = pytest.mark.parametrize("flavour", ["tf_keras", also("keras")])
+"""The same in the other one: the suite has both in turn."""
 
 
 def loaded(model, flavour):

@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, build, dataset
+from keras_nets import build, dataset, each_kind, each_kind_too, shown_in_keras
 
 import edgeprune
 from edgeprune.errors import ModelError
@@ -14,8 +14,7 @@ def share(weights):
     return float(np.mean(np.asarray(weights) == 0))
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
 def test_a_model_in_memory_is_pruned_in_a_call_and_stays_as_it_was(flavour, kind):
     model = build(flavour, kind)
     before = [w.copy() for w in model.get_weights()]
@@ -25,7 +24,7 @@ def test_a_model_in_memory_is_pruned_in_a_call_and_stays_as_it_was(flavour, kind
     assert all(abs(t.zeros / t.weights - 0.75) < 0.1 for t in done.tensors)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_with_data_it_is_trained_meanwhile(flavour):
     data, lines = dataset(), []
     done = edgeprune.prune(
@@ -47,8 +46,7 @@ def test_with_data_it_is_trained_meanwhile(flavour):
     )
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind_too
 def test_one_callback_prunes_while_fit_trains(flavour, kind):
     keras, data = import_keras(flavour), dataset()
     model = build(flavour, kind)

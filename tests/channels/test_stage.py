@@ -1,8 +1,9 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, build, dataset, loaded, save
+from keras_nets import build, dataset, loaded, save, shown_in_keras, shown_in_tf_keras
 from nets import eligible
 
 import edgeprune
@@ -20,7 +21,6 @@ from edgeprune.recipe.channels_table import ChannelLimit, ChannelsTable
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.context import StageContext
 
-both = pytest.mark.parametrize("flavour", FLAVOURS)
 HALF = ChannelsTable(pruning_ratio=0.5, epochs=2, batch_size=16)
 
 
@@ -38,7 +38,7 @@ def same(one, two):
     return all(map(np.array_equal, one, two))
 
 
-@both
+@shown_in_keras
 @pytest.mark.parametrize("kind", ["sequential", "functional", "nested"])
 def test_a_smaller_model_is_trained_beside_the_dense_one(flavour, kind):
     model, lines = loaded(build(flavour, kind), flavour), []
@@ -56,7 +56,7 @@ def test_a_smaller_model_is_trained_beside_the_dense_one(flavour, kind):
     assert "multiplications" in done.notes[1] and done.notes[0].startswith("the smaller model was")
 
 
-@both
+@shown_in_tf_keras
 def test_without_data_channels_go_at_once_and_the_result_is_for_profiling(flavour):
     done = remove_channels(loaded(build(flavour, "functional"), flavour), HALF, StageContext())
     assert done.profiling_only and not done.fine_tuned and done.control is None
@@ -74,7 +74,7 @@ def test_a_tflite_file_is_refused_with_what_to_give_instead():
         remove_channels(model, HALF, StageContext())
 
 
-@both
+@shown_in_keras
 def test_a_subclassed_model_is_refused_with_what_to_do(flavour):
     with pytest.raises(ModelError, match=r"graph is hidden.*build it as keras\.Model"):
         remove_channels(loaded(build(flavour, "subclassed"), flavour), HALF, StageContext())
@@ -106,27 +106,34 @@ def test_every_key_of_the_table_is_heard():
         groups(criterion="l3")
 
 
+@functools.cache
+def good_dense(flavour):
+    """A dense model that tells the classes apart; without batch normalization it learns soonest."""
+    keras, data = import_keras(flavour), dataset()
+    model = build(flavour, "sequential")
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    model.fit(data.x_train, data.y_train, epochs=20, batch_size=16, verbose=0)
+    assert (model(data.x_train).numpy().argmax(1) == data.y_train).mean() > 0.9
+    return loaded(model, flavour)
+
+
 def lost(line):
     return line.startswith("no epoch kept the accepted drop of")
 
 
-@both
+@shown_in_tf_keras
 def test_a_drop_that_cannot_be_kept_stops_the_training(flavour):
     data, lines = dataset(), []
-    model = loaded(build(flavour, "functional"), flavour)
-    trained = remove_channels(
-        model,
-        dataclasses.replace(HALF, pruning_ratio=0.0, macs=0.99, epochs=30),
-        StageContext(data),
-    ).control  # a good dense model
+    trained = good_dense(flavour)
     table = ChannelsTable(pruning_ratio=0.8, epochs=20, learning_rate=1e-9)
     done = remove_channels(trained, table, StageContext(data, lines.append, max_accuracy_drop=0.0))
     assert any(map(lost, done.notes)) and not any("epoch 20/20" in line for line in lines[:-1])
-    wide = remove_channels(trained, table, StageContext(data, max_accuracy_drop=1.0))
+    short = dataclasses.replace(table, epochs=1)
+    wide = remove_channels(trained, short, StageContext(data, max_accuracy_drop=1.0))
     assert any(note.startswith("the best epoch is kept") for note in wide.notes)
 
 
-@both
+@shown_in_keras
 def test_what_was_trained_outlives_the_stage_and_is_not_trained_again(flavour):
     model, data = from_file(flavour), dataset()
     done = remove_channels(model, HALF, StageContext(data))
@@ -140,7 +147,7 @@ def test_what_was_trained_outlives_the_stage_and_is_not_trained_again(flavour):
     assert paths.data_folder() in done.checkpoint.parents
 
 
-@both
+@shown_in_tf_keras
 def test_weights_that_are_left_can_be_pruned_next(flavour):
     data, lines = dataset(), []
     before = remove_channels(
@@ -159,7 +166,7 @@ def kernels(model):
     return [np.array(w) for w in model.get_weights() if w.ndim > 1]
 
 
-@both
+@shown_in_keras
 def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
     data = dataset()
     before = remove_channels(
@@ -175,7 +182,7 @@ def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
     assert not same(kernels(further), kernels(before.control.keras))
 
 
-@both
+@shown_in_tf_keras
 def test_an_interruption_in_the_next_stage_goes_on_there(flavour):
     model, data, lines = from_file(flavour), dataset(), []
     table = dataclasses.replace(HALF, epochs=1, learning_rate=2e-3)
@@ -196,14 +203,10 @@ def test_an_interruption_in_the_next_stage_goes_on_there(flavour):
     assert before.checkpoint.exists()
 
 
-@both
+@shown_in_keras
 def test_a_drop_after_two_stages_counts_from_the_dense_model(flavour):
     data = dataset()
-    trained = remove_channels(
-        loaded(build(flavour, "functional"), flavour),
-        ChannelsTable(macs=0.99, epochs=30, batch_size=16),
-        StageContext(data),
-    ).control
+    trained = good_dense(flavour)
     ruined = remove_channels(trained, HALF, StageContext(data))
     ruined.model.keras.set_weights([0 * weight for weight in weights_of(ruined.model.keras)])
     spec = PruneTable(sparsity=0.3, layers="all", epochs=1, learning_rate=1e-9)
@@ -221,7 +224,7 @@ def test_channels_alone_are_not_pruned_further():
     assert done.fine_tuned and done.notes == before.notes and done.masks == {}
 
 
-@both
+@shown_in_tf_keras
 def test_one_call_from_python_makes_a_smaller_model(flavour, tmp_path):
     model, data = build(flavour, "nested"), dataset()
     done = edgeprune.prune(

@@ -3,7 +3,7 @@ import re
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, build, dataset, loaded
+from keras_nets import build, dataset, each_kind, loaded, shown_in_keras, shown_in_tf_keras
 from nets import eligible
 
 import edgeprune
@@ -56,8 +56,7 @@ def with_norms(flavour):
     return model
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
 def test_weights_of_every_kind_of_model_share_values_and_the_model_stays_as_it_was(flavour, kind):
     model, data = build(flavour, kind), dataset()
     pruned = edgeprune.prune(model, sparsity=0.6, layers="all").keras
@@ -69,7 +68,7 @@ def test_weights_of_every_kind_of_model_share_values_and_the_model_stays_as_it_w
     assert min(one.sqnr_db for one in done.tensors) > 5
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_training_the_centroids_lowers_the_loss(flavour):
     data, lines = dataset(), []
     cluster(
@@ -81,7 +80,7 @@ def test_training_the_centroids_lowers_the_loss(flavour):
     assert len(losses) == 4 and losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_biases_share_values_too_where_that_is_asked_for(flavour):
     model, data = build(flavour, "sequential"), dataset()
     rng = np.random.default_rng(0)
@@ -99,7 +98,7 @@ def test_biases_share_values_too_where_that_is_asked_for(flavour):
         assert all(one.name.endswith("kernel") for one in done.tensors)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_rounded_centroids_have_no_low_bits_and_are_the_nearest_that_have_none(flavour):
     model, data = build(flavour, "sequential"), (dataset().x_train, dataset().y_train)
     plain, rounded = (
@@ -112,7 +111,7 @@ def test_rounded_centroids_have_no_low_bits_and_are_the_nearest_that_have_none(f
         assert np.all(np.abs(found - exact) <= np.abs(exact) / 256)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_without_batch_normalization_the_values_survive_conversion_to_the_bit(flavour):
     done = edgeprune.cluster(build(flavour, "sequential"), 6)
     stored = {values.size: values for name, values in filters(convert(done.model))}
@@ -122,7 +121,7 @@ def test_without_batch_normalization_the_values_survive_conversion_to_the_bit(fl
         assert distinct(kernel) == 6
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 @pytest.mark.parametrize("fold", [True, False])
 def test_folding_first_keeps_one_codebook_and_folding_later_one_per_channel(flavour, fold):
     done = cluster(
@@ -137,7 +136,7 @@ def test_folding_first_keeps_one_codebook_and_folding_later_one_per_channel(flav
     assert f"{1 if fold else 4} batch normalizations stay" in said
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 @pytest.mark.parametrize("is_nested", [False, True])
 def test_a_folded_model_answers_as_before_without_its_norms(flavour, is_nested):
     model, keras = with_norms(flavour), import_keras(flavour)
@@ -152,7 +151,7 @@ def test_a_folded_model_answers_as_before_without_its_norms(flavour, is_nested):
     assert [name.rpartition("/")[2] for name in names] == ["stays"]
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_a_sequential_model_is_folded_and_what_else_is_read_is_not(flavour):
     layers, models = import_keras(flavour).layers, import_keras(flavour)
     line = models.Sequential(
@@ -184,7 +183,7 @@ def test_a_subclassed_model_is_not_folded():
     assert fold_batch_norm(model) == (model, 0)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_layers_may_have_other_numbers_of_clusters_and_0_leaves_one_alone(flavour):
     model = build(flavour, "sequential")
     table = ClusterTable(8, counts=(ClusterCount("mix", 2), ClusterCount("head", 0)))

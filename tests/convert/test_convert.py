@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, SHAPE, build, loaded
+from keras_nets import FLAVOURS, SHAPE, build, each_kind_too, loaded
 from nets import Net, eligible
 
 from edgeprune import verify
@@ -28,8 +28,7 @@ def io_shapes(tflite):
     ]
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind_too
 def test_the_file_computes_what_keras_does(flavour, kind, capfd):
     model = loaded(build(flavour, kind), flavour)
     tflite = convert(model)

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,8 @@ from adb_rig import Adbd
 from adb_server import adb_server
 from emulated import SHIPPED
 
+from edgeprune import cli
+from edgeprune.data.example import write_tiny
 from edgeprune.devices.toolchain.zig import host_isa
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -31,42 +32,52 @@ def steps(name):
                 yield shlex.split(line[2:])
 
 
-def follow(name, folder, replace=()):
-    """Does what a page says, in a folder.
+@pytest.fixture
+def follow(tmp_path, monkeypatch, capsys):
+    """Does what a page says, in ``tmp_path``.
 
-    Args:
-        name: The page.
-        folder: Where.
-        replace: Pairs of texts: what the page says, and what it is on the rig.
-
-    Returns:
-        What each command printed, by its words.
+    Its commands run in this process, by the same door, so that each need not import all again.
     """
-    printed = {}
-    for step in steps(name):
-        if isinstance(step, tuple):
-            title, text = step
-            for there, here in replace:
-                text = text.replace(there, here)
-            (folder / title).write_text(text)
-            continue
-        if step[0] in ("pip", "sudo"):  # what they install is here already
-            continue
-        argv = [dict(replace).get(word, word) for word in step]
-        if argv[0] == "edgeprune":
-            short = SHORT if argv[1] in ("run", "deploy") else ()
-            argv = [sys.executable, "-m", *argv, *short]
-        done = subprocess.run(
-            argv, cwd=folder, capture_output=True, text=True, timeout=300, env=os.environ
-        )
-        assert done.returncode == 0, f"{' '.join(step)}\n{done.stdout}{done.stderr}"
-        printed[" ".join(step[1:3])] = done.stdout
-    return printed
+    monkeypatch.chdir(tmp_path)
+
+    def command(argv):
+        with pytest.raises(SystemExit) as done:
+            cli.main([*argv, *(SHORT if argv[0] in ("run", "deploy") else ())])
+        printed = capsys.readouterr()
+        assert done.value.code == 0, f"{' '.join(argv)}\n{printed.out}{printed.err}"
+        return printed.out
+
+    def follow(name, replace=()):
+        """What each command printed, by its words.
+
+        Args:
+            name: The page.
+            replace: Pairs of texts: what the page says, and what it is on the rig.
+        """
+        printed = {}
+        for step in steps(name):
+            if isinstance(step, tuple):
+                title, text = step
+                for there, here in replace:
+                    text = text.replace(there, here)
+                Path(title).write_text(text)
+                continue
+            if step[0] in ("pip", "sudo"):  # what they install is here already
+                continue
+            argv = [dict(replace).get(word, word) for word in step]
+            key = " ".join(step[1:3])
+            if argv[0] == "edgeprune":
+                printed[key] = command(argv[1:])
+            else:
+                printed[key] = subprocess.check_output(argv, text=True, timeout=300)
+        return printed
+
+    return follow
 
 
 @pytest.mark.device
-def test_your_model(home, tmp_path, monkeypatch):
-    printed = follow("tutorials/your-model.md", tmp_path)
+def test_your_model(home, follow, tmp_path, monkeypatch):
+    printed = follow("tutorials/your-model.md")
     assert "cortex-a72" in printed["explain tiny.tflite"]
     assert {"result.json", "report.txt", "recipe.toml"} < set(os.listdir(tmp_path / "first"))
     assert (tmp_path / "first.html").read_text().startswith("<!DOCTYPE html>")
@@ -74,7 +85,7 @@ def test_your_model(home, tmp_path, monkeypatch):
     # The page on other tools goes on with these results; a folder is MLflow's quickest store.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path / "runs"))
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    follow("how-to/other-tools.md", tmp_path)
+    follow("how-to/other-tools.md")
     assert list((tmp_path / "runs").rglob("deployed/instructions"))
     written = {file.name for file in (tmp_path / "second/model-explorer").iterdir()}
     assert {f"deployed.{key}.json" for key in ("kernel", "error", "sparsity")} < written
@@ -83,7 +94,7 @@ def test_your_model(home, tmp_path, monkeypatch):
 
 
 @pytest.mark.device
-def test_your_pi(home, lab, tmp_path, monkeypatch):
+def test_your_pi(home, lab, follow, tmp_path, monkeypatch):
     text = (SHIPPED / "local.toml").read_text().replace('"local"', '"box"', 1)
     text = text.replace('use = "local"', 'use = "ssh"\nfolder = "ep"')
     text = text.replace('isa      = "host"', f'isa = "{host_isa()}"')
@@ -96,13 +107,13 @@ def test_your_pi(home, lab, tmp_path, monkeypatch):
         ('"rpi4"', '"box"'),
         ("rpi4", "box"),
     )
-    printed = follow("tutorials/your-pi.md", tmp_path, rig)
+    printed = follow("tutorials/your-pi.md", rig)
     assert lab.device.host_key().fingerprint in printed["devices trust"]
     assert (tmp_path / "deployed" / "result.json").is_file()
 
 
 @pytest.mark.device
-def test_your_phone(home, tmp_path, monkeypatch):
+def test_your_phone(home, follow, tmp_path, monkeypatch):
     text = (SHIPPED / "pixel-8.toml").read_text()
     text = text.replace("pixel-8", "phone").replace("aarch64", host_isa())
     text = text.replace("/data/local/tmp", str(tmp_path / "data"))
@@ -113,7 +124,7 @@ def test_your_phone(home, tmp_path, monkeypatch):
         adbd = Adbd(tmp_path)
         try:
             subprocess.run(["adb", "connect", adbd.address], check=True, capture_output=True)
-            printed = follow("tutorials/your-phone.md", tmp_path, [("pixel-8", "phone")])
+            printed = follow("tutorials/your-phone.md", [("pixel-8", "phone")])
         finally:
             adbd.close()
     assert adbd.address in printed["devices"]
@@ -121,18 +132,16 @@ def test_your_phone(home, tmp_path, monkeypatch):
 
 
 @pytest.mark.device
-def test_an_accuracy_goal(home, tmp_path):
-    follow("tutorials/accuracy-goal.md", tmp_path)
+def test_an_accuracy_goal(home, follow, tmp_path):
+    follow("tutorials/accuracy-goal.md")
     assert (tmp_path / "small.tflite").stat().st_size < (tmp_path / "tiny.tflite").stat().st_size
 
 
 @pytest.mark.device
-def test_in_ci(home, tmp_path):
-    from edgeprune.data.example import write_tiny
-
+def test_in_ci(home, follow, tmp_path):
     model, data = write_tiny(tmp_path)
     for name in ("base.tflite", "model.tflite"):
         (tmp_path / name).write_bytes(model.read_bytes())
     data.rename(tmp_path / "test.npz")
-    printed = follow("tutorials/in-ci.md", tmp_path)
+    printed = follow("tutorials/in-ci.md")
     assert printed["compare base"].startswith("#") and "|" in printed["compare base"]

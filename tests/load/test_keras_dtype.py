@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import also
 
 from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert, keras_outputs
@@ -60,7 +61,13 @@ def check(model, path, policy):
 
 @pytest.mark.parametrize(
     "flavour, policy",
-    [*(("keras", policy) for policy in ROUNDING), ("tf_keras", "mixed_float16")],
+    [
+        ("keras", "mixed_float16"),
+        ("keras", "float64"),
+        also("keras", "float16"),
+        also("keras", "mixed_bfloat16"),
+        also("tf_keras", "mixed_float16"),  # as below, in another file
+    ],
 )
 def test_a_model_in_another_float_is_taken_as_float32(flavour, policy, tmp_path):
     path = tmp_path / ("net.keras" if flavour == "keras" else "net.h5")
@@ -82,7 +89,7 @@ def test_a_folder_of_keras_2_in_another_float_too(tmp_path):
         check(model, tmp_path / "net", "mixed_float16")
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("dtype", ["bfloat16", also("float16"), also("float64")])
 def test_a_function_in_another_float_computes_in_float32(dtype, tmp_path):
     tf = import_tensorflow()
     rng = np.random.default_rng(0)

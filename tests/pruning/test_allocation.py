@@ -2,7 +2,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from full_range import examples
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeprune.errors import ModelError
@@ -107,6 +108,7 @@ def cost(candidates, shares):
     return sum(one.curve.cost(shares[one.name]) for one in candidates)
 
 
+@settings(max_examples=examples(12, 100))
 @given(networks(), st.lists(st.sampled_from([4.0, 64.0, 1024.0]), min_size=6, max_size=6))
 def test_cost_aware_costs_what_uniform_does_and_loses_no_more(candidates, pixels):
     priced = [

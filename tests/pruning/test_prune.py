@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, SHAPE, build, dataset, loaded
+from keras_nets import SHAPE, build, dataset, each_kind, each_kind_too, loaded
 
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.model import Loaded, ModelFile
@@ -30,8 +30,7 @@ def wanted_zeros(size, sparsity=0.7):
     return math.floor(sparsity * size + 0.5)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind_too
 def test_every_kind_of_model_is_pruned_and_fine_tuned_exactly(flavour, kind):
     model = build(flavour, kind)
     before = [w.copy() for w in model.get_weights()]
@@ -49,8 +48,7 @@ def test_every_kind_of_model_is_pruned_and_fine_tuned_exactly(flavour, kind):
     assert len([line for line in lines if line.startswith("dense: epoch")]) == 2
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
 def test_pruned_zeros_arrive_in_the_converted_file(flavour, kind):
     done = prune(loaded(build(flavour, kind), flavour), spec(), StageContext())
     model = graph.read(convert(done.model))

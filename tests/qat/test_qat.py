@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, build, dataset, loaded
+from keras_nets import build, dataset, each_kind_too, loaded, shown_in_keras, shown_in_tf_keras
 
 import edgeprune
 from edgeprune.artifacts.model import Loaded, ModelFile
@@ -30,8 +30,7 @@ def loss(model, data, keras):
     return float(np.mean(keras.losses.sparse_categorical_crossentropy(data.y_train, found)))
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind_too
 def test_training_with_rounding_keeps_every_zero_and_moves_the_rest(flavour, kind):
     pruned = edgeprune.prune(build(flavour, kind), sparsity=0.6, layers="all").keras
     before = [w.copy() for w in pruned.get_weights()]
@@ -49,7 +48,7 @@ def test_training_with_rounding_keeps_every_zero_and_moves_the_rest(flavour, kin
     assert accuracy(quantize(convert(done.model), "int8", None).tflite, dataset()) is not None
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_codebooks_stay_too(flavour):
     clustered = edgeprune.cluster(
         edgeprune.prune(build(flavour, "functional"), sparsity=0.5, layers="all").keras, 6
@@ -65,7 +64,7 @@ def test_codebooks_stay_too(flavour):
         assert not np.array_equal(old.value(), values)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 @pytest.mark.parametrize("kind", ["sequential", "functional"])
 def test_the_forward_pass_sees_what_int8_will_store_and_the_step_what_was_there(flavour, kind):
     model = build(flavour, kind)
@@ -84,7 +83,7 @@ def test_the_forward_pass_sees_what_int8_will_store_and_the_step_what_was_there(
         assert np.abs(found[kernel.size] - wanted).max() <= 1e-6
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_training_makes_up_for_a_rounding_that_hurts(flavour, monkeypatch):
     keras, data = import_keras(flavour), dataset()
     monkeypatch.setattr(weights, "_LARGEST", 1)  # -1, 0 and 1 alone
@@ -105,7 +104,7 @@ def test_training_makes_up_for_a_rounding_that_hurts(flavour, monkeypatch):
     assert rounded_loss(tuned) < 0.7 * rounded_loss(model)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_outputs_that_the_converter_fuses_are_not_rounded(flavour):
     layers = import_keras(flavour).layers
     inputs = layers.Input((6, 6, 3))

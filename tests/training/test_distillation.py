@@ -5,7 +5,15 @@ import pytest
 from full_range import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras_nets import FLAVOURS, KINDS, SHAPE, build, dataset, loaded
+from keras_nets import (
+    SHAPE,
+    build,
+    dataset,
+    each_kind_too,
+    loaded,
+    shown_in_keras,
+    shown_in_tf_keras,
+)
 
 import edgeprune
 from edgeprune.artifacts.dataset import Dataset
@@ -115,8 +123,7 @@ def agreement(model, other, x):
 FOLLOWING = PruneTable(sparsity=0.5, layers="all", epochs=3, batch_size=16, learning_rate=0.01)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind_too
 def test_with_all_the_weight_the_dense_model_is_followed_and_no_label(flavour, kind):
     dense = learned(flavour, kind)
     data = misleading(dense)
@@ -135,7 +142,7 @@ def test_without_it_the_dense_model_is_left():
     assert agreement(done.keras, dense, data.x_train) < 0.5
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_regression_learns_the_mean_of_target_and_teacher(flavour):
     keras = import_keras(flavour)
     keras.utils.set_random_seed(0)
@@ -147,7 +154,7 @@ def test_regression_learns_the_mean_of_target_and_teacher(flavour):
     assert np.allclose(done.keras(x).numpy(), taught + 0.75, atol=0.05)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_centroids_and_rounded_weights_follow_the_dense_model_too(flavour):
     dense = learned(flavour, "sequential")
     data = misleading(dense)
@@ -167,7 +174,7 @@ def test_centroids_and_rounded_weights_follow_the_dense_model_too(flavour):
     assert all(one > other + 0.3 for one, other in zip(alike[1.0], alike[0.0], strict=True))
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_gradients_are_of_both_parts_of_the_loss(flavour):
     data, model = dataset(16), build(flavour, "functional")
     x, y = data.x_train, data.y_train
@@ -192,7 +199,7 @@ def test_every_schedule_takes_a_teacher(schedule):
     assert done.fine_tuned
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_a_model_that_insists_on_a_batch_size_answers_to_every_sample(flavour):
     keras = import_keras(flavour)
     inputs = keras.layers.Input(batch_shape=(8, *SHAPE))

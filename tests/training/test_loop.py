@@ -2,14 +2,16 @@
 
 import dataclasses
 import io
+import json
+import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, build, dataset, loaded
+import training_case
+from keras_nets import build, dataset, loaded, shown_in_keras
 
 from edgeprune.artifacts.model import ModelFile
 from edgeprune.errors import ModelError
@@ -18,72 +20,45 @@ from edgeprune.pruning import prune
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.context import StageContext
 
-PROGRAM = """
-import dataclasses, sys
-import numpy as np
-from keras_nets import dataset, loaded
-from edgeprune.artifacts.model import ModelFile
-from edgeprune.models.keras.flavours import import_keras
-from edgeprune.pruning import prune
-from edgeprune.recipe.prune_table import PruneTable
-from edgeprune.training.context import StageContext
-flavour, schedule, kind, target = sys.argv[1:]
-keras = import_keras(flavour)
-keras.utils.set_random_seed(1)
-layers = keras.layers
-model = keras.Sequential([
-    layers.Input((6, 6, 3)), layers.Conv2D(8, 1, name="mix"), layers.BatchNormalization(),
-    layers.ReLU(), layers.Dropout(0.2), layers.Flatten(), layers.Dense(4, activation="softmax"),
-])
-model = dataclasses.replace(loaded(model, flavour), source=ModelFile("m", "abc", "test"))
-spec = PruneTable(sparsity=0.6, schedule=schedule, epochs=2, rounds=1, batch_size=16)
-data = dataset()
-if kind == "new":
-    noise = lambda k: np.random.default_rng(k).normal(0, 0.1, data.x_train.shape).astype("f4")
-    fresh = lambda k: dataclasses.replace(data, x_train=data.x_train + noise(k))
-    data = dataclasses.replace(data, augment=("flips", "shifts"), fresh=fresh)
-say = lambda line: print(line, flush=True)
-done = prune(model, spec, StageContext(data, say, max_accuracy_drop=0.9))
-weights = [*done.keras.get_weights(), *done.control.keras.get_weights()]
-np.savez(target, *weights)
-"""
+CASES = [
+    ("tf_keras", "iterative", "same", "epoch 3/4"),
+    ("keras", "rigl", "same", "dense: epoch 1/2"),
+    ("keras", "gradual", "new", "epoch 1/2"),
+]
 
 
-def start(home, *arguments):
-    paths = [str(Path(__file__).parents[1]), *sys.path]
-    environment = {"EDGEPRUNE_HOME": str(home), "PYTHONPATH": ":".join(filter(None, paths))}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory):
+    """What each of the cases left when it was killed."""
+    homes = {case: tmp_path_factory.mktemp("killed") for case in CASES}
+    orders = [[str(home), *case] for case, home in homes.items()]
+    done = subprocess.run(
+        [sys.executable, training_case.__file__, json.dumps(orders)],
         stdout=subprocess.PIPE,
-        text=True,
-        env={"PATH": "/usr/bin:/bin", **environment},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        timeout=600,
+        check=True,
     )
+    assert json.loads(done.stdout) == [-signal.SIGKILL] * len(CASES)
+    return homes
 
 
-@pytest.mark.parametrize(
-    "flavour, schedule, kind, line",
-    [
-        ("tf_keras", "iterative", "same", "epoch 3/4"),
-        ("keras", "rigl", "same", "dense: epoch 1/2"),
-        ("keras", "gradual", "new", "epoch 1/2"),
-    ],
-)
-def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path, flavour, schedule, kind, line):
-    with start(tmp_path / "a", flavour, schedule, kind, tmp_path / "whole.npz") as whole:
-        assert line in whole.stdout.read()
-    with start(tmp_path / "b", flavour, schedule, kind, tmp_path / "late.npz") as victim:
-        for said in victim.stdout:
-            if said.startswith(line):
-                victim.send_signal(signal.SIGKILL)
-                break
-    assert not (tmp_path / "late.npz").exists()
-    with start(tmp_path / "b", flavour, schedule, kind, tmp_path / "late.npz") as again:
-        said = again.stdout.read()
-    assert f"resuming after {line.removeprefix('dense: ')}" in said and f"\n{line}" not in said
-    one, two = (np.load(tmp_path / name) for name in ("whole.npz", "late.npz"))
-    for name in one.files:
-        np.testing.assert_allclose(one[name], two[name], rtol=0, atol=1e-6)
-    assert not list((tmp_path / "b" / "training").iterdir())
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case))
+def test_a_killed_training_ends_as_if_it_had_not_been(homes, case, tmp_path, monkeypatch):
+    *what, line = case
+    monkeypatch.setenv("EDGEPRUNE_HOME", str(homes[case]))
+    assert list((homes[case] / "training").iterdir())
+    said = []
+    resumed = training_case.train(*what, said.append)
+    assert line.replace("epoch", "resuming after epoch") in said
+    assert not any(one.startswith(line) for one in said)
+    assert not list((homes[case] / "training").iterdir())
+    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path))
+    said.clear()
+    whole = training_case.train(*what, said.append)
+    assert any(one.startswith(line) for one in said)
+    for one, two in zip(whole, resumed, strict=True):
+        np.testing.assert_allclose(one, two, rtol=0, atol=1e-6)
 
 
 def from_file(model, flavour, name):
@@ -107,7 +82,7 @@ def test_a_training_that_diverges_leaves_its_last_good_state():
     kept.unlink()
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_a_limit_that_cannot_be_kept_at_full_sparsity_is_kept_at_less(flavour):
     data = dataset(600)
     learned = prune(

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, SHAPE, build
+from keras_nets import FLAVOURS, SHAPE, build, each_kind
 
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras, import_tensorflow
@@ -40,8 +40,7 @@ def test_the_batch_normalization_behind_a_layer_is_found_in_subclassed_models_to
     ]
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
 def test_a_run_ends_once_the_layer_has_all_its_inputs(flavour, kind):
     model = build(flavour, kind)
     layers = named(model)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, build, dataset
+from keras_nets import build, dataset, each_kind
 
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import prunable_weights
@@ -10,8 +10,7 @@ from edgeprune.pruning.masks.masking import prune_weight
 POINTS = (0.0, 0.5, 0.75, 0.95)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
 def test_every_layer_of_every_kind_of_model_loses_something_and_changes_nothing(flavour, kind):
     model = build(flavour, kind)
     before = [np.array(value) for value in model.get_weights()]

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, build, dataset
+from keras_nets import FLAVOURS, build, dataset, each_kind_too
 
 from edgeprune.artifacts.dataset import Dataset, TrainingData
 from edgeprune.errors import ModelError
@@ -62,8 +62,7 @@ def test_taylor_needs_labels_unless_the_model_reproduces_its_input():
     assert same.y is same.x or np.array_equal(same.y, same.x)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind_too
 def test_samples_that_the_model_knows_pass(flavour, kind):
     model, x = build(flavour, kind), dataset(96).x_train * 3
     labels = answered(model, x)

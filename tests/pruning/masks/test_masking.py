@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, build, dataset
+from keras_nets import build, dataset, each_kind, shown_in_keras, shown_in_tf_keras
 
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras, import_tensorflow
@@ -22,8 +22,7 @@ def compiled(model, keras):
     return model
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
 def test_fit_keeps_zeros_and_trains_the_rest(flavour, kind):
     keras, data = import_keras(flavour), dataset()
     model = compiled(build(flavour, kind), keras)
@@ -41,7 +40,7 @@ def test_fit_keeps_zeros_and_trains_the_rest(flavour, kind):
     assert max(zeros(masks)) < 0.1  # nothing is left behind
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 @pytest.mark.parametrize("is_traced", [False, True])
 def test_a_custom_loop_keeps_zeros_in_every_step(flavour, is_traced):
     keras, tf, data = import_keras(flavour), import_tensorflow(), dataset()
@@ -71,7 +70,7 @@ def test_a_custom_loop_keeps_zeros_in_every_step(flavour, is_traced):
                 assert zeros(masks) == wanted
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_mixed_precision_keeps_zeros(flavour):
     keras, data = import_keras(flavour), dataset()
     keras.mixed_precision.set_global_policy("mixed_float16")
@@ -87,7 +86,7 @@ def test_mixed_precision_keeps_zeros(flavour):
         assert zeros(masks) == kept and min(kept) > 0.5
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_the_users_own_constraint_holds_as_well_and_stays(flavour):
     keras, data = import_keras(flavour), dataset()
     model = build(flavour, "functional")
@@ -121,7 +120,7 @@ def test_an_error_inside_takes_the_masks_off():
     assert all(weight.variable.constraint is None for weight in masks.weights)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_masks_hold_weights_of_every_float_type_at_zero(flavour, dtype):
     keras = import_keras(flavour)

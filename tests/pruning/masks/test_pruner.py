@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, build, dataset, loaded
+from keras_nets import build, dataset, each_kind_too, loaded, shown_in_keras, shown_in_tf_keras
 
 import edgeprune
 from edgeprune.api.pruning import prune as prune_model
@@ -25,8 +25,7 @@ def same(a, b):
     return all(np.array_equal(one, two) for one, two in zip(a, b, strict=True))
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind_too
 def test_one_shot_with_0_epochs_trains_nothing_and_leaves_the_model_as_it_was(flavour, kind):
     model = build(flavour, kind)
     before = model.get_weights()
@@ -65,7 +64,7 @@ def test_every_criterion_prunes_at_once_and_then_trains_under_its_masks(criterio
     assert not same(at_once.keras.get_weights(), trained.keras.get_weights())
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 @pytest.mark.parametrize("criterion", WHILE_TRAINING)
 @pytest.mark.parametrize("schedule", ["gradual", "iterative"])
 def test_criteria_that_choose_while_training_reach_the_sparsity(flavour, criterion, schedule):
@@ -171,7 +170,7 @@ def test_what_cannot_be_is_refused_in_one_line(options, line):
         prune_model(build("keras", "sequential"), None, **options)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_samples_of_the_wrong_range_are_refused_before_anything_is_done(flavour):
     model = build(flavour, "sequential")
     data = known(model)

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, KINDS, build, dataset
+from keras_nets import build, dataset, each_kind, shown_in_keras, shown_in_tf_keras
 
 from edgeprune.errors import ModelError, UnknownPart
 from edgeprune.models.keras.flavours import import_keras
@@ -36,8 +36,7 @@ def answers(model):
     return np.asarray(model(calibration().x, training=False))
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
 def test_every_kind_of_model_is_pruned_to_second_order(flavour, kind):
     model = build(flavour, kind)
     before = [np.array(w.value()) for w in prunable_weights(model, "all")]
@@ -121,7 +120,7 @@ def test_each_tensor_can_have_its_own_sparsity():
         pruned(model, "second_order", sparsity={"stem/kernel": 0.5})
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_grouped_convolutions_are_pruned_group_by_group(flavour):
     keras = import_keras(flavour)
     keras.utils.set_random_seed(0)
@@ -134,7 +133,7 @@ def test_grouped_convolutions_are_pruned_group_by_group(flavour):
         assert (~masks[weights[1].name]).mean() == 0.5
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_recovery_brings_mean_outputs_back(flavour):
     dense = answers(build(flavour, "subclassed"))  # ends in logits with a bias
     off = {}
@@ -208,7 +207,7 @@ def test_without_calibration_data_criteria_that_need_none_work_and_others_say_so
             assert all((~mask).mean() == 0.5 for mask in masks.values())
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_a_transposed_convolution_is_named_by_what_cannot_look_at_its_inputs(flavour):
     def model():
         keras = import_keras(flavour)
@@ -231,7 +230,7 @@ def test_a_transposed_convolution_is_named_by_what_cannot_look_at_its_inputs(fla
         assert [(~mask).mean() for mask in masks.values()] == [0.5, 0.5]
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_scores_of_the_dense_model_cover_every_weight_and_change_nothing(flavour):
     model = build(flavour, "nested")
     before = model.get_weights()

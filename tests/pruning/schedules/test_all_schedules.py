@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, build, dataset, loaded
+from keras_nets import build, dataset, loaded, shown_in_tf_keras
 
 from edgeprune.errors import ModelError
 from edgeprune.pruning import prune
@@ -16,7 +16,7 @@ def test_each_schedule_may_stand_in_a_recipe():
     assert set(NAMES) == set(SCHEDULES.names())
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["functional", "subclassed"])
 def test_every_schedule_ends_with_its_zeros_and_moves_the_rest(flavour, name, kind):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, build, dataset
+from keras_nets import build, dataset, shown_in_keras, shown_in_tf_keras
 
 from edgeprune.models.keras.weights import prunable_weights
 from edgeprune.pruning.masks.masking import Masks
@@ -29,7 +29,7 @@ def run(flavour, steps, **options):
     return seen, masks
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 @pytest.mark.parametrize("k", [0, 2])
 def test_what_is_left_returns_to_what_it_was_before_step_k(flavour, k):
     seen, masks = run(flavour, 7, rewind_step=k)
@@ -39,7 +39,7 @@ def test_what_is_left_returns_to_what_it_was_before_step_k(flavour, k):
         assert not np.array_equal(seen[5][name], seen[k][name])
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_a_rewound_round_trains_as_if_it_were_the_first(flavour):
     """With the optimizer and the learning rate anew, the same masks lead to the same weights."""
     seen, masks = run(flavour, 9)

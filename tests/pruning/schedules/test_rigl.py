@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keras_nets import FLAVOURS, build, dataset
+from keras_nets import build, dataset, shown_in_keras, shown_in_tf_keras
 
 from edgeprune.models.keras.weights import Weight, prunable_weights
 from edgeprune.pruning.masks.masking import Masks
@@ -62,7 +62,7 @@ def test_kept_zeros_come_before_masked_weights():
     assert np.array_equal(rigged(Weight("w", Plain(values)), kept, 0.5, 0.0, gradient), kept)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 @pytest.mark.parametrize("pattern", ["unstructured", "2x1"])
 def test_returning_weights_start_at_zero_with_an_empty_memory(flavour, pattern):
     data, model = dataset(48), build(flavour, "functional")
@@ -93,7 +93,7 @@ def test_returning_weights_start_at_zero_with_an_empty_memory(flavour, pattern):
         assert all((w.value()[masks.masks[w.name] & ~before[w.name]] != 0).any() for w in weights)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_tf_keras
 def test_gradients_reach_masked_weights_and_are_those_of_the_loss(flavour):
     data, model = dataset(48), build(flavour, "sequential")
     x, y = data.x_train[:16], data.y_train[:16]
