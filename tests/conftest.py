@@ -5,14 +5,19 @@ import signal
 
 import pytest
 from full_range import TIMES, examples
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from ssh_rig import rig
 from warm_children import Nursery
 
 from edgeprune.files import paths
 from edgeprune.sandbox import parent
 
-settings.register_profile("no wall time", deadline=None, max_examples=examples(30, 100))
+settings.register_profile(
+    "no wall time",
+    deadline=None,
+    max_examples=examples(30, 100),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("no wall time")
 
 

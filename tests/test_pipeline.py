@@ -315,7 +315,7 @@ def test_two_runs_on_one_device_take_turns(over_ssh):
     for one in running:
         one.start()
     for one in running:
-        one.join(120)
+        one.join(600)
     assert len(found) == 2 and len(runs()) == 2
     windows = []
     for result in found:

@@ -5,9 +5,8 @@ import time
 import pytest
 from rich.console import Console
 
-from edgeprune import progress as progress_module
 from edgeprune.console import interrupts
-from edgeprune.progress import LINE_EVERY_S, Progress, counted, each, kept, pushed
+from edgeprune.progress import LINE_EVERY_S, SPINNER_AFTER_S, Progress, counted, each, kept, pushed
 
 
 def console(*, is_terminal: bool) -> Console:
@@ -16,11 +15,20 @@ def console(*, is_terminal: bool) -> Console:
     )
 
 
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now_s = 1000.0
+
+    def __call__(self):
+        return self.now_s
+
+
 def test_a_log_gets_plain_lines_with_the_seconds_at_the_end():
-    log = console(is_terminal=False)
-    with Progress(log) as progress, progress.stage("convert"):
+    clock, log = Clock(), console(is_terminal=False)
+    with Progress(log, clock) as progress, progress.stage("convert"):
         progress.say("to float32")
-        time.sleep(0.06)
+        clock.now_s += 0.06
     lines = log.file.getvalue().splitlines()
     assert lines[:2] == ["convert ...", "convert: to float32"]
     assert lines[2].split() == ["convert", "0.1", "s"]
@@ -28,13 +36,12 @@ def test_a_log_gets_plain_lines_with_the_seconds_at_the_end():
 
 
 def test_seconds_are_kept_in_order_and_a_second_time_adds_up():
-    with Progress(console(is_terminal=False)) as progress:
+    clock = Clock()
+    with Progress(console(is_terminal=False), clock) as progress:
         for name in ("load", "prune", "load"):
             with progress.stage(name):
-                time.sleep(0.02)
-    assert list(progress.seconds) == ["load", "prune"]
-    assert progress.seconds["load"] >= 0.04
-    assert progress.seconds["prune"] >= 0.02
+                clock.now_s += 2.0
+    assert list(progress.seconds.items()) == [("load", 4.0), ("prune", 2.0)]
 
 
 def test_a_stage_that_fails_says_so_and_lets_the_error_through():
@@ -46,21 +53,25 @@ def test_a_stage_that_fails_says_so_and_lets_the_error_through():
 
 
 def test_a_short_stage_shows_no_spinner():
-    terminal = console(is_terminal=True)
-    with Progress(terminal) as progress, progress.stage("load"):
+    clock, terminal = Clock(), console(is_terminal=True)
+    with Progress(terminal, clock) as progress, progress.stage("load"):
         progress.say("quick")
-        time.sleep(0.3)
+        clock.now_s += SPINNER_AFTER_S - 0.1
+        time.sleep(0.3)  # the spinner's own thread looks twice, or later
     assert "quick" not in terminal.file.getvalue()
 
 
-def test_a_long_stage_shows_its_seconds_and_what_it_does(monkeypatch):
-    monkeypatch.setattr(progress_module, "SPINNER_AFTER_S", 0.05)
-    terminal = console(is_terminal=True)
-    with Progress(terminal) as progress, progress.stage("run"):
+def test_a_long_stage_shows_its_seconds_and_what_it_does():
+    clock, terminal = Clock(), console(is_terminal=True)
+    with Progress(terminal, clock) as progress, progress.stage("run"):
         progress.say("dense: process 3 of 10")
-        time.sleep(0.5)
+        clock.now_s += SPINNER_AFTER_S + 1.0
+        for _ in range(6000):  # until the spinner's own thread has looked
+            if "process 3" in terminal.file.getvalue():
+                break
+            time.sleep(0.01)
     text = terminal.file.getvalue()
-    assert "0 s so far  dense: process 3 of 10" in text
+    assert "3 s so far  dense: process 3 of 10" in text
     assert "\x1b[?25h" in text  # the cursor is shown again
 
 
@@ -89,18 +100,10 @@ def test_nothing_goes_to_standard_output(capsys):
     assert "reading [bold]net.h5[/bold]" in captured.err
 
 
-class Clock:
-    """A clock that stands still until it is set."""
-
-    now_s = 1000.0
-
-    def __call__(self):
-        return self.now_s
-
-
 @pytest.fixture
-def beaten():
+def beaten(monkeypatch):
     """A stage in a log, and a function that tells what it prints after so many seconds."""
+    monkeypatch.setattr(Progress, "_beat_on", lambda *_: None)  # nobody else beats
     clock, log = Clock(), console(is_terminal=False)
     log.width = 200
 
@@ -177,7 +180,7 @@ def test_the_thread_that_beats_ends_with_the_stages():
     with Progress(console(is_terminal=False)) as progress:
         with progress.stage("load"):
             (own,) = set(threading.enumerate()) - before
-        own.join(10.0)
+        own.join(300.0)
         assert not own.is_alive()
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from channel_models import (
@@ -11,6 +13,7 @@ from channel_models import (
     shapes,
     sizes,
 )
+from full_range import also
 from keras_nets import FLAVOURS, loaded, save
 
 from edgeprune.channels import prune_channels, rule
@@ -129,9 +132,14 @@ def inner_model(keras, kind, size):
     return keras.Model(inputs, layers.Add()([x, inputs]), name="inner")
 
 
-@both
-@pytest.mark.parametrize("kind", ["Functional", "Sequential", "Sequential without input"])
-@pytest.mark.parametrize("calls", [1, 2])
+WITHIN = ["Functional", "Sequential", "Sequential without input"]
+SHAPES = list(itertools.product(FLAVOURS, WITHIN, (1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("flavour", "kind", "calls"),
+    [case if (k + k // 6 + k // 2) % 2 == 0 else also(*case) for k, case in enumerate(SHAPES)],
+)
 def test_models_within_stay_models_within(flavour, kind, calls, tmp_path):
     keras = import_keras(flavour)
 

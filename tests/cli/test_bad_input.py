@@ -12,6 +12,7 @@ import keras_nets
 import nets
 import numpy as np
 import pytest
+from full_range import also
 
 from edgeprune import cli
 from edgeprune.console.quiet import quiet
@@ -314,7 +315,11 @@ STAGES = ["load", "convert", "prune", "quantize", "sparsify", "verify", "push"]
 """Those before ``run``, behind whose sessions something is kept: ``tests/test_broken_run.py``."""
 
 
-@pytest.mark.parametrize("stage", STAGES)
+SHOWN = {"load", "quantize", "push"}
+"""While a child works, between two children, and while an agent does."""
+
+
+@pytest.mark.parametrize("stage", [s if s in SHOWN else also(s) for s in STAGES])
 def test_ctrl_c_in_every_stage_leaves_nothing(folder, stage):
     (folder / "m.tflite").write_bytes(nets.eligible())
     (folder / "long.toml").write_text("[run]\nsessions = 500\nruns = 1000\n")
@@ -327,7 +332,7 @@ def test_ctrl_c_in_every_stage_leaves_nothing(folder, stage):
         "    entered = stage(self, name)\n"
         f"    if name == {stage!r}:\n"
         "        print('NOW', file=sys.stderr, flush=True)\n"
-        "        time.sleep(30)\n"
+        "        time.sleep(3000)\n"
         "    return entered\n"
         "progress.Progress.stage = slow\n"
         "cli.main(['deploy', 'm.tflite', '--board', 'local', '--recipe', 'long.toml'])\n"
@@ -344,18 +349,27 @@ def test_ctrl_c_in_every_stage_leaves_nothing(folder, stage):
     )
     while "NOW" not in process.stderr.readline():
         assert process.poll() is None
-    time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "edgeprune: interrupted; nothing was left behind"
     assert "Traceback" not in err
     assert {p for p in folder.rglob("*") if "home" not in p.parts} == before
-    marker = f"{folder}/".encode()
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != os.getpid():
-            try:
-                with open(f"/proc/{entry}/environ", "rb") as environ:
-                    assert marker not in environ.read().replace(b"HOME", b""), "a stray process"
-            except OSError:
-                continue
+    for _ in range(600):  # what was killed may need a moment on a busy machine
+        if not strays(folder):
+            break
+        time.sleep(0.1)
+    assert not strays(folder)
+
+
+def strays(folder):
+    """Processes that were given a path of a folder."""
+    found = []
+    for entry in set(filter(str.isdigit, os.listdir("/proc"))) - {str(os.getpid())}:
+        try:
+            with open(f"/proc/{entry}/environ", "rb") as environ:
+                if f"{folder}/".encode() in environ.read():
+                    found.append(entry)
+        except OSError:
+            continue
+    return found

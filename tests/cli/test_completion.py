@@ -71,7 +71,7 @@ def offered(tmp_path, monkeypatch):
             "fish": ["fish", "--no-config", "-c", FISH, *words],
         }[shell]
         done = subprocess.run(
-            run, capture_output=True, text=True, timeout=120, env=env, cwd=tmp_path, check=False
+            run, capture_output=True, text=True, timeout=300, env=env, cwd=tmp_path, check=False
         )
         assert done.stderr == ""
         return done.stdout.split()
@@ -125,7 +125,7 @@ def test_nothing_of_weight_is_imported_for_it():
         "print(*sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True
     )
     assert done.stdout.split() == []
 

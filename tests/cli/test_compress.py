@@ -227,7 +227,7 @@ def test_a_file_into_a_device_leaves_the_device_and_nothing_beside_it(folder, ca
 def test_a_file_on_standard_output_is_alone_there(folder):
     argv = ["compress", "net.tflite", "-o", "/dev/stdout", "--recipe", "as-is", "--no-verify"]
     done = subprocess.run(
-        [sys.executable, "-m", "edgeprune", *argv], capture_output=True, timeout=120
+        [sys.executable, "-m", "edgeprune", *argv], capture_output=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (folder / "net.tflite").read_bytes()

@@ -69,7 +69,7 @@ def fail(tmp_path, fault, *argv, **environ):
         [sys.executable, "-c", FAULTY, fault, *argv],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env={**os.environ, **home, **environ},
     )
 

@@ -204,7 +204,7 @@ def test_no_thread_is_left_waiting_when_a_dataset_is_refused():
     refuses("cycling", "again and again")
     for thread in threading.enumerate():
         if thread.name == "edgeprune data":
-            thread.join(5.0)
+            thread.join(300.0)
     assert not [one for one in threading.enumerate() if one.name == "edgeprune data"]
 
 

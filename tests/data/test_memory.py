@@ -21,7 +21,7 @@ for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
 
 
 def test_the_limits_of_the_process_count():
-    subprocess.run([sys.executable, "-c", LEFT], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", LEFT], check=True, timeout=300)
 
 
 def test_a_container_with_less_memory_than_the_machine_counts(monkeypatch, tmp_path):

@@ -168,7 +168,7 @@ def test_docs_opens_the_browser_that_the_user_names(built, tmp_path):
         "import pathlib; from edgeprune.files import paths; from edgeprune import cli; "
         f"paths.documentation = lambda: pathlib.Path({str(tmp_path)!r}); cli.main(['docs'])"
     )
-    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=300)
     assert (tmp_path / "opened").read_text() == f"{built.as_uri()}\n"
 
 

@@ -16,7 +16,7 @@ HOLD = (
     "import sys, time; from pathlib import Path\n"
     "from edgeprune.files.scratch import scratch_folder\n"
     "with scratch_folder(Path(sys.argv[1])) as folder:\n"
-    "    (folder / 'file').write_text('x'); print(folder, flush=True); time.sleep(60)\n"
+    "    (folder / 'file').write_text('x'); print(folder, flush=True); time.sleep(3000)\n"
 )
 
 

@@ -136,7 +136,7 @@ def started(how):
 
 def test_a_kill_before_the_commit_leaves_the_file_as_it_was(old):
     process = started("killed")
-    process.communicate(b"go\n", timeout=60)
+    process.communicate(b"go\n", timeout=300)
     assert process.returncode == -signal.SIGKILL
     assert state(old) == OLD
     assert len(history.runs()) == 3
@@ -149,7 +149,7 @@ def test_processes_that_open_an_old_file_together_migrate_it_once(old):
         process.stdin.write(b"go\n")
         process.stdin.flush()
     for process in processes:
-        printed, complaints = process.communicate(timeout=60)
+        printed, complaints = process.communicate(timeout=300)
         assert (process.returncode, printed) == (0, b"3\n"), complaints.decode()
     assert state(old) == NEW
 
@@ -163,7 +163,7 @@ def test_a_history_that_is_up_to_date_needs_no_alembic(home):
     )
     folders = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "tests")])
     environment = {**os.environ, "PYTHONPATH": folders}
-    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=300)
 
 
 @pytest.mark.parametrize("module", ["edgeprune.cli", "edgeprune.history", "edgeprune.pipeline"])
@@ -173,4 +173,4 @@ def test_neither_is_imported_where_nothing_is_read_or_written(module):
         "assert not {'sqlalchemy', 'alembic', 'psycopg'} & set(sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=300)

@@ -183,7 +183,7 @@ def test_refused_code_did_not_run(tmp_path, folder):
         env={**os.environ, "PYTHONPATH": f"{os.getcwd()}:{tmp_path}"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert "CodeRefused" in done.stderr and "imported\n" not in done.stderr
@@ -388,7 +388,7 @@ def test_loading_in_a_fresh_process_says_nothing(folder):
         env={**os.environ, "PYTHONPATH": os.getcwd()},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     assert (done.stdout, done.stderr) == ("", "")

@@ -86,7 +86,7 @@ def outputs_of_release(version, files, folder):
         env={"PYTHONPATH": str(folder / "release")},
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=300,
     )
     return [np.load(f"{file}.npy") for file in files]
 
