@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from full_range import also
 
 from edgeprune import cli
 
@@ -27,10 +28,11 @@ def pairs():
     shown |= {(trained[k % len(trained)], s) for k, s in enumerate(STORAGES[1:]) if trained}
     shown |= {(model, "int8") for model in MODELS[-1:]}
     for pair in itertools.product(MODELS, STORAGES):
-        yield pytest.param(*pair, marks=() if pair in shown else pytest.mark.full_range)
+        name = f"{pair[0].name}-{pair[1]}"
+        yield pytest.param(*pair, id=name) if pair in shown else also(*pair, id=name)
 
 
-@pytest.mark.parametrize(("model", "quantize"), pairs())
+@pytest.mark.parametrize(("model", "quantize"), list(pairs()))
 def test_a_model_deploys_in_a_storage(model, quantize, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fast.toml").write_text("[run]\nsessions = 1\nruns = 2\n[verify]\nsamples = 4\n")
