@@ -6,7 +6,7 @@ and nothing else. Which subjects there are, and how many cases each has:
 
     python benchmarks/full_range.py --list
 
-One subject, or all of them (an hour on two cores):
+One subject, or all of them:
 
     python benchmarks/full_range.py tests/training
     python benchmarks/full_range.py

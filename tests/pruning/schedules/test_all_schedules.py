@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from full_range import also
 from keras_nets import build, dataset, loaded, shown_in_tf_keras
 
 from edgeprune.errors import ModelError
@@ -16,9 +17,13 @@ def test_each_schedule_may_stand_in_a_recipe():
     assert set(NAMES) == set(SCHEDULES.names())
 
 
+KINDS = ("functional", "subclassed")
+SHOWN = [(name, KINDS[k % 2]) for k, name in enumerate(NAMES)]
+OTHERS = [also(name, KINDS[1 - k % 2]) for k, name in enumerate(NAMES)]
+
+
 @shown_in_tf_keras
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["functional", "subclassed"])
+@pytest.mark.parametrize(("name", "kind"), [*SHOWN, *OTHERS])
 def test_every_schedule_ends_with_its_zeros_and_moves_the_rest(flavour, name, kind):
     lines = []
     spec = PruneTable(
