@@ -24,8 +24,8 @@ def is_quantized(model):
 def pairs():
     """Every model with every storage; the suite has each model and each storage once."""
     trained = [model for model in MODELS if not is_quantized(model)]
-    shown = {(model, "none") for model in MODELS}
-    shown |= {(trained[k % len(trained)], s) for k, s in enumerate(STORAGES[1:]) if trained}
+    shown = {(model, "none") for model in MODELS if is_quantized(model)}
+    shown |= {(trained[k % len(trained)], s) for k, s in enumerate(STORAGES) if trained}
     shown |= {(model, "int8") for model in MODELS[-1:]}
     for pair in itertools.product(MODELS, STORAGES):
         name = f"{pair[0].name}-{pair[1]}"

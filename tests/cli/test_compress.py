@@ -110,7 +110,7 @@ def test_this_machine_is_compared_on_itself(folder, capsys):
     assert json.loads(out)["parity"]["where"].startswith("local, LiteRT")
 
 
-@pytest.mark.parametrize("flavour", keras_nets.FLAVOURS)
+@keras_nets.shown_in_keras
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_a_criterion_prunes_at_once_with_and_without_training_after_it(
     folder, capsys, flavour, epochs
@@ -161,7 +161,7 @@ def test_a_container_is_compressed_and_explained_like_the_file_that_it_holds(fol
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("flavour", keras_nets.FLAVOURS)
+@keras_nets.shown_in_keras
 def test_the_recipe_deep_compression_makes_a_small_container_of_few_values(folder, capsys, flavour):
     model = keras_nets.build(flavour, "sequential")
     keras_nets.save(model, folder / "net.keras")
