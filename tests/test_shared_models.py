@@ -35,9 +35,13 @@ def pairs():
 @pytest.mark.parametrize(("model", "quantize"), list(pairs()))
 def test_a_model_deploys_in_a_storage(model, quantize, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "fast.toml").write_text("[run]\nsessions = 1\nruns = 2\n[verify]\nsamples = 4\n")
+    (tmp_path / "fast.toml").write_text("[verify]\nsamples = 4\n")
     argv = ["deploy", str(model), "--board", "local", "--output", "out", "--json"]
-    argv += ["--recipe", "fast.toml", "--quantize", quantize]
+    argv += ["--sessions", "1", "--runs", "2"]
+    if not is_quantized(model):
+        argv += ["--recipe", "fast.toml", "--quantize", quantize]
+    elif quantize != "none":
+        argv += ["--quantize", quantize]
     with pytest.raises(SystemExit) as done:
         cli.main(argv)
     out, err = capsys.readouterr()
