@@ -1,15 +1,17 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
-from full_range import examples
+from full_range import also, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras_nets import (
+    FLAVOURS,
+    KINDS,
     SHAPE,
     build,
     dataset,
-    each_kind_too,
     loaded,
     shown_in_keras,
     shown_in_tf_keras,
@@ -123,7 +125,11 @@ def agreement(model, other, x):
 FOLLOWING = PruneTable(sparsity=0.5, layers="all", epochs=3, batch_size=16, learning_rate=0.01)
 
 
-@each_kind_too
+SHOWN = [("tf_keras", "sequential"), ("keras", "subclassed")]
+OTHERS = [pair for pair in itertools.product(FLAVOURS, KINDS) if pair not in SHOWN]
+
+
+@pytest.mark.parametrize(("flavour", "kind"), [*SHOWN, *(also(*pair) for pair in OTHERS)])
 def test_with_all_the_weight_the_dense_model_is_followed_and_no_label(flavour, kind):
     dense = learned(flavour, kind)
     data = misleading(dense)

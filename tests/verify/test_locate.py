@@ -40,9 +40,9 @@ def message(comparison, infer):
 @pytest.mark.parametrize(
     ("spoiler", "before", "outputs"),
     [
-        *((spoiler, 0, 1) for spoiler in forced.SPOILERS[::2]),
+        *((spoiler, 0, 1) for spoiler in forced.SPOILERS[::4]),
         (forced.SPOILERS[1], 4, 2),
-        *(also(spoiler, 0, 1) for spoiler in forced.SPOILERS[1::2]),
+        *(also(spoiler, 0, 1) for k, spoiler in enumerate(forced.SPOILERS) if k % 4),
         *(also(spoiler, 4, 2) for spoiler in forced.SPOILERS if spoiler != forced.SPOILERS[1]),
     ],
 )
