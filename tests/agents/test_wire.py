@@ -200,3 +200,9 @@ def test_numbers_that_a_float_can_hold_arrive():
 def test_a_damaged_frame_says_so():
     with pytest.raises(BadFrame, match="damaged on its way"):
         read_frame(Stream(GOLDEN[:-1] + b"z").read)
+
+
+def test_what_is_wrong_with_a_frame_is_said_in_200_characters():
+    with pytest.raises(BadFrame) as raised:
+        read_frame(Stream(framed(b'{"a":' + b"9" * 400 + b"e999}")).read)
+    assert len(str(raised.value).partition("broken: ")[2]) == 200
