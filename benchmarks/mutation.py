@@ -35,7 +35,7 @@ SURVIVED = (0, 5, 33)
 NOT_RUN = (None, 2)
 
 SETTINGS = """[mutmut]
-source_paths=edgeprune
+source_paths={source}
 only_mutate={files}
 also_copy={rest}
 pytest_add_cli_args={arguments}
@@ -95,8 +95,10 @@ def copy_of_the_tree(room: dict[str, Any], folder: Path) -> None:
             file.write_text(file.read_text().replace("@functools.cache\n", ""))
     with (folder / "tests" / "conftest.py").open("a") as conftest:
         conftest.write(EXAMPLES)
-    rest = [path.name for path in folder.iterdir() if path.name not in ("edgeprune", "tests")]
+    source = room.get("source", "edgeprune")
+    rest = [path.name for path in folder.iterdir() if path.name not in (source, "tests")]
     settings = SETTINGS.format(
+        source=source,
         files=_lines(room["files"]),
         rest=_lines(sorted(rest)),
         arguments=_lines(ARGUMENTS),

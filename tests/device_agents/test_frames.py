@@ -14,9 +14,11 @@ import pytest
 from edgeprune.agents import wire
 
 FILE = Path(__file__).parents[2] / "device_agents/python/edgeprune_agent/frames.py"
-SPEC = importlib.util.spec_from_file_location("edgeprune_agent_frames", FILE)
+# Its name is its path, by which benchmarks/mutation.py knows it.
+NAME = "device_agents.python.edgeprune_agent.frames"
+SPEC = importlib.util.spec_from_file_location(NAME, FILE)
 frames = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = frames
+sys.modules[NAME] = frames
 SPEC.loader.exec_module(frames)
 
 GOLDEN = b'EPF2\x08\x00\x00\x00\x02\x00\x00\x00{\xf8\xa3\xf8{"id":1}xy'

@@ -359,6 +359,15 @@ def test_a_map_smaller_than_a_block_costs_as_much_as_one(table):
     assert cost.space_to_depth(table, 32) < cost.space_to_depth(table, 64)
 
 
+def test_loops_run_whole_times(table):
+    assert cost.space_to_depth(table, 64 + 31) == cost.space_to_depth(table, 64)
+    assert cost.strided_slice(table, 210 + 34, 35) == cost.strided_slice(table, 210, 35)
+    assert cost.reverse(table, 210 + 4, 5) == cost.reverse(table, 210, 5)
+    for nchw in (False, True):
+        whole, more = (cost.depth_to_space(table, n, nchw=nchw) for n in (768, 768 + 64 * 2))
+        assert whole == more  # three rows of four pixels and two thirds of one
+
+
 def test_a_shape_of_a_layer_costs_what_an_operator_of_that_shape_costs(table):
     found = cost_of(table, lambda net: net.conv(net.input(1, 7, 5, 12), 24))
     assert cost.gemm(table, 35, 12, 24) == found
