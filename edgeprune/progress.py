@@ -27,7 +27,14 @@ LINE_EVERY_S = 30.0
 """How often a log gets a line about a stage that takes long. Source: ours."""
 
 
-def counted(done: int, total: int | None, text: str, *, is_most: bool = False) -> None:
+def counted(
+    done: int,
+    total: int | None,
+    text: str,
+    *,
+    is_most: bool = False,
+    left_s: float | None = None,
+) -> None:
     """Says how far the present stage is, to whoever shows it; nobody else is bothered.
 
     It costs nothing to say it after each batch.
@@ -37,9 +44,10 @@ def counted(done: int, total: int | None, text: str, *, is_most: bool = False) -
         total: Of so many; None where nobody knows.
         text: What they are, as ``epoch 2 of 4, batch 120 of 469``.
         is_most: There may be fewer than ``total``.
+        left_s: Seconds until all are done, where that is known without a pace.
     """
     if Progress.shown:
-        Progress.shown[-1].count(Count(done, total, text, is_most))
+        Progress.shown[-1].count(Count(done, total, text, is_most, left_s))
 
 
 def each(items: Iterable[Item], what: str) -> Iterator[Item]:

@@ -131,7 +131,7 @@ def test_the_line_says_how_far_it_is_and_how_long_it_will_take(beaten):
     beaten(19.0)
     counted(200, 900, "epoch 1 of 2, batch 200 of 450")
     assert beaten(1.0) == (
-        "prune: epoch 1 of 2, batch 200 of 450; 30 s so far, about 2 min 20 s left\n"
+        "prune: epoch 1 of 2, batch 200 of 450; 30 s so far, about 2 min 13 s left\n"
     )
 
 

@@ -20,12 +20,15 @@ class Count:
         total: Of so many; None where nobody knows.
         text: What they are, as ``epoch 2 of 4, batch 120 of 469``.
         is_most: There may be fewer than ``total``, so that the time left is one at most.
+        left_s: Seconds until all are done, where the work is cut to a time; None leaves that to
+            the pace.
     """
 
     done: int
     total: int | None
     text: str
     is_most: bool = False
+    left_s: float | None = None
 
 
 class Wait:
@@ -44,27 +47,35 @@ class Wait:
         self._count: Count | None = None
         self._is_counting = False
         self._first: tuple[int, float] = (0, now_s)
+        self._counted_s = now_s
 
     def counted(self, count: Count, now_s: float) -> None:
         """Takes in how far it is; a count that begins anew, or of other parts, forgets the last."""
         last = self._count
         if last is None or count.done < last.done or count.total != last.total:
             self._first = (count.done, now_s)
-        self._count, self._is_counting = count, True
+        self._count, self._is_counting, self._counted_s = count, True, now_s
 
     def said(self, line: str) -> None:
         """Takes in what it does now; what was counted before belongs to what it did before."""
         self.doing, self._is_counting = line, False
 
     def left_s(self, now_s: float) -> float | None:
-        """Seconds until all parts are done, at the pace so far; None where that cannot be known."""
+        """Seconds until all parts are done, at the pace so far; None where that cannot be known.
+
+        It goes down between two counts, but not below what the parts after the present one take.
+        """
         count, (first, first_s) = self._count, self._first
-        if count is None or count.total is None or count.done <= first or not self._is_counting:
+        if count is None or not self._is_counting:
             return None
-        seen_s = now_s - first_s
-        if seen_s < MIN_SEEN_S:
+        since_s = now_s - self._counted_s
+        if count.left_s is not None:
+            return max(0.0, count.left_s - since_s)
+        seen_s = self._counted_s - first_s
+        if count.total is None or count.done <= first or seen_s < MIN_SEEN_S:
             return None
-        return max(0.0, seen_s * (count.total - count.done) / (count.done - first))
+        part_s, parts = seen_s / (count.done - first), count.total - count.done
+        return max(0.0, part_s * parts - since_s, part_s * (parts - 1))
 
     def how_far(self) -> str:
         """How far it is, in words; empty where it does not count."""

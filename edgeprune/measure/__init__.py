@@ -36,6 +36,7 @@ from edgeprune.measure.interleave import Kept, time_variants
 from edgeprune.measure.layers import layer_timings
 from edgeprune.measure.stages import doing
 from edgeprune.measure.start import measure_start
+from edgeprune.progress import counted
 from edgeprune.recipe.run_table import RunTable
 
 PROFILED_RUNS = 5
@@ -242,17 +243,19 @@ def _measure(
     names, transport, say = list(bench.pushed.models), bench.transport, plan.say
     used = UsedCores(facts.cores, bench.table.threads, is_pinned=bool(bench.cpus))
     if transport.emulated:
-        for name in names:
+        for k, name in enumerate(names):
             say(f"{name}: counting instructions")
             with doing(f"counting instructions of `{name}`"):
-                found.instructions[name] = bench.count(name)
+                found.instructions[name] = bench.count(name, k, len(names))
     elif not bench.emulated:
         time_variants(bench, names, used, bench.cpus, say, found.kept)
         if plan.energy is not None:
             found.energies = measure_energy(bench, plan.energy, names, used, say)
         found.starts = measure_start(bench, names, say)
-    for name in names:
-        say(f"{name}: kernels and outputs")
+    for k, name in enumerate(names):
+        line = f"{name}: kernels and outputs"
+        say(line)
+        counted(k, len(names), line)
         if transport.board.agent.use == "native":
             with doing(f"profiling `{name}`"):
                 found.layers[name] = bench.profile(name, plan.originals[name])
@@ -313,14 +316,24 @@ class _Bench:
             features=hello.features,
         )
 
-    def count(self, name: str) -> int:
+    def count(self, name: str, number: int = 0, variants: int = 1) -> int:
         """Instructions per inference: the difference of two run lengths.
+
+        Args:
+            name: The variant.
+            number: How many variants were counted before.
+            variants: How many there are.
 
         Raises:
             DeviceError: A count is missing, or the longer run did not take more.
         """
+        inferences = [1 + runs for runs in COUNTED_RUNS]  # the first warms up
+        before, all_ = number * sum(inferences), variants * sum(inferences)
+        counted(before, all_, f"{name}: counting instructions, run 1 of 2", is_most=True)
         short, took_s = self._total(name, COUNTED_RUNS[0])
         shorter, longer = COUNTED_RUNS_SLOW if took_s > SLOW_S else COUNTED_RUNS
+        before += inferences[0]
+        counted(before, all_, f"{name}: counting instructions, run 2 of 2", is_most=True)
         total, _ = self._total(name, longer)
         if total <= short:
             raise DeviceError(

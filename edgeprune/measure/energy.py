@@ -27,6 +27,8 @@ from edgeprune.measure.reading import Reading
 from edgeprune.measure.starter import Starter
 from edgeprune.measure.watch import Watch, watching
 from edgeprune.meters.base import Meter
+from edgeprune.progress import counted
+from edgeprune.recipe.run_table import RunTable
 from edgeprune.text.untrusted import one_line
 
 Say = Callable[[str], None]
@@ -75,8 +77,11 @@ def measure_energy(
                 plan, starter.transport, AgentSampler(sampling), starter.clock
             ) as meter:
                 pass_ = _Pass(starter, meter, plan, sampling, watch, used, say)
-                for name in names:
-                    say(f"{name}: energy by {meter.site.table.use}")
+                each_s = _takes_s(starter, meter)
+                for k, name in enumerate(names):
+                    line = f"{name}: energy by {meter.site.table.use}"
+                    say(line)
+                    counted(k, len(names), line, left_s=each_s * (len(names) - k))
                     by_name[name] = pass_.measured(name)
         except (ConfigError, DeviceError) as error:
             reason = one_line(error, 300)
@@ -129,13 +134,12 @@ class _Pass:
         """
         meter, table, timeout_s = self.meter, self.starter.table, self.starter.timeout_s
         clock = self.starter.clock
-        least_s = _MORE_UPDATES * MIN_UPDATES * (meter.update_period_s or 0.0)
-        if least_s > _LONGEST_S:
+        if _least_s(meter) > _LONGEST_S:
             return NoEnergy(
                 f"{meter.site.table.use}: it has a new value every {meter.update_period_s:g} s, "
                 f"expected one every {_LONGEST_S / (_MORE_UPDATES * MIN_UPDATES):g} s at least"
             ), None
-        idle_s, window_s = max(table.energy_idle_s, least_s), max(table.energy_window_s, least_s)
+        idle_s, window_s = _stretches_s(table, meter)
         with self.starter.agent() as agent:
             self.starter.load(agent, name)
             max_s = table.amount().max_s
@@ -177,6 +181,25 @@ class _Pass:
         self.sampling.clock_s()
         if self.watch is not None:
             self.watch.keep_awake()
+
+
+def _least_s(meter: Meter) -> float:
+    """The shortest stretch in which the meter has new values enough."""
+    return _MORE_UPDATES * MIN_UPDATES * (meter.update_period_s or 0.0)
+
+
+def _stretches_s(table: RunTable, meter: Meter) -> tuple[float, float]:
+    """Seconds of each idle stretch, and of inferences."""
+    least_s = _least_s(meter)
+    return max(table.energy_idle_s, least_s), max(table.energy_window_s, least_s)
+
+
+def _takes_s(starter: Starter, meter: Meter) -> float:
+    """Seconds that one variant takes, if its first window is valid; 0 where it has none."""
+    if _least_s(meter) > _LONGEST_S:
+        return 0.0
+    idle_s, window_s = _stretches_s(starter.table, meter)
+    return 3 * SETTLE_S + 2 * idle_s + window_s
 
 
 def _as_session(timing: Timing, state: SessionState | None) -> Session:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from edgeprune.artifacts.measurement import StartSample
 from edgeprune.measure.stages import doing
 from edgeprune.measure.starter import Starter
+from edgeprune.progress import counted
 
 PROCESSES = 5
 """Fresh processes a variant, in turns; the report shows their median. Source: ours."""
@@ -32,8 +33,11 @@ def measure_start(
     """
     samples_of: dict[str, list[StartSample]] = {name: [] for name in names}
     say("start and memory")
+    total = PROCESSES * len(names)
     for k in range(PROCESSES):
         for name in names if k % 2 == 0 else names[::-1]:
+            begun = sum(map(len, samples_of.values()))
+            counted(begun, total, f"start and memory: process {begun + 1} of {total}")
             with doing(f"starting `{name}`, process {k + 1} of {PROCESSES}"):
                 samples_of[name].append(_start(starter, name))
     return {name: tuple(samples) for name, samples in samples_of.items()}

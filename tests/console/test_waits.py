@@ -35,6 +35,18 @@ def test_a_time_left_that_nobody_can_know_is_not_told(wait):
     assert "left" not in wait.times(10.0 + MIN_SEEN_S - 0.1)
 
 
+def test_the_time_left_goes_down_between_two_counts_to_what_the_later_parts_take():
+    wait = counting((0, 0.0), (2, 20.0), total=5)
+    assert [wait.left_s(at) for at in (20.0, 25.0, 30.0, 300.0)] == [30.0, 25.0, 20.0, 20.0]
+
+
+def test_work_that_is_cut_to_a_time_tells_what_is_left_from_its_first_count_on():
+    wait = Wait("run", 0.0)
+    wait.counted(Count(0, 2, "dense: energy by ina219", left_s=70.0), 5.0)
+    assert wait.times(35.0) == "35 s so far, about 40 s left"
+    assert wait.left_s(100.0) == 0.0
+
+
 def test_a_count_that_begins_anew_forgets_the_old_pace():
     wait = counting((1, 0.0), (100, 10.0), (1, 20.0))
     assert wait.left_s(30.0) is None

@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import io
 import re
 
 import pytest
+from rich.console import Console
 from simulated_device import IDLE_W, LOAD_W, Device, Starter
 
 from edgeprune.devices import device as devices
@@ -17,8 +19,9 @@ from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import ConfigError
 from edgeprune.measure import check_meters, watch
 from edgeprune.measure.device_state import Sources
-from edgeprune.measure.energy import measure_energy
+from edgeprune.measure.energy import SETTLE_S, measure_energy
 from edgeprune.measure.guard import UsedCores
+from edgeprune.progress import Progress
 from edgeprune.recipe.run_table import RunTable
 
 TABLE = RunTable(warmup=1, repeats=1, energy_window_s=10.0, energy_idle_s=5.0)
@@ -59,6 +62,16 @@ def assert_follows_the_work(found):
     assert found.net_uj == pytest.approx(expected_uj, rel=0.005)
     assert found.window_s == pytest.approx(10.0)
     assert (found.idle_before_w, found.idle_after_w) == pytest.approx((IDLE_W, IDLE_W), rel=0.001)
+
+
+def test_the_wait_tells_what_all_windows_take(device, tmp_path):
+    counts = []
+    with device.ina219(tmp_path), Progress(Console(file=io.StringIO())) as progress:
+        progress.count = counts.append
+        energies(device, hwmon(tmp_path), ("dense", "deployed"))
+    told = [(count.done, count.total, count.left_s) for count in counts]
+    each_s = 3 * SETTLE_S + 2 * TABLE.energy_idle_s + TABLE.energy_window_s
+    assert told == [(0, 2, 2 * each_s), (1, 2, each_s)]
 
 
 def test_a_sensor_on_the_device_is_sampled_beside_the_inferences(device, tmp_path):
