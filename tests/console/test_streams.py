@@ -1,5 +1,6 @@
 """Standard output and error that are closed, full, broken or of a narrow encoding."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 
 import pytest
+from full_range import also
 
 COMMAND = f"{sys.executable} -m edgeprune"
 
@@ -21,8 +23,13 @@ def shell(line):
     )
 
 
-@pytest.mark.parametrize("argv", ["boards", "boards --json", "--help", "boards rpi4"])
-@pytest.mark.parametrize("reader", ["true", "head -n 1", "head -c 1"])
+PRINTS = ("boards", "boards --json", "--help", "boards rpi4")
+READERS = ("true", "head -n 1", "head -c 1")
+PAIRS = [(argv, READERS[k % 3]) for k, argv in enumerate(PRINTS)]
+OTHERS = [pair for pair in itertools.product(PRINTS, READERS) if pair not in PAIRS]
+
+
+@pytest.mark.parametrize(("argv", "reader"), [*PAIRS, *(also(*pair) for pair in OTHERS)])
 def test_a_reader_that_goes_away_fails_nothing(argv, reader):
     done = shell(f"{COMMAND} {argv} | {reader}; echo ${{PIPESTATUS[0]}}")
     assert done.stdout.splitlines()[-1].endswith("0")
@@ -50,7 +57,9 @@ def test_the_exit_code_is_that_of_the_command_whoever_reads():
     assert (done.stdout, done.stderr) == ("1\n", "the work went on\n")
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&-", "<&- >&- 2>&-", "<&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed", [">&-", "2>&-", "<&- >&- 2>&-", *map(also, ("<&-", "<&- >&-", "<&- 2>&-"))]
+)
 def test_closed_streams_count_as_read_by_nobody(closed):
     done = shell(f"{COMMAND} boards {closed}")
     assert (done.returncode, done.stderr) == (0, "")

@@ -11,7 +11,7 @@ from random_ops import NO_ACTIVATION, RELU6, TANH, Ops
 
 from edgeprune.prediction.xnnpack.releases import RELEASES
 
-SEEDS = [*range(1_000_000, 1_000_012), *map(also, range(1_000_012, 1_000_060))]
+SEEDS = [*range(1_000_000, 1_000_006), *map(also, range(1_000_006, 1_000_060))]
 
 
 class Small(Ops):
@@ -206,10 +206,11 @@ def test_explain_and_the_board_agree_on_any_graph(boards, graph):
         assert not verdict.failures(), release
 
 
-def test_random_graphs_hold_sparse_clusters_and_broken_ones():
+@pytest.mark.parametrize(("count", "sparse", "wrong"), [(30, 3, 0), also(100, 10, 2)])
+def test_random_graphs_hold_sparse_clusters_and_broken_ones(count, sparse, wrong):
     plans = [
         sweep.explain(random_nets.all_sparse(random_nets.random_graph(random.Random(s))), sweep.A72)
-        for s in range(100)
+        for s in range(count)
     ]
-    assert sum(bool(plan.sparse) for plan in plans) > 10
-    assert sum(bool(plan.wrong) for plan in plans) > 2
+    assert sum(bool(plan.sparse) for plan in plans) > sparse
+    assert sum(bool(plan.wrong) for plan in plans) > wrong

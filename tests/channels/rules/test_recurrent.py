@@ -1,13 +1,14 @@
 import pytest
 from channel_models import checked, functional, shapes
+from full_range import also
 from keras_nets import FLAVOURS
 
+CELLS = [("SimpleRNN", {}), ("LSTM", {}), ("GRU", {}), ("GRU", {"reset_after": False})]
+SHOWN = [(FLAVOURS[k % 2], *cell) for k, cell in enumerate(CELLS)]
+OTHERS = [also(FLAVOURS[1 - k % 2], *cell) for k, cell in enumerate(CELLS)]
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize(
-    "kind, options",
-    [("SimpleRNN", {}), ("LSTM", {}), ("GRU", {}), ("GRU", {"reset_after": False})],
-)
+
+@pytest.mark.parametrize(("flavour", "kind", "options"), [*SHOWN, *OTHERS])
 def test_units_go_out_of_every_gate(flavour, kind, options):
     def body(layers, x):
         x = layers.Conv1D(4, 3, name="in")(x)

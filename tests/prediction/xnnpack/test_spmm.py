@@ -1,6 +1,7 @@
 import emulated
 import numpy as np
 import pytest
+from full_range import also
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -127,8 +128,14 @@ def instructions(tflite, folder):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("storage", ["float16", "int8"])
-@pytest.mark.parametrize("block", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("block", "storage"),
+    [
+        (1, "float16"),
+        (4, "int8"),
+        *(also(*case) for case in ((1, "int8"), (2, "float16"), (2, "int8"), (4, "float16"))),
+    ],
+)
 def test_weights_in_few_bits_run_the_same_kernel_as_floats(block, storage, tmp_path):
     files = [sparsify(blocked(block, kept), A72).tflite for kept in ("float32", storage)]
     assert {layer.block for file in files for layer in explain(file, A72).layers} == {block}
