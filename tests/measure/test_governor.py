@@ -91,9 +91,10 @@ def test_a_device_that_does_not_let_us_runs_on_and_says_so(cpufreq, agent, monke
     said = []
     with held(Elsewhere(cpufreq), agent, said=said) as hold:
         # Two hosts at once.
-        with monkeypatch.context() as quick, held(Elsewhere(cpufreq), agent) as second:
-            assert "another agent on this device holds settings" in second.pinning.reason
+        with monkeypatch.context() as quick:
             quick.setattr(governor, "_RESTORE_TIMEOUT_S", 0.1)
+            with held(Elsewhere(cpufreq), agent) as second:
+                assert "another agent on this device holds settings" in second.pinning.reason
         assert cpufreq.are("performance", "performance")
         assert second.pinning.restored is None
     assert hold.pinning.restored is True
