@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adb_server import free_port
+from adb_server import listening
 
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
@@ -198,7 +198,7 @@ class Adbd:
     def __init__(
         self, home: Path, features: str = "shell_v2,cmd,stat_v2", tools: Path | None = None
     ) -> None:
-        self.home, self.features, self.tools, self.port = home, features, tools, free_port()
+        self.home, self.features, self.tools = home, features, tools
         self.within: list[str] = []
         self.allows = True
         self.fault: Fault | None = None
@@ -211,7 +211,9 @@ class Adbd:
         self._away = False
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
-        serving = asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        socket_ = listening()
+        self.port = int(socket_.getsockname()[1])
+        serving = asyncio.start_server(self._accept, sock=socket_)
         self._listener = asyncio.run_coroutine_threadsafe(serving, self.loop).result(5)
 
     @property
