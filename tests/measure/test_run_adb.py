@@ -20,7 +20,7 @@ from edgeprune.push import push
 from edgeprune.push.programs import push_programs
 
 pytestmark = [pytest.mark.device]
-SIZE, RUNS, TIMEOUT_S = 50_000, 20, 5.0
+SIZE, RUNS, TIMEOUT_S = 50_000, 20, 10.0
 
 
 @pytest.fixture(scope="module")
