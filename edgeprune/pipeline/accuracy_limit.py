@@ -15,6 +15,9 @@ from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.tasks import METRICS, ROUNDING, Head, amount_text, check_share, worst_drop
 
+_LARGEST_SUGGESTED = 0.1
+"""Of a limit; what loses more is of no use to anybody. Source: ours."""
+
 
 @dataclass(frozen=True)
 class _Attempt:
@@ -68,25 +71,28 @@ def _refusal(limit: float, attempts: list[_Attempt]) -> str:
     """What was tried, which attempt came closest, and what would help."""
     samples = attempts[0].compressed.scores["dense"].samples
     closest = min(attempts, key=lambda attempt: attempt.lost)
-    nearest = f"; closest: {_what(closest.compressed.recipe)}" if len(attempts) > 1 else ""
+    differ = len({f"{attempt.lost:.3g}" for attempt in attempts}) > 1
+    nearest = f"; closest: {_what(closest.compressed.recipe)}" if differ else ""
     return (
         f"--max-accuracy-drop {100 * limit:.6g}% cannot be kept on {samples:,} test samples: "
-        f"{_lines(attempts)}{nearest}; what would help: {_remedies(closest)}"
+        f"{_lines(attempts)}{nearest}; what would help: {_remedies(closest, attempts)}"
     )
 
 
-def _remedies(closest: _Attempt) -> str:
+def _remedies(closest: _Attempt, attempts: list[_Attempt]) -> str:
     """What the user can change, the least costly for the accuracy first."""
     recipe, remedies = closest.compressed.recipe, []
     if recipe.prune.sparsity:
         remedies.append("a lower --sparsity")
     if closest.compressed.is_trainable:
         remedies.append("more training data or epochs")
+    elif closest.compressed.loaded.source.format == "tflite":
+        remedies.append("the Keras model (it can be trained, a .tflite file cannot)")
     else:
-        remedies.append("a Keras model and --data with training samples, to train it")
-    if recipe.quantize.mode != "none":
+        remedies.append("training samples in --data")
+    if all(attempt.compressed.recipe.quantize.mode != "none" for attempt in attempts):
         remedies.append("--quantize none")
-    if math.isfinite(closest.lost) and closest.lost < 1:
+    if closest.lost <= _LARGEST_SUGGESTED:
         percent = math.ceil(round(1000 * closest.lost, 6)) / 10
         remedies.append(f"--max-accuracy-drop {percent:g}%")
     return ", ".join(remedies[:-1]) + " or " * (len(remedies) > 1) + remedies[-1]
