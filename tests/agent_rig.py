@@ -69,7 +69,7 @@ def session(agent):
     try:
         yield AgentSession(LocalChannel(child))
     finally:
-        code = child.close(5.0)
+        code = child.close(60.0)
     assert code == 0, child.last_words()
 
 

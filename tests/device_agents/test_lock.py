@@ -3,10 +3,10 @@
 import os
 import signal
 import stat
-import time
 
 import agent_rig
 import pytest
+from waits import until
 
 from edgeprune.agents.session import AgentSession
 from edgeprune.devices.transports.local import LocalChannel
@@ -58,10 +58,7 @@ def test_a_killed_agent_leaves_no_lock(sessions, tmp_path, number):
     first, second = sessions(), sessions()
     assert first.lock(str(tmp_path), LINE) is None
     os.kill(first.hello().pid, number)
-    end_s = time.monotonic() + 10
-    while second.lock(str(tmp_path), "other") is not None:
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
+    until(lambda: second.lock(str(tmp_path), "other") is None)
 
 
 def test_the_file_is_every_users_to_lock(sessions, tmp_path):

@@ -131,7 +131,7 @@ def test_what_cannot_be_sampled_is_refused_and_the_agent_lives_on(
 def test_the_agent_ends_with_its_input_while_it_samples(agent):
     child = agent_rig.start(agent)
     AgentSampler(AgentSession(LocalChannel(child))).start(["/gone"], "sleep 0.01", 0.01)
-    assert child.close(10) == 0, child.last_words()
+    assert child.close(60) == 0, child.last_words()
 
 
 def test_samples_that_end_early_are_told():

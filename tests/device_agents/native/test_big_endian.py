@@ -29,7 +29,7 @@ def session(tmp_path_factory):
     agent = compiled.program(folder, "edgeprune-agent", compiler, sources, env=env)
     child = Child([f"qemu-{MACHINE}", str(agent)], {})
     yield AgentSession(LocalChannel(child))
-    assert child.close(5.0) == 0, child.last_words()
+    assert child.close(60.0) == 0, child.last_words()
 
 
 def test_it_says_what_it_runs_on(session):

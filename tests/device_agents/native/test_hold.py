@@ -38,7 +38,7 @@ def pair(device, agent):
     """A device, and an agent on it that must end well unless the test ended it."""
     child, session = start(device, agent)
     yield device, session, child
-    child.close(5)
+    child.close(60)
     assert device.is_restored(agent)
 
 
@@ -49,7 +49,7 @@ def test_settings_are_held_until_they_are_released(pair):
     assert device.are("performance", "performance")
     assert session.release() == ()
     assert device.are(*device.before)
-    assert child.close(5) == 0, child.last_words()
+    assert child.close(60) == 0, child.last_words()
 
 
 def test_an_agent_holds_and_releases_as_often_as_it_likes(pair):
@@ -69,7 +69,7 @@ def agent_pid(session):
 
 
 ENDS = {
-    "its input closes": lambda child, session: child.close(5),
+    "its input closes": lambda child, session: child.close(60),
     "it is asked to quit": lambda child, session: session._ask("quit", {}, 5),
     "SIGKILL": lambda child, session: os.kill(agent_pid(session), signal.SIGKILL),
     "SIGTERM": lambda child, session: os.kill(agent_pid(session), signal.SIGTERM),
@@ -87,7 +87,7 @@ def test_settings_are_restored_however_the_agent_ends(device, agent, end):
     assert device.are("performance", "performance")
     ENDS[end](child, session)
     assert device.is_restored(agent)
-    child.close(5)
+    child.close(60)
 
 
 def test_the_watchdog_outlives_signals_to_itself_and_none_of_the_agents_pipes(device, agent):
@@ -102,7 +102,7 @@ def test_the_watchdog_outlives_signals_to_itself_and_none_of_the_agents_pipes(de
     assert descriptors == {"/dev/null"}
     os.kill(pid, signal.SIGKILL)
     assert device.is_restored(agent)
-    child.close(5)
+    child.close(60)
 
 
 def test_the_watchdog_keeps_no_descriptor_of_the_agent_whatever_its_number(device, agent):
@@ -120,7 +120,7 @@ def test_the_watchdog_keeps_no_descriptor_of_the_agent_whatever_its_number(devic
     )
     assert kept[:4] == ["/dev/null", "/dev/null", "/dev/null", "/sys/devices/system/cpu"]
     assert len(kept) == 5 and kept[4].startswith("socket:")
-    child.close(5)
+    child.close(60)
     assert device.is_restored(agent)
 
 
@@ -131,7 +131,7 @@ def test_a_killed_watchdog_is_told(device, agent):
     os.kill(watchdog, signal.SIGKILL)
     with pytest.raises(DeviceError, match="settings may not be as they were"):
         session.release()
-    child.close(5)
+    child.close(60)
 
 
 def test_what_somebody_else_changed_meanwhile_is_left_alone_and_told(device, agent):
@@ -140,7 +140,7 @@ def test_what_somebody_else_changed_meanwhile_is_left_alone_and_told(device, age
     device.file(0).write_text("powersave\n")
     assert session.release() == (f"{device.name(0)}: somebody set it to powersave",)
     assert device.are("powersave", "ondemand")
-    child.close(5)
+    child.close(60)
 
 
 def test_a_core_that_is_gone_at_the_end_is_told(device, agent):
@@ -149,7 +149,7 @@ def test_a_core_that_is_gone_at_the_end_is_told(device, agent):
     device.file(1).unlink()
     assert session.release() == (f"{device.name(1)}: No such file or directory",)
     assert device.file(0).read_text() == "schedutil\n"
-    child.close(5)
+    child.close(60)
 
 
 def test_cores_of_one_cluster_that_share_a_governor_are_restored_and_nothing_else_is_told(
@@ -162,7 +162,7 @@ def test_cores_of_one_cluster_that_share_a_governor_are_restored_and_nothing_els
     assert device.are("performance", "performance")
     assert session.release() == ()
     assert device.are("schedutil", "schedutil")
-    child.close(5)
+    child.close(60)
 
 
 def test_one_setting_that_fails_leaves_all_as_they_were(pair):
@@ -183,7 +183,7 @@ def test_a_second_holder_waits_for_the_first_and_takes_no_value_of_its(pair, age
     assert device.are("performance", "performance")
     session.release()
     assert list(second.hold(device.wanted("powersave")).values()) == list(device.before)
-    child.close(5)
+    child.close(60)
 
 
 def test_the_next_holder_finds_the_values_from_before_a_kill(device, agent):
@@ -191,7 +191,7 @@ def test_the_next_holder_finds_the_values_from_before_a_kill(device, agent):
         child, session = start(device, agent)
         assert tuple(session.hold(device.wanted()).values()) == device.before
         os.kill(agent_pid(session), signal.SIGKILL)
-        child.close(5)
+        child.close(60)
     assert device.is_restored(agent)
 
 
@@ -203,7 +203,7 @@ def test_a_phones_fixed_performance_mode_is_held_and_restored(device, agent):
     os.kill(agent_pid(session), signal.SIGKILL)
     assert device.is_restored(agent)
     assert device.called()[1:] == ["power set-fixed-performance-mode-enabled false"]
-    child.close(5)
+    child.close(60)
 
 
 def test_a_phones_command_is_looked_for_in_folders_with_a_full_name_alone(device, agent):
@@ -217,7 +217,7 @@ def test_a_phones_command_is_looked_for_in_folders_with_a_full_name_alone(device
     with pytest.raises(DeviceError, match="fixed_performance_mode cannot be set to true: No such"):
         session.hold(MODE)
     assert not (device.commands / "log").exists()
-    child.close(5)
+    child.close(60)
 
 
 @pytest.mark.parametrize(("status", "why"), [(None, "No such file"), (255, "not supported")])
@@ -266,5 +266,5 @@ def test_peak_memory_is_told_without_a_model(pair):
 def test_the_agent_ends_with_its_input_while_it_holds(device, agent):
     child, session = start(device, agent)
     session.hold(device.wanted())
-    assert child.close(10) == 0, child.last_words()
+    assert child.close(60) == 0, child.last_words()
     assert device.is_restored(agent)

@@ -108,4 +108,4 @@ def test_writes_that_take_less_than_they_were_given(faulty_write, tmp_path, faul
     else:
         ask(str(tmp_path / "model.epz"), str(target), 1 << 30)
         assert target.read_bytes() == content
-    assert child.close(5) == 0, child.last_words()
+    assert child.close(60) == 0, child.last_words()
