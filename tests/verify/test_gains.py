@@ -212,6 +212,19 @@ def test_a_codebook_has_at_most_256_values(values, is_codebook):
         assert verify.check_kept("quantize", before, after) == ()
 
 
+def test_what_was_lost_is_told_with_both_figures():
+    before = dense([[0, 0, 0, 1], [1, 1, 0, 2]])
+    with pytest.raises(VerifyError) as raised:
+        verify.check_kept("rewrite", before, dense([[0, 0, 0, 1], [1, 1, 2, 2]]))
+    assert "the stage rewrite lost what was won before: 't2' had 4 zeros and has 3;" in str(
+        raised.value
+    )
+    with pytest.raises(VerifyError, match="'t2' had 2 distinct values in a channel and has 3;"):
+        verify.check_kept("rewrite", before, dense([[0, 0, 0, 1], [1, 3, 0, 2]]))
+    with pytest.raises(VerifyError, match="'t2' had 4 channels a block and has 1;"):
+        verify.check_kept("rewrite", dense([[0, 1]] * 4), dense([[0, 1], [1, 0]] * 2))
+
+
 def test_blocks_of_as_many_channels_and_of_more_are_kept():
     ones = dense([[1, 0], [0, 1], [1, 0], [0, 1]])
     twos, fours = dense([[1, 0]] * 2 + [[0, 1]] * 2), dense([[1, 0]] * 4)

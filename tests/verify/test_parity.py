@@ -29,6 +29,7 @@ def test_equal_outputs_pass_and_agree():
     found = verify.parity(dense_net(), outputs, outputs, "here")
     assert (found.max_abs_diff, found.argmax_agreement, found.passed) == (0.0, 1.0, True)
     assert (found.samples, found.where) == (2, "here")
+    assert found.limit == pytest.approx(0.7e-3)
 
 
 def test_a_model_without_outputs_is_refused_by_that_name():
@@ -263,6 +264,7 @@ def test_the_reference_is_named():
         comparison = verify.Comparison("net", tflite, tflite, [], rows, (), xnnpack)
         assert comparison.parity(rows, "desk").reference == expected
         assert comparison.parity(rows, "desk").where == "desk"
+        assert comparison.parity(rows).where == ""
     assert verify.parity(hybrid(), rows, rows, "").reference == INTEGER_REFERENCE
 
 
