@@ -279,6 +279,21 @@ def test_a_value_that_cannot_be_read_itself_is_judged_by_its_mean():
     assert "which could not be judged" not in says
 
 
+def test_a_value_that_the_runtime_refuses_as_an_output_is_judged_by_its_mean():
+    tflite, names = map_chain()
+    plain = broken_board(names[2], lambda w: w * 2)
+
+    def refusing(file, samples):
+        subgraph = graph.read(file).subgraphs[0]
+        outputs = [graph.tensor_name(subgraph.tensors[i]) for i in subgraph.outputs]
+        if any(name in names for name in outputs[1:]):
+            raise DeviceError("load: no such output")
+        return plain(file, samples)
+
+    says = message(comparison_of(tflite), refusing)
+    assert f"outputs first differ at {names[2]} (CONV_2D); nothing was written" in says
+
+
 def outputs_kept(board):
     """A board on which the model's own output does not count as one that is read out."""
 
