@@ -1,5 +1,6 @@
 """Both agents as programs: what they do with bytes; the native one under sanitizers."""
 
+import contextlib
 import io
 import json
 import os
@@ -86,12 +87,14 @@ def test_the_transcript_holds_on_both_ends(agent, entry):
 
 
 def cpu_s(child=None):
-    """CPU time of all children that have ended, and of one that has not."""
+    """CPU time of all children that have ended, and of the processes of one that has not."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = used.ru_utime + used.ru_stime
-    if child is not None:
-        fields = Path(f"/proc/{child._process.pid}/stat").read_text().rpartition(")")[2].split()
-        found += sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    for stat in Path("/proc").glob("[0-9]*/stat") if child is not None else ():
+        with contextlib.suppress(OSError):  # it may have ended meanwhile
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == child._process.pid:  # its group
+                found += sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
     return found
 
 
