@@ -23,7 +23,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,15 @@ def copy_of_the_tree(room: dict[str, Any], folder: Path) -> None:
         source=source,
         files=_lines(room["files"]),
         rest=_lines(sorted(rest)),
-        arguments=_lines(ARGUMENTS),
+        arguments=_lines([*ARGUMENTS, *_left_out(room.get("without", ()))]),
         tests=_lines(room["tests"]),
     )
     (folder / "setup.cfg").write_text(settings)
+
+
+def _left_out(without: Sequence[str]) -> list[str]:
+    """What tells pytest to leave out the tests that only cost time here."""
+    return ["-k", " and ".join(f"not {name}" for name in without)] if without else []
 
 
 def _lines(values: Any) -> str:
