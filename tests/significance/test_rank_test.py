@@ -68,6 +68,14 @@ def test_fisher_is_that_of_scipy_for_sides_of_different_sizes(first, second, bas
     assert fisher((first, second), (base, new)) == pytest.approx(fisher_exact(table).pvalue)
 
 
+@pytest.mark.parametrize("samples", list(itertools.product(range(1, 4), repeat=2)))
+def test_fisher_is_that_of_scipy_for_the_smallest_sides(samples):
+    base, new = samples
+    for first, second in itertools.product(range(base + 1), range(new + 1)):
+        table = [[first, second], [base - first, new - second]]
+        assert fisher((first, second), samples) == pytest.approx(fisher_exact(table).pvalue)
+
+
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 10**6))
 def test_the_p_value_is_that_of_scipy_where_nothing_is_equal(base, new, seed):
     values = np.random.default_rng(seed).permutation(base + new).astype(float)
