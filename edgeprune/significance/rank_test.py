@@ -33,7 +33,7 @@ def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
     >>> mann_whitney([1, 1], [1, 1])
     1.0
     """
-    ranks = _doubled_ranks(np.array([*first, *second], dtype=float))
+    ranks = _doubled_ranks(np.array([*first, *second]))
     shares = _rank_sums(ranks, len(first))
     expected = ranks.sum() * len(first) / len(ranks)
     seen = abs(ranks[: len(first)].sum() - expected)

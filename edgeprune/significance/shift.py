@@ -150,5 +150,5 @@ def _student_t(degrees: int) -> float:
     density = (1 + t**2 / degrees) ** (-(degrees + 1) / 2)
     scale = math.exp(math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2))
     density *= scale / math.sqrt(degrees * math.pi)
-    upper = np.cumsum((density[1:] + density[:-1]) / 2) * (t[1] - t[0])
+    upper = np.cumsum((density[1:] + density[:-1]) / 2) * t[1]
     return float(t[np.searchsorted(upper, CONFIDENCE / 2) + 1])
