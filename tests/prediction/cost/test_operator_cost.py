@@ -25,7 +25,9 @@ TABLE = CostTable(
     inference=5000.0,
     border=70.0,
     kernels={
+        "copy.depth_to_space": ROWS,
         "copy.reshape": ROWS,
+        "copy.space_to_depth": ROWS,
         "binary.plain": ROWS,
         "unary.CLAMP": ROWS,
         "unary.TANH": ROWS,
@@ -357,6 +359,12 @@ def test_a_map_smaller_than_a_block_costs_as_much_as_one(table):
         assert smallest < cost.depth_to_space(table, 64 * 64, nchw=nchw)
     assert cost.space_to_depth(table, 10) == cost.space_to_depth(table, 32)
     assert cost.space_to_depth(table, 32) < cost.space_to_depth(table, 64)
+
+
+def test_copies_take_a_call_for_each_run_that_stays_together():
+    assert cost.reshape(TABLE) == 1 + 10
+    assert cost.space_to_depth(TABLE, 96) == 1 + 3 * (10 + 400)
+    assert cost.depth_to_space(TABLE, 768, nchw=False) == 1 + 24 * (10 + 400)
 
 
 def test_loops_run_whole_times(table):
