@@ -41,10 +41,11 @@ class RecipeOptions(TypedDict, total=False):
         recipe: Name of a recipe, or a ``.toml`` file; None takes the board's own.
         sparsity: Share of zeros in each pruned tensor, as 0.9; with the pattern channel, of
             channels. None takes the recipe's.
-        pattern: Shape of what is left: unstructured, kernel, channel, ``2x1``, ``2:4``.
-        quantize: Storage and arithmetic: none, fp16, int8, int8-weights or int16x8.
-        criterion: What tells which weights matter least.
-        layers: ``accelerated``: what sparse kernels can run; ``all``: every convolution.
+        pattern: Pattern of the weights that stay: unstructured, kernel, channel, ``2x1``, ``2:4``.
+        quantize: How weights are stored and computed with: none, fp16, int8, int8-weights or
+            int16x8.
+        criterion: How to tell which weights matter least.
+        layers: Which are pruned: ``accelerated``, those that sparse kernels can run, or ``all``.
     """
 
     recipe: str | None
@@ -59,8 +60,9 @@ class LoadOptions(TypedDict, total=False):
     """How a model is read.
 
     Attributes:
-        allow_code: Load files with code, such as Lambda layers.
-        input_shape: Fills what the model leaves open, without the batch, as (224, 224, 3).
+        allow_code: Load models that carry code, as Lambda layers do.
+        input_shape: Sizes for dimensions that the model leaves open, without the batch, as
+            (224, 224, 3).
     """
 
     allow_code: bool
@@ -71,13 +73,13 @@ class DataOptions(TypedDict, total=False):
     """What the data are for.
 
     Attributes:
-        max_accuracy_drop: What may be lost on the test samples, as 0.01: a point of top-1
+        max_accuracy_drop: Largest accepted loss on the test samples, as 0.01: a point of top-1
             accuracy, or one percent of the dense model's own score by any other metric.
         task: What the model is for; found out if not given.
-        loss: What is trained with.
-        metric: What is scored.
+        loss: Loss to train with.
+        metric: Metric to score with.
         scale: Range that inputs are mapped onto, as ``-1..1``.
-        allow_weak: Go on with data on which the model is no better than chance.
+        allow_weak: Use the data even if the model is no better than chance on them.
         augment: Which other views of images are trained on: auto, none, flips, shifts.
     """
 

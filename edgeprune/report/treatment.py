@@ -32,7 +32,7 @@ def treatment(recipe: Mapping[str, Any], sparsity: float, *, is_trained: bool) -
     mode = _table(recipe, "quantize").get("mode", "none")
     if phrases or mode != "none":
         phrases.append(f"stored {_STORED_AS.get(mode, f'as {mode}')}")
-    return ", ".join(phrases) if phrases else "measured as it is"
+    return ", ".join(phrases) if phrases else "nothing, measured as it is"
 
 
 def treatment_of(result: Result) -> str:

@@ -130,7 +130,7 @@ def test_times_show_their_interval():
 
 def test_a_file_measured_as_it_is_has_one_column():
     text = printed(result_of(counted("deployed", 1000)))
-    assert "made: measured as it is" in text and "dense" not in text
+    assert "made: nothing, measured as it is" in text and "dense" not in text
 
 
 def test_names_out_of_files_cannot_write_to_the_terminal():
@@ -151,13 +151,13 @@ def test_columns_stand_below_each_other():
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ({}, "measured as it is"),
+        ({}, "nothing, measured as it is"),
         ({"quantize": {"mode": "int8"}}, "stored in int8 throughout"),
         ({"channels": {"pruning_ratio": 0.5}}, "without 50.0% of its channels, stored in float32"),
         ({"channels": {"macs": 0.5}}, "so that 50.0% of the work is left"),
         ({"prune": {"sparsity": 0.8, "pattern": "2x1"}}, "pruned to 74.6% zeros (pattern 2x1)"),
         ({"cluster": {"clusters": 16}}, "clustered to 16 values a layer"),
-        ({"quantize": "odd", "prune": None}, "measured as it is"),
+        ({"quantize": "odd", "prune": None}, "nothing, measured as it is"),
     ],
 )
 def test_what_was_done_is_read_off_the_recipe(recipe, said):

@@ -38,7 +38,7 @@ def input_options(function: Function) -> Function:
         click.option(
             "--allow-weak",
             is_flag=True,
-            help="Go on with data on which the model is no better than chance.",
+            help="Use the data even if the model is no better than chance on them.",
         ),
         click.option(
             "--scale",
@@ -86,23 +86,23 @@ def data_options(function: Function) -> Function:
         click.option(
             "--metric",
             type=METRIC,
-            help="What is scored: " + _vocabulary(TASK_METRICS) + ". The first is taken if not "
-            "given.",
+            help="Metric to score with, by task: " + _vocabulary(TASK_METRICS) + ". The first is "
+            "taken if not given.",
         ),
         click.option(
-            "--loss", type=LOSS, help="What is trained with: " + _vocabulary(LOSSES) + "."
+            "--loss", type=LOSS, help="Loss to train with, by task: " + _vocabulary(LOSSES) + "."
         ),
         click.option(
             "--task",
             type=TASK,
-            help=f"What the model is for: {', '.join(TASKS)}; found out if not given. Of several "
-            "outputs, as --loss and --metric: NAME=WORD,NAME=WORD.",
+            help=f"What the model is for: {', '.join(TASKS)}; found out if not given. For several "
+            "outputs NAME=WORD,NAME=WORD, as with --loss and --metric.",
         ),
         click.option(
             "--max-accuracy-drop",
-            help="What may be lost on the test samples: 1% is one point of top-1 accuracy, and one "
-            "percent of the dense model's own score by any other metric. What loses more is "
-            "neither written nor deployed.",
+            help="Largest loss that is accepted on the test samples: 1% is one point of top-1 "
+            "accuracy, and one percent of the dense model's own score by any other metric. A model "
+            "that loses more is neither written nor deployed.",
         ),
         click.option(
             "--data",

@@ -35,8 +35,8 @@ def sandbox_option(function: Function) -> Function:
         is_flag=True,
         expose_value=False,
         callback=_no_sandbox,
-        help="Load the model, and call --data's function, with network and a disk to write to; "
-        "EDGEPRUNE_SANDBOX=off says the same.",
+        help="Load the model, and call --data's function, without walls: with network and a disk "
+        "to write to. EDGEPRUNE_SANDBOX=off does the same.",
     )(function)
 
 

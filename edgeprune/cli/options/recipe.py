@@ -41,22 +41,25 @@ def recipe_options(function: Function) -> Function:
 
     command: Any = with_recipe
     for option in (  # decorators: the last one stands first in the help
-        click.option("--quantize", type=Word(MODES), help="Storage and arithmetic."),
+        click.option(
+            "--quantize", type=Word(MODES), help="How weights are stored and computed with."
+        ),
         click.option(
             "--pattern",
             type=PATTERN,
-            help=f"Shape of what is left: {PATTERNS_HELP}; kernel chooses for each layer.",
+            help=f"Pattern of the weights that stay: {PATTERNS_HELP}; kernel chooses for each "
+            "layer.",
         ),
         click.option(
             "--layers",
             type=Word(LAYERS, key="layers"),
-            help="accelerated: what sparse kernels can run, the default; all: every convolution "
-            "that is not depthwise as well, for size.",
+            help="Which layers are pruned: accelerated, those that sparse kernels can run (the "
+            "default), or all, every convolution that is not depthwise as well, for size.",
         ),
         click.option(
             "--criterion",
             type=Word(list(CRITERIA), key="criterion"),
-            help=f"What tells which weights matter least; {AT_ONCE} prune at once.",
+            help=f"How to tell which weights matter least; {AT_ONCE} prune at once.",
         ),
         click.option(
             "--sparsity",
@@ -65,7 +68,9 @@ def recipe_options(function: Function) -> Function:
             "of channels.",
         ),
         click.option(
-            "--recipe", type=RECIPE, help="Name or .toml file; the board's own if not given."
+            "--recipe",
+            type=RECIPE,
+            help="Name of a recipe, or its .toml file; the board's own if not given.",
         ),
     ):
         command = option(command)
