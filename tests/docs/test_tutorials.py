@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from emulated import SHIPPED
 from edgeprune import cli
 from edgeprune.data.example import write_tiny
 from edgeprune.devices.toolchain.zig import host_isa
+from edgeprune.history.result_file import read_result
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SHORT = ("--sessions", "2", "--runs", "3")  # the same steps in less time
@@ -47,12 +49,13 @@ def follow(tmp_path, monkeypatch, capsys):
         assert done.value.code == 0, f"{' '.join(argv)}\n{printed.out}{printed.err}"
         return printed.out
 
-    def follow(name, replace=()):
+    def follow(name, replace=(), without=()):
         """What each command printed, by its words.
 
         Args:
             name: The page.
             replace: Pairs of texts: what the page says, and what it is on the rig.
+            without: Commands that are left out.
         """
         printed = {}
         for step in steps(name):
@@ -62,7 +65,9 @@ def follow(tmp_path, monkeypatch, capsys):
                     text = text.replace(there, here)
                 Path(title).write_text(text)
                 continue
-            if step[0] in ("pip", "sudo"):  # what they install is here already
+            if (
+                step[0] in ("pip", "sudo") or step[1] in without
+            ):  # what they install is here already
                 continue
             argv = [dict(replace).get(word, word) for word in step]
             key = " ".join(step[1:3])
@@ -91,6 +96,23 @@ def test_your_model(home, follow, tmp_path, monkeypatch):
     assert {f"deployed.{key}.json" for key in ("kernel", "error", "sparsity")} < written
     page = (DOCS / "how-to/other-tools.md").read_text()
     assert all(f"`{name}`" in page for name in written if name.startswith("deployed."))
+
+
+@pytest.mark.device
+def test_your_keras_network_would_run_sparse(home, follow):
+    rig = [("python", sys.executable), ("epochs=10", "epochs=1")]
+    printed = follow("tutorials/your-keras-network.md", rig, without=["deploy"])
+    assert "2 of 3 would when compressed (2.12x fewer" in printed["explain model.keras"]
+
+
+@pytest.mark.device
+@pytest.mark.full_range
+def test_your_keras_network_takes_half_the_instructions_and_stays_as_good(home, follow):
+    follow("tutorials/your-keras-network.md", [("python", sys.executable)])
+    result = read_result(Path("small"))
+    assert result.comparison.speedup > 2 and result.validity.verdict == "valid"
+    dense, deployed = result.variants[0].accuracy, result.deployed.accuracy
+    assert dense.value > 0.97 and deployed.value > dense.value - 0.015  # six of 397 images
 
 
 @pytest.mark.device
