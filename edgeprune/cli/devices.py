@@ -85,9 +85,15 @@ def add(name: str, bench: Path | None, as_json: bool, **keys: str | None) -> Non
 @click.option(
     "--host", help="[USER@]ADDRESS[:PORT] or OpenSSH alias; needed for a device outside bench.toml."
 )
-@click.option("--fingerprint", "fingerprints", multiple=True, metavar="SHA256:...")
-@click.option("--yes", is_flag=True, help="Trust what is shown without asking.")
-@click.option("--replace", is_flag=True, help="Accept a key in place of a trusted one.")
+@click.option(
+    "--fingerprint",
+    "fingerprints",
+    multiple=True,
+    metavar="SHA256:...",
+    help="Fingerprint to accept; may be given several times.",
+)
+@click.option("--yes", is_flag=True, help="Trust the keys that are shown without asking.")
+@click.option("--replace", is_flag=True, help="Accept another key than the one trusted so far.")
 @json_option
 def trust(
     name: str,
