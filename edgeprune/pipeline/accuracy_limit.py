@@ -25,7 +25,7 @@ class _Attempt:
 
     Attributes:
         compressed: What it made.
-        lost: What was lost, as :func:`edgeprune.tasks.drop` measures it.
+        lost: What was lost, as :func:`edgeprune.tasks.limit.drop` measures it.
         line: What lost how much, in words.
     """
 
