@@ -27,6 +27,7 @@ TABLE = CostTable(
     kernels={
         "copy.depth_to_space": ROWS,
         "copy.reshape": ROWS,
+        "mean_rows": ROWS,
         "copy.space_to_depth": ROWS,
         "binary.plain": ROWS,
         "unary.CLAMP": ROWS,
@@ -365,6 +366,8 @@ def test_copies_take_a_call_for_each_run_that_stays_together():
     assert cost.reshape(TABLE) == 1 + 10
     assert cost.space_to_depth(TABLE, 96) == 1 + 3 * (10 + 400)
     assert cost.depth_to_space(TABLE, 768, nchw=False) == 1 + 24 * (10 + 400)
+    assert cost.depth_to_space(TABLE, 64, nchw=False) == 1 + 2 * (10 + 400)
+    assert cost.mean_of_pixel(TABLE, 20) == 1 + 20 * (10 + 10_000)
 
 
 def test_loops_run_whole_times(table):
