@@ -156,6 +156,21 @@ def test_the_first_wrong_variant_is_told_and_all_get_their_parity():
     assert [item.parity.passed for item in found.measured] == [True, False, False]
 
 
+def test_the_board_is_asked_again_which_layer_of_a_variant_is_wrong():
+    net = nets.Net()
+    tflite = net.build(net.dense(net.dense(net.input(1, 4), 4), 3))
+    comparison, asked = comparison_of(tflite, 2), []
+    board = wrong_by(0.25)
+
+    def infer(file, samples):
+        asked.append(len(verify.HostModel(file, reference=True).output_tensors))
+        return board(file, samples)
+
+    outputs = {"net": infer(tflite, comparison.samples)}
+    verify.with_parity(run_of("net"), [comparison], outputs, infer, host)
+    assert asked == [1, 2]  # once more with the inner value among the outputs
+
+
 def test_outputs_that_are_no_numbers_end_it():
     comparison = comparison_of(dense_net(3), 2)
     infer = wrong_by(np.nan)
