@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from typing import Any
 
 from edgeprune.errors import DeviceError
@@ -27,6 +28,10 @@ class CommandStream(socket.socket):
     _process: subprocess.Popen[bytes] | None = None
     _words: Any = None
     _said = ""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._closing = threading.RLock()  # paramiko's thread closes too
 
     @classmethod
     def start(cls, command: str, timeout_s: float) -> CommandStream:
@@ -62,15 +67,20 @@ class CommandStream(socket.socket):
 
     def last_words(self) -> str:
         """The end of what the command printed on standard error, in one clean line."""
-        if self._words is not None:
-            size = self._words.seek(0, os.SEEK_END)
-            self._words.seek(max(0, size - _LAST_WORDS_BYTES))
-            self._said = one_line(self._words.read().decode(errors="replace"), 300)
-        return self._said
+        with self._closing:
+            if self._words is not None:
+                size = self._words.seek(0, os.SEEK_END)
+                self._words.seek(max(0, size - _LAST_WORDS_BYTES))
+                self._said = one_line(self._words.read().decode(errors="replace"), 300)
+            return self._said
 
     def close(self) -> None:
         """Closes our end, and ends the command with all that it started; harmless when closed."""
         super().close()
+        with self._closing:
+            self._end()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             # The group lives on where the command has ended and what it started has not.
