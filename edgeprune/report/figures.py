@@ -222,8 +222,7 @@ def _interval(variant: Variant) -> str:
 
 
 def _instructions(variant: Variant) -> str:
-    count = variant.instruction_count
-    return NOT_MEASURED if count is None else count_text(count)
+    return count_text(variant.instruction_count)
 
 
 def _energy(variant: Variant) -> str:

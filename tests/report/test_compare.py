@@ -176,6 +176,8 @@ def test_every_figure_that_one_result_alone_has_says_so():
             (metric, *((value, None) if back else (None, value)), None, "not measurable", why)
             for metric, value, why in missing
         ]
+    count = compare(plain, result_of(counted("deployed", 7)))
+    assert lines(count)[0][1:3] == (None, 7)
     count = compare(result_of(counted("deployed", 7)), plain)
     assert lines(count)[0] == (
         "instructions", 7, None, None, "not measurable", "only one of them was counted",
