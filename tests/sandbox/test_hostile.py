@@ -41,9 +41,9 @@ def test_code_that_was_allowed_writes_nothing_outside(
     monkeypatch.setenv("STRIKE", "1")
     monkeypatch.setenv(SANDBOX_SWITCH, walls)
     if walls == "off":
-        assert read_in_child(path, allow_code=True)
+        assert read_in_child(path, allow_code=True, input_shape=None)
         assert target.exists(), "so that the other two show something"
     else:
         with pytest.raises(ModelError):
-            read_in_child(path, allow_code=True)
+            read_in_child(path, allow_code=True, input_shape=None)
         assert not target.exists()

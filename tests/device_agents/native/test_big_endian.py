@@ -16,7 +16,7 @@ from edgeprune.devices.links.pipes import Child
 from edgeprune.devices.toolchain import zig
 from edgeprune.devices.transports.local import LocalChannel
 
-pytestmark = [pytest.mark.device]
+pytestmark = [pytest.mark.device, pytest.mark.full_range]
 MACHINE = "s390x"
 
 

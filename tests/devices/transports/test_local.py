@@ -72,7 +72,7 @@ def test_a_login_shells_greeting_is_skipped(local):
             {"id": 1, "ok": True, "protocol": 1, "os": "x"},
             "wrong: agent_version is nothing",
         ),
-        ({"id": 1, "ok": True, "protocol": 2}, "speaks protocol 2, not 1"),
+        ({"id": 1, "ok": True, "protocol": 2}, "speaks protocol 2, expected 1"),
         ({"id": 9, "ok": True}, "wrong: id is 9, expected 1"),
         ({"id": 1}, "wrong: error is nothing, expected a text"),
     ],
