@@ -2,6 +2,7 @@ import contextlib
 import random
 import subprocess
 import threading
+import time
 
 import pytest
 from adb_rig import Adbd
@@ -9,6 +10,7 @@ from adb_server import adb_server, free_port
 
 from edgeprune.devices.links.adb import link
 from edgeprune.devices.links.adb import server as adb_servers
+from edgeprune.devices.links.adb.program import Program
 from edgeprune.errors import DeviceError, DeviceTimeout
 
 pytestmark = [pytest.mark.device]
@@ -65,6 +67,17 @@ def test_exit_codes_are_the_programs_own(phone):
         assert adb.run(["sh", "-c", "kill -9 $$"], 5).code == 128 + 9
         assert adb.run(["no-such-program"], 5).code == 127
         assert adb.run(["sh", "-c", "exit 0; echo 7"], 5).stdout == ""
+
+
+def test_a_command_that_ends_while_its_input_is_closed_has_succeeded(phone, monkeypatch):
+    def late(program, data, timeout_s):
+        program._await(lambda: False, time.monotonic() + 60)
+        push(program, data, timeout_s)
+
+    push = Program._push
+    monkeypatch.setattr(Program, "_push", late)
+    with phone.adb() as adb:
+        assert adb.run(["echo", "quick"], 60).stdout == "quick\n"
 
 
 def test_a_command_that_runs_too_long_is_killed_with_its_children(phone):

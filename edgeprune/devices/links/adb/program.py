@@ -140,8 +140,7 @@ class Program:
         """
         deadline_s = time.monotonic() + timeout_s
         try:
-            if self._packets and not self._over():
-                self._push(HEADER.pack(CLOSE_STDIN, 0), max(0.1, timeout_s))
+            self._end_input(max(0.1, timeout_s))
             self._await(lambda: self._over() or self._is_full(), deadline_s)
             if self._is_full() and not self._over():
                 raise printed_too_much(self._link.where)
@@ -219,6 +218,16 @@ class Program:
             said = device_says(words)
             raise DeviceError(f"{self._link.where}: its shell starts no program; {said}")
         return found[0]
+
+    def _end_input(self, timeout_s: float) -> None:
+        """Says that no more input comes, to a program that still runs."""
+        if not self._packets or self._over():
+            return
+        try:
+            self._push(HEADER.pack(CLOSE_STDIN, 0), timeout_s)
+        except DeviceError:
+            if not self._over():  # else it ended meanwhile, and needs no input
+                raise
 
     def _push(self, data: bytes, timeout_s: float) -> None:
         """Sends bytes of the stream."""
