@@ -1,6 +1,7 @@
 """The guard on real inputs: the real agent reads a fake sysfs tree, fake commands, this /proc."""
 
 import contextlib
+import dataclasses
 import os
 import threading
 import time
@@ -273,12 +274,28 @@ def test_a_device_that_stays_hot_is_waited_for_only_so_long(tree, tmp_path, monk
     assert "the longest allowed, and is still at" in result.timed.notes[0]
 
 
-def test_a_busy_neighbour_on_the_same_core_contaminates(tmp_path, monkeypatch):
-    cpu = min(os.sched_getaffinity(0))
-    with neighbour(cpu):
-        result = measured(tmp_path, monkeypatch, cpus=(cpu,), names=("dense", "deployed"))
+def all_are_contaminated(result):
     for item in result.measured:
         assert [one.verdict for one in item.sessions] == ["contaminated"] * len(item.sessions)
         assert len(item.sessions) == 4, "all were made again, once"
         assert all("another process had the core" in one.reason for one in item.sessions)
     assert result.timed.order == ("dense", "deployed", "deployed", "dense") * 2
+
+
+def test_a_neighbour_on_the_same_core_contaminates(tmp_path, monkeypatch):
+    def beside_a_neighbour(row, sources):
+        reading = parse_reading(row, sources)
+        return dataclasses.replace(reading, waited_s=reading.time_s / 2, busy_s=reading.time_s)
+
+    monkeypatch.setattr(watching, "parse_reading", beside_a_neighbour)
+    all_are_contaminated(measured(tmp_path, monkeypatch, names=("dense", "deployed")))
+
+
+@pytest.mark.full_range
+def test_a_real_neighbour_on_the_same_core_contaminates(tmp_path, monkeypatch):
+    """On a machine that has nothing else to do."""
+    cpu = min(os.sched_getaffinity(0))
+    with neighbour(cpu):
+        all_are_contaminated(
+            measured(tmp_path, monkeypatch, cpus=(cpu,), names=("dense", "deployed"))
+        )
