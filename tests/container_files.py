@@ -6,7 +6,6 @@ import functools
 import hashlib
 import random
 import zlib
-from pathlib import Path
 
 import numpy as np
 from deflate_blocks import (
@@ -29,13 +28,6 @@ from edgeprune.models.epz.bits import BitWriter
 from edgeprune.models.epz.layout import Kind, WeightHeader, number
 from edgeprune.models.epz.limits import MAGIC
 from edgeprune.sparsify.encode import encode, smallest_encoding
-
-MODELS = Path(__file__).parents[2] / "shared" / "models"
-
-
-def shared_models():
-    """The trained models beside the repository; none where that folder is absent."""
-    return sorted(MODELS.glob("*.tflite"))
 
 
 @functools.cache

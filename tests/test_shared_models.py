@@ -2,15 +2,14 @@
 
 import itertools
 import json
-from pathlib import Path
 
 import pytest
+from beside import shared_models
 from full_range import also
 
 from edgeprune import cli
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
-MODELS = sorted(path for path in SHARED.glob("*") if path.suffix != ".md")
+MODELS = shared_models()
 
 
 STORAGES = ["none", "fp16", "int8-weights", "int8", "int16x8"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from beside import SHARED_MODELS, shared_models
 from keras_nets import FLAVOURS, KINDS, SHAPE, build, loaded, save
 from nets import Net, eligible
 
@@ -21,8 +22,6 @@ from edgeprune.load import load, stored_as
 from edgeprune.models.epz import pack
 from edgeprune.models.keras.flavours import application_layers, import_keras, import_tensorflow
 from edgeprune.sparsify import sparsify
-
-MODELS = Path(__file__).resolve().parents[2] / ".." / "shared" / "models"
 
 
 @pytest.fixture(scope="module")
@@ -368,10 +367,10 @@ def test_several_inputs_are_fine(flavour, tmp_path):
 
 
 def test_every_model_beside_the_project_loads_without_a_word(capfd):
-    names = {p.name for p in MODELS.glob("*")} - {"README.md"}
-    assert len(names) == (7 if MODELS.is_dir() else 0)
+    names = {path.name for path in shared_models()}
+    assert len(names) == (7 if SHARED_MODELS.is_dir() else 0)
     for name in names:
-        assert convert(load(MODELS / name))
+        assert convert(load(SHARED_MODELS / name))
     shown = capfd.readouterr()
     assert (shown.out, shown.err) == ("", "")
 

@@ -3,7 +3,8 @@
 import agent_rig
 import emulated
 import pytest
-from container_files import CONTENTS, HOSTILE, packed, shared_models
+from beside import shared_models
+from container_files import CONTENTS, HOSTILE, packed
 
 from edgeprune.agents import build
 from edgeprune.agents.session import AgentSession
@@ -27,7 +28,7 @@ def session(request, tmp_path_factory):
 
 
 def test_the_agent_unpacks_files(session, tmp_path):
-    contents = CONTENTS | {path.name: path.read_bytes() for path in shared_models()}
+    contents = CONTENTS | {path.name: path.read_bytes() for path in shared_models("*.tflite")}
     for name, content in contents.items():
         (tmp_path / "model.epz").write_bytes(packed(content))
         target = tmp_path / "model.tflite"

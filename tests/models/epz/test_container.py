@@ -10,6 +10,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from beside import shared_models
 from container_files import (
     AT_THE_END,
     AT_THE_LIMITS,
@@ -23,7 +24,6 @@ from container_files import (
     head,
     lengths,
     nets,
-    shared_models,
     sparse_net,
     weights,
     whole,
@@ -65,7 +65,7 @@ def test_a_damaged_network_comes_out_as_it_went_in(tflite, damages):
     assert unpack(pack(bytes(broken))) == bytes(broken)
 
 
-SHARED = shared_models()
+SHARED = shared_models("*.tflite")
 
 
 @pytest.mark.parametrize("path", [*SHARED[-1:], *map(also, SHARED[:-1])])

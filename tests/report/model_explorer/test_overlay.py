@@ -240,7 +240,8 @@ def test_a_damaged_table_of_errors_is_named(text, tmp_path):
 
 def adapter_nodes(tflite, folder):
     """What the viewer's own adapter makes of a file."""
-    adapter = pytest.importorskip("ai_edge_model_explorer_adapter")
+    import ai_edge_model_explorer_adapter as adapter
+
     (folder / "net.tflite").write_bytes(tflite)
     text = adapter.ConvertFlatbufferDirectlyToJson(
         adapter.VisualizeConfig(), str(folder / "net.tflite")
@@ -257,6 +258,7 @@ def adapter_nodes(tflite, folder):
     return graph_json["id"], names
 
 
+@pytest.mark.full_range  # needs edgeprune[model-explorer], a viewer of 0.6 GB
 @pytest.mark.parametrize("make", [plain, signed])
 def test_what_is_recorded_is_what_the_viewer_makes_of_a_file(make, tmp_path):
     graph_id, names = adapter_nodes(make(), tmp_path)

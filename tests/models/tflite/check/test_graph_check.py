@@ -2,7 +2,6 @@
 
 import random
 import re
-from pathlib import Path
 
 import damaged_networks
 import flatbuffers
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import random_nets
 from ai_edge_litert import schema_py_generated as schema
+from beside import shared_models
 from damage import damage_tflite
 from full_range import examples
 from hypothesis import given, settings
@@ -20,8 +20,6 @@ from nets import Net
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import check, graph
 from edgeprune.models.tflite.check.subgraphs import MAX_DEPTH
-
-SHARED = Path(__file__).parents[3] / "shared" / "models"
 
 
 def raw(tflite):
@@ -358,7 +356,7 @@ def test_a_small_file_that_claims_a_million_tables():
         check.MAX_TABLES = limit
 
 
-@pytest.mark.parametrize("file", sorted(SHARED.glob("*.tflite")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", shared_models("*.tflite"), ids=lambda file: file.name)
 def test_real_files_are_read(file):
     graph.read(file.read_bytes())
 
