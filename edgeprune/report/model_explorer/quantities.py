@@ -68,14 +68,14 @@ def quantities(result: Result, variant: Variant, nodes: Nodes) -> Found:
     layers = {layer.name: layer for layer in variant.layers if layer.name in known}
     remarks = []
     if others := len(variant.layers) - len(layers):
-        remarks.append(f"{others} of {len(variant.layers)} kernels could not be told to a node")
+        remarks.append(f"{others} of {len(variant.layers)} kernels belong to no node of the file")
     if nodes.nameless:
         remarks.append(f"{nodes.nameless} operators have no name of their own")
     if not variant.layers:
         remarks.append("no kernels: they were not profiled")
     if not any(layer.latency_us is not None for layer in variant.layers):
         where = "an emulated board has none" if result.is_emulated else "none was profiled"
-        remarks.append(f"no times of nodes: {where}")
+        remarks.append(f"times of nodes are left out: {where}")
     elif result.validity.verdict != "valid":
         remarks.append(f"times cannot be relied on: the result is {result.validity.verdict}")
     core, estimated = _estimated(result, nodes, remarks)
