@@ -29,11 +29,13 @@ _HEX = "[0-9a-f]" * 16
 _FOLDER = re.compile(r"(/[^\x00-\x1f\x7f-\x9f]{0,4095})\n")
 """What a device may call a folder. Source: Linux, PATH_MAX."""
 
+# `-mtime +1` is more than two whole days by POSIX, and more than one by toybox, to which `+0` is
+# all that is older than a second.
 _PREPARE = (
     'LC_ALL=C; export LC_ALL; for tool in sha256sum head df mv mkdir wc; do command -v "$tool" '
     '>/dev/null || { echo "lacks $tool" >&2; exit 3; }; done; '
     'case $1 in /*) ;; *) cd || exit;; esac; mkdir -p "$1" && cd "$1" && pwd -P || exit; '
-    f"find . -path './{_HEX}/*.part' ! -path './*/*/*' -type f -mtime +0 "
+    f"find . -path './{_HEX}/*.part' ! -path './*/*/*' -type f -mtime +1 "
     "-exec rm -f {} ';' 2>/dev/null || :"
 )
 # What a killed run left that is of no use to any other: probes, containers, files half unpacked.
@@ -146,7 +148,7 @@ def _folder_of(transport: Transport) -> str:
 
 
 def _prepare(transport: Transport, timeout_s: float) -> str:
-    """Makes the folder, clears it of our leftovers of more than a day, and says where it is."""
+    """Makes the folder, clears it of what broke off days ago, and says where it is."""
     target = _folder_of(transport)
     answer = _script(transport, _PREPARE, [target], timeout_s)
     if answer.code == 3 and "lacks" in answer.stderr:

@@ -114,7 +114,7 @@ def test_an_overlay_for_model_explorer_names_its_files_and_the_command(folder, c
     printed = capsys.readouterr()
     last = printed.out.splitlines()[-1]
     assert last.startswith("look at them: model-explorer out/deployed.tflite --node_data_paths ")
-    assert "deployed.sparsity.json" in last and "no times" in printed.err
+    assert "deployed.sparsity.json" in last and "times of nodes are left out" in printed.err
     assert run("out", "--model-explorer", "--json") == 0
     assert json.loads(capsys.readouterr().out)["schema"] == 1
 

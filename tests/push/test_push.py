@@ -167,7 +167,8 @@ def test_two_processes_of_one_host_and_another_host_push_one_file_at_once(
         moved = [int(one.communicate(timeout=120)[0]) for one in pushing]
     finally:
         lab.shape(None)
-    assert sorted(moved[:2]) == [0, 3 * MIB]  # of one host's the second one waits, and finds it
+    assert 0 in moved[:2]  # of one host's the second one waits, and finds it
+    assert set(moved) <= {0, 3 * MIB} and any(moved)  # both find it where the other host was faster
     assert place(lab, file).read_bytes() == file.read_bytes()
     assert os.listdir(place(lab, file).parent) == [file.name]
 
@@ -195,7 +196,7 @@ def test_what_killed_runs_left_goes_with_the_next_and_nothing_else_does(lab, tmp
     assert not gone[0].parent.exists() and not gone[1].parent.exists()
 
 
-def test_leftovers_older_than_a_day_go_and_nothing_else_does(lab, tmp_path):
+def test_what_broke_off_days_ago_goes_and_nothing_else_does(lab, tmp_path):
     folder, ours = lab.device.home / "ep", "0123456789abcdef"
     stale = folder / ours / "old.part"
     kept = [

@@ -116,6 +116,7 @@ def test_a_push_is_resumed_checked_and_swept(phone, tmp_path):
             part = there.with_name(f"{there.name}.{ours}.part")
         there.rename(part)
         os.truncate(part, 300_001)
+        os.utime(part, (1, time.time() - 23 * 3600))  # broken off yesterday
         assert push(adb, [file])[0].moved_bytes == SIZE - 300_001
         with pytest.raises(DiskFull):
             adb.upload(file, "/dev/full", 0, 5)
