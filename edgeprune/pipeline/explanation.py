@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeprune.artifacts.model import Storage
 from edgeprune.artifacts.plan import Forecast, Plan
 from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.pipeline.jobs import read_in_child
@@ -68,6 +70,7 @@ def explain(
         ModelError: The model cannot be treated as asked.
         ConfigError: There is no such board or release.
     """
+    from edgeprune.load import stored_as
     from edgeprune.prediction import explain as plan_of
     from edgeprune.prediction.xnnpack.releases import LATEST
 
@@ -87,12 +90,27 @@ def explain(
     is_sparse = bool(stored.sparse or stored.wrong)
     plan = stored if is_sparse else plan_of(tflite, cpu, assume_hint=True, release=release)
     in_force, after = _compressed(tflite, recipe, cpu)
+    plan = _with_true_remedies(plan, stored_as(tflite), in_force)
     cells = _what_if(tflite, cpu) if what_if else ()
     if what_if and not cells:
         remarks.append("no what-if: the weights are integers, and pruning starts from floats")
     return Explained(
         kind.name, release, stored, plan, is_sparse, in_force, after, cells, tuple(remarks)
     )
+
+
+def _with_true_remedies(plan: Plan, stored: Storage, recipe: Recipe) -> Plan:
+    """The plan, whose remedies promise of ``compress`` only what it does with this file."""
+    if stored == "sparse" or (stored == "float32" and recipe.prune.sparsity):
+        return plan
+    when = "with --sparsity" if stored == "float32" else "with a float32 file"
+    operators = tuple(
+        dataclasses.replace(layer, remedy=f"{when}, {layer.remedy}")
+        if layer.remedy.startswith("`edgeprune compress`")
+        else layer
+        for layer in plan.operators
+    )
+    return dataclasses.replace(plan, operators=operators)
 
 
 def _compressed(tflite: bytes, recipe: Recipe, cpu: Cpu) -> tuple[Recipe, Forecast | None]:

@@ -10,6 +10,7 @@ from nets import Net
 from edgeprune.cli.explain import explain
 from edgeprune.devices.boards import board_names, load_board
 from edgeprune.errors import ConfigError
+from edgeprune.quantize import quantize
 from edgeprune.report.summary import LINES
 
 
@@ -62,6 +63,19 @@ def test_the_blamed_operator_and_what_would_change_it_are_named(run):
     text = " ".join(run(stock(), "--board", "rpi4").split())
     assert "2 layers: its cluster is spoilt by CONV_2D t3, which has SAME with a stride" in text
     assert "-> `edgeprune compress` turns the network by 180 degrees" in text
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "when"),
+    [
+        ("none", ["--sparsity", "0.9"], "-> `edgeprune compress` turns"),
+        ("none", ["--sparsity", "0"], "-> with --sparsity, `edgeprune compress` turns"),
+        ("fp16", [], "-> with a float32 file, `edgeprune compress` turns"),
+    ],
+)
+def test_a_remedy_promises_of_compress_what_it_does_with_this_file(run, mode, options, when):
+    file = quantize(stock(), mode, []).tflite
+    assert when in " ".join(run(file, "--board", "rpi4", *options).split())
 
 
 def test_costs_are_predicted_dense_stored_and_compressed(run):
