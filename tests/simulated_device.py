@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgeprune.agents.answers import Hello, Timing
 from edgeprune.devices.host_clock import HostClock
+from edgeprune.errors import DeviceError
 from edgeprune.meters.base import Row
 
 IDLE_W, LOAD_W = 2.0, 5.0
@@ -19,6 +20,8 @@ LOG_PERIOD_S = 0.01
 PID = 4711
 UNIX_0_S = 1_800_000_000.0
 TICKS_PER_S = 100
+SILENCE_S = 300.0
+"""An agent that nobody asks anything for so long has ended. Source: PROTOCOL.md."""
 
 
 class Clock(HostClock):
@@ -49,6 +52,7 @@ class Device:
         clock_hz: Of the core, at its limit of 1.8 GHz or below.
         temperature_c: Now.
         commands: All that were run on it, with the moment.
+        late_s: How late each next answer on the clock arrives; none of them, once it is empty.
     """
 
     def __init__(self, ahead_s=-700.0):
@@ -58,6 +62,7 @@ class Device:
         self.neighbour = 0.0
         self.clock_hz, self.temperature_c = 1.8e9, 50.0
         self.commands = []
+        self.late_s = []
 
     def now_s(self):
         return self.clock.at_s + self.ahead_s
@@ -83,7 +88,7 @@ class Device:
         name = path.rpartition("/")[2]
         if name == "curr1_input":
             return str(round(self.power_w(at_s) / 5 * 1000))
-        if name == "schedstat":
+        if path == f"/proc/{PID}/schedstat":
             return f"{round(self.own_s * 1e9)} {round(self.waited_s * 1e9)} 7"
         if path == f"/proc/{PID}/stat":
             return f"{PID} (agent) R " + "0 " * 10 + f"{round(self.own_s * TICKS_PER_S)} 0 0 0"
@@ -138,6 +143,13 @@ class Agent:
     def __init__(self, device):
         self.device = device
         self._asked = None
+        self.timed = False
+        self._heard_s = device.now_s()
+
+    def _hear(self):
+        if self.device.now_s() - self._heard_s > SILENCE_S:
+            raise DeviceError("the agent ended")
+        self._heard_s = self.device.now_s()
 
     def __enter__(self):
         return self
@@ -146,16 +158,26 @@ class Agent:
         pass
 
     def hello(self):
+        self._hear()
         return Hello("1", "Linux", "aarch64", "Cortex-A72", 4, (), PID)
 
     def clock_s(self):
-        return self.device.now_s()
+        self._hear()
+        found_s = self.device.now_s()
+        if self.device.late_s:
+            self.device.clock.sleep(self.device.late_s.pop(0))
+        return found_s
 
     def time(self, warmup, runs, max_s, timeout_s):
-        assert timeout_s > max_s
-        return self.device.infer(min(max_s, runs * LATENCY_S))
+        self._hear()
+        assert timeout_s >= max_s + Starter.timeout_s
+        timing = self.device.infer(min(max_s, runs * LATENCY_S))
+        self._heard_s = self.device.now_s()
+        self.timed = True
+        return timing
 
     def sample_start(self, files, command, period_s):
+        self._hear()
         device = self.device
         self._asked = (files, command, period_s)
         self._rows, self._next_s = [], device.now_s()
@@ -173,6 +195,7 @@ class Agent:
             self._next_s += period_s
 
     def sample_stop(self):
+        self._hear()
         self.device.clock.passing.remove(self._sample)
         return self._rows
 
@@ -182,6 +205,7 @@ class Starter:
 
     Attributes:
         table: How often and how long is measured.
+        loaded: Agent and variant, in the order of loading.
     """
 
     timeout_s = 60.0
@@ -189,9 +213,11 @@ class Starter:
     def __init__(self, device, transport, table, cpus=()):
         self.device, self.transport, self.table, self.cpus = device, transport, table, cpus
         self.clock = device.clock
+        self.loaded = []
 
     def agent(self):
         return Agent(self.device)
 
     def load(self, agent, name):
+        self.loaded.append((agent, name))
         return 1

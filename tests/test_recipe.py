@@ -92,6 +92,14 @@ def test_clusters_out_of_range_are_refused(table, line):
         checked(Recipe(cluster=table))
 
 
+@pytest.mark.parametrize("key", ["energy_window_s", "energy_idle_s"])
+@pytest.mark.parametrize("value", [0.0, -1.0, 240.5, float("inf"), float("nan")])
+def test_a_stretch_of_energy_that_no_agent_outlasts_is_refused(key, value):
+    checked(Recipe(run=RunTable(**{key: 240.0})))
+    with pytest.raises(ConfigError, match=rf"\[run\] {key} must be in \(0, 240\], got {value:g}"):
+        checked(Recipe(run=RunTable(**{key: value})))
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -7,6 +7,7 @@ than a session of the timing takes.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ from edgeprune.measure.starter import Starter
 from edgeprune.measure.watch import Watch, watching
 from edgeprune.meters.base import Meter
 from edgeprune.progress import counted
-from edgeprune.recipe.run_table import RunTable
+from edgeprune.recipe.run_table import LONGEST_STRETCH_S, RunTable
 from edgeprune.text.untrusted import one_line
 
 Say = Callable[[str], None]
@@ -38,9 +39,6 @@ SETTLE_S = 1.0
 
 _MORE_UPDATES = 1.2
 """Windows are this much longer than what a slow sensor needs for :data:`MIN_UPDATES`."""
-
-_LONGEST_S = 240.0
-"""Of one stretch: an agent that nobody asks anything ends after 300 s. Source: PROTOCOL.md."""
 
 _RUNS_LIMIT = 1_000_000
 """Of the agent's request ``time``. Source: device_agents/PROTOCOL.md, Limits."""
@@ -113,17 +111,15 @@ class _Pass:
             if session is None:
                 return figure
             judgement = judged({name: (session,)}, self.used)[name][0]
-            if judgement.verdict in (
-                "valid",
-                "noisy",
-            ):  # a mean over the window bears single runs
-                return figure
+            if judgement.verdict in ("valid", "noisy"):
+                return figure  # a mean over the window bears single runs
             reasons.append(f"{judgement.verdict}: {judgement.reason}")
             if start_c is None and judgement.state is not None:
                 start_c = judgement.state.temperature_before_c
             if judgement.verdict == "throttled" and self.watch and tries < table.most_repeats():
+                read = functools.partial(self._read, self.watch)
                 least_s, most_s = table.cooldown_min_s, table.cooldown_max_s
-                cool(self._read, start_c, least_s, most_s, self.starter.clock)
+                cool(read, start_c, least_s, most_s, self.starter.clock)
         return NoEnergy(f"{len(reasons)} windows were not valid; the last one {reasons[-1]}")
 
     def _one(self, name: str) -> tuple[Energy | NoEnergy, Session | None]:
@@ -134,10 +130,11 @@ class _Pass:
         """
         meter, table, timeout_s = self.meter, self.starter.table, self.starter.timeout_s
         clock = self.starter.clock
-        if _least_s(meter) > _LONGEST_S:
+        if _least_s(meter) > LONGEST_STRETCH_S:
+            most_s = LONGEST_STRETCH_S / (_MORE_UPDATES * MIN_UPDATES)
             return NoEnergy(
                 f"{meter.site.table.use}: it has a new value every {meter.update_period_s:g} s, "
-                f"expected one every {_LONGEST_S / (_MORE_UPDATES * MIN_UPDATES):g} s at least"
+                f"expected one every {most_s:g} s at least"
             ), None
         idle_s, window_s = _stretches_s(table, meter)
         with self.starter.agent() as agent:
@@ -146,9 +143,7 @@ class _Pass:
             agent.time(table.warmup, 1, max_s, timeout_s + max_s)
             offset_s = 0.0 if meter.on_device else _host_minus_device_s(agent, clock)
             meter.start()
-            clock.sleep(SETTLE_S)
-            before = _idle(agent, idle_s, clock)
-            self._keep_awake()
+            before = self._idle(agent, idle_s)
             if self.watch is not None:
                 # A command would draw power that the idle stretches do not.
                 self.watch.begin(agent.hello().pid, window_s, may_command=False)
@@ -157,9 +152,7 @@ class _Pass:
             state = None
             if self.watch is not None:
                 state = self.watch.end(inferring.start_s, inferring.end_s)
-            self._keep_awake()
-            clock.sleep(SETTLE_S)
-            after = _idle(agent, idle_s, clock)
+            after = self._idle(agent, idle_s)
             clock.sleep(SETTLE_S)
             try:
                 trace = meter.stop()
@@ -169,15 +162,24 @@ class _Pass:
         figure = _figure(trace, windows, offset_s, self.plan, is_aligned=meter.on_device)
         return figure, _as_session(timing, state)
 
-    def _read(self) -> Reading:
+    def _idle(self, agent: AgentSession, length_s: float) -> Window:
+        """A stretch without load, once the device has settled; it says no word meanwhile."""
+        clock = self.starter.clock
+        self._keep_awake()
+        clock.sleep(SETTLE_S)
+        start_s = agent.clock_s()
+        clock.sleep(length_s)
+        window = Window(start_s, agent.clock_s())
+        self._keep_awake()
+        return window
+
+    def _read(self, watch: Watch) -> Reading:
         """One reading of the device; the meter's agent must not end meanwhile."""
-        if self.watch is None:
-            raise DeviceError("the device's state cannot be read")
         self.sampling.clock_s()
-        return self.watch.read()
+        return watch.read()
 
     def _keep_awake(self) -> None:
-        """Asks the agents that only sample something between two stretches."""
+        """Asks the agents that only sample something, or they end."""
         self.sampling.clock_s()
         if self.watch is not None:
             self.watch.keep_awake()
@@ -196,7 +198,7 @@ def _stretches_s(table: RunTable, meter: Meter) -> tuple[float, float]:
 
 def _takes_s(starter: Starter, meter: Meter) -> float:
     """Seconds that one variant takes, if its first window is valid; 0 where it has none."""
-    if _least_s(meter) > _LONGEST_S:
+    if _least_s(meter) > LONGEST_STRETCH_S:
         return 0.0
     idle_s, window_s = _stretches_s(starter.table, meter)
     return 3 * SETTLE_S + 2 * idle_s + window_s
@@ -253,12 +255,6 @@ def _figure(
 
 def _shifted(window: Window, by_s: float) -> Window:
     return Window(window.start_s + by_s, window.end_s + by_s)
-
-
-def _idle(agent: AgentSession, length_s: float, clock: HostClock) -> Window:
-    start_s = agent.clock_s()
-    clock.sleep(length_s)
-    return Window(start_s, agent.clock_s())
 
 
 def _host_minus_device_s(agent: AgentSession, clock: HostClock) -> float:

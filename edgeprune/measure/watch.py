@@ -19,8 +19,8 @@ from edgeprune.meters.base import Sampler
 FASTEST_S, SLOWEST_S = 0.05, 1.0
 """Between two readings while inferences run; ten files cost some 0.2 ms. Source: ours."""
 
-AWAKE_S = 60.0
-"""An agent that nobody asks anything ends after 300 s. Source: PROTOCOL.md."""
+AWAKE_S = 30.0
+"""An agent that nobody asks anything ends after 300 s; a stretch of energy may take 240 s."""
 
 
 class Watch:

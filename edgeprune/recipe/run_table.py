@@ -11,6 +11,9 @@ from edgeprune.recipe.faults import not_among, not_positive, too_small
 GOVERNORS = ("auto", "performance", "keep")
 """Values of the key ``governor``."""
 
+LONGEST_STRETCH_S = 240.0
+"""Of energy: a device's agent that nobody asks anything ends after 300 s. Source: PROTOCOL.md."""
+
 
 @dataclass(frozen=True)
 class RunTable:
@@ -86,11 +89,16 @@ def run_faults(table: RunTable) -> list[str]:
     """What is wrong with the table's values."""
     least = {"sessions": 1, "runs": 1, "warmup": 0, "threads": 1, "repeats": 0}
     given = {key: low for key, low in least.items() if getattr(table, key) is not None}
-    positive = ["cooldown_max_s", "energy_window_s", "energy_idle_s"]
+    positive = ["cooldown_max_s"]
     positive += [key for key in ("timed_s", "max_s") if getattr(table, key) is not None]
     words = {"effort": tuple(EFFORTS), "governor": GOVERNORS}
     wrong = not_among(table, words) + too_small(table, given)
     wrong += not_positive(table, *positive)
+    wrong += [
+        f"{key} must be in (0, {LONGEST_STRETCH_S:g}], got {getattr(table, key):g}"
+        for key in ("energy_window_s", "energy_idle_s")
+        if not 0 < getattr(table, key) <= LONGEST_STRETCH_S
+    ]
     if not 0 <= table.cooldown_min_s <= table.cooldown_max_s:
         wrong.append(
             f"cooldown_min_s must be in [0, cooldown_max_s = {table.cooldown_max_s:g}], got "

@@ -25,6 +25,7 @@ from edgeprune.progress import Progress
 from edgeprune.recipe.run_table import RunTable
 
 TABLE = RunTable(warmup=1, repeats=1, energy_window_s=10.0, energy_idle_s=5.0)
+FOUR_CORES = UsedCores(4)
 ZONE, CLOCK, LIMIT = "/sim/temp", "/sim/scaling_cur_freq", "/sim/scaling_max_freq"
 
 
@@ -40,10 +41,12 @@ def local():
         yield transport
 
 
-def energies(device, plan, names=("deployed",), table=TABLE, say=lambda line: None):
+def energies(
+    device, plan, names=("deployed",), table=TABLE, say=lambda line: None, used=FOUR_CORES
+):
     with local() as transport:
         starter = Starter(device, transport, table)
-        found = measure_energy(starter, plan, names, UsedCores(4), say)
+        found = measure_energy(starter, plan, names, used, say)
     assert list(found) == list(names)
     return list(found.values())
 
@@ -69,9 +72,21 @@ def test_the_wait_tells_what_all_windows_take(device, tmp_path):
     with device.ina219(tmp_path), Progress(Console(file=io.StringIO())) as progress:
         progress.count = counts.append
         energies(device, hwmon(tmp_path), ("dense", "deployed"))
-    told = [(count.done, count.total, count.left_s) for count in counts]
+    told = [(count.text, count.done, count.total, count.left_s) for count in counts]
     each_s = 3 * SETTLE_S + 2 * TABLE.energy_idle_s + TABLE.energy_window_s
-    assert told == [(0, 2, 2 * each_s), (1, 2, each_s)]
+    assert told == [
+        ("dense: energy by hwmon", 0, 2, 2 * each_s),
+        ("deployed: energy by hwmon", 1, 2, each_s),
+    ]
+
+
+def test_each_variant_is_loaded_into_a_process_of_its_own(device, tmp_path):
+    with device.ina219(tmp_path), local() as transport:
+        starter = Starter(device, transport, TABLE)
+        measure_energy(starter, hwmon(tmp_path), ("a", "b"), UsedCores(4), lambda line: None)
+    assert [name for _, name in starter.loaded] == ["a", "b"]
+    agents = [agent for agent, _ in starter.loaded]
+    assert all(agent.timed for agent in agents) and agents[0] is not agents[1]
 
 
 def test_a_sensor_on_the_device_is_sampled_beside_the_inferences(device, tmp_path):
@@ -91,6 +106,15 @@ def test_a_lab_meters_log_is_read_on_the_clock_of_the_host(device, tmp_path):
     assert found.notes == (), "the two clocks were told apart by asking, not by the load"
 
 
+def test_the_clocks_are_told_apart_by_the_quickest_of_several_answers(device, tmp_path):
+    device.late_s = [0.9, 0.5, 0.0, 0.7]
+    log = tmp_path / "log.csv"
+    with device.csv_log(log):
+        (found,) = energies(device, csv(log))
+    assert_follows_the_work(found)
+    assert found.notes == (), "an answer that is 0.5 s late would have the clock set right"
+
+
 def test_a_window_that_a_neighbour_disturbed_gives_no_figure(device, tmp_path):
     device.neighbour = 0.5
     with device.ina219(tmp_path):
@@ -99,6 +123,43 @@ def test_a_window_that_a_neighbour_disturbed_gives_no_figure(device, tmp_path):
     assert found.reason.startswith(
         "2 windows were not valid; the last one contaminated: another process had the core for 50%"
     )
+
+
+class NoWaits(Device):
+    """An old kernel does not say how long a process waited for its core."""
+
+    def text(self, path, at_s):
+        return None if path.endswith("/schedstat") else super().text(path, at_s)
+
+
+@pytest.mark.parametrize("is_pinned", [False, True])
+def test_where_waits_are_not_known_a_neighbour_counts_if_no_core_is_left(tmp_path, is_pinned):
+    device = NoWaits()
+    device.neighbour = 0.5
+    with device.ina219(tmp_path):
+        (found,) = energies(device, hwmon(tmp_path), used=UsedCores(4, is_pinned=is_pinned))
+    if is_pinned:
+        assert "contaminated: other processes took 50%" in found.reason
+    else:
+        assert_follows_the_work(found)
+
+
+class Noisy(Device):
+    """Every other inference takes three times as long as the one before it."""
+
+    def infer(self, seconds):
+        timing = super().infer(seconds)
+        half = timing.latency_ns[: len(timing.latency_ns) // 2]
+        mixed = (*(value // 2 for value in half), *(value * 3 // 2 for value in half))
+        return dataclasses.replace(timing, latency_ns=mixed or timing.latency_ns)
+
+
+def test_single_inferences_may_differ_for_a_mean_over_the_window_bears_them(tmp_path):
+    device, said = Noisy(), []
+    with device.ina219(tmp_path):
+        (found,) = energies(device, hwmon(tmp_path), say=said.append)
+    assert_follows_the_work(found)
+    assert not any("again" in line for line in said)
 
 
 def test_a_window_is_measured_again_once_the_neighbour_is_gone(device, tmp_path):
@@ -146,6 +207,35 @@ def test_a_device_that_throttled_cools_before_its_window_is_measured_again(tmp_p
     assert device.commands and not beside, "a command would draw power of its own"
 
 
+class AlwaysHot(Hot):
+    """Is at two thirds of its clock whenever it infers, and at 80 C behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.clock.passing.append(self._cool)
+
+    def infer(self, seconds):
+        self.temperature_c = 80.0 if seconds > 1 else self.temperature_c
+        return super().infer(seconds)
+
+    def _cool(self, from_s, to_s):
+        super()._cool(from_s, to_s)
+        self.clock_hz = 1.2e9
+
+
+def test_a_device_cools_to_where_it_was_before_the_first_window(tmp_path, monkeypatch):
+    device = AlwaysHot()
+    sources = Sources((ZONE,), (CLOCK,), LIMIT, "performance", True, True, False, (), "/proc", ())
+    monkeypatch.setattr(watch, "find_sources", lambda *_: sources)
+    table = dataclasses.replace(TABLE, repeats=2, cooldown_min_s=1.0, cooldown_max_s=20.0)
+    with device.ina219(tmp_path):
+        (found,) = energies(device, hwmon(tmp_path), table=table)
+    assert found.reason.startswith("3 windows were not valid; the last one throttled")
+    first, second, third = (one for one in device.inferring if one[1] - one[0] > 1)
+    assert third[0] - second[1] == pytest.approx(second[0] - first[1])
+    assert second[0] - first[1] > 20
+
+
 @pytest.mark.parametrize("clock_error_s", [0.6, -0.6])
 def test_a_lab_meters_clock_that_is_off_is_set_right_by_the_load(device, tmp_path, clock_error_s):
     log = tmp_path / "log.csv"
@@ -161,6 +251,21 @@ def test_a_lab_meters_clock_that_is_far_off_gives_no_figure(device, tmp_path):
     with device.csv_log(log, 1.5):
         (found,) = energies(device, csv(log))
     assert isinstance(found, NoEnergy)
+    assert found.reason.startswith("log.csv (Voltage (V) x Current (mA)): its load begins 1 s")
+
+
+class Late(Device):
+    """Its power follows its load half a second later."""
+
+    def power_w(self, at_s):
+        return super().power_w(at_s - 0.5)
+
+
+def test_a_sensor_that_shares_the_devices_clock_is_not_shifted(tmp_path):
+    device = Late()
+    with device.ina219(tmp_path):
+        (found,) = energies(device, hwmon(tmp_path))
+    assert isinstance(found, Energy) and found.notes == ()
 
 
 def test_the_first_meter_of_the_board_that_is_there_is_taken(device, tmp_path):
@@ -190,6 +295,18 @@ def test_a_log_that_stops_ends_no_run(device, tmp_path):
     log.write_text("Time (s),Power (W)\n1800000000,1\n")
     (found,) = energies(device, csv(log))
     assert isinstance(found, NoEnergy) and "is the meter logging" in found.reason
+    start_s, end_s = device.inferring[-1]
+    assert end_s - start_s == pytest.approx(10.0), "no longer, where its period is not known"
+
+
+def test_a_sensor_that_is_too_slow_is_not_waited_for(device, tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("Time (s),Power (W)\n1800000000,1\n1800000005,1\n1800000010,1\n")
+    with Progress(Console(file=io.StringIO())) as progress:
+        counts, progress.count = [], lambda count: counts.append(count)
+        (found,) = energies(device, csv(log))
+    assert found.reason == "csv: it has a new value every 5 s, expected one every 4 s at least"
+    assert [count.left_s for count in counts] == [0.0] and not device.inferring
 
 
 def test_a_named_meter_on_the_host_is_looked_for_before_anything_takes_long(tmp_path):
@@ -200,3 +317,15 @@ def test_a_named_meter_on_the_host_is_looked_for_before_anything_takes_long(tmp_
             check_meters(EnergyPlan((gone,), True), transport)
         with pytest.raises(ConfigError, match="no meter is called 'wattson'; there are: android"):
             check_meters(EnergyPlan((MeterTable("wattson"),), True), transport)
+
+
+def test_agents_that_only_watch_are_asked_often_enough_to_stay(device, tmp_path):
+    def say(line):
+        device.neighbour = 0.5 if line.startswith("deployed") else 0.0
+
+    log, table = tmp_path / "log.csv", dataclasses.replace(TABLE, repeats=0, energy_idle_s=170.0)
+    with device.csv_log(log):
+        dense, deployed = energies(device, csv(log), ("dense", "deployed"), table, say)
+    assert_follows_the_work(dense)
+    assert isinstance(deployed, NoEnergy)
+    assert "the last one contaminated" in deployed.reason, "the rules hold for every variant"
