@@ -92,6 +92,7 @@ def test_relus_of_every_kind_are_one_kernel_and_others_have_their_own():
         ((2, 3, 1), (2, 3, 4), "plain_scalar", (6, 4)),
         ((2, 3, 4), (1,), "plain_scalar", (1, 24)),
         ((2, 3, 4), (), "plain_scalar", (1, 24)),
+        ((), (2, 3, 4), "plain_scalar", (1, 24)),
         ((2, 3, 4), (1, 3, 1), "plain_scalar", (6, 4)),
         ((2, 3, 4, 5), (1, 1, 4, 5), "plain", (6, 20)),
         ((1, 3, 4), (2, 1, 4), "plain", (6, 4)),  # either is repeated along one dimension

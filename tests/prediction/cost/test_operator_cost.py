@@ -56,6 +56,13 @@ def test_a_kernel_takes_its_loops_times_their_bodies():
         TABLE.instructions(Call("unary.EXP", (1, 8)))
 
 
+def test_maps_lie_channels_last_where_nothing_else_is_said():
+    net = Net()
+    out = net.op("ADD", [net.input(1, 4, 4, 16), net.const(np.ones(16, np.float32))], (1, 4, 4, 16))
+    assert last_cost(net, out).instructions == 1 + 16 * (10 + 200)
+    assert last_cost(net, out, nchw=True).rough == ("ADD",), "a number to each map"
+
+
 def test_an_inference_takes_something_for_itself_and_for_each_input_and_output():
     net = Net()
     x, y = net.input(1, 8), net.input(1, 8)
