@@ -29,7 +29,7 @@ def check_conversion(tflite: bytes, samples: Samples, expected: Samples) -> None
             more than rounding explains.
     """
     found = reference_outputs(tflite, samples)
-    slack = ROUNDING_FACTOR * max(rounding_of(tflite, samples), default=0.0)
+    slack = ROUNDING_FACTOR * max(rounding_of(tflite, samples))
     for ours, theirs in zip(found, expected, strict=True):
         for value in theirs:
             limit = max(FLOAT_LIMIT * float(np.abs(value).max(initial=0.0)), slack, 1e-30)

@@ -58,7 +58,7 @@ def filters_of(tflite: bytes) -> list[Filter]:
             if stored is not None and (int(tensor.buffer), kind) not in found:
                 name = reader.name(int(op.outputs[0]))
                 real = _dequantized(stored, tensor)
-                axis = min(_CHANNEL_AXIS[kind], stored.ndim - 1)
+                axis = _CHANNEL_AXIS[kind]
                 found[int(tensor.buffer), kind] = Filter(name, kind, stored, real, axis)
     return list(found.values())
 

@@ -169,7 +169,7 @@ def _gain(one: Filter) -> Gain:
         stored.size,
         zeros,
         _distinct(stored),
-        max((_distinct(row) for row in rows), default=0),
+        max(_distinct(row) for row in rows),
         analyse(rows).block if is_sparse else 1,
     )
 

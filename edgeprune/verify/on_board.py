@@ -21,9 +21,6 @@ from edgeprune.verify.parity import Comparison
 LOAD_S = 600.0
 """How long loading a model may take; emulated, packing 100 M weights is slow."""
 
-INFERENCE_S = 600.0
-"""How long one inference may take, emulated ones included."""
-
 
 def board_outputs(
     transport: Transport,
@@ -54,7 +51,7 @@ def board_outputs(
             session.load(runtime, model, expected=expected, timeout_s=LOAD_S)
             own = samples[first::processes]
             shown = own if first else each(own, "input on the board")  # one counts for all
-            return [session.infer([sample], timeout_s=INFERENCE_S)[0] for sample in shown]
+            return [session.infer([sample])[0] for sample in shown]
 
     processes = max(1, min(processes, len(samples)))
     with ThreadPoolExecutor(processes) as pool:

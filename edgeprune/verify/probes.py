@@ -26,7 +26,7 @@ def computed_values(model: graph.Model) -> list[int]:
     computed = {int(index) for index in subgraph.inputs}
     values: list[int] = []
     for op in subgraph.operators:
-        if any(int(i) in computed for i in (op.inputs if op.inputs is not None else ())):
+        if any(int(i) in computed for i in op.inputs):
             computed.update(int(out) for out in op.outputs)
             values += map(int, op.outputs[:1])
     return values

@@ -140,3 +140,14 @@ def test_answers_are_one_row_a_sample_in_the_units_of_the_outputs():
     values = np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]], np.float32)
     (answers,) = verify.answers_of(net.build(out))(values)
     assert answers.dtype == np.float64 and answers.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+
+
+def test_answers_are_those_of_the_kernels_that_a_board_runs():
+    net = Net()
+    kept = net.const(np.arange(-16, 16, dtype=np.int8).reshape(4, 8), scale=0.01)
+    inputs = [net.input(1, 8), kept, -1]
+    tflite = net.build(net.op("FULLY_CONNECTED", inputs, (1, 4), "FullyConnectedOptions"))
+    ((x,),) = verify.sample_inputs(tflite, None, 1)
+    fast, built_in = (verify.HostModel(tflite, reference=flag)([x])[0] for flag in (False, True))
+    assert not np.array_equal(fast, built_in)
+    assert np.array_equal(verify.answers_of(tflite)(x)[0], fast)

@@ -135,6 +135,8 @@ def test_a_conversion_may_differ_by_ten_times_what_right_kernels_do(monkeypatch)
     verify.check_conversion(tflite, inputs, rows([1, 2.99], [1, 2, 3]))
     with pytest.raises(VerifyError):
         verify.check_conversion(tflite, inputs, rows([1, 3.01], [1, 2, 3]))
+    monkeypatch.setattr("edgeprune.verify.checks.rounding_of", lambda *_: [0.05, 0.0])
+    verify.check_conversion(tflite, inputs, rows([1, 2.5], [1, 2, 3]))  # just as much
 
 
 def test_outputs_that_are_all_zero_must_be_so_in_the_converted_model():
@@ -200,6 +202,9 @@ def test_a_rewrite_may_differ_by_ten_times_what_right_kernels_do(monkeypatch):
     monkeypatch.setattr("edgeprune.verify.checks.rounding_of", lambda *_: [0.0, 0.01])
     found = verify.check_rewrite(scaled(1.0, 1.0), scaled(1.0, 1 + 2.0**-7), samples)
     assert found == 2.0**-7  # 0.0625, and 0.1 passes
+    monkeypatch.setattr("edgeprune.verify.checks.rounding_of", lambda *_: [0.0, 0.00625])
+    verify.check_rewrite(scaled(1.0, 1.0), scaled(1.0, 1 + 2.0**-7), samples)  # just as much
+    monkeypatch.setattr("edgeprune.verify.checks.rounding_of", lambda *_: [0.0, 0.01])
     with pytest.raises(VerifyError, match=r"output 1 .* more than 0.01"):
         verify.check_rewrite(scaled(1.0, 1.0), scaled(1.0, 1 + 2.0**-6), samples)
     with pytest.raises(VerifyError, match=r"output 0 .* more than 1e-05"):

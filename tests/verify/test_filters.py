@@ -49,7 +49,7 @@ def quantized(scale, zero_point, axis=0, values=None):
 def test_one_scale_holds_for_all_weights():
     (one,) = filters_of(quantized([0.5], [1]))
     assert one.stored.dtype == np.int8
-    assert one.values.tolist() == [[0, 0.5, 1], [1.5, 2, 2.5]]
+    assert one.values.tolist() == [[0, 0.5, 1], [1.5, 2, 2.5]] and one.values.dtype == np.float32
 
 
 def test_several_scales_hold_for_the_slices_of_their_axis():

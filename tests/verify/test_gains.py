@@ -212,6 +212,14 @@ def test_a_codebook_has_at_most_256_values(values, is_codebook):
         assert verify.check_kept("quantize", before, after) == ()
 
 
+@pytest.mark.parametrize(("values", "is_codebook"), [(256, True), (257, False)])
+def test_a_codebook_of_256_values_that_became_one_per_channel_is_told(values, is_codebook):
+    row = [*range(1, values + 1)]
+    after = dense([row, [value + 1000 for value in row]])
+    said = verify.check_kept("rewrite", dense([row, row]), after)
+    assert len(said) == is_codebook and all("a codebook of 256 values" in line for line in said)
+
+
 def test_what_was_lost_is_told_with_both_figures():
     before = dense([[0, 0, 0, 1], [1, 1, 0, 2]])
     with pytest.raises(VerifyError) as raised:

@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from nets import Net
@@ -58,6 +60,22 @@ def test_rounding_has_one_number_an_output_and_none_for_integers():
     assert verify.rounding_of(hybrid, verify.sample_inputs(hybrid, None, 2)) == [0.0]
 
 
+def outputs_of(tflite, samples, *, reference):
+    model = verify.HostModel(tflite, reference=reference)
+    return np.concatenate([model(sample)[0] for sample in samples])
+
+
+def test_floats_have_the_built_in_kernels_as_reference():
+    deep = chaotic(25)
+    samples = verify.sample_inputs(deep, None, 2)
+    for xnnpack in (True, False):
+        found = np.concatenate(
+            [row[0] for row in verify.reference_outputs(deep, samples, xnnpack=xnnpack)]
+        )
+        assert np.array_equal(found, outputs_of(deep, samples, reference=True))
+        assert not np.array_equal(found, outputs_of(deep, samples, reference=False))
+
+
 def test_without_xnnpack_integers_have_the_built_in_kernels_as_reference():
     net = Net()
     filters = net.const(np.arange(-16, 16, dtype=np.int8).reshape(4, 8), scale=0.01)
@@ -68,6 +86,9 @@ def test_without_xnnpack_integers_have_the_built_in_kernels_as_reference():
     built_in = verify.reference_outputs(hybrid, samples, xnnpack=False)
     gap = max(float(np.abs(a[0] - b[0]).max()) for a, b in zip(fast, built_in, strict=True))
     assert gap > 0
+    for found, reference in ((fast, False), (built_in, True)):
+        wanted = outputs_of(hybrid, samples, reference=reference)
+        assert np.array_equal(np.concatenate([row[0] for row in found]), wanted)
     assert verify.rounding_of(hybrid, samples, xnnpack=False) == [pytest.approx(gap)]
     found = verify.Comparison(
         "net", hybrid, hybrid, samples, built_in, (gap,), xnnpack=False
@@ -98,6 +119,18 @@ def test_outputs_come_in_the_order_of_the_graph_and_are_copies():
     assert [graph.tensor_name(tensor) for tensor in model.input_tensors] == [f"t{x}"]
 
 
+def test_an_inference_that_takes_too_long_ends_by_its_name(monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        "edgeprune.sandbox.watch.within",
+        lambda *rest: contextlib.nullcontext(said.append(rest)),
+    )
+    net = Net()
+    tflite = net.build(net.relu(net.input(1, 2)))
+    verify.HostModel(tflite, reference=True)([np.zeros((1, 2), np.float32)])
+    assert said == [("one inference in LiteRT on the host", 600.0)]
+
+
 def test_the_host_says_which_input_it_computes():
     net = Net()
     tflite = net.build(net.relu(net.input(1, 2)))
@@ -126,3 +159,14 @@ def test_rounding_where_kernels_differ_by_what_is_no_number_is_nothing():
     sample = [np.array([[np.inf, 1]], np.float32), np.array([[1, 1]], np.float32)]
     with np.errstate(invalid="ignore"):  # infinity less infinity
         assert verify.rounding_of(tflite, [sample]) == [0.0, 0.0]
+
+
+def test_rounding_where_a_kernel_overflows_and_another_does_not_is_nothing():
+    net = Net()
+    kept = net.const(np.ones((4, 8), np.float32))
+    inputs = [net.input(1, 8), kept, -1]
+    tflite = net.build(net.op("FULLY_CONNECTED", inputs, (1, 4), "FullyConnectedOptions"))
+    sample = [np.array([[3e38] * 4 + [-3e38] * 4], np.float32)]
+    found = [verify.HostModel(tflite, reference=flag)(sample)[0] for flag in (True, False)]
+    assert sorted(np.isfinite(one).all() for one in found) == [False, True]
+    assert verify.rounding_of(tflite, [sample]) == [0.0]

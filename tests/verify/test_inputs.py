@@ -13,6 +13,9 @@ def test_random_inputs_are_the_same_every_time():
     first, second = (verify.sample_inputs(tflite, None, 3, seed=7) for _ in range(2))
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, second, strict=True))
     assert first[0][0].shape == (1, 16, 16, 3) and first[0][0].dtype == np.float32
+    other, unsaid = verify.sample_inputs(tflite, None, 1, 0), verify.sample_inputs(tflite, None, 1)
+    assert np.array_equal(other[0][0], unsaid[0][0])
+    assert not np.array_equal(other[0][0], first[0][0])
 
 
 def test_data_in_the_models_units_is_quantized_for_integer_inputs():

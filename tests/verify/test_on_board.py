@@ -10,6 +10,7 @@ from shown_progress import shown_counts
 from edgeprune import verify
 from edgeprune.agents import build, runtime
 from edgeprune.agents.interface import interface_of
+from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.devices.device import Device
@@ -34,7 +35,9 @@ def comparison_of(tflite, count=5, name="net"):
 
 
 @pytest.mark.parametrize("processes", [None, 0, 1, 2, 3, 9])
-def test_samples_come_back_in_order_however_many_agents_share_them(processes, tmp_path):
+def test_samples_come_back_in_order_however_many_agents_share_them(
+    processes, tmp_path, monkeypatch
+):
     board = load_board("local")
     comparison = comparison_of(dense_net(3), 5)
     file = tmp_path / "model.tflite"
@@ -42,13 +45,22 @@ def test_samples_come_back_in_order_however_many_agents_share_them(processes, tm
     agent = str(build.agent(board.agent.target))
     library = str(runtime.library(resolved_cpu(board.cpu).isa, board.runtime.version).path)
     way = TRANSPORTS.get("local")(board, Device("local", "local"))
+    asked, load = [], AgentSession.load
+
+    def loading(*rest, **options):
+        asked.append(options["timeout_s"])
+        return load(*rest, **options)
+
+    monkeypatch.setattr(AgentSession, "load", loading)
     with way as transport, shown_counts() as counts:
         given = () if processes is None else (processes,)
         found = verify.board_outputs(
             transport, agent, library, str(file), comparison.samples, *given
         )
     assert verify.parity(comparison.file, comparison.expected, found, "here").passed
-    share = -(-5 // max(1, min(processes or 1, 5)))  # one agent counts for all
+    agents = max(1, min(processes or 1, 5))
+    assert asked == [600.0] * agents, "packing many weights is slow where it is emulated"
+    share = -(-5 // agents)  # one agent counts for all
     assert [one.text for one in counts] == [
         f"input on the board {k + 1} of {share}" for k in range(share)
     ]
@@ -86,6 +98,17 @@ def test_an_output_of_another_shape_or_type_is_named(spoil, message):
     found = [[row[0], spoil(row[1])] for row in comparison.expected]
     with pytest.raises(VerifyError, match=message):
         verify.checked(comparison, found, "here", never, never)
+
+
+def test_a_reference_of_no_numbers_can_be_compared_with_nothing():
+    comparison = comparison_of(dense_net(3))
+    comparison.expected[1][0][0, 2] = np.nan
+    with pytest.raises(VerifyError) as raised:
+        verify.checked(comparison, comparison.expected, "here", never, never)
+    assert str(raised.value) == (
+        "net: the reference on the host computes outputs that are no numbers (NaN or infinity), so "
+        "that nothing can be compared: mend the model; nothing was written"
+    )
 
 
 def host(tflite, samples, xnnpack):
