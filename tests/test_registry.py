@@ -97,6 +97,15 @@ def test_a_plugin_is_found_by_its_entry_point_name(folder, monkeypatch):
     assert parts().get("outside")([1]) == "[1]"
 
 
+def test_a_plugin_is_found_once_its_package_is_on_the_path(folder, tmp_path, monkeypatch):
+    package = tmp_path / "elsewhere" / "outside-1.dist-info"
+    package.mkdir(parents=True)
+    (package / "entry_points.txt").write_text("[parts_pkg]\noutside = json:dumps\n")
+    assert parts().names() == []
+    monkeypatch.syspath_prepend(package.parent)
+    assert parts().names() == ["outside"]
+
+
 def test_a_file_that_registers_two_parts_is_an_error(folder):
     (folder / "twins.py").write_text(
         "from parts_pkg.base import PARTS\n"
