@@ -143,7 +143,7 @@ class Agent:
     def __init__(self, device):
         self.device = device
         self._asked = None
-        self.timed = False
+        self.timed = []
         self._heard_s = device.now_s()
 
     def _hear(self):
@@ -173,7 +173,7 @@ class Agent:
         assert timeout_s >= max_s + Starter.timeout_s
         timing = self.device.infer(min(max_s, runs * LATENCY_S))
         self._heard_s = self.device.now_s()
-        self.timed = True
+        self.timed.append((warmup, runs, max_s))
         return timing
 
     def sample_start(self, files, command, period_s):

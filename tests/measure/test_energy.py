@@ -16,7 +16,7 @@ from edgeprune.devices.device import MeterTable
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.energy.grid import Grid
 from edgeprune.energy.net import Energy, NoEnergy
-from edgeprune.errors import ConfigError
+from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.measure import check_meters, watch
 from edgeprune.measure.device_state import Sources
 from edgeprune.measure.energy import SETTLE_S, measure_energy
@@ -86,7 +86,9 @@ def test_each_variant_is_loaded_into_a_process_of_its_own(device, tmp_path):
         measure_energy(starter, hwmon(tmp_path), ("a", "b"), UsedCores(4), lambda line: None)
     assert [name for _, name in starter.loaded] == ["a", "b"]
     agents = [agent for agent, _ in starter.loaded]
-    assert all(agent.timed for agent in agents) and agents[0] is not agents[1]
+    assert agents[0] is not agents[1]
+    for agent in agents:  # what warms up is not in the window
+        assert agent.timed == [(1, 1, TABLE.amount().max_s), (0, 1_000_000, 10.0)]
 
 
 def test_a_sensor_on_the_device_is_sampled_beside_the_inferences(device, tmp_path):
@@ -123,6 +125,9 @@ def test_a_window_that_a_neighbour_disturbed_gives_no_figure(device, tmp_path):
     assert found.reason.startswith(
         "2 windows were not valid; the last one contaminated: another process had the core for 50%"
     )
+    first, second = (one for one in device.inferring if one[1] - one[0] > 1)
+    between_s = 3 * SETTLE_S + 2 * TABLE.energy_idle_s
+    assert second[0] - first[1] == pytest.approx(between_s, abs=0.1), "nothing has to cool"
 
 
 class NoWaits(Device):
@@ -299,14 +304,48 @@ def test_a_log_that_stops_ends_no_run(device, tmp_path):
     assert end_s - start_s == pytest.approx(10.0), "no longer, where its period is not known"
 
 
+def slow_log(path, period_s):
+    rows = (f"{1_800_000_000 + k * period_s},1\n" for k in range(3))
+    path.write_text("Time (s),Power (W)\n" + "".join(rows))
+
+
+def test_a_slow_sensor_has_the_longest_stretches_that_agents_outlast(device, tmp_path):
+    log = tmp_path / "log.csv"
+    slow_log(log, 4)
+    with Progress(Console(file=io.StringIO())) as progress:
+        counts, progress.count = [], lambda count: counts.append(count)
+        energies(device, csv(log))
+    assert [count.left_s for count in counts] == [3 * SETTLE_S + 3 * 240.0]
+    start_s, end_s = device.inferring[-1]
+    assert end_s - start_s == pytest.approx(240.0)
+
+
 def test_a_sensor_that_is_too_slow_is_not_waited_for(device, tmp_path):
     log = tmp_path / "log.csv"
-    log.write_text("Time (s),Power (W)\n1800000000,1\n1800000005,1\n1800000010,1\n")
+    slow_log(log, 5)
     with Progress(Console(file=io.StringIO())) as progress:
         counts, progress.count = [], lambda count: counts.append(count)
         (found,) = energies(device, csv(log))
     assert found.reason == "csv: it has a new value every 5 s, expected one every 4 s at least"
     assert [count.left_s for count in counts] == [0.0] and not device.inferring
+
+
+def test_a_device_whose_state_cannot_be_read_has_its_energy_all_the_same(
+    device, tmp_path, monkeypatch
+):
+    def unreadable(*_):
+        raise DeviceError("no /proc")
+
+    monkeypatch.setattr(watch, "find_sources", unreadable)
+    device.neighbour = 0.5  # which nobody can tell
+    with device.ina219(tmp_path):
+        (found,) = energies(device, hwmon(tmp_path))
+    assert_follows_the_work(found)
+
+
+def test_the_reason_why_there_is_no_meter_is_no_longer_than_two_lines(device):
+    (found,) = energies(device, EnergyPlan((MeterTable("csv", at="/log" * 1000),), True))
+    assert found.reason.startswith("csv: /log/log") and len(found.reason) == 300
 
 
 def test_a_named_meter_on_the_host_is_looked_for_before_anything_takes_long(tmp_path):

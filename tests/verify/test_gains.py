@@ -99,7 +99,7 @@ def test_a_stage_that_breaks_blocks_up_is_caught_where_sparse_kernels_may_run():
 
     before = changed(eligible(0.9), in_fours)
     after = changed(before, thin_out)
-    with pytest.raises(VerifyError, match="had 4 channels a block and has 1"):
+    with pytest.raises(VerifyError, match=r"stage quantize lost .* 4 channels a block and has 1"):
         verify.check_kept("quantize", before, after)
     verify.check_kept("quantize", before, after, blocks=False)
 
@@ -126,7 +126,7 @@ def test_tensors_that_a_stage_splits_are_compared_by_their_sums():
 
     whole = net((16, 0.5))
     verify.check_kept("rewrite", whole, net((8, 0.75), (8, 0.25)))
-    with pytest.raises(VerifyError, match="had 64 zeros and has 60"):
+    with pytest.raises(VerifyError, match=r"stage rewrite lost .* had 64 zeros and has 60"):
         verify.check_kept("rewrite", whole, net((8, 0.75), (8, 3 / 16)))
 
 
@@ -139,7 +139,7 @@ def test_zeros_and_codebooks_of_the_keras_model_must_be_in_the_converted_file():
     with pytest.raises(VerifyError, match=r"stage convert lost .* 'mix/kernel' had .* zeros"):
         more = dataclasses.replace(pruned, zeros=gain.zeros + 1)
         verify.check_converted("convert", [more], [], tflite)
-    with pytest.raises(VerifyError, match="had 1 distinct values and has 2"):
+    with pytest.raises(VerifyError, match=r"stage convert lost .* 1 distinct values and has 2"):
         verify.check_converted("convert", [], [dataclasses.replace(book, distinct=1)], tflite)
 
 
@@ -178,6 +178,7 @@ def test_what_a_tensor_has_won_is_counted():
         ([[1, 0], [1, 0], [0, 1], [0, 1]], 2),
         ([[1, 0], [0, 1], [1, 0], [0, 1]], 1),
         ([[1, 0], [1, 0], [1, 0], [1, 1]], 1),  # less than half
+        ([[1, 0, 1, 0, 1]] * 4, 1),
     ],
 )
 def test_blocks_count_from_half_of_the_weights_on(rows, block):
