@@ -63,6 +63,7 @@ class Device:
         self.clock_hz, self.temperature_c = 1.8e9, 50.0
         self.commands = []
         self.late_s = []
+        self._own_files = {}
 
     def now_s(self):
         return self.clock.at_s + self.ahead_s
@@ -84,7 +85,7 @@ class Device:
         return Timing(begin_ns, end_ns, latency_ns, (latency_ns,) * count, None)
 
     def text(self, path, at_s):
-        """A file's content at a moment; those that nobody simulates are this machine's own."""
+        """A file's content at a moment; others are this machine's own, as at first."""
         name = path.rpartition("/")[2]
         if name == "curr1_input":
             return str(round(self.power_w(at_s) / 5 * 1000))
@@ -99,9 +100,10 @@ class Device:
             return str(round((self.clock_hz if "cur" in name else 1.8e9) / 1e3))
         if name == "temp":
             return str(round(self.temperature_c * 1e3))
-        with contextlib.suppress(OSError):
-            return Path(path).read_text()
-        return None
+        if path not in self._own_files:
+            file = Path(path)
+            self._own_files[path] = file.read_text() if file.is_file() else None
+        return self._own_files[path]
 
     @contextlib.contextmanager
     def ina219(self, folder):
@@ -114,15 +116,15 @@ class Device:
         yield device
 
     @contextlib.contextmanager
-    def csv_log(self, path, clock_error_s=0.0):
+    def csv_log(self, path, clock_error_s=0.0, period_s=LOG_PERIOD_S):
         """A lab meter's program that logs with Unix times, by a clock that is off."""
         with Path(path).open("w") as file:
             file.write("Time (s),Voltage (V),Current (mA)\n")
-            written = [round(self.clock.at_s / LOG_PERIOD_S)]
+            written = [round(self.clock.at_s / period_s)]
 
             def log(_, to_s):
-                while written[0] * LOG_PERIOD_S <= to_s:
-                    at_s = written[0] * LOG_PERIOD_S
+                while written[0] * period_s <= to_s:
+                    at_s = written[0] * period_s
                     watts = self.power_w(at_s + self.ahead_s)
                     logged_s = UNIX_0_S + at_s + clock_error_s
                     file.write(f"{logged_s:.4f},5.0,{watts / 5 * 1000:.2f}\n")
@@ -130,7 +132,7 @@ class Device:
                 file.flush()
 
             self.clock.passing.append(log)
-            self.clock.sleep(0.1)  # the log has a few lines before anybody looks
+            self.clock.sleep(10 * period_s)  # the log has a few lines before anybody looks
             try:
                 yield
             finally:

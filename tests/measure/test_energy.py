@@ -363,7 +363,7 @@ def test_agents_that_only_watch_are_asked_often_enough_to_stay(device, tmp_path)
         device.neighbour = 0.5 if line.startswith("deployed") else 0.0
 
     log, table = tmp_path / "log.csv", dataclasses.replace(TABLE, repeats=0, energy_idle_s=170.0)
-    with device.csv_log(log):
+    with device.csv_log(log, period_s=0.1):
         dense, deployed = energies(device, csv(log), ("dense", "deployed"), table, say)
     assert_follows_the_work(dense)
     assert isinstance(deployed, NoEnergy)

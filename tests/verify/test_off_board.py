@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from pathlib import Path
 
 import emulated
 import forced
@@ -11,6 +12,7 @@ import pytest
 
 from edgeprune import verify
 from edgeprune.devices.boards import Cpu, board_names, load_board, resolved_cpu
+from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError, VerifyError
 from edgeprune.verify import off_board
 from edgeprune.verify.off_board import has_sparse_constants, stand_ins, twin
@@ -121,7 +123,6 @@ def test_a_file_that_the_twin_cannot_load_is_an_error_and_not_a_remark(tmp_path)
 def test_samples_come_back_in_order_however_many_processes_share_them(processes, tmp_path):
     from edgeprune.agents import build, runtime
     from edgeprune.devices.device import Device
-    from edgeprune.devices.transports.base import TRANSPORTS
 
     board = load_board(emulated.BOARD)
     comparison = comparison_of(nets.eligible(), 5)
@@ -159,6 +160,24 @@ def test_a_file_is_compared_on_this_machine_where_that_is_like_the_board(lab_boa
     assert parity.passed and parity.samples == 3 and remark == ""
     assert parity.where.startswith("local, LiteRT 2.3.0 (sha256 ")
     assert lines == ["3 inputs on local"]
+
+
+@pytest.mark.parametrize(("is_emulated", "processes"), [(False, 1), (True, 7)])
+def test_emulated_processes_share_the_inputs_as_many_as_there_are_cores(
+    is_emulated, processes, lab_board, monkeypatch
+):
+    asked = []
+
+    def outputs(transport, agent, library, file, samples, processes=1):
+        asked.append((Path(file).parent.name[:10], processes))
+        return verify.board_outputs(transport, agent, library, file, samples, processes)
+
+    monkeypatch.setattr(off_board, "board_outputs", outputs)
+    monkeypatch.setattr(off_board, "twin", lambda board: None)
+    monkeypatch.setattr(off_board.os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(TRANSPORTS.get("local"), "emulated", is_emulated)
+    verify.verify_off_board(lambda: comparison_of(sparse(), 2), sparse(), lab_board, print, never)
+    assert asked == [("edgeprune-", processes)]
 
 
 def test_a_weak_comparison_is_remarked_on(lab_board):
