@@ -195,6 +195,21 @@ def test_a_wrong_file_is_refused_with_the_layer_that_the_board_gets_wrong(lab_bo
         verify.verify_off_board(lambda: wanted, sparse(), lab_board, print, host)
 
 
+def test_a_board_whose_kernels_are_wrong_is_asked_at_which_layer(lab_board, monkeypatch):
+    asked = []
+
+    def outputs(transport, agent, library, file, samples, processes=1):
+        asked.append(Path(file).read_bytes())
+        rows = verify.reference_outputs(asked[-1], samples)
+        return [[row[0] + np.float32(0.5), *row[1:]] for row in rows]
+
+    monkeypatch.setattr(off_board, "board_outputs", outputs)
+    wanted = comparison_of(sparse(), 2)
+    with pytest.raises(VerifyError, match=r"by 0\.5, more than .*; outputs first differ at t"):
+        verify.verify_off_board(lambda: wanted, sparse(), lab_board, print, host)
+    assert asked[0] == wanted.file and len(asked) > 1
+
+
 def test_the_next_stand_in_is_tried_where_the_first_cannot_start(monkeypatch):
     monkeypatch.setattr(off_board, "resolved_cpu", lambda cpu: Cpu("host", "aarch64", ()))
     monkeypatch.setattr("edgeprune.devices.transports.qemu.shutil.which", lambda name: None)
