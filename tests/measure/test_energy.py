@@ -7,7 +7,7 @@ import re
 
 import pytest
 from rich.console import Console
-from simulated_device import IDLE_W, LOAD_W, Device, Starter
+from simulated_device import IDLE_W, LOAD_W, SILENCE_S, Device, Starter
 
 from edgeprune.devices import device as devices
 from edgeprune.devices.bench import EnergyPlan
@@ -212,23 +212,16 @@ def test_a_device_that_throttled_cools_before_its_window_is_measured_again(tmp_p
     assert device.commands and not beside, "a command would draw power of its own"
 
 
-class AlwaysHot(Hot):
-    """Is at two thirds of its clock whenever it infers, and at 80 C behind it."""
-
-    def __init__(self):
-        super().__init__()
-        self.clock.passing.append(self._cool)
+class AlwaysHot(Device):
+    """Falls to two thirds of its clock as soon as it infers, and never cools again."""
 
     def infer(self, seconds):
-        self.temperature_c = 80.0 if seconds > 1 else self.temperature_c
+        if seconds > 1:
+            self.clock_hz, self.temperature_c = 1.2e9, 80.0
         return super().infer(seconds)
 
-    def _cool(self, from_s, to_s):
-        super()._cool(from_s, to_s)
-        self.clock_hz = 1.2e9
 
-
-def test_a_device_cools_to_where_it_was_before_the_first_window(tmp_path, monkeypatch):
+def test_a_device_has_to_cool_to_where_it_was_before_the_first_window(tmp_path, monkeypatch):
     device = AlwaysHot()
     sources = Sources((ZONE,), (CLOCK,), LIMIT, "performance", True, True, False, (), "/proc", ())
     monkeypatch.setattr(watch, "find_sources", lambda *_: sources)
@@ -239,6 +232,7 @@ def test_a_device_cools_to_where_it_was_before_the_first_window(tmp_path, monkey
     first, second, third = (one for one in device.inferring if one[1] - one[0] > 1)
     assert third[0] - second[1] == pytest.approx(second[0] - first[1])
     assert second[0] - first[1] > 20
+    assert device.now_s() - third[1] < 20, "nothing is measured behind the last one"
 
 
 @pytest.mark.parametrize("clock_error_s", [0.6, -0.6])
@@ -318,6 +312,18 @@ def test_a_slow_sensor_has_the_longest_stretches_that_agents_outlast(device, tmp
     assert [count.left_s for count in counts] == [3 * SETTLE_S + 3 * 240.0]
     start_s, end_s = device.inferring[-1]
     assert end_s - start_s == pytest.approx(240.0)
+
+
+def test_what_was_measured_before_a_meter_failed_is_kept(device, tmp_path):
+    def say(line):
+        if line.startswith("deployed"):
+            device.clock.sleep(SILENCE_S + 1)
+
+    log = tmp_path / "log.csv"
+    with device.csv_log(log):
+        dense, deployed = energies(device, csv(log), ("dense", "deployed"), say=say)
+    assert_follows_the_work(dense)
+    assert deployed == NoEnergy("the agent ended")
 
 
 def test_a_sensor_that_is_too_slow_is_not_waited_for(device, tmp_path):
