@@ -1,5 +1,7 @@
 """Waiting for a device to cool, on temperatures as they would come."""
 
+import pytest
+
 from edgeprune.errors import DeviceError
 from edgeprune.measure.cooling import cool
 from edgeprune.measure.reading import Reading
@@ -33,3 +35,29 @@ def test_a_device_that_cannot_be_read_is_not_waited_for():
         raise DeviceError("gone")
 
     assert cool(broken, 50.0, 0.0, 300.0)[1].endswith("tells no temperature")
+
+
+class Patient:
+    """A clock that passes at once, and remembers how long nobody read the device."""
+
+    def __init__(self):
+        self.at_s = self.read_at_s = self.longest_s = 0.0
+
+    def now_s(self):
+        return self.at_s
+
+    def sleep(self, duration_s):
+        self.at_s += duration_s
+
+    def read(self):
+        self.longest_s = max(self.longest_s, self.at_s - self.read_at_s)
+        self.read_at_s = self.at_s
+        return Reading(self.at_s, temperature_c=90.0)
+
+
+@pytest.mark.parametrize("waits_s", [(1000.0, 1000.0), (0.0, 36_000.0), (500.0, 36_000.0)])
+def test_however_long_it_waits_the_agents_that_read_the_device_are_asked_in_time(waits_s):
+    clock = Patient()
+    waited_s, _ = cool(clock.read, 50.0, *waits_s, clock)
+    assert waited_s == pytest.approx(waits_s[1])
+    assert 0 < clock.longest_s <= 60.0
