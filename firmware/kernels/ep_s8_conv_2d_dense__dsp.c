@@ -40,9 +40,15 @@ void ep_s8_conv_2d_dense__dsp(const struct ep_conv *conv, const int8_t *input, i
             int32_t sums[DSP_PIXELS] = {bias, bias, bias, bias};
             add_row(row, conv->scratch, row_bytes, sums);
             int8_t *to = output++;
-            for (uint32_t i = 0; i < count; i++) {
-                *to = dsp_requantize(sums[i], multiplier, addend, shift);
-                to += channels;
+            if (count == DSP_PIXELS) { /* straight on, since this is nearly always so */
+                to[0] = dsp_requantize(sums[0], multiplier, addend, shift);
+                to[channels] = dsp_requantize(sums[1], multiplier, addend, shift);
+                to[2 * channels] = dsp_requantize(sums[2], multiplier, addend, shift);
+                to[3 * channels] = dsp_requantize(sums[3], multiplier, addend, shift);
+            } else {
+                for (uint32_t i = 0; i < count; i++) {
+                    to[i * channels] = dsp_requantize(sums[i], multiplier, addend, shift);
+                }
             }
             row += row_bytes;
         }
