@@ -82,7 +82,9 @@ def compiled(tflite: bytes, isa: str) -> Plan:
         writer.tensor(subgraph.tensors[tensor], place[tensor])
     for number, step in enumerate(running):
         scratch = of_scratch.get(number)
-        where = (arena.places[scratch], blocks[scratch].bytes) if scratch is not None else (NOWHERE, 0)
+        where = (NOWHERE, 0)
+        if scratch is not None:
+            where = arena.places[scratch], blocks[scratch].bytes
         writer.op(step, [place[i] for i in step.inputs], place[step.output], where, isa)
     return Plan(writer.data(len(inputs), len(outputs)), arena, tuple(blocks))
 
@@ -235,8 +237,8 @@ class _Writer:
                     operation.multipliers,
                     operation.shifts,
                 )
-                packed = struct.pack("<I11i", operation.elements, a, b, m, n, s, t, o, u, c, *operation.limits)
-                return "ADD", packed, []
+                numbers = (a, b, m, n, s, t, o, u, c, *operation.limits)
+                return "ADD", struct.pack("<I11i", operation.elements, *numbers), []
             case AveragePool():
                 return "AVERAGE_POOL_2D", _packed(operation.window), []
             case Softmax():
@@ -257,9 +259,7 @@ class _Writer:
         channels_at = self.put(table.astype("<i4").tobytes())
         weights_at = self.put(rows.tobytes())
         window = _packed(operation.window)
-        packed = window + struct.pack(
-            "<7I", row_bytes, channels_at, weights_at, rows.size, 0, 0, 0
-        )
+        packed = window + struct.pack("<7I", row_bytes, channels_at, weights_at, rows.size, 0, 0, 0)
         return packed, [len(window) + 4, len(window) + 8]
 
     def data(self, input_count: int, output_count: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.compression import Array
+from edgeprune.artifacts.arrays import Array
 from edgeprune.errors import ModelError
 from edgeprune.firmware.operations import (
     Add,
@@ -75,9 +75,7 @@ def _pad(padding: int, size: int, out: int, kernel: int, stride: int, dilation: 
     return max(0, (out - 1) * stride + (kernel - 1) * dilation + 1 - size) // 2
 
 
-def _window(
-    reader: _Reader, op: Any, kernel: tuple[int, int], dilation: tuple[int, int]
-) -> Window:
+def _window(reader: _Reader, op: Any, kernel: tuple[int, int], dilation: tuple[int, int]) -> Window:
     source, target = op.inputs[0], op.outputs[0]
     size, out = _map_shape(reader.tensor(source)), _map_shape(reader.tensor(target))
     options = op.builtinOptions
@@ -243,9 +241,7 @@ def steps_of(model: graph.Model) -> list[Step]:
     for layer, op in enumerate(reader.subgraph.operators):
         name = graph.op_name(model, op)
         computed = tuple(
-            int(i)
-            for i in op.inputs
-            if i >= 0 and graph.constant(model, reader.tensor(i)) is None
+            int(i) for i in op.inputs if i >= 0 and graph.constant(model, reader.tensor(i)) is None
         )
         for index in (*computed, int(op.outputs[0])):
             if graph.dtype_of(reader.tensor(index)) != np.int8:
