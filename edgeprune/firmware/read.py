@@ -162,7 +162,8 @@ def _fully_connected(reader: _Reader, op: Any) -> Operation:
 
 
 def _add(reader: _Reader, op: Any) -> Operation:
-    first, second, target = *op.inputs, op.outputs[0]
+    first, second = (int(i) for i in op.inputs)
+    target = int(op.outputs[0])
     shapes = {graph.shape_of(reader.tensor(i)) for i in (first, second, target)}
     if len(shapes) > 1:
         raise ModelError(f"ADD: firmware takes two inputs of one shape, and these are {shapes}")

@@ -1,0 +1,150 @@
+"""Writes a plan: ``firmware/include/edgeprune/plan.h``."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+
+import numpy as np
+
+from edgeprune.firmware.kernels import ISAS, MAX_DSP_SHIFT, isa_of, row_bytes
+from edgeprune.firmware.operations import (
+    Add,
+    AveragePool,
+    Convolution,
+    Softmax,
+    Step,
+    Window,
+)
+from edgeprune.models.tflite import graph
+
+MAGIC, VERSION = 0x4E4C5045, 1
+NOWHERE = 0xFFFFFFFF
+_INT8 = 1
+_HEADER, _TENSOR, _OP = "<IIIHH16sIHHII", "<IIHHfi6I", "<BBBBIIIIIII"
+_WINDOW = "<14H4h"
+_KINDS = {
+    "CONV_2D": 1,
+    "DEPTHWISE_CONV_2D": 2,
+    "FULLY_CONNECTED": 3,
+    "ADD": 4,
+    "AVERAGE_POOL_2D": 5,
+    "SOFTMAX": 6,
+}
+
+
+class Writer:
+    """A plan while it is written."""
+
+    def __init__(self, model_id: bytes, arena_bytes: int) -> None:
+        self._id, self._arena_bytes = model_id, arena_bytes
+        self._tensors, self._ops, self._body = bytearray(), bytearray(), bytearray()
+        self._patches: list[int] = []
+        self._op_count = 0
+
+    def tensor(self, tensor: object, place: int) -> None:
+        """Adds an input or output of the network."""
+        shape = graph.shape_of(tensor)
+        quantization = tensor.quantization  # type: ignore[attr-defined]
+        padded = (*shape, *[0] * (6 - len(shape)))
+        self._tensors += struct.pack(
+            _TENSOR, place, math.prod(shape), _INT8, len(shape), float(quantization.scale[0]),
+            int(quantization.zeroPoint[0]), *padded,
+        )  # fmt: skip
+
+    def put(self, data: bytes) -> int:
+        """Adds data behind all tables, aligned; returns where, counted from there."""
+        self._body += bytes(-len(self._body) % 4)
+        at = len(self._body)
+        self._body += data
+        return at
+
+    def op(
+        self, step: Step, inputs: list[int], output: int, scratch: tuple[int, int], isa: str
+    ) -> None:
+        """Adds an operation; ``inputs``, ``output`` and ``scratch`` (with its bytes) are places."""
+        operation = step.operation
+        name, args, places = self._args(operation)
+        at = self.put(args)
+        self._patches += [at + i for i in places]
+        sources = (*inputs, NOWHERE)[:2]
+        used = isa_of(step, isa)
+        self._ops += struct.pack(
+            _OP, _KINDS[name], 0, ISAS[used], 0, *sources, output, *scratch, at, step.layer
+        )
+        self._op_count += 1
+
+    def _args(self, operation: object) -> tuple[str, bytes, list[int]]:
+        """Name, arguments, and where in them stand places in the body."""
+        match operation:
+            case Convolution():
+                return operation.op, *self._conv_args(operation)
+            case Add():
+                (a, b, c), (m, n, o), (s, t, u) = (
+                    operation.zero_points,
+                    operation.multipliers,
+                    operation.shifts,
+                )
+                numbers = (a, b, m, n, s, t, o, u, c, *operation.limits)
+                return "ADD", struct.pack("<I11i", operation.elements, *numbers), []
+            case AveragePool():
+                return "AVERAGE_POOL_2D", _packed(operation.window), []
+            case Softmax():
+                return "SOFTMAX", struct.pack(
+                    "<IIiii", operation.rows, operation.columns, operation.multiplier,
+                    operation.left_shift, operation.diff_min,
+                ), []  # fmt: skip
+        raise TypeError(type(operation).__name__)
+
+    def _conv_args(self, operation: Convolution) -> tuple[bytes, list[int]]:
+        size = row_bytes(operation)
+        rows = np.zeros((len(operation.weights), size), np.int8)
+        rows[:, : operation.weights.shape[1]] = operation.weights
+        zero_point = operation.window.zero_points[1]
+        halves = np.where(operation.shifts > 0, 1 << np.maximum(operation.shifts - 1, 0), 0)
+        addends = halves + zero_point * (1 << np.clip(operation.shifts, 0, MAX_DSP_SHIFT))
+        table = np.stack([operation.bias, operation.multipliers, addends, operation.shifts], 1)
+        channels_at = self.put(table.astype("<i4").tobytes())
+        weights_at = self.put(rows.tobytes())
+        window = _packed(operation.window)
+        packed = window + struct.pack("<7I", size, channels_at, weights_at, rows.size, 0, 0, 0)
+        return packed, [len(window) + 4, len(window) + 8]
+
+    def data(self, input_count: int, output_count: int) -> bytes:
+        """The whole plan."""
+        head = struct.calcsize(_HEADER)
+        ops_at = head + len(self._tensors)
+        body_at = ops_at + len(self._ops)
+        ops = bytearray(self._ops)
+        for at in range(0, len(ops), struct.calcsize(_OP)):
+            _moved(ops, at + 24, body_at)
+        body = bytearray(self._body + bytes(-len(self._body) % 4))
+        for at in self._patches:
+            _moved(body, at, body_at)
+        rest = bytes(self._tensors + ops + body)
+        checked = struct.pack(
+            "<HH16sIHHII", VERSION, self._op_count, self._id, self._arena_bytes, input_count,
+            output_count, head, ops_at,
+        ) + rest  # fmt: skip
+        total = 12 + len(checked)
+        return struct.pack("<III", MAGIC, total, zlib.crc32(checked)) + checked
+
+
+def _moved(data: bytearray, at: int, by: int) -> None:
+    (value,) = struct.unpack_from("<I", data, at)
+    struct.pack_into("<I", data, at, value + by)
+
+
+def _packed(window: Window) -> bytes:
+    return struct.pack(
+        _WINDOW,
+        *window.input,
+        *window.output,
+        *window.kernel,
+        *window.stride,
+        *window.dilation,
+        *window.pad,
+        *window.zero_points,
+        *window.limits,
+    )
