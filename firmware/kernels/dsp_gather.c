@@ -1,5 +1,7 @@
 #include "dsp.h"
 
+#if EP_HAS_DSP
+
 /* Splits `bytes` bytes, a multiple of 4, into a patch. */
 static uint32_t *put_words(uint32_t *patch, const int8_t *from, uint32_t bytes)
 {
@@ -79,3 +81,5 @@ void dsp_gather(const struct ep_conv *conv, const int8_t *input, uint32_t first,
         patch += DSP_WORDS;
     }
 }
+
+#endif

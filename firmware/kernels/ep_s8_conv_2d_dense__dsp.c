@@ -1,5 +1,7 @@
 #include "dsp.h"
 
+#if EP_HAS_DSP
+
 /* Adds to the sums of four pixels what `bytes` weights, a multiple of 8, give with their patches. */
 static inline void add_row(const int8_t *row, const uint32_t *patch, uint32_t bytes, int32_t sums[4])
 {
@@ -55,3 +57,5 @@ void ep_s8_conv_2d_dense__dsp(const struct ep_conv *conv, const int8_t *input, i
         output += (count - 1) * channels;
     }
 }
+
+#endif

@@ -3,6 +3,8 @@
  * its size may run in place. */
 #include "dsp.h"
 
+#if EP_HAS_DSP
+
 /* Columns of a channel's map with its padding: even, and one pair that no output reads. */
 static int32_t columns_of(const struct ep_window *window)
 {
@@ -140,3 +142,5 @@ void ep_s8_depthwise_conv_2d_dense__dsp(const struct ep_conv *conv, const int8_t
         }
     }
 }
+
+#endif

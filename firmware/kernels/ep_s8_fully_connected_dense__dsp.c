@@ -2,6 +2,8 @@
 #include "dsp.h"
 #include "requantize.h"
 
+#if EP_HAS_DSP
+
 enum { ROWS = 4 };
 
 /* round(sum * multiplier / 2^(31 + shift)), half up, for shifts of at least 1. */
@@ -51,3 +53,5 @@ void ep_s8_fully_connected_dense__dsp(const struct ep_conv *conv, const int8_t *
         }
     }
 }
+
+#endif

@@ -7,6 +7,13 @@
 
 #include "edgeprune/plan.h"
 
+/* Whether this build's core has SMLAD and its like; without, the files of `dsp` kernels are empty. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define EP_HAS_DSP 1
+#else
+#define EP_HAS_DSP 0
+#endif
+
 /* An operation of EP_CONV_2D, EP_DEPTHWISE_CONV_2D or EP_FULLY_CONNECTED, its places made pointers. */
 struct ep_conv {
     const struct ep_conv_args *args;

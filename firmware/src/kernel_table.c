@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if EP_HAS_DSP
 #define IF_DSP(kernel) kernel
 #else
 #define IF_DSP(kernel) NULL

@@ -27,12 +27,11 @@ static inline int32_t ep_divide_by_power(int32_t value, int32_t shift)
     return (int32_t)((value + half - (shift != 0 && value < 0)) >> shift);
 }
 
-/* `shift` to the right; below 0 to the left, saturated. */
+/* `shift` to the right; below 0 to the left, dropping what leaves 32 bits. */
 static inline int32_t ep_requantize_twice(int32_t sum, int32_t multiplier, int32_t shift)
 {
     if (shift < 0) {
-        const int64_t wide = (int64_t)sum * (INT64_C(1) << -shift);
-        sum = wide > INT32_MAX ? INT32_MAX : wide < INT32_MIN ? INT32_MIN : (int32_t)wide;
+        sum = (int32_t)((uint32_t)sum << -shift);
         shift = 0;
     }
     return ep_divide_by_power(ep_high_multiply(sum, multiplier), shift);
