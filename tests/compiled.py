@@ -27,7 +27,7 @@ def program(
         folder: Where the copy goes.
         name: Its name.
         compiler: The compiler, with its flags.
-        sources: C files; the headers beside them count as sources too.
+        sources: C files; headers beside them and in the compiler's -I folders count as well.
         flags: What comes behind the sources, such as libraries.
         env: The compiler's environment.
     """
@@ -52,7 +52,8 @@ def _digest(
     folders = {source.parent for source in sources}
     words = [name, *(word for word in (*compiler, *flags) if not word.startswith("-I"))]
     digest = hashlib.sha256(repr(words).encode() + text)
-    headers = {header for folder in folders for header in folder.glob("*.h")}
+    folders |= {Path(word[2:]) for word in compiler if word.startswith("-I")}
+    headers = {header for folder in folders for header in folder.rglob("*.h")}
     for path in sorted({*sources, *headers}):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:24]

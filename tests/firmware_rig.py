@@ -49,7 +49,9 @@ class Ran:
 
 def sources():
     """The engine's files and its kernels', without server and ports."""
-    src = [FIRMWARE / "src" / f"{name}.c" for name in ("engine", "kernel_table", "prepare")]
+    names = ("engine", "kernel_table", "kinds", "prepare")
+    src = [FIRMWARE / "src" / f"{name}.c" for name in names]
+    src += sorted((FIRMWARE / "src").glob("check_*.c"))
     return [*src, *sorted((FIRMWARE / "kernels").glob("*.c")), TEST / "run_layers.c"]
 
 
