@@ -32,7 +32,14 @@ def host_isa() -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
 
 
-def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: str) -> Path:
+def compile_c(
+    name: str,
+    sources: Sequence[Path],
+    flags: Sequence[str],
+    target: str,
+    includes: Sequence[Path] = (),
+    link_script: str = "",
+) -> Path:
     """Compiles ``sources`` into one file, unless the wheel or the cache has it.
 
     The same sources make the same bytes, whatever folder they lie in.
@@ -41,7 +48,10 @@ def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: 
         name: Name of the file to make.
         sources: C files; the headers beside them count as sources too.
         flags: Compiler flags beside the warnings, all of which are errors.
-        target: ``aarch64-linux-gnu``, ``x86_64-linux-gnu``, or ``host`` for this machine.
+        target: ``aarch64-linux-gnu``, ``x86_64-linux-gnu``, or ``host`` for this machine; or of a
+            microcontroller, ``thumb-freestanding-eabi``.
+        includes: Folders that headers are looked for in; what lies in them counts as sources too.
+        link_script: Text of the linker script, where the linker's own does not do.
 
     Returns:
         The file, in a folder of the wheel or of the cache that is named after everything that went
@@ -50,12 +60,14 @@ def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: 
     Raises:
         DeviceError: ``ziglang`` is missing, knows no such target, or fails; nothing is left then.
     """
-    triple = (f"{host_isa()}-linux-gnu" if target == "host" else target) + f".{GLIBC}"
+    triple = f"{host_isa()}-linux-gnu" if target == "host" else target
+    if triple.endswith("-gnu"):
+        triple += f".{GLIBC}"
     missing = [str(source) for source in sources if not source.is_file()]
     if missing or not sources:
         raise DeviceError(f"sources of {name} are missing, reinstall edgeprune: {missing}")
     flags = (*_FLAGS, *flags)
-    digest = _digest(sources, flags, triple)
+    digest = _digest(sources, (*flags, link_script), triple, includes)
     built = paths.cache_folder() / "agents" / digest / name
     shipped = paths.built_with_wheel(digest, name)
     if paths.is_whole(shipped) and os.access(shipped, os.X_OK):
@@ -70,6 +82,11 @@ def compile_c(name: str, sources: Sequence[Path], flags: Sequence[str], target: 
         result = aside / name
         root = os.path.commonpath([source.parent for source in sources])
         code = [*map(str, sources), f"-ffile-prefix-map={root}=."]
+        code += [f"-I{folder}" for folder in includes]
+        if link_script:
+            script = aside / "link.ld"
+            script.write_text(link_script, encoding="utf-8")
+            code += ["-T", str(script)]
         argv = [sys.executable, "-m", "ziglang", "cc", "-target", triple, "-o", str(result)]
         status, _, errors = run_to_end([*argv, *code, *flags], _TIMEOUT_S, _environment())
         if status != 0 or not result.is_file():
@@ -94,10 +111,13 @@ def _environment() -> dict[str, str]:
     return {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
 
 
-def _digest(sources: Sequence[Path], flags: Sequence[str], triple: str) -> str:
+def _digest(
+    sources: Sequence[Path], flags: Sequence[str], triple: str, includes: Sequence[Path]
+) -> str:
     """Names a build by all that goes into it."""
     digest = hashlib.sha256(repr((tuple(flags), triple)).encode())
     headers = {header for source in sources for header in source.parent.glob("*.h")}
+    headers |= {header for folder in includes for header in folder.rglob("*.h")}
     for path in sorted({*sources, *headers}):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:24]

@@ -47,12 +47,20 @@ static void answer_frame(struct server *server)
     line_write(&server->answer, server->line.blob, server->answer_blob_bytes);
 }
 
+/* Says that requests are heard from now on, as MLPerf Tiny's reference does. */
+static void greet(void)
+{
+    static const char GREETING[] = "m-init-done\r\nm-ready\r\n";
+    ep_port_write(GREETING, sizeof GREETING - 1);
+}
+
 void ep_serve(void)
 {
     static struct server server;
     server.is_loaded = server.is_ending = false;
     server.line.is_junk = false;
     slots_open(&server.slots, &server.engine);
+    greet();
     while (!server.is_ending) {
         if (line_read(&server.line) == LINE_FRAME) {
             answer_frame(&server);

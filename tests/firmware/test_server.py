@@ -1,0 +1,96 @@
+"""The firmware on an emulated board does what PROTOCOL.md says."""
+
+import zlib
+
+import numpy as np
+import pytest
+import serial_line
+from int8_layers import random_layer
+
+from edgeprune.firmware.build import ports
+from edgeprune.firmware.plan import compiled
+
+EMULATED = ["mps2-an386"]
+pytestmark = pytest.mark.device
+
+
+@pytest.fixture(scope="module", params=EMULATED)
+def board(request):
+    return request.param
+
+
+@pytest.fixture
+def line(board):
+    with serial_line.emulated(board) as line:
+        yield line
+
+
+def layer_and_plan(seed, op="CONV_2D"):
+    layer = random_layer(seed, op)
+    return layer, compiled(layer.tflite, "dsp").data
+
+
+def test_every_emulated_board_has_a_port():
+    assert set(EMULATED) <= set(ports())
+
+
+def test_a_stored_network_gives_the_outputs_of_the_reference(line):
+    layer, plan = layer_and_plan(1)
+    assert line.ask("hello")[0]["slot"] == -1
+    assert line.store(plan) == {"slot": 0, "sequence": 1}
+    loaded = line.load()
+    assert loaded["inputs"][0]["bytes"] == layer.inputs[0].size
+    got = b"".join(line.outputs_of(one.tobytes()) for one in layer.inputs)
+    np.testing.assert_array_equal(np.frombuffer(got, np.int8), layer.outputs().ravel())
+    hello = line.ask("hello")[0]
+    assert hello["plan_crc32"] == zlib.crc32(plan)
+    assert (hello["slot"], hello["plan_bytes"], hello["fell_back"]) == (0, len(plan), False)
+
+
+def test_time_and_profile_count_ticks(line):
+    _, plan = layer_and_plan(2)
+    line.store(plan)
+    line.load()
+    answer, blob = line.ask("time", warmup=1, runs=5)
+    assert np.frombuffer(blob, "<u4").sum() == answer["total_ticks"]
+    records = np.frombuffer(line.ask("profile")[1], "<u4,u1,u1,u1,u1,<u4")
+    assert [record[1] for record in records] == [1]
+
+
+def test_a_plan_stays_over_a_new_start(line):
+    _, plan = layer_and_plan(3)
+    line.store(plan)
+    line.restart()
+    assert line.ask("hello")[0]["plan_crc32"] == zlib.crc32(plan)
+    line.load()
+    line.ask("infer")
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ({"cmd": "fly"}, "no such cmd"),
+        ({"cmd": "infer"}, "send load first"),
+        ({"cmd": "load"}, "there is no plan"),
+        ({"cmd": "store", "at": 0}, "send store_begin"),
+        ({"cmd": "store_end"}, "store_begin first"),
+        ({"cmd": "store_begin", "bytes": 0, "crc32": 0}, "larger than a slot"),
+        ({"cmd": "store_begin", "bytes": 1 << 40, "crc32": 0}, "no integer of 32 bits"),
+        ({"cmd": "store_begin", "bytes": 1}, "is missing"),
+        ({"cmd": "hello", "extra": 1}, "does not know"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_plain_line(shared_line, request_, why):
+    with pytest.raises(serial_line.Refused, match=why):
+        shared_line.ask(**request_)
+
+
+@pytest.fixture(scope="module")
+def shared_line(board):
+    with serial_line.emulated(board) as line:
+        yield line
+
+
+def test_a_damaged_frame_is_dropped_and_the_next_one_answered(shared_line):
+    shared_line.send(b'EPF2\x05\0\0\0\0\0\0\0abcd{"id"')
+    assert shared_line.ask("hello")[0]["protocol"] == 1
