@@ -17,17 +17,22 @@ PORTABLE = ROOT / "device_agents" / "portable"
 INCLUDES = [f"-I{path}" for path in (FIRMWARE / "include", FIRMWARE / "src", FIRMWARE / "kernels")]
 C99 = ["-std=c99", *WARNINGS, *INCLUDES, f"-I{PORTABLE}"]
 TEST = FIRMWARE / "test"
-TICK_INSTRUCTIONS = 40
-"""Instructions of a tick of mps2-an386's counter, 25 MHz, where an instruction takes 1 ns."""
-
 _MACHINES = {
     "dsp": (
         "mps2-an386",
         ["-O3", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-DTICKS_AT=0x40028018"],
-        "semihosting.ld",
+        ("0x21000000", "16M"),
+        40,
+    ),
+    "mve": (
+        "mps3-an547",
+        ["-O3", "-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard", "-DTICKS_AT=0x49302018"],
+        ("0x60000000", "16M"),
+        50,
     ),
 }
-"""What each ISA's kernels run on: QEMU's machine, the compiler's flags, the linker's script."""
+"""What each ISA's kernels run on: QEMU's machine, the compiler's flags, where RAM begins and its
+size, and the instructions of one tick of its counter (25 and 20 MHz), each taking 1 ns."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Ran:
     Attributes:
         status: What ep_prepare said; 0 is good.
         bad_op: The number of the operation that it refused.
-        instructions: Of the last run, to 40; 0 on the host.
+        instructions: Of the last run, to one tick; 0 on the host.
         outputs: All runs', int8.
     """
 
@@ -58,6 +63,8 @@ def sources():
 class Host:
     """The engine on this computer, under address and undefined-behaviour checks."""
 
+    tick_instructions = 0
+
     def __init__(self, folder):
         self.folder = folder
         self.program = compiled.program(folder, "run_layers", ["gcc", *C99, *SANITIZERS], sources())
@@ -68,7 +75,7 @@ class Host:
         source.write_bytes(_packed(jobs))
         target.unlink(missing_ok=True)
         self.start(source, target, timeout_s)
-        return _unpacked(target.read_bytes(), len(jobs))
+        return _unpacked(target.read_bytes(), len(jobs), self.tick_instructions)
 
     def start(self, source, target, timeout_s):
         argv = [self.program, source, target]
@@ -81,13 +88,14 @@ class Core(Host):
 
     def __init__(self, folder, isa):
         self.folder = folder
-        self.machine, flags, script = _MACHINES[isa]
+        self.machine, flags, (ram_at, ram_bytes), self.tick_instructions = _MACHINES[isa]
+        ram = f"-Wl,--defsym=RAM_AT={ram_at},--defsym=RAM_BYTES={ram_bytes}"
         self.program = compiled.program(
             folder,
             f"run_layers-{isa}.elf",
             ["arm-none-eabi-gcc", *C99, *flags, "--specs=rdimon.specs"],
             [*sources(), TEST / "semihosting.c"],
-            ["-nostartfiles", "-T", str(TEST / script), *_start_files(flags)],
+            ["-nostartfiles", "-T", str(TEST / "semihosting.ld"), ram, *_start_files(flags)],
         )
 
     def start(self, source, target, timeout_s):
@@ -127,12 +135,12 @@ def _packed(jobs):
     )
 
 
-def _unpacked(data, count):
+def _unpacked(data, count, tick_instructions):
     found, at = [], 0
     for _ in range(count):
         status, bad_op, ticks, size = struct.unpack_from("<IIII", data, at)
         outputs = np.frombuffer(data, np.int8, size, at + 16)
-        found.append(Ran(status, bad_op, ticks * TICK_INSTRUCTIONS, outputs))
+        found.append(Ran(status, bad_op, ticks * tick_instructions, outputs))
         at += 16 + size + -size % 4
     assert at == len(data)
     return found

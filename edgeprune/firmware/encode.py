@@ -8,6 +8,8 @@ import zlib
 
 import numpy as np
 
+from edgeprune.artifacts.arrays import Array
+from edgeprune.firmware import mve
 from edgeprune.firmware.kernels import ISAS, MAX_DSP_SHIFT, isa_of, row_bytes
 from edgeprune.firmware.operations import (
     Add,
@@ -65,21 +67,21 @@ class Writer:
     ) -> None:
         """Adds an operation; ``inputs``, ``output`` and ``scratch`` (with its bytes) are places."""
         operation = step.operation
-        name, args, places = self._args(operation)
+        used = isa_of(step, isa)
+        name, args, places = self._args(operation, used)
         at = self.put(args)
         self._patches += [at + i for i in places]
         sources = (*inputs, NOWHERE)[:2]
-        used = isa_of(step, isa)
         self._ops += struct.pack(
             _OP, _KINDS[name], 0, ISAS[used], 0, *sources, output, *scratch, at, step.layer
         )
         self._op_count += 1
 
-    def _args(self, operation: object) -> tuple[str, bytes, list[int]]:
+    def _args(self, operation: object, isa: str) -> tuple[str, bytes, list[int]]:
         """Name, arguments, and where in them stand places in the body."""
         match operation:
             case Convolution():
-                return operation.op, *self._conv_args(operation)
+                return operation.op, *self._conv_args(operation, isa)
             case Add():
                 (a, b, c), (m, n, o), (s, t, u) = (
                     operation.zero_points,
@@ -97,18 +99,19 @@ class Writer:
                 ), []  # fmt: skip
         raise TypeError(type(operation).__name__)
 
-    def _conv_args(self, operation: Convolution) -> tuple[bytes, list[int]]:
-        size = row_bytes(operation)
-        rows = np.zeros((len(operation.weights), size), np.int8)
-        rows[:, : operation.weights.shape[1]] = operation.weights
+    def _conv_args(self, operation: Convolution, isa: str) -> tuple[bytes, list[int]]:
+        rows = mve.packed(operation) if isa == "mve" else _rows(operation)
         zero_point = operation.window.zero_points[1]
         halves = np.where(operation.shifts > 0, 1 << np.maximum(operation.shifts - 1, 0), 0)
         addends = halves + zero_point * (1 << np.clip(operation.shifts, 0, MAX_DSP_SHIFT))
         table = np.stack([operation.bias, operation.multipliers, addends, operation.shifts], 1)
+        table = np.pad(table, ((0, len(rows) - len(table)), (0, 0)))
         channels_at = self.put(table.astype("<i4").tobytes())
         weights_at = self.put(rows.tobytes())
         window = _packed(operation.window)
-        packed = window + struct.pack("<7I", size, channels_at, weights_at, rows.size, 0, 0, 0)
+        packed = window + struct.pack(
+            "<7I", rows.shape[1], channels_at, weights_at, rows.size, 0, 0, 0
+        )
         return packed, [len(window) + 4, len(window) + 8]
 
     def data(self, input_count: int, output_count: int) -> bytes:
@@ -134,6 +137,12 @@ class Writer:
 def _moved(data: bytearray, at: int, by: int) -> None:
     (value,) = struct.unpack_from("<I", data, at)
     struct.pack_into("<I", data, at, value + by)
+
+
+def _rows(operation: Convolution) -> Array:
+    rows = np.zeros((len(operation.weights), row_bytes(operation)), np.int8)
+    rows[:, : operation.weights.shape[1]] = operation.weights
+    return rows
 
 
 def _packed(window: Window) -> bytes:

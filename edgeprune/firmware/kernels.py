@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from edgeprune.firmware import mve
 from edgeprune.firmware.operations import Add, Alias, Convolution, Softmax, Step
 
-ISAS = {"scalar": 0, "dsp": 1}
+ISAS = {"scalar": 0, "dsp": 1, "mve": 2}
 """What a core's kernels may use, and its number in a plan."""
 
 MAX_DSP_SHIFT = 22
@@ -17,7 +18,14 @@ def _fits_dsp(operation: Convolution) -> bool:
     return (
         (operation.op == "FULLY_CONNECTED" or window.limits == (-128, 127))
         and (operation.op != "DEPTHWISE_CONV_2D" or window.dilation == (1, 1))
-        and bool((operation.shifts >= 1).all())
+        and _fits_bounds(operation)
+    )
+
+
+def _fits_bounds(operation: Convolution) -> bool:
+    """Whether sums and shifts are such that the short ways to int8 are exact."""
+    return (
+        bool((operation.shifts >= 1).all())
         and bool((operation.shifts <= MAX_DSP_SHIFT).all())
         and operation.max_sum <= _MAX_DSP_SUM
     )
@@ -25,8 +33,10 @@ def _fits_dsp(operation: Convolution) -> bool:
 
 def isa_of(step: Step, isa: str) -> str:
     """What the kernel of a step uses, on a core of :data:`ISAS`."""
-    fits = isinstance(step.operation, Convolution) and _fits_dsp(step.operation)
-    return "dsp" if isa == "dsp" and fits else "scalar"
+    if not isinstance(step.operation, Convolution):
+        return "scalar"
+    fits = {"scalar": False, "dsp": _fits_dsp(step.operation), "mve": _fits_bounds(step.operation)}
+    return isa if fits[isa] else "scalar"
 
 
 def is_in_place(step: Step, isa: str) -> bool:
@@ -37,6 +47,12 @@ def is_in_place(step: Step, isa: str) -> bool:
     if not isinstance(operation, Convolution) or isa_of(step, isa) == "scalar":
         return False
     window = operation.window
+    if isa == "mve":
+        return (
+            operation.op == "CONV_2D"
+            and mve.is_pointwise(window)
+            and window.output[2] <= window.input[2]
+        )
     same_map = window.input[:2] == window.output[:2]
     if operation.op == "DEPTHWISE_CONV_2D":
         return same_map
@@ -49,6 +65,8 @@ def scratch_bytes(step: Step, isa: str) -> int:
     operation = step.operation
     if not isinstance(operation, Convolution) or isa_of(step, isa) == "scalar":
         return 0
+    if isa == "mve":
+        return mve.scratch_bytes(operation)
     window = operation.window
     if operation.op == "CONV_2D":
         return row_bytes(operation) * 9

@@ -14,6 +14,13 @@
 #define EP_HAS_DSP 0
 #endif
 
+/* Whether it has Helium with integers, likewise for `mve`. */
+#if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE
+#define EP_HAS_MVE 1
+#else
+#define EP_HAS_MVE 0
+#endif
+
 /* An operation of EP_CONV_2D, EP_DEPTHWISE_CONV_2D or EP_FULLY_CONNECTED, its places made pointers. */
 struct ep_conv {
     const struct ep_conv_args *args;
@@ -25,6 +32,14 @@ struct ep_conv {
 };
 
 typedef void ep_conv_kernel(const struct ep_conv *conv, const int8_t *input, int8_t *output);
+
+/* Whether each output pixel reads the input pixel in its place, and no other. */
+static inline int ep_is_pointwise(const struct ep_window *window)
+{
+    return window->kernel_height == 1 && window->kernel_width == 1 && window->stride_height == 1 &&
+           window->stride_width == 1 && window->pad_top == 0 && window->pad_left == 0 &&
+           window->in_height == window->out_height && window->in_width == window->out_width;
+}
 
 ep_conv_kernel ep_s8_conv_2d_dense__scalar;
 ep_conv_kernel ep_s8_conv_2d_blocks_1x4__scalar;
@@ -38,6 +53,11 @@ ep_conv_kernel ep_s8_conv_2d_blocks_1x4__dsp;
 ep_conv_kernel ep_s8_depthwise_conv_2d_dense__dsp;
 ep_conv_kernel ep_s8_fully_connected_dense__dsp;
 ep_conv_kernel ep_s8_fully_connected_blocks_1x4__dsp;
+
+/* Cortex-M55 and M85: Helium, vectors of 16 bytes. */
+ep_conv_kernel ep_s8_conv_2d_dense__mve;
+ep_conv_kernel ep_s8_depthwise_conv_2d_dense__mve;
+ep_conv_kernel ep_s8_fully_connected_dense__mve;
 
 void ep_s8_add__scalar(const struct ep_add_args *args, const int8_t *first, const int8_t *second,
                        int8_t *output);

@@ -20,13 +20,11 @@ bool ep_is_conv(const struct ep_engine *engine, const struct ep_plan_op *op, con
         return false;
     }
     const bool is_depthwise = op->kind == EP_DEPTHWISE_CONV_2D;
-    const uint64_t row = (uint64_t)window->kernel_height * window->kernel_width *
-                         (is_depthwise ? 1 : window->in_channels);
-    const uint64_t row_bytes = is_depthwise ? row : (row + 7) / 8 * 8;
+    const uint64_t row_bytes = ep_conv_row_bytes(op, window), rows = ep_conv_rows(op, window);
     const uint64_t scratch_bytes = ep_conv_scratch_bytes(op, args);
-    if (args->row_bytes != row_bytes || args->weights_bytes != row_bytes * window->out_channels ||
+    if (args->row_bytes != row_bytes || args->weights_bytes != row_bytes * rows ||
         !is_table(args->weights_at, args->weights_bytes, 1, room) ||
-        !is_table(args->channels_at, window->out_channels, sizeof(struct ep_channel), room) ||
+        !is_table(args->channels_at, rows, sizeof(struct ep_channel), room) ||
         !is_inside(op->inputs[0], in_bytes(window), arena) ||
         !is_inside(op->output, out_bytes(window), arena) || op->inputs[1] != EP_NOWHERE) {
         return false;
@@ -36,7 +34,7 @@ bool ep_is_conv(const struct ep_engine *engine, const struct ep_plan_op *op, con
     }
     if (op->kind == EP_FULLY_CONNECTED &&
         (in_bytes(window) != window->in_channels || out_bytes(window) != window->out_channels ||
-         row != window->in_channels)) {
+         window->kernel_height != 1 || window->kernel_width != 1)) {
         return false;
     }
     if (op->isa == EP_DSP && op->kind != EP_FULLY_CONNECTED &&

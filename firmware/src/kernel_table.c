@@ -8,12 +8,21 @@
 #define IF_DSP(kernel) NULL
 #endif
 
+#if EP_HAS_MVE
+#define IF_MVE(kernel) kernel
+#else
+#define IF_MVE(kernel) NULL
+#endif
+
 ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op)
 {
     static ep_conv_kernel *const KERNELS[3][EP_PATTERN_END][EP_ISA_END] = {
-        {{ep_s8_conv_2d_dense__scalar, IF_DSP(ep_s8_conv_2d_dense__dsp)}},
-        {{ep_s8_depthwise_conv_2d_dense__scalar, IF_DSP(ep_s8_depthwise_conv_2d_dense__dsp)}},
-        {{ep_s8_fully_connected_dense__scalar, IF_DSP(ep_s8_fully_connected_dense__dsp)}},
+        {{ep_s8_conv_2d_dense__scalar, IF_DSP(ep_s8_conv_2d_dense__dsp),
+          IF_MVE(ep_s8_conv_2d_dense__mve)}},
+        {{ep_s8_depthwise_conv_2d_dense__scalar, IF_DSP(ep_s8_depthwise_conv_2d_dense__dsp),
+          IF_MVE(ep_s8_depthwise_conv_2d_dense__mve)}},
+        {{ep_s8_fully_connected_dense__scalar, IF_DSP(ep_s8_fully_connected_dense__dsp),
+          IF_MVE(ep_s8_fully_connected_dense__mve)}},
     };
     if (op->kind < EP_CONV_2D || op->kind > EP_FULLY_CONNECTED || op->pattern >= EP_PATTERN_END ||
         op->isa >= EP_ISA_END) {
@@ -22,11 +31,55 @@ ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op)
     return KERNELS[op->kind - EP_CONV_2D][op->pattern][op->isa];
 }
 
+static uint64_t fours(uint64_t side) { return (side + 3) / 4; }
+
+uint64_t ep_conv_row_bytes(const struct ep_plan_op *op, const struct ep_window *window)
+{
+    const uint64_t height = window->kernel_height, width = window->kernel_width;
+    if (op->kind == EP_DEPTHWISE_CONV_2D) {
+        return op->isa == EP_MVE ? fours(height) * fours(width) * 16 : height * width;
+    }
+    const uint64_t align = op->isa == EP_MVE ? 16 : 8;
+    return (height * width * window->in_channels + align - 1) / align * align;
+}
+
+uint64_t ep_conv_rows(const struct ep_plan_op *op, const struct ep_window *window)
+{
+    const int is_alone = op->isa != EP_MVE || op->kind == EP_DEPTHWISE_CONV_2D;
+    return is_alone ? window->out_channels : fours(window->out_channels) * 4;
+}
+
+static uint64_t mve_scratch_bytes(const struct ep_plan_op *op, const struct ep_conv_args *args)
+{
+    const struct ep_window *window = &args->window;
+    const uint64_t stride = window->stride_width, kernel = window->kernel_width;
+    switch (op->kind) {
+    case EP_CONV_2D: { /* eight pixels, or what a row of outputs reads; and what vectors read beyond */
+        if (ep_is_pointwise(window)) {
+            return (uint64_t)window->in_channels * 8 + 16;
+        }
+        const uint64_t step = window->dilation_width == 1 && stride < kernel ? stride : kernel;
+        const uint64_t columns = (window->out_width - 1) * step + kernel;
+        return columns * window->kernel_height * window->in_channels + 16;
+    }
+    case EP_DEPTHWISE_CONV_2D: { /* the padding, and of each column four rows of 16 channels */
+        const uint64_t columns = (fours(window->out_width) * 4 - 1) * stride +
+                                 (fours(kernel) * 4 - 1) * window->dilation_width + 1;
+        return 16 + fours(window->kernel_height) * columns * 64;
+    }
+    default: /* the input, filled up with zeros */
+        return args->row_bytes;
+    }
+}
+
 uint64_t ep_conv_scratch_bytes(const struct ep_plan_op *op, const struct ep_conv_args *args)
 {
     const struct ep_window *window = &args->window;
     if (op->isa == EP_SCALAR) {
         return 0;
+    }
+    if (op->isa == EP_MVE) {
+        return mve_scratch_bytes(op, args);
     }
     switch (op->kind) {
     case EP_CONV_2D: /* four pixels as int16, and one as it is */

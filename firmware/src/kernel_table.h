@@ -10,6 +10,11 @@
 /* The kernel of a convolution or a fully connected layer; NULL if this firmware has none. */
 ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op);
 
+/* Bytes of weights of an output channel, and how many output channels weights and table hold: kernels
+ * that take more than one at a time find zeros behind the last. */
+uint64_t ep_conv_row_bytes(const struct ep_plan_op *op, const struct ep_window *window);
+uint64_t ep_conv_rows(const struct ep_plan_op *op, const struct ep_window *window);
+
 /* Bytes of scratch that the kernel takes. */
 uint64_t ep_conv_scratch_bytes(const struct ep_plan_op *op, const struct ep_conv_args *args);
 

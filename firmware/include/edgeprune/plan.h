@@ -66,6 +66,7 @@ enum ep_pattern {
 enum ep_isa {
     EP_SCALAR = 0, /* plain C */
     EP_DSP = 1,    /* pairs of int16: Cortex-M4, M7, M33 */
+    EP_MVE = 2,    /* Helium, vectors of 16 bytes: Cortex-M55, M85 */
     EP_ISA_END
 };
 
@@ -110,6 +111,10 @@ struct ep_window {
  * Weights of EP_DENSE: for each output channel a row of kernel_height * kernel_width * in_channels
  * in this order, then zeros up to row_bytes, a multiple of 8. Depthwise: for each channel a row of
  * kernel_height * kernel_width.
+ * EP_MVE: rows are padded to a multiple of 16, and their number to a multiple of 4 with rows and table
+ * entries of zeros. A row is in the order of columns of the kernel (kernel_width, kernel_height,
+ * in_channels). Four rows stand together, 16 bytes of each in turn. Depthwise: for each channel, for each
+ * four rows and four columns of the kernel, 16 bytes: its columns, of four rows each, padded with zeros.
  * EP_BLOCKS_1X4: row_ends_at holds one uint32 an output channel, the number of blocks of all rows up to
  * and with its own; the blocks' weights stand back to back, and index holds for each block one byte
  * (where row_bytes is at most 1024) or one uint16: which four of its row. */

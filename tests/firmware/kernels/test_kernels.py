@@ -14,7 +14,7 @@ from edgeprune.firmware.plan import compiled
 
 LAYERS = examples(40, 5000)
 BATCH = 500
-RIGS = ["scalar", pytest.param("dsp", marks=pytest.mark.device)]
+RIGS = ["scalar", *(pytest.param(isa, marks=pytest.mark.device) for isa in ("dsp", "mve"))]
 OPS = ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"]
 
 

@@ -1,0 +1,74 @@
+/* What the kernels for Cortex-M55 and M85 share: Helium, vectors of 16 bytes.
+ *
+ * VMLADAVA adds 16 products to a register of even number, so no more than eight sums are under way. */
+#ifndef EDGEPRUNE_MVE_H
+#define EDGEPRUNE_MVE_H
+
+#include <stdint.h>
+
+#include "kernels.h"
+
+#if EP_HAS_MVE
+
+#include <arm_mve.h>
+
+enum { MVE_BYTES = 16, MVE_CHANNELS = 4 };
+
+/* The table of four output channels. */
+struct mve_channels {
+    int32x4_t bias, multiplier, addend, minus_shift;
+};
+
+static inline struct mve_channels mve_load_channels(const struct ep_channel *first)
+{
+    const int32x4x4_t fields = vld4q_s32((const int32_t *)first);
+    const struct mve_channels four = {fields.val[0], fields.val[1], fields.val[2],
+                                      vnegq_s32(fields.val[3])};
+    return four;
+}
+
+/* requantize.h's ep_requantize_twice with the zero point added. ep_prepare has seen that a shift is 1
+ * to 22, the compiler of plans that sums are below 2^30: then nothing overflows, and half away from zero
+ * is half up, less 1 below 0. */
+static inline int32x4_t mve_requantize_twice(int32x4_t sums, const struct mve_channels *four)
+{
+    const int32x4_t high = vqrdmulhq_s32(vaddq_s32(sums, four->bias), four->multiplier);
+    const int32x4_t less = vaddq_s32(high, vshrq_n_s32(high, 31));
+    return vshlq_s32(vaddq_s32(less, four->addend), four->minus_shift);
+}
+
+/* ep_requantize_once with the zero point added, within the same bounds: what VQDMULH drops is below
+ * the half that is added. */
+static inline int32x4_t mve_requantize_once(int32x4_t sums, const struct mve_channels *four)
+{
+    const int32x4_t high = vqdmulhq_s32(vaddq_s32(sums, four->bias), four->multiplier);
+    return vshlq_s32(vaddq_s32(high, four->addend), four->minus_shift);
+}
+
+/* memcpy for few bytes. */
+static inline void mve_copy(int8_t *to, const int8_t *from, uint32_t bytes)
+{
+    __asm__ volatile("wlstp.8 lr, %[bytes], 2f\n"
+                     "1: vldrb.8 q0, [%[from]], #16\n"
+                     "vstrb.8 q0, [%[to]], #16\n"
+                     "letp lr, 1b\n"
+                     "2:\n"
+                     : [to] "+r"(to), [from] "+r"(from)
+                     : [bytes] "r"(bytes)
+                     : "q0", "lr", "cc", "memory");
+}
+
+static inline void mve_fill(int8_t *to, int32_t value, uint32_t bytes)
+{
+    __asm__ volatile("vdup.8 q0, %[value]\n"
+                     "wlstp.8 lr, %[bytes], 2f\n"
+                     "1: vstrb.8 q0, [%[to]], #16\n"
+                     "letp lr, 1b\n"
+                     "2:\n"
+                     : [to] "+r"(to)
+                     : [value] "r"(value), [bytes] "r"(bytes)
+                     : "q0", "lr", "cc", "memory");
+}
+
+#endif
+#endif
