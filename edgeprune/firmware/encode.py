@@ -13,8 +13,13 @@ from edgeprune.firmware import mve
 from edgeprune.firmware.kernels import ISAS, MAX_DSP_SHIFT, isa_of, row_bytes
 from edgeprune.firmware.operations import (
     Add,
-    AveragePool,
+    Broadcast,
     Convolution,
+    Copy,
+    Lookup,
+    Mean,
+    Mul,
+    Pool,
     Softmax,
     Step,
     Window,
@@ -33,6 +38,12 @@ _KINDS = {
     "ADD": 4,
     "AVERAGE_POOL_2D": 5,
     "SOFTMAX": 6,
+    "MAX_POOL_2D": 7,
+    "LOOKUP": 8,
+    "MEAN": 9,
+    "SUB": 10,
+    "MUL": 11,
+    "COPY": 12,
 }
 
 
@@ -63,7 +74,12 @@ class Writer:
         return at
 
     def op(
-        self, step: Step, inputs: list[int], output: int, scratch: tuple[int, int], isa: str
+        self,
+        step: Step,
+        inputs: list[int],
+        output: int,
+        scratch: tuple[int, int] | None,
+        isa: str,
     ) -> None:
         """Adds an operation; ``inputs``, ``output`` and ``scratch`` (with its bytes) are places."""
         operation = step.operation
@@ -72,9 +88,14 @@ class Writer:
         at = self.put(args)
         self._patches += [at + i for i in places]
         sources = (*inputs, NOWHERE)[:2]
+        if isinstance(operation, (Add, Mul)):
+            left = iter(inputs)
+            constants = operation.broadcast.constants
+            sources = tuple(next(left) if one is None else NOWHERE for one in constants)
         self._ops += struct.pack(
-            _OP, _KINDS[name], 0, ISAS[used], 0, *sources, output, *scratch, at, step.layer
-        )
+            _OP, _KINDS[name], 0, ISAS[used], 0, *sources, output, *(scratch or (NOWHERE, 0)), at,
+            step.layer,
+        )  # fmt: skip
         self._op_count += 1
 
     def _args(self, operation: object, isa: str) -> tuple[str, bytes, list[int]]:
@@ -82,22 +103,33 @@ class Writer:
         match operation:
             case Convolution():
                 return operation.op, *self._conv_args(operation, isa)
-            case Add():
-                (a, b, c), (m, n, o), (s, t, u) = (
-                    operation.zero_points,
-                    operation.multipliers,
-                    operation.shifts,
-                )
-                numbers = (a, b, m, n, s, t, o, u, c, *operation.limits)
-                return "ADD", struct.pack("<I11i", operation.elements, *numbers), []
-            case AveragePool():
-                return "AVERAGE_POOL_2D", _packed(operation.window), []
-            case Softmax():
-                return "SOFTMAX", struct.pack(
-                    "<IIiii", operation.rows, operation.columns, operation.multiplier,
-                    operation.left_shift, operation.diff_min,
-                ), []  # fmt: skip
-        raise TypeError(type(operation).__name__)
+            case Add() | Mul():
+                return self._arithmetic_args(operation)
+            case Lookup():
+                at = self.put(operation.table)
+                return "LOOKUP", struct.pack("<II", operation.elements, at), [4]
+        return *_plain_args(operation), []
+
+    def _arithmetic_args(self, operation: Add | Mul) -> tuple[str, bytes, list[int]]:
+        head, places = self._broadcast(operation.broadcast)
+        a, b, out = operation.zero_points
+        if isinstance(operation, Mul):
+            numbers = (a, b, operation.multiplier, operation.shift, out, *operation.limits)
+            return "MUL", head + struct.pack("<7i", *numbers), places
+        (m, n, o), (s, t, u) = operation.multipliers, operation.shifts
+        packed = struct.pack("<11i", a, b, m, n, s, t, o, u, out, *operation.limits)
+        return operation.op, head + packed, places
+
+    def _broadcast(self, broadcast: Broadcast) -> tuple[bytes, list[int]]:
+        """The arguments' head, and where in it stand places in the body."""
+        steps = (*broadcast.steps[0], *broadcast.steps[1])
+        head = struct.pack("<12I", *broadcast.sizes, *steps)
+        places = []
+        for constant in broadcast.constants:
+            if constant is not None:
+                places.append(len(head))
+            head += struct.pack("<I", 0 if constant is None else self.put(constant))
+        return head, places
 
     def _conv_args(self, operation: Convolution, isa: str) -> tuple[bytes, list[int]]:
         rows = mve.packed(operation) if isa == "mve" else _rows(operation)
@@ -157,3 +189,24 @@ def _packed(window: Window) -> bytes:
         *window.zero_points,
         *window.limits,
     )
+
+
+def _plain_args(operation: object) -> tuple[str, bytes]:
+    """Name and arguments of what has no places in them."""
+    match operation:
+        case Pool():
+            return operation.op, _packed(operation.window)
+        case Softmax():
+            numbers = operation.multiplier, operation.left_shift, operation.diff_min
+            return "SOFTMAX", struct.pack("<IIiii", operation.rows, operation.columns, *numbers)
+        case Mean():
+            sizes = operation.outer, operation.reduced, operation.inner
+            factor = operation.multiplier, operation.shift
+            return "MEAN", struct.pack("<III4i", *sizes, *factor, *operation.zero_points)
+        case Copy():
+            loops = (*operation.sizes, *operation.in_steps, *operation.out_steps)
+            offsets = operation.in_offset, operation.out_offset
+            return "COPY", struct.pack(
+                "<15Ii", *loops, *offsets, operation.fill_bytes, operation.fill
+            )
+    raise TypeError(type(operation).__name__)

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from edgeprune.firmware import mve
-from edgeprune.firmware.operations import Add, Alias, Convolution, Softmax, Step
+from edgeprune.firmware.operations import (
+    Add,
+    Convolution,
+    Lookup,
+    Mean,
+    Mul,
+    Pool,
+    Softmax,
+    Step,
+)
+from edgeprune.firmware.overlap import Order, window_distance
 
 ISAS = {"scalar": 0, "dsp": 1, "mve": 2}
 """What a core's kernels may use, and its number in a plan."""
 
 MAX_DSP_SHIFT = 22
 _MAX_DSP_SUM = (1 << 30) - 1
+
+_ONE_BY_ONE = Order(1, is_gathered=False)
+"""Of plain convolutions, depthwise ones and pools: each channel of a pixel looks at the input."""
+
+_DSP_PIXELS, _MVE_POINTWISE_PIXELS = 4, 8
 
 
 def _fits_dsp(operation: Convolution) -> bool:
@@ -39,25 +54,49 @@ def isa_of(step: Step, isa: str) -> str:
     return isa if fits[isa] else "scalar"
 
 
-def is_in_place(step: Step, isa: str) -> bool:
-    """Whether a step may write over its first input."""
+def may_overlap(step: Step, isa: str, number: int) -> bool:
+    """Whether a step's output may lie over its input ``number``, if nothing else needs that."""
     operation = step.operation
-    if isinstance(operation, (Alias, Add, Softmax)):
-        return True
-    if not isinstance(operation, Convolution) or isa_of(step, isa) == "scalar":
-        return False
-    window = operation.window
+    if isinstance(operation, (Add, Mul)):
+        operands = [i for i in range(2) if operation.broadcast.constants[i] is None]
+        is_twice = len(set(step.inputs)) < len(step.inputs)
+        looked_at = operands if is_twice else [operands[number]]
+        return all(operation.broadcast.is_dense(i) for i in looked_at)
+    if isinstance(operation, Convolution):
+        return operation.op != "FULLY_CONNECTED"
+    return isinstance(operation, (Lookup, Mean, Pool, Softmax))
+
+
+def distance_of(step: Step, isa: str) -> int | None:
+    """How the output may lie over such an input: ``distance`` of an ``Overlap`` of the arena.
+
+    Elements of arithmetic, lookups and SOFTMAX are read where, or behind where, they are written.
+    A MEAN's output (o, i) is written after all of column i of o was read, and lies before column
+    i + 1. Depthwise convolutions on pairs read all of a channel before they write any of it, and
+    write only bytes of their own channel if output and input begin at the same byte: pixel p of
+    channel c is byte p * channels + c of both.
+    """
+    operation = step.operation
+    if not isinstance(operation, (Convolution, Pool)):
+        return 0
+    used = isa_of(step, isa)
+    if used == "dsp" and operation.op == "DEPTHWISE_CONV_2D":
+        return None
+    return window_distance(operation.window, _order(operation, used))
+
+
+def _order(operation: Convolution | Pool, isa: str) -> Order:
+    """In which order a kernel computes a window; as ``firmware/kernels/*__<isa>.c`` say."""
+    if isa == "dsp":
+        return Order(_DSP_PIXELS, is_gathered=True)
     if isa == "mve":
-        return (
-            operation.op == "CONV_2D"
-            and mve.is_pointwise(window)
-            and window.output[2] <= window.input[2]
-        )
-    same_map = window.input[:2] == window.output[:2]
-    if operation.op == "DEPTHWISE_CONV_2D":
-        return same_map
-    is_pointwise = (window.kernel, window.stride) == ((1, 1), (1, 1))
-    return same_map and is_pointwise and window.output[2] <= window.input[2]
+        width = operation.window.output[1]
+        if operation.op == "DEPTHWISE_CONV_2D":
+            return Order(2 * width, is_gathered=False)
+        if mve.is_pointwise(operation.window):
+            return Order(_MVE_POINTWISE_PIXELS, is_gathered=True)
+        return Order(width, is_gathered=True)
+    return _ONE_BY_ONE
 
 
 def scratch_bytes(step: Step, isa: str) -> int:

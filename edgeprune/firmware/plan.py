@@ -6,9 +6,10 @@ import hashlib
 import math
 from dataclasses import dataclass
 
-from edgeprune.firmware.arena import Arena, Block, arranged
-from edgeprune.firmware.encode import NOWHERE, Writer
-from edgeprune.firmware.memory import blocks_of, owners_of
+from edgeprune.firmware.arena import Arena
+from edgeprune.firmware.encode import Writer
+from edgeprune.firmware.fuse import fused
+from edgeprune.firmware.memory import Memory, planned
 from edgeprune.firmware.operations import Alias
 from edgeprune.firmware.read import steps_of
 from edgeprune.models.tflite import graph
@@ -20,13 +21,16 @@ class Plan:
 
     Attributes:
         data: The plan's bytes.
-        arena: Where its tensors lie.
-        blocks: What lies in the arena, in the order of ``arena.places``.
+        memory: Where its tensors lie.
     """
 
     data: bytes
-    arena: Arena
-    blocks: tuple[Block, ...]
+    memory: Memory
+
+    @property
+    def arena(self) -> Arena:
+        """How many bytes the arena has to hold, and the bound beside it."""
+        return self.memory.arena
 
 
 def compiled(tflite: bytes, isa: str) -> Plan:
@@ -40,22 +44,22 @@ def compiled(tflite: bytes, isa: str) -> Plan:
         ModelError: Firmware cannot run it.
     """
     model = graph.view(tflite)
-    steps = steps_of(model)
     inputs, outputs = graph.io_tensors(model)
-    subgraph = model.subgraphs[0]
-    sizes = {i: math.prod(graph.shape_of(t)) for i, t in enumerate(subgraph.tensors)}
-    owner = owners_of(steps, inputs, outputs, isa)
-    running = [step for step in steps if not isinstance(step.operation, Alias)]
-    blocks, of_tensor, of_scratch = blocks_of(running, owner, sizes, inputs, outputs, isa)
-    arena = arranged(blocks)
-    writer = Writer(hashlib.sha256(tflite).digest()[:16], arena.bytes)
-    place = {tensor: arena.places[of_tensor[owner[tensor]]] for tensor in owner}
+    steps = fused(steps_of(model), outputs)
+    tensors = model.subgraphs[0].tensors
+    sizes = {i: math.prod(graph.shape_of(tensor)) for i, tensor in enumerate(tensors)}
+    names = {i: graph.tensor_name(tensor) for i, tensor in enumerate(tensors)}
+    memory = planned(steps, sizes, names, (inputs, outputs), isa)
+    writer = Writer(hashlib.sha256(tflite).digest()[:16], memory.arena.bytes)
     for tensor in (*inputs, *outputs):
-        writer.tensor(subgraph.tensors[tensor], place[tensor])
+        writer.tensor(tensors[tensor], memory.place(tensor))
+    running = [step for step in steps if not isinstance(step.operation, Alias)]
     for number, step in enumerate(running):
-        scratch = of_scratch.get(number)
-        where = (NOWHERE, 0)
-        if scratch is not None:
-            where = arena.places[scratch], blocks[scratch].bytes
-        writer.op(step, [place[i] for i in step.inputs], place[step.output], where, isa)
-    return Plan(writer.data(len(inputs), len(outputs)), arena, tuple(blocks))
+        writer.op(
+            step,
+            [memory.place(tensor) for tensor in step.inputs],
+            memory.place(step.output),
+            memory.scratch_place(number),
+            isa,
+        )
+    return Plan(writer.data(len(inputs), len(outputs)), memory)

@@ -3,9 +3,9 @@
 
 /* Source: tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h: the mean of the pixels
  * inside, half away from zero. */
-void ep_s8_average_pool_2d__scalar(const struct ep_pool_args *args, const int8_t *input,
-                                   int8_t *output)
+void ep_s8_average_pool_2d__scalar(const void *from, const int8_t *input, int8_t *output)
 {
+    const struct ep_pool_args *args = from;
     const struct ep_window *window = &args->window;
     const int32_t width = window->in_width, channels = window->in_channels;
     for (int32_t y = 0; y < window->out_height; y++) {

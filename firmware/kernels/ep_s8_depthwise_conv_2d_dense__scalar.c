@@ -32,8 +32,7 @@ void ep_s8_depthwise_conv_2d_dense__scalar(const struct ep_conv *conv, const int
                                            x * window->stride_width - window->pad_left);
                 const int32_t value =
                     ep_requantize_twice(sum + channel->bias, channel->multiplier, channel->shift);
-                *output++ = (int8_t)ep_clamp(value + window->out_zero_point, window->out_min,
-                                             window->out_max);
+                *output++ = ep_to_int8(value, window->out_zero_point, window->out_min, window->out_max);
             }
         }
     }

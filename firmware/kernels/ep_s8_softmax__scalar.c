@@ -77,7 +77,8 @@ static int32_t leading_zeros(uint32_t value)
 /* exp of a difference to the largest, of no integer bits. */
 static int32_t exp_of(const struct ep_softmax_args *args, int32_t diff)
 {
-    return exp_of_negative(ep_high_multiply(diff * (1 << args->left_shift), args->multiplier));
+    const int32_t shifted = (int32_t)((uint32_t)diff << args->left_shift); /* fits: ep_is_softmax */
+    return exp_of_negative(ep_high_multiply(shifted, args->multiplier));
 }
 
 static void softmax_row(const struct ep_softmax_args *args, const int8_t *input, int8_t *output)
@@ -105,8 +106,9 @@ static void softmax_row(const struct ep_softmax_args *args, const int8_t *input,
     }
 }
 
-void ep_s8_softmax__scalar(const struct ep_softmax_args *args, const int8_t *input, int8_t *output)
+void ep_s8_softmax__scalar(const void *from, const int8_t *input, int8_t *output)
 {
+    const struct ep_softmax_args *args = from;
     for (uint32_t row = 0; row < args->rows; row++) {
         softmax_row(args, input + row * args->columns, output + row * args->columns);
     }

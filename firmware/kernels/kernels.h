@@ -59,10 +59,19 @@ ep_conv_kernel ep_s8_conv_2d_dense__mve;
 ep_conv_kernel ep_s8_depthwise_conv_2d_dense__mve;
 ep_conv_kernel ep_s8_fully_connected_dense__mve;
 
-void ep_s8_add__scalar(const struct ep_add_args *args, const int8_t *first, const int8_t *second,
-                       int8_t *output);
-void ep_s8_average_pool_2d__scalar(const struct ep_pool_args *args, const int8_t *input,
-                                   int8_t *output);
-void ep_s8_softmax__scalar(const struct ep_softmax_args *args, const int8_t *input, int8_t *output);
+typedef void ep_arithmetic_kernel(const void *args, const int8_t *first, const int8_t *second,
+                                  int8_t *output);
+
+ep_arithmetic_kernel ep_s8_add__scalar, ep_s8_sub__scalar, ep_s8_mul__scalar;
+
+typedef void ep_kernel(const void *args, const int8_t *input, int8_t *output);
+
+ep_kernel ep_s8_average_pool_2d__scalar, ep_s8_max_pool_2d__scalar;
+ep_kernel ep_s8_softmax__scalar;
+ep_kernel ep_s8_mean__scalar;
+ep_kernel ep_s8_copy__scalar;
+
+void ep_s8_lookup__scalar(const int8_t table[256], uint32_t elements, const int8_t *input,
+                          int8_t *output);
 
 #endif

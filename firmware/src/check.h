@@ -28,9 +28,15 @@ static inline bool are_apart(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t 
 
 static inline bool is_int8(int32_t value) { return value >= INT8_MIN && value <= INT8_MAX; }
 
+static inline bool is_range(int32_t min, int32_t max)
+{
+    return is_int8(min) && is_int8(max) && min <= max;
+}
+
+/* What ep_requantize_twice takes. */
 static inline bool is_factor(int32_t multiplier, int32_t shift)
 {
-    return multiplier >= 0 && shift >= 0 && shift <= MAX_SHIFT;
+    return multiplier >= 0 && shift >= -MAX_SHIFT && shift <= MAX_SHIFT;
 }
 
 static inline uint64_t in_bytes(const struct ep_window *window)
@@ -49,6 +55,7 @@ bool ep_is_window(const struct ep_window *window);
 /* The judges: whether an operation fits its tensors, weights and scratch. `args` lies in the plan. */
 typedef bool ep_judge(const struct ep_engine *engine, const struct ep_plan_op *op, const void *args);
 
-ep_judge ep_is_conv, ep_is_pool, ep_is_add, ep_is_softmax;
+ep_judge ep_is_conv, ep_is_pool, ep_is_softmax, ep_is_mean, ep_is_lookup, ep_is_copy;
+ep_judge ep_is_add /* and SUB */, ep_is_mul;
 
 #endif

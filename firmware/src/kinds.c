@@ -2,7 +2,8 @@
 
 #include "kernel_table.h"
 
-static const int8_t *input(const struct ep_engine *engine, const struct ep_plan_op *op, unsigned number)
+static const int8_t *input(const struct ep_engine *engine, const struct ep_plan_op *op,
+                           unsigned number)
 {
     return (const int8_t *)(engine->arena + op->inputs[number]);
 }
@@ -27,20 +28,40 @@ static void run_conv(const struct ep_engine *engine, const struct ep_plan_op *op
     ep_conv_kernel_of(op)(&conv, input(engine, op, 0), output(engine, op));
 }
 
-static void run_add(const struct ep_engine *engine, const struct ep_plan_op *op, const void *args)
+/* An input of arithmetic: in the arena, or constant. */
+static const int8_t *operand(const struct ep_engine *engine, const struct ep_plan_op *op,
+                             const struct ep_broadcast *broadcast, unsigned number)
 {
-    ep_s8_add__scalar(args, input(engine, op, 0), input(engine, op, 1), output(engine, op));
+    return op->inputs[number] == EP_NOWHERE
+               ? (const int8_t *)(engine->plan + broadcast->constant_at[number])
+               : input(engine, op, number);
 }
 
-static void run_average_pool(const struct ep_engine *engine, const struct ep_plan_op *op,
-                             const void *args)
+static void run_arithmetic(const struct ep_engine *engine, const struct ep_plan_op *op,
+                           const void *args)
 {
-    ep_s8_average_pool_2d__scalar(args, input(engine, op, 0), output(engine, op));
+    ep_arithmetic_kernel *kernel = op->kind == EP_ADD   ? ep_s8_add__scalar
+                                   : op->kind == EP_SUB ? ep_s8_sub__scalar
+                                                        : ep_s8_mul__scalar;
+    kernel(args, operand(engine, op, args, 0), operand(engine, op, args, 1), output(engine, op));
 }
 
-static void run_softmax(const struct ep_engine *engine, const struct ep_plan_op *op, const void *args)
+static void run_lookup(const struct ep_engine *engine, const struct ep_plan_op *op, const void *from)
 {
-    ep_s8_softmax__scalar(args, input(engine, op, 0), output(engine, op));
+    const struct ep_lookup_args *args = from;
+    ep_s8_lookup__scalar((const int8_t *)(engine->plan + args->table_at), args->elements,
+                         input(engine, op, 0), output(engine, op));
+}
+
+/* Kinds of one input that need nothing but their arguments. */
+static void run_plain(const struct ep_engine *engine, const struct ep_plan_op *op, const void *args)
+{
+    ep_kernel *kernel = op->kind == EP_AVERAGE_POOL_2D ? ep_s8_average_pool_2d__scalar
+                        : op->kind == EP_MAX_POOL_2D   ? ep_s8_max_pool_2d__scalar
+                        : op->kind == EP_SOFTMAX       ? ep_s8_softmax__scalar
+                        : op->kind == EP_MEAN          ? ep_s8_mean__scalar
+                                                       : ep_s8_copy__scalar;
+    kernel(args, input(engine, op, 0), output(engine, op));
 }
 
 const struct ep_kind_entry *ep_kind_of(const struct ep_plan_op *op)
@@ -49,9 +70,15 @@ const struct ep_kind_entry *ep_kind_of(const struct ep_plan_op *op)
         [EP_CONV_2D] = {sizeof(struct ep_conv_args), ep_is_conv, run_conv},
         [EP_DEPTHWISE_CONV_2D] = {sizeof(struct ep_conv_args), ep_is_conv, run_conv},
         [EP_FULLY_CONNECTED] = {sizeof(struct ep_conv_args), ep_is_conv, run_conv},
-        [EP_ADD] = {sizeof(struct ep_add_args), ep_is_add, run_add},
-        [EP_AVERAGE_POOL_2D] = {sizeof(struct ep_pool_args), ep_is_pool, run_average_pool},
-        [EP_SOFTMAX] = {sizeof(struct ep_softmax_args), ep_is_softmax, run_softmax},
+        [EP_ADD] = {sizeof(struct ep_add_args), ep_is_add, run_arithmetic},
+        [EP_AVERAGE_POOL_2D] = {sizeof(struct ep_pool_args), ep_is_pool, run_plain},
+        [EP_SOFTMAX] = {sizeof(struct ep_softmax_args), ep_is_softmax, run_plain},
+        [EP_MAX_POOL_2D] = {sizeof(struct ep_pool_args), ep_is_pool, run_plain},
+        [EP_LOOKUP] = {sizeof(struct ep_lookup_args), ep_is_lookup, run_lookup},
+        [EP_MEAN] = {sizeof(struct ep_mean_args), ep_is_mean, run_plain},
+        [EP_SUB] = {sizeof(struct ep_add_args), ep_is_add, run_arithmetic},
+        [EP_MUL] = {sizeof(struct ep_mul_args), ep_is_mul, run_arithmetic},
+        [EP_COPY] = {sizeof(struct ep_copy_args), ep_is_copy, run_plain},
     };
     if (op->kind >= EP_KIND_END || KINDS[op->kind].run == NULL ||
         (KINDS[op->kind].run == run_conv && ep_conv_kernel_of(op) == NULL)) {

@@ -13,6 +13,12 @@ static inline int32_t ep_clamp(int32_t value, int32_t min, int32_t max)
     return value < min ? min : value > max ? max : value;
 }
 
+/* value + zero_point within min and max, all of these int8; no sum overflows. */
+static inline int8_t ep_to_int8(int32_t value, int32_t zero_point, int32_t min, int32_t max)
+{
+    return (int8_t)(ep_clamp(value, min - zero_point, max - zero_point) + zero_point);
+}
+
 /* round(a * b / 2^31), half up. The two that do not fit, -2^31 twice, are not asked for: multipliers
  * are above 0. */
 static inline int32_t ep_high_multiply(int32_t a, int32_t b)

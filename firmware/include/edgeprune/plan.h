@@ -14,7 +14,8 @@ enum {
     EP_PLAN_ALIGN = 4,
     EP_MODEL_ID_BYTES = 16,
     EP_MAX_RANK = 6,
-    EP_MAX_INPUTS = 2 /* of an operation */
+    EP_MAX_INPUTS = 2, /* of an operation */
+    EP_LOOPS = 4       /* loops, one in another, that visit elements which are not in a row */
 };
 
 #define EP_NOWHERE UINT32_MAX /* in place of an input, or of scratch, that is not used */
@@ -52,6 +53,12 @@ enum ep_kind {
     EP_ADD = 4,
     EP_AVERAGE_POOL_2D = 5,
     EP_SOFTMAX = 6,
+    EP_MAX_POOL_2D = 7,
+    EP_LOOKUP = 8, /* any function of one int8: activations, QUANTIZE, arithmetic with one constant */
+    EP_MEAN = 9,
+    EP_SUB = 10,
+    EP_MUL = 11,
+    EP_COPY = 12, /* PAD, CONCATENATION, TRANSPOSE, slices: elements in another order */
     EP_KIND_END
 };
 
@@ -129,8 +136,18 @@ struct ep_conv_args {
     uint32_t index_bytes;
 };
 
+/* How EP_ADD, EP_SUB and EP_MUL visit their inputs: EP_LOOPS loops, the last one innermost, whose steps
+ * in an input are 0 where it is repeated. Outputs are in a row. An input that is constant has its bytes
+ * in the plan, at constant_at, and EP_NOWHERE in the operation. */
+struct ep_broadcast {
+    uint32_t sizes[EP_LOOPS];
+    uint32_t steps[EP_MAX_INPUTS][EP_LOOPS];
+    uint32_t constant_at[EP_MAX_INPUTS];
+};
+
+/* EP_ADD and EP_SUB. */
 struct ep_add_args {
-    uint32_t elements;
+    struct ep_broadcast broadcast;
     int32_t zero_points[2];
     int32_t multipliers[2];
     int32_t shifts[2]; /* to the right */
@@ -138,6 +155,39 @@ struct ep_add_args {
     int32_t out_min, out_max;
 };
 
+struct ep_mul_args {
+    struct ep_broadcast broadcast;
+    int32_t zero_points[2];
+    int32_t multiplier, shift; /* to the right; below 0: to the left, before the multiplication */
+    int32_t out_zero_point;
+    int32_t out_min, out_max;
+};
+
+/* output = table[input], the table's index as uint8. */
+struct ep_lookup_args {
+    uint32_t elements;
+    uint32_t table_at;
+};
+
+/* Outputs (outer, inner) from inputs (outer, reduced, inner). */
+struct ep_mean_args {
+    uint32_t outer, reduced, inner;
+    int32_t multiplier, shift; /* with the division by `reduced`; as in struct ep_channel */
+    int32_t in_zero_point, out_zero_point;
+};
+
+/* First `fill_bytes` of the output are set to `fill`, then output[out_offset + ...] = input[in_offset +
+ * ...] in EP_LOOPS loops, the last one innermost. */
+struct ep_copy_args {
+    uint32_t sizes[EP_LOOPS];
+    uint32_t in_steps[EP_LOOPS];
+    uint32_t out_steps[EP_LOOPS];
+    uint32_t in_offset, out_offset;
+    uint32_t fill_bytes;
+    int32_t fill;
+};
+
+/* EP_AVERAGE_POOL_2D and EP_MAX_POOL_2D. */
 struct ep_pool_args {
     struct ep_window window; /* as many output channels as input channels, no dilation */
 };

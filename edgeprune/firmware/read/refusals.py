@@ -1,0 +1,121 @@
+"""What firmware cannot run, said in one line with what to do next, before anything is planned."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from edgeprune.errors import ModelError
+from edgeprune.firmware.read.reader import Reader
+from edgeprune.models.tflite import graph
+
+_QUANTIZE = "quantize it with --quantize int8 and calibration data (--data)"
+_INT8_IO = (
+    "convert it again with converter.inference_input_type = converter.inference_output_type = "
+    "tf.int8"
+)
+
+
+def check_network(reader: Reader) -> None:
+    """Refuses networks that are not int8 throughout, or whose shapes are not known.
+
+    Raises:
+        ModelError: What was found, and what to do.
+    """
+    model = reader.model
+    if len(model.subgraphs) > 1:
+        raise ModelError(
+            f"the model has {len(model.subgraphs)} subgraphs (a loop or a condition), and firmware "
+            "runs one, straight through: export the model without control flow"
+        )
+    types = {graph.dtype_of(t) for t in _activations(reader)}
+    if np.dtype(np.int16) in types and np.dtype(np.float32) not in types:
+        raise ModelError(
+            f"the model's activations are int16, and firmware computes on int8: {_QUANTIZE}"
+        )
+    inputs, outputs = graph.io_tensors(model)
+    if np.dtype(np.int8) not in types:
+        kind = "dynamic-range (int8 weights, float activations)" if _is_hybrid(reader) else "float"
+        raise ModelError(f"the model is {kind}, and firmware computes on int8: {_QUANTIZE}")
+    for word, indices in (("input", inputs), ("output", outputs)):
+        for index in indices:
+            _check_end(reader, word, index)
+
+
+def _activations(reader: Reader) -> list[Any]:
+    """What operators compute on and make, beside shapes and other int32 or int64."""
+    found = {int(i) for i in reader.subgraph.inputs}
+    for op in reader.subgraph.operators:
+        found |= {int(i) for i in op.outputs}
+    return [reader.tensor(i) for i in sorted(found)]
+
+
+def _is_hybrid(reader: Reader) -> bool:
+    return graph.computes_on_integers(reader.model)
+
+
+def _check_end(reader: Reader, word: str, index: int) -> None:
+    tensor = reader.tensor(index)
+    dtype = graph.dtype_of(tensor)
+    if dtype != np.int8:
+        name = "an unknown type" if dtype is None else dtype.name
+        raise ModelError(
+            f"{word} {reader.name(index)!r} is {name}, and firmware takes int8 in and out: "
+            f"{_INT8_IO}"
+        )
+    signature = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
+    unknown = [axis for axis, size in enumerate(signature) if size < 0 and axis > 0]
+    if unknown:
+        raise ModelError(
+            f"{word} {reader.name(index)!r} has no fixed size along axis {unknown[0]}, and "
+            "firmware plans its memory ahead: convert the model with a fixed input shape"
+        )
+    if len(reader.shape(index)) > 6:
+        raise ModelError(f"{word} {reader.name(index)!r} has more than 6 dimensions")
+
+
+def check_operators(needed: Collection[tuple[int, str, Any]], known: Collection[str]) -> None:
+    """Refuses operators that firmware lacks, all in one line.
+
+    Raises:
+        ModelError: Each by its name, with the numbers of its layers.
+    """
+    missing: dict[str, list[int]] = defaultdict(list)
+    for layer, name, _ in needed:
+        if name not in known:
+            missing[name].append(layer)
+    if missing:
+        words = [
+            f"{name} (layer{'s' if len(layers) > 1 else ''} {_some(layers)})"
+            for name, layers in sorted(missing.items())
+        ]
+        raise ModelError(
+            f"the firmware has no kernel for {', '.join(words)}: replace them in the model, or run "
+            f"it on a board with Linux; it has {', '.join(sorted(known))}"
+        )
+
+
+def _some(layers: list[int]) -> str:
+    shown = [str(layer) for layer in layers[:8]]
+    return ", ".join(shown) + (f" and {len(layers) - 8} more" if len(layers) > 8 else "")
+
+
+def check_types(reader: Reader, name: str, op: Any) -> None:
+    """Refuses an operator that computes on something other than int8.
+
+    Raises:
+        ModelError: Which tensor, of which type, and what to do.
+    """
+    first = [int(i) for i in op.inputs[:1]] + [int(i) for i in op.outputs]
+    for index in first:
+        dtype = graph.dtype_of(reader.tensor(index))
+        if dtype == np.int8:
+            continue
+        found = "of an unknown type" if dtype is None else dtype.name
+        advice = _INT8_IO if name in ("QUANTIZE", "DEQUANTIZE") else _QUANTIZE
+        raise ModelError(
+            f"{reader.name(index)!r} is {found}, and firmware computes on int8 throughout: {advice}"
+        )

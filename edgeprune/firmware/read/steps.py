@@ -1,0 +1,124 @@
+"""From an int8 ``.tflite`` to the steps of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edgeprune.errors import ModelError
+from edgeprune.firmware.operations import Alias, Operation, Part, Step
+from edgeprune.firmware.read import (
+    arithmetic,
+    convolutions,
+    lookups,
+    moves,
+    refusals,
+    softmax,
+    windows,
+)
+from edgeprune.firmware.read.reader import Reader
+from edgeprune.models.tflite import graph
+
+
+def _alias(reader: Reader, op: Any) -> Operation:
+    """RESHAPE and its like: all shapes are known, so the one that is asked for is not looked at."""
+    arithmetic.check_same_size(reader, op, 0)
+    if reader.scale(op.inputs[0]) != reader.scale(op.outputs[0]):
+        raise ModelError("input and output differ in scale, which a change of shape does not allow")
+    return Alias()
+
+
+READERS: dict[str, Callable[[Reader, Any], Operation | list[Part]]] = {
+    "ADD": arithmetic.add,
+    "AVERAGE_POOL_2D": windows.average_pool_2d,
+    "CONCATENATION": moves.concatenation,
+    "CONV_2D": convolutions.conv_2d,
+    "DEPTHWISE_CONV_2D": convolutions.depthwise_conv_2d,
+    "EXPAND_DIMS": _alias,
+    "FULLY_CONNECTED": convolutions.fully_connected,
+    "HARD_SWISH": lookups.hard_swish,
+    "LEAKY_RELU": lookups.leaky_relu,
+    "LOGISTIC": lookups.logistic,
+    "MAX_POOL_2D": windows.max_pool_2d,
+    "MEAN": moves.mean,
+    "MUL": arithmetic.mul,
+    "PAD": moves.pad,
+    "PADV2": moves.pad,
+    "QUANTIZE": lookups.quantize,
+    "RELU": lookups.relu,
+    "RELU6": lookups.relu6,
+    "RELU_N1_TO_1": lookups.relu_n1_to_1,
+    "RESHAPE": _alias,
+    "SLICE": moves.slice_,
+    "SOFTMAX": softmax.softmax,
+    "SQUEEZE": _alias,
+    "STRIDED_SLICE": moves.strided_slice,
+    "SUB": arithmetic.sub,
+    "TANH": lookups.tanh,
+    "TRANSPOSE": moves.transpose,
+}
+"""Every operator that firmware runs, by its name in the schema."""
+
+_ONE_INPUT = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+"""Whose other inputs say a shape, which is known."""
+
+
+def check_operators(model: graph.Model) -> None:
+    """Holds the operators of a network, whatever its types, against those that firmware has.
+
+    Raises:
+        ModelError: It lacks some; all are named in one line, with the numbers of their layers.
+    """
+    refusals.check_operators(_needed(Reader(model)), READERS)
+
+
+def steps_of(model: graph.Model) -> list[Step]:
+    """Reads every operator of an int8 network.
+
+    Operators that only work out shapes are left out: all shapes are known.
+
+    Raises:
+        ModelError: Firmware has no kernel for an operator, or for its types or shapes. All
+            operators that are missing are named in one line, before anything else is looked at.
+    """
+    reader = Reader(model)
+    refusals.check_network(reader)
+    needed = _needed(reader)
+    refusals.check_operators(needed, READERS)
+    steps = []
+    for layer, name, op in needed:
+        try:
+            refusals.check_types(reader, name, op)
+            steps += [Step(*_fields(part), layer, name) for part in _parts(reader, name, op)]
+        except ModelError as error:
+            raise ModelError(f"layer {layer}, {name}: {error}") from error
+    return steps
+
+
+def _fields(part: Part) -> tuple[Operation, tuple[int, ...], int]:
+    return part.operation, part.inputs, part.output
+
+
+def _needed(reader: Reader) -> list[tuple[int, str, Any]]:
+    """Number, name and operator of all that the outputs depend on, in their order."""
+    wanted = {int(i) for i in reader.subgraph.outputs}
+    kept = []
+    for layer, op in reversed(list(enumerate(reader.subgraph.operators))):
+        if wanted.isdisjoint(int(i) for i in op.outputs):
+            continue
+        name = graph.op_name(reader.model, op)
+        inputs = op.inputs[:1] if name in _ONE_INPUT else op.inputs
+        wanted |= {int(i) for i in inputs if i >= 0}
+        kept.append((layer, name, op))
+    return kept[::-1]
+
+
+def _parts(reader: Reader, name: str, op: Any) -> list[Part]:
+    found = READERS[name](reader, op)
+    if isinstance(found, list):
+        return found
+    inputs = op.inputs[:1] if name in _ONE_INPUT else op.inputs
+    computed = [int(i) for i in inputs if i >= 0 and reader.constant(i) is None]
+    if not computed:
+        raise ModelError("nothing of it is computed: convert again, with constants folded")
+    return [Part(found, tuple(computed), int(op.outputs[0]))]
