@@ -8,9 +8,7 @@ import zlib
 
 import numpy as np
 
-from edgeprune.artifacts.arrays import Array
-from edgeprune.firmware import mve
-from edgeprune.firmware.kernels import ISAS, MAX_DSP_SHIFT, isa_of, row_bytes
+from edgeprune.firmware.kernels import ISAS, MAX_DSP_SHIFT, isa_of, pattern_of
 from edgeprune.firmware.operations import (
     Add,
     Broadcast,
@@ -24,6 +22,7 @@ from edgeprune.firmware.operations import (
     Step,
     Window,
 )
+from edgeprune.firmware.patterns import BLOCK_WEIGHTS, PATTERNS, stored
 from edgeprune.models.tflite import graph
 
 MAGIC, VERSION = 0x4E4C5045, 1
@@ -83,8 +82,8 @@ class Writer:
     ) -> None:
         """Adds an operation; ``inputs``, ``output`` and ``scratch`` (with its bytes) are places."""
         operation = step.operation
-        used = isa_of(step, isa)
-        name, args, places = self._args(operation, used)
+        used, pattern = isa_of(step, isa), pattern_of(step, isa)
+        name, args, places = self._args(operation, pattern, used)
         at = self.put(args)
         self._patches += [at + i for i in places]
         sources = (*inputs, NOWHERE)[:2]
@@ -93,16 +92,16 @@ class Writer:
             constants = operation.broadcast.constants
             sources = tuple(next(left) if one is None else NOWHERE for one in constants)
         self._ops += struct.pack(
-            _OP, _KINDS[name], 0, ISAS[used], 0, *sources, output, *(scratch or (NOWHERE, 0)), at,
-            step.layer,
+            _OP, _KINDS[name], PATTERNS[pattern], ISAS[used], 0, *sources, output,
+            *(scratch or (NOWHERE, 0)), at, step.layer,
         )  # fmt: skip
         self._op_count += 1
 
-    def _args(self, operation: object, isa: str) -> tuple[str, bytes, list[int]]:
+    def _args(self, operation: object, pattern: str, isa: str) -> tuple[str, bytes, list[int]]:
         """Name, arguments, and where in them stand places in the body."""
         match operation:
             case Convolution():
-                return operation.op, *self._conv_args(operation, isa)
+                return operation.op, *self._conv_args(operation, pattern, isa)
             case Add() | Mul():
                 return self._arithmetic_args(operation)
             case Lookup():
@@ -131,20 +130,24 @@ class Writer:
             head += struct.pack("<I", 0 if constant is None else self.put(constant))
         return head, places
 
-    def _conv_args(self, operation: Convolution, isa: str) -> tuple[bytes, list[int]]:
-        rows = mve.packed(operation) if isa == "mve" else _rows(operation)
+    def _conv_args(self, operation: Convolution, pattern: str, isa: str) -> tuple[bytes, list[int]]:
+        kept = stored(operation, pattern, isa)
         zero_point = operation.window.zero_points[1]
         halves = np.where(operation.shifts > 0, 1 << np.maximum(operation.shifts - 1, 0), 0)
         addends = halves + zero_point * (1 << np.clip(operation.shifts, 0, MAX_DSP_SHIFT))
         table = np.stack([operation.bias, operation.multipliers, addends, operation.shifts], 1)
-        table = np.pad(table, ((0, len(rows) - len(table)), (0, 0)))
+        table = np.pad(table, ((0, kept.rows - len(table)), (0, 0)))
         channels_at = self.put(table.astype("<i4").tobytes())
-        weights_at = self.put(rows.tobytes())
+        weights_at = self.put(kept.weights.tobytes())
         window = _packed(operation.window)
-        packed = window + struct.pack(
-            "<7I", rows.shape[1], channels_at, weights_at, rows.size, 0, 0, 0
-        )
-        return packed, [len(window) + 4, len(window) + 8]
+        places = [len(window) + 4, len(window) + 8]
+        sparse = (0, 0, 0)
+        if pattern in BLOCK_WEIGHTS:
+            counts_at = self.put(kept.counts.astype("<u2").tobytes())
+            sparse = (counts_at, self.put(kept.index.tobytes()), kept.index.size)
+            places += [len(window) + 16, len(window) + 20]
+        numbers = (kept.row_bytes, channels_at, weights_at, kept.weights.size, *sparse)
+        return window + struct.pack("<7I", *numbers), places
 
     def data(self, input_count: int, output_count: int) -> bytes:
         """The whole plan."""
@@ -169,12 +172,6 @@ class Writer:
 def _moved(data: bytearray, at: int, by: int) -> None:
     (value,) = struct.unpack_from("<I", data, at)
     struct.pack_into("<I", data, at, value + by)
-
-
-def _rows(operation: Convolution) -> Array:
-    rows = np.zeros((len(operation.weights), row_bytes(operation)), np.int8)
-    rows[:, : operation.weights.shape[1]] = operation.weights
-    return rows
 
 
 def _packed(window: Window) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgeprune.firmware import mve
+from edgeprune.firmware.costs import instructions
 from edgeprune.firmware.operations import (
     Add,
     Convolution,
@@ -14,6 +15,8 @@ from edgeprune.firmware.operations import (
     Step,
 )
 from edgeprune.firmware.overlap import Order, window_distance
+from edgeprune.firmware.patterns import BLOCK_WEIGHTS, fits_counts, row_bytes, stored
+from edgeprune.firmware.rescale import MIN_MULTIPLIER
 
 ISAS = {"scalar": 0, "dsp": 1, "mve": 2}
 """What a core's kernels may use, and its number in a plan."""
@@ -31,8 +34,9 @@ def _fits_dsp(operation: Convolution) -> bool:
     """Whether the kernels for pairs compute it exactly (``firmware/kernels/dsp.h``)."""
     window = operation.window
     return (
-        (operation.op == "FULLY_CONNECTED" or window.limits == (-128, 127))
-        and (operation.op != "DEPTHWISE_CONV_2D" or window.dilation == (1, 1))
+        (operation.op != "DEPTHWISE_CONV_2D" or window.dilation == (1, 1))
+        and (operation.op != "FULLY_CONNECTED" or bool((operation.shifts >= 2).all()))
+        and bool((operation.multipliers >= MIN_MULTIPLIER).all())
         and _fits_bounds(operation)
     )
 
@@ -52,6 +56,32 @@ def isa_of(step: Step, isa: str) -> str:
         return "scalar"
     fits = {"scalar": False, "dsp": _fits_dsp(step.operation), "mve": _fits_bounds(step.operation)}
     return isa if fits[isa] else "scalar"
+
+
+def patterns_of(op: str, isa: str) -> tuple[str, ...]:
+    """How weights of an operator may be stored for an ISA's kernels."""
+    if op == "DEPTHWISE_CONV_2D" or isa == "mve":
+        return ("dense",)
+    if op == "CONV_2D":
+        return ("dense", *BLOCK_WEIGHTS)
+    return (*(() if isa == "dsp" else ("dense",)), "dense_4_rows", *BLOCK_WEIGHTS)
+
+
+def pattern_of(step: Step, isa: str) -> str:
+    """How the weights of a step are stored: as it takes the fewest instructions, then bytes."""
+    operation = step.operation
+    if not isinstance(operation, Convolution):
+        return "dense"
+    used = isa_of(step, isa)
+    kept = {
+        pattern: stored(operation, pattern, used)
+        for pattern in patterns_of(operation.op, used)
+        if pattern not in BLOCK_WEIGHTS or fits_counts(operation)
+    }
+    return min(
+        kept,
+        key=lambda name: (instructions(operation, name, kept[name], used), kept[name].bytes),
+    )
 
 
 def may_overlap(step: Step, isa: str, number: int) -> bool:
@@ -107,16 +137,12 @@ def scratch_bytes(step: Step, isa: str) -> int:
     if isa == "mve":
         return mve.scratch_bytes(operation)
     window = operation.window
+    pattern = pattern_of(step, isa)
     if operation.op == "CONV_2D":
-        return row_bytes(operation) * 9
+        is_whole = window.input[2] % 4 == 0 and window.dilation == (1, 1)
+        return row_bytes(operation) * (8 if is_whole and pattern != "unstructured" else 9)
     if operation.op == "DEPTHWISE_CONV_2D":
         rows = (window.output[0] - 1) * window.stride[0] + window.kernel[0]
         columns = (window.output[1] - 1) * window.stride[1] + window.kernel[1]
         return rows * ((columns + 3) & ~1) * 2
-    return -(-window.input[2] // 4) * 8
-
-
-def row_bytes(operation: Convolution) -> int:
-    """Bytes of one output channel's weights in a plan."""
-    row: int = operation.weights.shape[1]
-    return row if operation.op == "DEPTHWISE_CONV_2D" else -(-row // 8) * 8
+    return 0 if pattern == "unstructured" else row_bytes(operation) * 2

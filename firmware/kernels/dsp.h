@@ -2,7 +2,10 @@
  *
  * Four int8 of one word become two words of two int16: bytes 0 and 2, then bytes 1 and 3. Weights and
  * activations are split alike, so nothing is put back into order.
- * A patch of four pixels is stored as [row_bytes / 4][4 pixels][2 words]. */
+ * The patch of four pixels, what their sums read, is stored as [row_bytes / 4][4 pixels][2 words].
+ *
+ * The loops over output channels are written in assembly: compilers keep neither the four sums nor the
+ * four words in registers. */
 #ifndef EDGEPRUNE_DSP_H
 #define EDGEPRUNE_DSP_H
 
@@ -42,19 +45,85 @@ static inline uint32_t dsp_load(const void *from)
     return word;
 }
 
-/* requantize.h's ep_requantize_twice with the zero point added, in 6 instructions. ep_prepare has
- * seen that a sum is below 2^30, a shift 1 to 22 and the range that of int8: then nothing overflows,
- * ep_high_multiply(sum, m) is smmulr(2 sum, m), and half away from zero is half up, less 1 below 0. */
-static inline int8_t dsp_requantize(int32_t sum, int32_t multiplier, int32_t addend, int32_t shift)
+/* requantize.h's ep_requantize_twice with the zero point added and saturated, in 5 instructions where
+ * `twice` is the multiplier * 2 without its 33rd bit: smmlar gives back what that bit would add.
+ * ep_prepare has seen that the multiplier has 31 bits, and a shift is 1 to 22; the plan, that a sum is
+ * below 2^30. So nothing overflows, and half away from zero is half up, less 1 below 0. */
+static inline int8_t dsp_requantize(int32_t sum, int32_t twice, int32_t addend, int32_t shift)
 {
     int32_t high, value;
-    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(sum * 2), "r"(multiplier));
+    __asm__("smmlar %0, %1, %2, %1" : "=r"(high) : "r"(sum), "r"(twice));
     value = (high + (high >> 31) + addend) >> shift;
     __asm__("ssat %0, #8, %1" : "=r"(value) : "r"(value));
     return (int8_t)value;
 }
 
-/* Writes the patches of the pixels from `first` on, at most DSP_PIXELS, into conv->scratch. */
-void dsp_gather(const struct ep_conv *conv, const int8_t *input, uint32_t first, uint32_t count);
+static inline int32_t dsp_twice(int32_t multiplier) { return (int32_t)((uint32_t)multiplier * 2); }
+
+/* Computes all channels of four pixels: `row_loop` of one kernel. `to`: the first pixel's first output,
+ * `second` to `fourth`: where the others' stand behind it. Where a pixel is missing it has the place of
+ * the one before, which is written after it. */
+typedef void dsp_row_loop(const int8_t *weights, const uint8_t *index, const uint16_t *counts,
+                          const struct ep_channel *channels, const struct ep_channel *channels_end,
+                          const uint32_t *patch, uint32_t row_bytes, int8_t *to, uint32_t second,
+                          uint32_t third, uint32_t fourth);
+
+/* The assembly around a row's sums. r0: weights, lr: index, r1: place in the patch; r8 to r11: the sums.
+ * On the stack: counts, channels, then the arguments from the fifth on. */
+#define DSP_ROW_LOOP_BEGIN(name)                                                                     \
+    ".syntax unified\n.thumb\n.section .text." name ",\"ax\",%progbits\n.balign 4\n"                 \
+    ".global " name "\n.type " name ", %function\n.thumb_func\n" name ":\n"                          \
+    "push {r2-r11, lr}\n"                                                                            \
+    "mov lr, r1\n"                                                                                   \
+    "2: ldr r1, [sp, #4]\n"                                                                          \
+    "ldr r8, [r1]\n"                                                                                 \
+    "mov r9, r8\n mov r10, r8\n mov r11, r8\n"                                                       \
+    "ldr r1, [sp, #48]\n"
+
+#define DSP_REQUANTIZE(sum)                              \
+    "smmlar " sum ", " sum ", r3, " sum "\n"             \
+    "add " sum ", " sum ", " sum ", asr #31\n"           \
+    "add " sum ", r4\n asr " sum ", r5\n ssat " sum ", #8, " sum "\n"
+
+#define DSP_ROW_LOOP_END(name)                                                                        \
+    "ldr r1, [sp, #4]\n"                                                                              \
+    "ldm r1!, {r2, r3, r4, r5}\n"                                                                     \
+    "str r1, [sp, #4]\n"                                                                              \
+    "lsl r3, r3, #1\n"                                                                                \
+    DSP_REQUANTIZE("r8") DSP_REQUANTIZE("r9") DSP_REQUANTIZE("r10") DSP_REQUANTIZE("r11")             \
+    "ldr r6, [sp, #56]\n"                                                                             \
+    "ldrd r2, r7, [sp, #60]\n"                                                                        \
+    "ldr r12, [sp, #68]\n"                                                                            \
+    "strb r11, [r6, r12]\n strb r10, [r6, r7]\n strb r9, [r6, r2]\n strb r8, [r6], #1\n"              \
+    "str r6, [sp, #56]\n"                                                                             \
+    "ldr r2, [sp, #44]\n"                                                                             \
+    "cmp r1, r2\n"                                                                                    \
+    "bne 2b\n"                                                                                        \
+    "pop {r2-r11, pc}\n"                                                                              \
+    ".size " name ", . - " name "\n.text\n"
+
+/* Four weights, two pairs in `even` and `odd`, by the four pixels at r1. */
+#define DSP_FOUR_WEIGHTS(even, odd)                                                     \
+    "ldm r1!, {r4, r5, r6, r7}\n"                                                       \
+    "smlad r8, " even ", r4, r8\n smlad r9, " even ", r6, r9\n"                         \
+    "smlad r8, " odd ", r5, r8\n smlad r9, " odd ", r7, r9\n"                           \
+    "ldm r1!, {r4, r5, r6, r7}\n"                                                       \
+    "smlad r10, " even ", r4, r10\n smlad r11, " even ", r6, r11\n"                     \
+    "smlad r10, " odd ", r5, r10\n smlad r11, " odd ", r7, r11\n"
+
+/* Writes what pixel number `pixel` of four reads into the patch in conv->scratch, from the input's row
+ * `top` and column `left` on. */
+typedef void dsp_gather(const struct ep_conv *conv, const int8_t *input, int32_t top, int32_t left,
+                        uint32_t pixel);
+
+dsp_gather dsp_gather_pairs;   /* as at the top of this file */
+dsp_gather dsp_gather_weights; /* as [row_bytes][4 pixels] of int16 */
+
+/* Runs a convolution, four pixels at a time. */
+void dsp_conv(const struct ep_conv *conv, const int8_t *input, int8_t *output, dsp_gather *gather,
+              dsp_row_loop *loop);
+
+/* Brings outputs that fill int8 into the range of the fused activation. */
+void dsp_limit(const struct ep_window *window, int8_t *output, uint32_t count);
 
 #endif

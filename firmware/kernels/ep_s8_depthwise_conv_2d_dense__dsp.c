@@ -75,7 +75,7 @@ static void run_3x3_stride_1(const struct ep_window *window, const struct ep_cha
     const uint32_t w01 = pair_of(weights[0], weights[1]), w12 = pair_of(weights[1], weights[2]);
     const uint32_t w34 = pair_of(weights[3], weights[4]), w45 = pair_of(weights[4], weights[5]);
     const uint32_t w67 = pair_of(weights[6], weights[7]), w78 = pair_of(weights[7], weights[8]);
-    const int32_t bias = channel->bias, multiplier = channel->multiplier;
+    const int32_t bias = channel->bias, multiplier = dsp_twice(channel->multiplier);
     const int32_t addend = channel->addend, shift = channel->shift;
     for (int32_t y = 0; y < window->out_height; y++) {
         const int16_t *at = map + y * columns;
@@ -120,7 +120,7 @@ static void run_any(const struct ep_window *window, const struct ep_channel *cha
                 }
                 at += columns;
             }
-            *output = dsp_requantize(sum, channel->multiplier, channel->addend, channel->shift);
+            *output = dsp_requantize(sum, dsp_twice(channel->multiplier), channel->addend, channel->shift);
             output += window->out_channels;
         }
     }
@@ -141,6 +141,7 @@ void ep_s8_depthwise_conv_2d_dense__dsp(const struct ep_conv *conv, const int8_t
             run_any(window, &conv->channels[c], weights, conv->scratch, output + c);
         }
     }
+    dsp_limit(window, output, (uint32_t)window->out_height * window->out_width * window->out_channels);
 }
 
 #endif

@@ -26,9 +26,9 @@ struct ep_conv {
     const struct ep_conv_args *args;
     const struct ep_channel *channels;
     const int8_t *weights;
-    const uint32_t *row_ends; /* NULL if dense */
-    const uint8_t *index;     /* NULL if dense */
-    void *scratch;            /* aligned to 4 bytes; NULL if the kernel needs none */
+    const uint16_t *counts; /* NULL if dense, as the next */
+    const uint8_t *index;
+    void *scratch; /* aligned to 4 bytes; NULL if the kernel needs none */
 };
 
 typedef void ep_conv_kernel(const struct ep_conv *conv, const int8_t *input, int8_t *output);
@@ -45,14 +45,19 @@ ep_conv_kernel ep_s8_conv_2d_dense__scalar;
 ep_conv_kernel ep_s8_conv_2d_blocks_1x4__scalar;
 ep_conv_kernel ep_s8_depthwise_conv_2d_dense__scalar;
 ep_conv_kernel ep_s8_fully_connected_dense__scalar;
+ep_conv_kernel ep_s8_conv_2d_unstructured__scalar;
+ep_conv_kernel ep_s8_fully_connected_dense_4_rows__scalar;
 ep_conv_kernel ep_s8_fully_connected_blocks_1x4__scalar;
+ep_conv_kernel ep_s8_fully_connected_unstructured__scalar;
 
 /* Cortex-M4, M7 and M33: SMLAD on pairs. */
 ep_conv_kernel ep_s8_conv_2d_dense__dsp;
 ep_conv_kernel ep_s8_conv_2d_blocks_1x4__dsp;
 ep_conv_kernel ep_s8_depthwise_conv_2d_dense__dsp;
-ep_conv_kernel ep_s8_fully_connected_dense__dsp;
+ep_conv_kernel ep_s8_conv_2d_unstructured__dsp;
+ep_conv_kernel ep_s8_fully_connected_dense_4_rows__dsp;
 ep_conv_kernel ep_s8_fully_connected_blocks_1x4__dsp;
+ep_conv_kernel ep_s8_fully_connected_unstructured__dsp;
 
 /* Cortex-M55 and M85: Helium, vectors of 16 bytes. */
 ep_conv_kernel ep_s8_conv_2d_dense__mve;

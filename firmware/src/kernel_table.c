@@ -17,12 +17,29 @@
 ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op)
 {
     static ep_conv_kernel *const KERNELS[3][EP_PATTERN_END][EP_ISA_END] = {
-        {{ep_s8_conv_2d_dense__scalar, IF_DSP(ep_s8_conv_2d_dense__dsp),
-          IF_MVE(ep_s8_conv_2d_dense__mve)}},
-        {{ep_s8_depthwise_conv_2d_dense__scalar, IF_DSP(ep_s8_depthwise_conv_2d_dense__dsp),
-          IF_MVE(ep_s8_depthwise_conv_2d_dense__mve)}},
-        {{ep_s8_fully_connected_dense__scalar, IF_DSP(ep_s8_fully_connected_dense__dsp),
-          IF_MVE(ep_s8_fully_connected_dense__mve)}},
+        {
+            [EP_DENSE] = {ep_s8_conv_2d_dense__scalar, IF_DSP(ep_s8_conv_2d_dense__dsp),
+                          IF_MVE(ep_s8_conv_2d_dense__mve)},
+            [EP_BLOCKS_1X4] = {ep_s8_conv_2d_blocks_1x4__scalar,
+                               IF_DSP(ep_s8_conv_2d_blocks_1x4__dsp)},
+            [EP_UNSTRUCTURED] = {ep_s8_conv_2d_unstructured__scalar,
+                                 IF_DSP(ep_s8_conv_2d_unstructured__dsp)},
+        },
+        {
+            [EP_DENSE] = {ep_s8_depthwise_conv_2d_dense__scalar,
+                          IF_DSP(ep_s8_depthwise_conv_2d_dense__dsp),
+                          IF_MVE(ep_s8_depthwise_conv_2d_dense__mve)},
+        },
+        {
+            [EP_DENSE] = {ep_s8_fully_connected_dense__scalar, NULL,
+                          IF_MVE(ep_s8_fully_connected_dense__mve)},
+            [EP_DENSE_4_ROWS] = {ep_s8_fully_connected_dense_4_rows__scalar,
+                                 IF_DSP(ep_s8_fully_connected_dense_4_rows__dsp)},
+            [EP_BLOCKS_1X4] = {ep_s8_fully_connected_blocks_1x4__scalar,
+                               IF_DSP(ep_s8_fully_connected_blocks_1x4__dsp)},
+            [EP_UNSTRUCTURED] = {ep_s8_fully_connected_unstructured__scalar,
+                                 IF_DSP(ep_s8_fully_connected_unstructured__dsp)},
+        },
     };
     if (op->kind < EP_CONV_2D || op->kind > EP_FULLY_CONNECTED || op->pattern >= EP_PATTERN_END ||
         op->isa >= EP_ISA_END) {
@@ -82,8 +99,11 @@ uint64_t ep_conv_scratch_bytes(const struct ep_plan_op *op, const struct ep_conv
         return mve_scratch_bytes(op, args);
     }
     switch (op->kind) {
-    case EP_CONV_2D: /* four pixels as int16, and one as it is */
-        return (uint64_t)args->row_bytes * (4 * 2 + 1);
+    case EP_CONV_2D: { /* four pixels as int16, and one as it is if it is gathered byte by byte */
+        const int by_words = window->in_channels % 4 == 0 && window->dilation_height == 1 &&
+                             window->dilation_width == 1 && op->pattern != EP_UNSTRUCTURED;
+        return (uint64_t)args->row_bytes * (by_words ? 8 : 9);
+    }
     case EP_DEPTHWISE_CONV_2D: { /* one channel's map with its padding, as int16 */
         const uint64_t rows =
             (uint64_t)(window->out_height - 1) * window->stride_height + window->kernel_height;
@@ -92,6 +112,6 @@ uint64_t ep_conv_scratch_bytes(const struct ep_plan_op *op, const struct ep_conv
         return rows * ((columns + 3) & ~(uint64_t)1) * 2;
     }
     default: /* the input as int16 */
-        return ((uint64_t)window->in_channels + 3) / 4 * 8;
+        return op->pattern == EP_UNSTRUCTURED ? 0 : (uint64_t)args->row_bytes * 2;
     }
 }

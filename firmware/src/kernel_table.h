@@ -7,6 +7,12 @@
 #include "edgeprune/plan.h"
 #include "kernels.h"
 
+/* Whether a pattern stores only some weights, with counts and an index. */
+static inline int ep_is_sparse(const struct ep_plan_op *op)
+{
+    return op->pattern == EP_BLOCKS_1X4 || op->pattern == EP_UNSTRUCTURED;
+}
+
 /* The kernel of a convolution or a fully connected layer; NULL if this firmware has none. */
 ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op);
 

@@ -16,12 +16,12 @@ static int8_t *output(const struct ep_engine *engine, const struct ep_plan_op *o
 static void run_conv(const struct ep_engine *engine, const struct ep_plan_op *op, const void *from)
 {
     const struct ep_conv_args *args = from;
-    const int is_sparse = op->pattern != EP_DENSE;
+    const int is_sparse = ep_is_sparse(op);
     const struct ep_conv conv = {
         .args = args,
         .channels = (const void *)(engine->plan + args->channels_at),
         .weights = (const int8_t *)(engine->plan + args->weights_at),
-        .row_ends = is_sparse ? (const void *)(engine->plan + args->row_ends_at) : NULL,
+        .counts = is_sparse ? (const void *)(engine->plan + args->counts_at) : NULL,
         .index = is_sparse ? engine->plan + args->index_at : NULL,
         .scratch = op->scratch == EP_NOWHERE ? NULL : engine->arena + op->scratch,
     };

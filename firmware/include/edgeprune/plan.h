@@ -65,7 +65,9 @@ enum ep_kind {
 /* How the weights of an operation are stored, and so which kernel runs it. */
 enum ep_pattern {
     EP_DENSE = 0,
-    EP_BLOCKS_1X4 = 1, /* blocks of 4 weights along a row, those that are not all zero */
+    EP_BLOCKS_1X4 = 1,   /* blocks of 4 weights along a row, those that are not all zero */
+    EP_DENSE_4_ROWS = 2, /* four rows word by word */
+    EP_UNSTRUCTURED = 3, /* single weights, those that are not zero */
     EP_PATTERN_END
 };
 
@@ -122,16 +124,19 @@ struct ep_window {
  * entries of zeros. A row is in the order of columns of the kernel (kernel_width, kernel_height,
  * in_channels). Four rows stand together, 16 bytes of each in turn. Depthwise: for each channel, for each
  * four rows and four columns of the kernel, 16 bytes: its columns, of four rows each, padded with zeros.
- * EP_BLOCKS_1X4: row_ends_at holds one uint32 an output channel, the number of blocks of all rows up to
- * and with its own; the blocks' weights stand back to back, and index holds for each block one byte
- * (where row_bytes is at most 1024) or one uint16: which four of its row. */
+ * EP_DENSE_4_ROWS, EP_FULLY_CONNECTED only: the first four weights of four rows, their next four and
+ * so on; then the next four rows. Rows of zeros fill up the last four.
+ * EP_BLOCKS_1X4, EP_UNSTRUCTURED: counts_at holds one uint16 an output channel, the number of blocks (of
+ * 4 weights, or of 1) that its row keeps. Their weights stand back to back, row behind row, and index
+ * holds one byte for each: how many blocks of the row are left out before it. Where that does
+ * not fit, a block of zeros is kept. */
 struct ep_conv_args {
     struct ep_window window;
     uint32_t row_bytes;
     uint32_t channels_at; /* struct ep_channel, out_channels of them */
     uint32_t weights_at;
     uint32_t weights_bytes;
-    uint32_t row_ends_at; /* 0 for EP_DENSE, as the two below */
+    uint32_t counts_at; /* 0 where dense, as the two below */
     uint32_t index_at;
     uint32_t index_bytes;
 };

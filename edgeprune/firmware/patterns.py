@@ -1,0 +1,111 @@
+"""How weights of convolutions and fully connected layers are stored in a plan.
+
+Source: ``struct ep_conv_args`` in ``firmware/include/edgeprune/plan.h``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeprune.artifacts.arrays import Array
+from edgeprune.firmware import mve
+from edgeprune.firmware.operations import Convolution
+
+PATTERNS = {"dense": 0, "blocks_1x4": 1, "dense_4_rows": 2, "unstructured": 3}
+"""Patterns, and their numbers in a plan."""
+
+BLOCK_WEIGHTS = {"blocks_1x4": 4, "unstructured": 1}
+"""Sparse patterns, and how many weights of a row one byte of their index stands for."""
+
+MAX_SKIP = 255
+"""Blocks that one byte of an index can leave out."""
+
+_MAX_COUNT = 0xFFFF
+_ROWS = 4
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """Weights as they stand in a plan.
+
+    Attributes:
+        weights: int8, flat.
+        counts: uint16, blocks kept of each output channel; empty where dense.
+        index: uint8, blocks left out before each that is kept; empty where dense.
+        rows: Output channels, with those of zeros that fill up the last rows.
+        row_bytes: Bytes of one output channel's weights, all kept.
+    """
+
+    weights: Array
+    counts: Array
+    index: Array
+    rows: int
+    row_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """All three."""
+        return int(self.weights.nbytes + self.counts.nbytes + self.index.nbytes)
+
+
+def row_bytes(operation: Convolution) -> int:
+    """Bytes of one output channel's weights, all kept."""
+    row: int = operation.weights.shape[1]
+    return row if operation.op == "DEPTHWISE_CONV_2D" else -(-row // 8) * 8
+
+
+def stored(operation: Convolution, pattern: str, isa: str) -> StoredWeights:
+    """Stores an operation's weights in one of :data:`PATTERNS`, as an ISA's kernels read them."""
+    if isa == "mve":
+        rows = mve.packed(operation)
+        return _dense(rows, *rows.shape)
+    count, size = len(operation.weights), row_bytes(operation)
+    rows = np.zeros((count, size), np.int8)
+    rows[:, : operation.weights.shape[1]] = operation.weights
+    if pattern == "dense":
+        return _dense(rows, count, size)
+    if pattern == "dense_4_rows":
+        filled = np.zeros((-(-count // _ROWS) * _ROWS, size), np.int8)
+        filled[:count] = rows
+        return _dense(filled.reshape(-1, _ROWS, size // 4, 4).transpose(0, 2, 1, 3), count, size)
+    return _sparse(rows.reshape(count, -1, BLOCK_WEIGHTS[pattern]), size)
+
+
+def fits_counts(operation: Convolution) -> bool:
+    """Whether sparse patterns can count the weights of every row."""
+    return row_bytes(operation) <= _MAX_COUNT
+
+
+def _dense(weights: Array, rows: int, size: int) -> StoredWeights:
+    nothing = np.zeros(0, np.uint16), np.zeros(0, np.uint8)
+    return StoredWeights(weights.reshape(-1), *nothing, rows, size)
+
+
+def _sparse(blocks: Array, size: int) -> StoredWeights:
+    """``blocks``: shape ``(out_channels, blocks of a row, weights of a block)``."""
+    counts, skips, kept = [], [], []
+    for row in blocks:
+        places = _places(np.flatnonzero(row.any(axis=1)))
+        counts.append(len(places))
+        skips.append(np.diff(places, prepend=-1) - 1)
+        kept.append(row[places])
+    return StoredWeights(
+        np.concatenate(kept).reshape(-1).astype(np.int8),
+        np.array(counts, np.uint16),
+        np.concatenate(skips).astype(np.uint8),
+        len(blocks),
+        size,
+    )
+
+
+def _places(places: Array) -> Array:
+    """Adds blocks of zeros wherever more than :data:`MAX_SKIP` are left out at once."""
+    before = np.concatenate([[-1], places[:-1]]) if len(places) else places
+    fillers = [
+        np.arange(first + MAX_SKIP + 1, place, MAX_SKIP + 1)
+        for first, place in zip(before, places, strict=True)
+        if place - first - 1 > MAX_SKIP
+    ]
+    return np.sort(np.concatenate([places, *fillers])).astype(np.int64)

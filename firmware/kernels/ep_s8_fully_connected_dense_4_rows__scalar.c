@@ -1,0 +1,20 @@
+#include "kernels.h"
+#include "requantize.h"
+
+/* As ep_s8_fully_connected_dense__scalar, for weights of four rows word by word. */
+void ep_s8_fully_connected_dense_4_rows__scalar(const struct ep_conv *conv, const int8_t *input,
+                                                int8_t *output)
+{
+    const struct ep_window *window = &conv->args->window;
+    for (uint32_t c = 0; c < window->out_channels; c++) {
+        const struct ep_channel *channel = &conv->channels[c];
+        const int8_t *row = conv->weights + (c & ~3u) * conv->args->row_bytes + (c & 3u) * 4;
+        int32_t sum = channel->bias;
+        for (uint32_t k = 0; k < window->in_channels; k++) {
+            sum += row[(k & ~3u) * 4 + (k & 3u)] * input[k];
+        }
+        const int32_t value = ep_requantize_once(sum, channel->multiplier, channel->shift);
+        *output++ =
+            (int8_t)ep_clamp(value + window->out_zero_point, window->out_min, window->out_max);
+    }
+}
