@@ -8,7 +8,7 @@ from edgeprune.artifacts.arrays import Array
 from edgeprune.firmware.operations import Convolution, Window
 
 _BYTES, _SIDE, _GROUP = 16, 4, 16
-_POINTWISE_PIXELS = 8
+_POINTWISE_PIXELS = 16
 
 
 def _fours(size: int) -> int:

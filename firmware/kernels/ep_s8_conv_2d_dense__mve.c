@@ -7,75 +7,78 @@
 
 #if EP_HAS_MVE
 
-enum { POINTWISE_PIXELS = 8 }; /* that are laid into scratch at once */
+enum { POINTWISE_PIXELS = 16 }; /* that are laid into scratch at once */
 
-/* Sums of two windows with four rows of weights. `steps`: of 16 bytes, at least 1. */
-static inline void dot_2x4(const int8_t *weights, const int8_t *first, const int8_t *second,
-                           uint32_t steps, int32x4_t *first_sums, int32x4_t *second_sums)
+/* The outputs of two windows with four rows of weights. `steps`: of 16 bytes, at least 1. The int8 of
+ * the first stand in bytes 0, 4, 8 and 12, those of the second two bytes on. */
+static inline int8x16_t run_2x4(const int8_t *weights, const int8_t *first, const int8_t *second,
+                                uint32_t steps, const struct mve_channels *four)
 {
-    int32x4_t a, b;
-#define FOUR_ROWS(mla)                                                                     \
-    "vldrb.8 q0, [%[first]], #16\n vldrb.8 q1, [%[second]], #16\n"                         \
-    "vldrb.8 q2, [%[weights]], #16\n" mla " r0, q0, q2\n" mla " r8, q1, q2\n"              \
-    "vldrb.8 q2, [%[weights]], #16\n" mla " r2, q0, q2\n" mla " r10, q1, q2\n"             \
-    "vldrb.8 q2, [%[weights]], #16\n" mla " r4, q0, q2\n" mla " r12, q1, q2\n"             \
-    "vldrb.8 q2, [%[weights]], #16\n" mla " r6, q0, q2\n" mla " lr, q1, q2\n"              \
+    int8x16_t outputs;
+#define FOUR_ROWS(mla)                                                         \
+    "vldrb.8 q0, [%[first]], #16\n vldrb.8 q1, [%[second]], #16\n"             \
+    "vldrb.8 q2, [%[weights]], #16\n" mla " r0, q0, q2\n" mla " r8, q1, q2\n"  \
+    "vldrb.8 q2, [%[weights]], #16\n" mla " r2, q0, q2\n" mla " r10, q1, q2\n" \
+    "vldrb.8 q2, [%[weights]], #16\n" mla " r4, q0, q2\n" mla " r12, q1, q2\n" \
+    "vldrb.8 q2, [%[weights]], #16\n" mla " r6, q0, q2\n" mla " lr, q1, q2\n"  \
     "subs %[steps], #1\n"
     __asm__ volatile(FOUR_ROWS("vmladav.s8") "beq 2f\n"
                      "1:\n" FOUR_ROWS("vmladava.s8") "bne 1b\n"
                      "2:\n"
-                     "vmov %q[a][2], %q[a][0], r0, r4\n vmov %q[a][3], %q[a][1], r2, r6\n"
-                     "vmov %q[b][2], %q[b][0], r8, r12\n vmov %q[b][3], %q[b][1], r10, lr\n"
-                     : [a] "=w"(a), [b] "=w"(b), [weights] "+r"(weights), [first] "+r"(first),
+                     "vmov q0[2], q0[0], r0, r4\n vmov q0[3], q0[1], r2, r6\n"
+                     "vmov q1[2], q1[0], r8, r12\n vmov q1[3], q1[1], r10, lr\n"
+                     MVE_REQUANTIZE_TWICE("q0", "q2", "q", "q0, %q[minus_shift]")
+                     MVE_REQUANTIZE_TWICE("q1", "q2", "q", "q1, %q[minus_shift]")
+                     "vqmovnb.s32 q0, q0\n vqmovnt.s32 q0, q1\n vqmovnb.s16 q0, q0\n"
+                     "vmov %q[outputs], q0\n"
+                     : [outputs] "=w"(outputs), [weights] "+r"(weights), [first] "+r"(first),
                        [second] "+r"(second), [steps] "+r"(steps)
-                     :
+                     : [bias] "w"(four->bias), [multiplier] "w"(four->multiplier),
+                       [addend] "w"(four->addend), [minus_shift] "w"(four->minus_shift)
                      : "r0", "r2", "r4", "r6", "r8", "r10", "r12", "lr", "q0", "q1", "q2", "cc",
                        "memory");
 #undef FOUR_ROWS
-    *first_sums = a, *second_sums = b;
+    return outputs;
 }
 
-/* Bytes in even places: of `first` 0, 4, 8, 12, of `second` 2, 6, 10, 14. */
-static inline int8x16_t to_bytes(int32x4_t first, int32x4_t second)
+/* The outputs of `pixels` windows, `step` bytes apart, for four rows of weights; `lanes`: for how many
+ * of them. */
+static inline void run_four(const struct ep_conv *conv, const struct ep_channel *table,
+                            const int8_t *weights, const int8_t *windows, uint32_t step,
+                            uint32_t pixels, int8_t *output, uint32_t lanes)
 {
-    const int16x8_t low = vqmovnbq_s32(vreinterpretq_s16_s32(first), first);
-    const int16x8_t both = vqmovntq_s32(low, second);
-    return vqmovnbq_s16(vreinterpretq_s8_s16(both), both);
+    const struct ep_window *window = &conv->args->window;
+    const struct mve_channels four = mve_load_channels(table);
+    const uint32_t steps = conv->args->row_bytes / MVE_BYTES, channels = window->out_channels;
+    const int is_clamped = mve_is_clamped(window);
+    for (uint32_t pairs = pixels / 2; pairs != 0; pairs--) {
+        const int8x16_t free = run_2x4(weights, windows, windows + step, steps, &four);
+        const int8x16_t bytes = is_clamped ? mve_clamp(window, free) : free;
+        const int32x4_t words = vreinterpretq_s32_s8(bytes);
+        mve_store_bytes(output, words, lanes);
+        mve_store_bytes(output + channels, vshrq_n_s32(words, 16), lanes);
+        output += 2 * channels;
+        windows += 2 * step;
+    }
+    if (pixels % 2 != 0) {
+        const int8x16_t bytes = run_2x4(weights, windows, windows, steps, &four);
+        mve_store_bytes(output, vreinterpretq_s32_s8(mve_clamp(window, bytes)), lanes);
+    }
 }
 
-/* The outputs of `pixels` windows, `step` bytes apart. */
 static void run_pixels(const struct ep_conv *conv, const int8_t *windows, uint32_t step,
                        uint32_t pixels, int8_t *output)
 {
-    const struct ep_window *window = &conv->args->window;
-    const uint32_t row_bytes = conv->args->row_bytes, channels = window->out_channels;
-    const int is_clamped = window->out_min != INT8_MIN || window->out_max != INT8_MAX;
+    const uint32_t row_bytes = conv->args->row_bytes, channels = conv->args->window.out_channels;
     const int8_t *weights = conv->weights;
-    for (uint32_t c = 0; c < channels; c += MVE_CHANNELS) {
-        const struct mve_channels four = mve_load_channels(&conv->channels[c]);
-        const mve_pred16_t lanes = vctp32q(channels - c);
-        const int8_t *at = windows;
-        int8_t *to = output + c;
-        for (uint32_t left = pixels; left != 0; left -= left == 1 ? 1 : 2) {
-            const int8_t *next = left == 1 ? at : at + step;
-            int32x4_t first, second;
-            dot_2x4(weights, at, next, row_bytes / MVE_BYTES, &first, &second);
-            int8x16_t bytes = to_bytes(mve_requantize_twice(first, &four),
-                                       mve_requantize_twice(second, &four));
-            if (is_clamped) {
-                bytes = vmaxq_s8(bytes, vdupq_n_s8((int8_t)window->out_min));
-                bytes = vminq_s8(bytes, vdupq_n_s8((int8_t)window->out_max));
-            }
-            const int32x4_t words = vreinterpretq_s32_s8(bytes);
-            vstrbq_p_s32(to, words, lanes);
-            to += channels;
-            if (left != 1) {
-                vstrbq_p_s32(to, vshrq_n_s32(words, 16), lanes);
-                to += channels;
-            }
-            at = next + step;
-        }
+    uint32_t c = 0;
+    for (; c + MVE_CHANNELS <= channels; c += MVE_CHANNELS) {
+        run_four(conv, &conv->channels[c], weights, windows, step, pixels, output + c, MVE_ALL);
         weights += MVE_CHANNELS * row_bytes;
+    }
+    if (c < channels) {
+        run_four(conv, &conv->channels[c], weights, windows, step, pixels, output + c,
+                 vctp32q(channels - c));
     }
 }
 

@@ -10,13 +10,13 @@
 
 enum { GROUP = 16, SIDE = 4, COLUMN_BYTES = GROUP * SIDE };
 
-/* Of the input, whose rows are `columns` long in scratch. */
+/* Rows of the input, laid into scratch with `columns` columns each, of which `read` are needed. */
 struct strip {
     const struct ep_window *window;
-    const int8_t *rows[SIDE];    /* the pixel of column 0 */
+    const int8_t *rows[SIDE];  /* the pixel of column 0 */
     int32_t pixel_steps[SIDE]; /* 0 for a row outside */
-    mve_pred16_t lanes;        /* of the group's channels */
-    int32_t columns;
+    uint32_t lanes;            /* of the group's channels */
+    int32_t columns, read;
 };
 
 static int32_t blocks_of(int32_t side) { return (side + SIDE - 1) / SIDE; }
@@ -33,24 +33,37 @@ static int8_t *fill_columns(int8_t *to, int32_t zero_point, int32_t columns)
     return to + columns * COLUMN_BYTES;
 }
 
-/* Lays four rows. */
+static inline int8x16_t load(const int8_t *from, uint32_t lanes)
+{
+    return lanes == MVE_ALL ? vldrbq_s8(from) : vldrbq_z_s8(from, mve_lanes(lanes));
+}
+
+/* Lays four rows of so many columns, all inside. */
+static inline int8_t *lay_inside(const struct strip *strip, int8_t *to, int32_t columns,
+                                 uint32_t lanes)
+{
+    const int8_t *a = strip->rows[0], *b = strip->rows[1], *c = strip->rows[2], *d = strip->rows[3];
+    const int32_t a_step = strip->pixel_steps[0], b_step = strip->pixel_steps[1];
+    const int32_t c_step = strip->pixel_steps[2], d_step = strip->pixel_steps[3];
+    for (int32_t x = 0; x < columns; x++) {
+        const int8x16x4_t rows = {{load(a, lanes), load(b, lanes), load(c, lanes), load(d, lanes)}};
+        vst4q_s8(to, rows);
+        a += a_step, b += b_step, c += c_step, d += d_step;
+        to += COLUMN_BYTES;
+    }
+    return to;
+}
+
 static void lay(const struct strip *strip, int8_t *to)
 {
     const struct ep_window *window = strip->window;
-    const int32_t zero_point = window->in_zero_point, columns = strip->columns;
+    const int32_t zero_point = window->in_zero_point, columns = strip->read;
     const int32_t before = window->pad_left < columns ? window->pad_left : columns;
     const int32_t rest = columns - before;
     const int32_t inside = window->in_width < rest ? window->in_width : rest;
-    const int8_t *a = strip->rows[0], *b = strip->rows[1], *c = strip->rows[2], *d = strip->rows[3];
     to = fill_columns(to, zero_point, before);
-    for (int32_t x = 0; x < inside; x++) {
-        const int8x16x4_t rows = {{vldrbq_z_s8(a, strip->lanes), vldrbq_z_s8(b, strip->lanes),
-                                   vldrbq_z_s8(c, strip->lanes), vldrbq_z_s8(d, strip->lanes)}};
-        vst4q_s8(to, rows);
-        a += strip->pixel_steps[0], b += strip->pixel_steps[1];
-        c += strip->pixel_steps[2], d += strip->pixel_steps[3];
-        to += COLUMN_BYTES;
-    }
+    to = strip->lanes == MVE_ALL ? lay_inside(strip, to, inside, MVE_ALL)
+                                 : lay_inside(strip, to, inside, strip->lanes);
     fill_columns(to, zero_point, rest - inside);
 }
 
@@ -67,15 +80,21 @@ static void choose_rows(struct strip *strip, const int8_t *input, int32_t top, c
     }
 }
 
-/* mve_requantize_twice with the same table for all, and the activation. */
-static inline int32x4_t finish(const struct ep_window *window, const struct ep_channel *channel,
-                               int32x4_t sums)
+/* Bytes of four outputs of one channel, each the lowest of its word. */
+static inline int8x16_t finish(const struct ep_channel *channel, int32_t a, int32_t b, int32_t c,
+                               int32_t d)
 {
-    const int32x4_t high = vqrdmulhq_n_s32(vaddq_n_s32(sums, channel->bias), channel->multiplier);
-    const int32x4_t less = vaddq_s32(high, vshrq_n_s32(high, 31));
-    const int32x4_t values = vshlq_r_s32(vaddq_n_s32(less, channel->addend), -channel->shift);
-    const int32x4_t min = vdupq_n_s32(window->out_min), max = vdupq_n_s32(window->out_max);
-    return vminq_s32(vmaxq_s32(values, min), max);
+    int8x16_t outputs, spare;
+    __asm__("vmov %q[outputs][2], %q[outputs][0], %[a], %[c]\n"
+            "vmov %q[outputs][3], %q[outputs][1], %[b], %[d]\n"
+            MVE_REQUANTIZE_TWICE("%q[outputs]", "%q[spare]", "", "%[minus_shift]")
+            "vqmovnb.s32 %q[outputs], %q[outputs]\n"
+            "vqmovnb.s16 %q[outputs], %q[outputs]\n"
+            : [outputs] "=&w"(outputs), [spare] "=&w"(spare)
+            : [a] "r"(a), [b] "r"(b), [c] "r"(c), [d] "r"(d), [bias] "r"(channel->bias),
+              [multiplier] "r"(channel->multiplier), [addend] "r"(channel->addend),
+              [minus_shift] "r"(-channel->shift));
+    return outputs;
 }
 
 static inline int8x16_t load_patch(const int32_t *words, uint32x4_t offsets)
@@ -83,28 +102,63 @@ static inline int8x16_t load_patch(const int32_t *words, uint32x4_t offsets)
     return vreinterpretq_s8_s32(vldrwq_gather_shifted_offset_s32(words, offsets));
 }
 
-/* Two rows of outputs of one channel, of 3 x 3 at stride 1. `rows`: 2, or 1 for the last. */
+/* Stores the low byte of each word, `to` bytes on. */
+static inline void scatter(const struct ep_window *window, int8_t *output, uint32x4_t to,
+                           int8x16_t bytes, uint32_t lanes)
+{
+    if (mve_is_clamped(window)) {
+        bytes = mve_clamp(window, bytes);
+    }
+    const int32x4_t words = vreinterpretq_s32_s8(bytes);
+    if (lanes == MVE_ALL) {
+        vstrbq_scatter_offset_s32(output, to, words);
+    } else {
+        vstrbq_scatter_offset_p_s32(output, to, words, mve_lanes(lanes));
+    }
+}
+
+/* A kernel of 3 x 3 and its copies a row down, a column on, and both. */
+struct kernels {
+    int8x16_t here, right, below, below_right;
+};
+
+static inline struct kernels load_kernels(const int8_t *weights)
+{
+    const int32x4_t here = vreinterpretq_s32_s8(vldrbq_s8(weights));
+    uint32_t carry = 0;
+    const int32x4_t right = vshlcq_s32(here, &carry, 32);
+    const struct kernels all = {vreinterpretq_s8_s32(here), vreinterpretq_s8_s32(right),
+                                vreinterpretq_s8_s32(vshlq_n_s32(here, 8)),
+                                vreinterpretq_s8_s32(vshlq_n_s32(right, 8))};
+    return all;
+}
+
+/* Two by two outputs. */
+static inline int8x16_t tile(const struct ep_channel *channel, const struct kernels *all,
+                             const int32_t *words, uint32x4_t offsets)
+{
+    const int8x16_t patch = load_patch(words, offsets);
+    return finish(channel, vmladavq_s8(patch, all->here), vmladavq_s8(patch, all->right),
+                  vmladavq_s8(patch, all->below), vmladavq_s8(patch, all->below_right));
+}
+
+/* Two rows of outputs of one channel, of 3 x 3 at stride 1; `rows`: 2, or 1 for the last. */
 static void run_2x2(const struct ep_window *window, const struct ep_channel *channel,
                     const int8_t *weights, const int32_t *words, int32_t rows, int8_t *output)
 {
     const uint32_t pixel = window->out_channels, row = window->out_width * pixel;
     const uint32x4_t offsets = {0, GROUP, 2 * GROUP, 3 * GROUP};
     const uint32x4_t to = {0, pixel, row, row + pixel};
-    const mve_pred16_t kept = rows == 2 ? 0xffff : 0x00ff;
-    const int32x4_t left = vreinterpretq_s32_s8(vldrbq_s8(weights));
-    uint32_t carry = 0;
-    const int32x4_t right = vshlcq_s32(left, &carry, 32);
-    const int8x16_t a = vreinterpretq_s8_s32(left), b = vreinterpretq_s8_s32(right);
-    const int8x16_t c = vreinterpretq_s8_s32(vshlq_n_s32(left, 8));
-    const int8x16_t d = vreinterpretq_s8_s32(vshlq_n_s32(right, 8));
-    for (int32_t x = 0; x < window->out_width; x += 2) {
-        const int8x16_t patch = load_patch(words, offsets);
-        const int32x4_t sums = {vmladavq_s8(patch, a), vmladavq_s8(patch, b),
-                                vmladavq_s8(patch, c), vmladavq_s8(patch, d)};
-        const mve_pred16_t inside = x + 1 < window->out_width ? kept : kept & 0x0f0f;
-        vstrbq_scatter_offset_p_s32(output, to, finish(window, channel, sums), inside);
+    const uint32_t kept = rows == 2 ? MVE_ALL : 0x00ff;
+    const struct ep_channel table = *channel;
+    const struct kernels all = load_kernels(weights);
+    for (int32_t pairs = window->out_width / 2; pairs != 0; pairs--) {
+        scatter(window, output, to, tile(&table, &all, words, offsets), kept);
         words += 2 * GROUP;
         output += 2 * pixel;
+    }
+    if (window->out_width % 2 != 0) {
+        scatter(window, output, to, tile(&table, &all, words, offsets), kept & 0x0f0f);
     }
 }
 
@@ -134,9 +188,8 @@ static void run_any(const struct ep_window *window, const struct ep_channel *cha
                 weight += MVE_BYTES;
             }
         }
-        const int32x4_t sums = {a, b, c, d};
-        vstrbq_scatter_offset_p_s32(output, to, finish(window, channel, sums),
-                                    vctp32q((uint32_t)(window->out_width - x)));
+        scatter(window, output, to, finish(channel, a, b, c, d),
+                vctp32q((uint32_t)(window->out_width - x)));
         words += SIDE * step;
         output += SIDE * pixel;
     }
@@ -173,6 +226,8 @@ void ep_s8_depthwise_conv_2d_dense__mve(const struct ep_conv *conv, const int8_t
 {
     const struct ep_window *window = &conv->args->window;
     struct strip strip = {.window = window, .columns = columns_of(window)};
+    strip.read = (window->out_width - 1) * window->stride_width +
+                 (window->kernel_width - 1) * window->dilation_width + 1;
     const int is_2x2 = window->kernel_height == 3 && window->kernel_width == 3 &&
                        window->stride_height == 1 && window->stride_width == 1 &&
                        window->dilation_height == 1 && window->dilation_width == 1;

@@ -12,7 +12,7 @@
 
 #include <arm_mve.h>
 
-enum { MVE_BYTES = 16, MVE_CHANNELS = 4 };
+enum { MVE_BYTES = 16, MVE_CHANNELS = 4, MVE_ALL = 0xffff /* lanes of a vector */ };
 
 /* The table of four output channels. */
 struct mve_channels {
@@ -43,6 +43,47 @@ static inline int32x4_t mve_requantize_once(int32x4_t sums, const struct mve_cha
 {
     const int32x4_t high = vqdmulhq_s32(vaddq_s32(sums, four->bias), four->multiplier);
     return vshlq_s32(vaddq_s32(high, four->addend), four->minus_shift);
+}
+
+/* The same as an assembler's text, for the vector `sums`; `spare` is overwritten. `q` is the letter
+ * before the table's operands: q for vectors, none where all lanes are of one channel; `shift` is
+ * VSHL's text from its second operand on. */
+#define MVE_REQUANTIZE_TWICE(sums, spare, q, shift)                            \
+    "vadd.i32 " sums ", " sums ", %" q "[bias]\n"                              \
+    "vqrdmulh.s32 " sums ", " sums ", %" q "[multiplier]\n"                    \
+    "vshr.s32 " spare ", " sums ", #31\n"                                      \
+    "vadd.i32 " sums ", " sums ", " spare "\n"                                 \
+    "vadd.i32 " sums ", " sums ", %" q "[addend]\n"                            \
+    "vshl.s32 " sums ", " shift "\n"
+
+/* The activation's range, on bytes. */
+static inline int8x16_t mve_clamp(const struct ep_window *window, int8x16_t bytes)
+{
+    const int8x16_t high = vmaxq_s8(bytes, vdupq_n_s8((int8_t)window->out_min));
+    return vminq_s8(high, vdupq_n_s8((int8_t)window->out_max));
+}
+
+static inline int mve_is_clamped(const struct ep_window *window)
+{
+    return window->out_min != INT8_MIN || window->out_max != INT8_MAX;
+}
+
+/* Which lanes an instruction is for. gcc 12 turns a predicate that it knows to be constant, such as
+ * 0x00ff, into another one: it must not know. */
+static inline mve_pred16_t mve_lanes(uint32_t lanes)
+{
+    __asm__("" : "+r"(lanes));
+    return (mve_pred16_t)lanes;
+}
+
+/* Stores the low byte of each word. */
+static inline void mve_store_bytes(int8_t *to, int32x4_t words, uint32_t lanes)
+{
+    if (lanes == MVE_ALL) {
+        vstrbq_s32(to, words);
+    } else {
+        vstrbq_p_s32(to, words, mve_lanes(lanes));
+    }
 }
 
 /* memcpy for few bytes. */

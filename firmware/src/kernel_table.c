@@ -71,9 +71,9 @@ static uint64_t mve_scratch_bytes(const struct ep_plan_op *op, const struct ep_c
     const struct ep_window *window = &args->window;
     const uint64_t stride = window->stride_width, kernel = window->kernel_width;
     switch (op->kind) {
-    case EP_CONV_2D: { /* eight pixels, or what a row of outputs reads; and what vectors read beyond */
+    case EP_CONV_2D: { /* 16 pixels, or what a row of outputs reads; and what vectors read beyond */
         if (ep_is_pointwise(window)) {
-            return (uint64_t)window->in_channels * 8 + 16;
+            return (uint64_t)window->in_channels * 16 + 16;
         }
         const uint64_t step = window->dilation_width == 1 && stride < kernel ? stride : kernel;
         const uint64_t columns = (window->out_width - 1) * step + kernel;
