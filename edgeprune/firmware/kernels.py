@@ -27,7 +27,7 @@ _MAX_DSP_SUM = (1 << 30) - 1
 _ONE_BY_ONE = Order(1, is_gathered=False)
 """Of plain convolutions, depthwise ones and pools: each channel of a pixel looks at the input."""
 
-_DSP_PIXELS, _MVE_POINTWISE_PIXELS = 4, 8
+_DSP_PIXELS = 4
 
 
 def _fits_dsp(operation: Convolution) -> bool:
@@ -124,7 +124,7 @@ def _order(operation: Convolution | Pool, isa: str) -> Order:
         if operation.op == "DEPTHWISE_CONV_2D":
             return Order(2 * width, is_gathered=False)
         if mve.is_pointwise(operation.window):
-            return Order(_MVE_POINTWISE_PIXELS, is_gathered=True)
+            return Order(mve.POINTWISE_PIXELS, is_gathered=True)
         return Order(width, is_gathered=True)
     return _ONE_BY_ONE
 

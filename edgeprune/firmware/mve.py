@@ -7,8 +7,10 @@ import numpy as np
 from edgeprune.artifacts.arrays import Array
 from edgeprune.firmware.operations import Convolution, Window
 
+POINTWISE_PIXELS = 16
+"""Pixels whose inputs a pointwise convolution sets aside at once."""
+
 _BYTES, _SIDE, _GROUP = 16, 4, 16
-_POINTWISE_PIXELS = 16
 
 
 def _fours(size: int) -> int:
@@ -66,6 +68,6 @@ def scratch_bytes(operation: Convolution) -> int:
         columns += (_fours(width) * _SIDE - 1) * dilation + 1
         return _GROUP + _fours(height) * columns * _GROUP * _SIDE
     if is_pointwise(window):
-        return window.input[2] * _POINTWISE_PIXELS + _BYTES
+        return window.input[2] * POINTWISE_PIXELS + _BYTES
     step = stride if dilation == 1 and stride < width else width
     return ((window.output[1] - 1) * step + width) * height * window.input[2] + _BYTES
