@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeprune.firmware import mve
+from edgeprune.firmware import dsp, mve
 from edgeprune.firmware.costs import instructions
 from edgeprune.firmware.operations import (
     Add,
@@ -15,7 +15,7 @@ from edgeprune.firmware.operations import (
     Step,
 )
 from edgeprune.firmware.overlap import Order, window_distance
-from edgeprune.firmware.patterns import BLOCK_WEIGHTS, fits_counts, row_bytes, stored
+from edgeprune.firmware.patterns import BLOCK_WEIGHTS, fits_counts, stored
 from edgeprune.firmware.rescale import MIN_MULTIPLIER
 
 ISAS = {"scalar": 0, "dsp": 1, "mve": 2}
@@ -136,13 +136,4 @@ def scratch_bytes(step: Step, isa: str) -> int:
         return 0
     if isa == "mve":
         return mve.scratch_bytes(operation)
-    window = operation.window
-    pattern = pattern_of(step, isa)
-    if operation.op == "CONV_2D":
-        is_whole = window.input[2] % 4 == 0 and window.dilation == (1, 1)
-        return row_bytes(operation) * (8 if is_whole and pattern != "unstructured" else 9)
-    if operation.op == "DEPTHWISE_CONV_2D":
-        rows = (window.output[0] - 1) * window.stride[0] + window.kernel[0]
-        columns = (window.output[1] - 1) * window.stride[1] + window.kernel[1]
-        return rows * ((columns + 3) & ~1) * 2
-    return 0 if pattern == "unstructured" else row_bytes(operation) * 2
+    return dsp.scratch_bytes(operation, pattern_of(step, isa))

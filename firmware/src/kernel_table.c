@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "dsp_depthwise.h"
+
 #if EP_HAS_DSP
 #define IF_DSP(kernel) kernel
 #else
@@ -104,13 +106,8 @@ uint64_t ep_conv_scratch_bytes(const struct ep_plan_op *op, const struct ep_conv
                              window->dilation_width == 1 && op->pattern != EP_UNSTRUCTURED;
         return (uint64_t)args->row_bytes * (by_words ? 8 : 9);
     }
-    case EP_DEPTHWISE_CONV_2D: { /* one channel's map with its padding, as int16 */
-        const uint64_t rows =
-            (uint64_t)(window->out_height - 1) * window->stride_height + window->kernel_height;
-        const uint64_t columns =
-            (uint64_t)(window->out_width - 1) * window->stride_width + window->kernel_width;
-        return rows * ((columns + 3) & ~(uint64_t)1) * 2;
-    }
+    case EP_DEPTHWISE_CONV_2D:
+        return dsp_depthwise_scratch_bytes(window);
     default: /* the input as int16 */
         return op->pattern == EP_UNSTRUCTURED ? 0 : (uint64_t)args->row_bytes * 2;
     }

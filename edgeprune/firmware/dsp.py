@@ -1,0 +1,44 @@
+"""What the kernels for Cortex-M4, M7 and M33 need: ``firmware/kernels/dsp*.h``."""
+
+from __future__ import annotations
+
+from edgeprune.firmware.operations import Convolution, Window
+from edgeprune.firmware.patterns import row_bytes
+
+_GROUP = 4
+
+
+def _groups(size: int) -> int:
+    return -(-size // _GROUP)
+
+
+def is_3x3(window: Window) -> bool:
+    """Whether a depthwise kernel of its own computes four outputs of a line at a time."""
+    return window.kernel == (3, 3) and window.stride in ((1, 1), (2, 2))
+
+
+def depthwise_map(window: Window) -> tuple[int, int]:
+    """Lines of one channel's map with its padding, and elements of a line."""
+    height, width, _ = window.output
+    stride, kernel = window.stride, window.kernel
+    if not is_3x3(window):
+        size = width * stride[1] + kernel[1]
+        return (height - 1) * stride[0] + kernel[0], -(-size // 2) * 2
+    if width * _groups(height) < height * _groups(width):
+        height, width = width, height
+    size = (_groups(width) * _GROUP - 1) * stride[1] + kernel[1]
+    return (height - 1) * stride[0] + kernel[0], -(-size // 2) * 2
+
+
+def scratch_bytes(operation: Convolution, pattern: str) -> int:
+    """Bytes that a kernel needs for itself, beside its tensors."""
+    window = operation.window
+    if operation.op == "CONV_2D":
+        is_whole = window.input[2] % 4 == 0 and window.dilation == (1, 1)
+        return row_bytes(operation) * (8 if is_whole and pattern != "unstructured" else 9)
+    if operation.op == "DEPTHWISE_CONV_2D":
+        lines, size = depthwise_map(window)
+        height, width = window.kernel
+        pairs = 0 if is_3x3(window) else height * -(-width // 2) * 4
+        return lines * size * 2 + pairs
+    return 0 if pattern == "unstructured" else row_bytes(operation) * 2
