@@ -52,10 +52,11 @@ def _fits_bounds(operation: Convolution) -> bool:
 
 def isa_of(step: Step, isa: str) -> str:
     """What the kernel of a step uses, on a core of :data:`ISAS`."""
-    if not isinstance(step.operation, Convolution):
-        return "scalar"
-    fits = {"scalar": False, "dsp": _fits_dsp(step.operation), "mve": _fits_bounds(step.operation)}
-    return isa if fits[isa] else "scalar"
+    operation = step.operation
+    if isinstance(operation, Convolution):
+        fits = {"scalar": False, "dsp": _fits_dsp(operation), "mve": _fits_bounds(operation)}
+        return isa if fits[isa] else "scalar"
+    return "mve" if isa == "mve" and mve.fits(operation) else "scalar"
 
 
 def patterns_of(op: str, isa: str) -> tuple[str, ...]:
@@ -119,7 +120,7 @@ def _order(operation: Convolution | Pool, isa: str) -> Order:
     """In which order a kernel computes a window; as ``firmware/kernels/*__<isa>.c`` say."""
     if isa == "dsp":
         return Order(_DSP_PIXELS, is_gathered=True)
-    if isa == "mve":
+    if isa == "mve" and isinstance(operation, Convolution):
         width = operation.window.output[1]
         if operation.op == "DEPTHWISE_CONV_2D":
             return Order(2 * width, is_gathered=False)

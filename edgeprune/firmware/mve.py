@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgeprune.artifacts.arrays import Array
-from edgeprune.firmware.operations import Convolution, Window
+from edgeprune.firmware.operations import Add, Convolution, Operation, Pool, Window
 
 POINTWISE_PIXELS = 16
 """Pixels whose inputs a pointwise convolution sets aside at once."""
@@ -24,6 +24,13 @@ def is_pointwise(window: Window) -> bool:
         (1, 1),
         (0, 0),
     ) and window.input[:2] == window.output[:2]
+
+
+def fits(operation: Operation) -> bool:
+    """Whether a kernel computes an operation other than a convolution, and exactly."""
+    if isinstance(operation, Add):
+        return operation.op == "ADD" and operation.shifts[2] >= 0
+    return isinstance(operation, Pool) and operation.op == "AVERAGE_POOL_2D"
 
 
 def rows(operation: Convolution) -> int:

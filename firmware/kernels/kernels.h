@@ -68,10 +68,12 @@ typedef void ep_arithmetic_kernel(const void *args, const int8_t *first, const i
                                   int8_t *output);
 
 ep_arithmetic_kernel ep_s8_add__scalar, ep_s8_sub__scalar, ep_s8_mul__scalar;
+ep_arithmetic_kernel ep_s8_add__mve;
 
 typedef void ep_kernel(const void *args, const int8_t *input, int8_t *output);
 
 ep_kernel ep_s8_average_pool_2d__scalar, ep_s8_max_pool_2d__scalar;
+ep_kernel ep_s8_average_pool_2d__mve;
 ep_kernel ep_s8_softmax__scalar;
 ep_kernel ep_s8_mean__scalar;
 ep_kernel ep_s8_copy__scalar;

@@ -52,7 +52,8 @@ bool ep_is_add(const struct ep_engine *engine, const struct ep_plan_op *op, cons
         }
     }
     return is_broadcast(engine, op, &args->broadcast) &&
-           is_factor(args->out_multiplier, args->out_shift) && is_int8(args->out_zero_point) &&
+           is_factor(args->out_multiplier, args->out_shift) &&
+           (op->isa == EP_SCALAR || args->out_shift >= 0) && is_int8(args->out_zero_point) &&
            is_range(args->out_min, args->out_max);
 }
 

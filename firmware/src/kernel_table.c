@@ -50,6 +50,29 @@ ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op)
     return KERNELS[op->kind - EP_CONV_2D][op->pattern][op->isa];
 }
 
+ep_arithmetic_kernel *ep_arithmetic_kernel_of(const struct ep_plan_op *op)
+{
+    static ep_arithmetic_kernel *const KERNELS[EP_KIND_END][EP_ISA_END] = {
+        [EP_ADD] = {ep_s8_add__scalar, [EP_MVE] = IF_MVE(ep_s8_add__mve)},
+        [EP_SUB] = {ep_s8_sub__scalar},
+        [EP_MUL] = {ep_s8_mul__scalar},
+    };
+    return op->kind < EP_KIND_END && op->isa < EP_ISA_END ? KERNELS[op->kind][op->isa] : NULL;
+}
+
+ep_kernel *ep_plain_kernel_of(const struct ep_plan_op *op)
+{
+    static ep_kernel *const KERNELS[EP_KIND_END][EP_ISA_END] = {
+        [EP_AVERAGE_POOL_2D] = {ep_s8_average_pool_2d__scalar,
+                                [EP_MVE] = IF_MVE(ep_s8_average_pool_2d__mve)},
+        [EP_MAX_POOL_2D] = {ep_s8_max_pool_2d__scalar},
+        [EP_SOFTMAX] = {ep_s8_softmax__scalar},
+        [EP_MEAN] = {ep_s8_mean__scalar},
+        [EP_COPY] = {ep_s8_copy__scalar},
+    };
+    return op->kind < EP_KIND_END && op->isa < EP_ISA_END ? KERNELS[op->kind][op->isa] : NULL;
+}
+
 static uint64_t fours(uint64_t side) { return (side + 3) / 4; }
 
 uint64_t ep_conv_row_bytes(const struct ep_plan_op *op, const struct ep_window *window)

@@ -40,9 +40,7 @@ static const int8_t *operand(const struct ep_engine *engine, const struct ep_pla
 static void run_arithmetic(const struct ep_engine *engine, const struct ep_plan_op *op,
                            const void *args)
 {
-    ep_arithmetic_kernel *kernel = op->kind == EP_ADD   ? ep_s8_add__scalar
-                                   : op->kind == EP_SUB ? ep_s8_sub__scalar
-                                                        : ep_s8_mul__scalar;
+    ep_arithmetic_kernel *kernel = ep_arithmetic_kernel_of(op);
     kernel(args, operand(engine, op, args, 0), operand(engine, op, args, 1), output(engine, op));
 }
 
@@ -56,12 +54,21 @@ static void run_lookup(const struct ep_engine *engine, const struct ep_plan_op *
 /* Kinds of one input that need nothing but their arguments. */
 static void run_plain(const struct ep_engine *engine, const struct ep_plan_op *op, const void *args)
 {
-    ep_kernel *kernel = op->kind == EP_AVERAGE_POOL_2D ? ep_s8_average_pool_2d__scalar
-                        : op->kind == EP_MAX_POOL_2D   ? ep_s8_max_pool_2d__scalar
-                        : op->kind == EP_SOFTMAX       ? ep_s8_softmax__scalar
-                        : op->kind == EP_MEAN          ? ep_s8_mean__scalar
-                                                       : ep_s8_copy__scalar;
-    kernel(args, input(engine, op, 0), output(engine, op));
+    ep_plain_kernel_of(op)(args, input(engine, op, 0), output(engine, op));
+}
+
+static bool has_kernel(const struct ep_plan_op *op)
+{
+    switch (op->kind) {
+    case EP_CONV_2D:
+    case EP_DEPTHWISE_CONV_2D:
+    case EP_FULLY_CONNECTED:
+        return ep_conv_kernel_of(op) != NULL;
+    case EP_LOOKUP:
+        return op->isa == EP_SCALAR;
+    default:
+        return ep_arithmetic_kernel_of(op) != NULL || ep_plain_kernel_of(op) != NULL;
+    }
 }
 
 const struct ep_kind_entry *ep_kind_of(const struct ep_plan_op *op)
@@ -80,9 +87,5 @@ const struct ep_kind_entry *ep_kind_of(const struct ep_plan_op *op)
         [EP_MUL] = {sizeof(struct ep_mul_args), ep_is_mul, run_arithmetic},
         [EP_COPY] = {sizeof(struct ep_copy_args), ep_is_copy, run_plain},
     };
-    if (op->kind >= EP_KIND_END || KINDS[op->kind].run == NULL ||
-        (KINDS[op->kind].run == run_conv && ep_conv_kernel_of(op) == NULL)) {
-        return NULL;
-    }
-    return &KINDS[op->kind];
+    return has_kernel(op) ? &KINDS[op->kind] : NULL;
 }
