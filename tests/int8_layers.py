@@ -54,7 +54,7 @@ class Int8Net(Net):
         return index
 
     def finished(self, output):
-        self.graph.outputs = np.array([output], np.int32)
+        self.graph.outputs = np.atleast_1d(np.array(output, np.int32))
         self.graph.inputs = np.array(self.graph.inputs, np.int32)
         return bytes(graph.write(self.model))
 

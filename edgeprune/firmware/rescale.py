@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from edgeprune.artifacts.arrays import Array
-
 MIN_MULTIPLIER = 1 << 30
 
 
@@ -29,28 +25,3 @@ def multiplier_and_shift(factor: float) -> tuple[int, int]:
     if exponent < -31:
         return 0, 0
     return multiplier, -exponent
-
-
-def divided_by_power(values: Array, shift: int) -> Array:
-    """``values / 2**shift``, halves away from zero.
-
-    Source: ``RoundingDivideByPOT`` in gemmlowp's ``fixedpoint.h``.
-    """
-    if shift == 0:
-        return values
-    return (values + (1 << (shift - 1)) - (values < 0)) >> shift
-
-
-def rescaled(values: Array, multiplier: int, shift: int) -> Array:
-    """``values * multiplier / 2**31 / 2**shift``, rounded twice as the kernels do.
-
-    Args:
-        values: int64, of 32 bits.
-        multiplier: At least 0.
-        shift: To the right; below 0 to the left.
-
-    Source: ``ep_requantize_twice`` in ``firmware/src/requantize.h``.
-    """
-    if shift < 0:
-        values, shift = np.clip(values << -shift, -(1 << 31), (1 << 31) - 1), 0
-    return divided_by_power((values * multiplier + (1 << 30)) >> 31, shift)

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from edgeprune.artifacts.arrays import Array
 from edgeprune.errors import ModelError
 from edgeprune.firmware.loops import broadcast_loops
-from edgeprune.firmware.operations import Add, Broadcast, Lookup, Mul, Operation
-from edgeprune.firmware.read.lookups import ALL, table_of
+from edgeprune.firmware.operations import Add, Broadcast, Mul, Operation
+from edgeprune.firmware.read.lookups import lookup
 from edgeprune.firmware.read.reader import Reader
-from edgeprune.firmware.rescale import multiplier_and_shift, rescaled
+from edgeprune.firmware.rescale import multiplier_and_shift
 
 _ADD_LEFT_SHIFT = 20
 """Source: tensorflow/lite/kernels/{add,sub}.cc."""
@@ -42,14 +41,6 @@ def _single(reader: Reader, op: Any) -> int | None:
     return None
 
 
-def _lookup(reader: Reader, op: Any, values: Array, single: int) -> Operation:
-    """``values``: the outputs for all inputs from -128 on; ``single``: the constant operand."""
-    if reader.shape(op.inputs[1 - single]) != reader.shape(op.outputs[0]):
-        # A constant of more dimensions than the input adds some of size 1: the same elements.
-        check_same_size(reader, op, 1 - single)
-    return Lookup(reader.size(op.outputs[0]), table_of(values))
-
-
 def check_same_size(reader: Reader, op: Any, operand: int) -> None:
     """Checks that an operand has as many elements as the output.
 
@@ -61,15 +52,6 @@ def check_same_size(reader: Reader, op: Any, operand: int) -> None:
             f"input {reader.shape(op.inputs[operand])} and output {reader.shape(op.outputs[0])} "
             "do not fit together"
         )
-
-
-def _operands(reader: Reader, op: Any, single: int | None) -> list[Array]:
-    """All values of an input that is computed, and the one of a constant."""
-    found = []
-    for i in range(2):
-        constant = reader.constant(op.inputs[i]) if i == single else None
-        found.append(ALL if constant is None else constant.reshape(1).astype(np.int64))
-    return found
 
 
 def _add_or_sub(reader: Reader, op: Any, name: str) -> Operation:
@@ -87,25 +69,21 @@ def _add_or_sub(reader: Reader, op: Any, name: str) -> Operation:
             f"the output's scale, {scale_out:g}, is less than a millionth of the inputs': quantize "
             "again, with other calibration data"
         )
-    limits = reader.limits(op.builtinOptions.fusedActivationFunction, target)
-    single = _single(reader, op)
-    if single is None:
-        return Add(
-            name,
-            _broadcast(reader, op),
-            (zero_a, zero_b, zero_out),
-            (factors[0][0], factors[1][0], factors[2][0]),
-            (factors[0][1], factors[1][1], factors[2][1]),
-            limits,
-        )
-    terms = [
-        rescaled((values - zero) * (1 << _ADD_LEFT_SHIFT), *factor)
-        for values, zero, factor in zip(
-            _operands(reader, op, single), (zero_a, zero_b), factors, strict=False
-        )
-    ]
-    total = terms[0] + terms[1] if name == "ADD" else terms[0] - terms[1]
-    return _lookup(reader, op, np.clip(rescaled(total, *factors[2]) + zero_out, *limits), single)
+    if (single := _single(reader, op)) is not None:
+        return _lookup(reader, op, 1 - single)
+    return Add(
+        name,
+        _broadcast(reader, op),
+        (zero_a, zero_b, zero_out),
+        (factors[0][0], factors[1][0], factors[2][0]),
+        (factors[0][1], factors[1][1], factors[2][1]),
+        reader.limits(op.builtinOptions.fusedActivationFunction, target),
+    )
+
+
+def _lookup(reader: Reader, op: Any, operand: int) -> Operation:
+    check_same_size(reader, op, operand)
+    return lookup(reader, op, operand)
 
 
 def add(reader: Reader, op: Any) -> Operation:
@@ -125,10 +103,6 @@ def mul(reader: Reader, op: Any) -> Operation:
     scale_out, zero_out = reader.scale(target)
     factor = multiplier_and_shift(scale_a * scale_b / scale_out)
     limits = reader.limits(op.builtinOptions.fusedActivationFunction, target)
-    single = _single(reader, op)
-    if single is None:
-        zeros = zero_a, zero_b, zero_out
-        return Mul(_broadcast(reader, op), zeros, *factor, limits)
-    first, second = _operands(reader, op, single)
-    product = rescaled((first - zero_a) * (second - zero_b), *factor)
-    return _lookup(reader, op, np.clip(product + zero_out, *limits), single)
+    if (single := _single(reader, op)) is not None:
+        return _lookup(reader, op, 1 - single)
+    return Mul(_broadcast(reader, op), (zero_a, zero_b, zero_out), *factor, limits)

@@ -28,6 +28,21 @@ def _alias(reader: Reader, op: Any) -> Operation:
     return Alias()
 
 
+_LOOKUPS = (
+    "ABS",
+    "EXP",
+    "GELU",
+    "HARD_SWISH",
+    "LEAKY_RELU",
+    "LOGISTIC",
+    "QUANTIZE",
+    "RELU",
+    "RELU6",
+    "RELU_0_TO_1",
+    "RELU_N1_TO_1",
+    "TANH",
+)
+
 READERS: dict[str, Callable[[Reader, Any], Operation | list[Part]]] = {
     "ADD": arithmetic.add,
     "AVERAGE_POOL_2D": windows.average_pool_2d,
@@ -36,26 +51,19 @@ READERS: dict[str, Callable[[Reader, Any], Operation | list[Part]]] = {
     "DEPTHWISE_CONV_2D": convolutions.depthwise_conv_2d,
     "EXPAND_DIMS": _alias,
     "FULLY_CONNECTED": convolutions.fully_connected,
-    "HARD_SWISH": lookups.hard_swish,
-    "LEAKY_RELU": lookups.leaky_relu,
-    "LOGISTIC": lookups.logistic,
     "MAX_POOL_2D": windows.max_pool_2d,
     "MEAN": moves.mean,
     "MUL": arithmetic.mul,
     "PAD": moves.pad,
     "PADV2": moves.pad,
-    "QUANTIZE": lookups.quantize,
-    "RELU": lookups.relu,
-    "RELU6": lookups.relu6,
-    "RELU_N1_TO_1": lookups.relu_n1_to_1,
     "RESHAPE": _alias,
     "SLICE": moves.slice_,
     "SOFTMAX": softmax.softmax,
     "SQUEEZE": _alias,
     "STRIDED_SLICE": moves.strided_slice,
     "SUB": arithmetic.sub,
-    "TANH": lookups.tanh,
     "TRANSPOSE": moves.transpose,
+    **dict.fromkeys(_LOOKUPS, lookups.lookup),
 }
 """Every operator that firmware runs, by its name in the schema."""
 

@@ -1,0 +1,40 @@
+"""Every operator beside LiteRT's reference, drawn at random: equal, bit for bit.
+
+Convolutions are in ``kernels/test_kernels.py``.
+"""
+
+import firmware_rig
+import numpy as np
+import pytest
+from full_range import examples
+from int8_operators import CASES, random_operator
+
+from edgeprune.firmware.plan import compiled
+from edgeprune.firmware.read.steps import READERS
+
+BATCH = 250
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    return firmware_rig.Host(tmp_path_factory.mktemp("host"))
+
+
+def check(host, cases):
+    jobs = [(compiled(case.tflite, "scalar").data, b"".join(case.runs)) for case in cases]
+    for case, ran in zip(cases, host.run(jobs), strict=True):
+        assert ran.status == 0, case.text
+        np.testing.assert_array_equal(ran.outputs, case.outputs(), case.text)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_outputs_are_those_of_the_reference(host, name):
+    count = examples(25, 5000)
+    for first in range(0, count, BATCH):
+        seeds = range(first, min(first + BATCH, count))
+        check(host, [random_operator(name, seed) for seed in seeds])
+
+
+def test_every_operator_is_drawn():
+    convolutions = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+    assert set(CASES) | convolutions == set(READERS)
