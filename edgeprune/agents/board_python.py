@@ -20,7 +20,7 @@ from edgeprune.agents.decode import Answer
 from edgeprune.agents.pinned import sha256_of
 from edgeprune.agents.runtime import RuntimeLibrary, say_mended
 from edgeprune.devices.toolchain.wheels import download_wheel
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import DeviceError
 from edgeprune.files import paths
 from edgeprune.text.untrusted import device_says, one_line
@@ -73,7 +73,7 @@ class BoardPython:
     numpy: str
 
 
-def ask_python(transport: Transport) -> BoardPython:
+def ask_python(transport: CommandTransport) -> BoardPython:
     """Asks a board for its Python.
 
     Args:

@@ -22,7 +22,7 @@ from edgeprune.agents.device_clock import MAX_MOMENT_NS, Moment, max_device_ns
 from edgeprune.agents.interface import Interface
 from edgeprune.agents.sampling import Sampling, samples_of
 from edgeprune.artifacts.arrays import Array
-from edgeprune.devices.transports.base import Channel, Transport
+from edgeprune.devices.transports.base import Channel, CommandTransport
 from edgeprune.errors import DeviceError
 from edgeprune.meters.base import Row
 from edgeprune.text.untrusted import one_line
@@ -368,7 +368,7 @@ class AgentSession:
 
 
 def start_agent(
-    transport: Transport,
+    transport: CommandTransport,
     agent_path: str,
     *,
     loader: Sequence[str] = (),

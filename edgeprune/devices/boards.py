@@ -15,13 +15,24 @@ from edgeprune.files.tables import read_table, read_toml
 from edgeprune.registry import part_names
 from edgeprune.text.near_names import did_you_mean, file_beside
 
-KINDS = ("host", "linux", "android", "emulated")
+KINDS = ("host", "linux", "android", "emulated", "microcontroller")
+"""What kind of machine a board is; ``emulated`` is one that runs commands under QEMU's user mode.
 
-AGENTS = {"native": "litert", "python": "tflite-runtime"}
+Whether a microcontroller is an emulated one, its transport says (``Transport.emulated``).
+"""
+
+MICROCONTROLLER = "microcontroller"
+
+AGENTS = {
+    "native": "litert",
+    "python": "tflite-runtime",
+    "firmware": "edgeprune-firmware",
+}
 """Our programs on boards, each with the runtime that it opens.
 
 ``native`` is the C program in ``device_agents/native`` with the library of the ``ai-edge-litert``
 wheel, ``python`` the package in ``device_agents/python`` with the wheel of ``tflite-runtime``.
+``firmware`` is the program in ``firmware/``, which is agent and runtime in one.
 """
 
 RUNTIMES = tuple(AGENTS.values())
@@ -35,8 +46,10 @@ class Cpu:
 
     Attributes:
         core: The maker's spelling, lower case: ``cortex-a72``; ``host`` where it is detected.
-        isa: ``aarch64``, ``armv7l``, ``x86_64``, or ``host`` where it is detected.
-        features: Features that choose kernels, spelt as Linux does: ``asimd``, ``asimddp``.
+        isa: ``aarch64``, ``armv7l``, ``x86_64``, ``armv7e-m`` and the like of microcontrollers, or
+            ``host`` where it is detected.
+        features: Features that choose kernels, spelt as Linux does: ``asimd``, ``asimddp``; of a
+            microcontroller ``dsp`` and ``mve``.
         cores: Number of them; absent where it is detected.
         clock_hz: Highest clock; absent where it is detected or means nothing.
     """
@@ -47,6 +60,11 @@ class Cpu:
     cores: int | None = None
     clock_hz: int | None = None
 
+    @property
+    def is_microcontroller(self) -> bool:
+        """Whether it is of Arm's M profile, on which our firmware runs."""
+        return self.isa.startswith("armv") and self.isa.endswith("-m")
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -54,7 +72,8 @@ class Runtime:
 
     Attributes:
         use: One of :data:`RUNTIMES`.
-        version: The wheel's version; of ``tflite-runtime``, the newest that is taken.
+        version: The wheel's version; of ``tflite-runtime``, the newest that is taken; of the
+            firmware, the version of the plans that it runs.
         sha256: Digest of ``libLiteRt.so``, or of the wheel of ``tflite-runtime``; absent where it
             is one that edgeprune knows (``edgeprune/agents/runtime_hashes.toml``).
     """
@@ -76,7 +95,8 @@ class Agent:
     Attributes:
         use: One of :data:`AGENTS`.
         target: Compiler target: ``aarch64-linux-gnu``, or ``host``; for the agent in Python, what
-            the board's own Python is called: ``python3``.
+            the board's own Python is called: ``python3``; for firmware, the folder of its port
+            below ``firmware/ports``.
     """
 
     use: str
@@ -101,10 +121,12 @@ class Memory:
     """Memory as sold.
 
     Attributes:
-        ram_bytes: Main memory.
+        ram_bytes: Main memory; of a microcontroller, what one arena may lie in.
+        flash_bytes: Memory that keeps firmware and plans; absent where there is a file system.
     """
 
     ram_bytes: int
+    flash_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +227,7 @@ def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:
     numbers = {"cpu.cores": board.cpu.cores, "cpu.clock_hz": board.cpu.clock_hz}
     if board.memory is not None:
         numbers["memory.ram_bytes"] = board.memory.ram_bytes
+        numbers["memory.flash_bytes"] = board.memory.flash_bytes
     for key, value in numbers.items():
         if value is not None and value <= 0:
             wrong.append(f"{key} must be > 0")
@@ -246,6 +269,18 @@ def _runtime_faults(board: Board) -> list[str]:
             f"agent.use {board.agent.use!r} with runtime.use {board.runtime.use!r} must be one "
             f"of {pairs}"
         )
+    if (board.kind == MICROCONTROLLER) != (board.agent.use == "firmware"):
+        wrong.append(
+            f"kind {board.kind!r} with agent.use {board.agent.use!r}: a {MICROCONTROLLER} runs "
+            "firmware, and nothing else does"
+        )
+    if (board.kind == MICROCONTROLLER) != board.cpu.is_microcontroller:
+        wrong.append(
+            f"kind {board.kind!r} with cpu.isa {board.cpu.isa!r}: a {MICROCONTROLLER} has one of "
+            "Arm's M profile, as armv7e-m, and nothing else has"
+        )
+    if board.kind == MICROCONTROLLER and (board.memory is None or board.memory.flash_bytes is None):
+        wrong.append("missing 'memory.flash_bytes': plans of a microcontroller lie there")
     digest = board.runtime.sha256
     if digest is not None and not re.fullmatch("[0-9a-f]{64}", digest):
         wrong.append(f"runtime.sha256 {digest!r} must be 64 hex digits")

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeprune.devices.bench import Bench, load_bench
 from edgeprune.devices.boards import Board, board_names, load_board
 from edgeprune.devices.device import Device
-from edgeprune.devices.transports.base import TRANSPORTS, Transport
+from edgeprune.devices.transports.base import TRANSPORTS, Transport, command_transport
 from edgeprune.doctor.check import BENCH, EVERY_BOARD, FAULTS, Check, checked
 from edgeprune.files import paths
 from edgeprune.text.untrusted import reason_of
@@ -26,7 +26,7 @@ def agent() -> str:
 
     board = load_board("local")
     program = agent_for(board)
-    with TRANSPORTS.get(board.transport.use)(board, Device(board.name, board.name)) as transport:
+    with command_transport(board, Device(board.name, board.name)) as transport:
         with start_agent(transport, str(program)) as session:
             hello = session.hello()
     return f"version {hello.agent_version}, answers"

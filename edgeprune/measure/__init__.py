@@ -24,7 +24,7 @@ from edgeprune.artifacts.measurement import (
 from edgeprune.console import interrupts
 from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import DeviceError
 from edgeprune.measure.device_lock import WAIT_S, Claim, DeviceLock
@@ -108,7 +108,7 @@ class RunPlan:
 
 
 def run(
-    transport: Transport, pushed: DeviceFiles, plan: RunPlan
+    transport: CommandTransport, pushed: DeviceFiles, plan: RunPlan
 ) -> tuple[RunResult, dict[str, Samples]]:
     """Measures every variant, with the device's clock pinned meanwhile where that is possible.
 
@@ -137,7 +137,7 @@ def run(
 
 
 def _run(
-    transport: Transport, pushed: DeviceFiles, plan: RunPlan
+    transport: CommandTransport, pushed: DeviceFiles, plan: RunPlan
 ) -> tuple[RunResult, dict[str, Samples]]:
     """As :func:`run`, with the clock as it is."""
     bench = _Bench(transport, pushed, plan.table, plan.originals)
@@ -268,7 +268,7 @@ class _Bench:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: CommandTransport,
         pushed: DeviceFiles,
         table: RunTable,
         originals: Mapping[str, bytes],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from edgeprune.agents.session import AgentSession
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import AgentRefusal, DeviceError
 from edgeprune.measure.standing_agent import StandingAgent
 from edgeprune.progress import Progress
@@ -48,7 +48,7 @@ class DeviceLock:
     """
 
     def __init__(
-        self, transport: Transport, agent_path: str, claim: Claim, progress: Progress
+        self, transport: CommandTransport, agent_path: str, claim: Claim, progress: Progress
     ) -> None:
         """Nothing happens before the ``with`` block.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import DeviceError
 from edgeprune.text.untrusted import device_says, one_line
 
@@ -89,7 +89,7 @@ class Sources:
         return (*common, *of_agent, *limit, *self.zones, *self.clocks)
 
 
-def find_sources(transport: Transport, cpus: Sequence[int], root: str = "") -> Sources:
+def find_sources(transport: CommandTransport, cpus: Sequence[int], root: str = "") -> Sources:
     """Looks for what the device has to read.
 
     Args:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.meters.base import METERS, Meter, Row, Sampler, Site
 
@@ -25,7 +25,7 @@ def check_meter_name(named: str | None) -> None:
         METERS.get(named.partition(":")[0])
 
 
-def check_meters(plan: EnergyPlan, transport: Transport) -> None:
+def check_meters(plan: EnergyPlan, transport: CommandTransport) -> None:
     """Looks for a meter that the user named, before anything takes long.
 
     One on the device is looked for later, once an agent is there to read it.
@@ -53,7 +53,7 @@ class _NoSampler(Sampler):
 
 @contextmanager
 def first_meter(
-    plan: EnergyPlan, transport: Transport, sampler: Sampler, clock: HostClock = HOST_CLOCK
+    plan: EnergyPlan, transport: CommandTransport, sampler: Sampler, clock: HostClock = HOST_CLOCK
 ) -> Iterator[Meter]:
     """The first meter of the plan that is there, open.
 

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import Pinning
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import AgentRefusal, DeviceError
 from edgeprune.measure.standing_agent import StandingAgent
 from edgeprune.text.untrusted import device_says
@@ -44,7 +44,7 @@ class HeldGovernor:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: CommandTransport,
         agent_path: str,
         wanted: str,
         cpus: tuple[int, ...],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from edgeprune.agents.session import AgentSession, start_agent
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import DeviceError
 
 IDLE_S = 60
@@ -25,7 +25,7 @@ class StandingAgent:
         lost: Why it can no longer be reached, or empty.
     """
 
-    def __init__(self, transport: Transport, agent_path: str) -> None:
+    def __init__(self, transport: CommandTransport, agent_path: str) -> None:
         """Starts it.
 
         Raises:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from edgeprune.agents.session import AgentSession
 from edgeprune.devices.host_clock import HostClock
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.recipe.run_table import RunTable
 
 
@@ -21,7 +21,7 @@ class Starter(Protocol):
         clock: By which this machine waits.
     """
 
-    transport: Transport
+    transport: CommandTransport
     table: RunTable
     timeout_s: float
     cpus: tuple[int, ...]

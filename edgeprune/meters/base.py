@@ -14,7 +14,7 @@ import numpy as np
 from edgeprune.devices.device import MeterTable
 from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
 from edgeprune.devices.opened import Opened
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.energy.power_trace import PowerTrace, Series, Tier
 from edgeprune.errors import DeviceError, NoSensor
 from edgeprune.registry import Registry
@@ -85,7 +85,7 @@ class Site:
         clock: This machine's, for meters on it.
     """
 
-    transport: Transport
+    transport: CommandTransport
     sampler: Sampler
     table: MeterTable
     clock: HostClock = HOST_CLOCK

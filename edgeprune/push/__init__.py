@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprune.devices.transports.base import Completed, Transport
+from edgeprune.devices.transports.base import CommandTransport, Completed
 from edgeprune.errors import ConfigError, DeviceError, DiskFull
 from edgeprune.files.paths import real_path
 from edgeprune.push.own_name import own_name
@@ -81,7 +81,9 @@ class Pushed:
     packed_bytes: int | None = None
 
 
-def push(transport: Transport, files: Sequence[Path], timeout_s: float = 60.0) -> list[Pushed]:
+def push(
+    transport: CommandTransport, files: Sequence[Path], timeout_s: float = 60.0
+) -> list[Pushed]:
     """Brings files to the device, unless they are there.
 
     Args:
@@ -112,7 +114,7 @@ def push(transport: Transport, files: Sequence[Path], timeout_s: float = 60.0) -
     ]
 
 
-def find(transport: Transport, file: Path, timeout_s: float = 60.0) -> tuple[Pushed, bool]:
+def find(transport: CommandTransport, file: Path, timeout_s: float = 60.0) -> tuple[Pushed, bool]:
     """Where a file of the host lands on a device that shares none, and whether it is there whole.
 
     Raises:
@@ -126,7 +128,7 @@ def find(transport: Transport, file: Path, timeout_s: float = 60.0) -> tuple[Pus
     return Pushed(final, digest, 0), f"final {digest}" in there.stdout
 
 
-def clear_leftovers(transport: Transport, timeout_s: float = 60.0) -> None:
+def clear_leftovers(transport: CommandTransport, timeout_s: float = 60.0) -> None:
     """Removes what killed runs left on the device; to be called by the holder of its lock.
 
     Raises:
@@ -136,7 +138,7 @@ def clear_leftovers(transport: Transport, timeout_s: float = 60.0) -> None:
         _script(transport, _CLEAR, [_folder_of(transport)], timeout_s)
 
 
-def _folder_of(transport: Transport) -> str:
+def _folder_of(transport: CommandTransport) -> str:
     """The folder to push to, absolute or below the login's home."""
     folder = transport.device.folder or transport.board.transport.folder
     if not folder:
@@ -147,7 +149,7 @@ def _folder_of(transport: Transport) -> str:
     return relative if relative.startswith("/") else f"./{relative}"
 
 
-def _prepare(transport: Transport, timeout_s: float) -> str:
+def _prepare(transport: CommandTransport, timeout_s: float) -> str:
     """Makes the folder, clears it of what broke off days ago, and says where it is."""
     target = _folder_of(transport)
     answer = _script(transport, _PREPARE, [target], timeout_s)
@@ -161,7 +163,7 @@ def _prepare(transport: Transport, timeout_s: float) -> str:
 
 
 def _push_one(
-    transport: Transport, folder: str, file: Path, digest: str, timeout_s: float
+    transport: CommandTransport, folder: str, file: Path, digest: str, timeout_s: float
 ) -> Pushed:
     size = file.stat().st_size
     executable = "x" if os.access(file, os.X_OK) else ""
@@ -175,7 +177,9 @@ def _push_one(
         return _send(transport, file, Pushed(final, digest, size), part, timeout_s)
 
 
-def _send(transport: Transport, file: Path, wanted: Pushed, part: str, timeout_s: float) -> Pushed:
+def _send(
+    transport: CommandTransport, file: Path, wanted: Pushed, part: str, timeout_s: float
+) -> Pushed:
     """Sends what is missing of a file; ``wanted``: with all of it moved."""
     final, digest, size = wanted.path, wanted.sha256, wanted.moved_bytes
     place = final.rpartition("/")[0]
@@ -210,7 +214,7 @@ def _send(transport: Transport, file: Path, wanted: Pushed, part: str, timeout_s
 
 
 def _look(
-    transport: Transport, final: str, size: int, executable: str, part: str, timeout_s: float
+    transport: CommandTransport, final: str, size: int, executable: str, part: str, timeout_s: float
 ) -> Completed:
     """The hash of what is there, and how much of a part, if one is named."""
     there = _script(transport, _LOOK, [final, str(size), executable, part], timeout_s)
@@ -220,7 +224,7 @@ def _look(
 
 
 def _make_room(
-    transport: Transport, place: str, part: str, offset: int, timeout_s: float
+    transport: CommandTransport, place: str, part: str, offset: int, timeout_s: float
 ) -> Completed:
     """An empty part, or the hash of the one to resume; then the file system's state."""
     answer = _script(transport, _MAKE_ROOM, [place, part, str(offset)], timeout_s)
@@ -229,7 +233,7 @@ def _make_room(
     return answer
 
 
-def _check_room(transport: Transport, place: str, report: str, needed: int) -> None:
+def _check_room(transport: CommandTransport, place: str, report: str, needed: int) -> None:
     """Compares with the fourth column of ``df -Pk``: what is free, in KiB.
 
     Source: POSIX.1-2017, df, -P.
@@ -247,12 +251,12 @@ def _check_room(transport: Transport, place: str, report: str, needed: int) -> N
 
 
 def _script(
-    transport: Transport, script: str, arguments: Sequence[str], timeout_s: float
+    transport: CommandTransport, script: str, arguments: Sequence[str], timeout_s: float
 ) -> Completed:
     return transport.run(["sh", "-c", script, "sh", *arguments], timeout_s)
 
 
-def _failed(transport: Transport, what: str, answer: Completed) -> DeviceError:
+def _failed(transport: CommandTransport, what: str, answer: Completed) -> DeviceError:
     words = device_says(answer.stderr) if answer.stderr.strip() else f"exit status {answer.code}"
     return DeviceError(
         f"{transport.where}: {what}; {words}; if that is no place to write, name another "

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgeprune.agents.session import start_agent
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import DeviceError
 from edgeprune.models.epz import pack
 from edgeprune.push import Pushed, find, push
@@ -25,7 +25,7 @@ _LEAST_PROBE_BYTES, _MAX_PROBE_BYTES, _PROBE_S = 1 << 15, 1 << 18, 0.25
 
 
 def push_models(
-    transport: Transport,
+    transport: CommandTransport,
     agent: str,
     files: Sequence[Path],
     say: Callable[[str], None],
@@ -68,7 +68,7 @@ def push_models(
 
 
 def _push_packed(
-    transport: Transport, agent: str, file: Path, packed: bytes, timeout_s: float
+    transport: CommandTransport, agent: str, file: Path, packed: bytes, timeout_s: float
 ) -> Pushed:
     target, _ = find(transport, file, timeout_s)
     with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
@@ -93,7 +93,7 @@ def _push_packed(
     return Pushed(target.path, target.sha256, arrived.moved_bytes, len(packed))
 
 
-def _rate_bytes_s(transport: Transport, timeout_s: float) -> float:
+def _rate_bytes_s(transport: CommandTransport, timeout_s: float) -> float:
     """How fast the link carries what nothing on the way can compress.
 
     Tries twice as much as long as it takes no time worth measuring: buffers on the way swallow the

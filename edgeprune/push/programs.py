@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeprune.agents import board_python, build, runtime
 from edgeprune.devices.boards import Board
 from edgeprune.devices.toolchain import glibc
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.push import push
 
 
@@ -23,7 +23,7 @@ def needed_libraries(board: Board) -> list[Path]:
     return glibc.bundle(board.cpu.isa) if board.kind == "android" else []
 
 
-def needed_programs(transport: Transport) -> tuple[Path, runtime.RuntimeLibrary]:
+def needed_programs(transport: CommandTransport) -> tuple[Path, runtime.RuntimeLibrary]:
     """The agent and the runtime for a board, on this machine; made or fetched where need be.
 
     Args:
@@ -46,7 +46,7 @@ def needed_programs(transport: Transport) -> tuple[Path, runtime.RuntimeLibrary]
 
 
 def push_programs(
-    transport: Transport, agent: Path, library: Path, timeout_s: float = 60.0
+    transport: CommandTransport, agent: Path, library: Path, timeout_s: float = 60.0
 ) -> tuple[str, str]:
     """Brings what runs models to the device.
 

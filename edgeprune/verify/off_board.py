@@ -17,7 +17,7 @@ from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import Parity
 from edgeprune.devices.boards import Board, board_names, load_board, resolved_cpu
 from edgeprune.devices.device import Device
-from edgeprune.devices.transports.base import TRANSPORTS, Transport
+from edgeprune.devices.transports.base import TRANSPORTS, CommandTransport, command_transport
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import has_sparse_kernels
@@ -122,12 +122,11 @@ def twin(board: Board) -> Board | None:
     return None
 
 
-def _open(board: Board) -> tuple[tuple[Transport, Path, runtime.RuntimeLibrary] | None, str]:
+def _open(board: Board) -> tuple[tuple[CommandTransport, Path, runtime.RuntimeLibrary] | None, str]:
     """The first stand-in that can be started, with agent and runtime; or None and why not."""
     reason = f"no emulated board has a {board.cpu.core} core"
     for stand_in in stand_ins(board):
-        use = TRANSPORTS.get(stand_in.transport.use)
-        transport = use(stand_in, Device(stand_in.name, stand_in.name))
+        transport = command_transport(stand_in, Device(stand_in.name, stand_in.name))
         try:
             agent = build.agent(stand_in.agent.target)
             library = runtime.library(stand_in.cpu.isa, board.runtime.version, board.runtime.sha256)

@@ -12,7 +12,7 @@ from edgeprune.agents.interface import Interface
 from edgeprune.agents.session import start_agent
 from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import Parity, RunResult
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import VerifyError
 from edgeprune.progress import each
 from edgeprune.verify.locate import Host, Infer, locate
@@ -23,7 +23,7 @@ LOAD_S = 600.0
 
 
 def board_outputs(
-    transport: Transport,
+    transport: CommandTransport,
     agent: str,
     runtime: str,
     model: str,

@@ -6,9 +6,18 @@ import pytest
 from edgeprune.devices import boards as board_module
 from edgeprune.devices.boards import Cpu, board_names, load_board, parse_board, resolved_cpu
 from edgeprune.devices.cpuinfo import PARTS
-from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.devices.device import Device
+from edgeprune.devices.transports.base import (
+    TRANSPORTS,
+    CommandTransport,
+    LineTransport,
+    command_transport,
+    line_transport,
+)
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
+from edgeprune.firmware.build import ports
+from edgeprune.firmware.encode import VERSION
 from edgeprune.meters.base import METERS
 
 SHIPPED = sorted(path.stem for path in paths.shipped("boards").glob("*.toml"))
@@ -47,8 +56,12 @@ def test_every_shipped_board_is_right(name):
     assert board.name == name
     if board.agent.use == "native":
         assert board.agent.target == "host" or board.agent.target.startswith(board.cpu.isa)
-    assert board.cpu.core == "host" or board.cpu.core in PARTS
-    assert (board.transport.folder is None) == (board.kind in ("host", "emulated"))
+    if board.kind == "microcontroller":
+        assert board.agent.target in ports() and board.runtime.version == str(VERSION)
+    else:
+        assert board.cpu.core == "host" or board.cpu.core in PARTS
+    has_no_files = board.kind in ("host", "emulated", "microcontroller")
+    assert (board.transport.folder is None) == has_no_files
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -60,11 +73,52 @@ def test_every_transport_of_a_shipped_board_exists(name):
 def test_every_meter_of_a_shipped_board_exists_and_a_board_without_one_says_what_to_buy(name):
     board = load_board(name)
     assert set(board.meters.use) <= set(METERS.names())
-    assert board.meters.use or board.meters.missing or board.kind == "emulated"
+    is_emulated = TRANSPORTS.get(board.transport.use).emulated
+    assert board.meters.use or board.meters.missing or is_emulated
 
 
 def test_the_promised_boards_are_shipped():
     assert {"local", "rpi4", "rpi5", "jetson-orin", "rpi4-emulated"} <= set(board_names())
+    assert {"mps2-an386"} <= set(board_names())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_board_is_reached_by_a_transport_of_its_kind(name):
+    board = load_board(name)
+    wanted = LineTransport if board.kind == "microcontroller" else CommandTransport
+    assert issubclass(TRANSPORTS.get(board.transport.use), wanted)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("kind", "linux", "a microcontroller runs firmware, and nothing else does"),
+        ("cpu.isa", "aarch64", "a microcontroller has one of Arm's M profile, as armv7e-m"),
+        ("agent.use", "native", "agent.use 'native' with runtime.use 'edgeprune-firmware'"),
+        ("memory.flash_bytes", None, "missing 'memory.flash_bytes'"),
+        ("memory.flash_bytes", 0, "memory.flash_bytes must be > 0"),
+    ],
+)
+def test_a_microcontroller_runs_firmware_out_of_flash(key, value, message):
+    raw = raw_board("mps2-an386")
+    *path, last = key.split(".")
+    table_at(raw, path)[last] = value
+    if value is None:
+        del table_at(raw, path)[last], raw["source"][key]
+    assert message in refusal(raw, stem="mps2-an386")
+
+
+def test_a_transport_that_runs_no_commands_is_refused_where_commands_are_needed():
+    raw = raw_board() | {"transport": {"use": "qemu_system"}}
+    board = parse_board(raw, "boards/rpi4.toml", "rpi4")
+    with pytest.raises(ConfigError, match=r"'qemu_system' runs no commands, which agent.use 'nat"):
+        command_transport(board, Device("rpi4"))
+    raw = raw_board("mps2-an386") | {"transport": {"use": "ssh"}}
+    board = parse_board(raw, "boards/mps2-an386.toml", "mps2-an386")
+    with pytest.raises(
+        ConfigError, match=r"'ssh' leads to no firmware, which agent.use 'firmware'"
+    ):
+        line_transport(board, Device("mps2-an386"))
 
 
 def test_the_emulated_board_has_the_core_and_features_of_the_one_that_it_stands_for():

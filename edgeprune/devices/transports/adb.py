@@ -17,10 +17,10 @@ from edgeprune.devices.transports._append import APPEND, appending, opened_at
 from edgeprune.devices.transports.base import (
     TRANSPORTS,
     Channel,
+    CommandTransport,
     Completed,
     Probe,
     ProgramChannel,
-    Transport,
 )
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.progress import pushed
@@ -31,7 +31,7 @@ _APPEND_SIZED = 'LC_ALL=C; export LC_ALL; exec head -c "$2" >> "$1"'
 
 
 @TRANSPORTS.register
-class Adb(Transport):
+class Adb(CommandTransport):
     """Runs programs as adb's shell user, and appends to files through ``cat`` or ``head``.
 
     adb's own way to send a file always begins at its first byte, so that it can resume nothing.

@@ -1,4 +1,4 @@
-"""What a transport is: a way to run commands on a device and to bring bytes to it."""
+"""What a transport is: a way to a device, which runs commands or only carries bytes to firmware."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
 from edgeprune.devices.opened import Opened
+from edgeprune.errors import ConfigError
 from edgeprune.registry import Registry
 
 
@@ -30,7 +31,11 @@ class Completed:
 
 
 class Channel(abc.ABC):
-    """A running program on the device, with its standard input and output as byte streams."""
+    """A program that runs on the device, with its input and output as byte streams.
+
+    On a device that runs commands these are its standard input and output; on a microcontroller it
+    is the firmware, at the other end of a serial line.
+    """
 
     @abc.abstractmethod
     def write(self, data: bytes, timeout_s: float) -> None:
@@ -54,7 +59,7 @@ class Channel(abc.ABC):
     def close(self, timeout_s: float = 5.0) -> int | None:
         """Closes the program's input and waits for its end, killing it after ``timeout_s``.
 
-        May be called twice.
+        Firmware does not end; the line to it is closed. May be called twice.
 
         Returns:
             Instructions that the program executed, or None where the transport cannot count.
@@ -177,6 +182,14 @@ class Transport(Opened):
         """
 
     @abc.abstractmethod
+    def close(self) -> None:
+        """Disconnects; harmless when closed already."""
+
+
+class CommandTransport(Transport):
+    """A way to a device that has an operating system: it runs commands and keeps files."""
+
+    @abc.abstractmethod
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Runs a command to its end. Arguments arrive as they are, whatever they contain.
 
@@ -212,9 +225,84 @@ class Transport(Opened):
             DeviceError: It could not be started.
         """
 
+
+@dataclass(frozen=True)
+class Firmware:
+    """The program of a microcontroller, as it is built for its board.
+
+    Attributes:
+        elf: The file, with its symbols.
+        counted: Name of the function whose instructions are counted where that is possible.
+        parts: Pattern of the names of functions that it calls, each of which is counted apart.
+    """
+
+    elf: Path
+    counted: str
+    parts: str
+
+
+class Line(Channel):
+    """A serial line to firmware."""
+
+    def counts(self) -> tuple[Sequence[int], ...]:
+        """Instructions of each call of :attr:`Firmware.counted` so far, where they are counted.
+
+        Returns:
+            For each call, instructions from its first to its return: all of them, then those of
+            each of :attr:`Firmware.parts` that it called, in order. Empty where the transport
+            cannot count.
+
+        Raises:
+            DeviceError: The counter failed.
+        """
+        return ()
+
+
+class LineTransport(Transport):
+    """A way to a microcontroller: bytes to and from its firmware, and nothing else."""
+
     @abc.abstractmethod
-    def close(self) -> None:
-        """Disconnects; harmless when closed already."""
+    def line(self, firmware: Firmware | None) -> Line:
+        """Opens the line, with the firmware running at its other end.
+
+        Args:
+            firmware: What an emulated board is to run, which starts anew; a real one runs what it
+                was flashed with, and takes None.
+
+        Raises:
+            DeviceError: It cannot be opened.
+        """
 
 
 TRANSPORTS: Registry[type[Transport]] = Registry("edgeprune.devices.transports", kind="transport")
+
+
+def command_transport(board: Board, device: Device) -> CommandTransport:
+    """The way to a device that runs commands, not yet open.
+
+    Raises:
+        ConfigError: The board is reached by a transport that runs none.
+    """
+    transport = TRANSPORTS.get(board.transport.use)
+    if not issubclass(transport, CommandTransport):
+        raise ConfigError(_unfit(board, "runs no commands"))
+    return transport(board, device)
+
+
+def line_transport(board: Board, device: Device) -> LineTransport:
+    """The way to a microcontroller, not yet open.
+
+    Raises:
+        ConfigError: The board is reached by a transport that is none to firmware.
+    """
+    transport = TRANSPORTS.get(board.transport.use)
+    if not issubclass(transport, LineTransport):
+        raise ConfigError(_unfit(board, "leads to no firmware"))
+    return transport(board, device)
+
+
+def _unfit(board: Board, lacks: str) -> str:
+    return (
+        f"board {board.name}: transport.use {board.transport.use!r} {lacks}, which agent.use "
+        f"{board.agent.use!r} needs"
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgeprune.devices.links.pipes import Child, append_file, run_to_end
-from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Transport
+from edgeprune.devices.transports.base import TRANSPORTS, Channel, CommandTransport, Completed
 from edgeprune.errors import DeviceError
 
 
@@ -33,7 +33,7 @@ class LocalChannel(Channel):
 
 
 @TRANSPORTS.register
-class Local(Transport):
+class Local(CommandTransport):
     """Runs programs on this machine; needs nothing."""
 
     shares_files: ClassVar[bool] = True

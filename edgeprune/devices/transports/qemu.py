@@ -19,7 +19,13 @@ from edgeprune.devices.links.pipes import Child, append_file, run_to_end
 from edgeprune.devices.toolchain import glibc
 from edgeprune.devices.toolchain.qemu_plugin import build_plugin
 from edgeprune.devices.transports._qemu_root import make_root
-from edgeprune.devices.transports.base import TRANSPORTS, Channel, Completed, Probe, Transport
+from edgeprune.devices.transports.base import (
+    TRANSPORTS,
+    Channel,
+    CommandTransport,
+    Completed,
+    Probe,
+)
 from edgeprune.errors import DeviceError
 from edgeprune.text.debian import install_hint
 
@@ -63,7 +69,7 @@ class QemuChannel(Channel):
 
 
 @TRANSPORTS.register
-class Qemu(Transport):
+class Qemu(CommandTransport):
     """Runs programs for Arm on this machine, as the board's core would run them."""
 
     shares_files: ClassVar[bool] = True

@@ -17,10 +17,10 @@ from edgeprune.devices.transports._append import APPEND, appending, opened_at
 from edgeprune.devices.transports.base import (
     TRANSPORTS,
     Channel,
+    CommandTransport,
     Completed,
     Probe,
     ProgramChannel,
-    Transport,
 )
 from edgeprune.errors import DeviceError
 from edgeprune.progress import pushed
@@ -33,7 +33,7 @@ _START_TIMEOUT_S = 10.0
 
 
 @TRANSPORTS.register
-class Ssh(Transport):
+class Ssh(CommandTransport):
     """Runs programs over ssh, and appends to files through ``cat``.
 
     ``cat`` takes bytes as fast as ssh carries them; sftp waits for answers, and is not on every

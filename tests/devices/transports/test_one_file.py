@@ -15,11 +15,11 @@ from edgeprune.doctor import diagnose
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 
-SERIAL_PORT = """
-from edgeprune.devices.transports.base import TRANSPORTS, Completed, Probe, Transport
+RS485 = """
+from edgeprune.devices.transports.base import TRANSPORTS, CommandTransport, Completed, Probe
 
 @TRANSPORTS.register
-class SerialPort(Transport):
+class Rs485(CommandTransport):
     needs_address = True
     bench_keys = ("serial",)
     own_keys = {"tty": str, "baud_rate": int}
@@ -49,13 +49,13 @@ def bench(tmp_path, monkeypatch):
     """A transport that was not there before, a board that is reached by it, and a bench file."""
     more = tmp_path / "more transports"
     more.mkdir()
-    (more / "serial_port.py").write_text(SERIAL_PORT)
+    (more / "rs485.py").write_text(RS485)
     (more / "_frames.py").write_text("raise ImportError('a helper is no part')\n")
     monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(more)])
     boards = tmp_path / "boards"
     boards.mkdir()
     text = (paths.shipped("boards") / "rpi4.toml").read_text()
-    text = text.replace('"rpi4"', '"tiny"').replace('"ssh"', '"serial_port"')
+    text = text.replace('"rpi4"', '"tiny"').replace('"ssh"', '"rs485"')
     (boards / "tiny.toml").write_text(text)
     monkeypatch.setenv("EDGEPRUNE_BOARDS", str(boards))
     monkeypatch.setenv("EDGEPRUNE_CACHE", str(paths.cache_folder()))
@@ -63,13 +63,13 @@ def bench(tmp_path, monkeypatch):
     file = tmp_path / "bench.toml"
     file.write_text("[devices.desk]\nboard = 'tiny'\ntty = '/dev/ttyUSB0'\nbaud_rate = 9600\n")
     yield file
-    TRANSPORTS._parts.pop("serial_port", None)
-    sys.modules.pop("edgeprune.devices.transports.serial_port", None)
-    vars(folder).pop("serial_port", None)
+    TRANSPORTS._parts.pop("rs485", None)
+    sys.modules.pop("edgeprune.devices.transports.rs485", None)
+    vars(folder).pop("rs485", None)
 
 
 def test_it_is_offered_and_its_helpers_are_not(bench):
-    assert TRANSPORTS.names() == ["adb", "local", "qemu", "serial_port", "ssh"]
+    assert TRANSPORTS.names() == ["adb", "local", "qemu", "qemu_system", "rs485", "ssh"]
 
 
 def test_its_device_is_found_in_the_bench_and_used(bench):
@@ -86,7 +86,7 @@ def test_its_device_is_found_in_the_bench_and_used(bench):
     [
         ("baud_rate = 'fast'", "devices.two.baud_rate must be int, got 'fast'"),
         ("tyt = '/dev/ttyUSB1'", "unknown key 'devices.two.tyt'"),
-        ("user = 'pi'", "a tiny is reached by serial_port, which reads serial, tty, baud_rate"),
+        ("user = 'pi'", "a tiny is reached by rs485, which reads serial, tty, baud_rate"),
     ],
 )
 def test_the_bench_checks_the_keys_that_it_reads(bench, line, message):
@@ -109,8 +109,8 @@ def test_without_a_device_the_message_has_its_example(bench):
 
 def test_doctor_looks_at_what_it_needs_and_says_what_for(bench):
     diagnosis = diagnose(bench)
-    assert diagnosis.needed_for["serial_port"] == "boards on a serial port"
-    (check,) = [check for check in diagnosis.checks if check.scope == "serial_port"]
+    assert diagnosis.needed_for["rs485"] == "boards on a serial port"
+    (check,) = [check for check in diagnosis.checks if check.scope == "rs485"]
     assert (check.state, check.found, check.fix) == ("missing", "no tty for tiny", "plug one in")
     needs = {readiness.board: readiness.needs for readiness in diagnosis.boards}
     assert needs["tiny"] == ("plug one in",)
@@ -120,11 +120,11 @@ def test_doctor_looks_at_what_it_needs_and_says_what_for(bench):
 
 
 def test_a_transport_that_cannot_be_imported_harms_no_other(bench, tmp_path):
-    (tmp_path / "more transports" / "serial_port.py").write_text("import no_such_library\n")
+    (tmp_path / "more transports" / "rs485.py").write_text("import no_such_library\n")
     diagnosis = diagnose(bench)
     needs = {readiness.board: readiness.needs for readiness in diagnosis.boards}
     assert diagnosis.is_ok and needs["local"] == ()
-    (check,) = [check for check in diagnosis.checks if check.scope == "serial_port"]
+    (check,) = [check for check in diagnosis.checks if check.scope == "rs485"]
     assert "needs no_such_library" in check.found
 
 
