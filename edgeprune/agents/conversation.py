@@ -138,7 +138,7 @@ class Conversation:
         except DeviceTimeout as error:
             raise DeviceTimeout(f"{asked}: no answer within {timeout_s:g} s: {error}") from error
         came_ns = self.now_ns()
-        return Asked(_answered(frame, number, asked), frame.blob, sent_ns, came_ns, self.clock)
+        return Asked(answered(frame, number, asked), frame.blob, sent_ns, came_ns, self.clock)
 
     @contextmanager
     def _named(self, asked: str) -> Iterator[None]:
@@ -153,7 +153,7 @@ class Conversation:
             raise
 
 
-def _answered(frame: Frame, number: int, asked: str) -> Answer:
+def answered(frame: Frame, number: int, asked: str) -> Answer:
     """The answer without what every answer has.
 
     Raises:

@@ -28,9 +28,9 @@ from edgeprune.models.tflite import graph
 MAGIC, VERSION = 0x4E4C5045, 1
 NOWHERE = 0xFFFFFFFF
 _INT8 = 1
-_HEADER, _TENSOR, _OP = "<IIIHH16sIHHII", "<IIHHfi6I", "<BBBBIIIIIII"
+HEADER, TENSOR, OP = "<IIIHH16sIHHII", "<IIHHfi6I", "<BBBBIIIIIII"
 _WINDOW = "<14H4h"
-_KINDS = {
+KINDS = {
     "CONV_2D": 1,
     "DEPTHWISE_CONV_2D": 2,
     "FULLY_CONNECTED": 3,
@@ -61,7 +61,7 @@ class Writer:
         quantization = tensor.quantization  # type: ignore[attr-defined]
         padded = (*shape, *[0] * (6 - len(shape)))
         self._tensors += struct.pack(
-            _TENSOR, place, math.prod(shape), _INT8, len(shape), float(quantization.scale[0]),
+            TENSOR, place, math.prod(shape), _INT8, len(shape), float(quantization.scale[0]),
             int(quantization.zeroPoint[0]), *padded,
         )  # fmt: skip
 
@@ -92,7 +92,7 @@ class Writer:
             constants = operation.broadcast.constants
             sources = tuple(next(left) if one is None else NOWHERE for one in constants)
         self._ops += struct.pack(
-            _OP, _KINDS[name], PATTERNS[pattern], ISAS[used], 0, *sources, output,
+            OP, KINDS[name], PATTERNS[pattern], ISAS[used], 0, *sources, output,
             *(scratch or (NOWHERE, 0)), at, step.layer,
         )  # fmt: skip
         self._op_count += 1
@@ -151,11 +151,11 @@ class Writer:
 
     def data(self, input_count: int, output_count: int) -> bytes:
         """The whole plan."""
-        head = struct.calcsize(_HEADER)
+        head = struct.calcsize(HEADER)
         ops_at = head + len(self._tensors)
         body_at = ops_at + len(self._ops)
         ops = bytearray(self._ops)
-        for at in range(0, len(ops), struct.calcsize(_OP)):
+        for at in range(0, len(ops), struct.calcsize(OP)):
             _moved(ops, at + 24, body_at)
         body = bytearray(self._body + bytes(-len(self._body) % 4))
         for at in self._patches:

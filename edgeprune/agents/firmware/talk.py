@@ -1,0 +1,112 @@
+"""Questions to firmware over a line that may lose or damage bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from edgeprune.agents.conversation import answered
+from edgeprune.agents.decode import Answer
+from edgeprune.agents.wire import GREETING_LIMIT_BYTES, Frame, pack, read_frame
+from edgeprune.devices.transports.base import Line
+from edgeprune.errors import BadFrame, DeviceError, DeviceTimeout
+
+TRIES = 3
+"""How often a question is asked that brought no whole answer. Source: ours; a line that damages one
+frame in ten fails once in a thousand questions."""
+
+JSON_BYTES = 1 << 14
+"""Most of any answer. Source: ours; ``firmware/src/line.h`` has 1,024."""
+
+_SLOWEST_BYTES_S = 500
+"""Source: ours; half of what a line of 9,600 baud carries."""
+
+
+class Talk:
+    """Asks one question after the other; what answers an earlier one is passed over."""
+
+    def __init__(self, line: Line, where: str, patience_s: float) -> None:
+        """Asks nothing yet.
+
+        Args:
+            line: To the firmware.
+            where: The device's name, for messages.
+            patience_s: How long firmware may take for an answer that needs no work.
+        """
+        self._line, self._where, self._patience_s = line, where, patience_s
+        self._next_id = 1
+
+    def ask(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        blob: bytes = b"",
+        *,
+        blob_bytes: int = 0,
+        work_s: float = 0.0,
+    ) -> tuple[Answer, bytes]:
+        """Asks once.
+
+        Args:
+            command: Its ``cmd``.
+            arguments: Its other keys.
+            blob: Data behind the question.
+            blob_bytes: Most data behind its answer.
+            work_s: How long the work may take that is asked for.
+
+        Returns:
+            The answer without ``id`` and ``ok``, and the data behind it.
+
+        Raises:
+            DeviceTimeout: No answer came in time.
+            BadFrame: It was damaged.
+            AgentRefusal: The firmware answered with an error.
+            DeviceError: What came is no answer to that question, or the line broke.
+        """
+        number = self._next_id
+        self._next_id += 1
+        asked = f"{self._where}: {command}"
+        request = pack(Frame({"id": number, "cmd": command, **(arguments or {})}, blob))
+        timeout_s = self._patience_s + work_s + (len(request) + blob_bytes) / _SLOWEST_BYTES_S
+        until_s = time.monotonic() + timeout_s
+
+        def read(size: int) -> bytes:
+            return self._line.read(size, max(0.0, until_s - time.monotonic()))
+
+        try:
+            self._line.write(request, timeout_s)
+            while True:
+                frame = read_frame(read, GREETING_LIMIT_BYTES, JSON_BYTES, blob_bytes)
+                if not self._is_late(frame, number):
+                    return answered(frame, number, asked), frame.blob
+        except BadFrame as error:
+            raise BadFrame(f"{asked}: {error}") from error
+        except DeviceTimeout as error:
+            raise DeviceTimeout(f"{asked}: no answer within {timeout_s:g} s") from error
+
+    def ask_again(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        blob_bytes: int = 0,
+        work_s: float = 0.0,
+    ) -> tuple[Answer, bytes]:
+        """As :meth:`ask`, up to :data:`TRIES` times: for what may be asked twice without harm."""
+        for _ in range(TRIES - 1):
+            try:
+                return self.ask(command, arguments, blob_bytes=blob_bytes, work_s=work_s)
+            except (DeviceTimeout, BadFrame):
+                continue
+        return self.ask(command, arguments, blob_bytes=blob_bytes, work_s=work_s)
+
+    def fault(self, words: str) -> DeviceError:
+        """The error for an answer that cannot be right."""
+        return DeviceError(f"{self._where}: {words}")
+
+    @staticmethod
+    def _is_late(frame: Frame, number: int) -> bool:
+        """Whether it answers a question that was given up."""
+        answers = frame.message.get("id")
+        return type(answers) is int and answers < number
