@@ -319,12 +319,14 @@ class Measured:
         instructions_source: How they were counted, or None.
         layers: Kernels of one inference in execution order.
         parity: Comparison with the reference.
-        peak_memory_bytes: Largest VmHWM over ``starts``, or None.
+        peak_memory_bytes: Largest VmHWM over ``starts``; of a microcontroller, the arena, as its
+            firmware says; or None.
         energy: Measured in a pass of its own, or why not; None where there is none to speak of, as
             on an emulated device.
         starts: Fresh processes that loaded it, in a pass of their own; empty on an emulated device.
         packed_bytes: Size of the container that brought the file to the device; None where the file
             was sent as it is, or lay there.
+        flash_bytes: Size of the plan in a microcontroller's flash; None elsewhere.
     """
 
     variant: str
@@ -337,6 +339,7 @@ class Measured:
     energy: Energy | NoEnergy | None = None
     starts: tuple[StartSample, ...] = ()
     packed_bytes: int | None = None
+    flash_bytes: int | None = None
 
 
 @dataclass(frozen=True)

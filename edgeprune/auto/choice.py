@@ -64,6 +64,10 @@ Source: ``python benchmarks/armhf_chroot.py FOLDER``.
 """
 
 
+FIRMWARE_INT8 = "firmware computes on int8, and on nothing else"
+"""Why a network for a microcontroller becomes integers whatever it costs."""
+
+
 AS_THEY_COME: dict[Storage, str] = {
     "float16": "the file stores its weights as float16 already: they are left as they are",
     "sparse": "the file stores its weights sparse already: their zeros are left as they are",
@@ -119,6 +123,8 @@ def choose(
     if _fixed_mode(recipe) == "int16x8":
         why = "int16x8 as asked: XNNPACK has no kernels for 16-bit activations, sparse or dense"
         chosen = _completed(recipe, why, sparsity=0.0, pattern="unstructured")
+    elif cpu.is_microcontroller:
+        chosen = _completed(recipe, FIRMWARE_INT8, sparsity=0.0, mode="int8")
     elif not has_sparse_kernels(cpu):
         chosen = _without_sparse_kernels(recipe, cpu, no_int8)
     else:
@@ -169,6 +175,7 @@ def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
     table, quantize, training = recipe.prune, recipe.quantize, recipe.qat
     is_sparse, mode = table.sparsity > 0, quantize.mode
     is_open = {key: key not in recipe.fixed for key in ("sparsity", "pattern", "quantize")}
+    is_open["quantize"] &= not cpu.is_microcontroller  # whose firmware computes on int8 alone
     if recipe.name != "auto":
         return None
     if is_sparse and is_open["pattern"] and table.pattern != "unstructured":

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from edgeprune.artifacts.measurement import RunResult, Variant
 from edgeprune.console.interrupts import uninterrupted
 from edgeprune.devices.bench import choose_device, choose_meters, load_bench
-from edgeprune.devices.boards import resolved_cpu
-from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.devices.boards import MICROCONTROLLER, Board, resolved_cpu
 from edgeprune.errors import ConfigError, DeviceError, EdgepruneError, VerifyError
 from edgeprune.files.whole_file import shown
 from edgeprune.models.tflite import graph
 from edgeprune.pipeline.compressed import Compressed
-from edgeprune.pipeline.device_half import DeviceContext, check_free, measure
+from edgeprune.pipeline.device_half import CommandHalf, DeviceContext
+from edgeprune.pipeline.firmware_half import FirmwareHalf
 from edgeprune.pipeline.jobs import check_file, compress_in_child
 from edgeprune.pipeline.outcome import Outcome, outcome_of, recorded_as_wrong, save_outcome
 from edgeprune.pipeline.preflight import look_at
@@ -47,8 +47,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         EdgepruneError: See :mod:`edgeprune.errors`; nothing is left behind.
     """
     from edgeprune import history
-    from edgeprune.measure import Claim, check_meter_name, check_meters
-    from edgeprune.push.programs import needed_programs
+    from edgeprune.measure import Claim, check_meter_name
     from edgeprune.report.folder import output_folder
     from edgeprune.report.save import raw_kept
 
@@ -64,27 +63,19 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             progress.warn(f"{trouble}; the run goes on, and its result will be in {folder.path}")
         claim = Claim(request.command, request.wait_s)
         # What may fail for lack of a device, a network or a compiler fails before any training.
-        with progress.stage("connect"), TRANSPORTS.get(board.transport.use)(board, device) as way:
-            check_meters(energy, way)
-            programs = needed_programs(way)
-            check_free(way, programs, claim)
+        with progress.stage("connect"):
+            half = half_for(board).ready(board, device, energy, claim)
         begun_s = time.monotonic()
         compressed = compress_in_child(request, resolved_cpu(board.cpu), progress)
         took_s = time.monotonic() - begun_s
         variants = _write_variants(compressed, folder)
-        transport = TRANSPORTS.get(board.transport.use)(board, device)
-        with _work_kept(compressed, took_s), transport:
+        with _work_kept(compressed, took_s):
             meanwhile = _Meanwhile(
                 lambda so_far: outcome_of(request, compressed, variants, so_far, folder.path),
                 folder,
             )
-            run, wrong = measure(
-                transport,
-                programs,
-                compressed,
-                variants,
-                DeviceContext(progress, claim, energy, meanwhile),
-            )
+            context = DeviceContext(progress, claim, energy, meanwhile)
+            run, wrong = half.measure(compressed, variants, context)
         with uninterrupted(), progress.stage("report"):
             with raw_kept(run):
                 outcome = outcome_of(request, compressed, variants, run, folder.path)
@@ -97,6 +88,11 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             raise KeyboardInterrupt(line)
         raise DeviceError(line)
     return outcome
+
+
+def half_for(board: Board) -> type[CommandHalf] | type[FirmwareHalf]:
+    """Which device half a board needs."""
+    return FirmwareHalf if board.kind == MICROCONTROLLER else CommandHalf
 
 
 class _Meanwhile:

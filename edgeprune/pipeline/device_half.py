@@ -1,4 +1,4 @@
-"""The device half of edgeprune: verify -> push -> run."""
+"""The device half of edgeprune, on devices that run commands: verify -> push -> run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import RunResult, Variant
 from edgeprune.console import interrupts
 from edgeprune.devices.bench import EnergyPlan
-from edgeprune.devices.transports.base import Transport
+from edgeprune.devices.boards import Board
+from edgeprune.devices.device import Device
+from edgeprune.devices.transports.base import CommandTransport, command_transport
 from edgeprune.errors import DeviceError
 from edgeprune.files.paths import real_path
 from edgeprune.models.tflite import graph
@@ -47,8 +49,47 @@ class DeviceContext:
     keep: Callable[[RunResult], None] | None = None
 
 
+@dataclass(frozen=True)
+class CommandHalf:
+    """The half for one device, which answered, and for which all is there that it is to run.
+
+    Attributes:
+        board: What it is.
+        device: Which it is.
+        programs: The agent and the runtime, on this machine.
+    """
+
+    board: Board
+    device: Device
+    programs: tuple[Path, runtime.RuntimeLibrary]
+
+    @classmethod
+    def ready(cls, board: Board, device: Device, energy: EnergyPlan, claim: Claim) -> CommandHalf:
+        """Connects once: what may fail fails before any training.
+
+        Raises:
+            DeviceError: The device, a program for it, or a meter is not there, or it is in use.
+            ConfigError: Something is named that there is not.
+        """
+        from edgeprune.measure import check_meters
+        from edgeprune.push.programs import needed_programs
+
+        with command_transport(board, device) as way:
+            check_meters(energy, way)
+            programs = needed_programs(way)
+            check_free(way, programs, claim)
+        return cls(board, device, programs)
+
+    def measure(
+        self, compressed: Compressed, variants: list[Variant], context: DeviceContext
+    ) -> tuple[RunResult, str]:
+        """As :func:`measure`."""
+        with command_transport(self.board, self.device) as transport:
+            return measure(transport, self.programs, compressed, variants, context)
+
+
 def measure(
-    transport: Transport,
+    transport: CommandTransport,
     programs: tuple[Path, runtime.RuntimeLibrary],
     compressed: Compressed,
     variants: list[Variant],
@@ -107,7 +148,7 @@ def measure(
 
 
 def check_free(
-    transport: Transport, programs: tuple[Path, runtime.RuntimeLibrary], claim: Claim
+    transport: CommandTransport, programs: tuple[Path, runtime.RuntimeLibrary], claim: Claim
 ) -> None:
     """Where the user will not wait: that the device is free now, before any other work.
 
@@ -131,7 +172,7 @@ def check_free(
 
 
 def _measured(
-    transport: Transport,
+    transport: CommandTransport,
     pushed: DeviceFiles,
     table: RunTable,
     wanted: Mapping[str, verify.Comparison],
@@ -184,7 +225,7 @@ def comparison_of(
 
 
 def infer_once(
-    transport: Transport, agent: str, library: str, tflite: bytes, inputs: Samples
+    transport: CommandTransport, agent: str, library: str, tflite: bytes, inputs: Samples
 ) -> Samples:
     """Outputs of a file that is on the device for this alone."""
     from edgeprune.push import push

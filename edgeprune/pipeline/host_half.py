@@ -18,9 +18,10 @@ from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.artifacts.model import Loaded
 from edgeprune.artifacts.pruned import Pruned
 from edgeprune.artifacts.stored import Quantized, Rewritten
-from edgeprune.devices.boards import Cpu, load_board
+from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
 from edgeprune.errors import ModelError
 from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.planned import check_int8, planned
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.users_data import (
     calibration_samples,
@@ -68,6 +69,8 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
 
     trained = _trained(request, cpu, progress)
     recipe, data, compressed_float = trained.recipe, trained.data, trained.compressed_float
+    board = load_board(request.board)
+    is_firmware = board.kind == MICROCONTROLLER
     x_test = None if data is None else data.x_test
     mode, has_codebooks = recipe.quantize.mode, bool(trained.clustered.tensors)
     with progress.stage("rewrite"):
@@ -89,7 +92,11 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
             "quantize", rewritten.tflite, quantized.tflite, blocks=blocks, codebooks=has_codebooks
         )
     with progress.stage("sparsify"):
-        sparsified = sparsify(quantized.tflite, cpu, encode=recipe.sparsify.encode)
+        sparsified = (
+            planned(quantized.tflite, board)
+            if is_firmware
+            else sparsify(quantized.tflite, cpu, encode=recipe.sparsify.encode)
+        )
         lines += verify.check_kept(
             "sparsify", quantized.tflite, sparsified.tflite, codebooks=has_codebooks
         )
@@ -137,7 +144,6 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     from edgeprune.convert import convert, keras_outputs
     from edgeprune.pruning import prune
     from edgeprune.qat import qat
-    from edgeprune.quantize import check_mode
     from edgeprune.training.checkpoint import remove
     from edgeprune.training.context import StageContext
 
@@ -160,7 +166,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
             has_data=data is not None,
             is_trainable=is_trainable(loaded, data),
         )
-    check_mode(smaller, recipe.quantize.mode)
+    _check_storage(smaller, recipe, cpu, loaded)
     with progress.stage("prune"):
         pruned = prune(channel_pruned, recipe.prune, context, smaller)
         remove(channel_pruned.checkpoint)
@@ -197,6 +203,20 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     )
 
 
+def _check_storage(tflite: bytes, recipe: Recipe, cpu: Cpu, loaded: Loaded) -> None:
+    """Refuses a way of storing weights that the model or the board does not take.
+
+    Raises:
+        ModelError: The model cannot be stored so.
+        ConfigError: The board cannot compute on it.
+    """
+    from edgeprune.quantize import check_mode
+
+    check_mode(tflite, recipe.quantize.mode)
+    if cpu.is_microcontroller:
+        check_int8(recipe, loaded)
+
+
 def _quantized(
     tflite: bytes, recipe: Recipe, data: Dataset | None, request: Request, progress: Progress
 ) -> tuple[Recipe, Quantized]:
@@ -209,7 +229,7 @@ def _quantized(
         ModelError: The quantizer refuses the model, and the user asked for the mode.
     """
     from edgeprune.auto.choice import easier_storage
-    from edgeprune.prediction.runnable import check_runnable
+    from edgeprune.pipeline.runnable import check_runnable
     from edgeprune.quantize import quantize
 
     board = load_board(request.board)
@@ -218,9 +238,10 @@ def _quantized(
         calibration = calibration_samples(data, table.calibration_samples)
         try:
             quantized = quantize(tflite, table.mode, calibration, seed=recipe.prune.seed)
-            check_runnable(quantized.tflite, board.runtime, board.name)
+            check_runnable(quantized.tflite, board)
         except ModelError as error:
-            easier = easier_storage(recipe, str(error))
+            is_firmware = board.kind == MICROCONTROLLER  # which runs nothing else
+            easier = None if is_firmware else easier_storage(recipe, str(error))
             if easier is None:
                 raise
             progress.say(f"{table.mode} is not possible: {error}")
@@ -250,7 +271,7 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
     """The model, the model as float TFLite, and the data."""
     from edgeprune.convert import convert
     from edgeprune.load import load
-    from edgeprune.prediction.runnable import check_runnable
+    from edgeprune.pipeline.runnable import check_runnable
     from edgeprune.sparsify import stored_dense
 
     with progress.stage("load"):
@@ -261,7 +282,7 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
     with progress.stage("convert"):
         dense = convert(loaded)
         board = load_board(request.board)
-        check_runnable(dense, board.runtime, board.name)
+        check_runnable(dense, board)
         if loaded.tflite is not None:  # every later stage sees its shapes as they are fixed now
             loaded = dataclasses.replace(loaded, tflite=dense, input_shape=None)
         data = None

@@ -19,7 +19,7 @@ from edgeprune.models.tflite import graph
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.request import Request
-from edgeprune.prediction.runnable import check_runnable
+from edgeprune.pipeline.runnable import check_runnable
 from edgeprune.progress import Progress
 from edgeprune.sandbox.parent import ANSWER_BYTES, Reach, confined
 from edgeprune.sandbox.readable import linked, stored_apart
@@ -101,7 +101,7 @@ def read_as_tflite(request: ReadJob, progress: Progress) -> bytes:
     tflite = convert(dataclasses.replace(loaded, input_shape=request.input_shape))
     if request.board is not None:
         board = load_board(request.board)
-        check_runnable(tflite, board.runtime, board.name)
+        check_runnable(tflite, board)
     return tflite
 
 
@@ -141,6 +141,25 @@ def run_on_host(request: HostJob, progress: Progress) -> HostOutputs:
     outputs = verify.reference_outputs(tflite, samples, xnnpack=xnnpack)
     rounding = verify.rounding_of(tflite, samples, xnnpack=xnnpack) if request.with_rounding else []
     return HostOutputs(outputs, rounding)
+
+
+@dataclass(frozen=True)
+class ExactJob:
+    """Inferences in LiteRT's reference kernels on the host.
+
+    Attributes:
+        tflite: The model.
+        samples: Inputs.
+    """
+
+    tflite: bytes
+    samples: Samples
+
+
+def run_exactly(request: ExactJob, progress: Progress) -> HostOutputs:
+    """Outputs that firmware must reproduce bit for bit."""
+    tflite = graph.opened(request.tflite)
+    return HostOutputs(verify.exact_outputs(tflite, request.samples), [])
 
 
 def compress_in_child(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
@@ -258,9 +277,25 @@ def host_outputs_with_rounding(tflite: bytes, samples: Samples, xnnpack: bool) -
     return _host(HostJob(tflite, samples, xnnpack, with_rounding=True))
 
 
+def exact_outputs(tflite: bytes, samples: Samples) -> Samples:
+    """:func:`edgeprune.verify.exact_outputs`, in a child.
+
+    Raises:
+        ModelError: The host cannot run the model.
+    """
+    job = ExactJob(tflite, samples)
+    limit = _outputs_bytes(tflite, samples)
+    return confined(run_exactly, job, answer_bytes=limit, timeout_s=_HOST_S).outputs
+
+
 def _host(job: HostJob) -> HostOutputs:
-    limit = ANSWER_BYTES + _FILES_IN_ANSWER * len(job.tflite) * max(1, len(job.samples))
+    limit = _outputs_bytes(job.tflite, job.samples)
     return confined(run_on_host, job, answer_bytes=limit, timeout_s=_HOST_S)
+
+
+def _outputs_bytes(tflite: bytes, samples: Samples) -> int:
+    """Most that outputs may hold."""
+    return ANSWER_BYTES + _FILES_IN_ANSWER * len(tflite) * max(1, len(samples))
 
 
 def _answer_bytes(model: Path) -> int:

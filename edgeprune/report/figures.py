@@ -41,6 +41,9 @@ def figures(result: Result) -> tuple[list[Figure], list[str]]:
         if any(co2e_text(variant.energy_uj) for variant in result.variants):
             cells["CO2e per million inferences"] = lambda v: co2e_text(v.energy_uj) or NOT_MEASURED
         cells |= _start_cells(result)
+    if any(known(variant.flash_bytes) for variant in result.variants):
+        cells["flash"] = lambda variant: bytes_text(known(variant.flash_bytes))
+        cells["RAM (arena)"] = lambda variant: bytes_text(variant.peak_memory_bytes)
     cells["sparse layers"] = _sparse_layers
     cells["largest difference"] = _difference
     cells["same top class"] = _agreement

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeprune.history.result import Result
+from edgeprune.history.result import Result, known
 from edgeprune.report.assessment import NOTICEABLE_DROP, accuracy_change
 
 _WITH_ADVICE = ("throttled", "contaminated", "noisy")
@@ -37,6 +37,8 @@ def next_step(result: Result, folder: str) -> str:
             f"edgeprune explain {result.model.path} --board {result.board} says what "
             "would make it faster"
         )
+    if result.is_emulated and known(deployed.flash_bytes):  # a microcontroller
+        return "instructions are no times: `edgeprune boards` names boards that can be timed"
     if result.is_emulated:
         board = result.board.removesuffix("-emulated")
         return f"instructions are no times: measure those with --board {board} --host ADDRESS"

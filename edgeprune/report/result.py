@@ -136,6 +136,7 @@ def _variant(
         energy_uj=stored_energy(energy) if isinstance(energy, Energy) else None,
         energy_reason=energy.reason if isinstance(energy, NoEnergy) else UNSET,
         peak_memory_bytes=measured.peak_memory_bytes if measured else None,
+        flash_bytes=measured.flash_bytes or UNSET if measured else UNSET,
         start=stored_start(measured) if measured and measured.starts else UNSET,
         layers=tuple(stored_part(stored.Layer, layer) for layer in layers),
         sparse_layers_expected=len(variant.expected),

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from edgeprune.history.result import Comparison, Result, Variant
+from edgeprune.history.result import Comparison, Result, Variant, known
 from edgeprune.report.assessment import (
     Mood,
     Score,
@@ -130,11 +130,26 @@ def _rows(result: Result) -> list[Row]:
             size_phrase(*(variant.bytes for variant in variants)) if len(variants) == 2 else "",
         )
     )
+    rows += _memory_rows(variants)
     rows += _accuracy_rows(result, variants)
     energies = [one.energy_uj.per_inference if one.energy_uj else None for one in variants]
     if any(energy is not None for energy in energies):
         rows.append(_row("energy per inference", energies, energy_text, ("less", "more")))
     return rows
+
+
+def _memory_rows(variants: Sequence[Variant]) -> list[Row]:
+    """Flash and RAM of a microcontroller."""
+    flash = [known(variant.flash_bytes) for variant in variants]
+    if all(size is None for size in flash):
+        return []
+    ram = [variant.peak_memory_bytes for variant in variants]
+    ways = ("smaller", "larger")
+    return [_row("flash", flash, _bytes, ways), _row("RAM (arena)", ram, _bytes, ways)]
+
+
+def _bytes(value: float) -> str:
+    return bytes_text(int(value))
 
 
 def _cost_row(result: Result, variants: Sequence[Variant], *, is_counted: bool) -> Row:

@@ -11,6 +11,7 @@ JOBS = frozenset(
     {
         "edgeprune.pipeline.jobs:compress_model",
         "edgeprune.pipeline.jobs:read_as_tflite",
+        "edgeprune.pipeline.jobs:run_exactly",
         "edgeprune.pipeline.jobs:run_on_host",
         "edgeprune.sandbox.probe:probe",
     }

@@ -12,6 +12,7 @@ from __future__ import annotations
 from edgeprune.artifacts.tensor_error import TensorError
 from edgeprune.verify.accuracy import accuracy, answers_of
 from edgeprune.verify.checks import REWRITE_LIMIT, check_conversion, check_rewrite
+from edgeprune.verify.exact import EXACT_REFERENCE, exact_outputs, exact_parity
 from edgeprune.verify.gains import check_converted, check_counts, check_kept, gains_of
 from edgeprune.verify.host import HostModel, reference_outputs, rounding_of
 from edgeprune.verify.inputs import as_input, sample_inputs
@@ -22,6 +23,7 @@ from edgeprune.verify.parity import FLOAT_LIMIT, INTEGER_LIMIT_STEPS, Comparison
 from edgeprune.verify.tensor_errors import tensor_errors
 
 __all__ = [
+    "EXACT_REFERENCE",
     "FLOAT_LIMIT",
     "INTEGER_LIMIT_STEPS",
     "REWRITE_LIMIT",
@@ -38,6 +40,8 @@ __all__ = [
     "check_kept",
     "check_rewrite",
     "checked",
+    "exact_outputs",
+    "exact_parity",
     "gains_of",
     "is_flat",
     "locate",

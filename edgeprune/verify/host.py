@@ -33,15 +33,18 @@ class HostModel:
     Args:
         tflite: The file's bytes.
         reference: Use the built-in kernels instead of XNNPACK.
+        plain: Of these the plain ones, whose integers microcontrollers must reproduce bit for bit.
     """
 
-    def __init__(self, tflite: bytes, *, reference: bool) -> None:
+    def __init__(self, tflite: bytes, *, reference: bool, plain: bool = False) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         model = graph.view(tflite)  # first: what native code makes of a damaged graph is not known
         resolver = (
             OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if reference else OpResolverType.AUTO
         )
+        if plain:
+            resolver, reference = OpResolverType.BUILTIN_REF, True
         try:
             with quiet():  # the runtime greets on stderr
                 self._interpreter: Any = Interpreter(

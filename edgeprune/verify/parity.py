@@ -142,7 +142,7 @@ def parity(
     return Parity(
         INTEGER_REFERENCE if is_xnnpacks else FLOAT_REFERENCE,
         worst,
-        _argmax_agreement(expected, found),
+        argmax_agreement(expected, found),
         len(found),
         where,
         limit,
@@ -214,7 +214,7 @@ def limit_of(reference: Array, tensor: graph.Tensor) -> float:
     return FLOAT_LIMIT * float(np.abs(reference).max(initial=0.0))
 
 
-def _argmax_agreement(expected: Samples, found: Samples) -> float | None:
+def argmax_agreement(expected: Samples, found: Samples) -> float | None:
     """Share of samples with the same largest output; None for what is no vector of classes."""
     if not expected or expected[0][0].ndim != 2 or expected[0][0].shape[1] < 2:
         return None

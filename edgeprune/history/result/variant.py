@@ -283,7 +283,9 @@ class Variant(Entry, frozen=True, kw_only=True):
         instructions: Instructions on an emulated device; else null.
         energy_uj: Its energy; null where it was not measured.
         energy_reason: Why energy_uj is null; absent where it is not, or where nobody would ask.
-        peak_memory_bytes: Largest over the processes of the pass for start and memory, or null.
+        peak_memory_bytes: Largest over the processes of the pass for start and memory; of a
+            microcontroller, the arena in which the network runs; or null.
+        flash_bytes: What the network takes in a microcontroller's flash; absent elsewhere.
         start: Start and memory; absent where it was not started for them.
         layers: Kernels of one inference in execution order; empty where they were not profiled.
         sparse_layers_expected: Layers that should run sparse.
@@ -303,6 +305,7 @@ class Variant(Entry, frozen=True, kw_only=True):
     energy_uj: Energy | None
     energy_reason: Text | UnsetType = UNSET
     peak_memory_bytes: PositiveCount | None
+    flash_bytes: PositiveCount | UnsetType = UNSET
     start: Start | UnsetType = UNSET
     layers: tuple[Layer, ...]
     sparse_layers_expected: Count

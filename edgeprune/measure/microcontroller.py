@@ -1,0 +1,212 @@
+"""Stage ``run`` on a microcontroller: pushes plans, runs them, and brings back what they took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgeprune.agents.firmware.answers import FirmwareHello, PlanFacts, ProfiledOp
+from edgeprune.agents.firmware.session import (
+    EMULATED_PATIENCE_S,
+    PATIENCE_S,
+    FirmwareSession,
+)
+from edgeprune.artifacts.arrays import Samples
+from edgeprune.artifacts.measurement import DeviceFacts, LayerTiming, Measured, RunResult
+from edgeprune.devices.boards import Board
+from edgeprune.devices.transports.base import Firmware, LineTransport
+from edgeprune.errors import DeviceError
+from edgeprune.firmware.encode import VERSION
+from edgeprune.firmware.facts import Kernel, facts_of, kernel_of
+from edgeprune.firmware.plan import Plan
+from edgeprune.measure.stages import doing
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.layer_names import short_name
+from edgeprune.progress import counted
+
+COUNT_SOURCE = "QEMU system-mode plugin: from the first instruction of ep_run to its return"
+
+
+@dataclass(frozen=True)
+class PlannedVariant:
+    """A variant, ready to be pushed.
+
+    Attributes:
+        name: The variant's.
+        tflite: Its file.
+        plan: What the firmware runs of it.
+        samples: Inputs whose outputs are brought back.
+    """
+
+    name: str
+    tflite: bytes
+    plan: Plan
+    samples: Samples
+
+
+def run(
+    transport: LineTransport,
+    firmware: Firmware | None,
+    variants: Sequence[PlannedVariant],
+    say: Callable[[str], None],
+) -> tuple[RunResult, dict[str, Samples]]:
+    """Pushes and runs every variant, one after the other.
+
+    Args:
+        transport: The open way to the device.
+        firmware: What an emulated board runs; None for a real one.
+        variants: ``dense`` first.
+        say: Takes a line of progress.
+
+    Returns:
+        What was measured, without parity; and the outputs by variant.
+
+    Raises:
+        DeviceError: The device or the way to it failed; the message says at what.
+    """
+    patience_s = EMULATED_PATIENCE_S if transport.emulated else PATIENCE_S
+    measured, outputs = [], {}
+    facts: DeviceFacts | None = None
+    for number, variant in enumerate(variants):
+        with FirmwareSession(transport.line(firmware), transport.where, patience_s) as session:
+            with doing("asking the firmware what it runs on"):
+                hello = session.hello()
+                check_firmware(hello, variant.plan, transport.board)
+            facts = facts or _facts(transport, hello)
+            with doing(f"pushing `{variant.name}`"):
+                say(f"{variant.name}: {len(variant.plan.data):,} bytes")
+                session.store(variant.plan.data, _progress(variant.name))
+                arena_bytes = session.load(facts_of(variant.plan.data))
+            with doing(f"running `{variant.name}`"):
+                counted(number, len(variants), f"{variant.name}: outputs")
+                outputs[variant.name] = [session.infer(sample) for sample in variant.samples]
+                counts = session.counts()
+            with doing(f"profiling `{variant.name}`"):
+                profile = session.profile()
+        measured.append(_measured(variant, arena_bytes, profile, counts))
+    if facts is None:
+        raise DeviceError(f"{transport.where}: there is nothing to run")
+    return RunResult(facts, transport.emulated, tuple(measured)), outputs
+
+
+def check_firmware(hello: FirmwareHello, plan: Plan, board: Board) -> None:
+    """Holds firmware against the board and the plan that it is to run.
+
+    Raises:
+        DeviceError: It is another board's, or cannot run the plan.
+    """
+    facts = facts_of(plan.data)
+    kernels = [kernel_of(kind, pattern, isa) for kind, pattern, isa, _ in facts.ops]
+    lacking = sorted({kernel.isa for kernel in kernels if kernel} - set(hello.isas))
+    wrong = ""
+    if hello.board != board.agent.target:
+        wrong = f"the firmware was built for {hello.board}, not for {board.agent.target}"
+    elif hello.plan_version != VERSION:
+        wrong = f"the firmware runs plans of version {hello.plan_version}, not {VERSION}"
+    elif lacking:
+        wrong = f"the firmware was built without {', '.join(lacking)} kernels"
+    if wrong:
+        raise DeviceError(f"{wrong}: flash it anew")
+    for what, needed, there in (
+        ("flash", len(plan.data), hello.slot_bytes),
+        ("RAM", facts.arena_bytes, hello.arena_bytes),
+    ):
+        if needed > there:
+            raise DeviceError(
+                f"the plan takes {needed:,} bytes of {what}, and the firmware leaves {there:,}: "
+                "use a smaller model, or firmware built with more room"
+            )
+
+
+def _progress(name: str) -> Callable[[int, int], None]:
+    def told(done: int, all_: int) -> None:
+        counted(done, all_, f"{name}: pushing")
+
+    return told
+
+
+def _facts(transport: LineTransport, hello: FirmwareHello) -> DeviceFacts:
+    return DeviceFacts(
+        id=transport.device.name,
+        cpu=f"{hello.core} ({', '.join(hello.isas)})",
+        os="none",
+        agent_version=hello.agent_version,
+        runtime_version=f"edgeprune-firmware {hello.agent_version}, plans of version {VERSION}",
+        cores=1,
+        features=hello.isas,
+    )
+
+
+def _measured(
+    variant: PlannedVariant,
+    arena_bytes: int,
+    profile: Sequence[ProfiledOp],
+    counts: Sequence[Sequence[int]],
+) -> Measured:
+    runs = len(variant.samples)
+    of_run = _means(counts, runs)
+    return Measured(
+        variant=variant.name,
+        sessions=(),
+        instructions=of_run[0] if of_run else None,
+        instructions_source=f"{COUNT_SOURCE}, mean of {runs} inputs" if of_run else None,
+        layers=_layers(variant.tflite, facts_of(variant.plan.data), profile, of_run[1:]),
+        parity=None,
+        peak_memory_bytes=arena_bytes,
+        flash_bytes=len(variant.plan.data),
+    )
+
+
+def _means(counts: Sequence[Sequence[int]], runs: int) -> list[int]:
+    """Means over the last ``runs`` calls; empty where nothing was counted.
+
+    Raises:
+        DeviceError: A call is missing, or calls are not of equally many parts.
+    """
+    if not counts:
+        return []
+    last = counts[-runs:]
+    if len(last) < runs or len({len(call) for call in last}) != 1:
+        raise DeviceError(
+            f"{len(counts)} inferences of {sorted({len(call) for call in counts})} parts were "
+            f"counted, expected {runs} of one kind: `edgeprune doctor` checks the counter"
+        )
+    return [round(sum(parts) / runs) for parts in zip(*last, strict=True)]
+
+
+def _layers(
+    tflite: bytes,
+    plan: PlanFacts,
+    profile: Sequence[ProfiledOp],
+    instructions: Sequence[int],
+) -> tuple[LayerTiming, ...]:
+    """Operations as the firmware tells them, under the names that the file has for them."""
+    model = graph.view(tflite)
+    subgraph = model.subgraphs[0]
+    known = len(instructions) == len(profile)
+    layers = []
+    for number, op in enumerate(profile):
+        kernel = _kernel(op)
+        operator = subgraph.operators[op.layer]
+        output = subgraph.tensors[int(operator.outputs[0])]
+        layers.append(
+            LayerTiming(
+                name=short_name(graph.tensor_name(output)),
+                op=graph.op_name(model, operator),
+                kernel=kernel.name,
+                sparse=kernel.is_sparse,
+                latency_us=None,
+                instructions=instructions[number] if known else None,
+            )
+        )
+    return tuple(layers)
+
+
+def _kernel(op: ProfiledOp) -> Kernel:
+    kernel = kernel_of(op.kind, op.pattern, op.isa)
+    if kernel is None:
+        raise DeviceError(f"the firmware ran a kernel that there is not: {op}")
+    return kernel
+
+
+__all__: Sequence[str] = ["COUNT_SOURCE", "PlannedVariant", "check_firmware", "run"]

@@ -1,0 +1,103 @@
+"""`edgeprune run` and `deploy` on an emulated microcontroller, from the file to result.json."""
+
+import json
+
+import pytest
+from beside import shared_models
+from int8_layers import random_layer
+from nets import Net
+
+from edgeprune import cli
+from edgeprune.agents.firmware.session import FirmwareSession
+from edgeprune.history.result_file import parse_result
+from edgeprune.pipeline import firmware_half
+
+BOARD = "mps2-an386"
+pytestmark = pytest.mark.device
+
+
+def run(capsys, folder, *words):
+    """Exit code, the JSON on standard output, and standard error."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*map(str, words), "--output", str(folder), "--json"])
+    shown, code = capsys.readouterr(), ended.value.code or 0
+    return code, json.loads(shown.out) if shown.out.strip() else None, shown.err
+
+
+@pytest.fixture
+def model(tmp_path):
+    file = tmp_path / "layer.tflite"
+    file.write_bytes(random_layer(11, "CONV_2D").tflite)
+    return file
+
+
+def test_a_network_is_planned_pushed_run_and_equals_the_reference_bit_for_bit(
+    model, tmp_path, capsys
+):
+    code, found, words = run(capsys, tmp_path / "out", "run", model, "--board", BOARD)
+    assert code == 0, words
+    result = parse_result(json.loads((tmp_path / "out" / "result.json").read_text()))
+    assert result.board == BOARD == found["board"]
+    (variant,) = result.variants
+    assert variant.parity.max_abs_diff == 0.0
+    assert "reference kernels" in variant.parity.reference
+    assert variant.latency_us is None and variant.energy_uj is None
+    assert "ep_run" in variant.instructions.source
+    (layer,) = variant.layers
+    assert (layer.op, layer.sparse) == ("CONV_2D", False)
+    assert layer.kernel.startswith("ep_s8_conv_2d_dense__")
+    assert 0 < layer.instructions < variant.instructions.per_inference
+    assert variant.peak_memory_bytes > 0 and variant.flash_bytes > variant.bytes / 10
+    assert result.validity.verdict == "valid"
+
+
+def test_the_keyword_model_runs_as_it_comes(tmp_path, capsys):
+    models = shared_models("kws_ref_model.tflite")
+    if not models:
+        pytest.skip("the model is not beside the repository")
+    code, found, words = run(capsys, tmp_path / "out", "deploy", models[0], "--board", BOARD)
+    assert code == 0, words
+    (variant,) = found["variants"]
+    assert variant["parity"]["max_abs_diff"] == 0.0
+    counted = [layer["instructions"] for layer in variant["layers"]]
+    total = variant["instructions"]["per_inference"]
+    assert len(counted) == 12 and 0.99 * total < sum(counted) <= total
+
+
+def test_an_operator_that_firmware_lacks_is_named_before_anything_is_pushed(
+    tmp_path, capsys, monkeypatch
+):
+    def pushed(*arguments):
+        raise AssertionError("something was pushed")
+
+    monkeypatch.setattr(FirmwareSession, "store", pushed)
+    net = Net()
+    file = tmp_path / "odd.tflite"
+    conv = net.conv(net.input(1, 8, 8, 3), 4)
+    file.write_bytes(net.build(net.op("FLOOR", [conv], (1, 8, 8, 4))))
+    code, _, words = run(capsys, tmp_path / "out", "run", file, "--board", BOARD)
+    assert code == 2 and f"{BOARD} cannot run the model: the firmware has no kernel for" in words
+    assert "FLOOR" in words and not (tmp_path / "out").exists()
+
+
+def test_a_float_network_is_not_run_as_it_comes(tmp_path, capsys):
+    net = Net()
+    file = tmp_path / "float.tflite"
+    file.write_bytes(net.build(net.conv(net.input(1, 8, 8, 3), 4)))
+    code, _, words = run(capsys, tmp_path / "out", "run", file, "--board", BOARD)
+    assert code == 2 and "computes on int8" in words and "edgeprune deploy" in words
+
+
+def test_one_wrong_bit_is_a_failed_check(model, tmp_path, capsys, monkeypatch):
+    right = firmware_half.exact_outputs
+
+    def off_by_one(tflite, samples):
+        outputs = right(tflite, samples)
+        outputs[-1][0] = outputs[-1][0].copy()
+        outputs[-1][0].flat[0] ^= 1
+        return outputs
+
+    monkeypatch.setattr(firmware_half, "exact_outputs", off_by_one)
+    code, _, words = run(capsys, tmp_path / "out", "run", model, "--board", BOARD)
+    assert code == 1 and "and must be equal" in words
+    assert not (tmp_path / "out").exists()
