@@ -61,11 +61,14 @@ def isa_of(step: Step, isa: str) -> str:
 
 def patterns_of(op: str, isa: str) -> tuple[str, ...]:
     """How weights of an operator may be stored for an ISA's kernels."""
-    if op == "DEPTHWISE_CONV_2D" or isa == "mve":
+    if op == "DEPTHWISE_CONV_2D":
         return ("dense",)
+    if isa == "mve":
+        return ("dense", "blocks_1x16")
+    sparse = tuple(name for name in BLOCK_WEIGHTS if isa == "scalar" or name != "blocks_1x16")
     if op == "CONV_2D":
-        return ("dense", *BLOCK_WEIGHTS)
-    return (*(() if isa == "dsp" else ("dense",)), "dense_4_rows", *BLOCK_WEIGHTS)
+        return ("dense", *sparse)
+    return (*(() if isa == "dsp" else ("dense",)), "dense_4_rows", *sparse)
 
 
 def pattern_of(step: Step, isa: str) -> str:
@@ -113,10 +116,10 @@ def distance_of(step: Step, isa: str) -> int | None:
     used = isa_of(step, isa)
     if used == "dsp" and operation.op == "DEPTHWISE_CONV_2D":
         return None
-    return window_distance(operation.window, _order(operation, used))
+    return window_distance(operation.window, _order(operation, used, pattern_of(step, isa)))
 
 
-def _order(operation: Convolution | Pool, isa: str) -> Order:
+def _order(operation: Convolution | Pool, isa: str, pattern: str) -> Order:
     """In which order a kernel computes a window; as ``firmware/kernels/*__<isa>.c`` say."""
     if isa == "dsp":
         return Order(_DSP_PIXELS, is_gathered=True)
@@ -124,6 +127,8 @@ def _order(operation: Convolution | Pool, isa: str) -> Order:
         width = operation.window.output[1]
         if operation.op == "DEPTHWISE_CONV_2D":
             return Order(2 * width, is_gathered=False)
+        if pattern == "blocks_1x16":
+            return Order(mve.SPARSE_PIXELS, is_gathered=True)
         if mve.is_pointwise(operation.window):
             return Order(mve.POINTWISE_PIXELS, is_gathered=True)
         return Order(width, is_gathered=True)
@@ -136,5 +141,5 @@ def scratch_bytes(step: Step, isa: str) -> int:
     if not isinstance(operation, Convolution) or isa_of(step, isa) == "scalar":
         return 0
     if isa == "mve":
-        return mve.scratch_bytes(operation)
+        return mve.scratch_bytes(operation, pattern_of(step, isa))
     return dsp.scratch_bytes(operation, pattern_of(step, isa))

@@ -10,6 +10,9 @@ from edgeprune.firmware.operations import Add, Convolution, Operation, Pool, Win
 POINTWISE_PIXELS = 16
 """Pixels whose inputs a pointwise convolution sets aside at once."""
 
+SPARSE_PIXELS = 8
+"""The same of a sparse convolution."""
+
 _BYTES, _SIDE, _GROUP = 16, 4, 16
 
 
@@ -64,7 +67,7 @@ def packed(operation: Convolution) -> Array:
     return np.ascontiguousarray(steps).reshape(padded.shape)
 
 
-def scratch_bytes(operation: Convolution) -> int:
+def scratch_bytes(operation: Convolution, pattern: str) -> int:
     """Bytes that a kernel needs for itself, beside its tensors."""
     window = operation.window
     (height, width), stride, dilation = window.kernel, window.stride[1], window.dilation[1]
@@ -74,6 +77,8 @@ def scratch_bytes(operation: Convolution) -> int:
         columns = (_fours(window.output[1]) * _SIDE - 1) * stride
         columns += (_fours(width) * _SIDE - 1) * dilation + 1
         return _GROUP + _fours(height) * columns * _GROUP * _SIDE
+    if pattern == "blocks_1x16":
+        return row_bytes(operation) * (SPARSE_PIXELS + (window.input[2] % _BYTES != 0))
     if is_pointwise(window):
         return window.input[2] * POINTWISE_PIXELS + _BYTES
     step = stride if dilation == 1 and stride < width else width

@@ -13,10 +13,10 @@ from edgeprune.artifacts.arrays import Array
 from edgeprune.firmware import mve
 from edgeprune.firmware.operations import Convolution
 
-PATTERNS = {"dense": 0, "blocks_1x4": 1, "dense_4_rows": 2, "unstructured": 3}
+PATTERNS = {"dense": 0, "blocks_1x4": 1, "dense_4_rows": 2, "unstructured": 3, "blocks_1x16": 4}
 """Patterns, and their numbers in a plan."""
 
-BLOCK_WEIGHTS = {"blocks_1x4": 4, "unstructured": 1}
+BLOCK_WEIGHTS = {"blocks_1x4": 4, "unstructured": 1, "blocks_1x16": 16}
 """Sparse patterns, and how many weights of a row one byte of their index stands for."""
 
 MAX_SKIP = 255
@@ -58,10 +58,12 @@ def row_bytes(operation: Convolution) -> int:
 
 def stored(operation: Convolution, pattern: str, isa: str) -> StoredWeights:
     """Stores an operation's weights in one of :data:`PATTERNS`, as an ISA's kernels read them."""
-    if isa == "mve":
+    if isa == "mve" and pattern == "dense":
         rows = mve.packed(operation)
         return _dense(rows, *rows.shape)
     count, size = len(operation.weights), row_bytes(operation)
+    if pattern == "blocks_1x16":
+        size = -(-size // 16) * 16
     rows = np.zeros((count, size), np.int8)
     rows[:, : operation.weights.shape[1]] = operation.weights
     if pattern == "dense":
@@ -70,7 +72,8 @@ def stored(operation: Convolution, pattern: str, isa: str) -> StoredWeights:
         filled = np.zeros((-(-count // _ROWS) * _ROWS, size), np.int8)
         filled[:count] = rows
         return _dense(filled.reshape(-1, _ROWS, size // 4, 4).transpose(0, 2, 1, 3), count, size)
-    return _sparse(rows.reshape(count, -1, BLOCK_WEIGHTS[pattern]), size)
+    filled_rows = mve.rows(operation) if isa == "mve" else count
+    return _sparse(rows.reshape(count, -1, BLOCK_WEIGHTS[pattern]), filled_rows, size)
 
 
 def fits_counts(operation: Convolution) -> bool:
@@ -83,7 +86,7 @@ def _dense(weights: Array, rows: int, size: int) -> StoredWeights:
     return StoredWeights(weights.reshape(-1), *nothing, rows, size)
 
 
-def _sparse(blocks: Array, size: int) -> StoredWeights:
+def _sparse(blocks: Array, rows: int, size: int) -> StoredWeights:
     """``blocks``: shape ``(out_channels, blocks of a row, weights of a block)``."""
     counts, skips, kept = [], [], []
     for row in blocks:
@@ -95,7 +98,7 @@ def _sparse(blocks: Array, size: int) -> StoredWeights:
         np.concatenate(kept).reshape(-1).astype(np.int8),
         np.array(counts, np.uint16),
         np.concatenate(skips).astype(np.uint8),
-        len(blocks),
+        rows,
         size,
     )
 

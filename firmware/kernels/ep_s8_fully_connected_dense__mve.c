@@ -29,7 +29,6 @@ void ep_s8_fully_connected_dense__mve(const struct ep_conv *conv, const int8_t *
 {
     const struct ep_window *window = &conv->args->window;
     const uint32_t row_bytes = conv->args->row_bytes, channels = window->out_channels;
-    const int32x4_t min = vdupq_n_s32(window->out_min), max = vdupq_n_s32(window->out_max);
     const int8_t *weights = conv->weights;
     int8_t *padded = conv->scratch;
     mve_fill(padded + row_bytes - MVE_BYTES, 0, MVE_BYTES);
@@ -37,9 +36,7 @@ void ep_s8_fully_connected_dense__mve(const struct ep_conv *conv, const int8_t *
     for (uint32_t c = 0; c < channels; c += MVE_CHANNELS) {
         const struct mve_channels four = mve_load_channels(&conv->channels[c]);
         const int32x4_t sums = dot_4(weights, padded, row_bytes / MVE_BYTES);
-        const int32x4_t values =
-            vminq_s32(vmaxq_s32(mve_requantize_once(sums, &four), min), max);
-        vstrbq_p_s32(output + c, values, vctp32q(channels - c));
+        mve_store_once(window, mve_requantize_once(sums, &four), channels - c, output + c);
         weights += MVE_CHANNELS * row_bytes;
     }
 }

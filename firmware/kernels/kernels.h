@@ -43,11 +43,13 @@ static inline int ep_is_pointwise(const struct ep_window *window)
 
 ep_conv_kernel ep_s8_conv_2d_dense__scalar;
 ep_conv_kernel ep_s8_conv_2d_blocks_1x4__scalar;
+ep_conv_kernel ep_s8_conv_2d_blocks_1x16__scalar;
 ep_conv_kernel ep_s8_depthwise_conv_2d_dense__scalar;
 ep_conv_kernel ep_s8_fully_connected_dense__scalar;
 ep_conv_kernel ep_s8_conv_2d_unstructured__scalar;
 ep_conv_kernel ep_s8_fully_connected_dense_4_rows__scalar;
 ep_conv_kernel ep_s8_fully_connected_blocks_1x4__scalar;
+ep_conv_kernel ep_s8_fully_connected_blocks_1x16__scalar;
 ep_conv_kernel ep_s8_fully_connected_unstructured__scalar;
 
 /* Cortex-M4, M7 and M33: SMLAD on pairs. */
@@ -61,8 +63,10 @@ ep_conv_kernel ep_s8_fully_connected_unstructured__dsp;
 
 /* Cortex-M55 and M85: Helium, vectors of 16 bytes. */
 ep_conv_kernel ep_s8_conv_2d_dense__mve;
+ep_conv_kernel ep_s8_conv_2d_blocks_1x16__mve;
 ep_conv_kernel ep_s8_depthwise_conv_2d_dense__mve;
 ep_conv_kernel ep_s8_fully_connected_dense__mve;
+ep_conv_kernel ep_s8_fully_connected_blocks_1x16__mve;
 
 typedef void ep_arithmetic_kernel(const void *args, const int8_t *first, const int8_t *second,
                                   int8_t *output);

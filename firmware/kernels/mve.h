@@ -86,6 +86,14 @@ static inline void mve_store_bytes(int8_t *to, int32x4_t words, uint32_t lanes)
     }
 }
 
+/* Stores `left` outputs, at most four, with the activation's range. */
+static inline void mve_store_once(const struct ep_window *window, int32x4_t values, uint32_t left,
+                                  int8_t *output)
+{
+    const int32x4_t high = vmaxq_s32(values, vdupq_n_s32(window->out_min));
+    vstrbq_p_s32(output, vminq_s32(high, vdupq_n_s32(window->out_max)), vctp32q(left));
+}
+
 /* memcpy for few bytes. */
 static inline void mve_copy(int8_t *to, const int8_t *from, uint32_t bytes)
 {

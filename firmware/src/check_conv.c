@@ -60,6 +60,8 @@ static bool are_weights(const struct ep_engine *engine, const struct ep_plan_op 
     switch (op->pattern) {
     case EP_BLOCKS_1X4:
         return is_sparse(engine, args, row_bytes / 4, 4);
+    case EP_BLOCKS_1X16:
+        return is_sparse(engine, args, row_bytes / 16, 16);
     case EP_UNSTRUCTURED:
         return is_sparse(engine, args, row, 1);
     case EP_DENSE_4_ROWS:

@@ -26,6 +26,8 @@ ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op)
                                IF_DSP(ep_s8_conv_2d_blocks_1x4__dsp)},
             [EP_UNSTRUCTURED] = {ep_s8_conv_2d_unstructured__scalar,
                                  IF_DSP(ep_s8_conv_2d_unstructured__dsp)},
+            [EP_BLOCKS_1X16] = {ep_s8_conv_2d_blocks_1x16__scalar, NULL,
+                                IF_MVE(ep_s8_conv_2d_blocks_1x16__mve)},
         },
         {
             [EP_DENSE] = {ep_s8_depthwise_conv_2d_dense__scalar,
@@ -41,6 +43,8 @@ ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op)
                                IF_DSP(ep_s8_fully_connected_blocks_1x4__dsp)},
             [EP_UNSTRUCTURED] = {ep_s8_fully_connected_unstructured__scalar,
                                  IF_DSP(ep_s8_fully_connected_unstructured__dsp)},
+            [EP_BLOCKS_1X16] = {ep_s8_fully_connected_blocks_1x16__scalar, NULL,
+                                IF_MVE(ep_s8_fully_connected_blocks_1x16__mve)},
         },
     };
     if (op->kind < EP_CONV_2D || op->kind > EP_FULLY_CONNECTED || op->pattern >= EP_PATTERN_END ||
@@ -81,7 +85,7 @@ uint64_t ep_conv_row_bytes(const struct ep_plan_op *op, const struct ep_window *
     if (op->kind == EP_DEPTHWISE_CONV_2D) {
         return op->isa == EP_MVE ? fours(height) * fours(width) * 16 : height * width;
     }
-    const uint64_t align = op->isa == EP_MVE ? 16 : 8;
+    const uint64_t align = op->isa == EP_MVE || op->pattern == EP_BLOCKS_1X16 ? 16 : 8;
     return (height * width * window->in_channels + align - 1) / align * align;
 }
 
@@ -95,6 +99,9 @@ static uint64_t mve_scratch_bytes(const struct ep_plan_op *op, const struct ep_c
 {
     const struct ep_window *window = &args->window;
     const uint64_t stride = window->stride_width, kernel = window->kernel_width;
+    if (op->kind == EP_CONV_2D && op->pattern == EP_BLOCKS_1X16) { /* eight pixels, and one alone */
+        return args->row_bytes * (UINT64_C(8) + (window->in_channels % 16 != 0));
+    }
     switch (op->kind) {
     case EP_CONV_2D: { /* 16 pixels, or what a row of outputs reads; and what vectors read beyond */
         if (ep_is_pointwise(window)) {

@@ -10,7 +10,8 @@
 /* Whether a pattern stores only some weights, with counts and an index. */
 static inline int ep_is_sparse(const struct ep_plan_op *op)
 {
-    return op->pattern == EP_BLOCKS_1X4 || op->pattern == EP_UNSTRUCTURED;
+    return op->pattern == EP_BLOCKS_1X4 || op->pattern == EP_BLOCKS_1X16 ||
+           op->pattern == EP_UNSTRUCTURED;
 }
 
 /* The kernel of a convolution or a fully connected layer; NULL if this firmware has none. */

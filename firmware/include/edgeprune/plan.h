@@ -68,6 +68,7 @@ enum ep_pattern {
     EP_BLOCKS_1X4 = 1,   /* blocks of 4 weights along a row, those that are not all zero */
     EP_DENSE_4_ROWS = 2, /* four rows word by word */
     EP_UNSTRUCTURED = 3, /* single weights, those that are not zero */
+    EP_BLOCKS_1X16 = 4,  /* as EP_BLOCKS_1X4, of 16 */
     EP_PATTERN_END
 };
 
@@ -120,14 +121,14 @@ struct ep_window {
  * Weights of EP_DENSE: for each output channel a row of kernel_height * kernel_width * in_channels
  * in this order, then zeros up to row_bytes, a multiple of 8. Depthwise: for each channel a row of
  * kernel_height * kernel_width.
- * EP_MVE: rows are padded to a multiple of 16, and their number to a multiple of 4 with rows and table
- * entries of zeros. A row is in the order of columns of the kernel (kernel_width, kernel_height,
+ * EP_DENSE with EP_MVE: rows are padded to a multiple of 16, and their number to a multiple of 4 with rows
+ * and table entries of zeros. A row is in the order of columns of the kernel (kernel_width, kernel_height,
  * in_channels). Four rows stand together, 16 bytes of each in turn. Depthwise: for each channel, for each
  * four rows and four columns of the kernel, 16 bytes: its columns, of four rows each, padded with zeros.
  * EP_DENSE_4_ROWS, EP_FULLY_CONNECTED only: the first four weights of four rows, their next four and
  * so on; then the next four rows. Rows of zeros fill up the last four.
- * EP_BLOCKS_1X4, EP_UNSTRUCTURED: counts_at holds one uint16 an output channel, the number of blocks (of
- * 4 weights, or of 1) that its row keeps. Their weights stand back to back, row behind row, and index
+ * EP_BLOCKS_1X4, EP_BLOCKS_1X16, EP_UNSTRUCTURED: counts_at holds one uint16 an output channel, the number
+ * of blocks (of 4 weights, of 16 or of 1) that its row, in the order of EP_DENSE, keeps. Their weights stand back to back, row behind row, and index
  * holds one byte for each: how many blocks of the row are left out before it. Where that does
  * not fit, a block of zeros is kept. */
 struct ep_conv_args {
