@@ -71,6 +71,12 @@ static bool are_weights(const struct ep_engine *engine, const struct ep_plan_op 
     }
 }
 
+/* Whether an output begins to read left of, or above, the input by less than a whole kernel. */
+static bool is_padding(uint32_t pad, uint32_t kernel, uint32_t dilation)
+{
+    return pad <= (kernel - 1) * dilation;
+}
+
 bool ep_is_conv(const struct ep_engine *engine, const struct ep_plan_op *op, const void *from)
 {
     const struct ep_conv_args *args = from;
@@ -88,6 +94,10 @@ bool ep_is_conv(const struct ep_engine *engine, const struct ep_plan_op *op, con
         !is_table(args->channels_at, rows, sizeof(struct ep_channel), room) ||
         !is_inside(op->inputs[0], in_bytes(window), arena) ||
         !is_inside(op->output, out_bytes(window), arena) || op->inputs[1] != EP_NOWHERE) {
+        return false;
+    }
+    if (!is_padding(window->pad_top, window->kernel_height, window->dilation_height) ||
+        !is_padding(window->pad_left, window->kernel_width, window->dilation_width)) {
         return false;
     }
     if (is_depthwise && window->in_channels != window->out_channels) {
