@@ -112,7 +112,7 @@ def _multipliers(rng, channels, terms):
     return np.full(channels, usual[0]) if kind < 0.3 else usual
 
 
-def random_layer(seed, op, zeros=0.0, block=1, usual=False):
+def random_layer(seed, op, zeros=0.0, block=1, usual=False, large=False):
     """Draws a layer.
 
     Args:
@@ -121,14 +121,18 @@ def random_layer(seed, op, zeros=0.0, block=1, usual=False):
         zeros: Share of weights that are 0.
         block: Zeros come in blocks of so many along a row.
         usual: No multipliers, biases and activations that only plain kernels take.
+        large: Sizes of real layers.
     """
     rng = np.random.default_rng([seed, len(op)])
     net = Int8Net(seed)
     kernel, stride, dilation, same, size = _window(rng)
     channels = int(_pick(rng, rng.integers(1, 9), rng.integers(1, 33), 4 * rng.integers(1, 9)))
     units = int(_pick(rng, rng.integers(1, 9), rng.integers(1, 33)))
+    if large:
+        size = tuple(a + int(b) for a, b in zip(size, rng.integers(0, 17, 2), strict=True))
+        channels, units = (int(_pick(rng, 3, 8, 16, 24, 32, 64)) for _ in range(2))
     if op == "FULLY_CONNECTED":
-        channels = int(rng.integers(1, 300))
+        channels = int(rng.integers(1, 600 if large else 300))
         in_shape, out_shape = (1, channels), (1, units)
         shape, terms = (units, channels), channels
     else:

@@ -17,6 +17,12 @@ def is_3x3(window: Window) -> bool:
     return window.kernel == (3, 3) and window.stride in ((1, 1), (2, 2))
 
 
+def lines_are_columns(window: Window) -> bool:
+    """Whether lines of a depthwise map are columns: where that leaves fewer outputs over."""
+    height, width, _ = window.output
+    return is_3x3(window) and width * _groups(height) < height * _groups(width)
+
+
 def depthwise_map(window: Window) -> tuple[int, int]:
     """Lines of one channel's map with its padding, and elements of a line."""
     height, width, _ = window.output
@@ -24,7 +30,7 @@ def depthwise_map(window: Window) -> tuple[int, int]:
     if not is_3x3(window):
         size = width * stride[1] + kernel[1]
         return (height - 1) * stride[0] + kernel[0], -(-size // 2) * 2
-    if width * _groups(height) < height * _groups(width):
+    if lines_are_columns(window):
         height, width = width, height
     size = (_groups(width) * _GROUP - 1) * stride[1] + kernel[1]
     return (height - 1) * stride[0] + kernel[0], -(-size // 2) * 2

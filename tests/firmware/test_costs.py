@@ -1,0 +1,29 @@
+"""Costs of a core, by which the plan compiler chooses, beside counts on the emulated core."""
+
+import pytest
+from counted_layers import counted
+from full_range import examples
+
+from edgeprune.firmware import kernels
+
+MAX_ERROR = 0.15
+"""How far a prediction may be from the count of a single layer."""
+
+FIRST_SEED = 1000
+"""Layers that the tables were not fitted to."""
+
+CASES = [
+    (op, pattern)
+    for op in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+    for pattern in kernels.patterns_of(op, "dsp")
+]
+
+
+@pytest.mark.device
+@pytest.mark.parametrize(("op", "pattern"), CASES)
+def test_a_cortex_m4_takes_the_predicted_instructions(op, pattern, tmp_path):
+    seeds = range(FIRST_SEED, FIRST_SEED + examples(20, 300))
+    layers = counted(tmp_path, "dsp", "dsp", op, pattern, seeds)
+    assert len(layers) > 5
+    for layer in layers:
+        assert layer.predicted == pytest.approx(layer.instructions, rel=MAX_ERROR), layer.text
