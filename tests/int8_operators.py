@@ -103,9 +103,8 @@ class Operators(Int8Net):
     def make(self, name, inputs, shape, scale=None, zero_point=None, version=2, **values):
         """An operator; its output takes the first input's scale and zero point if none is given."""
         output = self.op(name, inputs, shape, OPTIONS.get(name), version, **values)
-        first = self.ends(inputs[0])
-        scale = first[0] if scale is None else scale
-        zero_point = first[1] if zero_point is None else zero_point
+        scale = self.ends(inputs[0])[0] if scale is None else scale
+        zero_point = self.ends(inputs[0])[1] if zero_point is None else zero_point
         made = self.graph.tensors[self.quantized(shape, scale, zero_point)]
         made.name = self.graph.tensors[output].name
         self.graph.tensors[output] = made

@@ -30,12 +30,11 @@ def _weight_scales(reader: Reader, op: Any, channels: int, axis: int) -> Array:
     index = op.inputs[1]
     quantization = reader.tensor(index).quantization
     scales = () if quantization is None or quantization.scale is None else quantization.scale
-    if len(scales) not in (1, channels):
-        raise ModelError(f"weights have {len(scales)} scales, and {channels} output channels")
-    if len(scales) > 1 and int(quantization.quantizedDimension) != axis:
+    along = int(quantization.quantizedDimension) if len(scales) > 1 else axis
+    if len(scales) not in (1, channels) or along != axis:
         raise ModelError(
-            f"weights have scales along axis {quantization.quantizedDimension}, and firmware takes "
-            f"them along the output channels, axis {axis}"
+            f"weights have {len(scales)} scales along axis {along}, and firmware takes one, or one "
+            f"for each of the {channels} output channels (axis {axis}): quantize again"
         )
     if np.any(np.asarray(quantization.zeroPoint if quantization.zeroPoint is not None else 0) != 0):
         raise ModelError("weights have zero points other than 0, which int8 does not allow")
