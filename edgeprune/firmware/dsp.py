@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from edgeprune.firmware.operations import Convolution, Window
+from edgeprune.firmware.operations import Add, Convolution, Window
 from edgeprune.firmware.patterns import row_bytes
+from edgeprune.firmware.rescale import MIN_MULTIPLIER
+
+MAX_SHIFT = 22
+"""With a zero point in front of it, a larger one leaves 32 bits."""
 
 _GROUP = 4
 
@@ -15,6 +19,20 @@ def _groups(size: int) -> int:
 def is_3x3(window: Window) -> bool:
     """Whether a depthwise kernel of its own computes four outputs of a line at a time."""
     return window.kernel == (3, 3) and window.stride in ((1, 1), (2, 2))
+
+
+def fits_add(operation: Add) -> bool:
+    """Whether the kernel for pairs computes it exactly: one factor is 1/2, as it always is."""
+    inputs, shifts = operation.multipliers[:2], operation.shifts
+    halved = [shift == 0 for shift in shifts[:2]]
+    return (
+        operation.op == "ADD"
+        and any(halved)
+        and all(m == MIN_MULTIPLIER for m, half in zip(inputs, halved, strict=True) if half)
+        and all(0 <= shift <= MAX_SHIFT for shift in shifts[:2])
+        and operation.multipliers[2] >= MIN_MULTIPLIER
+        and 1 <= shifts[2] <= MAX_SHIFT
+    )
 
 
 def lines_are_columns(window: Window) -> bool:

@@ -8,7 +8,8 @@ import zlib
 
 import numpy as np
 
-from edgeprune.firmware.kernels import ISAS, MAX_DSP_SHIFT, isa_of, pattern_of
+from edgeprune.firmware.dsp import MAX_SHIFT
+from edgeprune.firmware.kernels import ISAS, isa_of, pattern_of
 from edgeprune.firmware.operations import (
     Add,
     Broadcast,
@@ -134,7 +135,7 @@ class Writer:
         kept = stored(operation, pattern, isa)
         zero_point = operation.window.zero_points[1]
         halves = np.where(operation.shifts > 0, 1 << np.maximum(operation.shifts - 1, 0), 0)
-        addends = halves + zero_point * (1 << np.clip(operation.shifts, 0, MAX_DSP_SHIFT))
+        addends = halves + zero_point * (1 << np.clip(operation.shifts, 0, MAX_SHIFT))
         table = np.stack([operation.bias, operation.multipliers, addends, operation.shifts], 1)
         table = np.pad(table, ((0, kept.rows - len(table)), (0, 0)))
         channels_at = self.put(table.astype("<i4").tobytes())

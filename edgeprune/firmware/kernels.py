@@ -21,7 +21,6 @@ from edgeprune.firmware.rescale import MIN_MULTIPLIER
 ISAS = {"scalar": 0, "dsp": 1, "mve": 2}
 """What a core's kernels may use, and its number in a plan."""
 
-MAX_DSP_SHIFT = 22
 _MAX_DSP_SUM = (1 << 30) - 1
 
 _ONE_BY_ONE = Order(1, is_gathered=False)
@@ -45,7 +44,7 @@ def _fits_bounds(operation: Convolution) -> bool:
     """Whether sums and shifts are such that the short ways to int8 are exact."""
     return (
         bool((operation.shifts >= 1).all())
-        and bool((operation.shifts <= MAX_DSP_SHIFT).all())
+        and bool((operation.shifts <= dsp.MAX_SHIFT).all())
         and operation.max_sum <= _MAX_DSP_SUM
     )
 
@@ -56,6 +55,8 @@ def isa_of(step: Step, isa: str) -> str:
     if isinstance(operation, Convolution):
         fits = {"scalar": False, "dsp": _fits_dsp(operation), "mve": _fits_bounds(operation)}
         return isa if fits[isa] else "scalar"
+    if isa == "dsp" and isinstance(operation, Add) and dsp.fits_add(operation):
+        return "dsp"
     return "mve" if isa == "mve" and mve.fits(operation) else "scalar"
 
 

@@ -124,6 +124,6 @@ void dsp_conv(const struct ep_conv *conv, const int8_t *input, int8_t *output, d
               dsp_row_loop *loop);
 
 /* Brings outputs that fill int8 into the range of the fused activation. */
-void dsp_limit(const struct ep_window *window, int8_t *output, uint32_t count);
+void dsp_limit(int32_t min, int32_t max, int8_t *output, uint32_t count);
 
 #endif

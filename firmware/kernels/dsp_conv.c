@@ -1,5 +1,4 @@
 #include "dsp.h"
-#include "requantize.h"
 
 #if EP_HAS_DSP
 
@@ -148,18 +147,7 @@ void dsp_conv(const struct ep_conv *conv, const int8_t *input, int8_t *output, d
              conv->scratch, conv->args->row_bytes, output + first * channels, places[1], places[2],
              places[3]);
     }
-    dsp_limit(window, output, pixels * channels);
-}
-
-void dsp_limit(const struct ep_window *window, int8_t *output, uint32_t count)
-{
-    const int32_t min = window->out_min, max = window->out_max;
-    if (min == INT8_MIN && max == INT8_MAX) {
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        output[i] = (int8_t)ep_clamp(output[i], min, max);
-    }
+    dsp_limit(window->out_min, window->out_max, output, pixels * channels);
 }
 
 #endif

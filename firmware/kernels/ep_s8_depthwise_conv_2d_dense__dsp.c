@@ -221,7 +221,7 @@ void ep_s8_depthwise_conv_2d_dense__dsp(const struct ep_conv *conv, const int8_t
                     output + c);
         }
     }
-    dsp_limit(window, output,
+    dsp_limit(window->out_min, window->out_max, output,
               (uint32_t)window->out_height * window->out_width * window->out_channels);
 }
 

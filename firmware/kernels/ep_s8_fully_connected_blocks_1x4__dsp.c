@@ -22,7 +22,7 @@ void ep_s8_fully_connected_blocks_1x4__dsp(const struct ep_conv *conv, const int
     dsp_split(conv, input);
     dsp_block_sums(conv->weights, conv->index, conv->counts, conv->channels,
                    conv->channels + channels, conv->scratch, output);
-    dsp_limit(&conv->args->window, output, channels);
+    dsp_limit(conv->args->window.out_min, conv->args->window.out_max, output, channels);
 }
 
 #endif

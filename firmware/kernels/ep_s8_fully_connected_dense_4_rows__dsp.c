@@ -51,7 +51,7 @@ void ep_s8_fully_connected_dense_4_rows__dsp(const struct ep_conv *conv, const i
         }
         weights += ROWS * conv->args->row_bytes;
     }
-    dsp_limit(&conv->args->window, output, channels);
+    dsp_limit(conv->args->window.out_min, conv->args->window.out_max, output, channels);
 }
 
 #endif

@@ -19,7 +19,7 @@ void ep_s8_fully_connected_unstructured__dsp(const struct ep_conv *conv, const i
     const uint32_t channels = conv->args->window.out_channels;
     dsp_weight_sums(conv->weights, conv->index, conv->counts, conv->channels,
                     conv->channels + channels, input, output);
-    dsp_limit(&conv->args->window, output, channels);
+    dsp_limit(conv->args->window.out_min, conv->args->window.out_max, output, channels);
 }
 
 #endif

@@ -72,7 +72,7 @@ typedef void ep_arithmetic_kernel(const void *args, const int8_t *first, const i
                                   int8_t *output);
 
 ep_arithmetic_kernel ep_s8_add__scalar, ep_s8_sub__scalar, ep_s8_mul__scalar;
-ep_arithmetic_kernel ep_s8_add__mve;
+ep_arithmetic_kernel ep_s8_add__dsp, ep_s8_add__mve;
 
 typedef void ep_kernel(const void *args, const int8_t *input, int8_t *output);
 

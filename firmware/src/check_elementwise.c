@@ -42,6 +42,21 @@ static bool is_broadcast(const struct ep_engine *engine, const struct ep_plan_op
     return true;
 }
 
+/* Whether the kernel for pairs computes it exactly: one factor is 1/2 (ep_s8_add__dsp.c). */
+static bool is_dsp_add(const struct ep_add_args *args)
+{
+    enum { HALF = 1 << 30, MAX_DSP_SHIFT = 22 };
+    bool is_halved = false;
+    for (unsigned i = 0; i < 2; i++) {
+        if (args->shifts[i] == 0 ? args->multipliers[i] != HALF : args->shifts[i] > MAX_DSP_SHIFT) {
+            return false;
+        }
+        is_halved = is_halved || args->shifts[i] == 0;
+    }
+    return is_halved && args->out_multiplier >= HALF && args->out_shift >= 1 &&
+           args->out_shift <= MAX_DSP_SHIFT;
+}
+
 bool ep_is_add(const struct ep_engine *engine, const struct ep_plan_op *op, const void *from)
 {
     const struct ep_add_args *args = from;
@@ -53,7 +68,8 @@ bool ep_is_add(const struct ep_engine *engine, const struct ep_plan_op *op, cons
     }
     return is_broadcast(engine, op, &args->broadcast) &&
            is_factor(args->out_multiplier, args->out_shift) &&
-           (op->isa == EP_SCALAR || args->out_shift >= 0) && is_int8(args->out_zero_point) &&
+           (op->isa == EP_SCALAR || args->out_shift >= 0) &&
+           (op->isa != EP_DSP || is_dsp_add(args)) && is_int8(args->out_zero_point) &&
            is_range(args->out_min, args->out_max);
 }
 

@@ -57,7 +57,8 @@ ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op)
 ep_arithmetic_kernel *ep_arithmetic_kernel_of(const struct ep_plan_op *op)
 {
     static ep_arithmetic_kernel *const KERNELS[EP_KIND_END][EP_ISA_END] = {
-        [EP_ADD] = {ep_s8_add__scalar, [EP_MVE] = IF_MVE(ep_s8_add__mve)},
+        [EP_ADD] = {ep_s8_add__scalar, IF_DSP(ep_s8_add__dsp),
+                    IF_MVE(ep_s8_add__mve)},
         [EP_SUB] = {ep_s8_sub__scalar},
         [EP_MUL] = {ep_s8_mul__scalar},
     };

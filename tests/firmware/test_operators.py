@@ -9,8 +9,10 @@ import pytest
 from full_range import examples
 from int8_operators import CASES, random_operator
 
+from edgeprune.firmware.kernels import isa_of
 from edgeprune.firmware.plan import compiled
-from edgeprune.firmware.read.steps import READERS
+from edgeprune.firmware.read.steps import READERS, steps_of
+from edgeprune.models.tflite import graph
 
 BATCH = 250
 
@@ -20,9 +22,9 @@ def host(tmp_path_factory):
     return firmware_rig.Host(tmp_path_factory.mktemp("host"))
 
 
-def check(host, cases):
-    jobs = [(compiled(case.tflite, "scalar").data, b"".join(case.runs)) for case in cases]
-    for case, ran in zip(cases, host.run(jobs), strict=True):
+def check(rig, cases, isa="scalar"):
+    jobs = [(compiled(case.tflite, isa).data, b"".join(case.runs)) for case in cases]
+    for case, ran in zip(cases, rig.run(jobs), strict=True):
         assert ran.status == 0, case.text
         np.testing.assert_array_equal(ran.outputs, case.outputs(), case.text)
 
@@ -33,6 +35,22 @@ def test_outputs_are_those_of_the_reference(host, name):
     for first in range(0, count, BATCH):
         seeds = range(first, min(first + BATCH, count))
         check(host, [random_operator(name, seed) for seed in seeds])
+
+
+TUNED = [("dsp", "ADD"), ("mve", "ADD"), ("mve", "AVERAGE_POOL_2D")]
+"""Operators without weights that have kernels of a core."""
+
+
+@pytest.mark.device
+@pytest.mark.parametrize(("isa", "name"), TUNED)
+def test_outputs_are_those_of_the_reference_on_a_core(isa, name, tmp_path):
+    core, count, tuned = firmware_rig.Core(tmp_path, isa), examples(60, 5000), 0
+    for first in range(0, count, BATCH):
+        cases = [random_operator(name, seed) for seed in range(first, min(first + BATCH, count))]
+        check(core, cases, isa)
+        steps = [step for case in cases for step in steps_of(graph.view(case.tflite))]
+        tuned += sum(isa_of(step, isa) == isa for step in steps)
+    assert tuned > count / 2
 
 
 def test_every_operator_is_drawn():
