@@ -82,4 +82,5 @@ def scratch_bytes(operation: Convolution, pattern: str) -> int:
     if is_pointwise(window):
         return window.input[2] * POINTWISE_PIXELS + _BYTES
     step = stride if dilation == 1 and stride < width else width
-    return ((window.output[1] - 1) * step + width) * height * window.input[2] + _BYTES
+    columns = (window.output[1] - 1) * step + width
+    return (columns * height + 1) * window.input[2] + _BYTES

@@ -82,41 +82,85 @@ static void run_pixels(const struct ep_conv *conv, const int8_t *windows, uint32
     }
 }
 
-/* Lays one column of the input, `x`, as the window's rows from `top` on see it. */
-static int8_t *lay_column(const struct ep_window *window, const int8_t *input, int32_t top,
-                          int32_t x, int8_t *to)
+/* Columns of the input: from `first` on, `step` apart. */
+struct columns {
+    int32_t first, step, count;
+};
+
+/* One row of the kernel in `count` columns. `from_step`: 0 where one pixel is repeated. */
+static inline void lay_pixels(int8_t *to, uint32_t to_step, const int8_t *from, uint32_t from_step,
+                              int32_t count, uint32_t bytes)
 {
-    const uint32_t bytes = window->in_channels;
+    const mve_pred16_t lanes = vctp8q(bytes);
+    for (; count > 0; count--) {
+        if (bytes <= MVE_BYTES) {
+            vstrbq_p_s8(to, vldrbq_z_s8(from, lanes), lanes);
+        } else {
+            mve_copy(to, from, bytes);
+        }
+        to += to_step, from += from_step;
+    }
+}
+
+/* How many of `columns` lie before column `x`. */
+static int32_t before(const struct columns *columns, int32_t x)
+{
+    const int32_t distance = x - columns->first;
+    const int32_t count = distance <= 0 ? 0 : (distance + columns->step - 1) / columns->step;
+    return count < columns->count ? count : columns->count;
+}
+
+/* Lays columns as the window's rows from `top` on see them. `outside`: a pixel of zero points. */
+static int8_t *lay(const struct ep_window *window, const int8_t *input, int32_t top,
+                   const struct columns *columns, const int8_t *outside, int8_t *to)
+{
+    const uint32_t bytes = window->in_channels, to_step = window->kernel_height * bytes;
+    const int32_t left = before(columns, 0), right = before(columns, window->in_width);
     for (int32_t ky = 0; ky < window->kernel_height; ky++) {
         const int32_t y = top + ky * window->dilation_height;
-        if (y >= 0 && y < window->in_height && x >= 0 && x < window->in_width) {
-            mve_copy(to, input + (y * window->in_width + x) * (int32_t)bytes, bytes);
-        } else {
-            mve_fill(to, window->in_zero_point, bytes);
+        int8_t *next = to + (uint32_t)ky * bytes;
+        if (y < 0 || y >= window->in_height || left == right) {
+            lay_pixels(next, to_step, outside, 0, columns->count, bytes);
+            continue;
         }
-        to += bytes;
+        const int32_t x = columns->first + left * columns->step;
+        const int8_t *from = input + (y * window->in_width + x) * (int32_t)bytes;
+        lay_pixels(next, to_step, outside, 0, left, bytes);
+        lay_pixels(next + (uint32_t)left * to_step, to_step, from,
+                   (uint32_t)columns->step * bytes, right - left, bytes);
+        lay_pixels(next + (uint32_t)right * to_step, to_step, outside, 0, columns->count - right,
+                   bytes);
     }
-    return to;
+    return to + (uint32_t)columns->count * to_step;
 }
 
 static void run_rows(const struct ep_conv *conv, const int8_t *input, int8_t *output)
 {
     const struct ep_window *window = &conv->args->window;
-    const int32_t kernel_width = window->kernel_width;
+    const int32_t kernel_width = window->kernel_width, stride = window->stride_width;
     const uint32_t column_bytes = (uint32_t)window->kernel_height * window->in_channels;
-    const int is_shared = window->dilation_width == 1 && window->stride_width < kernel_width;
+    const int is_shared = window->dilation_width == 1 && stride < kernel_width;
+    int8_t *outside = conv->scratch, *windows = outside + window->in_channels;
+    mve_fill(outside, window->in_zero_point, window->in_channels);
     for (int32_t y = 0; y < window->out_height; y++) {
         const int32_t top = y * window->stride_height - window->pad_top;
-        int8_t *to = conv->scratch;
-        for (int32_t x = 0; x < window->out_width; x++) {
-            const int32_t left = x * window->stride_width - window->pad_left;
-            const int32_t known = is_shared && x != 0 ? kernel_width - window->stride_width : 0;
-            for (int32_t kx = known; kx < kernel_width; kx++) {
-                to = lay_column(window, input, top, left + kx * window->dilation_width, to);
+        struct columns columns = {-window->pad_left, 1,
+                                  (window->out_width - 1) * stride + kernel_width};
+        int8_t *to = windows;
+        if (kernel_width == 1) {
+            columns.step = stride, columns.count = window->out_width;
+        }
+        if (is_shared || kernel_width == 1) {
+            lay(window, input, top, &columns, outside, to);
+        } else {
+            columns.step = window->dilation_width, columns.count = kernel_width;
+            for (int32_t x = 0; x < window->out_width; x++) {
+                to = lay(window, input, top, &columns, outside, to);
+                columns.first += stride;
             }
         }
-        const uint32_t columns = (uint32_t)(is_shared ? window->stride_width : kernel_width);
-        run_pixels(conv, conv->scratch, columns * column_bytes, window->out_width, output);
+        const uint32_t step = (uint32_t)(is_shared ? stride : kernel_width) * column_bytes;
+        run_pixels(conv, windows, step, window->out_width, output);
         output += (uint32_t)window->out_width * window->out_channels;
     }
 }

@@ -104,13 +104,13 @@ static uint64_t mve_scratch_bytes(const struct ep_plan_op *op, const struct ep_c
         return args->row_bytes * (UINT64_C(8) + (window->in_channels % 16 != 0));
     }
     switch (op->kind) {
-    case EP_CONV_2D: { /* 16 pixels, or what a row of outputs reads; and what vectors read beyond */
+    case EP_CONV_2D: { /* 16 pixels, or padding and what a row of outputs reads; and 16 bytes beyond */
         if (ep_is_pointwise(window)) {
             return (uint64_t)window->in_channels * 16 + 16;
         }
         const uint64_t step = window->dilation_width == 1 && stride < kernel ? stride : kernel;
         const uint64_t columns = (window->out_width - 1) * step + kernel;
-        return columns * window->kernel_height * window->in_channels + 16;
+        return (columns * window->kernel_height + 1) * window->in_channels + 16;
     }
     case EP_DEPTHWISE_CONV_2D: { /* the padding, and of each column four rows of 16 channels */
         const uint64_t columns = (fours(window->out_width) * 4 - 1) * stride +
