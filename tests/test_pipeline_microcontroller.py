@@ -101,3 +101,48 @@ def test_one_wrong_bit_is_a_failed_check(model, tmp_path, capsys, monkeypatch):
     code, _, words = run(capsys, tmp_path / "out", "run", model, "--board", BOARD)
     assert code == 1 and "and must be equal" in words
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def float_model(tmp_path):
+    net = Net()
+    wide = net.conv(net.input(1, 8, 8, 3), 16, kernel=3)
+    file = tmp_path / "float.tflite"
+    file.write_bytes(net.build(net.conv(wide, 16, kernel=3)))
+    return file
+
+
+def test_a_float_network_is_pruned_and_quantized_and_beside_it_stands_the_dense_one_in_int8(
+    float_model, tmp_path, capsys
+):
+    words = ["deploy", float_model, "--board", BOARD, "--sparsity", "0.75"]
+    code, found, said = run(capsys, tmp_path / "out", *words)
+    assert code == 0, said
+    dense, deployed, original = found["variants"]
+    assert [dense["name"], deployed["name"], original["name"]] == ["dense", "deployed", "float32"]
+    assert [layer["sparse"] for layer in dense["layers"]] == [False, False]
+    assert [layer["kernel"] for layer in deployed["layers"]][1] == "ep_s8_conv_2d_blocks_1x4__dsp"
+    assert deployed["sparse_layers_run"] == deployed["sparse_layers_expected"] > 0
+    assert found["comparison"]["metric"] == "instructions" and found["comparison"]["speedup"] > 1
+    assert deployed["flash_bytes"] < dense["flash_bytes"] and original["instructions"] is None
+    assert all(variant["parity"]["max_abs_diff"] == 0.0 for variant in (dense, deployed))
+
+
+def test_a_float_network_that_is_only_quantized_stands_beside_itself_unmeasured(
+    float_model, tmp_path, capsys
+):
+    words = ["deploy", float_model, "--board", BOARD]
+    code, found, said = run(capsys, tmp_path / "out", *words)
+    assert code == 0, said
+    dense, deployed = found["variants"]
+    assert dense["instructions"] is None and deployed["instructions"]["per_inference"] > 0
+    assert found["comparison"]["verdict"] == "not measurable"
+
+
+@pytest.mark.parametrize("mode", ["none", "fp16", "int8-weights", "int16x8"])
+def test_another_storage_than_int8_is_refused_before_anything_is_done(
+    float_model, tmp_path, capsys, mode
+):
+    words = ["deploy", float_model, "--board", BOARD, "--quantize", mode]
+    code, _, said = run(capsys, tmp_path / "out", *words)
+    assert code == 2 and "firmware computes on int8" in said and "--quantize int8" in said

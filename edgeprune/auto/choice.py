@@ -115,6 +115,8 @@ def choose(
     Raises:
         ModelError: The file is damaged.
     """
+    if cpu.is_microcontroller:  # its sparse kernels run every convolution
+        recipe = dataclasses.replace(recipe, prune=dataclasses.replace(recipe.prune, layers="all"))
     if recipe.name != "auto" or recipe.why:
         return recipe
     if stored != "float32":
@@ -124,7 +126,7 @@ def choose(
         why = "int16x8 as asked: XNNPACK has no kernels for 16-bit activations, sparse or dense"
         chosen = _completed(recipe, why, sparsity=0.0, pattern="unstructured")
     elif cpu.is_microcontroller:
-        chosen = _completed(recipe, FIRMWARE_INT8, sparsity=0.0, mode="int8")
+        chosen = _completed(recipe, FIRMWARE_INT8, sparsity=0.0, pattern="kernel", mode="int8")
     elif not has_sparse_kernels(cpu):
         chosen = _without_sparse_kernels(recipe, cpu, no_int8)
     else:

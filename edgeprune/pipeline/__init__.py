@@ -150,7 +150,13 @@ def _write_variants(done: Compressed, folder: OutputFolder) -> list[Variant]:
     )
     if done.dense == done.sparsified.tflite:
         return [deployed]
-    variants = [variant("dense", done.dense, done.dense, profiling_only=False), deployed]
+    if done.dense_int8 is not None:
+        only = done.quantized.profiling_only
+        dense = variant("dense", done.dense_int8, done.dense_int8, profiling_only=only)
+    else:
+        is_run = done.runs_float
+        dense = variant("dense", done.dense, done.dense, profiling_only=False, measured=is_run)
+    variants = [dense, deployed]
     if done.control is not None:
         variants.append(
             variant(
@@ -160,5 +166,9 @@ def _write_variants(done: Compressed, folder: OutputFolder) -> list[Variant]:
                 profiling_only=False,
                 measured=False,
             )
+        )
+    if done.dense_int8 is not None:
+        variants.append(
+            variant("float32", done.dense, done.dense, profiling_only=False, measured=False)
         )
     return variants

@@ -69,7 +69,8 @@ def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Com
 
 def _refusal(limit: float, attempts: list[_Attempt]) -> str:
     """What was tried, which attempt came closest, and what would help."""
-    samples = attempts[0].compressed.scores["dense"].samples
+    first = attempts[0].compressed
+    samples = first.scores[first.first_score].samples
     closest = min(attempts, key=lambda attempt: attempt.lost)
     differ = len({f"{attempt.lost:.3g}" for attempt in attempts}) > 1
     nearest = f"; closest: {_what(closest.compressed.recipe)}" if differ else ""
@@ -110,7 +111,8 @@ def lost_most(compressed: Compressed) -> tuple[Head, float]:
     """
     if compressed.task is None or "deployed" not in compressed.scores:
         raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
-    scores = [compressed.scores[name].by_head(compressed.task) for name in ("dense", "deployed")]
+    names = (compressed.first_score, "deployed")
+    scores = [compressed.scores[name].by_head(compressed.task) for name in names]
     return worst_drop(compressed.task, scores[0], scores[1])
 
 

@@ -36,13 +36,17 @@ class Compressed:
         quantized: After the quantize stage.
         quantized_dense: The same with every weight stored dense: the reference for parity.
         sparsified: After the sparsify stage.
+        dense_int8: The dense model in int8, for a board that runs nothing else; None elsewhere, and
+            where nothing but the storage of the weights was changed.
+        runs_float: Whether the board can run ``dense`` where that is float.
         is_trainable: Whether there was a Keras model, and data to train it on.
         task: What the model is for; None without data.
         samples: Samples to train with, and to score with.
         test_inputs: The first test samples, shape ``(n, *input_shape)``, as many as parity wants;
             None without data.
-        scores: Accuracy of ``dense``, ``deployed`` and, where there is one, ``dense-fine-tuned`` on
-            the test samples; empty where there is nothing to score.
+        scores: Accuracy of ``dense``, ``deployed`` and, where they are there, ``dense-fine-tuned``
+            and ``float32`` on the test samples; empty where there is nothing to score. Where there
+            is ``dense_int8``, ``dense`` is that, and ``float32`` the user's model.
         tensor_errors: What quantization changed in each weight tensor.
         notes: What the checks between the stages found.
     """
@@ -58,6 +62,8 @@ class Compressed:
     quantized: Quantized
     quantized_dense: bytes
     sparsified: Sparsified
+    dense_int8: bytes | None = None
+    runs_float: bool = True
     is_trainable: bool = False
     task: Task | None = None
     samples: tuple[int, int] = (0, 0)
@@ -65,6 +71,11 @@ class Compressed:
     scores: Mapping[str, Accuracy] = field(default_factory=dict)
     tensor_errors: tuple[verify.TensorError, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def first_score(self) -> str:
+        """Key of ``scores`` for the user's model as it came."""
+        return "float32" if "float32" in self.scores else "dense"
 
     @property
     def task_entry(self) -> stored.Task | None:

@@ -100,9 +100,13 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         lines += verify.check_kept(
             "sparsify", quantized.tflite, sparsified.tflite, codebooks=has_codebooks
         )
-    dense = stored_dense(trained.dense)
+    dense, dense_int8 = stored_dense(trained.dense), None
+    is_pruned = trained.compressed_float is not trained.dense
+    if is_firmware and is_pruned and mode in INTEGER_MODES:
+        with progress.stage("quantize dense"):
+            dense_int8 = _quantized(trained.dense, recipe, data, request, progress)[1].tflite
     with _stage_if(progress, "score", data is not None):
-        scores = _scores(trained, sparsified.tflite)
+        scores = _scores(trained, sparsified.tflite, dense_int8)
     return Compressed(
         recipe=recipe,
         loaded=trained.loaded.record,
@@ -115,6 +119,8 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         quantized=quantized,
         quantized_dense=stored_dense(quantized.tflite),
         sparsified=sparsified,
+        dense_int8=dense_int8,
+        runs_float=not is_firmware,
         is_trainable=is_trainable(trained.loaded, data),
         task=None if data is None else data.task,
         samples=(0, 0) if data is None else sizes_of(data),
@@ -291,14 +297,16 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
     return loaded, dense, data
 
 
-def _scores(trained: _Trained, deployed: bytes) -> dict[str, Accuracy]:
+def _scores(trained: _Trained, deployed: bytes, dense_int8: bytes | None) -> dict[str, Accuracy]:
     if trained.data is None or trained.score is None:
         return {}
-    files = {"deployed": deployed}
+    files, first = {"deployed": deployed}, "dense"
+    if dense_int8 is not None:
+        files["dense"], first = dense_int8, "float32"
     if trained.control is not None:
         files["dense-fine-tuned"] = trained.control
     scores = {
         name: verify.accuracy(file, trained.data, trained.dense) for name, file in files.items()
     }
     known = {name: score for name, score in scores.items() if score is not None}
-    return {"dense": trained.score, **known}
+    return {first: trained.score, **known}

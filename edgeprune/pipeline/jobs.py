@@ -191,6 +191,7 @@ def _opened(compressed: Compressed) -> Compressed:
         compressed,
         dense=graph.opened(compressed.dense),
         control=None if compressed.control is None else graph.opened(compressed.control),
+        dense_int8=None if compressed.dense_int8 is None else graph.opened(compressed.dense_int8),
         compressed_float=graph.opened(compressed.compressed_float),
         quantized_dense=graph.opened(compressed.quantized_dense),
         sparsified=dataclasses.replace(

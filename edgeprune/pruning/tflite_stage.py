@@ -85,7 +85,7 @@ def prune_tflite(loaded: Loaded, tflite: bytes, spec: PruneTable, context: Stage
 
 def _layer(kernel: Filter) -> Layer:
     out_channels, in_channels = kernel.matrix.shape
-    return Layer(kernel.name, out_channels, in_channels, kernel.pixels)
+    return Layer(kernel.name, out_channels, in_channels, kernel.pixels, kernel.in_channels)
 
 
 def prune_filters(

@@ -76,7 +76,10 @@ def assess(result: Result) -> Assessment:
             return Assessment("warning", f"{doubt(result)}: {sentence}")
         return Assessment("plain", sentence)
     change = accuracy_change(dense.accuracy, deployed.accuracy)
-    phrases = [cost_phrase(result.comparison), accuracy_phrase(change)]
+    cost = cost_phrase(result.comparison)
+    if result.is_emulated and dense.instructions is None and deployed.instructions is not None:
+        cost = cost_text(deployed, result.comparison.metric)  # the board cannot run the dense one
+    phrases = [cost, accuracy_phrase(change)]
     phrases.append(size_phrase(dense.bytes, deployed.bytes))
     sentence = ", ".join(phrases)
     if validity.verdict != "valid":

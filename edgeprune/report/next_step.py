@@ -37,7 +37,8 @@ def next_step(result: Result, folder: str) -> str:
             f"edgeprune explain {result.model.path} --board {result.board} says what "
             "would make it faster"
         )
-    if result.is_emulated and known(deployed.flash_bytes):  # a microcontroller
+    is_microcontroller = known(deployed.flash_bytes) is not None
+    if result.is_emulated and is_microcontroller:
         return "instructions are no times: `edgeprune boards` names boards that can be timed"
     if result.is_emulated:
         board = result.board.removesuffix("-emulated")

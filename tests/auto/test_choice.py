@@ -259,3 +259,24 @@ def test_a_named_recipe_has_no_gentler_one():
 def test_a_recipe_in_force_is_not_chosen_again():
     recipe = in_force(0.3, "1x4", "fp16")
     assert chosen(A72, recipe) is recipe
+
+
+M4 = load_board("mps2-an386").cpu
+
+
+@pytest.mark.parametrize("has_data", [True, False])
+def test_a_microcontroller_computes_on_int8_and_its_kernels_run_every_convolution(has_data):
+    chosen = choose(asked(), M4, nets.eligible(), has_data=has_data)
+    assert (chosen.quantize.mode, chosen.prune.layers) == ("int8", "all")
+    assert chosen.why.startswith(choice.FIRMWARE_INT8)
+    assert ("--data" in chosen.why) != has_data
+
+
+def test_no_gentler_recipe_takes_int8_from_a_microcontroller():
+    recipe = choose(Recipe(), M4, nets.eligible(), has_data=True)
+    recipe = dataclasses.replace(recipe, prune=dataclasses.replace(recipe.prune, sparsity=0.5))
+    modes = []
+    while recipe is not None:
+        modes.append((recipe.quantize.mode, recipe.prune.sparsity))
+        recipe = choice.gentler(recipe, M4, is_trainable=True)
+    assert {mode for mode, _ in modes} == {"int8"} and len(modes) > 1

@@ -33,6 +33,13 @@ Source: on a Cortex-A72 it is the cheapest pattern at 70 to 90 % for the layer s
 """
 
 
+FIRMWARE_BLOCKS = {"dsp": 4, "mve": 16}
+"""Weights of a row that a microcontroller's kernels take at once: a word, or a vector register.
+
+Source: ``firmware/kernels/ep_s8_conv_2d_blocks_1x4__dsp.c`` and its like for 1x16.
+"""
+
+
 @dataclass(frozen=True)
 class Layer:
     """What the choice needs to know of one layer.
@@ -43,12 +50,14 @@ class Layer:
         in_channels: Columns.
         pixels: Size of its output map; 0 where no sparse kernel exists for the layer; None where
             the size is not known.
+        depth: Input channels, without a convolution's taps; None where that is all of them.
     """
 
     name: str
     out_channels: int
     in_channels: int
     pixels: int | None
+    depth: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,8 @@ def choose_patterns(layers: Sequence[Layer], sparsity: float, cpu: Cpu) -> Choic
         sparsity: Share of zeros, in [0, 1).
         cpu: The board's cores.
     """
+    if cpu.is_microcontroller:
+        return _firmware_patterns(layers, cpu)
     table = cost_table(cpu)
     if table is None:
         note = f"pattern kernel: unstructured, because {cpu.core} has no sparse kernels"
@@ -105,6 +116,21 @@ def choose_patterns(layers: Sequence[Layer], sparsity: float, cpu: Cpu) -> Choic
         limit = min(each.values()) + slack
         patterns[name] = next(pattern for pattern in BLOCKS if each[pattern] <= limit)
     return Choice(patterns, tuple(_notes(layers, patterns, costs, cpu)))
+
+
+def _firmware_patterns(layers: Sequence[Layer], cpu: Cpu) -> Choice:
+    """Blocks along a row, as many weights as the core multiplies at once, where they fit."""
+    width = FIRMWARE_BLOCKS["mve" if "mve" in cpu.features else "dsp"]
+    blocks = f"1x{width}"
+    patterns = {
+        layer.name: blocks if (layer.depth or layer.in_channels) >= width else "unstructured"
+        for layer in layers
+    }
+    small = sum(pattern == "unstructured" for pattern in patterns.values())
+    note = f"pattern kernel: {blocks}, for {cpu.core}"
+    if small:
+        note += f", and unstructured in {small} with fewer than {width} input channels"
+    return Choice(patterns, (note,))
 
 
 def cost(table: CostTable, layer: Layer, sparsity: float, block: int) -> float:

@@ -88,6 +88,6 @@ def layers_of(weights: list[Weight], dense: bytes | None) -> list[Layer]:
     matrices = [weight.matrix() for weight in weights]
     pixels = [None] * len(weights) if dense is None else sizes(dense, matrices)
     return [
-        Layer(weight.name, matrix.shape[0], matrix.shape[1], size)
+        Layer(weight.name, matrix.shape[0], matrix.shape[1], size, weight.in_channels)
         for weight, matrix, size in zip(weights, matrices, pixels, strict=True)
     ]

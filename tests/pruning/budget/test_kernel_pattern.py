@@ -129,3 +129,13 @@ def test_the_choice_needs_to_know_the_cores():
     model = Loaded(ModelFile("x.tflite", "", "tflite"), tflite=small())
     with pytest.raises(ModelError, match="chooses by a board's costs, and no board was named"):
         prune(model, SPEC, StageContext())
+
+
+@pytest.mark.parametrize(("features", "blocks"), [(("dsp",), "1x4"), (("dsp", "mve"), "1x16")])
+def test_a_microcontroller_gets_blocks_of_what_its_core_multiplies_at_once(features, blocks):
+    cpu = Cpu("cortex-m", "armv8.1-m", features)
+    layers = [Layer("stem", 8, 27, 0, 3), Layer("conv", 8, 288, 0, 32), Layer("fc", 8, 64, 0)]
+    choice = choose_patterns(layers, 0.75, cpu)
+    assert choice.patterns == {"stem": "unstructured", "conv": blocks, "fc": blocks}
+    (note,) = choice.notes
+    assert blocks in note and "unstructured in 1" in note
