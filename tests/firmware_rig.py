@@ -84,17 +84,17 @@ class Host:
 
 
 class Core(Host):
-    """The engine on an emulated core."""
+    """The engine, or another program of files in and out, on an emulated core."""
 
-    def __init__(self, folder, isa):
+    def __init__(self, folder, isa, name="run_layers", language=C99, files=None):
         self.folder = folder
         self.machine, flags, (ram_at, ram_bytes), self.tick_instructions = _MACHINES[isa]
         ram = f"-Wl,--defsym=RAM_AT={ram_at},--defsym=RAM_BYTES={ram_bytes}"
         self.program = compiled.program(
             folder,
-            f"run_layers-{isa}.elf",
-            ["arm-none-eabi-gcc", *C99, *flags, "--specs=rdimon.specs"],
-            [*sources(), TEST / "semihosting.c"],
+            f"{name}-{isa}.elf",
+            ["arm-none-eabi-gcc", *language, *flags, "--specs=rdimon.specs"],
+            [*(files or sources()), TEST / "semihosting.c"],
             ["-nostartfiles", "-T", str(TEST / "semihosting.ld"), ram, *_start_files(flags)],
         )
 
