@@ -69,10 +69,23 @@ class Line:
         self.id += 1
         self.send_frame({"id": self.id, "cmd": cmd, **keys}, blob)
         answer, blob = self.read_frame()
-        assert answer.pop("id") == self.id
+        while answer.pop("id") != self.id:  # an answer that came too late
+            answer, blob = self.read_frame()
         if not answer.pop("ok"):
             raise Refused(answer["error"])
         return answer, blob
+
+    def ask_until_answered(self, cmd, **keys):
+        """As after a pulled cable: the firmware may wait for the rest of a frame for a second."""
+        self.connection.settimeout(1.5)
+        end = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return self.ask(cmd, **keys)[0]
+            except TimeoutError:
+                assert time.monotonic() < end, "no answer"
+            finally:
+                self.connection.settimeout(TIMEOUT_S)
 
     def store(self, plan):
         """Uploads a plan and puts it to use."""

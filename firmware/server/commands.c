@@ -77,7 +77,9 @@ static const char *hello(struct server *server, const uint32_t *values)
 
 static const char *store_begin(struct server *server, const uint32_t *values)
 {
-    const char *wrong = slots_begin(&server->slots, values[0], values[1]);
+    const int used = server->slots.used;
+    const char *wrong = slots_begin(&server->slots, &server->engine, values[0], values[1]);
+    server->is_loaded = server->is_loaded && server->slots.used == used;
     if (wrong == NULL) {
         put_integer(server, "at", server->slots.filled_bytes);
     }
@@ -106,8 +108,8 @@ static const char *store_end(struct server *server, const uint32_t *values)
 {
     (void)values;
     const char *wrong = slots_end(&server->slots, &server->engine);
+    server->is_loaded = false;
     if (wrong == NULL) {
-        server->is_loaded = false;
         put_integer(server, "slot", server->slots.used);
         put_integer(server, "sequence", slot_read(server->slots.used).sequence);
     }

@@ -91,8 +91,7 @@ void slots_open(struct slots *slots, struct ep_engine *engine)
         if (!state->is_whole) {
             continue;
         }
-        if ((!state->was_tried || state->is_good) && is_plan_right(slot, state) &&
-            prepare(engine, slot, state) == EP_OK) {
+        if ((!state->was_tried || state->is_good) && prepare(engine, slot, state) == EP_OK) {
             slots->used = slot;
         } else {
             slots->fell_back = true;
@@ -167,12 +166,37 @@ static bool write_record(int slot, uint32_t sequence, uint32_t plan_bytes, uint3
     return program(slot_at(slot), &record, sizeof record);
 }
 
-const char *slots_begin(struct slots *slots, uint32_t plan_bytes, uint32_t plan_crc32)
+/* Which slot to fill: the one that is not in use. But a network that has run to its end is kept until the
+ * next one has, so one in use that has not yet gives way to it. */
+static int slot_to_fill(struct slots *slots, struct ep_engine *engine)
+{
+    const int used = slots->used, spare = used == 0 ? 1 : 0;
+    const struct slot_state state = slot_read(spare);
+    struct ep_engine kept;
+    if (used == SLOT_NONE || slot_read(used).is_good || !state.is_good ||
+        prepare(&kept, spare, &state) != EP_OK) {
+        return spare;
+    }
+    slots->used = spare;
+    *engine = kept;
+    return used;
+}
+
+const char *slots_begin(struct slots *slots, struct ep_engine *engine, uint32_t plan_bytes,
+                        uint32_t plan_crc32)
 {
     if (plan_bytes == 0 || plan_bytes > slot_room()) {
         return "the plan is larger than a slot, or empty";
     }
-    const int slot = slots->used == 0 ? 1 : 0, other = 1 - slot;
+    if (slots->used != SLOT_NONE) {
+        const struct slot_state used = slot_read(slots->used);
+        if (used.plan_bytes == plan_bytes && used.plan_crc32 == plan_crc32) {
+            slots->filling = slots->used;
+            slots->filled_bytes = plan_bytes;
+            return NULL;
+        }
+    }
+    const int slot = slot_to_fill(slots, engine), other = 1 - slot;
     const struct slot_state state = slot_read(slot), neighbour = slot_read(other);
     const bool is_same = state.is_recorded && state.plan_bytes == plan_bytes &&
                          state.plan_crc32 == plan_crc32;
@@ -243,6 +267,7 @@ const char *slots_end(struct slots *slots, struct ep_engine *engine)
     if (!is_plan_right(slot, &state)) {
         (void)erase(slot, 0, ep_port.page_bytes); /* nothing of it can be used */
         slots->filling = SLOT_NONE;
+        slots->used = slot == slots->used ? SLOT_NONE : slots->used;
         return "the stored plan differs from what was announced: push it again";
     }
     struct ep_engine candidate;

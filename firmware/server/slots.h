@@ -39,9 +39,10 @@ uint32_t slot_room(void);
 /* Chooses the slot to use: the newest that is whole, and that is good if it was tried. */
 void slots_open(struct slots *slots, struct ep_engine *engine);
 
-/* Makes the slot that is not in use ready for a plan. Sets filled_bytes to how much of exactly this
- * plan it has already. NULL if all is well, else what is wrong. */
-const char *slots_begin(struct slots *slots, uint32_t plan_bytes, uint32_t plan_crc32);
+/* Makes a slot ready for a plan. Sets filled_bytes to how much of exactly this plan is there already, all
+ * of it if it is in use. The slot in use may change. NULL if all is well, else what is wrong. */
+const char *slots_begin(struct slots *slots, struct ep_engine *engine, uint32_t plan_bytes,
+                        uint32_t plan_crc32);
 
 /* Writes the next bytes of the plan; `from` is aligned to 4 bytes. */
 const char *slots_write(struct slots *slots, const void *from, uint32_t bytes);

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EDGES = 1 << 16, MAX_INPUTS = 20000, HANG_S = 20, REPORT_S = 60 };
+enum { EDGES = 1 << 14, MAX_INPUTS = 20000, HANG_S = 20, REPORT_S = 60 };
 
 struct input {
     uint8_t *data;

@@ -32,7 +32,9 @@ static void send_frame(const uint8_t *json, size_t json_bytes, const uint8_t *bl
 {
     frame_header_make(frame, json, json_bytes, blob, blob_bytes);
     memcpy(frame + FRAME_HEADER_BYTES, json, json_bytes);
-    memcpy(frame + FRAME_HEADER_BYTES + json_bytes, blob, blob_bytes);
+    if (blob_bytes > 0) {
+        memcpy(frame + FRAME_HEADER_BYTES + json_bytes, blob, blob_bytes);
+    }
     memory_port.coming = frame;
     memory_port.coming_bytes = FRAME_HEADER_BYTES + json_bytes + blob_bytes;
 }

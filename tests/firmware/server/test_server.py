@@ -66,6 +66,42 @@ def test_a_plan_stays_over_a_new_start(line):
     line.ask("infer")
 
 
+def test_a_plan_that_is_not_what_was_announced_is_not_used(line):
+    _, plan = layer_and_plan(4)
+    line.store(plan)
+    other = plan[:-1] + bytes([plan[-1] ^ 1])
+    line.ask("store_begin", bytes=len(other), crc32=zlib.crc32(other) ^ 1)
+    for at in range(0, len(other), 4096):
+        line.ask("store", other[at : at + 4096], at=at)
+    with pytest.raises(serial_line.Refused, match="differs from what was announced"):
+        line.ask("store_end")
+    assert line.ask("hello")[0]["plan_crc32"] == zlib.crc32(plan)
+
+
+def test_an_upload_goes_on_where_a_pulled_cable_left_it(line):
+    _, plan = layer_and_plan(5)
+    plan += bytes(range(1, 256)) * 64  # what stands behind a plan is stored with it
+    begin = {"bytes": len(plan), "crc32": zlib.crc32(plan)}
+    assert line.ask("store_begin", **begin)[0]["at"] == 0
+    line.ask("store", plan[:4096], at=0)
+    line.ask("store", plan[4096:8192], at=4096)
+    line.send(b"EPF2\x10\0\0\0\0\x10\0\0crc_half a frame")
+    at = line.ask_until_answered("store_begin", **begin)["at"]
+    assert at == 4096  # the page before the end is written again: its last unit may be torn
+    while at < len(plan):
+        at = line.ask("store", plan[at : at + 4096], at=at)[0]["at"]
+    assert line.ask("store_end")[0] == {"slot": 0, "sequence": 1}
+
+
+def test_a_piece_whose_answer_was_lost_may_come_again(line):
+    plan = bytes(8192)
+    line.ask("store_begin", bytes=len(plan), crc32=zlib.crc32(plan))
+    for at in (0, 0, 4096, 4096):
+        assert line.ask("store", plan[at : at + 4096], at=at)[0]["at"] == at + 4096
+    with pytest.raises(serial_line.Refused, match="these bytes are no plan"):
+        line.ask("store_end")
+
+
 @pytest.mark.parametrize(
     ("request_", "why"),
     [
