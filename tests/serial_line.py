@@ -75,6 +75,12 @@ class Line:
             raise Refused(answer["error"])
         return answer, blob
 
+    def say(self, command):
+        """Sends a line of text, MLPerf Tiny's way; returns the lines of the answer."""
+        self.send(command.encode() + b"%")
+        text = self.read_until(b"m-ready\r\n").decode()
+        return text.removesuffix("m-ready\r\n").splitlines()
+
     def ask_until_answered(self, cmd, **keys):
         """As after a pulled cable: the firmware may wait for the rest of a frame for a second."""
         self.connection.settimeout(1.5)

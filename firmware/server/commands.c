@@ -75,11 +75,20 @@ static const char *hello(struct server *server, const uint32_t *values)
     return NULL;
 }
 
+/* Another network is in use. */
+static void forget(struct server *server)
+{
+    server->is_loaded = false;
+    server->loaded = (struct loaded){0, 0, 0};
+}
+
 static const char *store_begin(struct server *server, const uint32_t *values)
 {
     const int used = server->slots.used;
     const char *wrong = slots_begin(&server->slots, &server->engine, values[0], values[1]);
-    server->is_loaded = server->is_loaded && server->slots.used == used;
+    if (server->slots.used != used) {
+        forget(server);
+    }
     if (wrong == NULL) {
         put_integer(server, "at", server->slots.filled_bytes);
     }
@@ -108,7 +117,7 @@ static const char *store_end(struct server *server, const uint32_t *values)
 {
     (void)values;
     const char *wrong = slots_end(&server->slots, &server->engine);
-    server->is_loaded = false;
+    forget(server);
     if (wrong == NULL) {
         put_integer(server, "slot", server->slots.used);
         put_integer(server, "sequence", slot_read(server->slots.used).sequence);
@@ -217,6 +226,7 @@ const char *command_infer(struct server *server, uint32_t *ticks)
     if (wrong != NULL) {
         return wrong;
     }
+    (void)line_ticks();
     const uint32_t begin = ep_port_ticks();
     ep_run(&server->engine, NULL, NULL);
     *ticks = ep_port_ticks() - begin;

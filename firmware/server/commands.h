@@ -8,6 +8,13 @@
 #include "slots.h"
 #include "text.h"
 
+/* What MLPerf Tiny's "db" has loaded: it lies in the arena, behind what the network in use takes. */
+struct loaded {
+    uint32_t at; /* in the arena */
+    uint32_t bytes; /* that are expected; 0: nothing is */
+    uint32_t filled;
+};
+
 struct server {
     struct line line;
     struct slots slots;
@@ -15,6 +22,7 @@ struct server {
     bool is_loaded;
     bool is_ending; /* a new start was asked for */
     struct text answer;
+    struct loaded loaded;
     uint32_t answer_blob_bytes; /* of line.blob */
     char answer_json[LINE_JSON_BYTES];
 };
@@ -22,6 +30,9 @@ struct server {
 /* Does what `request` asks, and adds what is to be told to the answer. NULL if all is well, else
  * what is wrong. */
 const char *command_run(struct server *server, const struct json_object *request);
+
+/* Does what the line of text in server->line.text asks, and answers in text. */
+void text_command_run(struct server *server);
 
 /* Runs the network in use once, and marks its slot. Sets the ticks that the network took. */
 const char *command_infer(struct server *server, uint32_t *ticks);

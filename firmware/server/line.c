@@ -7,29 +7,52 @@
 
 enum { QUIET_S_PART = 10 }; /* the line is quiet after a tenth of a second */
 
-/* Waits for one byte, at most `ticks`. */
-static bool read_byte(unsigned char *byte, uint32_t ticks)
+uint64_t line_ticks(void)
 {
-    const uint32_t begin = ep_port_ticks();
+    static uint32_t last;
+    static uint64_t passed;
+    const uint32_t now = ep_port_ticks();
+    passed += now - last;
+    last = now;
+    return passed;
+}
+
+/* Waits for one byte, at most `ticks`. */
+static bool read_byte(struct line *line, unsigned char *byte, uint32_t ticks)
+{
+    const uint64_t begin = line_ticks();
+    if (line->has_ahead) {
+        line->has_ahead = false;
+        *byte = line->ahead;
+        return true;
+    }
     while (ep_port_read(byte, 1) == 0) {
-        if (ep_port_ticks() - begin >= ticks) {
+        if (line_ticks() - begin >= ticks) {
             return false;
         }
     }
     return true;
 }
 
+bool line_is_asked(struct line *line)
+{
+    if (!line->has_ahead && ep_port_read(&line->ahead, 1) == 1) {
+        line->has_ahead = line->ahead != '\r' && line->ahead != '\n';
+    }
+    return line->has_ahead;
+}
+
 /* Reads all; false if the other end pauses for a second. */
 static bool read_all(void *to, size_t bytes)
 {
     unsigned char *next = to, *end = next + bytes;
-    uint32_t begin = ep_port_ticks();
+    uint64_t begin = line_ticks();
     while (next != end) {
         const size_t more = ep_port_read(next, (size_t)(end - next));
         if (more > 0) {
             next += more;
-            begin = ep_port_ticks();
-        } else if (ep_port_ticks() - begin >= ep_port.tick_hz) {
+            begin = line_ticks();
+        } else if (line_ticks() - begin >= ep_port.tick_hz) {
             return false;
         }
     }
@@ -79,7 +102,7 @@ enum line_event line_read(struct line *line)
     line->text_bytes = 0;
     for (;;) {
         unsigned char byte;
-        if (!read_byte(&byte, ep_port.tick_hz / QUIET_S_PART)) {
+        if (!read_byte(line, &byte, ep_port.tick_hz / QUIET_S_PART)) {
             if (line->is_junk) {
                 line->is_junk = false;
                 line->text_bytes = 0;

@@ -26,11 +26,20 @@ struct line {
     size_t blob_bytes;
     char text[LINE_TEXT_BYTES + 1]; /* zero-terminated, without its '%' */
     size_t text_bytes;
+    unsigned char ahead; /* a byte that line_is_asked has read, if has_ahead */
+    bool has_ahead;
     bool is_junk; /* a broken frame's rest may still come: no text until the line is quiet */
 };
 
 /* Waits for the next frame that is whole, or the next line of text. */
 enum line_event line_read(struct line *line);
+
+/* Whether more than an end of a line has come since the last request, which then waits. */
+bool line_is_asked(struct line *line);
+
+/* Ticks since the start, which do not begin anew: as long as something here is called at least once in
+ * 2^32 ticks. */
+uint64_t line_ticks(void);
 
 /* Sends an answer; `blob` may be NULL if it has no bytes. */
 void line_write(const struct text *json, const void *blob, size_t blob_bytes);

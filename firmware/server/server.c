@@ -58,12 +58,15 @@ void ep_serve(void)
 {
     static struct server server;
     server.is_loaded = server.is_ending = false;
-    server.line.is_junk = false;
+    server.line.is_junk = server.line.has_ahead = false;
+    server.loaded = (struct loaded){0, 0, 0};
     slots_open(&server.slots, &server.engine);
     greet();
     while (!server.is_ending) {
         if (line_read(&server.line) == LINE_FRAME) {
             answer_frame(&server);
+        } else {
+            text_command_run(&server);
         }
     }
 }
