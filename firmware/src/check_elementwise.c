@@ -14,11 +14,11 @@ static uint64_t visited(const uint32_t sizes[EP_LOOPS], uint64_t room)
     return count;
 }
 
-/* How many bytes the loops reach over from where they begin. Each size is at most 2^32. */
-static uint64_t reach(const uint32_t sizes[EP_LOOPS], const uint32_t steps[EP_LOOPS], uint32_t room)
+/* How many bytes the loops reach over from where they begin, or something above 2^32. */
+static uint64_t reach(const uint32_t sizes[EP_LOOPS], const uint32_t steps[EP_LOOPS])
 {
     uint64_t last = 0;
-    for (unsigned i = 0; i < EP_LOOPS && last <= room; i++) {
+    for (unsigned i = 0; i < EP_LOOPS && last <= UINT32_MAX; i++) {
         last += (uint64_t)(sizes[i] - 1) * steps[i];
     }
     return last + 1;
@@ -33,7 +33,7 @@ static bool is_broadcast(const struct ep_engine *engine, const struct ep_plan_op
         return false;
     }
     for (unsigned i = 0; i < EP_MAX_INPUTS; i++) {
-        const uint64_t bytes = reach(broadcast->sizes, broadcast->steps[i], arena);
+        const uint64_t bytes = reach(broadcast->sizes, broadcast->steps[i]);
         if (op->inputs[i] == EP_NOWHERE ? !is_inside(broadcast->constant_at[i], bytes, room)
                                         : !is_inside(op->inputs[i], bytes, arena)) {
             return false;
@@ -125,8 +125,8 @@ bool ep_is_copy(const struct ep_engine *engine, const struct ep_plan_op *op, con
     const uint32_t arena = engine->header->arena_bytes;
     return visited(args->sizes, arena) != 0 && is_int8(args->fill) &&
            is_inside((uint64_t)op->inputs[0] + args->in_offset,
-                     reach(args->sizes, args->in_steps, arena), arena) &&
+                     reach(args->sizes, args->in_steps), arena) &&
            is_inside((uint64_t)op->output + args->out_offset,
-                     reach(args->sizes, args->out_steps, arena), arena) &&
+                     reach(args->sizes, args->out_steps), arena) &&
            is_inside(op->output, args->fill_bytes, arena);
 }

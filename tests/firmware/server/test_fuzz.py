@@ -23,11 +23,13 @@ FUZZED = {
 
 def fuzzer(folder, name):
     """The fuzzer's own files are compiled without the counting of coverage."""
-    own = [server_programs.TEST / file for file in ("fuzz.c", f"fuzz_{name}.c")]
-    plain = [*server_programs.C99, *SANITIZERS, "-r", "-nostdlib"]
-    own_object = compiled.program(folder, f"fuzz_{name}.o", plain, own)
+    plain = [*server_programs.C99, *SANITIZERS, "-c"]
+    own = [
+        compiled.program(folder, f"{file}.o", plain, [server_programs.TEST / f"{file}.c"])
+        for file in ("fuzz", f"fuzz_{name}")
+    ]
     counting = [*server_programs.C99, *SANITIZERS, "-fsanitize-coverage=trace-pc"]
-    return compiled.program(folder, f"fuzz_{name}", counting, FUZZED[name], [own_object])
+    return compiled.program(folder, f"fuzz_{name}.elf", counting, [*FUZZED[name], *own])
 
 
 @pytest.mark.parametrize("name", FUZZED)

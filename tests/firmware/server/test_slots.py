@@ -1,4 +1,4 @@
-"""Whatever a cut of power leaves in flash, the firmware starts with the old plan or the new one, whole."""
+"""Whatever a cut of power leaves in flash, the firmware starts with the old plan or the new."""
 
 import re
 import subprocess
