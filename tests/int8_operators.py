@@ -15,7 +15,8 @@ OPTIONS = {
     "TRANSPOSE": "TransposeOptions", "STRIDED_SLICE": "StridedSliceOptions",
     "RESHAPE": "ReshapeOptions", "SQUEEZE": "SqueezeOptions", "EXPAND_DIMS": "ExpandDimsOptions",
     "SOFTMAX": "SoftmaxOptions", "LEAKY_RELU": "LeakyReluOptions", "QUANTIZE": "QuantizeOptions",
-    "HARD_SWISH": "HardSwishOptions", "GELU": "GeluOptions", "EXP": "ExpOptions",
+    "CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions", "HARD_SWISH": "HardSwishOptions", "GELU": "GeluOptions", "EXP": "ExpOptions",
     "ABS": "AbsOptions",
 }  # fmt: skip
 ONE_VERSION = ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1", "GELU")
