@@ -78,8 +78,9 @@ class Network(Operators):
         number = self.quantized((), unit, 0, np.array(value, np.int8))
         return self.make(name, [x, number], self.shape(x), fusedActivationFunction=0, **ends)
 
-    def finish(self, text, x, runs=2):
-        return self.case(text, x, runs)
+    def finish(self, text, logits, runs=2):
+        """The network puts out logits as well, which say more than what SOFTMAX leaves."""
+        return self.case(text, [logits, self.softmax(logits)], runs)
 
 
 def _mobilenet_v1_body(net, x):
@@ -98,14 +99,14 @@ def visual_wake_words():
         "AVERAGE_POOL_2D", [x], (1, 1, 1, 256), padding=1, strideH=3, strideW=3, filterHeight=3,
         filterWidth=3, fusedActivationFunction=0,
     )  # fmt: skip
-    return net.finish("visual wake words", net.softmax(net.dense(net.flat(x), 2)))
+    return net.finish("visual wake words", net.dense(net.flat(x), 2))
 
 
 def mobilenet_v1():
     net = Network(2)
     x = net.mean_of_map(_mobilenet_v1_body(net, net.source((1, SIDE, SIDE, 3), 1 / 127, -1)))
     x = net.convolve(x, 1000, act=0)
-    return net.finish("MobileNetV1-0.25", net.softmax(net.flat(x)))
+    return net.finish("MobileNetV1-0.25", net.flat(x))
 
 
 def mobilenet_v2():
@@ -123,7 +124,7 @@ def mobilenet_v2():
             x = net.convolve(net.separate(x, stride=stride, act=RELU6), channels, act=0)
             x = net.add(before, x) if number else x
     x = net.mean_of_map(net.convolve(x, 1280, act=RELU6), keep=False)
-    return net.finish("MobileNetV2-0.35", net.softmax(net.dense(x, 1000)))
+    return net.finish("MobileNetV2-0.35", net.dense(x, 1000))
 
 
 def _swish(net, x):
@@ -164,7 +165,7 @@ def mobilenet_v3_small():
         x = net.add(before, x) if net.shape(before) == net.shape(x) else x
     x = net.mean_of_map(_swish(net, net.convolve(x, 432, act=0)))
     x = net.convolve(_swish(net, net.convolve(x, 1024, act=0)), 1000, act=0)
-    return net.finish("MobileNetV3-small-0.75", net.softmax(net.flat(x)))
+    return net.finish("MobileNetV3-small-0.75", net.flat(x))
 
 
 def streaming_wakeword():
@@ -172,7 +173,7 @@ def streaming_wakeword():
     x = net.source((1, 30, 1, 40), 0.03, 10)
     for height, channels in ((3, 128), (5, 128), (10, 128), (15, 32)):
         x = net.convolve(net.separate(x, (height, 1), act=0, same=False), channels)
-    return net.finish("streaming wakeword", net.softmax(net.dense(net.flat(x), 3)))
+    return net.finish("streaming wakeword", net.dense(net.flat(x), 3))
 
 
 NETWORKS = {

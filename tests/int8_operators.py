@@ -16,8 +16,8 @@ OPTIONS = {
     "RESHAPE": "ReshapeOptions", "SQUEEZE": "SqueezeOptions", "EXPAND_DIMS": "ExpandDimsOptions",
     "SOFTMAX": "SoftmaxOptions", "LEAKY_RELU": "LeakyReluOptions", "QUANTIZE": "QuantizeOptions",
     "CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
-    "FULLY_CONNECTED": "FullyConnectedOptions", "HARD_SWISH": "HardSwishOptions", "GELU": "GeluOptions", "EXP": "ExpOptions",
-    "ABS": "AbsOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions", "HARD_SWISH": "HardSwishOptions",
+    "GELU": "GeluOptions", "EXP": "ExpOptions", "ABS": "AbsOptions",
 }  # fmt: skip
 ONE_VERSION = ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1", "GELU")
 FULL = [-128, -127, -1, 0, 1, 127]

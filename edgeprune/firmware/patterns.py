@@ -88,27 +88,26 @@ def _dense(weights: Array, rows: int, size: int) -> StoredWeights:
 
 def _sparse(blocks: Array, rows: int, size: int) -> StoredWeights:
     """``blocks``: shape ``(out_channels, blocks of a row, weights of a block)``."""
-    counts, skips, kept = [], [], []
-    for row in blocks:
-        places = _places(np.flatnonzero(row.any(axis=1)))
-        counts.append(len(places))
-        skips.append(np.diff(places, prepend=-1) - 1)
-        kept.append(row[places])
+    is_kept: Array = np.asarray(blocks.any(axis=2))
+    channels, places, skips = _gaps(is_kept)
+    for far in np.flatnonzero(
+        skips > MAX_SKIP
+    ):  # blocks of zeros stand where too many are left out
+        before = places[far] - skips[far] - 1
+        is_kept[channels[far], before + MAX_SKIP + 1 : places[far] : MAX_SKIP + 1] = True
+    _, _, skips = _gaps(is_kept)
     return StoredWeights(
-        np.concatenate(kept).reshape(-1).astype(np.int8),
-        np.array(counts, np.uint16),
-        np.concatenate(skips).astype(np.uint8),
+        blocks[is_kept].reshape(-1).astype(np.int8),
+        is_kept.sum(axis=1).astype(np.uint16),
+        skips.astype(np.uint8),
         rows,
         size,
     )
 
 
-def _places(places: Array) -> Array:
-    """Adds blocks of zeros wherever more than :data:`MAX_SKIP` are left out at once."""
-    before = np.concatenate([[-1], places[:-1]]) if len(places) else places
-    fillers = [
-        np.arange(first + MAX_SKIP + 1, place, MAX_SKIP + 1)
-        for first, place in zip(before, places, strict=True)
-        if place - first - 1 > MAX_SKIP
-    ]
-    return np.sort(np.concatenate([places, *fillers])).astype(np.int64)
+def _gaps(is_kept: Array) -> tuple[Array, Array, Array]:
+    """Of each block that is kept: its channel, its place, and how many are left out before it."""
+    channels, places = np.nonzero(is_kept)
+    is_first = np.diff(channels, prepend=-1) != 0
+    before = np.where(is_first, -1, np.roll(places, 1))
+    return channels, places, places - before - 1
