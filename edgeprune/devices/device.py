@@ -32,15 +32,16 @@ class Device:
     Attributes:
         board: Name of its board.
         name: Its table's name in ``bench.toml``; host keys are kept under it.
-        host: ``[user@]address[:port]`` or OpenSSH host alias; None where no network is crossed.
+        host: ``[user@]address[:port]`` or OpenSSH host alias; of a microcontroller, the file of its
+            serial port; None where there is neither.
         user: Login name; None takes OpenSSH's.
         port: TCP port; None takes OpenSSH's.
         key: Private key file; None takes OpenSSH's and the agent's.
         jump: ``[user@]host[:port]`` to go through; None takes OpenSSH's ProxyJump.
         folder: Where pushed files go on the device; None takes the board's.
         cpus: Cores to pin the agent to; empty leaves it free.
-        serial: Serial number as ``adb devices`` shows it; None takes the host's, or else the only
-            phone that there is.
+        serial: Serial number as ``adb devices`` shows it, or of a microcontroller's USB port; None
+            takes the host's, or else the only one that there is.
         password_env: Environment variable that holds the login password, for devices that know
             no keys; None refuses password logins.
         meter: The meter in its supply line; None takes the board's own.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgeprune.agents.firmware.answers import FirmwareHello, PlanFacts, ProfiledOp
+from edgeprune.agents.firmware.answers import FirmwareHello, ProfiledOp
 from edgeprune.agents.firmware.session import (
     EMULATED_PATIENCE_S,
     PATIENCE_S,
@@ -19,10 +20,18 @@ from edgeprune.errors import DeviceError
 from edgeprune.firmware.encode import VERSION
 from edgeprune.firmware.facts import Kernel, facts_of, kernel_of
 from edgeprune.firmware.plan import Plan
+from edgeprune.measure.microcontroller_times import time_plans
 from edgeprune.measure.stages import doing
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.layer_names import short_name
-from edgeprune.progress import counted
+from edgeprune.progress import counted, each
+from edgeprune.recipe.run_table import RunTable
+
+REMOTE_EMULATION = (
+    "the firmware says that its board is emulated: times on it mean nothing, and its instructions "
+    "cannot be counted from here"
+)
+"""Why there are no figures from a board that is emulated at the other end of a serial port."""
 
 COUNT_SOURCE = "QEMU system-mode plugin: from the first instruction of ep_run to its return"
 
@@ -48,14 +57,16 @@ def run(
     transport: LineTransport,
     firmware: Firmware | None,
     variants: Sequence[PlannedVariant],
+    table: RunTable,
     say: Callable[[str], None],
 ) -> tuple[RunResult, dict[str, Samples]]:
-    """Pushes and runs every variant, one after the other.
+    """Pushes and runs every variant, one after the other, and times them where that means anything.
 
     Args:
         transport: The open way to the device.
         firmware: What an emulated board runs; None for a real one.
         variants: ``dense`` first.
+        table: How often and how long they are timed.
         say: Takes a line of progress.
 
     Returns:
@@ -65,28 +76,52 @@ def run(
         DeviceError: The device or the way to it failed; the message says at what.
     """
     patience_s = EMULATED_PATIENCE_S if transport.emulated else PATIENCE_S
-    measured, outputs = [], {}
-    facts: DeviceFacts | None = None
+
+    def session() -> FirmwareSession:
+        return FirmwareSession(transport.line(firmware), transport.where, patience_s)
+
+    measured: list[Measured] = []
+    outputs = {}
+    with session() as first, doing("asking the firmware what it runs on"):
+        hello = first.hello()
+        for variant in variants:
+            check_firmware(hello, variant.plan, transport.board)
     for number, variant in enumerate(variants):
-        with FirmwareSession(transport.line(firmware), transport.where, patience_s) as session:
-            with doing("asking the firmware what it runs on"):
-                hello = session.hello()
-                check_firmware(hello, variant.plan, transport.board)
-            facts = facts or _facts(transport, hello)
-            with doing(f"pushing `{variant.name}`"):
-                say(f"{variant.name}: {len(variant.plan.data):,} bytes")
-                session.store(variant.plan.data, _progress(variant.name))
-                arena_bytes = session.load(facts_of(variant.plan.data))
-            with doing(f"running `{variant.name}`"):
-                counted(number, len(variants), f"{variant.name}: outputs")
-                outputs[variant.name] = [session.infer(sample) for sample in variant.samples]
-                counts = session.counts()
-            with doing(f"profiling `{variant.name}`"):
-                profile = session.profile()
-        measured.append(_measured(variant, arena_bytes, profile, counts))
-    if facts is None:
-        raise DeviceError(f"{transport.where}: there is nothing to run")
-    return RunResult(facts, transport.emulated, tuple(measured)), outputs
+        say(f"{variant.name}: {len(variant.plan.data):,} bytes")
+        counted(number, len(variants), f"{variant.name}: pushing")
+        with session() as talk:
+            item, outputs[variant.name] = _once(talk, variant, hello)
+        measured.append(item)
+    timed = None
+    if hello.tick_hz:
+        plans = {variant.name: variant.plan.data for variant in variants}
+        with session() as talk:
+            sessions, timed = time_plans(talk, plans, hello.tick_hz, table, say)
+        measured = [dataclasses.replace(one, sessions=sessions[one.variant]) for one in measured]
+    is_remote = not (hello.tick_hz or transport.emulated)
+    return RunResult(
+        _facts(transport, hello),
+        transport.emulated or is_remote,
+        tuple(measured),
+        (REMOTE_EMULATION,) if is_remote else (),
+        timed=timed,
+    ), outputs
+
+
+def _once(
+    talk: FirmwareSession, variant: PlannedVariant, hello: FirmwareHello
+) -> tuple[Measured, Samples]:
+    """What one variant brings back but for its times."""
+    talk.hello()
+    with doing(f"pushing `{variant.name}`"):
+        talk.store(variant.plan.data, _progress(variant.name))
+        arena_bytes = talk.load(facts_of(variant.plan.data))
+    with doing(f"running `{variant.name}`"):
+        outputs = [talk.infer(sample) for sample in each(variant.samples, "input")]
+        counts = talk.counts()
+    with doing(f"profiling `{variant.name}`"):
+        profile = talk.profile()
+    return _measured(variant, arena_bytes, profile, counts, hello.tick_hz), outputs
 
 
 def check_firmware(hello: FirmwareHello, plan: Plan, board: Board) -> None:
@@ -142,6 +177,7 @@ def _measured(
     arena_bytes: int,
     profile: Sequence[ProfiledOp],
     counts: Sequence[Sequence[int]],
+    tick_hz: int,
 ) -> Measured:
     runs = len(variant.samples)
     of_run = _means(counts, runs)
@@ -150,7 +186,7 @@ def _measured(
         sessions=(),
         instructions=of_run[0] if of_run else None,
         instructions_source=f"{COUNT_SOURCE}, mean of {runs} inputs" if of_run else None,
-        layers=_layers(variant.tflite, facts_of(variant.plan.data), profile, of_run[1:]),
+        layers=_layers(variant.tflite, profile, of_run[1:], tick_hz),
         parity=None,
         peak_memory_bytes=arena_bytes,
         flash_bytes=len(variant.plan.data),
@@ -176,9 +212,9 @@ def _means(counts: Sequence[Sequence[int]], runs: int) -> list[int]:
 
 def _layers(
     tflite: bytes,
-    plan: PlanFacts,
     profile: Sequence[ProfiledOp],
     instructions: Sequence[int],
+    tick_hz: int,
 ) -> tuple[LayerTiming, ...]:
     """Operations as the firmware tells them, under the names that the file has for them."""
     model = graph.view(tflite)
@@ -195,7 +231,7 @@ def _layers(
                 op=graph.op_name(model, operator),
                 kernel=kernel.name,
                 sparse=kernel.is_sparse,
-                latency_us=None,
+                latency_us=1e6 * op.ticks / tick_hz if tick_hz else None,
                 instructions=instructions[number] if known else None,
             )
         )

@@ -80,7 +80,8 @@ class FirmwareHalf:
                     planned.append(PlannedVariant(variant.name, tflite, plan, samples))
             expected = {one.name: exact_outputs(one.tflite, one.samples) for one in planned}
         with line_transport(self.board, self.device) as transport, progress.stage("run"):
-            found, outputs = run(transport, self.firmware, planned, progress.say)
+            table = compressed.recipe.run
+            found, outputs = run(transport, self.firmware, planned, table, progress.say)
         with progress.stage("verify"):
             files = {one.name: one.tflite for one in planned}
             return _with_parity(found, files, expected, outputs)

@@ -69,7 +69,15 @@ def bench(tmp_path, monkeypatch):
 
 
 def test_it_is_offered_and_its_helpers_are_not(bench):
-    assert TRANSPORTS.names() == ["adb", "local", "qemu", "qemu_system", "rs485", "ssh"]
+    assert TRANSPORTS.names() == [
+        "adb",
+        "local",
+        "qemu",
+        "qemu_system",
+        "rs485",
+        "serial_port",
+        "ssh",
+    ]
 
 
 def test_its_device_is_found_in_the_bench_and_used(bench):
