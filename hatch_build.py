@@ -16,7 +16,7 @@ TARGETS = ("aarch64-linux-gnu", "x86_64-linux-gnu")
 
 
 class Made(BuildHookInterface):  # type: ignore[type-arg]
-    """Compiles the agents and QEMU's plug-in, and builds the documentation.
+    """Compiles agents, firmware and QEMU's plug-ins, and builds the documentation.
 
     All are made in a passing folder, so that nothing stale gets in; ``EDGEPRUNE_CACHE`` names
     another cache for the programs. The same sources make the same bytes.
@@ -40,11 +40,15 @@ class Made(BuildHookInterface):  # type: ignore[type-arg]
 
 def _programs() -> Iterator[Path]:
     from edgeprune.agents.build import agent
-    from edgeprune.devices.toolchain.qemu_plugin import build_plugin
+    from edgeprune.devices.toolchain.qemu_plugin import build_call_plugin, build_plugin
+    from edgeprune.firmware.build import built, ports
 
     for target in TARGETS:
         yield agent(target)
         yield build_plugin(target)
+        yield build_call_plugin(target)
+    for port in ports():
+        yield built(port)
 
 
 def _build_documentation(root: Path, folder: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import nets
 import pytest
 
+from edgeprune.firmware.build import ports
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -29,6 +31,8 @@ def test_boards_recipes_and_agent_sources_travel_in_the_wheel(wheel):
         ("device_agents", "*.[ch]"),
         ("device_agents", "*.md"),
         ("device_agents", "*.py"),
+        ("firmware", "*.[ch]"),
+        ("firmware", "*.ld"),
     ):
         for path in (ROOT / folder).rglob(pattern):
             assert f"edgeprune/_{folder}/{path.relative_to(ROOT / folder)}" in names
@@ -75,7 +79,9 @@ def test_the_wheel_carries_every_program_that_devices_run_with_its_sum(wheel):
     machines = sorted((name.split("/")[-1], built[name][18]) for name in programs)
     assert machines == [  # e_machine, ELF specification
         *(("edgeprune-agent", machine) for machine in (62, 183)),
+        *(("libqemu_calls.so", machine) for machine in (62, 183)),
         *(("libqemu_instructions.so", machine) for machine in (62, 183)),
+        *((f"{port}.elf", 40) for port in ports()),
     ]
     for name in programs:
         assert built[f"{name}.sha256"].decode() == hashlib.sha256(built[name]).hexdigest()

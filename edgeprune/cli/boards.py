@@ -47,6 +47,8 @@ def _features(board: Board) -> str:
         "asimdhp": "half precision",
         "asimddp": "int8 dot product",
         "i8mm": "int8 matrix product",
+        "dsp": "DSP",
+        "mve": "Helium",
     }
     if "i8mm" in board.cpu.features:  # it never comes without the lesser one
         del words["asimddp"]

@@ -33,9 +33,12 @@ def agent() -> str:
 
 
 def agent_for(board: Board) -> Path:
-    """Our agent for a board."""
+    """Our agent for a board, or its firmware."""
     from edgeprune.agents import build
+    from edgeprune.firmware.build import built
 
+    if board.agent.use == "firmware":
+        return built(board.agent.target)
     return build.agent(board.agent.target)
 
 

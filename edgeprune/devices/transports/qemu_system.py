@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgeprune.devices.boards import Board
+from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import Child, run_to_end
 from edgeprune.devices.toolchain.elf import functions
 from edgeprune.devices.toolchain.qemu_plugin import build_call_plugin
@@ -25,6 +26,7 @@ _QEMU = "qemu-system-arm"
 _PACKAGES = "qemu-system-arm"
 _PROBE_TIMEOUT_S = 60.0
 _MAX_COUNTS_BYTES = 64 << 20
+_GREETING_BYTES = 1 << 12
 
 
 class QemuLine(Line):
@@ -75,10 +77,10 @@ class QemuSystem(LineTransport):
 
     @classmethod
     def probes(cls, boards: Sequence[Board], agent: Callable[[Board], Path]) -> Sequence[Probe]:
-        """The emulator and its plug-in, and for each board whether the emulator knows it."""
+        """The emulator, and all parts at once: the firmware of each board, with the plug-in."""
         looks: dict[str, Callable[[], str]] = {_QEMU: _version}
-        if boards:
-            looks["emulated microcontrollers"] = functools.partial(_machines, boards)
+        for board in boards:
+            looks[f"firmware of {board.name}"] = functools.partial(_greeting, board, agent)
         return [Probe(name, look, install_hint(_PACKAGES)) for name, look in looks.items()]
 
     def open(self) -> None:
@@ -144,13 +146,16 @@ def _version() -> str:
     return output.splitlines()[0]
 
 
-def _machines(boards: Sequence[Board]) -> str:
-    """Every board is a machine that the emulator knows, and it takes our plug-in."""
+def _greeting(board: Board, agent: Callable[[Board], Path]) -> str:
+    """Starts the board's firmware with the plug-in, and hears its greeting."""
     _version()
-    _, output, _ = run_to_end([_QEMU, "-machine", "help"], _PROBE_TIMEOUT_S)
-    known = {line.split()[0] for line in output.splitlines() if line.strip()}
-    missing = sorted({board.agent.target for board in boards} - known)
-    if missing:
-        raise DeviceError(f"this {_QEMU} has no machine {', '.join(missing)}: use 7.2 or newer")
-    build_call_plugin()
-    return ", ".join(board.name for board in boards)
+    firmware = Firmware(agent(board), "ep_run", "ep_.*__.*")
+    with QemuSystem(board, Device(board.name, board.name)) as transport:
+        line, heard = transport.line(firmware), b""
+        try:
+            while not heard.endswith(b"m-ready\r\n") and len(heard) < _GREETING_BYTES:
+                heard += line.read(1, _PROBE_TIMEOUT_S)
+            line.counts()
+        finally:
+            line.close()
+    return "starts, and its instructions are counted"
