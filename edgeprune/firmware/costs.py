@@ -54,16 +54,17 @@ def loops(operation: Convolution, pattern: str, kept: StoredWeights, isa: str) -
     window = operation.window
     pixels, channels = math.prod(window.output[:2]), window.output[2]
     groups = -(-pixels // _PIXELS[isa])
-    is_by_word = window.input[2] % 4 == 0 and window.dilation == (1, 1)
-    by_word = isa == "dsp" and is_by_word and pattern != "unstructured"
     kernel = window.kernel[0] * window.kernel[1]
+    runs = kernel if window.dilation[1] > 1 else window.kernel[0]
+    by_word = isa == "dsp" and window.input[2] % 4 == 0 and pattern != "unstructured"
+    is_direct = kernel == 1 and window.pad == (0, 0) and by_word
     return {
         "call": 1,
         "pixel": pixels,
         "word": pixels * kept.row_bytes / 4 * by_word,
-        "word_row": pixels * window.kernel[0] * by_word,
+        "word_run": pixels * runs * (by_word and not is_direct),
         "byte": pixels * kept.row_bytes * (not by_word),
-        "byte_pixel": pixels * kernel * (not by_word),
+        "byte_run": pixels * runs * (not by_word),
         "channel": groups * channels,
         "kernel_row": groups * channels * window.kernel[0] * (isa != "dsp"),
         "kernel_pixel": groups * channels * kernel * (isa != "dsp"),

@@ -58,8 +58,8 @@ def scratch_bytes(operation: Convolution, pattern: str) -> int:
     """Bytes that a kernel needs for itself, beside its tensors."""
     window = operation.window
     if operation.op == "CONV_2D":
-        is_whole = window.input[2] % 4 == 0 and window.dilation == (1, 1)
-        return row_bytes(operation) * (8 if is_whole and pattern != "unstructured" else 9)
+        is_by_word = window.input[2] % 4 == 0 and pattern != "unstructured"
+        return row_bytes(operation) * (8 if is_by_word else 9)
     if operation.op == "DEPTHWISE_CONV_2D":
         lines, size = depthwise_map(window)
         height, width = window.kernel

@@ -37,59 +37,86 @@ static uint32_t *put_padding(uint32_t *patch, int32_t zero_point, uint32_t bytes
     return patch;
 }
 
-/* Pixels of a kernel's row that lie before the map, in it, and behind it. */
+static int8_t *put_bytes(int8_t *to, const int8_t *from, uint32_t bytes)
+{
+    for (; bytes >= 4; bytes -= 4, from += 4, to += 4) {
+        const uint32_t word = dsp_load(from);
+        memcpy(to, &word, sizeof word);
+    }
+    for (; bytes != 0; bytes--) {
+        int32_t byte = *from++;
+        __asm__ volatile("" : "+r"(byte)); /* a few bytes are not worth a call of memcpy */
+        *to++ = (int8_t)byte;
+    }
+    return to;
+}
+
+static int8_t *put_zero_points(int8_t *to, int32_t zero_point, uint32_t bytes)
+{
+    for (; bytes != 0; bytes--) {
+        __asm__ volatile("" : "+r"(zero_point));
+        *to++ = (int8_t)zero_point;
+    }
+    return to;
+}
+
+/* Bytes of a run of pixels of a row that lie before the map, in it, and behind it. */
 struct span {
     uint32_t before, inside, behind;
+    const int8_t *from;
 };
 
-static struct span span_of(const struct ep_window *window, int32_t y, int32_t left)
+static inline struct span span_of(const struct ep_window *window, const int8_t *input, int32_t y,
+                                  int32_t x, int32_t run)
 {
-    const int32_t width = window->kernel_width, end = window->in_width - left;
-    struct span span = {.before = (uint32_t)width};
-    if (y >= 0 && y < window->in_height && left > -width && end > 0) {
-        span.before = left < 0 ? (uint32_t)-left : 0;
-        span.behind = end < width ? (uint32_t)(width - end) : 0;
-        span.inside = (uint32_t)width - span.before - span.behind;
+    const int32_t channels = window->in_channels, end = window->in_width - x;
+    struct span span = {.before = (uint32_t)(run * channels)};
+    if (y >= 0 && y < window->in_height && x > -run && end > 0) {
+        const int32_t before = x < 0 ? -x : 0, behind = end < run ? run - end : 0;
+        span.before = (uint32_t)(before * channels);
+        span.behind = (uint32_t)(behind * channels);
+        span.inside = (uint32_t)((run - before - behind) * channels);
+        span.from = input + (y * window->in_width + x + before) * channels;
     }
     return span;
 }
 
-/* The patch of one pixel whose channels fill whole words; no dilation. */
+/* Pixels of a row of the kernel that lie side by side. */
+static inline int32_t run_of(const struct ep_window *window)
+{
+    return window->dilation_width == 1 ? window->kernel_width : 1;
+}
+
+/* The patch of one pixel whose channels fill whole words. */
 static void gather_words(const struct ep_window *window, const int8_t *input, int32_t top,
                          int32_t left, uint32_t *patch)
 {
-    const uint32_t channels = window->in_channels;
-    for (int32_t y = top; y < top + window->kernel_height; y++) {
-        const struct span span = span_of(window, y, left);
-        const int32_t x = left + (int32_t)span.before;
-        patch = put_padding(patch, window->in_zero_point, span.before * channels);
-        if (span.inside != 0) {
-            patch = put_words(patch, input + (y * window->in_width + x) * (int32_t)channels,
-                              span.inside * channels);
+    const int32_t run = run_of(window);
+    for (int32_t ky = 0; ky < window->kernel_height; ky++) {
+        const int32_t y = top + ky * window->dilation_height;
+        for (int32_t kx = 0; kx < window->kernel_width; kx += run) {
+            const struct span span =
+                span_of(window, input, y, left + kx * window->dilation_width, run);
+            patch = put_padding(patch, window->in_zero_point, span.before);
+            patch = put_words(patch, span.from, span.inside);
+            patch = put_padding(patch, window->in_zero_point, span.behind);
         }
-        patch = put_padding(patch, window->in_zero_point, span.behind * channels);
     }
 }
 
-/* What one pixel reads, byte by byte, for any number of channels and any dilation. */
+/* What one pixel reads, byte by byte, for any number of channels. */
 static void gather_bytes(const struct ep_window *window, const int8_t *input, int32_t top,
                          int32_t left, int8_t *to)
 {
-    const int32_t channels = window->in_channels;
+    const int32_t run = run_of(window);
     for (int32_t ky = 0; ky < window->kernel_height; ky++) {
         const int32_t y = top + ky * window->dilation_height;
-        for (int32_t kx = 0; kx < window->kernel_width; kx++) {
-            const int32_t x = left + kx * window->dilation_width;
-            if (y >= 0 && y < window->in_height && x >= 0 && x < window->in_width) {
-                const int8_t *from = input + (y * window->in_width + x) * channels;
-                for (const int8_t *end = from + channels; from != end;) {
-                    *to++ = *from++;
-                }
-            } else {
-                for (const int8_t *end = to + channels; to != end;) {
-                    *to++ = (int8_t)window->in_zero_point;
-                }
-            }
+        for (int32_t kx = 0; kx < window->kernel_width; kx += run) {
+            const struct span span =
+                span_of(window, input, y, left + kx * window->dilation_width, run);
+            to = put_zero_points(to, window->in_zero_point, span.before);
+            to = put_bytes(to, span.from, span.inside);
+            to = put_zero_points(to, window->in_zero_point, span.behind);
         }
     }
 }
@@ -98,14 +125,18 @@ void dsp_gather_pairs(const struct ep_conv *conv, const int8_t *input, int32_t t
                       uint32_t pixel)
 {
     const struct ep_window *window = &conv->args->window;
+    const uint32_t channels = window->in_channels;
     uint32_t *patch = conv->scratch;
-    if (window->in_channels % 4 == 0 && window->dilation_height == 1 &&
-        window->dilation_width == 1) {
-        gather_words(window, input, top, left, patch + pixel * DSP_WORDS);
-    } else {
+    if (channels % 4 != 0) {
         int8_t *line = (int8_t *)(patch + conv->args->row_bytes / 4 * DSP_STEP);
         gather_bytes(window, input, top, left, line);
         put_words(patch + pixel * DSP_WORDS, line, conv->args->row_bytes);
+    } else if (window->kernel_height * window->kernel_width == 1 && window->pad_top == 0 &&
+               window->pad_left == 0 && top < window->in_height && left < window->in_width) {
+        put_words(patch + pixel * DSP_WORDS,
+                  input + ((uint32_t)top * window->in_width + (uint32_t)left) * channels, channels);
+    } else {
+        gather_words(window, input, top, left, patch + pixel * DSP_WORDS);
     }
 }
 
@@ -132,20 +163,20 @@ void dsp_conv(const struct ep_conv *conv, const int8_t *input, int8_t *output, d
     int32_t top = -window->pad_top, left = -window->pad_left;
     uint32_t x = 0;
     for (uint32_t first = 0; first < pixels; first += DSP_PIXELS) {
-        uint32_t places[DSP_PIXELS] = {0, 0, 0, 0};
-        for (uint32_t i = 0; i < DSP_PIXELS && first + i < pixels; i++) {
+        const uint32_t count = pixels - first < DSP_PIXELS ? pixels - first : DSP_PIXELS;
+        for (uint32_t i = 0; i < count; i++) {
             gather(conv, input, top, left, i);
             left += window->stride_width;
             if (++x == window->out_width) {
                 x = 0, left = -window->pad_left, top += window->stride_height;
             }
-            for (uint32_t j = i; j < DSP_PIXELS; j++) {
-                places[j] = i * channels;
-            }
         }
+        const uint32_t second = count > 1 ? channels : 0;
+        const uint32_t third = count > 2 ? 2 * channels : second;
+        const uint32_t fourth = count > 3 ? 3 * channels : third;
         loop(conv->weights, conv->index, conv->counts, conv->channels, conv->channels + channels,
-             conv->scratch, conv->args->row_bytes, output + first * channels, places[1], places[2],
-             places[3]);
+             conv->scratch, conv->args->row_bytes, output + first * channels, second, third,
+             fourth);
     }
     dsp_limit(window->out_min, window->out_max, output, pixels * channels);
 }

@@ -132,11 +132,9 @@ uint64_t ep_conv_scratch_bytes(const struct ep_plan_op *op, const struct ep_conv
         return mve_scratch_bytes(op, args);
     }
     switch (op->kind) {
-    case EP_CONV_2D: { /* four pixels as int16, and one as it is if it is gathered byte by byte */
-        const int by_words = window->in_channels % 4 == 0 && window->dilation_height == 1 &&
-                             window->dilation_width == 1 && op->pattern != EP_UNSTRUCTURED;
-        return (uint64_t)args->row_bytes * (by_words ? 8 : 9);
-    }
+    case EP_CONV_2D: /* four pixels as int16, and one as it is if it is gathered byte by byte */
+        return (uint64_t)args->row_bytes *
+               (window->in_channels % 4 == 0 && op->pattern != EP_UNSTRUCTURED ? 8 : 9);
     case EP_DEPTHWISE_CONV_2D:
         return dsp_depthwise_scratch_bytes(window);
     default: /* the input as int16 */

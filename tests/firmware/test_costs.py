@@ -6,7 +6,7 @@ from full_range import examples
 
 from edgeprune.firmware import kernels
 
-MAX_ERROR = 0.15
+MAX_ERROR = 0.2
 """How far a prediction may be from the count of a single layer."""
 
 FIRST_SEED = 1000
