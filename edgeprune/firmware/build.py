@@ -11,7 +11,9 @@ from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.version import __version__
 
-_TARGET = "thumb-freestanding-eabi"
+_TARGETS = {"soft": "thumb-freestanding-eabi", "hard": "thumb-freestanding-eabihf"}
+"""The compiler's target by how a port's ``build.mk`` passes floats."""
+
 _PORTABLE = ("frame_header.c", "json.c", "text.c", "utf8.c")
 """What firmware takes of ``device_agents/portable``."""
 
@@ -41,20 +43,21 @@ def built(board: str) -> Path:
     if board not in ports():
         raise ConfigError(f"firmware has no port for {board}, only for: {', '.join(ports())}")
     port = _folder("ports") / board
-    cortex_m = _folder("ports") / "cortex_m"
     settings = _settings(port / "build.mk")
+    shared = [_folder("ports") / name for name in settings["SHARED"].split()]
     portable = paths.shipped("device_agents") / "portable"
-    code = [_folder("src"), _folder("server"), _folder("kernels"), cortex_m, port]
+    code = [_folder("src"), _folder("server"), _folder("kernels"), *shared, port]
     sources = sorted(file for folder in code for file in folder.glob("*.c"))
     sources += [portable / name for name in _PORTABLE]
-    includes = [_folder("include"), *code[:4], cortex_m / "libc", portable]
+    includes = [_folder("include"), *code, *(folder / "libc" for folder in shared), portable]
     script = _INCLUDE.sub(
-        lambda found: (cortex_m / found[1]).read_text(encoding="utf-8"),
+        lambda found: (_folder("ports") / "cortex_m" / found[1]).read_text(encoding="utf-8"),
         (port / "link.ld").read_text(encoding="utf-8"),
     )
-    flags = (f"-mcpu={settings['CPU'].replace('-', '_')}", *settings["FLAGS"].split(), *_FLAGS)
+    flags = (f"-mcpu={settings['ZIG_CPU']}", *settings["FLAGS"].split(), *_FLAGS)
+    target = _TARGETS[settings["FLOAT"]]
     version = f'-DEP_VERSION="{__version__}+{_digest(sources, includes, (*flags, script))}"'
-    return compile_c(f"{board}.elf", sources, (*flags, version), _TARGET, includes, script)
+    return compile_c(f"{board}.elf", sources, (*flags, version), target, includes, script)
 
 
 def _folder(name: str) -> Path:

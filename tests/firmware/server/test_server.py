@@ -10,7 +10,7 @@ from int8_layers import random_layer
 from edgeprune.firmware.build import ports
 from edgeprune.firmware.plan import compiled
 
-EMULATED = ["mps2-an386"]
+EMULATED = {"mps2-an386": "dsp", "mps3-an547": "mve"}
 pytestmark = pytest.mark.device
 
 
@@ -25,17 +25,17 @@ def line(board):
         yield line
 
 
-def layer_and_plan(seed, op="CONV_2D"):
+def layer_and_plan(board, seed, op="CONV_2D"):
     layer = random_layer(seed, op)
-    return layer, compiled(layer.tflite, "dsp").data
+    return layer, compiled(layer.tflite, EMULATED[board]).data
 
 
 def test_every_emulated_board_has_a_port():
     assert set(EMULATED) <= set(ports())
 
 
-def test_a_stored_network_gives_the_outputs_of_the_reference(line):
-    layer, plan = layer_and_plan(1)
+def test_a_stored_network_gives_the_outputs_of_the_reference(board, line):
+    layer, plan = layer_and_plan(board, 1)
     assert line.ask("hello")[0]["slot"] == -1
     assert line.store(plan) == {"slot": 0, "sequence": 1}
     loaded = line.load()
@@ -47,8 +47,8 @@ def test_a_stored_network_gives_the_outputs_of_the_reference(line):
     assert (hello["slot"], hello["plan_bytes"], hello["fell_back"]) == (0, len(plan), False)
 
 
-def test_time_and_profile_count_ticks(line):
-    _, plan = layer_and_plan(2)
+def test_time_and_profile_count_ticks(board, line):
+    _, plan = layer_and_plan(board, 2)
     line.store(plan)
     line.load()
     answer, blob = line.ask("time", warmup=1, runs=5)
@@ -57,8 +57,8 @@ def test_time_and_profile_count_ticks(line):
     assert [record[1] for record in records] == [1]
 
 
-def test_a_plan_stays_over_a_new_start(line):
-    _, plan = layer_and_plan(3)
+def test_a_plan_stays_over_a_new_start(board, line):
+    _, plan = layer_and_plan(board, 3)
     line.store(plan)
     line.restart()
     assert line.ask("hello")[0]["plan_crc32"] == zlib.crc32(plan)
@@ -66,8 +66,8 @@ def test_a_plan_stays_over_a_new_start(line):
     line.ask("infer")
 
 
-def test_a_plan_that_is_not_what_was_announced_is_not_used(line):
-    _, plan = layer_and_plan(4)
+def test_a_plan_that_is_not_what_was_announced_is_not_used(board, line):
+    _, plan = layer_and_plan(board, 4)
     line.store(plan)
     other = plan[:-1] + bytes([plan[-1] ^ 1])
     line.ask("store_begin", bytes=len(other), crc32=zlib.crc32(other) ^ 1)
@@ -78,8 +78,8 @@ def test_a_plan_that_is_not_what_was_announced_is_not_used(line):
     assert line.ask("hello")[0]["plan_crc32"] == zlib.crc32(plan)
 
 
-def test_an_upload_goes_on_where_a_pulled_cable_left_it(line):
-    _, plan = layer_and_plan(5)
+def test_an_upload_goes_on_where_a_pulled_cable_left_it(board, line):
+    _, plan = layer_and_plan(board, 5)
     plan += bytes(range(1, 256)) * 64  # what stands behind a plan is stored with it
     begin = {"bytes": len(plan), "crc32": zlib.crc32(plan)}
     assert line.ask("store_begin", **begin)[0]["at"] == 0

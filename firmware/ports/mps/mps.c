@@ -1,33 +1,25 @@
-/* Arm's MPS2 board with the image AN386 (Cortex-M4), as QEMU emulates it.
+/* Arm's MPS boards as QEMU emulates them: what board.h says, and what they have in common.
  *
- * Source: Arm DAI 0386C (memory map), DDI 0479D chapter 4 (CMSDK UART), DUI 0465 (FPGAIO counter).
- * Its code memory can be written like RAM: here it is made to behave like flash. */
+ * Source: Arm DDI 0479D, chapter 4 (CMSDK UART); Arm DAI 0386 and DAI 0547 (FPGAIO, its counter).
+ * Their memory can be written like RAM: here a part of it is made to behave like flash. */
+#include "board.h"
 #include "edgeprune/port.h"
 #include "start.h"
 
-#define UART_DATA (*(volatile uint32_t *)0x40004000)
-#define UART_STATE (*(volatile uint32_t *)0x40004004)
-#define UART_CONTROL (*(volatile uint32_t *)0x40004008)
-#define UART_BAUD_DIVIDER (*(volatile uint32_t *)0x40004010)
-#define COUNTER (*(const volatile uint32_t *)0x40028018)
+#define UART_DATA (*(volatile uint32_t *)(UART_AT + 0x00))
+#define UART_STATE (*(volatile uint32_t *)(UART_AT + 0x04))
+#define UART_CONTROL (*(volatile uint32_t *)(UART_AT + 0x08))
+#define UART_BAUD_DIVIDER (*(volatile uint32_t *)(UART_AT + 0x10))
+#define COUNTER (*(const volatile uint32_t *)COUNTER_AT)
 
-enum {
-    TX_FULL = 1,
-    RX_FULL = 2,
-    CLOCK_HZ = 25000000,
-    BAUD = 115200,
-    SLOTS_AT = 0x100000,
-    SLOT_BYTES = 0x180000,
-    PAGE_BYTES = 4096,
-    ARENA_BYTES = 3 << 20
-};
+enum { TX_FULL = 1, RX_FULL = 2, BAUD = 115200, PAGE_BYTES = 4096 };
 
 static uint8_t arena[ARENA_BYTES] __attribute__((section(".arena"), aligned(16)));
 
 const struct ep_port ep_port = {
-    .board = "mps2-an386",
-    .core = "cortex-m4",
-    .tick_hz = CLOCK_HZ,
+    .board = BOARD_NAME,
+    .core = CORE_NAME,
+    .tick_hz = TICK_HZ,
     .is_emulated = true,
     .counts_cycles = false,
     .flash = (const uint8_t *)SLOTS_AT,
@@ -40,7 +32,7 @@ const struct ep_port ep_port = {
 
 void ep_port_start(void)
 {
-    UART_BAUD_DIVIDER = CLOCK_HZ / BAUD;
+    UART_BAUD_DIVIDER = UART_HZ / BAUD;
     UART_CONTROL = 3; /* transmit and receive */
 }
 
