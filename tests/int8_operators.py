@@ -340,6 +340,22 @@ CASES = {
 """How each operator is drawn, by its name in the schema."""
 
 
+def one_channel(seed):
+    """A DEPTHWISE_CONV_2D with several filters on one channel, as audio networks begin."""
+    net = Operators(seed)
+    count = int(net.chance.integers(1, 9))
+    x = net.source((1, 6, 5, 1), 0.5, net.zero_point())
+    values = net.chance.integers(-127, 128, (1, 3, 3, count)).astype(np.int8)
+    scales = net.chance.uniform(0.002, 0.02, count)
+    weights = net.quantized((1, 3, 3, count), scales, 0, values, 3)
+    bias = net.tensor((count,), "int32", np.arange(count, dtype=np.int32), scales * 0.5)
+    y = net.make(
+        "DEPTHWISE_CONV_2D", [x, weights, bias], (1, 6, 5, count), 0.5, 0, 3, padding=0, strideH=1,
+        strideW=1, depthMultiplier=count, dilationHFactor=1, dilationWFactor=1,
+    )  # fmt: skip
+    return net.case(f"{count} filters on one channel", y)
+
+
 def random_operator(name, seed):
     """Draws a network of one operator."""
     return CASES[name](Operators(seed), name)

@@ -7,7 +7,7 @@ import firmware_rig
 import numpy as np
 import pytest
 from full_range import examples
-from int8_operators import CASES, random_operator
+from int8_operators import CASES, one_channel, random_operator
 
 from edgeprune.firmware.kernels import isa_of
 from edgeprune.firmware.plan import compiled
@@ -56,3 +56,7 @@ def test_outputs_are_those_of_the_reference_on_a_core(isa, name, tmp_path):
 def test_every_operator_is_drawn():
     convolutions = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
     assert set(CASES) | convolutions == set(READERS)
+
+
+def test_several_filters_on_one_channel_are_a_plain_convolution(host):
+    check(host, [one_channel(seed) for seed in range(5)])

@@ -130,7 +130,7 @@ def test_scales_of_activations_are_one_a_tensor():
         quantization.quantizedDimension = 3
 
     text = refused(changed(int8_net(), change))
-    assert text.startswith("layer 0, CONV_2D: tensor 't0' has 18 scales")
+    assert "tensor 't0' has 18 scales" in text
     assert "quantize activations per tensor" in text
 
 
@@ -189,3 +189,46 @@ def test_a_loop_or_condition_is_refused():
         model.subgraphs.append(model.subgraphs[0])
 
     assert "subgraphs" in refused(changed(int8_net(), change))
+
+
+def test_a_custom_operator_is_named():
+    net = Operators()
+    x = net.source((1, 4), 0.5, 0)
+    y = net.make("CUSTOM", [x], (1, 4))
+    net.model.operatorCodes[-1].customCode = b"TFLite_Detection_PostProcess"
+    assert "CUSTOM 'TFLite_Detection_PostProcess' (layer 0)" in refused(net.finished(y))
+
+
+def test_an_operator_that_is_missing_comes_before_what_it_puts_out():
+    net = Operators()
+    x = net.source((1, 4), 0.5, 0)
+    axis = net.const(np.array(1, np.int32))
+    y = net.op("ARG_MAX", [x, axis], (1,), "ArgMaxOptions", outputType=2)
+    net.graph.tensors[y].type = net.graph.tensors[axis].type
+    assert "ARG_MAX (layer 0)" in refused(net.finished(y))
+
+
+def test_a_network_that_puts_out_floats_is_to_be_converted_again():
+    net = Operators()
+    x = net.source((1, 4), 0.5, 0)
+    y = net.op("DEQUANTIZE", [x], (1, 4), "DequantizeOptions", version=2)
+    text = refused(net.finished(y))
+    assert text.startswith("output 't1' is float32")
+    assert "inference_output_type" in text
+
+
+def test_a_float_operator_in_the_middle_is_named():
+    net = Operators()
+    x = net.source((1, 4), 0.5, 0)
+    y = net.op("DEQUANTIZE", [x], (1, 4), "DequantizeOptions", version=2)
+    z = net.op("LOGISTIC", [y], (1, 4))
+    q = net.make("QUANTIZE", [z], (1, 4), 1 / 256, -128)
+    text = refused(net.finished(q))
+    assert text.startswith("layer 0, DEQUANTIZE: 't1' is float32")
+
+
+def test_an_output_that_is_constant_is_refused():
+    net = Operators()
+    x = net.source((1, 4), 0.5, 0)
+    y = net.make("RELU", [x], (1, 4))
+    assert "is constant" in refused(net.finished([y, net.stored((1, 4))]))

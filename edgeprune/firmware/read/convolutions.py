@@ -17,7 +17,10 @@ from edgeprune.firmware.rescale import multiplier_and_shift
 def _weights(reader: Reader, op: Any) -> Array:
     values = reader.known(op.inputs[1], "weights")
     if values.dtype != np.int8:
-        raise ModelError(f"firmware takes int8 weights, and these are {values.dtype}")
+        raise ModelError(
+            f"firmware takes int8 weights, and these are {values.dtype}: quantize with "
+            "--quantize int8"
+        )
     return values
 
 
@@ -97,13 +100,15 @@ def depthwise_conv_2d(reader: Reader, op: Any) -> Operation:
     weights, options = _weights(reader, op), op.builtinOptions
     dilation = int(options.dilationHFactor), int(options.dilationWFactor)
     window = window_of(reader, op, weights.shape[1:3], dilation)
+    scales = _weight_scales(reader, op, weights.shape[3], 3)
+    rows = np.ascontiguousarray(weights.reshape(-1, weights.shape[3]).T)
+    if window.input[2] == 1:  # one channel is what every filter reads: a plain convolution
+        return _convolution(reader, "CONV_2D", op, window, rows, scales)
     if window.input[2] != window.output[2]:
         raise ModelError(
             f"firmware takes a depth multiplier of 1, and this one makes {window.output[2]} "
-            f"channels of {window.input[2]}"
+            f"channels of {window.input[2]}: replace it by a convolution"
         )
-    scales = _weight_scales(reader, op, weights.shape[3], 3)
-    rows = np.ascontiguousarray(weights.reshape(-1, weights.shape[3]).T)
     return _convolution(reader, "DEPTHWISE_CONV_2D", op, window, rows, scales)
 
 

@@ -51,6 +51,11 @@ class Reader:
         if index < 0:
             return None
         tensor = self.tensor(index)
+        if graph.dtype_of(tensor) is None:
+            raise ModelError(
+                f"{self.name(index)!r} is of a type that firmware does not know, such as int4: "
+                "quantize with --quantize int8"
+            )
         if tensor.sparsity is None:
             return graph.constant(self.model, tensor)
         stored = graph.stored_values(self.model, tensor)

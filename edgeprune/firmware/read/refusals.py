@@ -12,6 +12,9 @@ from edgeprune.errors import ModelError
 from edgeprune.firmware.read.reader import Reader
 from edgeprune.models.tflite import graph
 
+_MAX_RANK = 6
+"""``EP_MAX_RANK`` of ``firmware/include/edgeprune/plan.h``."""
+
 _QUANTIZE = "quantize it with --quantize int8 and calibration data (--data)"
 _INT8_IO = (
     "convert it again with converter.inference_input_type = converter.inference_output_type = "
@@ -36,10 +39,18 @@ def check_network(reader: Reader) -> None:
         raise ModelError(
             f"the model's activations are int16, and firmware computes on int8: {_QUANTIZE}"
         )
-    inputs, outputs = graph.io_tensors(model)
     if np.dtype(np.int8) not in types:
         kind = "dynamic-range (int8 weights, float activations)" if _is_hybrid(reader) else "float"
         raise ModelError(f"the model is {kind}, and firmware computes on int8: {_QUANTIZE}")
+
+
+def check_ends(reader: Reader) -> None:
+    """Refuses inputs and outputs that are not int8, or whose size is not fixed.
+
+    Raises:
+        ModelError: Which, and what to do.
+    """
+    inputs, outputs = graph.io_tensors(reader.model)
     for word, indices in (("input", inputs), ("output", outputs)):
         for index in indices:
             _check_end(reader, word, index)
@@ -73,20 +84,27 @@ def _check_end(reader: Reader, word: str, index: int) -> None:
             f"{word} {reader.name(index)!r} has no fixed size along axis {unknown[0]}, and "
             "firmware plans its memory ahead: convert the model with a fixed input shape"
         )
-    if len(reader.shape(index)) > 6:
-        raise ModelError(f"{word} {reader.name(index)!r} has more than 6 dimensions")
+    if len(reader.shape(index)) > _MAX_RANK:
+        raise ModelError(f"{word} {reader.name(index)!r} has more than {_MAX_RANK} dimensions")
+    if reader.constant(index) is not None:
+        raise ModelError(f"{word} {reader.name(index)!r} is constant: remove it from the model")
+    reader.scale(index)
 
 
-def check_operators(needed: Collection[tuple[int, str, Any]], known: Collection[str]) -> None:
+def check_operators(
+    reader: Reader, needed: Collection[tuple[int, str, Any]], known: Collection[str]
+) -> None:
     """Refuses operators that firmware lacks, all in one line.
+
+    DEQUANTIZE is none of them: what it stands for is that the model is float there.
 
     Raises:
         ModelError: Each by its name, with the numbers of its layers.
     """
     missing: dict[str, list[int]] = defaultdict(list)
-    for layer, name, _ in needed:
-        if name not in known:
-            missing[name].append(layer)
+    for layer, name, op in needed:
+        if name not in known and name != "DEQUANTIZE":
+            missing[_full_name(reader, name, op)].append(layer)
     if missing:
         words = [
             f"{name} (layer{'s' if len(layers) > 1 else ''} {_some(layers)})"
@@ -98,21 +116,30 @@ def check_operators(needed: Collection[tuple[int, str, Any]], known: Collection[
         )
 
 
+def _full_name(reader: Reader, name: str, op: Any) -> str:
+    code = reader.model.operatorCodes[op.opcodeIndex].customCode
+    return f"{name} {code.decode('utf-8', 'replace')!r}" if name == "CUSTOM" and code else name
+
+
 def _some(layers: list[int]) -> str:
     shown = [str(layer) for layer in layers[:8]]
     return ", ".join(shown) + (f" and {len(layers) - 8} more" if len(layers) > 8 else "")
 
 
-def check_types(reader: Reader, name: str, op: Any) -> None:
+def check_types(reader: Reader, name: str, tensors: Collection[int]) -> None:
     """Refuses an operator that computes on something other than int8.
+
+    Args:
+        reader: The network.
+        name: The operator's, in the schema.
+        tensors: What it computes on and what it makes; constants are looked at where they are used.
 
     Raises:
         ModelError: Which tensor, of which type, and what to do.
     """
-    first = [int(i) for i in op.inputs[:1]] + [int(i) for i in op.outputs]
-    for index in first:
+    for index in tensors:
         dtype = graph.dtype_of(reader.tensor(index))
-        if dtype == np.int8:
+        if dtype == np.int8 or reader.constant(index) is not None:
             continue
         found = "of an unknown type" if dtype is None else dtype.name
         advice = _INT8_IO if name in ("QUANTIZE", "DEQUANTIZE") else _QUANTIZE

@@ -77,7 +77,8 @@ def check_operators(model: graph.Model) -> None:
     Raises:
         ModelError: It lacks some; all are named in one line, with the numbers of their layers.
     """
-    refusals.check_operators(_needed(Reader(model)), READERS)
+    reader = Reader(model)
+    refusals.check_operators(reader, _needed(reader), READERS)
 
 
 def steps_of(model: graph.Model) -> list[Step]:
@@ -92,11 +93,13 @@ def steps_of(model: graph.Model) -> list[Step]:
     reader = Reader(model)
     refusals.check_network(reader)
     needed = _needed(reader)
-    refusals.check_operators(needed, READERS)
+    refusals.check_operators(reader, needed, READERS)
+    refusals.check_ends(reader)
     steps = []
     for layer, name, op in needed:
         try:
-            refusals.check_types(reader, name, op)
+            made = [int(i) for i in op.outputs]
+            refusals.check_types(reader, name, [*_inputs(name, op), *made])
             steps += [Step(*_fields(part), layer, name) for part in _parts(reader, name, op)]
         except ModelError as error:
             raise ModelError(f"layer {layer}, {name}: {error}") from error
@@ -115,18 +118,21 @@ def _needed(reader: Reader) -> list[tuple[int, str, Any]]:
         if wanted.isdisjoint(int(i) for i in op.outputs):
             continue
         name = graph.op_name(reader.model, op)
-        inputs = op.inputs[:1] if name in _ONE_INPUT else op.inputs
-        wanted |= {int(i) for i in inputs if i >= 0}
+        wanted |= set(_inputs(name, op))
         kept.append((layer, name, op))
     return kept[::-1]
+
+
+def _inputs(name: str, op: Any) -> list[int]:
+    inputs = op.inputs[:1] if name in _ONE_INPUT else op.inputs
+    return [int(i) for i in inputs if i >= 0]
 
 
 def _parts(reader: Reader, name: str, op: Any) -> list[Part]:
     found = READERS[name](reader, op)
     if isinstance(found, list):
         return found
-    inputs = op.inputs[:1] if name in _ONE_INPUT else op.inputs
-    computed = [int(i) for i in inputs if i >= 0 and reader.constant(i) is None]
+    computed = [i for i in _inputs(name, op) if reader.constant(i) is None]
     if not computed:
         raise ModelError("nothing of it is computed: convert again, with constants folded")
     return [Part(found, tuple(computed), int(op.outputs[0]))]
