@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from edgeprune.artifacts.plan import Forecast, Plan
     from edgeprune.pipeline.explanation import Explained
+    from edgeprune.pipeline.firmware_explanation import FirmwareExplained, Planned
+    from edgeprune.pipeline.request import Request
     from edgeprune.recipe import Recipe
 
 
@@ -46,9 +48,15 @@ def explain(
     Predicts what it costs, and what `edgeprune compress` with the same recipe would make of it.
     Works from the file alone. Reads .tflite files as they are; others are converted first.
     """
+    from edgeprune.devices.boards import MICROCONTROLLER, load_board
     from edgeprune.pipeline.explanation import explain as explained
+    from edgeprune.pipeline.request import Request
     from edgeprune.progress import Progress
 
+    if load_board(board).kind == MICROCONTROLLER:
+        request = Request(model=model, board=board, recipe=recipe, **loading)
+        _explain_firmware(request, release, what_if, as_json=as_json, verbose=verbose)
+        return
     with Progress(brief=not verbose) as progress, progress.stage("explain"):
         explanation = explained(model, board, recipe, release, what_if, **loading)
     for remark in explanation.remarks:
@@ -65,6 +73,58 @@ def explain(
     then = "run" if is_done and model.suffix == ".tflite" else "deploy"
     command = f"edgeprune {then} {model} --board {board} --data DATA"
     _print(explanation, f"{model.name} on {explanation.board}", command, verbose=verbose)
+
+
+def _explain_firmware(
+    request: Request, release: str | None, what_if: bool, *, as_json: bool, verbose: bool
+) -> None:
+    """Says what firmware would make of a model, and whether it fits."""
+    from edgeprune.firmware.drawing import as_text
+    from edgeprune.pipeline.firmware_explanation import explain_firmware
+    from edgeprune.progress import Progress
+    from edgeprune.report.planned import print_planned, print_planned_layers
+    from edgeprune.report.terminal import stdout
+
+    with Progress(brief=not verbose) as progress:
+        found = explain_firmware(request, progress, release=release, what_if=what_if)
+    for remark in found.remarks:
+        click.echo(remark, err=True)
+    if as_json:
+        print_json(firmware_document(found))
+        return
+    console = stdout()
+    plans = [plan for plan in (found.as_it_is, found.compressed) if plan is not None]
+    recipe = f"recipe {found.recipe.name}: {found.recipe.why}" if found.recipe.why else ""
+    head = f"{request.model.name} on {found.board.name}"
+    command = f"edgeprune deploy {request.model} --board {request.board} --data DATA"
+    print_planned(head, found.board, plans, recipe, command, console)
+    for name, plan in zip(("as it is", "compressed"), plans if verbose else (), strict=False):
+        print_planned_layers(name, plan.layers, console)
+        for row in as_text(plan.plan.memory).splitlines():
+            click.echo(row)
+
+
+def firmware_document(found: FirmwareExplained) -> dict[str, Any]:
+    """All that is known of a plan, as ``--json`` prints it."""
+    memory = found.board.memory
+
+    def entry(planned: Planned) -> dict[str, Any]:
+        return {
+            "instructions": planned.instructions,
+            "flash_bytes": planned.flash_bytes,
+            "arena_bytes": planned.ram_bytes,
+            "arena_lower_bound_bytes": planned.plan.arena.lower_bound_bytes,
+            "sparse_layers": planned.sparse,
+            "layers": [dataclasses.asdict(layer) for layer in planned.layers],
+        }
+
+    return {
+        "board": found.board.name,
+        "memory": None if memory is None else dataclasses.asdict(memory),
+        "recipe": {"name": found.recipe.name, "why": found.recipe.why},
+        "as_it_is": entry(found.as_it_is),
+        "compressed": None if found.compressed is None else entry(found.compressed),
+    }
 
 
 def _print(explanation: Explained, head: str, command: str, *, verbose: bool) -> None:

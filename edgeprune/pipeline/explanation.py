@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edgeprune.artifacts.model import Storage
 from edgeprune.artifacts.plan import Forecast, Plan
-from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
+from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board, resolved_cpu
+from edgeprune.errors import ConfigError
 from edgeprune.pipeline.jobs import read_in_child
 from edgeprune.pipeline.preflight import check_model
 from edgeprune.recipe import Recipe, with_channels
@@ -74,6 +75,12 @@ def explain(
     from edgeprune.prediction import explain as plan_of
     from edgeprune.prediction.xnnpack.releases import LATEST
 
+    kind = load_board(board)
+    if kind.kind == MICROCONTROLLER:
+        raise ConfigError(
+            f"{kind.name} runs firmware, which this does not plan: `edgeprune explain` on the "
+            "command line does"
+        )
     recipe = with_channels(recipe)
     remarks = []
     if not recipe.channels.is_noop:
@@ -82,7 +89,6 @@ def explain(
             "what that saves"
         )
     check_model(model)
-    kind = load_board(board)
     cpu = resolved_cpu(kind.cpu)
     release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
     tflite = read_in_child(model, allow_code, input_shape, board)
