@@ -51,11 +51,12 @@ def test_a_network_is_planned_pushed_run_and_equals_the_reference_bit_for_bit(
     assert result.validity.verdict == "valid"
 
 
-def test_the_keyword_model_runs_as_it_comes(tmp_path, capsys):
+@pytest.mark.parametrize("board", [BOARD, "mps3-an547"])
+def test_the_keyword_model_runs_as_it_comes(tmp_path, capsys, board):
     models = shared_models("kws_ref_model.tflite")
     if not models:
         pytest.skip("the model is not beside the repository")
-    code, found, words = run(capsys, tmp_path / "out", "deploy", models[0], "--board", BOARD)
+    code, found, words = run(capsys, tmp_path / "out", "deploy", models[0], "--board", board)
     assert code == 0, words
     (variant,) = found["variants"]
     assert variant["parity"]["max_abs_diff"] == 0.0

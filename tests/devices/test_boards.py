@@ -79,7 +79,7 @@ def test_every_meter_of_a_shipped_board_exists_and_a_board_without_one_says_what
 
 def test_the_promised_boards_are_shipped():
     assert {"local", "rpi4", "rpi5", "jetson-orin", "rpi4-emulated"} <= set(board_names())
-    assert {"mps2-an386"} <= set(board_names())
+    assert {"mps2-an386", "mps3-an547"} <= set(board_names())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
