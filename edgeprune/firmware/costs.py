@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from edgeprune.firmware import dsp
+from edgeprune.firmware import dsp, mve_loops
 from edgeprune.firmware.operations import Convolution
 from edgeprune.firmware.patterns import StoredWeights
 
 Loops = Mapping[str, float]
 """How often each loop of a kernel turns, by the loop's name in a table of costs."""
 
-_PIXELS = {"dsp": 4, "mve": 1, "scalar": 1}
+_PIXELS = {"dsp": 4, "scalar": 1}
 """Output pixels that a convolution's loop over output channels computes at once."""
 
 
@@ -40,8 +40,6 @@ def instructions(operation: Convolution, pattern: str, kept: StoredWeights, isa:
         kept: The weights, so stored.
         isa: What its kernel uses.
     """
-    if isa == "mve":
-        return _of_mve(operation, pattern, kept)
     costs = table(isa)[operation.op][pattern]
     turns = loops(operation, pattern, kept, isa)
     return sum(costs[name] * count for name, count in turns.items() if name in costs)
@@ -49,6 +47,8 @@ def instructions(operation: Convolution, pattern: str, kept: StoredWeights, isa:
 
 def loops(operation: Convolution, pattern: str, kept: StoredWeights, isa: str) -> Loops:
     """How often each loop of a kernel turns."""
+    if isa == "mve":
+        return mve_loops.loops(operation, pattern, kept.weights.size, kept.row_bytes)
     if operation.op == "DEPTHWISE_CONV_2D":
         return _depthwise_loops(operation, isa)
     window = operation.window
@@ -102,15 +102,3 @@ def _depthwise_loops(operation: Convolution, isa: str) -> Loops:
         "kernel_row": outputs * window.kernel[0],
         "pair": outputs * pairs,
     }
-
-
-def _of_mve(operation: Convolution, pattern: str, kept: StoredWeights) -> float:
-    """By the instructions of the loops in ``firmware/kernels/*__mve.c``."""
-    height, width, channels = operation.window.output
-    blocks = kept.weights.size / 16
-    if operation.op == "FULLY_CONNECTED":
-        return blocks * (2.5 if pattern == "dense" else 8) + channels * 10
-    if pattern == "dense":
-        pairs = height * -(-width // 2)
-        return pairs * (blocks * 4 + kept.rows * 10)
-    return math.ceil(height * width / 8) * (blocks * 21 + channels * 50)

@@ -143,17 +143,11 @@ static inline void dot(struct row *row, const int8_t *patch, uint32_t count, int
     *first = a, *second = b;
 }
 
-static inline int32x4_t requantize(int32x4_t sums, const struct ep_channel *channel)
-{
-    const int32x4_t high = vqrdmulhq_n_s32(vaddq_n_s32(sums, channel->bias), channel->multiplier);
-    const int32x4_t less = vaddq_s32(high, vshrq_n_s32(high, 31));
-    return vshlq_r_s32(vaddq_n_s32(less, channel->addend), -channel->shift);
-}
-
 /* Eight outputs of one channel: pixels 0, 4, 1, 5 and so on, in the low byte of each int16. */
 static inline int16x8_t finish(const struct ep_channel *channel, int32x4_t first, int32x4_t second)
 {
-    const int32x4_t low = requantize(first, channel), high = requantize(second, channel);
+    const int32x4_t low = mve_requantize_one(first, channel);
+    const int32x4_t high = mve_requantize_one(second, channel);
     const int16x8_t half = vqmovnbq_s32(vreinterpretq_s16_s32(low), low);
     const int16x8_t both = vqmovntq_s32(half, high);
     return vreinterpretq_s16_s8(vqmovnbq_s16(vreinterpretq_s8_s16(both), both));

@@ -84,17 +84,14 @@ static void choose_rows(struct strip *strip, const int8_t *input, int32_t top, c
 static inline int8x16_t finish(const struct ep_channel *channel, int32_t a, int32_t b, int32_t c,
                                int32_t d)
 {
-    int8x16_t outputs, spare;
-    __asm__("vmov %q[outputs][2], %q[outputs][0], %[a], %[c]\n"
-            "vmov %q[outputs][3], %q[outputs][1], %[b], %[d]\n"
-            MVE_REQUANTIZE_TWICE("%q[outputs]", "%q[spare]", "", "%[minus_shift]")
-            "vqmovnb.s32 %q[outputs], %q[outputs]\n"
-            "vqmovnb.s16 %q[outputs], %q[outputs]\n"
-            : [outputs] "=&w"(outputs), [spare] "=&w"(spare)
-            : [a] "r"(a), [b] "r"(b), [c] "r"(c), [d] "r"(d), [bias] "r"(channel->bias),
-              [multiplier] "r"(channel->multiplier), [addend] "r"(channel->addend),
-              [minus_shift] "r"(-channel->shift));
-    return outputs;
+    int32x4_t sums;
+    __asm__("vmov %q[sums][2], %q[sums][0], %[a], %[c]\n"
+            "vmov %q[sums][3], %q[sums][1], %[b], %[d]\n"
+            : [sums] "=w"(sums)
+            : [a] "r"(a), [b] "r"(b), [c] "r"(c), [d] "r"(d));
+    const int32x4_t values = mve_requantize_one(sums, channel);
+    const int16x8_t half = vqmovnbq_s32(vreinterpretq_s16_s32(values), values);
+    return vqmovnbq_s16(vreinterpretq_s8_s16(half), half);
 }
 
 static inline int8x16_t load_patch(const int32_t *words, uint32x4_t offsets)

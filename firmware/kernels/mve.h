@@ -27,14 +27,38 @@ static inline struct mve_channels mve_load_channels(const struct ep_channel *fir
     return four;
 }
 
-/* requantize.h's ep_requantize_twice with the zero point added. ep_prepare has seen that a shift is 1
- * to 22, the compiler of plans that sums are below 2^30: then nothing overflows, and half away from zero
- * is half up, less 1 below 0. */
-static inline int32x4_t mve_requantize_twice(int32x4_t sums, const struct mve_channels *four)
+/* requantize.h's ep_requantize_twice with the zero point added, as an assembler's text, for the vector
+ * `sums`; `spare` is overwritten. `q` is the letter before the table's operands: q for vectors, none
+ * where all lanes are of one channel; `shift` is VSHL's text from its second operand on.
+ * ep_prepare has seen that a shift is 1 to 22 and sums are below 2^30: then nothing overflows, and half
+ * away from zero is half up, less 1 below 0. firmware/test/requantize_mve.c tries the borders. */
+#define MVE_REQUANTIZE_TWICE(sums, spare, q, shift)         \
+    "vadd.i32 " sums ", " sums ", %" q "[bias]\n"           \
+    "vqrdmulh.s32 " sums ", " sums ", %" q "[multiplier]\n" \
+    "vshr.s32 " spare ", " sums ", #31\n"                   \
+    "vadd.i32 " sums ", " sums ", " spare "\n"              \
+    "vadd.i32 " sums ", " sums ", %" q "[addend]\n"         \
+    "vshl.s32 " sums ", " shift "\n"
+
+/* The same for four channels, and for four sums of one. */
+static inline int32x4_t mve_requantize_four(int32x4_t sums, const struct mve_channels *four)
 {
-    const int32x4_t high = vqrdmulhq_s32(vaddq_s32(sums, four->bias), four->multiplier);
-    const int32x4_t less = vaddq_s32(high, vshrq_n_s32(high, 31));
-    return vshlq_s32(vaddq_s32(less, four->addend), four->minus_shift);
+    int32x4_t spare;
+    __asm__(MVE_REQUANTIZE_TWICE("%q[sums]", "%q[spare]", "q", "%q[sums], %q[minus_shift]")
+            : [sums] "+w"(sums), [spare] "=&w"(spare)
+            : [bias] "w"(four->bias), [multiplier] "w"(four->multiplier),
+              [addend] "w"(four->addend), [minus_shift] "w"(four->minus_shift));
+    return sums;
+}
+
+static inline int32x4_t mve_requantize_one(int32x4_t sums, const struct ep_channel *channel)
+{
+    int32x4_t spare;
+    __asm__(MVE_REQUANTIZE_TWICE("%q[sums]", "%q[spare]", "", "%[minus_shift]")
+            : [sums] "+w"(sums), [spare] "=&w"(spare)
+            : [bias] "r"(channel->bias), [multiplier] "r"(channel->multiplier),
+              [addend] "r"(channel->addend), [minus_shift] "r"(-channel->shift));
+    return sums;
 }
 
 /* ep_requantize_once with the zero point added, within the same bounds: what VQDMULH drops is below
@@ -44,17 +68,6 @@ static inline int32x4_t mve_requantize_once(int32x4_t sums, const struct mve_cha
     const int32x4_t high = vqdmulhq_s32(vaddq_s32(sums, four->bias), four->multiplier);
     return vshlq_s32(vaddq_s32(high, four->addend), four->minus_shift);
 }
-
-/* The same as an assembler's text, for the vector `sums`; `spare` is overwritten. `q` is the letter
- * before the table's operands: q for vectors, none where all lanes are of one channel; `shift` is
- * VSHL's text from its second operand on. */
-#define MVE_REQUANTIZE_TWICE(sums, spare, q, shift)                            \
-    "vadd.i32 " sums ", " sums ", %" q "[bias]\n"                              \
-    "vqrdmulh.s32 " sums ", " sums ", %" q "[multiplier]\n"                    \
-    "vshr.s32 " spare ", " sums ", #31\n"                                      \
-    "vadd.i32 " sums ", " sums ", " spare "\n"                                 \
-    "vadd.i32 " sums ", " sums ", %" q "[addend]\n"                            \
-    "vshl.s32 " sums ", " shift "\n"
 
 /* The activation's range, on bytes. */
 static inline int8x16_t mve_clamp(const struct ep_window *window, int8x16_t bytes)

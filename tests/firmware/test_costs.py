@@ -13,17 +13,18 @@ FIRST_SEED = 1000
 """Layers that the tables were not fitted to."""
 
 CASES = [
-    (op, pattern)
+    (isa, op, pattern)
+    for isa in ("dsp", "mve")
     for op in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-    for pattern in kernels.patterns_of(op, "dsp")
+    for pattern in kernels.patterns_of(op, isa)
 ]
 
 
 @pytest.mark.device
-@pytest.mark.parametrize(("op", "pattern"), CASES)
-def test_a_cortex_m4_takes_the_predicted_instructions(op, pattern, tmp_path):
+@pytest.mark.parametrize(("isa", "op", "pattern"), CASES)
+def test_a_core_takes_the_predicted_instructions(isa, op, pattern, tmp_path):
     seeds = range(FIRST_SEED, FIRST_SEED + examples(20, 300))
-    layers = counted(tmp_path, "dsp", "dsp", op, pattern, seeds)
+    layers = counted(tmp_path, isa, isa, op, pattern, seeds)
     assert len(layers) > 5
     for layer in layers:
         assert layer.predicted == pytest.approx(layer.instructions, rel=MAX_ERROR), layer.text

@@ -10,11 +10,12 @@ from int8_layers import random_layer
 from plan_bytes import PlanBytes
 
 from edgeprune.firmware import kernels
+from edgeprune.firmware.patterns import BLOCK_WEIGHTS
 from edgeprune.firmware.plan import compiled
 
 BAD_OP, NO_KERNEL = 6, 7
 OPS = ["CONV_2D", "FULLY_CONNECTED"]
-PATTERNS = ["blocks_1x4", "unstructured"]
+PATTERNS = ["blocks_1x4", "unstructured", "blocks_1x16"]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def plan(request, monkeypatch):
 
     def made(op, pattern, isa="scalar", seed=2):
         monkeypatch.setattr(kernels, "instructions", lambda _, name, *rest: name != pattern)
-        layer = random_layer(seed, op, 0.5, usual=True)
+        layer = random_layer(seed, op, 0.5, BLOCK_WEIGHTS[pattern], usual=True)
         return PlanBytes(compiled(layer.tflite, isa).data), layer.inputs.tobytes()
 
     return made
@@ -100,12 +101,14 @@ def test_what_contradicts_itself_is_refused(host, plan, op, pattern):
 
 @pytest.mark.device
 @pytest.mark.parametrize("op", OPS)
-def test_what_tuned_kernels_would_round_otherwise_is_refused(plan, op, tmp_path):
-    core = firmware_rig.Core(tmp_path, "dsp")
-    changes = [channel(4, (1 << 30) - 1), channel(12, 0), channel(12, 23), channel(0, 1 << 30)]
+@pytest.mark.parametrize(("isa", "pattern"), [("dsp", "blocks_1x4"), ("mve", "blocks_1x16")])
+def test_what_tuned_kernels_would_round_otherwise_is_refused(plan, isa, pattern, op, tmp_path):
+    core = firmware_rig.Core(tmp_path, isa)
+    small = (1 << 30) - 1 if isa == "dsp" else -1
+    changes = [channel(4, small), channel(12, 0), channel(12, 23), channel(0, 1 << 30)]
     jobs = []
     for change in (lambda plan: None, *changes):
-        changed, inputs = plan(op, "blocks_1x4", "dsp")
+        changed, inputs = plan(op, pattern, isa)
         change(changed)
         jobs.append((changed.checked(), inputs))
     assert [ran.status for ran in core.run(jobs)] == [0, *[BAD_OP] * len(changes)]
