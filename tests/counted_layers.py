@@ -14,8 +14,8 @@ from edgeprune.firmware.plan import compiled
 from edgeprune.firmware.read.steps import steps_of
 from edgeprune.models.tflite import graph
 
-MIN_INSTRUCTIONS = 5000
-"""Smaller layers are left out: a tick of the counter is 40 instructions, and they do not matter."""
+MIN_INSTRUCTIONS = {"scalar": 5000, "dsp": 5000, "mve": 1500}
+"""Smaller layers are left out: a tick of the counter is 40 or 50, and they do not matter."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def counted(folder, core, isa, op, pattern, seeds):
         operation = step.operation
         kept = stored(operation, pattern, isa)
         predicted = costs.instructions(operation, pattern, kept, isa)
-        if ran.instructions >= MIN_INSTRUCTIONS and kernels.isa_of(step, isa) == isa:
+        if ran.instructions >= MIN_INSTRUCTIONS[isa] and kernels.isa_of(step, isa) == isa:
             turns = costs.loops(operation, pattern, kept, isa)
             found.append(Counted(layer.text, dict(turns), predicted, ran.instructions))
     return found
