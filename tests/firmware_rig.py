@@ -65,9 +65,10 @@ class Host:
 
     tick_instructions = 0
 
-    def __init__(self, folder):
+    def __init__(self, folder, language=C99, files=None):
         self.folder = folder
-        self.program = compiled.program(folder, "run_layers", ["gcc", *C99, *SANITIZERS], sources())
+        compiler = ["gcc", *language, *SANITIZERS]
+        self.program = compiled.program(folder, "run_layers", compiler, files or sources())
 
     def run(self, jobs, timeout_s=300):
         """Runs pairs of a plan and its inputs, as bytes."""

@@ -78,6 +78,12 @@ ep_kernel *ep_plain_kernel_of(const struct ep_plan_op *op)
     return op->kind < EP_KIND_END && op->isa < EP_ISA_END ? KERNELS[op->kind][op->isa] : NULL;
 }
 
+ep_lookup_kernel *ep_lookup_kernel_of(const struct ep_plan_op *op)
+{
+    static ep_lookup_kernel *const KERNELS[EP_ISA_END] = {ep_s8_lookup__scalar};
+    return op->kind == EP_LOOKUP && op->isa < EP_ISA_END ? KERNELS[op->isa] : NULL;
+}
+
 static uint64_t fours(uint64_t side) { return (side + 3) / 4; }
 
 uint64_t ep_conv_row_bytes(const struct ep_plan_op *op, const struct ep_window *window)
@@ -96,6 +102,7 @@ uint64_t ep_conv_rows(const struct ep_plan_op *op, const struct ep_window *windo
     return is_alone ? window->out_channels : fours(window->out_channels) * 4;
 }
 
+#if EP_HAS_MVE
 static uint64_t mve_scratch_bytes(const struct ep_plan_op *op, const struct ep_conv_args *args)
 {
     const struct ep_window *window = &args->window;
@@ -121,15 +128,18 @@ static uint64_t mve_scratch_bytes(const struct ep_plan_op *op, const struct ep_c
         return args->row_bytes;
     }
 }
+#endif
 
 uint64_t ep_conv_scratch_bytes(const struct ep_plan_op *op, const struct ep_conv_args *args)
 {
-    const struct ep_window *window = &args->window;
-    if (op->isa == EP_SCALAR) {
-        return 0;
-    }
+#if EP_HAS_MVE
     if (op->isa == EP_MVE) {
         return mve_scratch_bytes(op, args);
+    }
+#endif
+    const struct ep_window *window = &args->window;
+    if (op->isa != EP_DSP) {
+        return 0;
     }
     switch (op->kind) {
     case EP_CONV_2D: /* four pixels as int16, and one as it is if it is gathered byte by byte */

@@ -17,9 +17,10 @@ static inline int ep_is_sparse(const struct ep_plan_op *op)
 /* The kernel of a convolution or a fully connected layer; NULL if this firmware has none. */
 ep_conv_kernel *ep_conv_kernel_of(const struct ep_plan_op *op);
 
-/* Those of ADD, SUB and MUL, and of what takes one input and its arguments; NULL alike. */
+/* Those of ADD, SUB and MUL, of what takes one input and its arguments, and of LOOKUP; NULL alike. */
 ep_arithmetic_kernel *ep_arithmetic_kernel_of(const struct ep_plan_op *op);
 ep_kernel *ep_plain_kernel_of(const struct ep_plan_op *op);
+ep_lookup_kernel *ep_lookup_kernel_of(const struct ep_plan_op *op);
 
 /* Bytes of weights of an output channel, and how many output channels weights and table hold: kernels
  * that take more than one at a time find zeros behind the last. */

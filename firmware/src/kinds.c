@@ -47,8 +47,8 @@ static void run_arithmetic(const struct ep_engine *engine, const struct ep_plan_
 static void run_lookup(const struct ep_engine *engine, const struct ep_plan_op *op, const void *from)
 {
     const struct ep_lookup_args *args = from;
-    ep_s8_lookup__scalar((const int8_t *)(engine->plan + args->table_at), args->elements,
-                         input(engine, op, 0), output(engine, op));
+    ep_lookup_kernel_of(op)((const int8_t *)(engine->plan + args->table_at), args->elements,
+                            input(engine, op, 0), output(engine, op));
 }
 
 /* Kinds of one input that need nothing but their arguments. */
@@ -59,16 +59,8 @@ static void run_plain(const struct ep_engine *engine, const struct ep_plan_op *o
 
 static bool has_kernel(const struct ep_plan_op *op)
 {
-    switch (op->kind) {
-    case EP_CONV_2D:
-    case EP_DEPTHWISE_CONV_2D:
-    case EP_FULLY_CONNECTED:
-        return ep_conv_kernel_of(op) != NULL;
-    case EP_LOOKUP:
-        return op->isa == EP_SCALAR;
-    default:
-        return ep_arithmetic_kernel_of(op) != NULL || ep_plain_kernel_of(op) != NULL;
-    }
+    return ep_conv_kernel_of(op) != NULL || ep_arithmetic_kernel_of(op) != NULL ||
+           ep_plain_kernel_of(op) != NULL || ep_lookup_kernel_of(op) != NULL;
 }
 
 const struct ep_kind_entry *ep_kind_of(const struct ep_plan_op *op)
@@ -87,5 +79,5 @@ const struct ep_kind_entry *ep_kind_of(const struct ep_plan_op *op)
         [EP_MUL] = {sizeof(struct ep_mul_args), ep_is_mul, run_arithmetic},
         [EP_COPY] = {sizeof(struct ep_copy_args), ep_is_copy, run_plain},
     };
-    return has_kernel(op) ? &KINDS[op->kind] : NULL;
+    return has_kernel(op) && KINDS[op->kind].is_good != NULL ? &KINDS[op->kind] : NULL;
 }
