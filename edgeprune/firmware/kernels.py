@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from edgeprune.firmware import dsp, mve
 from edgeprune.firmware.costs import instructions
 from edgeprune.firmware.operations import (
@@ -72,6 +74,7 @@ def patterns_of(op: str, isa: str) -> tuple[str, ...]:
     return (*(() if isa == "dsp" else ("dense",)), "dense_4_rows", *sparse)
 
 
+@lru_cache(maxsize=1024)
 def pattern_of(step: Step, isa: str) -> str:
     """How the weights of a step are stored: as it takes the fewest instructions, then bytes."""
     operation = step.operation

@@ -41,7 +41,7 @@ class Window:
     limits: Limits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare; each is itself alone
 class Convolution:
     """CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED.
 
