@@ -42,7 +42,7 @@ def _dense(operation: Convolution, row_bytes: int) -> Mapping[str, float]:
     if mve.is_pointwise(window):
         pixels, most = height * width, mve.POINTWISE_PIXELS
         calls, tiles = math.ceil(pixels / most), math.ceil(pixels / 2) * groups
-        laid = {"copied": pixels * window.input[2] / _BYTES}
+        laid: Mapping[str, float] = {"copied": pixels * window.input[2] / _BYTES}
     else:
         calls, tiles = height, height * math.ceil(width / 2) * groups
         laid = _laid(operation)
