@@ -19,6 +19,14 @@ class Refused(Exception):
     """The firmware answered that it will not."""
 
 
+def frame(message, blob=b""):
+    """The bytes of a frame."""
+    text = json.dumps(message, separators=(",", ":")).encode()
+    lengths = struct.pack("<II", len(text), len(blob))
+    crc = struct.pack("<I", zlib.crc32(lengths + text + blob))
+    return b"EPF2" + lengths + crc + text + blob
+
+
 class Line:
     """Sends requests and reads answers over a connected socket."""
 
@@ -49,10 +57,7 @@ class Line:
         self.connection.sendall(data)
 
     def send_frame(self, message, blob=b""):
-        text = json.dumps(message, separators=(",", ":")).encode()
-        lengths = struct.pack("<II", len(text), len(blob))
-        crc = zlib.crc32(lengths + text + blob)
-        self.send(b"EPF2" + lengths + struct.pack("<I", crc) + text + blob)
+        self.send(frame(message, blob))
 
     def read_frame(self):
         """The next answer; text before it is skipped."""
