@@ -157,7 +157,7 @@ def random_layer(seed, op, zeros=0.0, block=1, usual=False, large=False):
     net.graph.inputs.append(x)
     axis = 3 if op == "DEPTHWISE_CONV_2D" else 0
     filters = net.quantized(shape, scales, 0, weights, axis)
-    biases = net.tensor((units,), "int32", bias, np.broadcast_to(scales * in_scale, (units,)))
+    biases = net.tensor((units,), "int32", bias, scales * in_scale)
     extra = {
         "CONV_2D": {}, "DEPTHWISE_CONV_2D": {"depthMultiplier": 1}, "FULLY_CONNECTED": {}
     }[op]  # fmt: skip
