@@ -1,22 +1,27 @@
 /* A plug-in for QEMU's system emulation: counts the instructions of each call of one function of the
  * guest, and of each part of it, which begins where one of some other functions is entered.
  *
- *     qemu-system-arm -plugin libqemu_calls.so,out=FILE,call=ADDRESS,end=ADDRESS,part=ADDRESS,...
+ *     qemu-system-arm -plugin libqemu_calls.so,parent=PID,out=FILE,call=ADDRESS,end=ADDRESS,part=ADDRESS,...
  *
  * Addresses are hexadecimal; `end` is the first one behind the function. As soon as a call has returned,
  * a line is in the file: instructions of the call, then of each part in the order in which they ran. A
  * part ends where the function itself goes on; parts that a part calls belong to it.
+ *
+ * An emulated board runs for ever, also where nobody reads its line: QEMU ends within two seconds of
+ * the process PID that started it.
  *
  * One processor, one call at a time, and no call of itself. Debian ships no qemu-plugin.h, so what is
  * used of it is declared here.
  * Source: QEMU 7.2 documentation, "QEMU TCG Plugins", and its API reference (interface version 1).
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef uint64_t plugin_id;
 struct translation_block;
@@ -55,6 +60,7 @@ struct block {
 static uint64_t call_at, call_end, part_at[PART_STARTS];
 static size_t part_starts;
 static FILE *file;
+static long parent;
 
 static const struct block *before;
 static bool is_called, is_part;
@@ -134,6 +140,15 @@ static void on_translation(plugin_id id, struct translation_block *block)
     qemu_plugin_register_vcpu_tb_exec_cb(block, on_execution, CALLBACK_NO_REGISTERS, ours);
 }
 
+static void *watch_parent(void *unused)
+{
+    (void)unused;
+    while (getppid() == parent) {
+        sleep(1);
+    }
+    _exit(EXIT_FAILURE);
+}
+
 /* One argument; false where it is none of ours. */
 static bool take(const char *argument)
 {
@@ -142,7 +157,9 @@ static bool take(const char *argument)
         file = fopen(argument + 4, "w");
         return file != NULL;
     }
-    if (strncmp(argument, "call=", 5) == 0) {
+    if (strncmp(argument, "parent=", 7) == 0) {
+        parent = strtol(argument + 7, &end, 10);
+    } else if (strncmp(argument, "call=", 5) == 0) {
         call_at = strtoull(argument + 5, &end, 16);
     } else if (strncmp(argument, "end=", 4) == 0) {
         call_end = strtoull(argument + 4, &end, 16);
@@ -161,8 +178,13 @@ int qemu_plugin_install(plugin_id id, const struct plugin_info *info, int count,
             return -1;
         }
     }
-    if (file == NULL || call_end <= call_at) {
-        fprintf(stderr, "qemu_calls: needs out=FILE, call=ADDRESS and end=ADDRESS\n");
+    if (file == NULL || call_end <= call_at || parent <= 0) {
+        fprintf(stderr, "qemu_calls: needs parent=PID, out=FILE, call=ADDRESS and end=ADDRESS\n");
+        return -1;
+    }
+    pthread_t watcher;
+    if (pthread_create(&watcher, NULL, watch_parent, NULL) != 0) {
+        fprintf(stderr, "qemu_calls: cannot start a thread\n");
         return -1;
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);

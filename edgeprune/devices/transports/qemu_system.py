@@ -6,6 +6,7 @@ Times mean nothing there; executed instructions are counted instead, by a plug-i
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import tempfile
@@ -127,7 +128,8 @@ def _counting(plugin: Path, out: Path, firmware: Firmware) -> str:
         raise DeviceError(f"{firmware.elf} has no function {firmware.counted}: build it anew")
     counted = places[firmware.counted]
     parts = {at.begin for name, at in places.items() if re.fullmatch(firmware.parts, name)}
-    words = [f"out={_escape(out)}", f"call={counted.begin:x}", f"end={counted.end:x}"]
+    words = [f"parent={os.getpid()}", f"out={_escape(out)}"]
+    words += [f"call={counted.begin:x}", f"end={counted.end:x}"]
     return ",".join([_escape(plugin), *words, *(f"part={at:x}" for at in sorted(parts))])
 
 

@@ -1,5 +1,6 @@
 """The plug-in that counts calls of one function, with QEMU's part played by a driver."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def calls(tmp_path_factory):
 
     def counted(*blocks, options=(*RUN, *KERNELS)):
         file = folder / "counts"
-        argv = [program, f"out={file}", *options, "--", *blocks]
+        argv = [program, f"out={file}", f"parent={os.getpid()}", *options, "--", *blocks]
         env = {"ASAN_OPTIONS": "detect_leaks=0"}
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
         assert done.returncode == 0, done.stderr
