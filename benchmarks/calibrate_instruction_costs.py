@@ -1,4 +1,4 @@
-"""Writes a core's table of instructions, ``edgeprune/firmware/instruction_costs/ISA.toml``.
+"""Writes a core's table of instructions, ``edgeprune/firmware/instruction_costs/<isa>.toml``.
 
 Counts the instructions of some hundred random layers a kernel on the emulated core, and solves for
 what one turn of each loop takes (non-negative least squares of relative errors).

@@ -1,7 +1,7 @@
 """What kernels with weights take of a core, in instructions: to choose how weights are stored.
 
 A kernel's loops are counted from an operation's shapes (:func:`loops`); what one turn of each takes
-stands in ``instruction_costs/ISA.toml``, fitted to counts under emulation by
+stands in ``instruction_costs/<isa>.toml``, fitted to counts under emulation by
 ``benchmarks/calibrate_instruction_costs.py``.
 """
 
