@@ -32,6 +32,7 @@ FILES = (
     "dense.tflite",
     "deployed.tflite",
     "dense-fine-tuned.tflite",
+    "float32.tflite",
     "sensitivity.json",
     "recipe.toml",
     "report.txt",

@@ -1,0 +1,125 @@
+"""A network as a folder of C that any compiler takes: engine, kernels, plan, a short main."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgeprune.devices.boards import Cpu
+from edgeprune.errors import ConfigError
+from edgeprune.files import paths
+from edgeprune.firmware.facts import facts_of, kernel_of
+from edgeprune.firmware.plan import Plan
+from edgeprune.version import __version__
+
+_KERNEL = re.compile(r"\bep_s8_\w+__(?:scalar|dsp|mve)\b")
+_INCLUDE = re.compile(r'^#include "([\w/]+\.h)"$', re.MULTILINE)
+_TABLE = "kernel_table.c"
+_TEMPLATES = Path(__file__).with_name("exported")
+_WORDS_A_LINE = 8
+
+
+def exported(plan: Plan, name: str, cpu: Cpu) -> dict[str, str]:
+    """The folder's files: their text, by path below the folder.
+
+    Only the kernels that the plan needs are in it, so that nothing else takes flash.
+
+    Args:
+        plan: The network's.
+        name: What the network is called, for people.
+        cpu: The core that the plan is for.
+
+    Raises:
+        ConfigError: A source is missing.
+    """
+    kernels = _needed(plan)
+    sources = _sources(kernels)
+    files = {f"src/{path.name}": _read(path) for path in sources if path.suffix == ".c"}
+    files[f"src/{_TABLE}"] = _only(files[f"src/{_TABLE}"], kernels)
+    for header in _headers(sources):
+        where = "include/edgeprune" if header.parent.name == "edgeprune" else "src"
+        files[f"{where}/{header.name}"] = _read(header)
+    arch = f"-mcpu={cpu.core} -mthumb" if cpu.is_microcontroller else ""
+    for template in ("main.c", "Makefile", "CMakeLists.txt"):
+        files[template] = _read(_TEMPLATES / template).replace("@ARCH@", arch)
+    return files | _model(plan, name)
+
+
+_LOOKUP = "ep_s8_lookup__scalar"
+"""Which the engine calls by its name, not through the table."""
+
+
+def _needed(plan: Plan) -> set[str]:
+    """Names of the kernels that a plan calls."""
+    ops = facts_of(plan.data).ops
+    found = (kernel_of(kind, pattern, isa) for kind, pattern, isa, _ in ops)
+    return {kernel.name for kernel in found if kernel is not None} | {_LOOKUP}
+
+
+def _sources(kernels: set[str]) -> list[Path]:
+    """C files of the engine, of the kernels, and of what kernels share."""
+    firmware = paths.shipped("firmware")
+    found = sorted((firmware / "src").glob("*.c"))
+    for path in sorted((firmware / "kernels").glob("*.c")):
+        if path.stem in kernels or not _KERNEL.fullmatch(path.stem):
+            found.append(path)
+    return found
+
+
+def _only(table: str, kernels: set[str]) -> str:
+    """The table of kernels without those that are not there."""
+    return _KERNEL.sub(lambda name: name[0] if name[0] in kernels else "NULL", table)
+
+
+def _headers(sources: Iterable[Path]) -> list[Path]:
+    """Headers that sources include, and those that these do."""
+    firmware, portable = paths.shipped("firmware"), paths.shipped("device_agents") / "portable"
+    folders = [firmware / "include", firmware / "src", firmware / "kernels", portable]
+    found: dict[str, Path] = {}
+    waiting = list(sources)
+    while waiting:
+        for name in _INCLUDE.findall(_read(waiting.pop())):
+            if name not in found:
+                found[name] = _found(name, folders)
+                waiting.append(found[name])
+    return sorted(found.values())
+
+
+def _found(name: str, folders: Iterable[Path]) -> Path:
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise ConfigError(f"{name} is missing, reinstall edgeprune")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} is missing, reinstall edgeprune: {error}") from error
+
+
+def _model(plan: Plan, name: str) -> dict[str, str]:
+    """The plan as words, little endian, aligned as the engine wants it."""
+    data = plan.data + bytes(-len(plan.data) % 4)
+    words = [
+        f"0x{int.from_bytes(data[at : at + 4], 'little'):08x}" for at in range(0, len(data), 4)
+    ]
+    rows = [words[at : at + _WORDS_A_LINE] for at in range(0, len(words), _WORDS_A_LINE)]
+    lines = "\n".join("    " + ", ".join(row) + "," for row in rows)
+    title = f"/* {_comment(name)}, by edgeprune {__version__}. */\n"
+    header = (
+        f"{title}#ifndef MODEL_H\n#define MODEL_H\n\n#include <stdint.h>\n\n"
+        f"#define MODEL_PLAN_BYTES {len(plan.data)}\n#define MODEL_ARENA_BYTES {plan.arena.bytes}\n"
+        f"\nextern const uint32_t model_plan[{len(words)}];\n\n#endif\n"
+    )
+    source = (
+        f'{title}#include "model.h"\n\nconst uint32_t model_plan[{len(words)}] = {{\n{lines}\n}};\n'
+    )
+    return {"model.h": header, "model.c": source}
+
+
+def _comment(name: str) -> str:
+    """A name that ends no comment."""
+    return re.sub(r"[^\w.,+-]+", " ", name)[:80]
