@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from edgeprune.pipeline.written import Written
 
 
+TFLM_BOARD = "mps2-an386"
+"""Stands for the microcontroller of a file that is for TensorFlow Lite Micro."""
+
+
 @click.command(
     epilog="Example: edgeprune compress model.h5 --board rpi4 --sparsity 0.9 -o out.tflite"
 )
@@ -38,6 +42,13 @@ if TYPE_CHECKING:
 @data_options
 @recipe_options
 @task_options
+@click.option(
+    "--for",
+    "runtime",
+    type=click.Choice(["tflm"]),
+    help="Store pruned weights as this runtime decodes them: tflm is TensorFlow Lite Micro "
+    "(operator TFLM_DECODE); the board is then mps2-an386 if none is named.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not compare outputs on the board's kernels.")
 @load_options
 @verbose_option
@@ -48,6 +59,7 @@ def compress(
     verbose: bool,
     recipe: Recipe,
     no_verify: bool,
+    runtime: str | None,
     **rest: Any,
 ) -> None:
     """Turn MODEL into a .tflite file for a board, without a device; packed, as OUT.epz.
@@ -58,12 +70,17 @@ def compress(
     from edgeprune.pipeline.written import compress_to_file
     from edgeprune.progress import Progress
 
+    source = click.get_current_context().get_parameter_source("board")
+    if runtime == "tflm" and source is click.core.ParameterSource.DEFAULT:
+        rest["board"] = TFLM_BOARD
     is_on_stdout = is_standard_output(rest["output"])
     if is_on_stdout and as_json:
         raise click.UsageError("--json and --output both want standard output; name a file.")
     with Progress(brief=not verbose) as progress:
         request = Request(model=model, recipe=recipe, **rest)
-        written = compress_to_file(request, progress, compare=not no_verify)
+        written = compress_to_file(
+            request, progress, compare=not no_verify, for_tflm=runtime == "tflm"
+        )
     with contextlib.redirect_stdout(sys.stderr if is_on_stdout else sys.stdout):
         if as_json:
             print_json(_document(written, rest["output"]))
@@ -90,6 +107,9 @@ def _document(written: Written, output: Path) -> dict[str, Any]:
         "parity_remark": written.remark,
         "rewrite": dataclasses.asdict(compressed.rewritten)["notes"],
         "notes": [*sparsified.reasons, *compressed.notes],
+        "tflm": None
+        if written.tflm is None
+        else [dataclasses.asdict(tensor) for tensor in written.tflm],
         "effects": [dataclasses.asdict(effect) for effect in written.effects],
         "channels": [dataclasses.asdict(group) for group in compressed.pruned.groups],
         "shares": [dataclasses.asdict(share) for share in compressed.pruned.shares],
@@ -115,11 +135,14 @@ def _print_answer(written: Written, model: Path, board: str, output: Path) -> No
         checked = f"outputs are right on {parity.samples} inputs, on {parity.where}"
         checked += f"; {written.remark}" if written.remark else ""
     expected = len(compressed.sparsified.expected)
-    checked += f"; {expected} layers will run sparse kernels on {board}, by prediction"
+    if written.tflm is None:
+        checked += f"; {expected} layers will run sparse kernels on {board}, by prediction"
+    else:
+        checked += "; TFLM makes pruned weights whole in RAM and runs every layer dense"
     warnings = []
     if compressed.profiling_only:
         warnings.append("the file was made without data: measure it, but do not use it")
-    packed = ""
+    packed = _tflm_text(written)
     if output.suffix == ".epz":
         packed = f" ({bytes_text(written.file_bytes)} packed, {bytes_text(len(tflite))} unpacked)"
     print_compressed(
@@ -129,6 +152,20 @@ def _print_answer(written: Written, model: Path, board: str, output: Path) -> No
         checked,
         warnings,
         f"{output}{packed}; -v shows every layer and note",
+    )
+
+
+def _tflm_text(written: Written) -> str:
+    """What TensorFlow Lite Micro has to know; empty where the file is not for it."""
+    if written.tflm is None:
+        return ""
+    before = sum(tensor.bytes_before for tensor in written.tflm)
+    after = sum(tensor.bytes_after for tensor in written.tflm)
+    if not written.tflm:
+        return " (no weights get smaller by TFLM_DECODE: more zeros would change that)"
+    return (
+        f" ({written.file_bytes:,} bytes: {len(written.tflm)} tensors of {before:,} bytes in "
+        f"{after:,} behind TFLM_DECODE, which an op resolver has by AddDecode())"
     )
 
 

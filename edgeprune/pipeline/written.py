@@ -14,6 +14,7 @@ from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import Reserved, is_stream, shown
 from edgeprune.models.epz import pack
+from edgeprune.models.tflm.encode import EncodedTensor, encoded
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.device_half import comparison_of
 from edgeprune.pipeline.jobs import compress_in_child, host_outputs
@@ -32,6 +33,7 @@ class Written:
         remark: Why there is no parity, or what it does not show; empty if there is nothing to say.
         effects: Before and after, with the dense network that was trained as long between them.
         file_bytes: Size of the file: of the container, where that is what was asked for.
+        tflm: What was encoded for TensorFlow Lite Micro; None where that was not asked for.
     """
 
     done: Compressed
@@ -39,9 +41,12 @@ class Written:
     remark: str
     effects: tuple[Effect, ...]
     file_bytes: int
+    tflm: tuple[EncodedTensor, ...] | None = None
 
 
-def compress_to_file(request: Request, progress: Progress, *, compare: bool = True) -> Written:
+def compress_to_file(
+    request: Request, progress: Progress, *, compare: bool = True, for_tflm: bool = False
+) -> Written:
     """The host half alone: writes ``request.output`` in one step.
 
     It is a ``.tflite`` file, or by its suffix a ``.epz`` container of one. What was measured of
@@ -51,9 +56,11 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
         request: What the user asked for.
         progress: Shows what is going on.
         compare: Compare the outputs on what may stand in for the board.
+        for_tflm: Store pruned weights as TensorFlow Lite Micro's DECODE reads them.
 
     Raises:
-        ConfigError: The file exists or cannot be written.
+        ConfigError: The file exists or cannot be written; for TensorFlow Lite Micro, the board is
+            no microcontroller, or the file is to be a container.
         ModelError: The model or the data cannot be treated as asked.
         VerifyError: The outputs are wrong on the board's kernels; nothing is written.
     """
@@ -64,12 +71,16 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
         raise ConfigError(f"{shown(target)}: is a folder; --output must name the file to write")
     if not target.parent.is_dir():
         raise ConfigError(f"{shown(target.parent)}: no such folder")
+    if for_tflm:
+        _check_for_tflm(request.board, target)
     look_at(request.model, request.board, request.data)
     table = sensitivity_file(target)
     if table is not None and table.exists():
         raise ConfigError(f"{shown(table)}: exists already; remove it, or choose another name")
     with Reserved(target) as reserved:
-        written, content = _compressed(request, target, progress, compare=compare)
+        written, content = _compressed(
+            request, target, progress, compare=compare, for_tflm=for_tflm
+        )
         with uninterrupted():
             try:
                 reserved.write(content)
@@ -81,6 +92,18 @@ def compress_to_file(request: Request, progress: Progress, *, compare: bool = Tr
                 raise ConfigError(f"{error}; what was made is in {file}") from error
             _write_table(written, table, progress)
     return written
+
+
+def _check_for_tflm(board: str, target: Path) -> None:
+    if not load_board(board).cpu.is_microcontroller:
+        raise ConfigError(
+            f"--for tflm: TensorFlow Lite Micro runs on microcontrollers, and {board} is none: "
+            "leave --board out, or name one of `edgeprune boards`"
+        )
+    if target.suffix == ".epz":
+        raise ConfigError(
+            "--for tflm: writes a .tflite file, and --output names a container (.epz)"
+        )
 
 
 def sensitivity_file(target: Path) -> Path | None:
@@ -103,7 +126,7 @@ def _write_table(written: Written, table: Path | None, progress: Progress) -> No
 
 
 def _compressed(
-    request: Request, target: Path, progress: Progress, *, compare: bool
+    request: Request, target: Path, progress: Progress, *, compare: bool, for_tflm: bool
 ) -> tuple[Written, bytes]:
     """What ``compress`` did, and the file's content."""
     board = load_board(request.board)
@@ -124,8 +147,12 @@ def _compressed(
                 comparison, tflite, board, progress.say, host_outputs
             )
     effects = _effects(compressed, cpu)
+    tensors = None
     content = pack(tflite) if target.suffix == ".epz" else tflite
-    return Written(compressed, parity, remark, effects, len(content)), content
+    if for_tflm:
+        made = encoded(tflite)
+        content, tensors = made.tflite, made.tensors
+    return Written(compressed, parity, remark, effects, len(content), tensors), content
 
 
 def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:

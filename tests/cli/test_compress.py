@@ -18,6 +18,7 @@ from edgeprune.console.quiet import quiet
 from edgeprune.convert import convert
 from edgeprune.data.npz import KEYS
 from edgeprune.files.whole_file import Reserved
+from edgeprune.models import tflm
 from edgeprune.models.epz import pack, unpack
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.tflite import graph
@@ -148,6 +149,33 @@ def test_a_file_called_epz_is_the_container_of_the_same_file(folder, capsys):
     assert unpack(packed) == plain and len(packed) < len(plain)
     sizes = f"{bytes_text(len(packed))} packed, {bytes_text(len(plain))} unpacked"
     assert sizes in words
+
+
+def test_a_file_for_tflm_has_its_pruned_weights_behind_decode(folder, capsys):
+    (folder / "net.tflite").write_bytes(nets.eligible())
+    options = ("--for", "tflm", "--recipe", "auto", "--sparsity", "0.8")
+    code, out, err = compress(capsys, *options, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["tflm"] and all(t["bytes_after"] < t["bytes_before"] for t in found["tflm"])
+    made = (folder / "out.tflite").read_bytes()
+    assert found["bytes"] == len(made) < found["unpacked_bytes"]
+    codes = graph.view(made).operatorCodes
+    assert sum(code.customCode == tflm.OPERATOR for code in codes) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--board", "rpi4"), "runs on microcontrollers, and rpi4 is none"),
+        (("-o", "out.epz"), "--output names a container"),
+    ],
+)
+def test_what_tflm_cannot_take_is_refused_before_any_work(folder, capsys, options, said):
+    code, _, err = compress(capsys, "--for", "tflm", *options)
+    assert code == 2
+    assert said in err
+    assert not (folder / "out.tflite").exists()
 
 
 def test_a_container_is_compressed_and_explained_like_the_file_that_it_holds(folder, capsys):
