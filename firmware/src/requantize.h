@@ -13,10 +13,11 @@ static inline int32_t ep_clamp(int32_t value, int32_t min, int32_t max)
     return value < min ? min : value > max ? max : value;
 }
 
-/* value + zero_point within min and max, all of these int8; no sum overflows. */
+/* value + zero_point within min and max, all of these int8. Where the sum leaves 32 bits it wraps, as
+ * LiteRT's does: an output far below the least becomes the largest. */
 static inline int8_t ep_to_int8(int32_t value, int32_t zero_point, int32_t min, int32_t max)
 {
-    return (int8_t)(ep_clamp(value, min - zero_point, max - zero_point) + zero_point);
+    return (int8_t)ep_clamp((int32_t)((uint32_t)value + (uint32_t)zero_point), min, max);
 }
 
 /* round(a * b / 2^31), half up. The two that do not fit, -2^31 twice, are not asked for: multipliers
