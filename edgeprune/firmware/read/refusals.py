@@ -35,7 +35,7 @@ def check_network(reader: Reader) -> None:
             "runs one, straight through: export the model without control flow"
         )
     types = {graph.dtype_of(t) for t in _activations(reader)}
-    if np.dtype(np.int16) in types and np.dtype(np.float32) not in types:
+    if np.dtype(np.int16) in types and not types & {np.dtype(np.int8), np.dtype(np.float32)}:
         raise ModelError(
             f"the model's activations are int16, and firmware computes on int8: {_QUANTIZE}"
         )
