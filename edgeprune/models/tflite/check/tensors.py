@@ -138,8 +138,6 @@ def _check_quantization(tensor: Any, shape: tuple[int, ...], where: str) -> None
     zero_points = np.asarray(zero_points)
     if (zero_points < low).any() or (zero_points > high).any():
         raise ModelError(f"{where} has a zero point outside of its type's range")
-    if len(shape) == 1:  # older converters gave biases the axis of their layer's filter
-        quantization.quantizedDimension = 0
     axis = int(quantization.quantizedDimension)
     if len(scales) > 1 and (
         not 0 <= axis < max(len(shape), 1) or (shape and shape[axis] != len(scales))

@@ -219,22 +219,6 @@ def test_scales_along_a_dimension_are_as_many_as_it_is_long():
     refused(change, r"tensor 0 has 2 scales along dimension 0 of its shape")
 
 
-def test_a_bias_has_one_axis_whatever_older_converters_say():
-    """TFLite's own person detection example is such a file."""
-    net = nets.Net()
-    x = net.input(1, 4, 4, 8)
-    y = net.depthwise(x)
-    bias = net.graph.tensors[net.graph.operators[-1].inputs[2]]
-    bias.quantization = net.graph.tensors[
-        net.const(np.zeros(8, np.int8), scale=np.ones(8))
-    ].quantization
-    bias.quantization.quantizedDimension = 3
-    net.graph.outputs, net.graph.inputs = np.array([y], np.int32), np.array([x], np.int32)
-    read = graph.view(bytes(graph.write(net.model)))
-    tensor = read.subgraphs[0].tensors[read.subgraphs[0].operators[-1].inputs[2]]
-    assert int(tensor.quantization.quantizedDimension) == 0
-
-
 def loop(cond=1, body=2, inputs=1):
     """A WHILE whose condition and body are subgraphs of one operator each."""
 
