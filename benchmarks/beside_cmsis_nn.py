@@ -27,7 +27,7 @@ BLOCKS = {"dsp": 4, "mve": 16}
 SPARSITIES = (0.0, 0.75, 0.9)
 PARTS = (
     "ConvolutionFunctions", "FullyConnectedFunctions", "NNSupportFunctions", "PoolingFunctions",
-    "BasicMathFunctions", "SoftmaxFunctions",
+    "BasicMathFunctions", "SoftmaxFunctions", "TransposeFunctions",
 )  # fmt: skip
 OTHER_TYPES = ("_f16", "_f32", "_flt")
 """Files of other types, which nothing here calls."""
