@@ -39,6 +39,7 @@ def full_integer(model: graph.Model, mode: str, samples: Sequence[Sequence[Array
         ConfigError: ``litert-quantizer`` is not installed.
     """
     subgraph = model.subgraphs[0]
+    _give_each_a_name(model)
     if not model.signatureDefs:  # the quantizer calls a model by its signature
         names = [f"input_{k}" for k in range(len(subgraph.inputs))]
         graph.add_signature(model, names, [f"output_{k}" for k in range(len(subgraph.outputs))])
@@ -56,6 +57,19 @@ def full_integer(model: graph.Model, mode: str, samples: Sequence[Sequence[Array
             return mend_biases(quantized, model)
     except (RuntimeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise ModelError(f"cannot be quantized to {mode}: {reason_of(error)}") from error
+
+
+def _give_each_a_name(model: graph.Model) -> None:
+    """Renames tensors of a name that is taken: the quantizer tells tensors apart by their names."""
+    taken: set[bytes] = set()
+    for subgraph in model.subgraphs:
+        for number, tensor in enumerate(subgraph.tensors):
+            name = bytes(tensor.name or b"")
+            while name in taken:
+                name += b"#%d" % number
+            if name != (tensor.name or b""):
+                tensor.name = name
+            taken.add(name)
 
 
 def _fitted(sample: Sequence[Array], tensors: list[graph.Tensor]) -> list[Array]:

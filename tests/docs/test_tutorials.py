@@ -154,6 +154,17 @@ def test_your_phone(home, follow, tmp_path, monkeypatch):
 
 
 @pytest.mark.device
+def test_your_first_microcontroller(home, follow, tmp_path):
+    printed = follow("tutorials/your-microcontroller.md")
+    assert "tiny.tflite on mps2-an386: it fits" in printed["explain tiny.tflite"]
+    assert "ep_s8_conv_2d" in printed["report first"]
+    assert (tmp_path / "shapes" / "Makefile").is_file()
+    result = read_result(tmp_path / "first")
+    assert result.deployed.parity.max_abs_diff == 0.0
+    assert result.deployed.accuracy.value > 0.9
+
+
+@pytest.mark.device
 def test_an_accuracy_goal(home, follow, tmp_path):
     follow("tutorials/accuracy-goal.md")
     assert (tmp_path / "small.tflite").stat().st_size < (tmp_path / "tiny.tflite").stat().st_size

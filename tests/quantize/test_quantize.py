@@ -222,3 +222,16 @@ def test_int8_says_nothing_and_leaves_no_files(capfd, monkeypatch, tmp_path):
     quantize(classifier(), "int8", samples(classifier()))
     assert capfd.readouterr() == ("", "")
     assert os.listdir(tmp_path) == []
+
+
+def test_tensors_of_one_name_are_told_apart():
+    """As converters leave them that share constants; the quantizer refuses two of one name."""
+    net = Net()
+    wide = net.conv(net.input(1, 8, 8, 3), 8)
+    out = net.conv(wide, 8)
+    constants = [t for t in net.graph.tensors if t.buffer]
+    for tensor in constants:
+        tensor.name = b"constant"
+    quantized = graph.view(quantize(net.build(out), "int8", None).tflite)
+    names = [tensor.name for tensor in quantized.subgraphs[0].tensors]
+    assert len(set(names)) == len(names)
