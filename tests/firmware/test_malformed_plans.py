@@ -11,6 +11,7 @@ import firmware_rig
 import numpy as np
 import pytest
 from full_range import examples
+from int8_graphs import random_graph
 from int8_layers import random_layer
 from int8_operators import CASES, random_operator
 
@@ -34,12 +35,20 @@ CONVOLUTIONS = {
 """The pattern that a layer's plan must have, and how it is drawn, by what a test calls it."""
 
 
+NAMES = sorted([*CASES, *CONVOLUTIONS, "GRAPH"])
+"""Operators, and a network of several."""
+
+
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
     return firmware_rig.Host(tmp_path_factory.mktemp("host"))
 
 
 def small_plan(name):
+    if name == "GRAPH":
+        return min(
+            (compiled(random_graph(seed).tflite, "scalar").data for seed in range(9)), key=len
+        )
     if name not in CONVOLUTIONS:
         cases = [random_operator(name, seed) for seed in range(4)]
         return min((compiled(case.tflite, "scalar").data for case in cases), key=len)
@@ -96,7 +105,7 @@ def check(host, plans):
     return sum(one.status == 0 for one in ran)
 
 
-@pytest.mark.parametrize("name", sorted([*CASES, *CONVOLUTIONS]))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_field_of_the_tables_and_arguments_may_be_wrong(host, name):
     data = small_plan(name)
     assert check(host, [data]) == 1
@@ -106,7 +115,7 @@ def test_every_field_of_the_tables_and_arguments_may_be_wrong(host, name):
     assert check(host, plans) < len(plans)
 
 
-@pytest.mark.parametrize("name", sorted([*CASES, *CONVOLUTIONS]))
+@pytest.mark.parametrize("name", NAMES)
 def test_anything_may_be_wrong_at_once(host, name):
     data = small_plan(name)
     chance = np.random.default_rng(len(name))

@@ -45,6 +45,16 @@ def test_networks_that_firmware_must_run_are_exact(host, name):
     check(host, case.tflite, case.text)
 
 
+@pytest.mark.device
+@pytest.mark.parametrize("isa", ["dsp", "mve"])
+def test_networks_are_exact_on_an_emulated_core(isa, tmp_path):
+    cases = [make() for make in NETWORKS.values()]
+    jobs = [(compiled(case.tflite, isa).data, b"".join(case.runs)) for case in cases]
+    for case, ran in zip(cases, firmware_rig.Core(tmp_path, isa).run(jobs), strict=True):
+        assert ran.status == 0, case.text
+        np.testing.assert_array_equal(ran.outputs, case.outputs(), case.text)
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_real_models_of_mlperf_tiny_are_exact(host, name):
     found = beside.shared_models(f"{name}.tflite")
