@@ -87,8 +87,8 @@ class Line:
         return text.removesuffix("m-ready\r\n").splitlines()
 
     def ask_until_answered(self, cmd, **keys):
-        """As after a pulled cable: the firmware may wait for the rest of a frame for a second."""
-        self.connection.settimeout(1.5)
+        """As after a pulled cable: the firmware may wait for the rest of a frame for 5 seconds."""
+        self.connection.settimeout(6)
         end = time.monotonic() + TIMEOUT_S
         while True:
             try:
@@ -142,12 +142,18 @@ def connected(path):
 
 
 @contextlib.contextmanager
-def emulated(board="mps2-an386", extra=()):
+def emulated(board="mps2-an386", extra=(), firmware=None):
     """A ``Line`` to a board in QEMU."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "serial"
         argv = ["qemu-system-arm", "-M", board, "-display", "none", "-monitor", "none"]
-        argv += ["-serial", f"unix:{path},server=on,wait=on", "-kernel", built(board), *extra]
+        argv += [
+            "-serial",
+            f"unix:{path},server=on,wait=on",
+            "-kernel",
+            firmware or built(board),
+            *extra,
+        ]
         with subprocess.Popen(argv) as process:
             try:
                 with connected(path) as connection:

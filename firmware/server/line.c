@@ -6,6 +6,7 @@
 #include "frame_header.h"
 
 enum { QUIET_S_PART = 10 }; /* the line is quiet after a tenth of a second */
+enum { PAUSE_S = 1, EMULATED_PAUSE_S = 5 }; /* the machine that emulates may be busy otherwise */
 
 uint64_t line_ticks(void)
 {
@@ -42,9 +43,10 @@ bool line_is_asked(struct line *line)
     return line->has_ahead;
 }
 
-/* Reads all; false if the other end pauses for a second. */
+/* Reads all; false if the other end pauses for longer than it should. */
 static bool read_all(void *to, size_t bytes)
 {
+    const uint64_t pause = (uint64_t)ep_port.tick_hz * (ep_port.is_emulated ? EMULATED_PAUSE_S : PAUSE_S);
     unsigned char *next = to, *end = next + bytes;
     uint64_t begin = line_ticks();
     while (next != end) {
@@ -52,7 +54,7 @@ static bool read_all(void *to, size_t bytes)
         if (more > 0) {
             next += more;
             begin = line_ticks();
-        } else if (line_ticks() - begin >= ep_port.tick_hz) {
+        } else if (line_ticks() - begin >= pause) {
             return false;
         }
     }

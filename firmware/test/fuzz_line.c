@@ -45,10 +45,10 @@ static void starve(void)
     static const char SEEN[] = "{\"id\":7777,\"ok\":true";
     static int waited;
     if (left < 4) {
-        if (!is_last || waited < 8) { /* after a pause, so that no broken frame still waits */
+        if (!is_last || waited < 25) { /* after a pause, so that no broken frame still waits */
             waited = is_last ? waited + 1 : 0;
             is_last = 1;
-            if (waited == 7) {
+            if (waited == 24) {
                 memory_port.sent_bytes = 0;
                 send_frame((const uint8_t *)HELLO, sizeof HELLO - 1, NULL, 0);
             }

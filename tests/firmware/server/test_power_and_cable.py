@@ -111,7 +111,7 @@ def test_the_cable_may_be_pulled_at_any_moment_of_an_upload(tmp_path, networks):
     with Board(tmp_path, "board").powered() as line:
         line.store(old[0])
         assert output_of(line) == old[1]
-        for _ in range(max(10, TIMES)):
+        for _ in range(TIMES):
             plan = new[0]
             begin = {"bytes": len(plan), "crc32": zlib.crc32(plan)}
             at = line.ask_until_answered("store_begin", **begin)["at"]

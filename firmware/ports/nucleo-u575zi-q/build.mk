@@ -1,0 +1,6 @@
+# Read by make and by edgeprune/firmware/build.py: NAME = value, nothing else.
+CPU = cortex-m33
+ZIG_CPU = cortex_m33
+FLOAT = soft
+SHARED = cortex_m stm32
+FLAGS = -O3

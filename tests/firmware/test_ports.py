@@ -1,0 +1,95 @@
+"""Every port compiles, by ziglang and by gcc, and a new one is what ports/README.md says."""
+
+import re
+import struct
+import subprocess
+
+import numpy as np
+import pytest
+import serial_line
+from int8_layers import random_layer
+
+from edgeprune.errors import ConfigError
+from edgeprune.files import paths
+from edgeprune.firmware import build
+from edgeprune.firmware.plan import compiled
+
+FIRMWARE = paths.shipped("firmware")
+SOLD = {"nucleo-l4r5zi", "nucleo-u575zi-q", "nrf52840-dk"}
+EMULATED = {"mps2-an386", "mps3-an547"}
+
+
+def segments(elf):
+    """Where an ELF file's bytes go: address and bytes, in order."""
+    data = elf.read_bytes()
+    assert data[:6] == b"\x7fELF\x01\x01"
+    at, size, count = struct.unpack_from("<I", data, 28)[0], *struct.unpack_from("<HH", data, 42)
+    for i in range(count):
+        kind, offset, _, address, bytes_ = struct.unpack_from("<IIIII", data, at + i * size)
+        if kind == 1 and bytes_:
+            yield address, data[offset : offset + bytes_]
+
+
+def memories(board):
+    """Of the linker script: name, first and last address."""
+    text = (FIRMWARE / "ports" / board / "link.ld").read_text()
+    for name, at, size, unit in re.findall(
+        r"(\w+) \(\w+\) : ORIGIN = (\w+), LENGTH = (\d+)(\w)", text
+    ):
+        yield name, int(at, 0), int(at, 0) + int(size) * {"K": 1 << 10, "M": 1 << 20}[unit]
+
+
+def check(board, elf):
+    """Starts with a stack in RAM and code in code memory, where nothing lies outside."""
+    places = {name: (first, end) for name, first, end in memories(board)}
+    address, first = next(iter(segments(elf)))
+    stack, start = struct.unpack_from("<II", first)
+    assert address == places["code"][0]
+    assert places["ram"][0] < stack <= places["ram"][1]
+    assert start % 2 == 1 and places["code"][0] < start < places["code"][1]
+    for at, data in segments(elf):
+        assert places["code"][0] <= at <= at + len(data) <= places["code"][1]
+
+
+def test_at_least_three_boards_as_sold_have_a_port():
+    assert set(build.ports()) == SOLD | EMULATED
+
+
+@pytest.mark.parametrize("board", build.ports())
+def test_a_port_compiles_by_ziglang(board):
+    check(board, build.built(board))
+
+
+def made(board, folder, *settings):
+    argv = ["make", "-C", FIRMWARE, f"BOARD={board}", f"BUILD={folder}", *settings]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder / f"{board}.elf"
+
+
+@pytest.mark.parametrize("board", build.ports())
+def test_a_port_compiles_by_gcc(board, tmp_path):
+    check(board, made(board, tmp_path))
+
+
+def test_an_unknown_board_is_refused():
+    with pytest.raises(ConfigError, match="no port for abacus, only for: mps2-an386, "):
+        build.built("abacus")
+
+
+@pytest.mark.device
+def test_the_port_that_the_readme_shows_runs(tmp_path):
+    text = (FIRMWARE / "ports" / "README.md").read_text()
+    port = tmp_path / "mps2-an385"
+    port.mkdir()
+    for language, name in (("make", "build.mk"), ("ld", "link.ld"), ("c", "port.c")):
+        (code,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+        (port / name).write_text(code)
+    elf = made("mps2-an385", tmp_path, f"PORT={port}")
+    layer = random_layer(1, "CONV_2D")
+    with serial_line.emulated("mps2-an385", firmware=elf) as line:
+        assert line.ask("hello")[0]["isas"] == ["scalar"]
+        line.store(compiled(layer.tflite, "scalar").data)
+        line.load()
+        got = b"".join(line.outputs_of(one.tobytes()) for one in layer.inputs)
+    np.testing.assert_array_equal(np.frombuffer(got, np.int8), layer.outputs().ravel())
