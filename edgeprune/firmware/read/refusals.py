@@ -16,6 +16,7 @@ _MAX_RANK = 6
 """``EP_MAX_RANK`` of ``firmware/include/edgeprune/plan.h``."""
 
 _QUANTIZE = "quantize it with --quantize int8 and calibration data (--data)"
+_FROM_FLOAT = "go back to the float model, and quantize that with --quantize int8 and --data"
 _INT8_IO = (
     "convert it again with converter.inference_input_type = converter.inference_output_type = "
     "tf.int8"
@@ -37,11 +38,15 @@ def check_network(reader: Reader) -> None:
     types = {graph.dtype_of(t) for t in _activations(reader)}
     if np.dtype(np.int16) in types and not types & {np.dtype(np.int8), np.dtype(np.float32)}:
         raise ModelError(
-            f"the model's activations are int16, and firmware computes on int8: {_QUANTIZE}"
+            f"the model's activations are int16, and firmware computes on int8: {_FROM_FLOAT}"
         )
     if np.dtype(np.int8) not in types:
-        kind = "dynamic-range (int8 weights, float activations)" if _is_hybrid(reader) else "float"
-        raise ModelError(f"the model is {kind}, and firmware computes on int8: {_QUANTIZE}")
+        if graph.computes_on_integers(model):
+            raise ModelError(
+                "the model is dynamic-range (int8 weights, float activations), and firmware "
+                f"computes on int8 throughout: {_FROM_FLOAT}"
+            )
+        raise ModelError(f"the model is float, and firmware computes on int8: {_QUANTIZE}")
 
 
 def check_ends(reader: Reader) -> None:
@@ -62,10 +67,6 @@ def _activations(reader: Reader) -> list[Any]:
     for op in reader.subgraph.operators:
         found |= {int(i) for i in op.outputs}
     return [reader.tensor(i) for i in sorted(found)]
-
-
-def _is_hybrid(reader: Reader) -> bool:
-    return graph.computes_on_integers(reader.model)
 
 
 def _check_end(reader: Reader, word: str, index: int) -> None:
