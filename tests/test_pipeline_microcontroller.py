@@ -147,3 +147,13 @@ def test_another_storage_than_int8_is_refused_before_anything_is_done(
     words = ["deploy", float_model, "--board", BOARD, "--quantize", mode]
     code, _, said = run(capsys, tmp_path / "out", *words)
     assert code == 2 and "firmware computes on int8" in said and "--quantize int8" in said
+
+
+def test_a_meter_that_would_not_be_read_is_refused(model, tmp_path, capsys):
+    bench = tmp_path / "bench.toml"
+    bench.write_text(
+        f"[devices.desk]\nboard = '{BOARD}'\nmeter = {{ use = 'csv', at = 'x.csv' }}\n"
+    )
+    words = ["run", model, "--board", BOARD, "--bench", bench]
+    code, _, said = run(capsys, tmp_path / "out", *words)
+    assert code == 2 and "energy is not measured on microcontrollers yet" in said

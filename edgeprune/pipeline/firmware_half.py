@@ -14,6 +14,7 @@ from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import Firmware, line_transport
+from edgeprune.errors import ConfigError
 from edgeprune.firmware.board import plan_for
 from edgeprune.firmware.build import built
 from edgeprune.models.tflite import graph
@@ -48,8 +49,13 @@ class FirmwareHalf:
 
         Raises:
             DeviceError: The way to the device, or its firmware, is not there.
-            ConfigError: The board is none with firmware.
+            ConfigError: The board is none with firmware, or a meter was named.
         """
+        if energy.is_named and energy.meters:
+            raise ConfigError(
+                f"energy is not measured on microcontrollers yet: leave out --meter, and meter of "
+                f"{device.name} in the bench file"
+            )
         with line_transport(board, device) as way:
             firmware = Firmware(built(board.agent.target), COUNTED, PARTS) if way.emulated else None
         return cls(board, device, firmware)

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from edgeprune.errors import ConfigError
-from edgeprune.history.result import Accuracy, Result, Variant
+from edgeprune.history.result import Accuracy, Result, Variant, known
 from edgeprune.report.statistics import compare_instructions
 from edgeprune.significance.rank_test import CONFIDENCE, fisher
 from edgeprune.significance.shift import MIN_SESSIONS, latency_shift, least_effect_of
@@ -192,9 +192,21 @@ def _changes(base: Variant, new: Variant, doubts: str) -> list[Change]:
         _exact(name, "bytes", base.bytes, new.bytes),
         *_scores(name, base.accuracy, new.accuracy),
         _untested(name, "energy_uj", _energy(base), _energy(new)),
-        _untested(name, "peak_memory_bytes", base.peak_memory_bytes, new.peak_memory_bytes),
+        *_memory(name, base, new),
     ]
     return [change for change in changes if change.base is not None or change.new is not None]
+
+
+def _memory(name: str, base: Variant, new: Variant) -> list[Change]:
+    """Flash and arena of a microcontroller, which are exact; elsewhere the processes' peak."""
+    ram = base.peak_memory_bytes, new.peak_memory_bytes
+    flash = known(base.flash_bytes), known(new.flash_bytes)
+    if None in flash or None in ram:
+        return [_untested(name, "peak_memory_bytes", *ram)]
+    sizes = {"flash_bytes": flash, "peak_memory_bytes": ram}
+    return [
+        _exact(name, metric, before or 0, after or 0) for metric, (before, after) in sizes.items()
+    ]
 
 
 def _latency(name: str, base: Variant, new: Variant, doubts: str) -> Change:

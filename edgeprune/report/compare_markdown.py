@@ -27,6 +27,7 @@ _NAMES = {
     "top1": "accuracy (top1)",
     "energy_uj": "energy per inference",
     "peak_memory_bytes": "peak memory",
+    "flash_bytes": "flash",
 }
 _MOST_RECIPE_LINES = 12
 _FEW_KEYS = 4
@@ -192,7 +193,7 @@ def _value(change: Change, value: float | None) -> str:
         return time_text(value)
     if change.metric == "instructions":
         return count_text(value)
-    if change.metric in ("bytes", "peak_memory_bytes"):
+    if change.metric.endswith("bytes"):
         return bytes_text(round(value))
     if change.metric == "energy_uj":
         return energy_text(value)

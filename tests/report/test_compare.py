@@ -184,6 +184,14 @@ def test_every_figure_that_one_result_alone_has_says_so():
     )  # fmt: skip
 
 
+def test_flash_and_arena_of_a_microcontroller_are_exact():
+    before = emulated(1000, flash_bytes=3000, peak_memory_bytes=500)
+    after = emulated(1000, flash_bytes=1500, peak_memory_bytes=600)
+    found = {change.metric: change for change in compare(before, after)}
+    assert (found["flash_bytes"].percent, found["flash_bytes"].verdict) == (-50, "better")
+    assert found["peak_memory_bytes"].verdict == "worse"
+
+
 def test_a_latency_is_judged_as_the_test_of_significance_does():
     levels = [11.0 + number for number in range(13)]
     base = result_of(variant("deployed", [(10.0,)] * 13))

@@ -30,7 +30,8 @@ def test_the_twin_is_emulated_and_has_the_same_core(monkeypatch):
     for board in map(known, board_names()):
         found = twin(board)
         if found is not None:
-            assert (found.transport.use, found.cpu.core) == ("qemu", board.cpu.core)
+            way = "qemu_system" if board.kind == "microcontroller" else "qemu"
+            assert (found.transport.use, found.cpu.core) == (way, board.cpu.core)
     assert twin(like(load_board("rpi4"), core="cortex-a1")) is None
     assert twin(like(load_board("rpi4"), isa="armv7l")) is None
 
