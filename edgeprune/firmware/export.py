@@ -9,13 +9,14 @@ from pathlib import Path
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
-from edgeprune.firmware.facts import facts_of, kernel_of
+from edgeprune.firmware import linked
 from edgeprune.firmware.plan import Plan
 from edgeprune.version import __version__
 
-_KERNEL = re.compile(r"\bep_s8_\w+__(?:scalar|dsp|mve)\b")
+_NAMED = re.compile(r"\bep_s8_\w+__(?:scalar|dsp|mve)\b|\bep_is_\w+(?=, run_)")
+_DEFINED = re.compile(r"^(?:void|bool) (ep_\w+)\(", re.MULTILINE)
 _INCLUDE = re.compile(r'^#include "([\w/]+\.h)"$', re.MULTILINE)
-_TABLE = "kernel_table.c"
+_TABLES = ("src/kernel_table.c", "src/kinds.c")
 _TEMPLATES = Path(__file__).with_name("exported")
 _WORDS_A_LINE = 8
 
@@ -33,10 +34,12 @@ def exported(plan: Plan, name: str, cpu: Cpu) -> dict[str, str]:
     Raises:
         ConfigError: A source is missing.
     """
-    kernels = _needed(plan)
-    sources = _sources(kernels)
-    files = {f"src/{path.name}": _read(path) for path in sources if path.suffix == ".c"}
-    files[f"src/{_TABLE}"] = _only(files[f"src/{_TABLE}"], kernels)
+    firmware = paths.shipped("firmware")
+    sources = [firmware / path for path in linked.sources([plan.data])]
+    files = {f"src/{path.name}": _read(path) for path in sources}
+    there = {name for text in files.values() for name in _DEFINED.findall(text)}
+    for table in _TABLES:
+        files[table] = _only(files[table], there)
     for header in _headers(sources):
         where = "include/edgeprune" if header.parent.name == "edgeprune" else "src"
         files[f"{where}/{header.name}"] = _read(header)
@@ -46,30 +49,9 @@ def exported(plan: Plan, name: str, cpu: Cpu) -> dict[str, str]:
     return files | _model(plan, name)
 
 
-_LOOKUP = "ep_s8_lookup__scalar"
-"""Which the engine calls by its name, not through the table."""
-
-
-def _needed(plan: Plan) -> set[str]:
-    """Names of the kernels that a plan calls."""
-    ops = facts_of(plan.data).ops
-    found = (kernel_of(kind, pattern, isa) for kind, pattern, isa, _ in ops)
-    return {kernel.name for kernel in found if kernel is not None} | {_LOOKUP}
-
-
-def _sources(kernels: set[str]) -> list[Path]:
-    """C files of the engine, of the kernels, and of what kernels share."""
-    firmware = paths.shipped("firmware")
-    found = sorted((firmware / "src").glob("*.c"))
-    for path in sorted((firmware / "kernels").glob("*.c")):
-        if path.stem in kernels or not _KERNEL.fullmatch(path.stem):
-            found.append(path)
-    return found
-
-
-def _only(table: str, kernels: set[str]) -> str:
-    """The table of kernels without those that are not there."""
-    return _KERNEL.sub(lambda name: name[0] if name[0] in kernels else "NULL", table)
+def _only(table: str, there: set[str]) -> str:
+    """A table without the kernels, and the judges of their plans, that are not there."""
+    return _NAMED.sub(lambda name: name[0] if name[0] in there else "NULL", table)
 
 
 def _headers(sources: Iterable[Path]) -> list[Path]:

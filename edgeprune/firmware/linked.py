@@ -1,4 +1,4 @@
-"""Which of firmware's files a build for known plans alone needs: compiled with ``EP_SELECTED``."""
+"""Which of firmware's files a build for known plans alone needs."""
 
 from __future__ import annotations
 

@@ -15,6 +15,6 @@ void ep_s8_fully_connected_dense_4_rows__scalar(const struct ep_conv *conv, cons
         }
         const int32_t value = ep_requantize_once(sum, channel->multiplier, channel->shift);
         *output++ =
-            (int8_t)ep_clamp(value + window->out_zero_point, window->out_min, window->out_max);
+            ep_to_int8(value, window->out_zero_point, window->out_min, window->out_max);
     }
 }

@@ -21,14 +21,6 @@
 #define EP_HAS_MVE 0
 #endif
 
-/* A build for known plans alone (EP_SELECTED) has the files of those kernels that they need, and of
- * their judges (check.h); all others are NULL in the tables, by the linker. */
-#ifdef EP_SELECTED
-#define EP_OPTIONAL __attribute__((weak))
-#else
-#define EP_OPTIONAL
-#endif
-
 /* An operation of EP_CONV_2D, EP_DEPTHWISE_CONV_2D or EP_FULLY_CONNECTED, its places made pointers. */
 struct ep_conv {
     const struct ep_conv_args *args;
@@ -49,50 +41,50 @@ static inline int ep_is_pointwise(const struct ep_window *window)
            window->in_height == window->out_height && window->in_width == window->out_width;
 }
 
-EP_OPTIONAL ep_conv_kernel ep_s8_conv_2d_dense__scalar;
-EP_OPTIONAL ep_conv_kernel ep_s8_conv_2d_blocks_1x4__scalar;
-EP_OPTIONAL ep_conv_kernel ep_s8_conv_2d_blocks_1x16__scalar;
-EP_OPTIONAL ep_conv_kernel ep_s8_depthwise_conv_2d_dense__scalar;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_dense__scalar;
-EP_OPTIONAL ep_conv_kernel ep_s8_conv_2d_unstructured__scalar;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_dense_4_rows__scalar;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_blocks_1x4__scalar;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_blocks_1x16__scalar;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_unstructured__scalar;
+ep_conv_kernel ep_s8_conv_2d_dense__scalar;
+ep_conv_kernel ep_s8_conv_2d_blocks_1x4__scalar;
+ep_conv_kernel ep_s8_conv_2d_blocks_1x16__scalar;
+ep_conv_kernel ep_s8_depthwise_conv_2d_dense__scalar;
+ep_conv_kernel ep_s8_fully_connected_dense__scalar;
+ep_conv_kernel ep_s8_conv_2d_unstructured__scalar;
+ep_conv_kernel ep_s8_fully_connected_dense_4_rows__scalar;
+ep_conv_kernel ep_s8_fully_connected_blocks_1x4__scalar;
+ep_conv_kernel ep_s8_fully_connected_blocks_1x16__scalar;
+ep_conv_kernel ep_s8_fully_connected_unstructured__scalar;
 
 /* Cortex-M4, M7 and M33: SMLAD on pairs. */
-EP_OPTIONAL ep_conv_kernel ep_s8_conv_2d_dense__dsp;
-EP_OPTIONAL ep_conv_kernel ep_s8_conv_2d_blocks_1x4__dsp;
-EP_OPTIONAL ep_conv_kernel ep_s8_depthwise_conv_2d_dense__dsp;
-EP_OPTIONAL ep_conv_kernel ep_s8_conv_2d_unstructured__dsp;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_dense_4_rows__dsp;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_blocks_1x4__dsp;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_unstructured__dsp;
+ep_conv_kernel ep_s8_conv_2d_dense__dsp;
+ep_conv_kernel ep_s8_conv_2d_blocks_1x4__dsp;
+ep_conv_kernel ep_s8_depthwise_conv_2d_dense__dsp;
+ep_conv_kernel ep_s8_conv_2d_unstructured__dsp;
+ep_conv_kernel ep_s8_fully_connected_dense_4_rows__dsp;
+ep_conv_kernel ep_s8_fully_connected_blocks_1x4__dsp;
+ep_conv_kernel ep_s8_fully_connected_unstructured__dsp;
 
 /* Cortex-M55 and M85: Helium, vectors of 16 bytes. */
-EP_OPTIONAL ep_conv_kernel ep_s8_conv_2d_dense__mve;
-EP_OPTIONAL ep_conv_kernel ep_s8_conv_2d_blocks_1x16__mve;
-EP_OPTIONAL ep_conv_kernel ep_s8_depthwise_conv_2d_dense__mve;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_dense__mve;
-EP_OPTIONAL ep_conv_kernel ep_s8_fully_connected_blocks_1x16__mve;
+ep_conv_kernel ep_s8_conv_2d_dense__mve;
+ep_conv_kernel ep_s8_conv_2d_blocks_1x16__mve;
+ep_conv_kernel ep_s8_depthwise_conv_2d_dense__mve;
+ep_conv_kernel ep_s8_fully_connected_dense__mve;
+ep_conv_kernel ep_s8_fully_connected_blocks_1x16__mve;
 
 typedef void ep_arithmetic_kernel(const void *args, const int8_t *first, const int8_t *second,
                                   int8_t *output);
 
-EP_OPTIONAL ep_arithmetic_kernel ep_s8_add__scalar, ep_s8_sub__scalar, ep_s8_mul__scalar;
-EP_OPTIONAL ep_arithmetic_kernel ep_s8_add__dsp, ep_s8_add__mve;
+ep_arithmetic_kernel ep_s8_add__scalar, ep_s8_sub__scalar, ep_s8_mul__scalar;
+ep_arithmetic_kernel ep_s8_add__dsp, ep_s8_add__mve;
 
 typedef void ep_kernel(const void *args, const int8_t *input, int8_t *output);
 
-EP_OPTIONAL ep_kernel ep_s8_average_pool_2d__scalar, ep_s8_max_pool_2d__scalar;
-EP_OPTIONAL ep_kernel ep_s8_average_pool_2d__mve;
-EP_OPTIONAL ep_kernel ep_s8_softmax__scalar;
-EP_OPTIONAL ep_kernel ep_s8_mean__scalar;
-EP_OPTIONAL ep_kernel ep_s8_copy__scalar;
+ep_kernel ep_s8_average_pool_2d__scalar, ep_s8_max_pool_2d__scalar;
+ep_kernel ep_s8_average_pool_2d__mve;
+ep_kernel ep_s8_softmax__scalar;
+ep_kernel ep_s8_mean__scalar;
+ep_kernel ep_s8_copy__scalar;
 
 typedef void ep_lookup_kernel(const int8_t table[256], uint32_t elements, const int8_t *input,
                               int8_t *output);
 
-EP_OPTIONAL ep_lookup_kernel ep_s8_lookup__scalar;
+ep_lookup_kernel ep_s8_lookup__scalar;
 
 #endif

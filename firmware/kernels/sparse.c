@@ -41,8 +41,7 @@ void ep_s8_conv_2d_sparse(const struct ep_conv *conv, const int8_t *input, int8_
                 }
                 const int32_t value =
                     ep_requantize_twice(sum, channel->multiplier, channel->shift);
-                *output++ = (int8_t)ep_clamp(value + window->out_zero_point, window->out_min,
-                                             window->out_max);
+                *output++ = ep_to_int8(value, window->out_zero_point, window->out_min, window->out_max);
             }
         }
     }
@@ -66,6 +65,6 @@ void ep_s8_fully_connected_sparse(const struct ep_conv *conv, const int8_t *inpu
         }
         const int32_t value = ep_requantize_once(sum, channel->multiplier, channel->shift);
         *output++ =
-            (int8_t)ep_clamp(value + window->out_zero_point, window->out_min, window->out_max);
+            ep_to_int8(value, window->out_zero_point, window->out_min, window->out_max);
     }
 }

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 
 #include "edgeprune/engine.h"
-#include "kernels.h"
 
 enum { MAX_SIDE = 4096, MAX_SHIFT = 31 };
 
@@ -56,7 +55,7 @@ bool ep_is_window(const struct ep_window *window);
 /* The judges: whether an operation fits its tensors, weights and scratch. `args` lies in the plan. */
 typedef bool ep_judge(const struct ep_engine *engine, const struct ep_plan_op *op, const void *args);
 
-EP_OPTIONAL ep_judge ep_is_conv, ep_is_pool, ep_is_softmax, ep_is_mean, ep_is_lookup, ep_is_copy;
-EP_OPTIONAL ep_judge ep_is_add /* and SUB */, ep_is_mul;
+ep_judge ep_is_conv, ep_is_pool, ep_is_softmax, ep_is_mean, ep_is_lookup, ep_is_copy;
+ep_judge ep_is_add /* and SUB */, ep_is_mul;
 
 #endif

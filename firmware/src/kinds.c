@@ -63,6 +63,7 @@ static bool has_kernel(const struct ep_plan_op *op)
            ep_plain_kernel_of(op) != NULL || ep_lookup_kernel_of(op) != NULL;
 }
 
+/* An exported network's tables name only what it needs (edgeprune/firmware/export.py): NULL otherwise. */
 const struct ep_kind_entry *ep_kind_of(const struct ep_plan_op *op)
 {
     static const struct ep_kind_entry KINDS[EP_KIND_END] = {

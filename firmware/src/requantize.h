@@ -44,12 +44,12 @@ static inline int32_t ep_requantize_twice(int32_t sum, int32_t multiplier, int32
     return ep_divide_by_power(ep_high_multiply(sum, multiplier), shift);
 }
 
-/* round(sum * multiplier / 2^(31 + shift)), half up. */
+/* round(sum * multiplier / 2^(31 + shift)), half up, dropping what leaves 32 bits. */
 static inline int32_t ep_requantize_once(int32_t sum, int32_t multiplier, int32_t shift)
 {
     const int32_t all = 31 + shift;
     const int64_t rounded = ((int64_t)sum * multiplier + (INT64_C(1) << (all - 1))) >> all;
-    return rounded > INT32_MAX ? INT32_MAX : rounded < INT32_MIN ? INT32_MIN : (int32_t)rounded;
+    return (int32_t)(uint32_t)rounded;
 }
 
 #endif

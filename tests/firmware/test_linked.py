@@ -1,54 +1,79 @@
-"""A build for known plans has the kernels that they need, and no others."""
+"""A build for known plans has what they need of the engine, and nothing else takes flash."""
+
+import shutil
+import subprocess
 
 import firmware_rig
-import numpy as np
 import pytest
-from firmware_rig import FIRMWARE, TEST, Core, Host
+from firmware_rig import FIRMWARE
 from int8_layers import random_layer
-from int8_operators import random_operator
+from int8_networks import NETWORKS
+from int8_operators import CASES, random_operator
 
-from edgeprune.firmware.linked import sources
+from edgeprune.devices.boards import load_board
+from edgeprune.firmware.export import exported
+from edgeprune.firmware.linked import HELPERS, sources
 from edgeprune.firmware.plan import compiled
 
-NO_KERNEL = 7
-SELECTED = [*firmware_rig.C99, "-DEP_SELECTED", "-ffunction-sections", "-Wl,--gc-sections"]
-MAX_BYTES = 16384
-"""Of code and tables, beside a keyword network's own; with server, start code and port."""
+MAX_ENGINE_BYTES = 12288
+"""Of the engine with its kernels for a MobileNetV1 on a Cortex-M4, without the plan."""
+
+BARE = """
+extern int main(void);
+void ep_start(void);
+void ep_start(void) { (void)main(); for (;;) {} }
+"""
 
 
-def files(plans):
-    return [*(FIRMWARE / name for name in sources(plans)), TEST / "run_layers.c"]
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_every_operator_has_its_files(name):
+    found = sources([compiled(random_operator(name, 0).tflite, "scalar").data])
+    assert all((FIRMWARE / path).is_file() for path in found)
+    assert {f"kernels/{helper}.c" for helper in HELPERS} <= set(found)
 
 
-@pytest.fixture
-def layer():
-    return random_layer(3, "CONV_2D", usual=True)
+def test_plans_share_what_they_need():
+    first, second = (
+        compiled(random_layer(3, op).tflite, "scalar").data for op in ("CONV_2D", "FULLY_CONNECTED")
+    )
+    assert set(sources([first, second])) == {*sources([first]), *sources([second])}
+    assert sources([first]) != sources([second])
 
 
-def test_a_plan_runs_and_another_is_refused(tmp_path, layer):
-    plan = compiled(layer.tflite, "scalar").data
-    other = random_operator("SOFTMAX", 0)
-    host = Host(tmp_path, SELECTED, files([plan]))
-    jobs = [(plan, layer.inputs.tobytes())]
-    jobs.append((compiled(other.tflite, "scalar").data, b"".join(other.runs)))
-    ran, refused = host.run(jobs)
-    assert ran.status == 0
-    np.testing.assert_array_equal(ran.outputs, layer.outputs())
-    assert refused.status == NO_KERNEL
+def test_a_network_takes_little_flash_beside_its_plan(tmp_path):
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    plan = compiled(NETWORKS["visual_wake_words"]().tflite, "dsp")
+    files = exported(plan, "vww", load_board("mps2-an386").cpu)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    objects = [
+        built(tmp_path, tmp_path / name, "-O3" if "/ep_" in name or "/dsp_" in name else "-Os")
+        for name in files
+        if name.endswith(".c") and name != "model.c"
+    ]
+    linked = tmp_path / "engine.elf"
+    (tmp_path / "bare.c").write_text(BARE)
+    objects.append(built(tmp_path, tmp_path / "bare.c", "-Os"))
+    flags = ["-nostartfiles", "-Wl,--gc-sections", "-Wl,-e,ep_start", "--specs=nano.specs"]
+    plan_at = "-Wl,--defsym=model_plan=0x100000"
+    run("arm-none-eabi-gcc", *ARCH, *flags, plan_at, *objects, "-o", linked)
+    text = run("arm-none-eabi-size", linked).splitlines()[1].split()[0]
+    assert 4096 < int(text) <= MAX_ENGINE_BYTES
 
 
-@pytest.mark.device
-def test_a_plan_runs_on_a_core(tmp_path, layer):
-    plan = compiled(layer.tflite, "dsp").data
-    core = Core(tmp_path, "dsp", "selected", SELECTED, files([plan]))
-    (ran,) = core.run([(plan, layer.inputs.tobytes())])
-    np.testing.assert_array_equal(ran.outputs, layer.outputs())
+ARCH = firmware_rig._MACHINES["dsp"][1][1:4]
 
 
-def all_sources():
-    return {f"{file.parent.name}/{file.name}" for file in firmware_rig.sources()}
+def built(folder, file, level):
+    target = file.with_suffix(".o")
+    flags = ["-std=c99", "-ffunction-sections", "-fdata-sections", "-Iinclude", "-I.", "-Isrc"]
+    run("arm-none-eabi-gcc", *ARCH, level, *flags, "-c", file, "-o", target, cwd=folder)
+    return target
 
 
-@pytest.mark.parametrize("name", ["ADD", "SUB", "MUL", "MEAN", "LOGISTIC", "PAD", "MAX_POOL_2D"])
-def test_every_kind_has_its_files(name):
-    assert set(sources([compiled(random_operator(name, 0).tflite, "scalar").data])) <= all_sources()
+def run(*argv, cwd=None):
+    return subprocess.run(
+        argv, cwd=cwd, check=True, capture_output=True, text=True, timeout=300
+    ).stdout
