@@ -12,7 +12,7 @@
 #include "fuzz.h"
 #include "memory_port.h"
 
-enum { FRAME, RAW, TORN_FRAME, PIECE_KINDS };
+enum { FRAME, RAW, TORN_FRAME, PIECE_KINDS, IDLE_TICKS = 250 };
 
 const char *const FUZZ_WORDS[] = {
     "{\"id\":1,\"cmd\":\"", "hello\"}", "store_begin\",\"bytes\":", ",\"crc32\":", "store\",\"at\":0}",
@@ -87,6 +87,7 @@ void fuzz_one(const uint8_t *data, size_t bytes)
     memory_port.cut_at = -1;
     memory_port.coming_bytes = memory_port.sent_bytes = 0;
     memory_port.starve = starve;
+    memory_port.idle_ticks = IDLE_TICKS;
     memory_port.ticks = UINT32_MAX - 1000; /* so that the counter begins anew */
     if (setjmp(done) == 0) {
         for (;;) {

@@ -6,7 +6,7 @@
 
 #include "edgeprune/port.h"
 
-enum { ARENA_BYTES = 1 << 14, TICK_HZ = 1000, IDLE_POLLS = 4 };
+enum { ARENA_BYTES = 1 << 14, TICK_HZ = 1000 };
 
 struct memory_port memory_port;
 static uint32_t arena[ARENA_BYTES / 4];
@@ -45,10 +45,13 @@ void memory_fail(const char *why)
 size_t ep_port_read(void *to, size_t room)
 {
     if (memory_port.coming_bytes == 0) {
-        memory_port.ticks += TICK_HZ / IDLE_POLLS;
+        memory_port.ticks += memory_port.idle_ticks;
         memory_port.starve();
     }
     const size_t bytes = room < memory_port.coming_bytes ? room : memory_port.coming_bytes;
+    if (bytes == 0) {
+        return 0;
+    }
     memcpy(to, memory_port.coming, bytes);
     memory_port.coming += bytes;
     memory_port.coming_bytes -= bytes;

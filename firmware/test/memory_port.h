@@ -26,6 +26,7 @@ struct memory_port {
     uint8_t sent[SENT_BYTES]; /* what the firmware sent */
     size_t sent_bytes;
     uint32_t ticks;
+    uint32_t idle_ticks; /* that pass when the firmware waits and nothing is coming */
     /* Asked when the firmware waits and nothing is coming: sets more, or jumps out. */
     void (*starve)(void);
     jmp_buf power_lost;

@@ -177,6 +177,7 @@ static int live(enum goal what, const struct network *network)
     phase = 0;
     memory_port.coming_bytes = memory_port.sent_bytes = 0;
     memory_port.starve = host;
+    memory_port.idle_ticks = 250;
     if (setjmp(memory_port.power_lost) != 0) {
         memory_port.cut_at = -1;
         return 0;
