@@ -72,9 +72,13 @@ class Line:
     def ask(self, cmd, blob=b"", **keys):
         """Sends one request; returns what the answer says, and its blob."""
         self.id += 1
-        self.send_frame({"id": self.id, "cmd": cmd, **keys}, blob)
+        return self.answer_to({"id": self.id, "cmd": cmd, **keys}, blob)
+
+    def answer_to(self, request, blob=b""):
+        """Sends a request, and skips answers to earlier ones, which came too late."""
+        self.send_frame(request, blob)
         answer, blob = self.read_frame()
-        while answer.pop("id") != self.id:  # an answer that came too late
+        while answer.pop("id") != request["id"]:
             answer, blob = self.read_frame()
         if not answer.pop("ok"):
             raise Refused(answer["error"])
@@ -88,11 +92,12 @@ class Line:
 
     def ask_until_answered(self, cmd, **keys):
         """As after a pulled cable: the firmware may wait for the rest of a frame for 5 seconds."""
+        self.id += 1
         self.connection.settimeout(6)
         end = time.monotonic() + TIMEOUT_S
         while True:
             try:
-                return self.ask(cmd, **keys)[0]
+                return self.answer_to({"id": self.id, "cmd": cmd, **keys})[0]
             except TimeoutError:
                 assert time.monotonic() < end, "no answer"
             finally:
