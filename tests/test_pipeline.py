@@ -293,7 +293,7 @@ def test_a_model_that_took_long_is_kept_where_its_device_fails(folder, home, mon
         raise error
 
     monkeypatch.setattr(pipeline, "WORTH_KEEPING_S", 0.0)
-    monkeypatch.setattr(pipeline, "measure", fail)
+    monkeypatch.setattr(device_half, "measure", fail)
     with pytest.raises(type(error), match=r"the compressed model is kept in .*, not measured"):
         deploy(request(folder, "local", output=folder / "out"), Progress())
     (file,) = (home / "edgeprune" / "rescued").iterdir()
