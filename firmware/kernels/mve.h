@@ -53,12 +53,9 @@ static inline int32x4_t mve_requantize_four(int32x4_t sums, const struct mve_cha
 
 static inline int32x4_t mve_requantize_one(int32x4_t sums, const struct ep_channel *channel)
 {
-    int32x4_t spare;
-    __asm__(MVE_REQUANTIZE_TWICE("%q[sums]", "%q[spare]", "", "%[minus_shift]")
-            : [sums] "+w"(sums), [spare] "=&w"(spare)
-            : [bias] "r"(channel->bias), [multiplier] "r"(channel->multiplier),
-              [addend] "r"(channel->addend), [minus_shift] "r"(-channel->shift));
-    return sums;
+    const int32x4_t high = vqrdmulhq_n_s32(vaddq_n_s32(sums, channel->bias), channel->multiplier);
+    const int32x4_t less = vaddq_s32(high, vshrq_n_s32(high, 31));
+    return vshlq_r_s32(vaddq_n_s32(less, channel->addend), -channel->shift);
 }
 
 /* ep_requantize_once with the zero point added, within the same bounds: what VQDMULH drops is below
