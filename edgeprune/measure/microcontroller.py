@@ -164,7 +164,7 @@ def _facts(transport: LineTransport, hello: FirmwareHello) -> DeviceFacts:
     return DeviceFacts(
         id=transport.device.name,
         cpu=f"{hello.core} ({', '.join(hello.isas)})",
-        os="none",
+        os="no operating system",
         agent_version=hello.agent_version,
         runtime_version=f"edgeprune-firmware {hello.agent_version}, plans of version {VERSION}",
         cores=1,

@@ -49,6 +49,12 @@ def verify_off_board(
         DeviceError: The stand-in started, and failed.
         VerifyError: The outputs are wrong; the message names the layer where they first differ.
     """
+    if board.cpu.is_microcontroller:
+        name = next((each.name for each in stand_ins(board)), board.name)
+        return None, (
+            "outputs were not compared on the board's kernels: edgeprune run FILE --board "
+            f"{name} compares them"
+        )
     if not has_sparse_constants(tflite):
         return None, (
             "outputs were not compared on the board's kernels: no weight is stored sparse, so that "
