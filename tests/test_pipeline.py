@@ -410,7 +410,7 @@ def test_a_drop_of_exactly_the_limit_keeps_it(right, monkeypatch, folder):
     scores = {"dense": Accuracy("top1", 1.0, 60), "deployed": Accuracy("top1", right / 60, 60)}
     loss = "categorical_crossentropy"
     head = Head("out", (2,), "classification", "class numbers", "softmax", 2, loss, "top1", ())
-    fake = types.SimpleNamespace(scores=scores, task=Task((head,)))
+    fake = types.SimpleNamespace(scores=scores, task=Task((head,)), first_score="dense")
     monkeypatch.setattr(accuracy_limit, "compress", lambda *_: fake)
     asked = request(folder, "local", max_accuracy_drop=(60 - right) / 60)
     assert compress_within_limit(asked, None, Progress()) is fake

@@ -39,7 +39,22 @@ def stock(sparsity=0.0, size=32):
     return net.build(net.mean(net.conv(x, 64, sparsity=sparsity)))
 
 
-@pytest.mark.parametrize("board", board_names())
+FIRMWARE = [name for name in board_names() if load_board(name).kind == "microcontroller"]
+OTHERS = [name for name in board_names() if name not in FIRMWARE]
+
+
+@pytest.mark.parametrize("board", FIRMWARE)
+def test_every_microcontroller_has_a_plan(run, board):
+    assert "it fits, with " in run(nets.eligible(), "--board", board)
+    found = json.loads(run(nets.eligible(), "--board", board, "--json", "--what-if"))
+    assert found["board"] == board
+    layers = found["as_it_is"]["layers"]
+    assert sum(layer["op"] == "CONV_2D" for layer in layers) == 3
+    assert all(layer["kernel"].startswith("ep_") for layer in layers)
+    assert "what_if" not in found
+
+
+@pytest.mark.parametrize("board", OTHERS)
 def test_every_board_has_a_plan(run, board):
     assert " of 2 layers " in run(nets.eligible(), "--board", board)
     found = json.loads(run(nets.eligible(), "--board", board, "--json"))
@@ -197,7 +212,7 @@ def test_what_nobody_measured_is_not_known(tmp_path):
     assert "instructions (estimated)   not known" in done.stdout
 
 
-@pytest.mark.parametrize("board", board_names())
+@pytest.mark.parametrize("board", OTHERS)
 def test_what_if_says_something_on_every_board(run, board):
     cells = json.loads(run(stock(), "--board", board, "--what-if", "--json"))["what_if"]
     text = run(stock(), "--board", board, "--what-if")
