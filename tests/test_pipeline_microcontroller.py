@@ -5,12 +5,13 @@ import json
 import pytest
 from beside import shared_models
 from int8_layers import random_layer
-from nets import Net
+from nets import Net, eligible
 
 from edgeprune import cli
 from edgeprune.agents.firmware.session import FirmwareSession
 from edgeprune.history.result_file import parse_result
 from edgeprune.pipeline import firmware_half
+from edgeprune.quantize import quantize
 
 BOARD = "mps2-an386"
 pytestmark = pytest.mark.device
@@ -147,6 +148,14 @@ def test_another_storage_than_int8_is_refused_before_anything_is_done(
     words = ["deploy", float_model, "--board", BOARD, "--quantize", mode]
     code, _, said = run(capsys, tmp_path / "out", *words)
     assert code == 2 and "firmware computes on int8" in said and "--quantize int8" in said
+
+
+@pytest.mark.parametrize("options", [[], ["--quantize", "int8"], ["--quantize", "none"]])
+def test_a_file_of_float16_is_sent_back_to_its_float32_model(tmp_path, capsys, options):
+    file = tmp_path / "half.tflite"
+    file.write_bytes(quantize(eligible(), "fp16", None).tflite)
+    code, _, said = run(capsys, tmp_path / "out", "deploy", file, "--board", BOARD, *options)
+    assert code == 2 and "stores its weights as float16" in said and "float32 model" in said
 
 
 def test_a_meter_that_would_not_be_read_is_refused(model, tmp_path, capsys):

@@ -218,9 +218,9 @@ def _check_storage(tflite: bytes, recipe: Recipe, cpu: Cpu, loaded: Loaded) -> N
     """
     from edgeprune.quantize import check_mode
 
-    check_mode(tflite, recipe.quantize.mode)
     if cpu.is_microcontroller:
         check_int8(recipe, loaded)
+    check_mode(tflite, recipe.quantize.mode)
 
 
 def _quantized(

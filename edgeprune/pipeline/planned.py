@@ -28,11 +28,17 @@ def planned(tflite: bytes, board: Board) -> Sparsified:
 
 
 def check_int8(recipe: Recipe, loaded: Loaded) -> None:
-    """Refuses a recipe that would leave a float network as it is, before anything is trained.
+    """Refuses what would not become int8, before anything is trained.
 
     Raises:
         ConfigError: It does.
     """
+    if loaded.stored in ("float16", "sparse"):
+        how = "as float16" if loaded.stored == "float16" else "sparse"
+        raise ConfigError(
+            f"firmware computes on int8, and the file stores its weights {how}, which cannot be "
+            "quantized again: give the float32 model that it was made from"
+        )
     if loaded.stored == "integers" or recipe.quantize.mode == "int8":
         return
     if recipe.name == "as-is":
