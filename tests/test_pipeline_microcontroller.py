@@ -2,6 +2,7 @@
 
 import json
 
+import forced
 import pytest
 from beside import shared_models
 from int8_layers import random_layer
@@ -150,12 +151,23 @@ def test_another_storage_than_int8_is_refused_before_anything_is_done(
     assert code == 2 and "firmware computes on int8" in said and "--quantize int8" in said
 
 
+def half():
+    return quantize(eligible(), "fp16", None).tflite
+
+
+def sparse():
+    return forced.encoded(eligible())
+
+
+@pytest.mark.parametrize(("made", "how"), [(half, "as float16"), (sparse, "sparse")])
 @pytest.mark.parametrize("options", [[], ["--quantize", "int8"], ["--quantize", "none"]])
-def test_a_file_of_float16_is_sent_back_to_its_float32_model(tmp_path, capsys, options):
-    file = tmp_path / "half.tflite"
-    file.write_bytes(quantize(eligible(), "fp16", None).tflite)
+def test_a_file_that_cannot_become_int8_is_sent_back_to_its_float32_model(
+    tmp_path, capsys, options, made, how
+):
+    file = tmp_path / "net.tflite"
+    file.write_bytes(made())
     code, _, said = run(capsys, tmp_path / "out", "deploy", file, "--board", BOARD, *options)
-    assert code == 2 and "stores its weights as float16" in said and "float32 model" in said
+    assert code == 2 and f"stores its weights {how}, which" in said and "float32 model" in said
 
 
 def test_a_meter_that_would_not_be_read_is_refused(model, tmp_path, capsys):

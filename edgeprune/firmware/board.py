@@ -41,7 +41,9 @@ def plan_for(tflite: bytes, board: Board) -> Plan:
 def check_runnable(tflite: bytes, board: Board) -> None:
     """Refuses a network that a board's firmware cannot run.
 
-    A float network is looked at as far as it can be before it is quantized: by its operators.
+    A float network is looked at as far as it can be before it is quantized: by its operators. One
+    that is stored sparse is not: its weights have to come as float32 first, which the stage
+    ``quantize`` asks for.
 
     Raises:
         ModelError: It cannot run there, or does not fit.
@@ -50,6 +52,8 @@ def check_runnable(tflite: bytes, board: Board) -> None:
     model = graph.view(tflite)
     if graph.computes_on_integers(model):
         plan_for(tflite, board)
+        return
+    if any(graph.op_name(model, op) == "DENSIFY" for op in model.subgraphs[0].operators):
         return
     try:
         check_operators(model)

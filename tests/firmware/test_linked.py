@@ -1,6 +1,5 @@
 """A build for known plans has what they need of the engine, and nothing else takes flash."""
 
-import shutil
 import subprocess
 
 import firmware_rig
@@ -40,9 +39,8 @@ def test_plans_share_what_they_need():
     assert sources([first]) != sources([second])
 
 
+@pytest.mark.device
 def test_a_network_takes_little_flash_beside_its_plan(tmp_path):
-    if shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed")
     plan = compiled(NETWORKS["visual_wake_words"]().tflite, "dsp")
     files = exported(plan, "vww", load_board("mps2-an386").cpu)
     for name, text in files.items():
