@@ -45,7 +45,7 @@ def reading(place: Place) -> Iterator[Connection | None]:
     """The history to be read; None where there is none yet.
 
     An older history is brought to the newest schema first, unless it cannot be written; then it is
-    read as it is, since every schema so far has the same columns.
+    read as it is, since every schema so far has the same runs; only the farm's tables are missing.
 
     Raises:
         ConfigError: It cannot be used.

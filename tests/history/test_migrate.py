@@ -15,8 +15,8 @@ from history_results import old_history, result
 
 from edgeprune import history
 from edgeprune.history import database, migrate
+from edgeprune.history.farm_tables import METADATA
 from edgeprune.history.place import place
-from edgeprune.history.tables import METADATA
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +45,14 @@ def state(file):
 
 
 OLD = (1, [], set())
-NEW = (2, [(migrate.HEAD,)], {"runs_by_model_board_device"})
+INDICES = {
+    "runs_by_model_board_device",
+    "farm_jobs_by_board",
+    "farm_jobs_by_device",
+    "farm_attempts_by_job",
+    "farm_events_by_device",
+}
+NEW = (3, [(migrate.HEAD,)], INDICES)
 
 
 def test_the_newest_migration_is_the_one_that_is_looked_for():
@@ -88,13 +95,19 @@ def test_a_migrated_file_and_a_new_one_have_the_same_schema(old, home, monkeypat
     assert schema(old) == schema(new / "history.sqlite")
 
 
-def schema(file):
+@pytest.mark.parametrize("table", METADATA.tables)
+def test_a_new_file_has_strict_tables(home, table):
+    history.record(result())
+    assert schema(home / "history.sqlite", table)[2] == 1
+
+
+def schema(file, table="runs"):
     connection = sqlite3.connect(file)
     try:
         rows = connection.execute("SELECT type, name FROM sqlite_master ORDER BY 1, 2").fetchall()
-        columns = connection.execute("PRAGMA table_info(runs)").fetchall()
+        columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
         (strict,) = connection.execute(
-            "SELECT strict FROM pragma_table_list WHERE name = 'runs'"
+            "SELECT strict FROM pragma_table_list WHERE name = ?", (table,)
         ).fetchone()
         return rows, [column[1:3] + column[5:] for column in columns], strict
     finally:

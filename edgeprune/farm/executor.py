@@ -1,0 +1,116 @@
+"""What runs one job on one device; the scheduler knows no more of it than this.
+
+The built-in one starts a child process a job. A simulation and an engine for several hosts stand in
+for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgeprune.farm.job import ErrorKind, Job
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to use one device, which the agent on the device enforces.
+
+    Attributes:
+        device: Name of the device.
+        epoch: Counts the leases of this device, from 1; a run of a lower epoch is ended by the
+            agent, and its result refused.
+        holder: The scheduler that has it.
+    """
+
+    device: str
+    epoch: int
+    holder: str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One attempt at a job.
+
+    Attributes:
+        id: The job's id.
+        night: The night's name.
+        job: What to do.
+        lease: On which device, and by which right.
+        timeout_s: After so many seconds it is ended, whatever it does.
+    """
+
+    id: str
+    night: str
+    job: Job
+    lease: Lease
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A result, ready for the history's table of runs.
+
+    Attributes:
+        device_id: What the device calls itself.
+        result: ``result.json``, valid.
+        latency_us: Median of the deployed variant, in microseconds, or None.
+        instructions: The same for emulated devices, per inference, or None.
+    """
+
+    device_id: str
+    result: str
+    latency_us: float | None = None
+    instructions: float | None = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended.
+
+    Attributes:
+        run: The result, or None.
+        error_kind: Why there is none, or None.
+        message: The error in one line, or empty.
+    """
+
+    run: Run | None = None
+    error_kind: ErrorKind | None = None
+    message: str = ""
+
+
+class Executor(Protocol):
+    """Runs jobs."""
+
+    async def run(self, assignment: Assignment) -> Ending:
+        """Runs one attempt to its end; every failure is an ending, and none is raised.
+
+        Cancelled, it ends what it started before it returns.
+        """
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What a device said when it was asked whether it is there.
+
+    Attributes:
+        is_online: It answered in time.
+        message: Why not, in one line, or empty.
+    """
+
+    is_online: bool
+    message: str = ""
+
+
+class Prober(Protocol):
+    """Asks devices whether they are there."""
+
+    async def probe(self, device: str, timeout_s: float) -> Sign:
+        """Asks once; the answer comes within ``timeout_s`` seconds."""
+
+    async def power_cycle(self, device: str, timeout_s: float) -> str:
+        """Runs the device's configured command, if it has one.
+
+        Returns:
+            What came of it in one line; empty where none is configured.
+        """
