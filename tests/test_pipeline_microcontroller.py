@@ -5,6 +5,7 @@ import json
 import forced
 import pytest
 from beside import shared_models
+from converted_ends import with_ends
 from int8_layers import random_layer
 from nets import Net, eligible
 
@@ -51,6 +52,17 @@ def test_a_network_is_planned_pushed_run_and_equals_the_reference_bit_for_bit(
     assert 0 < layer.instructions < variant.instructions.per_inference
     assert variant.peak_memory_bytes > 0 and variant.flash_bytes > variant.bytes / 10
     assert result.validity.verdict == "valid"
+
+
+def test_a_file_that_begins_and_ends_in_floats_runs_and_the_user_is_told(tmp_path, capsys):
+    file = tmp_path / "float_ends.tflite"
+    file.write_bytes(with_ends(random_layer(11, "CONV_2D").tflite, "float32"))
+    code, found, words = run(capsys, tmp_path / "out", "run", file, "--board", BOARD)
+    assert code == 0, words
+    assert words.count("the board takes and gives int8; this machine converts float32 input") == 1
+    (variant,) = found["variants"]
+    assert variant["parity"]["max_abs_diff"] == 0.0
+    assert [layer["op"] for layer in variant["layers"]] == ["CONV_2D"]
 
 
 @pytest.mark.parametrize("board", [BOARD, "mps3-an547"])

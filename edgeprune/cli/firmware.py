@@ -45,4 +45,6 @@ def export(model: Path, board: str, output: Path, as_json: bool) -> None:
         f"{model.name} for {found.core}: {found.plan_bytes:,} bytes of plan, "
         f"{found.arena_bytes:,} bytes of RAM (arena), {len(found.kernels)} kernels"
     )
+    if found.remark is not None:
+        click.echo(found.remark)
     click.echo(f"next: make -C {output}")

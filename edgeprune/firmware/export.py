@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.firmware import linked
+from edgeprune.firmware.facts import facts_of
 from edgeprune.firmware.plan import Plan
 from edgeprune.version import __version__
 
@@ -91,8 +92,9 @@ def _model(plan: Plan, name: str) -> dict[str, str]:
     rows = [words[at : at + _WORDS_A_LINE] for at in range(0, len(words), _WORDS_A_LINE)]
     lines = "\n".join("    " + ", ".join(row) + "," for row in rows)
     title = f"/* {_comment(name)}, by edgeprune {__version__}. */\n"
+    ends = "".join(_ends(plan.data))
     header = (
-        f"{title}#ifndef MODEL_H\n#define MODEL_H\n\n#include <stdint.h>\n\n"
+        f"{title}{ends}#ifndef MODEL_H\n#define MODEL_H\n\n#include <stdint.h>\n\n"
         f"#define MODEL_PLAN_BYTES {len(plan.data)}\n#define MODEL_ARENA_BYTES {plan.arena.bytes}\n"
         f"\nextern const uint32_t model_plan[{len(words)}];\n\n#endif\n"
     )
@@ -100,6 +102,18 @@ def _model(plan: Plan, name: str) -> dict[str, str]:
         f'{title}#include "model.h"\n\nconst uint32_t model_plan[{len(words)}] = {{\n{lines}\n}};\n'
     )
     return {"model.h": header, "model.c": source}
+
+
+def _ends(plan: bytes) -> Iterator[str]:
+    """A line for each input and output: what its int8 stand for."""
+    facts = facts_of(plan)
+    for word, tensors in (("input", facts.inputs), ("output", facts.outputs)):
+        for number, tensor in enumerate(tensors):
+            shape = " x ".join(str(size) for size in tensor.shape)
+            yield (
+                f"/* {word} {number}: {shape}, real value = {tensor.scale:.9g} * "
+                f"(stored - ({tensor.zero_point})) */\n"
+            )
 
 
 def _comment(name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeprune.firmware.costs import instructions
+from edgeprune.firmware.ends import ends_of
 from edgeprune.firmware.facts import Kernel, facts_of, kernel_of
 from edgeprune.firmware.fuse import fused
 from edgeprune.firmware.operations import Convolution, Step
@@ -49,7 +50,7 @@ def layers_of(tflite: bytes, plan: Plan) -> tuple[PlannedLayer, ...]:
         plan: Its plan.
     """
     model = graph.view(tflite)
-    steps = {step.layer: step for step in fused(steps_of(model), graph.io_tensors(model)[1])}
+    steps = {step.layer: step for step in fused(steps_of(model), ends_of(model).stored_outputs)}
     found = []
     for kind, pattern, isa, layer in facts_of(plan.data).ops:
         kernel = kernel_of(kind, pattern, isa)

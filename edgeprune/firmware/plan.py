@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edgeprune.firmware.arena import Arena
 from edgeprune.firmware.encode import Writer
+from edgeprune.firmware.ends import ends_of
 from edgeprune.firmware.fuse import fused
 from edgeprune.firmware.memory import Memory, planned
 from edgeprune.firmware.operations import Alias
@@ -37,14 +38,16 @@ def compiled(tflite: bytes, isa: str) -> Plan:
     """Compiles a network.
 
     Args:
-        tflite: An int8 network.
+        tflite: An int8 network. Where it has float32 or uint8 in or out, the plan has int8 there
+            (:mod:`edgeprune.firmware.ends`).
         isa: One of :data:`edgeprune.firmware.kernels.ISAS`: what the core's kernels may use.
 
     Raises:
         ModelError: Firmware cannot run it.
     """
     model = graph.view(tflite)
-    inputs, outputs = graph.io_tensors(model)
+    ends = ends_of(model)
+    inputs, outputs = ends.stored_inputs, ends.stored_outputs
     steps = fused(steps_of(model), outputs)
     tensors = model.subgraphs[0].tensors
     sizes = {i: math.prod(graph.shape_of(tensor)) for i, tensor in enumerate(tensors)}

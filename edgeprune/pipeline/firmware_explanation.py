@@ -8,8 +8,10 @@ from pathlib import Path
 from edgeprune.devices.boards import Board, load_board
 from edgeprune.errors import ConfigError
 from edgeprune.firmware.board import plan_for
+from edgeprune.firmware.ends import conversions
 from edgeprune.firmware.layers import PlannedLayer, layers_of
 from edgeprune.firmware.plan import Plan
+from edgeprune.models.tflite import graph
 from edgeprune.pipeline.jobs import compress_in_child
 from edgeprune.pipeline.preflight import check_model
 from edgeprune.pipeline.request import Request
@@ -100,6 +102,8 @@ def explain_firmware(
     deployed = done.sparsified.tflite
     first = done.dense_int8 or deployed
     remarks = ["--what-if: not predicted for microcontrollers yet"] if what_if else []
+    converted = conversions(graph.view(first))
+    remarks += [converted] if converted else []
     as_it_is = _planned(first, board)
     compressed = None if first == deployed else _planned(deployed, board)
     return FirmwareExplained(board, done.recipe, as_it_is, compressed, tuple(remarks))

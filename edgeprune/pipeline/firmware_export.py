@@ -12,8 +12,10 @@ from edgeprune.errors import ConfigError
 from edgeprune.files.scratch import scratch_folder
 from edgeprune.files.whole_file import shown
 from edgeprune.firmware.board import plan_for
+from edgeprune.firmware.ends import conversions
 from edgeprune.firmware.export import exported
 from edgeprune.firmware.layers import layers_of
+from edgeprune.models.tflite import graph
 from edgeprune.pipeline.jobs import read_in_child
 from edgeprune.pipeline.preflight import check_model
 
@@ -28,6 +30,7 @@ class Exported:
         plan_bytes: Size of the network's plan.
         arena_bytes: Memory that it runs in.
         kernels: Names of the kernels in the folder that the plan calls, each once.
+        remark: What the file does at its ends and the folder's C does not; None where nothing.
     """
 
     folder: Path
@@ -35,6 +38,7 @@ class Exported:
     plan_bytes: int
     arena_bytes: int
     kernels: tuple[str, ...]
+    remark: str | None
 
     def document(self) -> dict[str, Any]:
         """All of it, as ``--json`` prints it."""
@@ -44,6 +48,7 @@ class Exported:
             "plan_bytes": self.plan_bytes,
             "arena_bytes": self.arena_bytes,
             "kernels": list(self.kernels),
+            "remark": self.remark,
         }
 
 
@@ -78,4 +83,6 @@ def export(model: Path, board: str, folder: Path) -> Exported:
     except OSError as error:
         raise ConfigError(f"{shown(folder)}: cannot be written: {error.strerror}") from error
     kernels = dict.fromkeys(layer.kernel for layer in layers_of(tflite, plan))
-    return Exported(folder, kind.cpu.core, len(plan.data), plan.arena.bytes, tuple(kernels))
+    remark = conversions(graph.view(tflite), "your program has to convert")
+    sizes = len(plan.data), plan.arena.bytes
+    return Exported(folder, kind.cpu.core, *sizes, tuple(kernels), remark)

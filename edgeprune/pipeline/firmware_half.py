@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from edgeprune.devices.transports.base import Firmware, line_transport
 from edgeprune.errors import ConfigError
 from edgeprune.firmware.board import plan_for
 from edgeprune.firmware.build import built
+from edgeprune.firmware.ends import as_given, as_stored, conversions
 from edgeprune.models.tflite import graph
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.device_half import DeviceContext
@@ -76,21 +77,30 @@ class FirmwareHalf:
 
         progress = context.progress
         count = compressed.recipe.verify.samples
-        planned = []
+        planned, expected = [], {}
         with progress.stage("verify"):
             for variant in variants:
                 if variant.measured:
                     tflite = graph.opened(variant.file.read_bytes())
                     plan = plan_for(tflite, self.board)
                     samples = verify.sample_inputs(tflite, compressed.test_inputs, count)
-                    planned.append(PlannedVariant(variant.name, tflite, plan, samples))
-            expected = {one.name: exact_outputs(one.tflite, one.samples) for one in planned}
+                    stored = [as_stored(graph.view(tflite), sample) for sample in samples]
+                    planned.append(PlannedVariant(variant.name, tflite, plan, stored))
+                    expected[variant.name] = exact_outputs(tflite, samples)
+            for line in _converted(one.tflite for one in planned):
+                progress.note(line)
         with line_transport(self.board, self.device) as transport, progress.stage("run"):
             table = compressed.recipe.run
             found, outputs = run(transport, self.firmware, planned, table, progress.say)
         with progress.stage("verify"):
             files = {one.name: one.tflite for one in planned}
             return _with_parity(found, files, expected, outputs)
+
+
+def _converted(files: Iterable[bytes]) -> list[str]:
+    """What the host converts at the ends of files, each line once."""
+    lines = (conversions(graph.view(tflite)) for tflite in files)
+    return list(dict.fromkeys(line for line in lines if line is not None))
 
 
 def _with_parity(
@@ -104,7 +114,9 @@ def _with_parity(
     measured, wrong = [], ""
     for item in found.measured:
         name = item.variant
-        parity = verify.exact_parity(files[name], expected[name], outputs[name], where)
+        model = graph.view(files[name])
+        given = [as_given(model, sample) for sample in outputs[name]]
+        parity = verify.exact_parity(files[name], expected[name], given, where)
         if not (parity.passed or wrong):
             wrong = (
                 f"{name}: outputs on {where} differ from {parity.reference} by "

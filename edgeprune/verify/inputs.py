@@ -8,12 +8,16 @@ from edgeprune.artifacts.arrays import Array, Samples
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 
+_MAX_SCALE = 1e30
+"""Of what is quantized at once: a larger one overflows float32."""
+
 
 def sample_inputs(tflite: bytes, x_test: Array | None, count: int, seed: int = 0) -> Samples:
     """Inputs to compare outputs on: the first test samples, and seeded random ones to fill up.
 
     Random floats are uniform in [0, c), where c is drawn from [0, 1) for each input, because noise
-    of one strength looks alike to a network with a global mean; random integers span their type.
+    of one strength looks alike to a network with a global mean; random integers span their type,
+    and floats that are quantized at once span what their integers can hold.
 
     Args:
         tflite: The model.
@@ -25,19 +29,42 @@ def sample_inputs(tflite: bytes, x_test: Array | None, count: int, seed: int = 0
         ModelError: An input has a type that cannot be made.
     """
     model = graph.view(tflite)
-    tensors = [model.subgraphs[0].tensors[i] for i in graph.io_tensors(model)[0]]
+    indices = graph.io_tensors(model)[0]
+    tensors = [model.subgraphs[0].tensors[i] for i in indices]
     samples: Samples = []
     if x_test is not None and len(tensors) == 1:
         samples = [[as_input(row[None], tensors[0])] for row in x_test[:count]]
     rng = np.random.default_rng(seed)
     missing = count - len(samples)
-    return samples + [[_random(rng, tensor) for tensor in tensors] for _ in range(missing)]
+    spans = [_quantized_span(model, index) for index in indices]
+    ends = list(zip(tensors, spans, strict=True))
+    return samples + [[_random(rng, *end) for end in ends] for _ in range(missing)]
 
 
-def _random(rng: np.random.Generator, tensor: graph.Tensor) -> Array:
+def _quantized_span(model: graph.Model, index: int) -> tuple[float, float] | None:
+    """The least and the largest that a QUANTIZE, the only reader of an input, can hold."""
+    subgraph = model.subgraphs[0]
+    ops = [op for op in subgraph.operators if index in op.inputs]
+    if len(ops) != 1 or graph.op_name(model, ops[0]) != "QUANTIZE":
+        return None
+    made = subgraph.tensors[int(ops[0].outputs[0])]
+    dtype, stored = graph.dtype_of(made), made.quantization
+    is_known = stored is not None and stored.scale is not None and stored.zeroPoint is not None
+    if dtype is None or dtype.kind not in "iu" or not is_known or len(stored.scale) != 1:
+        return None
+    scale, limits = float(stored.scale[0]), np.iinfo(dtype)
+    ends = [scale * (end - int(stored.zeroPoint[0])) for end in (limits.min, limits.max)]
+    return (ends[0], ends[1]) if 0 < scale < _MAX_SCALE else None
+
+
+def _random(
+    rng: np.random.Generator, tensor: graph.Tensor, span: tuple[float, float] | None
+) -> Array:
     dtype, shape = graph.dtype_of(tensor), _fixed_shape(tensor)
     if dtype is None:
         raise ModelError(f"input {graph.tensor_name(tensor)!r} has a type edgeprune cannot make")
+    if dtype.kind == "f" and span is not None:
+        return rng.uniform(*span, shape).astype(dtype)
     if dtype.kind == "f":
         return (rng.random(shape, np.float32) * np.float32(rng.random())).astype(dtype)
     if dtype.kind == "b":

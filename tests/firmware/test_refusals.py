@@ -94,11 +94,11 @@ def test_int16_activations_are_refused():
     assert "--quantize int8" in text
 
 
-def test_float_in_or_out_says_how_to_convert():
+def test_float_in_or_out_that_is_not_quantized_at_once_says_how_to_convert():
     net = Operators()
     x = net.input(1, 8)
-    y = net.make("QUANTIZE", [x], (1, 8), 0.5, 0)
-    text = refused(net.finished(net.make("RELU", [y], (1, 8))))
+    a, b = (net.make("QUANTIZE", [x], (1, 8), scale, 0) for scale in (0.5, 0.25))
+    text = refused(net.finished([net.make("RELU", [y], (1, 8)) for y in (a, b)]))
     assert "input 't0' is float32" in text
     assert "inference_input_type" in text
 
@@ -208,12 +208,12 @@ def test_an_operator_that_is_missing_comes_before_what_it_puts_out():
     assert "ARG_MAX (layer 0)" in refused(net.finished(y))
 
 
-def test_a_network_that_puts_out_floats_is_to_be_converted_again():
+def test_a_network_that_goes_on_in_floats_is_to_be_converted_again():
     net = Operators()
     x = net.source((1, 4), 0.5, 0)
     y = net.op("DEQUANTIZE", [x], (1, 4), "DequantizeOptions", version=2)
-    text = refused(net.finished(y))
-    assert text.startswith("output 't1' is float32")
+    text = refused(net.finished(net.op("LOGISTIC", [y], (1, 4))))
+    assert text.startswith("output 't2' is float32")
     assert "inference_output_type" in text
 
 
@@ -232,3 +232,10 @@ def test_an_output_that_is_constant_is_refused():
     x = net.source((1, 4), 0.5, 0)
     y = net.make("RELU", [x], (1, 4))
     assert "is constant" in refused(net.finished([y, net.stored((1, 4))]))
+
+
+def test_a_network_that_computes_nothing_is_refused():
+    net = Operators()
+    x = net.source((1, 4), 0.5, 0)
+    y = net.op("DEQUANTIZE", [x], (1, 4), "DequantizeOptions", version=2)
+    assert "computes nothing" in refused(net.finished(y))

@@ -1,6 +1,7 @@
 import nets
 import numpy as np
 import pytest
+from int8_operators import Operators
 from nets import Net
 from odd_nets import OddNet
 
@@ -138,3 +139,12 @@ def test_integers_without_a_scale_are_stored_as_they_are(missing):
     else:
         tensor.quantization.scale = np.zeros(0, np.float32)
     assert verify.as_input(np.array([[1.0, 2, 3, 4]]), tensor).tolist() == [[1, 2, 3, 4]]
+
+
+def test_random_floats_that_are_quantized_at_once_span_their_integers():
+    net = Operators()
+    x = net.input(1, 1000)
+    tflite = net.finished(net.make("QUANTIZE", [x], (1, 1000), 0.5, 100))
+    ((found,),) = verify.sample_inputs(tflite, None, 1)
+    assert found.dtype == np.float32
+    assert -114 <= found.min() < -110 and 11 < found.max() <= 13.5

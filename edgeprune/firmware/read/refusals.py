@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeprune.errors import ModelError
+from edgeprune.firmware.ends import ends_of
 from edgeprune.firmware.read.reader import Reader
 from edgeprune.models.tflite import graph
 
@@ -18,8 +19,8 @@ _MAX_RANK = 6
 _QUANTIZE = "quantize it with --quantize int8 and calibration data (--data)"
 _FROM_FLOAT = "go back to the float model, and quantize that with --quantize int8 and --data"
 _INT8_IO = (
-    "convert it again with converter.inference_input_type = converter.inference_output_type = "
-    "tf.int8"
+    "convert it again, all of it quantized, with converter.inference_input_type = "
+    "converter.inference_output_type = tf.int8"
 )
 
 
@@ -50,13 +51,13 @@ def check_network(reader: Reader) -> None:
 
 
 def check_ends(reader: Reader) -> None:
-    """Refuses inputs and outputs that are not int8, or whose size is not fixed.
+    """Refuses inputs and outputs that are not int8 in the plan, or whose size is not fixed.
 
     Raises:
         ModelError: Which, and what to do.
     """
-    inputs, outputs = graph.io_tensors(reader.model)
-    for word, indices in (("input", inputs), ("output", outputs)):
+    ends = ends_of(reader.model)
+    for word, indices in (("input", ends.stored_inputs), ("output", ends.stored_outputs)):
         for index in indices:
             _check_end(reader, word, index)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgeprune.errors import ModelError
+from edgeprune.firmware.ends import ends_of
 from edgeprune.firmware.operations import Alias, Operation, Part, Step
 from edgeprune.firmware.read import (
     arithmetic,
@@ -95,6 +96,8 @@ def steps_of(model: graph.Model) -> list[Step]:
     needed = _needed(reader)
     refusals.check_operators(reader, needed, READERS)
     refusals.check_ends(reader)
+    if not needed:
+        raise ModelError("the model puts out what comes in, and computes nothing: check the export")
     steps = []
     for layer, name, op in needed:
         try:
@@ -112,10 +115,12 @@ def _fields(part: Part) -> tuple[Operation, tuple[int, ...], int]:
 
 def _needed(reader: Reader) -> list[tuple[int, str, Any]]:
     """Number, name and operator of all that the outputs depend on, in their order."""
-    wanted = {int(i) for i in reader.subgraph.outputs}
+    ends = ends_of(reader.model)
+    wanted, given = set(ends.stored_outputs), set(ends.converted)
     kept = []
     for layer, op in reversed(list(enumerate(reader.subgraph.operators))):
-        if wanted.isdisjoint(int(i) for i in op.outputs):
+        made = {int(i) for i in op.outputs}
+        if wanted.isdisjoint(made) or not given.isdisjoint(made):
             continue
         name = graph.op_name(reader.model, op)
         wanted |= set(_inputs(name, op))
