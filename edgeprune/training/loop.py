@@ -25,7 +25,7 @@ from edgeprune.progress import counted, kept
 from edgeprune.recipe.training import Training
 from edgeprune.tasks import ROUNDING, check_share, worst_drop
 from edgeprune.text.untrusted import reason_of
-from edgeprune.training.batch_norm import measure_again
+from edgeprune.training.batch_norm import BatchNormStatistics
 from edgeprune.training.checkpoint import Checkpoint
 from edgeprune.training.distillation import Teacher
 from edgeprune.training.drop_limit import DropLimit, Seen, is_lost
@@ -132,6 +132,7 @@ class _Training:
     def __init__(self, task: TrainingJob, trainer: Trainer) -> None:
         self._task = task
         self._trainer = trainer
+        self._statistics = BatchNormStatistics(task.model)
         fixed = fixed_batch(task.model)
         samples = len(task.data.x)
         self._trained_on, held = split(samples, task.training.seed, task.data.held_out)
@@ -189,7 +190,7 @@ class _Training:
             )
             loss = self._one_epoch(order)
             with self._trainer.hooked():
-                measure_again(self._task.model, self._task.data.x, order, self._batch)
+                self._statistics.measure(self._task.data.x, order, self._batch)
                 scores = self._held_out.scores()
             self._epoch += 1
             self._judge(scores)

@@ -10,7 +10,7 @@ import numpy as np
 from edgeprune.artifacts.arrays import Array
 from edgeprune.models.keras.intercept import Spot
 from edgeprune.models.keras.weights import Weight
-from edgeprune.training.batch_norm import measure_again
+from edgeprune.training.batch_norm import BatchNormStatistics
 from edgeprune.training.capture import BATCH, DoubleArray, answers, mean_inputs
 from edgeprune.training.layer_rows import can_unroll
 
@@ -21,14 +21,14 @@ _SAME = 1e-6
 def re_estimate_batch_norm(model: Any, x: Array) -> None:
     """Measures batch normalization's means and variances anew on calibration samples.
 
-    Source: as :func:`edgeprune.training.batch_norm.measure_again`.
+    Source: as :func:`edgeprune.training.batch_norm.BatchNormStatistics`.
 
     Args:
         model: Changed in place; frozen layers are left alone.
         x: Inputs ``(n, ...)``; what fills no batch is not used.
     """
     fixed = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
-    measure_again(model, x, np.arange(len(x)), int(fixed or min(BATCH, len(x))))
+    BatchNormStatistics(model).measure(x, np.arange(len(x)), int(fixed or min(BATCH, len(x))))
 
 
 def mean_outputs(model: Any, layers: Sequence[tuple[Spot, Weight]], x: Array) -> list[DoubleArray]:
