@@ -60,7 +60,7 @@ def augment_option(function: Function) -> Function:
         default="auto",
         show_default=True,
         help="Train on other views of images too: mirrored, and moved by up to 10%; auto: for "
-        "folders of images, those on which the model stays as good.",
+        "folders of images and arrays of colour images, those on which the model stays as good.",
     )(function)
 
 
