@@ -117,6 +117,19 @@ class TransportTable:
 
 
 @dataclass(frozen=True)
+class Flash:
+    """How firmware comes onto a board as sold.
+
+    Attributes:
+        use: Name of a file in ``edgeprune/devices/flashers``.
+        target: The chip, as that calls it.
+    """
+
+    use: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Memory:
     """Memory as sold.
 
@@ -170,6 +183,7 @@ class Board:
         recipe: Its default recipe.
         source: Key of each hardware number, as ``memory.ram_bytes``, to its source.
         memory: Absent where it is detected.
+        flash: Absent where nothing is flashed.
     """
 
     schema: int
@@ -184,6 +198,7 @@ class Board:
     recipe: Recipe
     source: dict[str, str]
     memory: Memory | None = None
+    flash: Flash | None = None
 
 
 def resolved_cpu(cpu: Cpu) -> Cpu:
@@ -251,6 +266,9 @@ def _part_faults(board: Board) -> list[str]:
     transports = part_names("edgeprune.devices.transports")
     if board.transport.use not in transports:
         wrong.append(_no_part("transport", "transport.use", board.transport.use, transports))
+    flashers = part_names("edgeprune.devices.flashers")
+    if board.flash is not None and board.flash.use not in flashers:
+        wrong.append(_no_part("flasher", "flash.use", board.flash.use, flashers))
     meters = part_names("edgeprune.meters")
     wrong += [
         _no_part("meter", "meters.use", meter, meters)
@@ -322,7 +340,13 @@ def board_names() -> list[str]:
     return sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")})
 
 
+def own_folder() -> Path | None:
+    """The folder of the user's own boards, ``EDGEPRUNE_BOARDS``; None where that names none."""
+    named = os.environ.get("EDGEPRUNE_BOARDS")
+    return Path(named).absolute() if named else None
+
+
 def _folders() -> list[Path]:
     """Where board files live; the first hit wins: the user's own folder, then the shipped one."""
-    own = os.environ.get("EDGEPRUNE_BOARDS")
-    return [*([Path(own)] if own else []), paths.shipped("boards")]
+    own = own_folder()
+    return [*([own] if own else []), paths.shipped("boards")]

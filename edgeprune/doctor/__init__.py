@@ -78,6 +78,7 @@ def diagnose(bench_file: Path | None = None) -> Diagnosis:
         probes.folder("data folder", paths.data_folder),
         probes.folder("cache folder", paths.cache_folder),
         *_transport_checks(ways, boards),
+        *probes.flashers(),
         *wall_checks(),
     )
     needed_for = {name: way.used_for or f"boards reached by {name}" for name, way in used}

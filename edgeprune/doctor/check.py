@@ -21,6 +21,7 @@ NEEDED_FOR: dict[str, str] = {
     "keras": "Keras and SavedModel files",
     "quantize": "--quantize",
     "example": "edgeprune example digits",
+    "flash": "edgeprune firmware flash",
     "build": "agents compiled from a checkout; the wheel carries them",
     "walls": "models of strangers: walls around the process that loads them",
 }

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from edgeprune.devices.bench import Bench, load_bench
 from edgeprune.devices.boards import Board, board_names, load_board
 from edgeprune.devices.device import Device
+from edgeprune.devices.flashers.base import FLASHERS, UDEV_RULES
 from edgeprune.devices.transports.base import TRANSPORTS, Transport, command_transport
 from edgeprune.doctor.check import BENCH, EVERY_BOARD, FAULTS, Check, checked
+from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.text.untrusted import reason_of
 
@@ -49,6 +52,22 @@ def transports() -> Iterator[tuple[str, type[Transport] | None, str]]:
             yield name, TRANSPORTS.get(name), ""
         except FAULTS as error:
             yield name, None, reason_of(error)
+
+
+def flashers() -> Iterator[Check]:
+    """What each flasher finds; what it needs is among the packages."""
+    for name in FLASHERS.names():
+        yield checked(f"debug probes ({name})", "flash", partial(_debug_probes, name), UDEV_RULES)
+
+
+def _debug_probes(name: str) -> str:
+    try:
+        found = FLASHERS.get(name)().probes()
+    except ConfigError as error:
+        raise error.__cause__ or error from error
+    return (
+        ", ".join(f"{each.serial} ({each.name})" for each in found) or "works; none is plugged in"
+    )
 
 
 def bench(file: Path | None) -> tuple[Check, Bench]:

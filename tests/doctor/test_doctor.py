@@ -3,6 +3,7 @@ import importlib.util
 import os
 import shutil
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,12 @@ def test_only_a_cpu_with_avx_is_told_that_sparse_kernels_never_run(monkeypatch, 
     monkeypatch.setattr(edgeprune.doctor, "resolved_cpu", lambda declared: cpu)
     notes = " ".join(diagnose().notes)
     assert ("sparse kernels never run on this CPU (AVX)" in notes) == is_noted
+
+
+def test_debug_probes_are_looked_for_and_a_fault_of_theirs_harms_no_board(home, monkeypatch):
+    diagnosis = diagnose()
+    assert check_of(diagnosis, "debug probes (pyocd)").state == "ok"
+    monkeypatch.setitem(sys.modules, "pyocd", None)
+    (check,) = probes.flashers()
+    assert (check.state, check.scope) == ("missing", "flash") and "udev" in check.fix
+    assert "flash" in diagnosis.needed_for

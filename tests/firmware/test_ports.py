@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import serial_line
 from int8_layers import random_layer
+from port_images import memories, segments
 
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
@@ -17,26 +18,6 @@ from edgeprune.firmware.plan import compiled
 FIRMWARE = paths.shipped("firmware")
 SOLD = {"nucleo-l4r5zi", "nucleo-u575zi-q", "nrf52840-dk"}
 EMULATED = {"mps2-an386", "mps3-an547"}
-
-
-def segments(elf):
-    """Where an ELF file's bytes go: address and bytes, in order."""
-    data = elf.read_bytes()
-    assert data[:6] == b"\x7fELF\x01\x01"
-    at, size, count = struct.unpack_from("<I", data, 28)[0], *struct.unpack_from("<HH", data, 42)
-    for i in range(count):
-        kind, offset, _, address, bytes_ = struct.unpack_from("<IIIII", data, at + i * size)
-        if kind == 1 and bytes_:
-            yield address, data[offset : offset + bytes_]
-
-
-def memories(board):
-    """Of the linker script: name, first and last address."""
-    text = (FIRMWARE / "ports" / board / "link.ld").read_text()
-    for name, at, size, unit in re.findall(
-        r"(\w+) \(\w+\) : ORIGIN = (\w+), LENGTH = (\d+)(\w)", text
-    ):
-        yield name, int(at, 0), int(at, 0) + int(size) * {"K": 1 << 10, "M": 1 << 20}[unit]
 
 
 def check(board, elf):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -19,6 +21,10 @@ BAUD_RATE = 115_200
 
 MAX_BAUD_RATE = 12_000_000
 """Source: FTDI, FT232H data sheet: the fastest that a USB bridge takes."""
+
+_GROUP = "dialout"
+_LET_IN = f"sudo usermod -aG {_GROUP} $USER, and log in again"
+_NOT_IN_GROUP = f"this user is not in the group {_GROUP}, and may have to be: {_LET_IN}"
 
 
 class PortLine(Line):
@@ -54,7 +60,7 @@ class Serial(LineTransport):
     @classmethod
     def probes(cls, boards: Sequence[Board], agent: Callable[[Board], Path]) -> Sequence[Probe]:
         """The ports behind USB."""
-        return (Probe("serial ports", _ports, "plug the board in"),)
+        return (Probe("serial ports", _ports, _LET_IN),)
 
     @classmethod
     def addressed(cls, device: Device) -> Device:
@@ -113,7 +119,26 @@ def _chosen(ports: Mapping[str, str | None], serial: str | None, where: str) -> 
 
 
 def _ports() -> str:
-    """The ports behind USB, by their paths."""
+    """The ports behind USB, by their paths, and whether this user may open them.
+
+    Raises:
+        PermissionError: One may not be opened.
+    """
     from edgeprune.devices.links.serial.port import usb_ports
 
-    return ", ".join(usb_ports()) or "works; no board is plugged in"
+    ports = list(usb_ports())
+    closed = [path for path in ports if not os.access(path, os.R_OK | os.W_OK)]
+    if closed:
+        raise PermissionError(f"this user may not open {', '.join(closed)}")
+    if ports:
+        return ", ".join(ports)
+    return f"works; no board is plugged in{'' if _is_in_group() else f'; {_NOT_IN_GROUP}'}"
+
+
+def _is_in_group() -> bool:
+    """Whether this user is in the group that owns serial ports, where there is one, or is root."""
+    try:
+        group = grp.getgrnam(_GROUP)
+    except KeyError:
+        return True
+    return os.geteuid() == 0 or group.gr_gid in os.getgroups()

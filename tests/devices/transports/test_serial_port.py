@@ -1,6 +1,7 @@
 """Serial ports: a pseudoterminal stands for one, and an emulated board hangs on it."""
 
 import contextlib
+import grp
 import os
 import pty
 import re
@@ -172,3 +173,27 @@ def test_a_board_on_a_serial_port_runs_what_is_pushed_to_it(board):
                 found = [talk.infer([values[None]])[0].ravel() for values in layer.inputs]
                 assert talk.counts() == ()
             np.testing.assert_array_equal(np.concatenate(found), layer.outputs())
+
+
+def looked():
+    (probe,) = TRANSPORTS.get("serial_port").probes([], None)
+    assert "usermod -aG dialout" in probe.fix
+    return probe.look()
+
+
+def test_doctor_says_which_ports_this_user_may_not_open(plugged, monkeypatch):
+    plugged |= {"/dev/ttyACM0": None, "/dev/ttyACM1": None}
+    monkeypatch.setattr(os, "access", lambda path, how: True)
+    assert looked() == "/dev/ttyACM0, /dev/ttyACM1"
+    monkeypatch.setattr(os, "access", lambda path, how: path == "/dev/ttyACM0")
+    with pytest.raises(PermissionError, match=r"may not open /dev/ttyACM1$"):
+        looked()
+
+
+def test_doctor_says_who_is_not_in_the_group_of_serial_ports(plugged, monkeypatch):
+    assert looked() == "works; no board is plugged in"  # root may
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "getgroups", lambda: [])
+    assert "not in the group dialout" in looked()
+    monkeypatch.setattr(os, "getgroups", lambda: [grp.getgrnam("dialout").gr_gid])
+    assert looked() == "works; no board is plugged in"
