@@ -7,7 +7,17 @@ import msgspec
 from edgeprune.artifacts.measurement import Session
 from edgeprune.history.result import Variant
 from edgeprune.history.result_file import json_text, parse_result
+from edgeprune.report.compare import compare
 from edgeprune.report.statistics import latency_summary
+from edgeprune.significance.run_noise import RunNoise
+
+QUIET = RunNoise(scale=1e-4, degrees=40, runs=41, files=1)
+"""Of a device that hardly differs from run to run: what the sessions show decides."""
+
+
+def compared(base, new, noise=QUIET, **rest):
+    """What changed from one result to another, on a quiet device."""
+    return compare(base, new, noise, **rest)
 
 
 def layer(name, kernel="Fully Connected (NC, F32) GEMM", **rest):

@@ -11,6 +11,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.report import compare as report
 from edgeprune.report.compare import Change
 from edgeprune.report.compare_markdown import change_text, context, markdown, metric_name
+from edgeprune.report.run_noise import noise_between, noise_text
 from edgeprune.report.source import find_result
 
 ResultArgument = str | int | os.PathLike[str] | Deployment
@@ -86,7 +87,8 @@ def compare(
     sources = [find_result(_name(one)) for one in (a, b)]
     base, new = (source.result for source in sources)
     names = (sources[0].name, sources[1].name)
-    changes = report.compare(base, new, across_devices=across_devices)
+    noise = noise_between(base, new)
+    changes = report.compare(base, new, noise, across_devices=across_devices)
     percent = None if max_regression is None else round(100 * max_regression, 9)
     worse = [] if percent is None else report.regressions(changes, percent)
     open_ = [] if percent is None else report.unchecked(changes)
@@ -96,7 +98,7 @@ def compare(
         tuple(context(base, new)),
         tuple(worse),
         tuple(open_),
-        markdown(names, base, new, changes, []),
+        markdown(names, base, new, changes, noise_text(noise)),
     )
 
 

@@ -62,6 +62,7 @@ def compare(
         unchecked,
     )
     from edgeprune.report.compare_markdown import context, markdown
+    from edgeprune.report.run_noise import noise_between, noise_text
     from edgeprune.report.source import find_result
 
     base, new = find_result(a), find_result(b)
@@ -70,7 +71,8 @@ def compare(
             f"{base.result.model.path} and {new.result.model.path} are different models, and "
             "--max-regression takes two results of one model"
         )
-    changes = compare(base.result, new.result, across_devices=across_devices)
+    noise = noise_between(base.result, new.result)
+    changes = compare(base.result, new.result, noise, across_devices=across_devices)
     worse = regressions(changes, max_regression) if max_regression is not None else []
     open_ = unchecked(changes) if max_regression is not None else []
     wrong = max_regression is not None and new.result.validity.verdict == "invalid"
@@ -82,6 +84,7 @@ def compare(
                 "b": new.name,
                 "changes": [vars(change) for change in changes],
                 "context": context(base.result, new.result),
+                "noise": None if noise is None else noise.as_dict(),
                 "max_regression_percent": max_regression,
                 "regressions": [_key(change) for change in worse],
                 "unchecked": [_key(change) for change in open_],
@@ -89,7 +92,8 @@ def compare(
         )
     else:
         names = (base.name, new.name)
-        text = markdown(names, base.result, new.result, changes, outcome, verbose=verbose)
+        notes = [*outcome, *noise_text(noise)]
+        text = markdown(names, base.result, new.result, changes, notes, verbose=verbose)
         click.echo(text, nl=False)
     if worse or wrong:
         reason = "; ".join(outcome) if worse else f"{new.name}: its outputs are wrong"

@@ -7,10 +7,11 @@ Whoever needs earlier runs asks here; SQLAlchemy is imported where something is 
 from __future__ import annotations
 
 from edgeprune.errors import ConfigError
+from edgeprune.history.figures import Repeat
 from edgeprune.history.result import Result
 from edgeprune.history.run import Run
 
-__all__ = ["Run", "alike", "record", "record_once", "run", "runs", "trouble"]
+__all__ = ["Repeat", "Run", "alike", "record", "record_once", "repeats", "run", "runs", "trouble"]
 
 
 def record(result: Result) -> int:
@@ -83,6 +84,22 @@ def alike(result: Result, limit: int = 50) -> list[Run]:
     from edgeprune.history import queries
 
     return queries.alike(result, limit)
+
+
+def repeats(board: str, device: str, metric: str) -> list[Repeat]:
+    """One figure of all files that were measured on a device, oldest first.
+
+    Args:
+        board: Name of the board.
+        device: Id of the device.
+        metric: Key of the figure, as ``latency_us``.
+
+    Raises:
+        ConfigError: The history cannot be read.
+    """
+    from edgeprune.history import queries
+
+    return queries.repeats(board, device, metric)
 
 
 def run(number: int) -> Run:

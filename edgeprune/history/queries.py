@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, insert, inspect, select
 
 from edgeprune.errors import ConfigError
 from edgeprune.files.read_file import parse_json
 from edgeprune.history import database, postgres, sqlite_file
+from edgeprune.history.figures import Repeat, figures_of
 from edgeprune.history.place import Place, PostgresDatabase, place
 from edgeprune.history.result import Result
 from edgeprune.history.result_file import parse_result, plain
 from edgeprune.history.run import Run
-from edgeprune.history.tables import RUNS
+from edgeprune.history.tables import FIGURES, RUNS
 from edgeprune.version import __version__
 
 _PROBE_ID = 0
@@ -26,9 +27,8 @@ _PROBE_ID = 0
 
 def record(result: Result) -> int:
     """Adds a run; see :func:`edgeprune.history.record`."""
-    values = _values(result)
     with database.writing(place()) as connection:
-        return _inserted(connection, values)
+        return inserted(connection, result)
 
 
 def record_once(result: Result) -> tuple[int, bool]:
@@ -38,7 +38,34 @@ def record_once(result: Result) -> tuple[int, bool]:
         if isinstance(where, PostgresDatabase):
             postgres.lock_out_writers(connection)
         number = _number_of(connection, values)
-        return (_inserted(connection, values), True) if number is None else (number, False)
+        return (inserted(connection, result), True) if number is None else (number, False)
+
+
+def inserted(connection: Connection, result: Result, time_utc: str = "") -> int:
+    """Adds a run with its figures inside a transaction of the caller's.
+
+    Args:
+        connection: Inside a transaction.
+        result: A valid result.
+        time_utc: When it was recorded, ISO 8601; now if empty.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        ConfigError: The result is not valid.
+    """
+    values = _values(result)
+    key = connection.execute(
+        insert(RUNS).values(values | ({"time_utc": time_utc} if time_utc else {}))
+    ).inserted_primary_key
+    if key is None:
+        raise ConfigError(f"{place()}: the run was not recorded")
+    number = int(key[0])
+    if figures := figures_of(result):
+        rows = [{"run_id": number, **vars(figure)} for figure in figures]
+        connection.execute(insert(FIGURES), rows)
+    return number
 
 
 def trouble() -> str:
@@ -72,6 +99,22 @@ def runs(limit: int) -> list[Run]:
 def alike(result: Result, limit: int) -> list[Run]:
     """The newest runs of a model on a device; see :func:`edgeprune.history.alike`."""
     return _read(*_same_model_and_device(result), limit=limit)
+
+
+def repeats(board: str, device: str, metric: str) -> list[Repeat]:
+    """Figures of files on a device; see :func:`edgeprune.history.repeats`."""
+    figures, on_device = FIGURES.c, (RUNS.c.board == board, RUNS.c.device == device)
+    is_asked = (figures.metric == metric, figures.file_sha256 != "")
+    statement = (
+        select(RUNS.c.id, RUNS.c.time_utc, figures.file_sha256, figures.conditions, figures.value)
+        .join_from(RUNS, FIGURES, figures.run_id == RUNS.c.id)
+        .where(*on_device, *is_asked)
+        .order_by(RUNS.c.id)
+    )
+    with database.reading(place()) as connection:
+        if connection is None or not inspect(connection).has_table(FIGURES.name):
+            return []  # of an older edgeprune, on a disk that cannot be written
+        return [Repeat(*row) for row in connection.execute(statement)]
 
 
 def run(number: int) -> Run:
@@ -121,13 +164,6 @@ def _number_of(connection: Connection, values: dict[str, Any]) -> int | None:
             if text == values["result"] or json.loads(text) == document:
                 return int(number)
     return None
-
-
-def _inserted(connection: Connection, values: dict[str, Any]) -> int:
-    key = connection.execute(insert(RUNS).values(values)).inserted_primary_key
-    if key is None:
-        raise ConfigError(f"{place()}: the run was not recorded")
-    return int(key[0])
 
 
 def _same_model_and_device(result: Result) -> tuple[ColumnElement[bool], ...]:

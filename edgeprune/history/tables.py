@@ -1,15 +1,28 @@
-"""The history's table, as the newest migration leaves it."""
+"""The history's tables, as the newest migration leaves it."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
 
 METADATA = MetaData()
+
+_ID = BigInteger().with_variant(Integer, "sqlite")
 
 RUNS = Table(
     "runs",
     METADATA,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", _ID, primary_key=True),
     Column("time_utc", Text, nullable=False),
     Column("edgeprune_version", Text, nullable=False),
     Column("board", Text, nullable=False),
@@ -18,7 +31,21 @@ RUNS = Table(
     Column("model_path", Text, nullable=False),
     Column("result", Text, nullable=False),
     Index("runs_by_model_board_device", "model_sha256", "board", "device", "id"),
+    Index("runs_by_board_device", "board", "device", "id"),
     sqlite_autoincrement=True,
     sqlite_strict=True,
 )
 """The columns beside ``result`` repeat what it says, so that it can be found by them."""
+
+FIGURES = Table(
+    "figures",
+    METADATA,
+    Column("run_id", _ID, ForeignKey(RUNS.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("variant", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("value", Double().with_variant(REAL, "sqlite"), nullable=False),
+    Column("file_sha256", Text, nullable=False),
+    Column("conditions", Text, nullable=False),
+    sqlite_strict=True,
+)
+"""What :mod:`edgeprune.history.figures` takes out of each result."""

@@ -9,22 +9,22 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edgeprune.artifacts.measurement import RunResult, Variant
+from edgeprune.artifacts.measurement import RunResult
 from edgeprune.console.interrupts import uninterrupted
 from edgeprune.devices.bench import choose_device, choose_meters, load_bench
-from edgeprune.devices.boards import MICROCONTROLLER, Board, resolved_cpu
+from edgeprune.devices.boards import resolved_cpu
 from edgeprune.errors import ConfigError, DeviceError, EdgepruneError, VerifyError
 from edgeprune.files.whole_file import shown
-from edgeprune.models.tflite import graph
 from edgeprune.pipeline.compressed import Compressed
-from edgeprune.pipeline.device_half import CommandHalf, DeviceContext
-from edgeprune.pipeline.firmware_half import FirmwareHalf
+from edgeprune.pipeline.device_half import DeviceContext, Work
+from edgeprune.pipeline.halves import half_for
 from edgeprune.pipeline.jobs import check_file, compress_in_child
 from edgeprune.pipeline.outcome import Outcome, outcome_of, recorded_as_wrong, save_outcome
 from edgeprune.pipeline.preflight import look_at
 from edgeprune.pipeline.request import Request
+from edgeprune.pipeline.variants import write_variants
 from edgeprune.progress import Progress
 
 if TYPE_CHECKING:
@@ -68,14 +68,14 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         begun_s = time.monotonic()
         compressed = compress_in_child(request, resolved_cpu(board.cpu), progress)
         took_s = time.monotonic() - begun_s
-        variants = _write_variants(compressed, folder)
+        variants = write_variants(compressed, folder)
         with _work_kept(compressed, took_s):
             meanwhile = _Meanwhile(
                 lambda so_far: outcome_of(request, compressed, variants, so_far, folder.path),
                 folder,
             )
             context = DeviceContext(progress, claim, energy, meanwhile)
-            run, wrong = half.measure(compressed, variants, context)
+            run, wrong = half.measure([Work(compressed, variants)], context)
         with uninterrupted(), progress.stage("report"):
             with raw_kept(run):
                 outcome = outcome_of(request, compressed, variants, run, folder.path)
@@ -88,11 +88,6 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             raise KeyboardInterrupt(line)
         raise DeviceError(line)
     return outcome
-
-
-def half_for(board: Board) -> type[CommandHalf] | type[FirmwareHalf]:
-    """Which device half a board needs."""
-    return FirmwareHalf if board.kind == MICROCONTROLLER else CommandHalf
 
 
 class _Meanwhile:
@@ -131,44 +126,3 @@ def _work_kept(compressed: Compressed, took_s: float) -> Iterator[None]:
                 kept = f"{said}the compressed model is kept in {file}, not measured"
                 error.args = (kept, *error.args[1:])
         raise
-
-
-def _write_variants(done: Compressed, folder: OutputFolder) -> list[Variant]:
-    """Writes each variant's file; ``dense`` first, unless it is what is deployed anyway."""
-
-    def variant(name: str, tflite: bytes, reference: bytes, **rest: Any) -> Variant:
-        file = folder.write(f"{name}.tflite", tflite)
-        sparsity = graph.weight_sparsity(tflite)
-        return Variant(name, file, reference, sparsity, **rest)
-
-    deployed = variant(
-        "deployed",
-        done.sparsified.tflite,
-        done.quantized_dense,
-        profiling_only=done.profiling_only,
-        expected=done.sparsified.expected,
-    )
-    if done.dense == done.sparsified.tflite:
-        return [deployed]
-    if done.dense_int8 is not None:
-        only = done.quantized.profiling_only
-        dense = variant("dense", done.dense_int8, done.dense_int8, profiling_only=only)
-    else:
-        is_run = done.runs_float
-        dense = variant("dense", done.dense, done.dense, profiling_only=False, measured=is_run)
-    variants = [dense, deployed]
-    if done.control is not None:
-        variants.append(
-            variant(
-                "dense-fine-tuned",
-                done.control,
-                done.control,
-                profiling_only=False,
-                measured=False,
-            )
-        )
-    if done.dense_int8 is not None:
-        variants.append(
-            variant("float32", done.dense, done.dense, profiling_only=False, measured=False)
-        )
-    return variants

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,24 @@ class DeviceContext:
 
 
 @dataclass(frozen=True)
+class Work:
+    """A model's files for the device; those of several works are measured in turns.
+
+    Attributes:
+        compressed: What the host half made.
+        variants: Its files; their names are different in all works.
+    """
+
+    compressed: Compressed
+    variants: Sequence[Variant]
+
+    @property
+    def measured(self) -> list[Variant]:
+        """The variants that are run, and not only scored."""
+        return [variant for variant in self.variants if variant.measured]
+
+
+@dataclass(frozen=True)
 class CommandHalf:
     """The half for one device, which answered, and for which all is there that it is to run.
 
@@ -80,22 +98,25 @@ class CommandHalf:
             check_free(way, programs, claim)
         return cls(board, device, programs)
 
-    def measure(
-        self, compressed: Compressed, variants: list[Variant], context: DeviceContext
-    ) -> tuple[RunResult, str]:
+    def measure(self, works: Sequence[Work], context: DeviceContext) -> tuple[RunResult, str]:
         """As :func:`measure`."""
         with command_transport(self.board, self.device) as transport:
-            return measure(transport, self.programs, compressed, variants, context)
+            return measure(transport, self.programs, works, context)
 
 
 def measure(
     transport: CommandTransport,
     programs: tuple[Path, runtime.RuntimeLibrary],
-    compressed: Compressed,
-    variants: list[Variant],
+    works: Sequence[Work],
     context: DeviceContext,
 ) -> tuple[RunResult, str]:
     """The device half: verify, push, run, with the device to ourselves from the models on.
+
+    Args:
+        transport: The open way to the device.
+        programs: The agent and the runtime, on this machine.
+        works: What to measure, at least one; timed as the first one's recipe says.
+        context: What the stages are given beside it.
 
     Returns:
         What was measured, as far as it goes (:attr:`RunResult.broken`), and what is wrong with a
@@ -112,39 +133,40 @@ def measure(
 
     agent, library = programs
     progress = context.progress
-    measured = {variant.name: variant for variant in variants if variant.measured}
+    measured = [(work.compressed, variant) for work in works for variant in work.measured]
+    names = [variant.name for _, variant in measured]
     xnnpack = transport.board.runtime.has_xnnpack
     with progress.stage("verify"):
         wanted = {
-            name: comparison_of(
-                name,
+            variant.name: comparison_of(
+                variant.name,
                 graph.opened(variant.file.read_bytes()),
                 variant.reference,
                 compressed,
                 xnnpack,
             )
-            for name, variant in measured.items()
+            for compressed, variant in measured
         }
     with ExitStack() as held:
         with progress.stage("push"):
             agent_path, runtime_path = push_programs(transport, agent, library.path)
             held.enter_context(DeviceLock(transport, agent_path, context.claim, progress))
             clear_leftovers(transport)
-            files = [variant.file for variant in measured.values()]
+            files = [variant.file for _, variant in measured]
             models = push_models(transport, agent_path, files, progress.say)
         pushed = DeviceFiles(
             agent=agent_path,
             runtime=runtime_path,
             runtime_version=library.label,
-            models={name: item.path for name, item in zip(measured, models, strict=True)},
+            models={name: item.path for name, item in zip(names, models, strict=True)},
             cpus=transport.device.cpus,
             packed_bytes={
                 name: item.packed_bytes
-                for name, item in zip(measured, models, strict=True)
+                for name, item in zip(names, models, strict=True)
                 if item.packed_bytes is not None
             },
         )
-        return _measured(transport, pushed, compressed.recipe.run, wanted, context)
+        return _measured(transport, pushed, works[0].compressed.recipe.run, wanted, context)
 
 
 def check_free(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeprune import verify
 from edgeprune.artifacts.arrays import Samples
-from edgeprune.artifacts.measurement import RunResult, Variant
+from edgeprune.artifacts.measurement import RunResult
 from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
@@ -19,8 +19,7 @@ from edgeprune.firmware.board import plan_for
 from edgeprune.firmware.build import built
 from edgeprune.firmware.ends import as_given, as_stored, conversions
 from edgeprune.models.tflite import graph
-from edgeprune.pipeline.compressed import Compressed
-from edgeprune.pipeline.device_half import DeviceContext
+from edgeprune.pipeline.device_half import DeviceContext, Work
 from edgeprune.pipeline.jobs import exact_outputs
 
 if TYPE_CHECKING:
@@ -61,9 +60,7 @@ class FirmwareHalf:
             firmware = Firmware(built(board.agent.target), COUNTED, PARTS) if way.emulated else None
         return cls(board, device, firmware)
 
-    def measure(
-        self, compressed: Compressed, variants: list[Variant], context: DeviceContext
-    ) -> tuple[RunResult, str]:
+    def measure(self, works: Sequence[Work], context: DeviceContext) -> tuple[RunResult, str]:
         """Makes plans, pushes and runs them, and compares every bit of their outputs.
 
         Returns:
@@ -76,22 +73,22 @@ class FirmwareHalf:
         from edgeprune.measure.microcontroller import PlannedVariant, run
 
         progress = context.progress
-        count = compressed.recipe.verify.samples
+        recipe = works[0].compressed.recipe
         planned, expected = [], {}
         with progress.stage("verify"):
-            for variant in variants:
-                if variant.measured:
+            for work in works:
+                inputs = work.compressed.test_inputs
+                for variant in work.measured:
                     tflite = graph.opened(variant.file.read_bytes())
                     plan = plan_for(tflite, self.board)
-                    samples = verify.sample_inputs(tflite, compressed.test_inputs, count)
+                    samples = verify.sample_inputs(tflite, inputs, recipe.verify.samples)
                     stored = [as_stored(graph.view(tflite), sample) for sample in samples]
                     planned.append(PlannedVariant(variant.name, tflite, plan, stored))
                     expected[variant.name] = exact_outputs(tflite, samples)
             for line in _converted(one.tflite for one in planned):
                 progress.note(line)
         with line_transport(self.board, self.device) as transport, progress.stage("run"):
-            table = compressed.recipe.run
-            found, outputs = run(transport, self.firmware, planned, table, progress.say)
+            found, outputs = run(transport, self.firmware, planned, recipe.run, progress.say)
         with progress.stage("verify"):
             files = {one.name: one.tflite for one in planned}
             return _with_parity(found, files, expected, outputs)

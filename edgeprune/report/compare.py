@@ -14,14 +14,20 @@ from typing import Literal
 
 from edgeprune.errors import ConfigError
 from edgeprune.history.result import Accuracy, Result, Variant, known
-from edgeprune.report.statistics import compare_instructions
+from edgeprune.report.run_noise import are_side_by_side, shift_of, unknown_noise
 from edgeprune.significance.rank_test import CONFIDENCE, fisher
-from edgeprune.significance.shift import MIN_SESSIONS, latency_shift, least_effect_of
+from edgeprune.significance.run_noise import RunNoise
+from edgeprune.significance.shift import MIN_SESSIONS
 from edgeprune.tasks import METRICS
 
 Judgement = Literal["better", "worse", "no difference shown", "not measurable", "not tested"]
 
 COSTS = ("latency_us", "instructions")
+
+SAME_COUNT = 0.0005
+"""Difference of two counts that is none, as a share. Source: ours; a count comes from two processes
+that differ by some 130 instructions when repeated, so by a dozen an inference, and no network worth
+counting has less than 30,000."""
 
 _TIMES_HOLD = ("valid", "insufficient")
 """Validity with which times may be compared; too few sessions are found by their number."""
@@ -62,12 +68,16 @@ class Change:
         return self.metric in METRICS and METRICS[self.metric].in_points
 
 
-def compare(base: Result, new: Result, *, across_devices: bool = False) -> list[Change]:
+def compare(
+    base: Result, new: Result, noise: RunNoise | None, *, across_devices: bool = False
+) -> list[Change]:
     """Every figure that at least one of two results has, variant by variant; deployed first.
 
     Args:
         base: The older result.
         new: The newer one.
+        noise: By how much runs of one file differ on the device; None where both were measured in
+            turns, see :func:`edgeprune.report.run_noise.noise_between`.
         across_devices: Compare results of different devices.
 
     Raises:
@@ -88,7 +98,7 @@ def compare(base: Result, new: Result, *, across_devices: bool = False) -> list[
         )
     pairs.sort(key=lambda pair: pair[1].name != "deployed")
     doubts = _doubts(base, new) or _drift(base, new)
-    changes = [change for pair in pairs for change in _changes(pair[0], pair[1], doubts)]
+    changes = [change for pair in pairs for change in _changes(*pair, doubts, noise)]
     if are_different_models(base, new):
         return [_unjudged(change) for change in changes]
     return changes
@@ -98,8 +108,10 @@ def are_different_models(base: Result, new: Result) -> bool:
     """Whether two results are of models that have nothing to do with each other.
 
     A file of the same name may be a later training of the same model; one of another name and
-    another content is not.
+    another content is not, unless the user had both measured side by side.
     """
+    if are_side_by_side(base, new):
+        return False
     names = [PurePath(each.model.path).stem for each in (base, new)]
     return names[0] != names[1] and base.model.sha256 != new.model.sha256
 
@@ -175,7 +187,7 @@ def _drift(base: Result, new: Result) -> str:
     controls = [each.variants[0] for each in (base, new)]
     if any(each.name != "dense" for each in controls) or controls[0].bytes != controls[1].bytes:
         return ""
-    control = _latency("dense", controls[0], controls[1], "")
+    control = _latency("dense", controls[0], controls[1], "", None)
     if control.verdict not in ("better", "worse") or control.percent is None:
         return ""
     return (
@@ -184,10 +196,10 @@ def _drift(base: Result, new: Result) -> str:
     )
 
 
-def _changes(base: Variant, new: Variant, doubts: str) -> list[Change]:
+def _changes(base: Variant, new: Variant, doubts: str, noise: RunNoise | None) -> list[Change]:
     name = new.name
     changes = [
-        _latency(name, base, new, doubts),
+        _latency(name, base, new, doubts, noise),
         _instructions(name, base, new),
         _exact(name, "bytes", base.bytes, new.bytes),
         *_scores(name, base.accuracy, new.accuracy),
@@ -209,21 +221,21 @@ def _memory(name: str, base: Variant, new: Variant) -> list[Change]:
     ]
 
 
-def _latency(name: str, base: Variant, new: Variant, doubts: str) -> Change:
+def _latency(name: str, base: Variant, new: Variant, doubts: str, noise: RunNoise | None) -> Change:
     medians = [_session_medians_us(each) for each in (base, new)]
     before, after = base.median_us, new.median_us
     if before is None or after is None:
         return Change(name, "latency_us", before, after, None, why="only one of them was timed")
-    plain = _percent(before, after)
     why = doubts
     if not all(medians):
         why = why or "a result has no raw samples: measure it again with this edgeprune"
     elif min(len(each) for each in medians) < MIN_SESSIONS:
         why = why or f"fewer than {MIN_SESSIONS} valid fresh processes"
+    elif noise is not None and not noise.is_known:
+        why = why or unknown_noise(noise)
     if why:
-        return Change(name, "latency_us", before, after, plain, why=why)
-    least_effect = max(least_effect_of(each)[0] for each in medians)
-    shift = latency_shift(medians[0], medians[1], least_effect)
+        return Change(name, "latency_us", before, after, _percent(before, after), why=why)
+    shift = shift_of(medians[0], medians[1], noise)
     words: dict[str, Judgement] = {"slower": "worse", "faster": "better"}
     verdict = words.get(shift.verdict, "no difference shown")
     interval = (100 * (shift.ci95[0] - 1), 100 * (shift.ci95[1] - 1))
@@ -235,11 +247,11 @@ def _instructions(name: str, base: Variant, new: Variant) -> Change:
     before, after = base.instruction_count, new.instruction_count
     if before is None or after is None:
         return Change(name, "instructions", before, after, None, why="only one of them was counted")
-    verdicts: dict[str, Judgement] = {"faster": "better", "slower": "worse"}
-    verdict = verdicts.get(compare_instructions(before, after).verdict, "no difference shown")
-    why = "" if verdict != "no difference shown" or before == after else "within 0.5%"
-    percent = _percent(before, after)
-    return Change(name, "instructions", before, after, percent, verdict=verdict, why=why)
+    change = _exact(name, "instructions", before, after)
+    if before == after or abs(after - before) > SAME_COUNT * before:
+        return change
+    why = f"within {SAME_COUNT:.2%}, by which counts may differ when repeated"
+    return dataclasses.replace(change, verdict="no difference shown", why=why)
 
 
 def _exact(name: str, metric: str, before: int, after: int) -> Change:

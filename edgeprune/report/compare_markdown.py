@@ -17,6 +17,7 @@ from edgeprune.report.figures import (
     time_text,
 )
 from edgeprune.report.flattened import flattened
+from edgeprune.report.run_noise import are_side_by_side
 from edgeprune.tasks import METRICS, score_text
 from edgeprune.text.untrusted import printable
 
@@ -55,7 +56,7 @@ def markdown(
     own = [change for change in changes if change.variant == subject(list(changes))]
     lines = [
         f"### {_title(base, new)}",
-        f"**{_headline(own)}**",
+        f"**{headline(own)}**",
         "",
         "| | A | B | B against A | |",
         "| --- | ---: | ---: | ---: | --- |",
@@ -91,8 +92,10 @@ def context(base: Result, new: Result, *, verbose: bool = True) -> list[str]:
             notes.append(f"{name} is {validity.verdict}: {'; '.join(validity.reasons)}")
     if any(variant.latency_us is not None for variant in new.variants):
         notes.append(
-            "A and B were timed one after the other, not in turns: a drift of the device is in the "
-            "difference"
+            "A and B were timed in turns, in one sitting"
+            if are_side_by_side(base, new)
+            else "A and B were timed one after the other, not in turns: how far runs lie apart on "
+            "this device is in the interval"
         )
     old, now = base.device, new.device
     for what, before, after in (
@@ -143,8 +146,12 @@ def plain(text: object) -> str:
     return escaped.replace("@", "&#64;")  # else a name could call people in
 
 
-def _headline(own: Sequence[Change]) -> str:
-    """What the change did to the deployed variant's cost and accuracy, in a sentence."""
+def headline(own: Sequence[Change]) -> str:
+    """What the change did to a variant's cost and accuracy, in a sentence as Markdown.
+
+    Args:
+        own: The changes of that variant, its cost first.
+    """
     scores = [change for change in own if change.metric in METRICS]
     worst = min(scores, key=_standing) if scores else None
     return "; ".join([_cost(own[0]), *([] if worst is None else [_score(worst)])])
@@ -182,11 +189,17 @@ def _cost(cost: Change) -> str:
 def _row(change: Change) -> str:
     label = f"{change.variant}: {metric_name(change)}"
     verdict = change.verdict + (f": {change.why}" if change.why else "")
-    cells = (label, _value(change, change.base), _value(change, change.new), change_text(change))
+    cells = (
+        label,
+        value_text(change, change.base),
+        value_text(change, change.new),
+        change_text(change),
+    )
     return "| " + " | ".join(plain(cell) for cell in (*cells, verdict)) + " |"
 
 
-def _value(change: Change, value: float | None) -> str:
+def value_text(change: Change, value: float | None) -> str:
+    """One of a change's two figures with its unit."""
     if value is None:
         return NOT_MEASURED
     if change.metric == "latency_us":

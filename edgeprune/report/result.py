@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgeprune.agents.pinned import sha256_of
 from edgeprune.artifacts.measurement import Accuracy, Measured, RunResult, Variant
 from edgeprune.artifacts.model import ModelFile
 from edgeprune.energy.net import Energy, NoEnergy
@@ -126,6 +127,7 @@ def _variant(
         name=variant.name,
         file=_relative(variant.file, folder),
         bytes=_size(variant.file),
+        sha256=sha256_of(variant.file),
         sparsity=variant.sparsity,
         profiling_only=variant.profiling_only,
         accuracy=_accuracy(accuracy),

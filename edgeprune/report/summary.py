@@ -64,7 +64,7 @@ def print_summary(result: Result, saved: str, folder: str, console: Console | No
     assessment = assess(result)
     head = f"{Path(result.model.path).name} on {result.board}: {assessment.sentence}"
     rows = _rows(result)
-    proof = _proof(result)
+    proof = proof_of(result)
     cautions = warnings(result)
     names = [variant.name for variant in _compared(result)]
     room = LINES - len(rows) - 6  # head, treatment, names, proof, next, saved
@@ -229,7 +229,7 @@ def _score_cell(score: Score | None) -> str:
     return NOT_MEASURED if score is None else score_text(score.metric, score.value)
 
 
-def _proof(result: Result) -> str:
+def proof_of(result: Result) -> str:
     """Whether outputs were compared on the board, and which layers its profile shows as sparse."""
     deployed = _compared(result)[-1]
     parity = deployed.parity

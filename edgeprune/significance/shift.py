@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.significance.rank_test import CONFIDENCE, hodges_lehmann, mann_whitney
+from edgeprune.significance.student import student_t
 
 #: Two sides of 4 can differ by p = 0.029 at best, yet 4 sessions resample to an interval that
 #: covers the truth with 87.5 % at most, those of 5 with 93.75 %. Fewer cannot give 95 %, however
@@ -136,19 +137,5 @@ def _parts(drawn: Floats) -> list[Floats]:
 @functools.cache
 def _expanded_tail(sessions: int) -> float:
     """Share of resamples below the interval: 0.025 for many sessions, less for few."""
-    reach = math.sqrt(sessions / (sessions - 1)) * _student_t(sessions - 1)
+    reach = math.sqrt(sessions / (sessions - 1)) * student_t(sessions - 1, CONFIDENCE)
     return statistics.NormalDist().cdf(-reach)
-
-
-def _student_t(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t, by adding up its density.
-
-    >>> round(_student_t(4), 3), round(_student_t(9), 3)
-    (2.776, 2.262)
-    """
-    t = np.linspace(0.0, 15.0, 150_001)
-    density = (1 + t**2 / degrees) ** (-(degrees + 1) / 2)
-    scale = math.exp(math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2))
-    density *= scale / math.sqrt(degrees * math.pi)
-    upper = np.cumsum((density[1:] + density[:-1]) / 2) * t[1]
-    return float(t[np.searchsorted(upper, CONFIDENCE / 2) + 1])

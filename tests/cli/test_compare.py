@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from results import counted, processes, result_of, variant
+from results import changed, counted, processes, result_of, variant
 
 from edgeprune import cli, history
 from edgeprune.history.result_file import write_result
@@ -51,7 +51,52 @@ def test_a_regression_beyond_the_limit_is_exit_code_1(compared, new, limit, code
     assert said in out and (said in err) == (code == 1)
 
 
+def nights(*medians_us):
+    """Records a run of one file on each of several nights."""
+    for median_us in medians_us:
+        golden = variant("deployed", processes(median_us), sha256="ef" * 32)
+        history.record(result_of(golden))
+
+
+def test_without_a_known_noise_from_run_to_run_there_is_no_verdict(compared):
+    base, new = (result_of(variant("deployed", processes(us))) for us in (100, 150))
+    nights(100, 101, 100, 99)
+    code, out, err = compared(base, new, "--max-regression", "5%")
+    assert code == 2 and "not measurable: the noise from run to run" in out
+    assert "it takes 5 runs" not in err and "that takes 5 runs of one file" in err
+    assert "there are 4 runs of 1 files" in err and "edgeprune run OLD.tflite NEW.tflite" in err
+    found = json.loads(compared(base, new, "--json")[1])
+    assert found["noise"] == {
+        "is_known": False, "scale": pytest.approx(0.0082, abs=1e-4), "least_effect": None,
+        "runs": 4, "files": 1,
+    }  # fmt: skip
+
+
+def test_what_the_devices_history_explains_is_no_regression(compared):
+    base, new = (result_of(variant("deployed", processes(us))) for us in (100, 112))
+    nights(100, 110, 95, 104, 99, 101)
+    code, out, _ = compared(base, new, "--max-regression", "5%")
+    assert code == 0 and "no difference shown" in out and "in its history" in out
+    nights(*[100, 101] * 40)
+    assert compared(base, new, "--max-regression", "5%")[0] == 1
+
+
+def test_files_side_by_side_need_no_history(compared):
+    files = ({"path": name, "sha256": digit * 64, "format": "tflite"} for name, digit in
+             (("old.tflite", "a"), ("new.tflite", "b")))  # fmt: skip
+    base, new = (
+        result_of(variant("deployed", processes(us)), sitting="one", model=model)
+        for us, model in zip((100, 112), files, strict=True)
+    )
+    code, out, err = compared(base, new, "--max-regression", "5%")
+    assert code == 1 and "in turns, in one sitting" in out and "latency, median +12.0%" in err
+    assert json.loads(compared(base, new, "--json")[1])["noise"] is None
+    other = changed(new, {"sitting": "two"})
+    assert "different models" in compared(base, other)[1]
+
+
 def test_a_slowdown_within_chance_is_no_regression(compared):
+    nights(100, 100.1, 99.9, 100, 100.1)
     base, new = (result_of(variant("deployed", processes(us, spread=1.0))) for us in (100, 112))
     code, out, _ = compared(base, new, "--max-regression", "5%")
     assert code == 0 and "no difference shown" in out

@@ -7,7 +7,7 @@ import forced
 import nets
 import pytest
 
-from edgeprune import cli
+from edgeprune import cli, history
 from edgeprune.agents import build
 from edgeprune.agents.session import start_agent
 from edgeprune.devices.boards import load_board
@@ -89,3 +89,37 @@ def test_who_will_not_wait_is_told_before_any_work_whose_the_device_is(folder, c
     assert done.value.code == 3
     assert f"edgeprune: this machine is in use by {line}; wait with --wait 10m" in said
     assert "load ..." not in said and not (folder / "net-local").exists()
+
+
+def test_several_files_take_turns_and_each_is_compared_with_the_first(folder, capsys):
+    for name, net in (("old", nets.eligible()), ("new", nets.wrong_on_arm())):
+        (folder / f"{name}.tflite").write_bytes(net)
+    (folder / "sub").mkdir()
+    (folder / "sub" / "old.tflite").write_bytes(nets.eligible())
+    files = ["old.tflite", "new.tflite", "sub/old.tflite"]
+    with pytest.raises(SystemExit) as done:
+        cli.main(["run", *files, "--board", "local", "--runs", "2", "-o", "both", "--json"])
+    out, err = capsys.readouterr()
+    assert done.value.code == 0, err
+    found = json.loads(out)
+    assert found["folders"] == ["both/old", "both/new", "both/old-2"]
+    assert len({result["sitting"] for result in found["results"]}) == 1
+    first, _, third = found["results"]
+    assert first["timed"]["order"][:6] == ["deployed", "new", "old-2", "old-2", "new", "deployed"]
+    assert first["variants"][0]["sha256"] == third["variants"][0]["sha256"]
+    assert [one["a"] for one in found["comparisons"]] == ["both/old"] * 2
+    verdicts = [one["changes"][0]["verdict"] for one in found["comparisons"]]
+    assert set(verdicts) <= {"better", "worse", "no difference shown", "not measurable"}
+    assert len(history.runs()) == 3
+    assert json.loads((folder / "both" / "new" / "result.json").read_text()) == found["results"][1]
+    assert not list(folder.glob("both/*/.edgeprune-run"))
+
+
+@pytest.mark.device
+def test_a_wrong_one_of_several_files_is_named_and_nothing_is_written(folder, capsys):
+    (folder / "net.tflite").write_bytes(forced.encoded(nets.eligible()))
+    (folder / "wrong.tflite").write_bytes(forced.encoded(nets.wrong_on_arm()))
+    code, _, err = run(capsys, "wrong.tflite")
+    assert code == 1 and not (folder / "out").exists()
+    assert err.splitlines()[-1].startswith("edgeprune: wrong: outputs on rpi4-emulated")
+    assert [one.model_path for one in history.runs()] == ["wrong.tflite"]

@@ -146,7 +146,7 @@ def test_who_comes_while_the_history_is_made_waits_and_finds_it_made():
 def test_two_that_record_the_same_result_at_once_record_it_once():
     with ThreadPoolExecutor(1) as pool:
         with database.writing(place()) as connection:
-            queries._inserted(connection, queries._values(result()))
+            queries.inserted(connection, result())
             other = pool.submit(history.record_once, result())
             with pytest.raises(TimeoutError):
                 other.result(timeout=1)  # it waits for us
@@ -197,7 +197,7 @@ def test_a_history_of_a_newer_edgeprune_is_one_line_and_is_left_alone(engine):
         with pytest.raises(ConfigError) as caught:
             attempt()
         line = str(caught.value)
-        assert "version 0099" in line and "expected at most 0003" in line and "\n" not in line
+        assert "version 0099" in line and "expected at most 0004" in line and "\n" not in line
     assert history.trouble() == line
 
 

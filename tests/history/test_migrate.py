@@ -46,13 +46,14 @@ def state(file):
 
 OLD = (1, [], set())
 INDICES = {
+    "runs_by_board_device",
     "runs_by_model_board_device",
     "farm_jobs_by_board",
     "farm_jobs_by_device",
     "farm_attempts_by_job",
     "farm_events_by_device",
 }
-NEW = (3, [(migrate.HEAD,)], INDICES)
+NEW = (4, [(migrate.HEAD,)], INDICES)
 
 
 def test_the_newest_migration_is_the_one_that_is_looked_for():

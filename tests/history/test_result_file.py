@@ -16,7 +16,7 @@ OPTIONAL = {
     ("comparison", "p_value"), ("comparison", "least_effect"), ("comparison", "noise"),
     ("sessions", "runs"), ("sessions", "begin_s"), ("sessions", "end_s"), ("sessions", "trend"),
     ("sessions", "over_time"), ("sessions", "state"), ("sessions", "verdict"),
-    ("sessions", "reason"), ("", "pinning"), ("variants", "start"),
+    ("sessions", "reason"), ("", "pinning"), ("variants", "start"), ("variants", "sha256"),
 }  # fmt: skip
 """What results of older versions do not have: the object's name, and the key."""
 

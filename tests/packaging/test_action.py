@@ -54,7 +54,10 @@ def test_an_equal_model_passes_and_the_comment_holds_the_comparison(runner, tmp_
     (tmp_path / "base model.tflite").write_bytes(model.read_bytes())
     given = {"model": model.name, "baseline": "base model.tflite", "data": data.name}
     assert runner("Measure", **given, board="local") == 0
-    assert (tmp_path / "edgeprune-new" / "result.json").is_file()
+    outputs = (tmp_path / "GITHUB_OUTPUT").read_text()
+    for name, folder in (("baseline", "base model"), ("result", model.stem)):
+        assert f"{name}={tmp_path / 'edgeprune' / folder}\n" in outputs
+        assert (tmp_path / "edgeprune" / folder / "result.json").is_file()
     # Times of a busy machine may differ; the accuracy of one file does not.
     assert runner("Compare", max_regression="10000%") == 0
     assert "accuracy" in (tmp_path / "GITHUB_STEP_SUMMARY").read_text()

@@ -1,14 +1,13 @@
 import re
 
 import pytest
-from results import changed, counted, processes, result_of, top1, variant
+from results import changed, compared, counted, processes, result_of, top1, variant
 
-from edgeprune.report.compare import compare
 from edgeprune.report.compare_markdown import context, markdown, plain
 
 
 def text(base, new, **rest):
-    return markdown(("12", "out"), base, new, compare(base, new), **rest)
+    return markdown(("12", "out"), base, new, compared(base, new), **rest)
 
 
 def emulated(count, **rest):

@@ -1,10 +1,11 @@
 """Scores of two results beside each other: by their direction, in their unit, output by output."""
 
 import pytest
+from results import compared as compare
 from results import counted, processes, result_of, top1, variant
 from scipy.stats import fisher_exact
 
-from edgeprune.report.compare import compare, regressions, unchecked
+from edgeprune.report.compare import regressions, unchecked
 
 
 def of(changes, metric, name="deployed"):

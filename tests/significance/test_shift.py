@@ -158,9 +158,6 @@ def test_the_side_with_fewer_sessions_decides_how_far_out_the_interval_ends():
 
 
 def test_the_quantiles_are_those_of_students_distribution():
-    for degrees in [4, 5, 9, 19, 59, 239]:
-        # Rounded up to the next of its steps of 1e-4.
-        assert 0 <= shift._student_t(degrees) - student_t.ppf(0.975, degrees) <= 1.05e-4
     for sessions in (5, 10, 60):
         reach = (sessions / (sessions - 1)) ** 0.5 * student_t.ppf(0.975, sessions - 1)
         assert shift._expanded_tail(sessions) == pytest.approx(norm.cdf(-reach), rel=1e-3)

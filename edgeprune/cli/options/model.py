@@ -20,6 +20,13 @@ def model_argument(function: Function) -> Function:
     return click.argument("model", type=ModelPath(path_type=Path), is_eager=True)(function)
 
 
+def models_argument(function: Function) -> Function:
+    """MODELS, one or more, which are looked at before any option."""
+    kind = ModelPath(path_type=Path)
+    argument = click.argument("models", type=kind, nargs=-1, required=True, is_eager=True)
+    return argument(function)
+
+
 def load_options(function: Function) -> Function:
     """``--allow-code``, ``--input-shape`` and ``--no-sandbox``."""
     allow_code = click.option(

@@ -282,6 +282,8 @@ class Result(Entry, frozen=True, kw_only=True):
     Attributes:
         schema: Version of this format.
         made: When and by what it was made; absent from results of older edgeprunes.
+        sitting: Shared by results whose files were measured side by side, in turns; absent where a
+            model was measured by itself.
         model: The user's model.
         board: Name of the board.
         device: The device that ran it.
@@ -312,6 +314,7 @@ class Result(Entry, frozen=True, kw_only=True):
 
     schema: Literal[1]
     made: Made | UnsetType = UNSET
+    sitting: Text | UnsetType = UNSET
     model: Model
     board: Text
     device: Device

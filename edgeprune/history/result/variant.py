@@ -19,6 +19,7 @@ from edgeprune.history.result.kinds import (
     PositiveCount,
     RelativePath,
     Schema,
+    Sha256,
     Share,
     Text,
     all_of,
@@ -273,6 +274,7 @@ class Variant(Entry, frozen=True, kw_only=True):
         name: dense, deployed, or a further one.
         file: Relative to the folder of this result.json, with forward slashes.
         bytes: Size of the file.
+        sha256: Digest of the file; absent from results of older edgeprunes.
         sparsity: Share of zeros over all weights of convolution and dense kernels.
         profiling_only: Fit to be measured, not to be used.
         accuracy: Its score; null where it was not measured.
@@ -295,6 +297,7 @@ class Variant(Entry, frozen=True, kw_only=True):
     name: Text
     file: RelativePath
     bytes: PositiveCount
+    sha256: Sha256 | UnsetType = UNSET
     sparsity: Share
     profiling_only: bool
     accuracy: Accuracy | None

@@ -1,0 +1,159 @@
+"""Several files on one device, timed in turns: what changed from the first to each other one.
+
+Runs apart in time differ by more than their sessions show, since the device has changed meanwhile;
+files that take turns meet the same device.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgeprune.artifacts.measurement import RunResult
+from edgeprune.console.interrupts import uninterrupted
+from edgeprune.devices.bench import choose_device, choose_meters, load_bench
+from edgeprune.devices.boards import resolved_cpu
+from edgeprune.errors import DeviceError, VerifyError
+from edgeprune.files.whole_file import shown
+from edgeprune.pipeline.device_half import DeviceContext, Work
+from edgeprune.pipeline.halves import half_for
+from edgeprune.pipeline.jobs import check_file, compress_in_child
+from edgeprune.pipeline.outcome import Outcome, outcome_of, recorded_as_wrong, save_outcome
+from edgeprune.pipeline.preflight import look_at
+from edgeprune.pipeline.request import Request
+from edgeprune.pipeline.variants import write_variants
+from edgeprune.progress import Progress
+
+if TYPE_CHECKING:
+    from edgeprune.report.folder import OutputFolder
+
+_MEASURED = "deployed"
+"""The variant of each file that is measured: the file as it is."""
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One file, with what becomes of it."""
+
+    label: str
+    request: Request
+    folder: OutputFolder
+    work: Work
+
+    def outcome(self, run: RunResult, sitting: str) -> Outcome:
+        """Its own part of a run of all, as a run of this file alone would be."""
+        measured = [
+            dataclasses.replace(item, variant=_MEASURED)
+            for item in run.measured
+            if item.variant == self.label
+        ]
+        timed = run.timed
+        if timed is not None:
+            order = tuple(_MEASURED if name == self.label else name for name in timed.order)
+            timed = dataclasses.replace(timed, order=order)
+        own = dataclasses.replace(run, measured=tuple(measured), timed=timed)
+        variants = [dataclasses.replace(one, name=_MEASURED) for one in self.work.variants]
+        compressed, path = self.work.compressed, self.folder.path
+        outcome = outcome_of(self.request, compressed, variants, own, path)
+        result = msgspec.structs.replace(outcome.result, sitting=sitting)
+        return dataclasses.replace(outcome, result=result)
+
+
+def run_side_by_side(requests: Sequence[Request], progress: Progress) -> list[Outcome]:
+    """Measures files as they are, session by session in turns; each gets a result of its own.
+
+    Args:
+        requests: One a file, alike but for the model; of a named ``output``, each file's folder
+            lies in it.
+        progress: Shows what is going on.
+
+    Returns:
+        The outcomes in the order of the requests; their results share ``sitting``.
+
+    Raises:
+        EdgepruneError: As for :func:`edgeprune.pipeline.deploy`.
+    """
+    from edgeprune.measure import Claim, check_meter_name
+    from edgeprune.report.save import raw_kept
+
+    first = requests[0]
+    for request in requests:
+        board = look_at(request.model, request.board, request.data)
+    check_meter_name(first.meter)
+    bench = load_bench(first.bench)
+    device = choose_device(bench, board, first.host)
+    energy = choose_meters(bench, board, device, first.meter, first.grid_factor)
+    for request in requests:
+        check_file(request)
+    claim = Claim(first.command, first.wait_s)
+    with ExitStack() as opened:
+        folders = [opened.enter_context(one) for one in _folders(requests, progress)]
+        with progress.stage("connect"):
+            half = half_for(board).ready(board, device, energy, claim)
+        sides = [
+            _side(label, request, folder, progress)
+            for label, request, folder in zip(_labels(requests), requests, folders, strict=True)
+        ]
+        works = [side.work for side in sides]
+        run, wrong = half.measure(works, DeviceContext(progress, claim, energy))
+        with uninterrupted(), progress.stage("report"):
+            sitting = uuid.uuid4().hex
+            with raw_kept(run):
+                outcomes = [side.outcome(run, sitting) for side in sides]
+            if wrong:
+                raise VerifyError(wrong + _recorded(outcomes, wrong))
+            for side, outcome in zip(sides, outcomes, strict=True):
+                save_outcome(outcome, side.work.compressed, side.folder, progress)
+    if run.broken:
+        where = " and ".join(shown(folder.path) for folder in folders)
+        line = f"{run.broken}; what was measured before is in {where}"
+        raise KeyboardInterrupt(line) if run.is_interrupted else DeviceError(line)
+    return outcomes
+
+
+def _side(label: str, request: Request, folder: OutputFolder, progress: Progress) -> _Side:
+    cpu = resolved_cpu(look_at(request.model, request.board, request.data).cpu)
+    compressed = compress_in_child(request, cpu, progress)
+    files = [one for one in write_variants(compressed, folder) if one.name == _MEASURED]
+    variants = [dataclasses.replace(one, name=label) for one in files]
+    return _Side(label, request, folder, Work(compressed, variants))
+
+
+def _folders(
+    requests: Sequence[Request], progress: Progress
+) -> Iterator[AbstractContextManager[OutputFolder]]:
+    from edgeprune.report.folder import output_folder
+
+    for label, request in zip(_labels(requests), requests, strict=True):
+        wanted = None if request.output is None else request.output / label
+        stem = f"{request.model.stem}-{Path(request.board).stem}"
+        yield output_folder(wanted, stem, request.command, progress.warn)
+
+
+def _labels(requests: Sequence[Request]) -> list[str]:
+    """The files' names without suffixes, with numbers behind those that were there before.
+
+    >>> from types import SimpleNamespace as Named
+    >>> _labels([Named(model=Path(name)) for name in ("a/net.tflite", "b/net.tflite")])
+    ['net', 'net-2']
+    """
+    labels: list[str] = []
+    for request in requests:
+        stem = request.model.stem
+        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        labels.append(next(name for name in names if name not in labels))
+    return labels
+
+
+def _recorded(outcomes: Sequence[Outcome], wrong: str) -> str:
+    """Keeps the runs with wrong outputs for their reports; says where."""
+    at_fault = [one for one in outcomes if one.result.validity.verdict == "invalid"]
+    return "".join(recorded_as_wrong(one, wrong) for one in at_fault)

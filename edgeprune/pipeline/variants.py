@@ -1,0 +1,53 @@
+"""The files of a model that a device half is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgeprune.artifacts.measurement import Variant
+from edgeprune.models.tflite import graph
+from edgeprune.pipeline.compressed import Compressed
+
+if TYPE_CHECKING:
+    from edgeprune.report.folder import OutputFolder
+
+
+def write_variants(done: Compressed, folder: OutputFolder) -> list[Variant]:
+    """Writes each variant's file; ``dense`` first, unless it is what is deployed anyway."""
+
+    def variant(name: str, tflite: bytes, reference: bytes, **rest: Any) -> Variant:
+        file = folder.write(f"{name}.tflite", tflite)
+        sparsity = graph.weight_sparsity(tflite)
+        return Variant(name, file, reference, sparsity, **rest)
+
+    deployed = variant(
+        "deployed",
+        done.sparsified.tflite,
+        done.quantized_dense,
+        profiling_only=done.profiling_only,
+        expected=done.sparsified.expected,
+    )
+    if done.dense == done.sparsified.tflite:
+        return [deployed]
+    if done.dense_int8 is not None:
+        only = done.quantized.profiling_only
+        dense = variant("dense", done.dense_int8, done.dense_int8, profiling_only=only)
+    else:
+        is_run = done.runs_float
+        dense = variant("dense", done.dense, done.dense, profiling_only=False, measured=is_run)
+    variants = [dense, deployed]
+    if done.control is not None:
+        variants.append(
+            variant(
+                "dense-fine-tuned",
+                done.control,
+                done.control,
+                profiling_only=False,
+                measured=False,
+            )
+        )
+    if done.dense_int8 is not None:
+        variants.append(
+            variant("float32", done.dense, done.dense, profiling_only=False, measured=False)
+        )
+    return variants
