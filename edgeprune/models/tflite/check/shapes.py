@@ -114,8 +114,7 @@ def check_shapes(model: Any, subgraph: Any, op: Any, name: str, where: str) -> N
 
 
 def _convolution(operands: Operands) -> Open:
-    image, kernel = operands.shape(0), operands.shape(1)
-    _fits(bool(math.prod(kernel)), f"has a filter of the shape {_text(kernel)}")
+    image, kernel = operands.shape(0), _filter(operands)
     groups = image[3] // kernel[3]
     _fits(
         image[3] % kernel[3] == 0 and groups > 0 and kernel[0] % groups == 0,
@@ -126,9 +125,9 @@ def _convolution(operands: Operands) -> Open:
 
 
 def _depthwise(operands: Operands) -> Open:
-    image, kernel = operands.shape(0), operands.shape(1)
+    image, kernel = operands.shape(0), _filter(operands)
     _fits(
-        kernel[0] == 1 and math.prod(kernel) > 0 and image[3] > 0 and kernel[3] % image[3] == 0,
+        kernel[0] == 1 and image[3] > 0 and kernel[3] % image[3] == 0,
         f"has a filter of the shape {_text(kernel)} for a map of {image[3]} channels",
     )
     multiplier = kernel[3] // image[3]
@@ -142,9 +141,9 @@ def _depthwise(operands: Operands) -> Open:
 
 
 def _transposed(operands: Operands) -> Open:
-    kernel, image = operands.shape(1), operands.shape(2)
+    kernel, image = _filter(operands), operands.shape(2)
     _fits(
-        bool(math.prod(kernel)) and kernel[3] == image[3],
+        kernel[3] == image[3],
         f"has a filter of {kernel[3]} channels for a map of {image[3]}",
     )
     _bias(operands, 3, kernel[0])
@@ -171,9 +170,9 @@ def _window(operands: Operands, image: Shape, kernel: Shape) -> Shape:
 
 
 def _dense(operands: Operands) -> None:
-    values, weights = operands.shape(0), operands.shape(1)
+    values, weights = operands.shape(0), _filter(operands)
     _fits(
-        len(values) > 0 and math.prod(weights) > 0 and math.prod(values) % weights[1] == 0,
+        len(values) > 0 and math.prod(values) % weights[1] == 0,
         f"has weights for {weights[1]} values, and gets the shape {_text(values)}",
     )
     _bias(operands, 2, weights[0])
@@ -182,6 +181,12 @@ def _dense(operands: Operands) -> None:
         (made[-1:] == weights[:1] and math.prod(made) == rows * weights[0]),
         f"makes {weights[0]} values for each of {rows} rows, and not the shape {_text(made)}",
     )
+
+
+def _filter(operands: Operands) -> Shape:
+    shape = operands.shape(1)
+    _fits(math.prod(shape) > 0, f"has a filter without elements, of the shape {_text(shape)}")
+    return shape
 
 
 def _bias(operands: Operands, operand: int, channels: int) -> None:
