@@ -48,6 +48,7 @@ def made(board, folder, *settings):
     return folder / f"{board}.elf"
 
 
+@pytest.mark.device
 @pytest.mark.parametrize("board", build.ports())
 def test_a_port_compiles_by_gcc(board, tmp_path):
     check(board, made(board, tmp_path))
