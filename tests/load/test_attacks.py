@@ -6,13 +6,19 @@ import signal
 import tempfile
 
 import pytest
-from load.attacks import Target, containers, descriptions, exhaustion, saved_models
+from load.attacks import Target, containers, descriptions, exhaustion, saved_keras, saved_models
 from load.attacks.files import good, h5_file, zip_file
 
 from edgeprune.errors import ModelError
 from edgeprune.load import load
 
-ALL = [*descriptions.ATTACKS, *exhaustion.ATTACKS, *containers.ATTACKS, *saved_models.ATTACKS]
+ALL = [
+    *descriptions.ATTACKS,
+    *exhaustion.ATTACKS,
+    *containers.ATTACKS,
+    *saved_keras.ATTACKS,
+    *saved_models.ATTACKS,
+]
 LIMIT_S = 120
 OLD_TIME = 1_000_000_000
 
@@ -78,7 +84,7 @@ def test_the_same_files_with_an_honest_content_are_loaded(write, keras, tmp_path
     assert found.keras.get_layer("dense").get_weights()[0].tolist() == [[1.0, 1.0]] * 4
 
 
-@pytest.mark.parametrize("base", [saved_models.plain, saved_models.layers])
+@pytest.mark.parametrize("base", [saved_models.plain, saved_keras.layers])
 def test_the_saved_models_around_the_attacks_are_loaded(base):
     found = load(base())
-    assert (found.tflite is None) == (base is saved_models.layers)
+    assert (found.tflite is None) == (base is saved_keras.layers)

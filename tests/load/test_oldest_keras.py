@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from full_range import also
-from load.attacks import containers, descriptions, saved_models
+from load.attacks import containers, descriptions, saved_keras, saved_models
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +30,7 @@ def test_the_oldest_keras_has_the_fixes_that_were_published(oldest):
     assert tuple(map(int, oldest[1].split("."))) >= (3, 13, 2)
 
 
-REFUSED = [*descriptions.ATTACKS, *containers.ATTACKS, *saved_models.ATTACKS]
+REFUSED = [*descriptions.ATTACKS, *containers.ATTACKS, *saved_keras.ATTACKS, *saved_models.ATTACKS]
 ATTACKS = "tests/load/test_attacks.py"
 SAMPLE = [f"{ATTACKS}::test_attacks_are_refused_in_one_line[{one.name}]" for one in REFUSED[::12]]
 """What the guard refuses before any Keras is asked depends on none; some show that it does not."""

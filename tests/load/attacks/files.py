@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import io
 import json
+import tempfile
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -13,6 +15,14 @@ from load.attacks import Attack
 
 VERSIONS = {"keras2": "2.15.0", "keras3": "3.13.2"}
 MODULES = {"keras2": "keras.src.engine.functional", "keras3": "keras.src.models.functional"}
+_KEEP = []
+
+
+def temporary():
+    """A place for a model that stays as long as this process."""
+    folder = tempfile.TemporaryDirectory(prefix="attacks-")
+    _KEEP.append(folder)
+    return Path(folder.name) / "model"
 
 
 def weights(change=None):

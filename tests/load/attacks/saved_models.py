@@ -1,26 +1,16 @@
-"""Attacks through SavedModels: operators, saved objects, files in the folder, Keras' own file."""
+"""Attacks through SavedModels: operators, saved objects, files in the folder."""
 
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shutil
-import tempfile
-from pathlib import Path
 
 from load.attacks import Attack
+from load.attacks.files import temporary
 
 from edgeprune.console.quiet import quiet
-from edgeprune.models.keras.flavours import import_keras, import_tensorflow
-
-_KEEP = []
-
-
-def _temporary():
-    folder = tempfile.TemporaryDirectory(prefix="attacks-")
-    _KEEP.append(folder)
-    return Path(folder.name) / "model"
+from edgeprune.models.keras.flavours import import_tensorflow
 
 
 @functools.cache
@@ -31,20 +21,9 @@ def plain():
     module.kernel = tf.Variable(tf.ones((4, 2)))
     spec = tf.TensorSpec((None, 4), tf.float32, name="x")
     module.f = tf.function(lambda x: {"y": x @ module.kernel}, input_signature=[spec])
-    path = _temporary()
+    path = temporary()
     with quiet():
         tf.saved_model.save(module, path, signatures=module.f)
-    return path
-
-
-@functools.cache
-def layers():
-    """A SavedModel of Keras 2."""
-    keras = import_keras("tf_keras")
-    path = _temporary()
-    with quiet():
-        model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, name="dense")])
-        model.save(path, save_format="tf")
     return path
 
 
@@ -290,52 +269,6 @@ def endless_file(path, t):
     (path / "variables" / "endless").symlink_to("/dev/zero")
 
 
-def _metadata(change):
-    """An attack by what Keras 2 wrote about a layer; ``change(tree, target)`` edits it."""
-
-    def attack(target):
-        from tf_keras.protobuf import saved_metadata_pb2
-
-        path = target.folder / "model"
-        shutil.copytree(layers(), path)
-        file = path / "keras_metadata.pb"
-        parsed = saved_metadata_pb2.SavedMetadata()
-        parsed.ParseFromString(file.read_bytes())
-        for node in parsed.nodes:
-            tree = json.loads(node.metadata)
-            if tree["class_name"] == "Dense":
-                change(tree, target)
-                node.metadata = json.dumps(tree)
-        file.write_bytes(parsed.SerializeToString())
-        return path
-
-    return attack
-
-
-def lambda_metadata(tree, t):
-    tree["class_name"] = "Lambda"
-
-
-def lambda_in_metadata(tree, t):
-    tree["config"]["activation"] = {"class_name": "Lambda", "config": {"function": ["x", None]}}
-
-
-def module_in_metadata(tree, t):
-    tree["config"]["kernel_initializer"] = {"class_name": "system", "module": "os", "config": {}}
-
-
-def regularizer_in_metadata(tree, t):
-    tree["activity_regularizer"] = {"class_name": "system", "module": "os", "config": {}}
-
-
-def type_in_metadata(tree, t):
-    tree["save_spec"] = {"class_name": "TypeSpec", "type_spec": "evil.Spec", "serialized": []}
-
-
-def size_in_metadata(tree, t):
-    tree["config"]["units"] = 1 << 33
-
-
 _GRAPH = {
     in_function("WriteFile", "{canary}", "x"): "SavedModel: writes a file",
     in_function("ReadFile", "{secret}"): "SavedModel: reads a file",
@@ -388,6 +321,7 @@ _GRAPH = {
     type_of_an_output: "SavedModel: an output of a type that Python makes up",
     doubled_function: "SavedModel: two functions of one name",
 }
+
 _FOLDER = {
     linked_variables: "SavedModel: weights by a link",
     linked_asset: "SavedModel: an asset by a link",
@@ -395,17 +329,9 @@ _FOLDER = {
     pipe: "SavedModel: a pipe that never answers",
     endless_file: "SavedModel: a file without end",
 }
-_KERAS = {
-    lambda_metadata: "keras_metadata.pb: a Lambda",
-    lambda_in_metadata: "keras_metadata.pb: a Lambda inside",
-    module_in_metadata: "keras_metadata.pb: any module",
-    regularizer_in_metadata: "keras_metadata.pb: a regularizer of any module",
-    type_in_metadata: "keras_metadata.pb: a type of TensorFlow",
-    size_in_metadata: "keras_metadata.pb: a size beyond all bounds",
-}
+
 ATTACKS = [
     *(Attack(source, source, _edited(change)) for change, source in _GRAPH.items()),
     *(Attack(source, source, _folder(change)) for change, source in _FOLDER.items()),
-    *(Attack(source, source, _metadata(change)) for change, source in _KERAS.items()),
     Attack("SavedModel: two graphs", "SavedModel: two graphs", two_graphs),
 ]
