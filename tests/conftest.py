@@ -7,7 +7,7 @@ import pytest
 from full_range import TIMES, examples
 from hypothesis import HealthCheck, settings
 from ssh_rig import rig
-from warm_children import Nursery
+from warm_children import Door, Nursery
 
 from edgeprune.files import paths
 from edgeprune.sandbox import parent
@@ -24,6 +24,22 @@ settings.load_profile("no wall time")
 # Who starts the tests in the background, as a shell or nohup does, hands down ignored signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+DOOR = "EDGEPRUNE_TEST_NURSERY"
+NURSERY = pytest.StashKey()
+
+
+def pytest_configure(config):
+    """One nursery for all workers: each would import two frameworks for itself."""
+    if not hasattr(config, "workerinput"):
+        config.stash[NURSERY] = Nursery()
+        os.environ[DOOR] = config.stash[NURSERY].path
+
+
+def pytest_unconfigure(config):
+    if NURSERY in config.stash:
+        config.stash[NURSERY].close()
 
 
 def pytest_collection_modifyitems(config, items):
@@ -50,9 +66,7 @@ def own_home(tmp_path_factory):
 @pytest.fixture(scope="session")
 def nursery():
     """Forks children that have imported TensorFlow."""
-    nursery = Nursery()
-    yield nursery
-    nursery.close()
+    return Door(os.environ[DOOR])
 
 
 @pytest.fixture(autouse=True)

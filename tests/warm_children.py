@@ -7,6 +7,7 @@ forks is the product's own program from there on, with the same pipes, walls and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -16,7 +17,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 SIZE = struct.Struct("!Q")
@@ -25,19 +25,37 @@ START_S = 600.0  # two frameworks are imported, on a machine that may do much el
 
 
 class Nursery:
-    """The process that forks children; it ends with this one."""
+    """The process that forks children for every worker of a run; it ends with this one.
+
+    Attributes:
+        path: Where it listens.
+    """
 
     def __init__(self) -> None:
-        self._link, there = socket.socketpair()
-        with there:
+        self._folder = tempfile.TemporaryDirectory(prefix="nursery-")
+        self.path = f"{self._folder.name}/door"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.path)
+            listener.listen(64)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", __file__, str(there.fileno()), json.dumps(sys.path)],
-                pass_fds=[there.fileno()],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-P", __file__, str(listener.fileno()), json.dumps(sys.path)],
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
             )
-        self._link.settimeout(START_S)
-        self._turn = threading.Lock()
+
+    def close(self) -> None:
+        """Ends it, with what it forked."""
+        self._process.kill()
+        self._process.communicate(timeout=START_S)
+        self._folder.cleanup()
+
+
+class Door:
+    """The way to a run's nursery."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
 
     def start(self, plan: str, env: dict[str, str]) -> WarmChild:
         """What ``edgeprune.sandbox.parent`` starts its children with."""
@@ -47,19 +65,15 @@ class Nursery:
             ours.append(writes if is_input else reads)
             theirs.append(reads if is_input else writes)
         order = json.dumps({"plan": plan, "env": env, "folder": os.getcwd()}).encode()
-        with self._turn:
-            socket.send_fds(self._link, [SIZE.pack(len(order))], theirs)
-            self._link.sendall(order)
-            (pid,) = PID.unpack(_exactly(self._link, PID.size))
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(START_S)
+            link.connect(self._path)
+            socket.send_fds(link, [SIZE.pack(len(order))], theirs)
+            link.sendall(order)
+            (pid,) = PID.unpack(_exactly(link, PID.size))
         for handle in theirs:
             os.close(handle)
         return WarmChild(pid, ours)
-
-    def close(self) -> None:
-        """Ends it, with what it forked."""
-        self._link.close()
-        self._process.kill()
-        self._process.wait(START_S)
 
 
 class WarmChild:
@@ -91,8 +105,24 @@ def _exactly(link: socket.socket, size: int) -> bytes:
     return data
 
 
-def _serve(link: socket.socket) -> None:
-    """Imports what jobs import, then forks a child for each order."""
+def _serve(listener: socket.socket) -> None:
+    """Forks a child for each order; what jobs import is imported when the first one comes."""
+    is_warm = False
+    while listener in select.select([listener, sys.stdin], [], [])[0]:  # else the run has ended
+        link, _ = listener.accept()
+        with link, contextlib.suppress(EOFError, OSError, struct.error):  # a worker that died
+            is_warm = is_warm or _warm()
+            link.settimeout(START_S)
+            head, handles, _, _ = socket.recv_fds(link, SIZE.size, 4)
+            order = json.loads(_exactly(link, SIZE.unpack(head)[0]))
+            if os.fork() == 0:
+                listener.close()
+                _mind(link, order, handles)
+            for handle in handles:
+                os.close(handle)
+
+
+def _warm() -> bool:
     from edgeprune.models.keras import flavours
     from edgeprune.pipeline import jobs  # noqa: F401  imported for those who are forked
 
@@ -100,15 +130,7 @@ def _serve(link: socket.socket) -> None:
     flavours.import_keras("keras")
     flavours.import_keras("tf_keras")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
-        head, handles, _, _ = socket.recv_fds(link, SIZE.size, 4)
-        if not head:
-            return
-        order = json.loads(_exactly(link, SIZE.unpack(head)[0]))
-        if os.fork() == 0:
-            _mind(link, order, handles)
-        for handle in handles:
-            os.close(handle)
+    return True
 
 
 def _mind(link: socket.socket, order: dict[str, object], handles: list[int]) -> None:
