@@ -30,7 +30,7 @@ class Made(BuildHookInterface):  # type: ignore[type-arg]
         self._passing = tempfile.TemporaryDirectory(prefix="edgeprune-build-")
         passing = Path(self._passing.name)
         os.environ.setdefault("EDGEPRUNE_CACHE", str(passing / "cache"))
-        for program in _programs():
+        for program in programs():
             for file in (program, program.with_name(program.name + ".sha256")):
                 inside = f"edgeprune/_built/{program.parent.name}/{file.name}"
                 build_data["force_include"][str(file)] = inside
@@ -38,7 +38,8 @@ class Made(BuildHookInterface):  # type: ignore[type-arg]
         build_data["force_include"][str(passing / "site")] = "edgeprune/_docs"
 
 
-def _programs() -> Iterator[Path]:
+def programs() -> Iterator[Path]:
+    """Every program that a device runs, compiled where it is not there already."""
     from edgeprune.agents.build import agent
     from edgeprune.devices.toolchain.qemu_plugin import build_call_plugin, build_plugin
     from edgeprune.firmware.build import built, ports

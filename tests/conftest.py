@@ -3,6 +3,7 @@
 import os
 import signal
 
+import long_files
 import pytest
 from full_range import TIMES, examples
 from hypothesis import HealthCheck, settings
@@ -48,6 +49,7 @@ def pytest_collection_modifyitems(config, items):
     if left_out and not TIMES:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("full_range")]
+    long_files.sort(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

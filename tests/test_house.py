@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import long_files
+
 import edgeprune
 
 PACKAGE = Path(edgeprune.__file__).parent
@@ -38,6 +40,10 @@ def test_every_room_says_what_it_is():
         if not file.read_text(encoding="utf-8").startswith('"""')
     ]
     assert not silent
+
+
+def test_every_file_of_tests_that_begins_exists():
+    assert all(file.is_file() for file in long_files.FILES)
 
 
 PATH = re.compile(r"(?<![\w./-])((?:edgeprune|tests|benchmarks|boards|device_agents)/[\w./*-]+)")
