@@ -14,7 +14,7 @@ from channel_models import (
     sizes,
 )
 from full_range import also
-from keras_nets import FLAVOURS, loaded, save, shown_in_keras
+from keras_nets import FLAVOURS, loaded, save, shown_in_keras, shown_in_tf_keras
 
 from edgeprune.channels import prune_channels, rule
 from edgeprune.channels.rules.base import RULES
@@ -57,7 +57,7 @@ def test_the_pruned_model_trains(flavour):
     assert history.history["loss"][-1] < history.history["loss"][0]
 
 
-@both
+@shown_in_keras
 def test_the_pruned_model_is_converted_and_runs(flavour):
     model = checked(functional(flavour, residual)).model
     host = HostModel(convert(loaded(model, flavour)), reference=False)
@@ -79,7 +79,7 @@ def test_names_classes_and_frozen_layers_stay(flavour, most):
     assert len(made.trainable_weights) == len(model.trainable_weights)
 
 
-@both
+@shown_in_tf_keras
 def test_normalization_that_was_adapted_keeps_its_numbers(flavour):
     keras = import_keras(flavour)
     adapted = keras.layers.Normalization()
@@ -93,7 +93,7 @@ def test_normalization_that_was_adapted_keeps_its_numbers(flavour):
     checked(model)
 
 
-@both
+@shown_in_keras
 def test_a_model_in_mixed_precision_stays_in_it(flavour):
     def body(layers, x):
         x = layers.Conv2D(8, 3, dtype="mixed_float16", name="half")(x)
@@ -160,7 +160,7 @@ def test_models_within_stay_models_within(flavour, kind, calls, tmp_path):
     assert difference(answers(again), answers(pruned.model)) < 1e-6
 
 
-@both
+@shown_in_tf_keras
 def test_a_layer_that_is_shared_stays_shared(flavour):
     def body(layers, x, y):
         stem = layers.Conv2D(8, 3, padding="same", name="stem")
@@ -173,7 +173,7 @@ def test_a_layer_that_is_shared_stays_shared(flavour):
     assert len(pruned.model.layers) == 2 + 5
 
 
-@both
+@shown_in_keras
 def test_a_reshape_that_is_shared_ties_what_it_reshapes(flavour):
     def body(layers, x):
         rows = layers.Reshape((64, 8))
@@ -184,7 +184,7 @@ def test_a_reshape_that_is_shared_ties_what_it_reshapes(flavour):
     assert set(group.name.split("+")) == {"a", "b"}
 
 
-@both
+@shown_in_tf_keras
 def test_one_layer_in_two_models_is_refused(flavour):
     keras = import_keras(flavour)
 
@@ -199,7 +199,7 @@ def test_one_layer_in_two_models_is_refused(flavour):
         prune_channels(model, pruning_ratio=0.5)
 
 
-@both
+@shown_in_keras
 def test_a_layer_of_ones_own_stays_until_it_has_a_rule(flavour):
     keras = import_keras(flavour)
 
@@ -247,7 +247,7 @@ def test_a_class_derived_from_a_known_one_is_not_taken_for_it(flavour):
     assert sizes(checked(functional(flavour, body))) == {"free": 3}
 
 
-@both
+@shown_in_tf_keras
 def test_a_rule_that_forgets_a_size_is_found_out(flavour, monkeypatch):
     def body(layers, x):
         return layers.Conv2D(4, 1)(layers.Conv2D(8, 1, name="a")(x))

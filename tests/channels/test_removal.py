@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 from channel_models import checked, functional, sequential, sizes
-from keras_nets import FLAVOURS, build
+from keras_nets import FLAVOURS, build, shown_in_keras, shown_in_tf_keras
 
 from edgeprune.channels import count_macs, find_groups, masked_dense, prune_channels
 from edgeprune.channels.criteria.base import CRITERIA
@@ -208,7 +208,7 @@ def test_options_out_of_range_are_refused(model, options, message):
         prune_channels(model, **options)
 
 
-@both
+@shown_in_keras
 def test_a_ratio_of_zero_gives_a_copy(flavour):
     model = functional(flavour, three)
     before = [weight.copy() for weight in model.get_weights()]
@@ -218,7 +218,7 @@ def test_a_ratio_of_zero_gives_a_copy(flavour):
     assert pruned.model is not model
 
 
-@both
+@shown_in_tf_keras
 def test_the_model_itself_is_not_changed(flavour):
     model = functional(flavour, three)
     before = [weight.copy() for weight in model.get_weights()]
@@ -236,7 +236,7 @@ def test_subclassed_and_unbuilt_models_are_refused_in_one_line(flavour):
         prune_channels(unbuilt, pruning_ratio=0.5)
 
 
-@both
+@shown_in_keras
 def test_a_model_with_nothing_to_remove_is_refused(flavour):
     layers = import_keras(flavour).layers
     with pytest.raises(
@@ -274,7 +274,7 @@ def test_macs_are_those_of_the_textbook(flavour):
     assert count_macs(functional(flavour, body)) == wanted
 
 
-@both
+@shown_in_tf_keras
 def test_open_sizes_are_pruned_but_not_counted(flavour):
     def body(layers, x):
         return layers.Conv2D(2, 1)(layers.Conv2D(8, 3)(x))

@@ -229,7 +229,7 @@ def test_data_that_is_no_data(capsys, folder, keras):
     refused(capsys, folder, path, "--data", "no_module:nothing", says="no_module")
 
 
-@pytest.fixture(scope="module", params=["tf_keras", "keras"])
+@pytest.fixture(scope="module", params=[also("tf_keras"), "keras"])
 def line_model(request, tmp_path_factory):
     """A file of either Keras: a stem of 3x3, a pointwise convolution on 6 channels, and a head."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -1,19 +1,35 @@
 """One good file of every form."""
 
 import pytest
-from keras_nets import FLAVOURS, KINDS, build, save
+from keras_nets import build, save
 from nets import eligible
 
 
-@pytest.fixture(scope="module")
+class Models:
+    """A folder whose files are made when they are asked for: SavedModels take a while.
+
+    Names are ``keras-nested.h5``, ``tf_keras.keras``, ``saved-subclassed`` and ``net.tflite``.
+    """
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def __truediv__(self, name):
+        path = self._folder / name
+        if not path.exists():
+            self._make(path)
+        return path
+
+    def _make(self, path):
+        flavour, _, kind = path.stem.partition("-")
+        if path.suffix == ".tflite":
+            path.write_bytes(eligible())
+        elif flavour == "saved":
+            save(build("tf_keras", kind), path, save_format="tf")
+        else:
+            save(build(flavour, kind or "functional"), path)
+
+
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """One good file of every form."""
-    made = tmp_path_factory.mktemp("models")
-    for flavour in FLAVOURS:
-        for kind in ("sequential", "functional", "nested"):
-            save(build(flavour, kind), made / f"{flavour}-{kind}.h5")
-        save(build(flavour, "functional"), made / f"{flavour}.keras")
-    for kind in KINDS:
-        save(build("tf_keras", kind), made / f"saved-{kind}", save_format="tf")
-    (made / "net.tflite").write_bytes(eligible())
-    return made
+    return Models(tmp_path_factory.mktemp("models"))

@@ -80,7 +80,7 @@ def test_tflite_is_loaded_whatever_it_is_called(tmp_path):
     assert len(found.source.sha256) == 64
 
 
-def test_how_weights_are_stored_is_seen(folder):
+def test_how_weights_are_stored_is_seen(tmp_path):
     cpu = load_board("rpi4").cpu
     sparse = sparsify(eligible(), cpu).tflite
     files = {
@@ -90,8 +90,8 @@ def test_how_weights_are_stored_is_seen(folder):
         "sparse": sparse,
     }
     for kind, tflite in files.items():
-        (folder / "x.tflite").write_bytes(tflite)
-        assert stored_as(tflite) == load(folder / "x.tflite").stored == kind
+        (tmp_path / "x.tflite").write_bytes(tflite)
+        assert stored_as(tflite) == load(tmp_path / "x.tflite").stored == kind
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+from full_range import also
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,7 +161,9 @@ def test_masks_of_a_small_row_are_close_to_the_best_of_all():
     assert min(ratios) >= 1 - 1e-9 and np.mean(ratios) < 1.1
 
 
-@each_pattern
+@pytest.mark.parametrize(
+    "pattern", [p if p in ("unstructured", "2x1", "2:4") else also(p) for p in PATTERNS]
+)
 def test_the_sweep_over_a_wide_layer_keeps_count_and_beats_magnitude(pattern, monkeypatch):
     shape = block_shape(pattern)
     weights, inputs = problem(3, 12, 300)
