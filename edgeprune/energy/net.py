@@ -1,12 +1,13 @@
-"""Net energy per inference out of a meter's record, and when there is none to be told.
+"""Energy per inference out of a meter's record, and when there is none to be told.
 
 Energy is measured in a pass of its own: idle, inferences, idle. What the device draws when idle is
-subtracted. A record that cannot carry a figure gives none, with the reason; never an estimate.
+subtracted, where idle means rest. A record that cannot carry a figure gives none, with the reason;
+never an estimate.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeprune.energy.grid import WORLD, Grid
 from edgeprune.energy.power_trace import PowerTrace, Tier
@@ -26,6 +27,8 @@ MAX_IDLE_DRIFT = 0.05
 
 JOULES_PER_KWH = 3.6e6
 """Source: BIPM, The International System of Units, 9th edition, table 8 (1 h = 3600 s)."""
+
+POLLS = "the firmware polls its line while it is idle, so that its idle power is not subtracted"
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Energy:
         tier: Where it sits.
         grid: Where the electricity is from.
         notes: What the figures leave out, one line each.
+        idle_subtracted: Whether the figure to tell is the net one; else it is the gross one.
     """
 
     gross_uj: float
@@ -78,14 +82,20 @@ class Energy:
     tier: Tier
     grid: Grid = WORLD
     notes: tuple[str, ...] = ()
+    idle_subtracted: bool = True
+
+    @property
+    def told_uj(self) -> float:
+        """The figure to tell: net, or gross where idle power is not subtracted."""
+        return self.net_uj if self.idle_subtracted else self.gross_uj
 
     @property
     def co2e_g_per_million(self) -> float:
-        """Grams of CO2e for a million inferences, net.
+        """Grams of CO2e for a million inferences, by the figure to tell.
 
-        1e6 inferences of ``net_uj`` microjoules are ``net_uj`` joules.
+        1e6 inferences of so many microjoules are as many joules.
         """
-        return self.net_uj / JOULES_PER_KWH * self.grid.g_per_kwh
+        return self.told_uj / JOULES_PER_KWH * self.grid.g_per_kwh
 
 
 @dataclass(frozen=True)
@@ -121,31 +131,80 @@ def net_energy(
         inferences: How many ran.
         grid: Where the electricity is from.
     """
-    windows = {"idle before": before, "inferences": inferring, "idle after": after}
-    for name, window in windows.items():
-        reason = _rejected(trace, window)
-        if reason is not None:
-            return NoEnergy(f"{trace.sensor}, {name}: {reason}")
-    idle_before_w = _mean_w(trace, before)
-    idle_after_w = _mean_w(trace, after)
-    idle_w = (idle_before_w + idle_after_w) / 2
-    gross_j = trace.energy_between_j(inferring.start_s, inferring.end_s)
-    idle_j = idle_w * inferring.length_s
-    load_w = gross_j / inferring.length_s
-    if load_w <= 0:
-        return NoEnergy(
-            f"{trace.sensor}: power is {load_w:.3g} W while inferences run: the sensor is wired "
-            "the other way round, or not in the supply line"
-        )
+    load_w = _loads(trace, before, inferring, after)
+    if isinstance(load_w, NoEnergy):
+        return load_w
+    idle_w = (_mean_w(trace, before) + _mean_w(trace, after)) / 2
     if load_w <= idle_w:
         return NoEnergy(
             f"{trace.sensor}: power is {load_w:.4g} W while inferences run and {idle_w:.4g} W "
             "idle: the inferences do not show; make sure that nothing else runs on the device"
         )
+    each_s = inferring.length_s / inferences
+    return _energy(trace, (before, inferring, after), load_w, each_s, inferences, grid)
+
+
+def whole_energy(
+    trace: PowerTrace,
+    before: Window,
+    inferring: Window,
+    after: Window,
+    latency_s: float,
+    grid: Grid = WORLD,
+) -> Energy | NoEnergy:
+    """Energy per inference of a device whose idle state is no rest: ``P * t``, nothing subtracted.
+
+    A microcontroller's firmware polls its line while it waits, which takes about as much as an
+    inference. ``P`` is the mean power in the window, and ``t`` how long one inference takes by the
+    device's own clock, so that pauses between inferences, in which it polls, count for nothing.
+
+    Args:
+        trace: The meter's record.
+        before: When the device was idle before.
+        inferring: When inferences ran, one after the other but for short pauses.
+        after: When it was idle again.
+        latency_s: How long one inference takes.
+        grid: Where the electricity is from.
+    """
+    load_w = _loads(trace, before, inferring, after)
+    if isinstance(load_w, NoEnergy):
+        return load_w
+    inferences = max(1, int(inferring.length_s / latency_s))
+    whole = _energy(trace, (before, inferring, after), load_w, latency_s, inferences, grid)
+    return replace(whole, idle_subtracted=False, notes=(*whole.notes, POLLS))
+
+
+def _loads(trace: PowerTrace, before: Window, inferring: Window, after: Window) -> float | NoEnergy:
+    """Mean power while inferences run, in watts, or why the record has none to tell."""
+    for name, window in (("idle before", before), ("inferences", inferring), ("idle after", after)):
+        reason = _rejected(trace, window)
+        if reason is not None:
+            return NoEnergy(f"{trace.sensor}, {name}: {reason}")
+    load_w = _mean_w(trace, inferring)
+    if load_w > 0:
+        return load_w
+    return NoEnergy(
+        f"{trace.sensor}: power is {load_w:.3g} W while inferences run: the sensor is wired "
+        "the other way round, or not in the supply line"
+    )
+
+
+def _energy(
+    trace: PowerTrace,
+    windows: tuple[Window, Window, Window],
+    load_w: float,
+    each_s: float,
+    inferences: int,
+    grid: Grid,
+) -> Energy:
+    """The figures of an inference that takes ``each_s`` seconds."""
+    before, inferring, after = windows
+    idle_before_w, idle_after_w = _mean_w(trace, before), _mean_w(trace, after)
+    idle_w = (idle_before_w + idle_after_w) / 2
     return Energy(
-        gross_uj=gross_j * 1e6 / inferences,
-        idle_uj=idle_j * 1e6 / inferences,
-        net_uj=(gross_j - idle_j) * 1e6 / inferences,
+        gross_uj=load_w * each_s * 1e6,
+        idle_uj=idle_w * each_s * 1e6,
+        net_uj=(load_w - idle_w) * each_s * 1e6,
         idle_before_w=idle_before_w,
         idle_after_w=idle_after_w,
         stable=abs(idle_before_w - idle_after_w) <= MAX_IDLE_DRIFT * abs(idle_w),
@@ -153,7 +212,7 @@ def net_energy(
         window_s=inferring.length_s,
         samples=trace.samples_between(inferring.start_s, inferring.end_s),
         updates=trace.updates_between(inferring.start_s, inferring.end_s),
-        largest_gap_s=max(trace.largest_gap_s(w.start_s, w.end_s) for w in windows.values()),
+        largest_gap_s=max(trace.largest_gap_s(w.start_s, w.end_s) for w in windows),
         sensor=trace.sensor,
         tier=trace.tier,
         grid=grid,

@@ -6,7 +6,6 @@ than a session of the timing takes.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,11 +16,17 @@ from edgeprune.agents.session import AgentSession
 from edgeprune.artifacts.measurement import Session, SessionState
 from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.host_clock import HostClock
-from edgeprune.energy.alignment import shift_s
-from edgeprune.energy.net import MIN_UPDATES, Energy, NoEnergy, Window, net_energy
-from edgeprune.energy.power_trace import PowerTrace
+from edgeprune.energy.net import Energy, NoEnergy, Window
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.measure.cooling import cool
+from edgeprune.measure.energy_windows import (
+    SETTLE_S,
+    Windows,
+    figure,
+    stretches_s,
+    takes_s,
+    too_slow,
+)
 from edgeprune.measure.find_meter import first_meter
 from edgeprune.measure.guard import UsedCores, judged
 from edgeprune.measure.reading import Reading
@@ -29,24 +34,14 @@ from edgeprune.measure.starter import Starter
 from edgeprune.measure.watch import Watch, watching
 from edgeprune.meters.base import Meter
 from edgeprune.progress import counted
-from edgeprune.recipe.run_table import LONGEST_STRETCH_S, RunTable
 from edgeprune.text.untrusted import one_line
 
 Say = Callable[[str], None]
-
-SETTLE_S = 1.0
-"""Before each stretch the device's regulators and the meter's filter settle. Source: ours."""
-
-_MORE_UPDATES = 1.2
-"""Windows are this much longer than what a slow sensor needs for :data:`MIN_UPDATES`."""
 
 _RUNS_LIMIT = 1_000_000
 """Of the agent's request ``time``. Source: device_agents/PROTOCOL.md, Limits."""
 
 _PINGS = 10
-
-_MAX_SHIFT = 0.95
-"""Of :data:`SETTLE_S`; a meter's clock that is further off may be off by any time."""
 
 
 def measure_energy(
@@ -75,7 +70,7 @@ def measure_energy(
                 plan, starter.transport, AgentSampler(sampling), starter.clock
             ) as meter:
                 pass_ = _Pass(starter, meter, plan, sampling, watch, used, say)
-                each_s = _takes_s(starter, meter)
+                each_s = takes_s(starter.table, meter)
                 for k, name in enumerate(names):
                     line = f"{name}: energy by {meter.site.table.use}"
                     say(line)
@@ -107,12 +102,12 @@ class _Pass:
         for tries in range(table.most_repeats() + 1):
             if tries:
                 self.say(f"{name}: measuring energy again: {reasons[-1]}")
-            figure, session = self._one(name)
+            found, session = self._one(name)
             if session is None:
-                return figure
+                return found
             judgement = judged({name: (session,)}, self.used)[name][0]
             if judgement.verdict in ("valid", "noisy"):
-                return figure  # a mean over the window bears single runs
+                return found  # a mean over the window bears single runs
             reasons.append(f"{judgement.verdict}: {judgement.reason}")
             if start_c is None and judgement.state is not None:
                 start_c = judgement.state.temperature_before_c
@@ -130,13 +125,10 @@ class _Pass:
         """
         meter, table, timeout_s = self.meter, self.starter.table, self.starter.timeout_s
         clock = self.starter.clock
-        if _least_s(meter) > LONGEST_STRETCH_S:
-            most_s = LONGEST_STRETCH_S / (_MORE_UPDATES * MIN_UPDATES)
-            return NoEnergy(
-                f"{meter.site.table.use}: it has a new value every {meter.update_period_s:g} s, "
-                f"expected one every {most_s:g} s at least"
-            ), None
-        idle_s, window_s = _stretches_s(table, meter)
+        slow = too_slow(meter)
+        if slow is not None:
+            return slow, None
+        idle_s, window_s = stretches_s(table, meter)
         with self.starter.agent() as agent:
             self.starter.load(agent, name)
             max_s = table.amount().max_s
@@ -158,9 +150,9 @@ class _Pass:
                 trace = meter.stop()
             except DeviceError as error:
                 return NoEnergy(str(error)), None
-        windows = _Windows(before, inferring, after, len(timing.latency_ns))
-        figure = _figure(trace, windows, offset_s, self.plan, is_aligned=meter.on_device)
-        return figure, _as_session(timing, state)
+        windows = Windows(before, inferring, after, len(timing.latency_ns))
+        found = figure(trace, windows, offset_s, self.plan, is_aligned=meter.on_device)
+        return found, _as_session(timing, state)
 
     def _idle(self, agent: AgentSession, length_s: float) -> Window:
         """A stretch without load, once the device has settled; it says no word meanwhile."""
@@ -185,25 +177,6 @@ class _Pass:
             self.watch.keep_awake()
 
 
-def _least_s(meter: Meter) -> float:
-    """The shortest stretch in which the meter has new values enough."""
-    return _MORE_UPDATES * MIN_UPDATES * (meter.update_period_s or 0.0)
-
-
-def _stretches_s(table: RunTable, meter: Meter) -> tuple[float, float]:
-    """Seconds of each idle stretch, and of inferences."""
-    least_s = _least_s(meter)
-    return max(table.energy_idle_s, least_s), max(table.energy_window_s, least_s)
-
-
-def _takes_s(starter: Starter, meter: Meter) -> float:
-    """Seconds that one variant takes, if its first window is valid; 0 where it has none."""
-    if _least_s(meter) > LONGEST_STRETCH_S:
-        return 0.0
-    idle_s, window_s = _stretches_s(starter.table, meter)
-    return 3 * SETTLE_S + 2 * idle_s + window_s
-
-
 def _as_session(timing: Timing, state: SessionState | None) -> Session:
     return Session(
         latency_ns=timing.latency_ns,
@@ -214,47 +187,6 @@ def _as_session(timing: Timing, state: SessionState | None) -> Session:
         end_s=timing.end_ns / 1e9,
         state=state,
     )
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """The three stretches on the device's clock, and how many inferences ran in the second."""
-
-    before: Window
-    inferring: Window
-    after: Window
-    inferences: int
-
-    def shifted(self, by_s: float) -> _Windows:
-        """The same, later."""
-        return _Windows(
-            _shifted(self.before, by_s),
-            _shifted(self.inferring, by_s),
-            _shifted(self.after, by_s),
-            self.inferences,
-        )
-
-
-def _figure(
-    trace: PowerTrace, windows: _Windows, offset_s: float, plan: EnergyPlan, *, is_aligned: bool
-) -> Energy | NoEnergy:
-    """The net energy; a meter with a clock of its own is set right by the edges of the load."""
-    w = windows.shifted(offset_s)
-    by_s = 0.0 if is_aligned else shift_s(trace, w.before, w.inferring, w.after, SETTLE_S)
-    if abs(by_s) > _MAX_SHIFT * SETTLE_S:
-        return NoEnergy(
-            f"{trace.sensor}: its load begins {SETTLE_S:g} s or more away from the inferences: set "
-            "the clock of the machine that logs, or zero in the device's meter table"
-        )
-    if by_s:
-        line = f"the meter's clock was {by_s:+.2f} s off, by the edges of the load; set right"
-        trace = dataclasses.replace(trace, notes=(*trace.notes, line))
-    w = w.shifted(by_s)
-    return net_energy(trace, w.before, w.inferring, w.after, w.inferences, plan.grid)
-
-
-def _shifted(window: Window, by_s: float) -> Window:
-    return Window(window.start_s + by_s, window.end_s + by_s)
 
 
 def _host_minus_device_s(agent: AgentSession, clock: HostClock) -> float:

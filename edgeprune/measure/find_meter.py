@@ -25,10 +25,11 @@ def check_meter_name(named: str | None) -> None:
         METERS.get(named.partition(":")[0])
 
 
-def check_meters(plan: EnergyPlan, transport: CommandTransport) -> None:
+def check_meters(plan: EnergyPlan, transport: CommandTransport | None) -> None:
     """Looks for a meter that the user named, before anything takes long.
 
-    One on the device is looked for later, once an agent is there to read it.
+    One on the device is looked for later, once an agent is there to read it. ``transport`` is None
+    for a device without files.
 
     Raises:
         ConfigError: There is no such meter, or its table is wrong.
@@ -36,24 +37,32 @@ def check_meters(plan: EnergyPlan, transport: CommandTransport) -> None:
     """
     for table in plan.meters if plan.is_named else ():
         kind = METERS.get(table.use)
+        site = Site(transport, NoSampler(), table)
         if not kind.on_device:
-            with kind(Site(transport, _NoSampler(), table)):
+            with kind(site):
                 pass
+        elif transport is None:
+            _ = site.commands  # says that there are no files to read
 
 
-class _NoSampler(Sampler):
+class NoSampler(Sampler):
     """For meters on the host, which read nothing on the device."""
 
     def start(self, files: Sequence[str], command: str, period_s: float) -> None:
+        """Refuses."""
         raise DeviceError("a meter on the host reads no files on the device")
 
     def stop(self) -> list[Row]:
+        """Refuses."""
         raise DeviceError("a meter on the host reads no files on the device")
 
 
 @contextmanager
 def first_meter(
-    plan: EnergyPlan, transport: CommandTransport, sampler: Sampler, clock: HostClock = HOST_CLOCK
+    plan: EnergyPlan,
+    transport: CommandTransport | None,
+    sampler: Sampler,
+    clock: HostClock = HOST_CLOCK,
 ) -> Iterator[Meter]:
     """The first meter of the plan that is there, open.
 

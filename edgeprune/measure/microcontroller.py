@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgeprune.agents.firmware.answers import FirmwareHello, ProfiledOp
@@ -14,12 +14,15 @@ from edgeprune.agents.firmware.session import (
 )
 from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import DeviceFacts, LayerTiming, Measured, RunResult
+from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.boards import Board
 from edgeprune.devices.transports.base import Firmware, LineTransport
+from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import DeviceError
 from edgeprune.firmware.encode import VERSION
 from edgeprune.firmware.facts import Kernel, facts_of, kernel_of
 from edgeprune.firmware.plan import Plan
+from edgeprune.measure.microcontroller_energy import measure_energy
 from edgeprune.measure.microcontroller_times import time_plans
 from edgeprune.measure.stages import doing
 from edgeprune.models.tflite import graph
@@ -59,6 +62,7 @@ def run(
     variants: Sequence[PlannedVariant],
     table: RunTable,
     say: Callable[[str], None],
+    energy: EnergyPlan | None = None,
 ) -> tuple[RunResult, dict[str, Samples]]:
     """Pushes and runs every variant, one after the other, and times them where that means anything.
 
@@ -68,6 +72,7 @@ def run(
         variants: ``dense`` first.
         table: How often and how long they are timed.
         say: Takes a line of progress.
+        energy: What measures energy; None leaves it out.
 
     Returns:
         What was measured, without parity; and the outputs by variant.
@@ -98,6 +103,8 @@ def run(
         with session() as talk:
             sessions, timed = time_plans(talk, plans, hello.tick_hz, table, say)
         measured = [dataclasses.replace(one, sessions=sessions[one.variant]) for one in measured]
+    energies = _energies(session, variants, hello, table, say, energy)
+    measured = [dataclasses.replace(one, energy=energies.get(one.variant)) for one in measured]
     is_remote = not (hello.tick_hz or transport.emulated)
     return RunResult(
         _facts(transport, hello),
@@ -106,6 +113,24 @@ def run(
         (REMOTE_EMULATION,) if is_remote else (),
         timed=timed,
     ), outputs
+
+
+def _energies(
+    session: Callable[[], FirmwareSession],
+    variants: Sequence[PlannedVariant],
+    hello: FirmwareHello,
+    table: RunTable,
+    say: Callable[[str], None],
+    energy: EnergyPlan | None,
+) -> Mapping[str, Energy | NoEnergy]:
+    """Energy of every variant, or why it is not known."""
+    if energy is None:
+        return {}
+    plans = {variant.name: variant.plan.data for variant in variants}
+    if not hello.tick_hz:
+        return dict.fromkeys(plans, NoEnergy(f"{hello.board} is emulated and draws no power"))
+    with session() as talk:
+        return measure_energy(talk, plans, hello.tick_hz, energy, table, say)
 
 
 def _once(

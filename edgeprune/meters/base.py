@@ -16,7 +16,7 @@ from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
 from edgeprune.devices.opened import Opened
 from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.energy.power_trace import PowerTrace, Series, Tier
-from edgeprune.errors import DeviceError, NoSensor
+from edgeprune.errors import ConfigError, DeviceError, NoSensor
 from edgeprune.registry import Registry
 from edgeprune.text.untrusted import device_says, one_line
 
@@ -79,16 +79,30 @@ class Site:
     """Where a meter works.
 
     Attributes:
-        transport: The open way to the device.
+        transport: The open way to the device; None where it has no files, as a microcontroller.
         sampler: Reads files there.
         table: What the user or the board says about the meter.
         clock: This machine's, for meters on it.
     """
 
-    transport: CommandTransport
+    transport: CommandTransport | None
     sampler: Sampler
     table: MeterTable
     clock: HostClock = HOST_CLOCK
+
+    @property
+    def commands(self) -> CommandTransport:
+        """The way to a device that has files.
+
+        Raises:
+            ConfigError: It has none.
+        """
+        if self.transport is None:
+            raise ConfigError(
+                f"{self.table.use} reads files of the device, and a microcontroller has none: use "
+                "a meter in its supply line, as ppk2, joulescope, or a log (--meter FILE.csv)"
+            )
+        return self.transport
 
 
 class Meter(Opened):
@@ -254,7 +268,7 @@ class FileMeter(Meter):
         Raises:
             DeviceError: The device did not do as told.
         """
-        answer = self.site.transport.run(["sh", "-c", _READ, "sh", *patterns], _READ_TIMEOUT_S)
+        answer = self.site.commands.run(["sh", "-c", _READ, "sh", *patterns], _READ_TIMEOUT_S)
         if answer.code != 0 and not answer.stdout:
             said = device_says(answer.stderr)
             raise DeviceError(f"the device's files cannot be listed; {said}")

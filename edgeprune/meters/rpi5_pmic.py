@@ -33,7 +33,7 @@ class Rpi5Pmic(FileMeter):
     def plan(self) -> Plan:
         """Asks once, for the rails."""
         command = self.site.table.at or _COMMAND
-        answer = self.site.transport.run(["sh", "-c", command], _TIMEOUT_S)
+        answer = self.site.commands.run(["sh", "-c", command], _TIMEOUT_S)
         if answer.code != 0:
             said = device_says(answer.stderr or answer.stdout)
             raise NoSensor(f"{command} fails on the device; {said}; is this a Pi 5?")

@@ -14,7 +14,6 @@ from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import Firmware, line_transport
-from edgeprune.errors import ConfigError
 from edgeprune.firmware.board import plan_for
 from edgeprune.firmware.build import built
 from edgeprune.firmware.ends import as_given, as_stored, conversions
@@ -49,13 +48,11 @@ class FirmwareHalf:
 
         Raises:
             DeviceError: The way to the device, or its firmware, is not there.
-            ConfigError: The board is none with firmware, or a meter was named.
+            ConfigError: The board is none with firmware, or a meter is named that there is not.
         """
-        if energy.is_named and energy.meters:
-            raise ConfigError(
-                f"energy is not measured on microcontrollers yet: leave out --meter, and meter of "
-                f"{device.name} in the bench file"
-            )
+        from edgeprune.measure import check_meters
+
+        check_meters(energy, None)
         with line_transport(board, device) as way:
             firmware = Firmware(built(board.agent.target), COUNTED, PARTS) if way.emulated else None
         return cls(board, device, firmware)
@@ -88,7 +85,9 @@ class FirmwareHalf:
             for line in _converted(one.tflite for one in planned):
                 progress.note(line)
         with line_transport(self.board, self.device) as transport, progress.stage("run"):
-            found, outputs = run(transport, self.firmware, planned, recipe.run, progress.say)
+            found, outputs = run(
+                transport, self.firmware, planned, recipe.run, progress.say, context.energy
+            )
         with progress.stage("verify"):
             files = {one.name: one.tflite for one in planned}
             return _with_parity(found, files, expected, outputs)

@@ -6,12 +6,14 @@ from edgeprune.energy.net import MAX_IDLE_DRIFT, Energy
 from edgeprune.history import result as stored
 from edgeprune.history.result import known
 
+_IDLE = {True: "subtracted", False: "power included"}
+
 
 def stored_energy(energy: Energy) -> stored.Energy:
     """A variant's energy as ``result.json`` keeps it."""
     return stored.Energy(
-        per_inference=energy.net_uj,
-        idle_subtracted=True,
+        per_inference=energy.told_uj,
+        idle_subtracted=energy.idle_subtracted,
         source=energy.sensor,
         measurement=stored.EnergyMeasurement(
             gross=energy.gross_uj,
@@ -46,7 +48,7 @@ def energy_remarks(variant: stored.Variant) -> list[str]:
     if how is not None:
         lines[0] += (
             f", {how.tier}: {how.updates:,} new values in {how.window_s:.1f} s, largest "
-            f"gap {how.largest_gap_s:.3g} s, idle subtracted"
+            f"gap {how.largest_gap_s:.3g} s, idle {_IDLE[energy.idle_subtracted]}"
         )
         lines += list(how.notes)
     if how is not None and not how.stable:

@@ -213,6 +213,22 @@ class FirmwareSession:
         answer, blob = self._talk.ask_again("time", asked, blob_bytes=4 * runs, work_s=work_s)
         return ticks_of(answer, blob, runs)
 
+    def loop(self, runs: int, work_s: float) -> int:
+        """Runs the network over and over without a word, asked for once.
+
+        Args:
+            runs: 1 to one more than :attr:`most_runs`.
+            work_s: How long that may take.
+
+        Returns:
+            Ticks of the last run.
+        """
+        self._loaded()
+        asked = {"warmup": runs - 1, "runs": 1}
+        answer, blob = self._talk.ask("time", asked, blob_bytes=4, work_s=work_s)
+        (ticks,) = ticks_of(answer, blob, 1)
+        return ticks
+
     @property
     def most_runs(self) -> int:
         """How many inferences one :meth:`time` may ask for."""

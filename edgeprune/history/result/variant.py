@@ -149,7 +149,7 @@ class Instructions(Entry, frozen=True, kw_only=True):
 
 
 class EnergyMeasurement(Entry, frozen=True, kw_only=True):
-    """How the energy came about; per_inference is gross less idle.
+    """How the energy came about; per_inference is gross less idle, or gross where idle is no rest.
 
     Attributes:
         gross: Microjoules per inference, idle power included.
