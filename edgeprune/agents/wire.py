@@ -58,6 +58,7 @@ def read_frame(
     greeting_limit_bytes: int = 0,
     json_limit_bytes: int = JSON_LIMIT_BYTES,
     blob_limit_bytes: int = BLOB_LIMIT_BYTES,
+    read_rest: Callable[[int], bytes] | None = None,
 ) -> Frame:
     """Reads one frame.
 
@@ -68,11 +69,13 @@ def read_frame(
         json_limit_bytes: How much JSON the asked question can have as its answer; more is refused
             by the frame's header alone, before anything of it is read.
         blob_limit_bytes: The same of the blob.
+        read_rest: As ``read``, of a frame that has begun; ``read`` itself if None.
 
     Raises:
         BadFrame: The bytes are no frame, a damaged one, or one that is too long.
     """
     _skip_greeting(read, greeting_limit_bytes)
+    read = read_rest or read
     lengths = read(_LENGTHS.size)
     json_bytes, blob_bytes = _LENGTHS.unpack(lengths)
     _check_lengths(

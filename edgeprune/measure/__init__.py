@@ -34,6 +34,7 @@ from edgeprune.measure.governor import HeldGovernor
 from edgeprune.measure.guard import UsedCores
 from edgeprune.measure.interleave import Kept, time_variants
 from edgeprune.measure.layers import layer_timings
+from edgeprune.measure.line_lock import LineLock
 from edgeprune.measure.stages import doing
 from edgeprune.measure.start import measure_start
 from edgeprune.progress import counted
@@ -374,6 +375,7 @@ __all__: Sequence[str] = [
     "Claim",
     "DeviceFiles",
     "DeviceLock",
+    "LineLock",
     "RunPlan",
     "check_meter_name",
     "check_meters",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -100,25 +101,45 @@ class DeviceLock:
             self._agent.session.close(0.5 if error is not None or lost else 5.0)
 
     def _take(self, agent: AgentSession) -> None:
-        end_s = time.monotonic() + self._claim.wait_s
         shares_files = self._transport.shares_files
         folder = os.environ.get(FOLDER_VARIABLE, "") if shares_files else ""
         device = "this machine" if shares_files else self._transport.where
-        waited_for = None
-        while (others := agent.lock(folder, holder_line(self._claim.command))) is not None:
-            left_s = end_s - time.monotonic()
-            if left_s <= 0:
-                raise DeviceError(
-                    f"{device} is in use by {shown_holder(others)}; wait with --wait 10m, or come "
-                    "back"
-                )
-            if others != waited_for:
-                waited_for = others
-                self._progress.note(
-                    f"waiting for {device}, for {_duration(left_s)} at most: in use by "
-                    f"{shown_holder(others)}"
-                )
-            time.sleep(min(_POLL_S, left_s))
+
+        def taken() -> str | None:
+            return agent.lock(folder, holder_line(self._claim.command))
+
+        wait_for_turn(taken, device, self._claim, self._progress)
+
+
+def wait_for_turn(
+    taken: Callable[[], str | None], device: str, claim: Claim, progress: Progress
+) -> None:
+    """Waits until a device is ours.
+
+    Args:
+        taken: Tries to take it; who has it, where that is another run, else None.
+        device: What it is called.
+        claim: How long to wait.
+        progress: Told who is waited for.
+
+    Raises:
+        DeviceError: Another run has it for longer.
+    """
+    end_s = time.monotonic() + claim.wait_s
+    waited_for = None
+    while (others := taken()) is not None:
+        left_s = end_s - time.monotonic()
+        if left_s <= 0:
+            raise DeviceError(
+                f"{device} is in use by {shown_holder(others)}; wait with --wait 10m, or come back"
+            )
+        if others != waited_for:
+            waited_for = others
+            progress.note(
+                f"waiting for {device}, for {_duration(left_s)} at most: in use by "
+                f"{shown_holder(others)}"
+            )
+        time.sleep(min(_POLL_S, left_s))
 
 
 def _duration(seconds: float) -> str:

@@ -20,6 +20,7 @@ from edgeprune.firmware.ends import as_given, as_stored, conversions
 from edgeprune.models.tflite import graph
 from edgeprune.pipeline.device_half import DeviceContext, Work
 from edgeprune.pipeline.jobs import exact_outputs
+from edgeprune.progress import Progress
 
 if TYPE_CHECKING:
     from edgeprune.measure import Claim
@@ -47,13 +48,16 @@ class FirmwareHalf:
         """Looks for what may be missing, before any training.
 
         Raises:
-            DeviceError: The way to the device, or its firmware, is not there.
+            DeviceError: The way to the device, or its firmware, is not there, or it is in use.
             ConfigError: The board is none with firmware, or a meter is named that there is not.
         """
-        from edgeprune.measure import check_meters
+        from edgeprune.measure import LineLock, check_meters
 
         check_meters(energy, None)
         with line_transport(board, device) as way:
+            if not claim.wait_s:
+                with LineLock(way, claim, Progress()):
+                    pass
             firmware = Firmware(built(board.agent.target), COUNTED, PARTS) if way.emulated else None
         return cls(board, device, firmware)
 
@@ -67,6 +71,7 @@ class FirmwareHalf:
             ModelError: The firmware cannot run a variant; nothing was pushed.
             DeviceError: The device or the way to it failed.
         """
+        from edgeprune.measure import LineLock
         from edgeprune.measure.microcontroller import PlannedVariant, run
 
         progress = context.progress
@@ -84,7 +89,11 @@ class FirmwareHalf:
                     expected[variant.name] = exact_outputs(tflite, samples)
             for line in _converted(one.tflite for one in planned):
                 progress.note(line)
-        with line_transport(self.board, self.device) as transport, progress.stage("run"):
+        with (
+            line_transport(self.board, self.device) as transport,
+            progress.stage("run"),
+            LineLock(transport, context.claim, progress),
+        ):
             found, outputs = run(
                 transport, self.firmware, planned, recipe.run, progress.say, context.energy
             )

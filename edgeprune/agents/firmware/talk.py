@@ -22,6 +22,12 @@ JSON_BYTES = 1 << 14
 _SLOWEST_BYTES_S = 500
 """Source: ours; half of what a line of 9,600 baud carries."""
 
+_PAUSE_SHARE = 0.2
+"""Of the patience: how long a frame that has begun may stand still. Source: ours; of 5 s that is
+the second after which firmware gives a frame up, firmware/PROTOCOL.md."""
+
+_PIECE_BYTES = 64
+
 
 class Talk:
     """Asks one question after the other; what answers an earlier one is passed over."""
@@ -74,16 +80,36 @@ class Talk:
         def read(size: int) -> bytes:
             return self._line.read(size, max(0.0, until_s - time.monotonic()))
 
+        def read_rest(size: int) -> bytes:
+            return self._without_pauses(size, until_s)
+
         try:
             self._line.write(request, timeout_s)
             while True:
-                frame = read_frame(read, GREETING_LIMIT_BYTES, JSON_BYTES, blob_bytes)
+                frame = read_frame(read, GREETING_LIMIT_BYTES, JSON_BYTES, blob_bytes, read_rest)
                 if not self._is_late(frame, number):
                     return answered(frame, number, asked), frame.blob
         except BadFrame as error:
             raise BadFrame(f"{asked}: {error}") from error
         except DeviceTimeout as error:
             raise DeviceTimeout(f"{asked}: no answer within {timeout_s:g} s") from error
+
+    def _without_pauses(self, size: int, until_s: float) -> bytes:
+        """Reads the rest of a frame, whose bytes follow one another.
+
+        Raises:
+            BadFrame: They do not: its length was damaged, or bytes were lost.
+        """
+        pause_s = _PAUSE_SHARE * self._patience_s
+        data = b""
+        while len(data) < size:
+            piece = min(_PIECE_BYTES, size - len(data))
+            left_s = min(until_s - time.monotonic(), pause_s + piece / _SLOWEST_BYTES_S)
+            try:
+                data += self._line.read(piece, max(0.0, left_s))
+            except DeviceTimeout as error:
+                raise BadFrame("a frame broke off in its middle: its length was damaged") from error
+        return data
 
     def ask_again(
         self,

@@ -261,6 +261,11 @@ class Line(Channel):
 class LineTransport(Transport):
     """A way to a microcontroller: bytes to and from its firmware, and nothing else."""
 
+    @property
+    def shared_port(self) -> str | None:
+        """The file that all runs on this device open; None where each has a device of its own."""
+        return None
+
     @abc.abstractmethod
     def line(self, firmware: Firmware | None) -> Line:
         """Opens the line, with the firmware running at its other end.

@@ -87,6 +87,11 @@ class Serial(LineTransport):
             from edgeprune.devices.links.serial.port import usb_ports
         self._path = self.device.host or _chosen(usb_ports(), self.device.serial, self.where)
 
+    @property
+    def shared_port(self) -> str | None:
+        """The port's file."""
+        return self._path
+
     def line(self, firmware: Firmware | None) -> Line:
         """Opens the port; a board runs what it was flashed with.
 

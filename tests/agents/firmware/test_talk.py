@@ -62,3 +62,21 @@ def test_more_data_than_was_asked_for_is_refused_by_its_header():
     ours, _ = talk(({"id": 1, "ok": True}, bytes(100)))
     with pytest.raises(BadFrame, match=r"desk-m4: output: a frame of .* is too long"):
         ours.ask("output", blob_bytes=99)
+
+
+class Watched(Scripted):
+    """Remembers how long each read would have waited."""
+
+    waits = ()
+
+    def read(self, size, timeout_s):
+        self.waits = (*self.waits, timeout_s)
+        return super().read(size, timeout_s)
+
+
+def test_a_damaged_length_is_given_up_long_before_the_patience_ends():
+    whole = pack(Frame({"id": 1, "ok": True}))
+    line = Watched(whole[:4] + bytes([whole[4] + 64]) + whole[5:])
+    with pytest.raises(BadFrame, match="hello: a frame broke off in its middle"):
+        Talk(line, "desk-m4", 1000.0).ask("hello")
+    assert line.waits[0] > 900 and max(line.waits[1:]) <= 201
