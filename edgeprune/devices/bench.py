@@ -217,8 +217,10 @@ def choose_meters(
         grid = Grid(g_per_kwh, "--grid-factor")
     if named == "none":
         return EnergyPlan((), True, "--meter none was given", grid)
-    if named is not None and TRANSPORTS.get(board.transport.use).emulated:
-        raise ConfigError(f"{board.name} is emulated and draws no power: leave out --meter")
+    has_meter = named is not None or device.meter is not None
+    if has_meter and TRANSPORTS.get(board.transport.use).emulated:
+        what = "--meter" if named is not None else f"meter of {device.name} in the bench file"
+        raise ConfigError(f"{board.name} is emulated and draws no power: leave out {what}")
     if named is not None:
         return EnergyPlan((_meter_of(named, device.meter),), True, "", grid)
     if device.meter is not None:

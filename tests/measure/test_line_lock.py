@@ -4,7 +4,9 @@ import os
 import threading
 
 import pytest
+from int8_layers import random_layer
 
+from edgeprune import cli
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import line_transport
@@ -97,3 +99,14 @@ def test_a_link_in_place_of_the_lock_is_not_followed(folder, capsys):
         assert not (folder / "victim").exists()
     assert "is not locked, so that runs may overlap" in capsys.readouterr().err
     assert os.readlink(file)
+
+
+def test_run_that_does_not_wait_ends_before_any_work(tmp_path, capsys):
+    file = tmp_path / "layer.tflite"
+    file.write_bytes(random_layer(11, "CONV_2D").tflite)
+    words = ["run", str(file), "--board", "nucleo-l4r5zi", "--host", "/dev/ttyACM7", "--wait", "0"]
+    with way() as first, lock(first), pytest.raises(SystemExit) as ended:
+        cli.main([*words, "--output", str(tmp_path / "out")])
+    assert ended.value.code == 3
+    assert "(/dev/ttyACM7) is in use by" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
