@@ -83,12 +83,13 @@ class Sshd:
     def start(self) -> None:
         """Starts sshd and waits until it answers."""
         config = self.folder / "sshd_config"
-        # ClientAlive: on a cut link nothing else tells a Debian sshd for two hours.
+        # ClientAlive: on a cut link nothing else tells a Debian sshd for two hours. A client that
+        # a busy machine starves for some seconds keeps its connection.
         config.write_text(
             f"HostKey {self.folder}/host_key\nAuthorizedKeysFile {self.folder}/authorized_keys\n"
             "PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nMaxStartups 100\n"
             "PasswordAuthentication yes\nKbdInteractiveAuthentication no\n"
-            "ClientAliveInterval 1\nClientAliveCountMax 3\n"
+            "ClientAliveInterval 1\nClientAliveCountMax 10\n"
             "Subsystem sftp /usr/lib/openssh/sftp-server\n",
             encoding="utf-8",
         )
