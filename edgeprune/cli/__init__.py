@@ -32,6 +32,7 @@ COMMANDS = {
     "compare": "Compare two results, for a pull request.",
     "boards": "List the boards, or show one.",
     "devices": "List the devices on this desk, and trust their host keys.",
+    "farm": "Measure many models on many devices, every night.",
     "firmware": "Flash a microcontroller, or take a network into a C project.",
     "example": "Write an example model with its data.",
     "doctor": "Say what works on this machine, and how to mend the rest.",

@@ -85,7 +85,7 @@ def _take_own_keys(raw: dict[str, object]) -> tuple[dict[str, dict[str, object]]
     for name, table in tables.items() if isinstance(tables, dict) else ():
         if not isinstance(table, dict):
             continue  # which reading it as a table tells
-        for key in ("name", "own"):  # which we fill in ourselves
+        for key in ("name", "own", "epoch"):  # which we fill in ourselves
             if table.pop(key, None) is not None:
                 faults.append(f"unknown key 'devices.{name}.{key}'")
         transport = transport_of(str(table.get("board")))

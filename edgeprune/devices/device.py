@@ -45,6 +45,9 @@ class Device:
         password_env: Environment variable that holds the login password, for devices that know
             no keys; None refuses password logins.
         meter: The meter in its supply line; None takes the board's own.
+        power_cycle: Program and arguments that switch it off and on; empty where none does.
+        epoch: Of the farm's lease under which it is used, which the agents there enforce; None
+            where nobody leased it. It stands in no file.
         own: Keys that its transport alone knows (``Transport.own_keys``), with their values.
     """
 
@@ -60,4 +63,6 @@ class Device:
     serial: str | None = None
     password_env: str | None = None
     meter: MeterTable | None = None
+    power_cycle: tuple[str, ...] = ()
+    epoch: int | None = None
     own: dict[str, object] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgeprune.farm.job import ErrorKind, Job
+from edgeprune.history.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,21 @@ class Run:
     Attributes:
         device_id: What the device calls itself.
         result: ``result.json``, valid.
-        latency_us: Median of the deployed variant, in microseconds, or None.
-        instructions: The same for emulated devices, per inference, or None.
+        figures: What is followed over time, as :func:`edgeprune.history.figures.figures_of` says.
     """
 
     device_id: str
     result: str
-    latency_us: float | None = None
-    instructions: float | None = None
+    figures: tuple[Figure, ...] = ()
+
+    @property
+    def deployed(self) -> float | None:
+        """Median latency of the deployed variant in microseconds, or its instructions.
+
+        None where neither was measured in a way that can be relied on.
+        """
+        values = {one.metric: one.value for one in self.figures if one.variant == "deployed"}
+        return values.get("latency_us", values.get("instructions"))
 
 
 @dataclass(frozen=True)

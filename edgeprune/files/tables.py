@@ -117,6 +117,8 @@ def _in_a_table(key: str, hints: Mapping[str, Any]) -> str:
 
 def _value(hint: Any, raw: object, key: str, wrong: list[str]) -> Any:
     """One value, checked against its type hint; complaints go to ``wrong``."""
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(arm for arm in get_args(hint) if arm is not type(None))
     if get_origin(hint) is Annotated:
         hint, *marks = get_args(hint)
         if SHARE in marks and isinstance(raw, str):
@@ -126,8 +128,6 @@ def _value(hint: Any, raw: object, key: str, wrong: list[str]) -> Any:
 
 def _unmarked(hint: Any, raw: object, key: str, wrong: list[str]) -> Any:
     """The same for a hint that says no more than a type."""
-    if isinstance(hint, types.UnionType):
-        hint = next(arm for arm in get_args(hint) if arm is not type(None))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if isinstance(raw, dict):
             return _dataclass(hint, raw, key + ".", wrong)

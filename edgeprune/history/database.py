@@ -32,7 +32,7 @@ def writing(place: Place, timeout_s: float | None = None) -> Iterator[Connection
     Raises:
         ConfigError: It cannot be used.
     """
-    with _faults_named(place), _opened_to_write(place, timeout_s) as connection:
+    with faults_named(place), _opened_to_write(place, timeout_s) as connection:
         if connection.dialect.name == "postgresql" and version_of(connection, place) != HEAD:
             postgres.lock_for_migrating(connection)
         bring_up_to_date(connection, place)
@@ -50,7 +50,7 @@ def reading(place: Place) -> Iterator[Connection | None]:
     Raises:
         ConfigError: It cannot be used.
     """
-    with _faults_named(place), contextlib.ExitStack() as opened:
+    with faults_named(place), contextlib.ExitStack() as opened:
         connection = opened.enter_context(_opened_to_read(place))
         version = None if connection is None else version_of(connection, place)
         if version not in (None, HEAD):
@@ -76,7 +76,12 @@ def _opened_to_read(place: Place) -> contextlib.AbstractContextManager[Connectio
 
 
 @contextlib.contextmanager
-def _faults_named(place: Place) -> Iterator[None]:
+def faults_named(place: Place) -> Iterator[None]:
+    """Tells what goes wrong with a history in one line that names it, and no secret.
+
+    Raises:
+        ConfigError: The block met a database, a disk or a server that did not do as told.
+    """
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError, OverflowError, UnicodeError) as error:

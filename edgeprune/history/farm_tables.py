@@ -48,8 +48,7 @@ JOBS = Table(
     Column("error_kind", Text),
     Column("message", Text),
     Column("ended_ms", _BIG),
-    Index("farm_jobs_by_board", "state", "board", "night", "priority", "number"),
-    Index("farm_jobs_by_device", "state", "device", "night", "priority", "number"),
+    Index("farm_jobs_to_do", "night", "state", "board", "device", "priority", "number"),
     sqlite_strict=True,
 )
 """One row a job. ``device`` is null where any of the board will do. ``state`` is one of

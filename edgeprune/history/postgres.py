@@ -21,6 +21,9 @@ LOCK_TIMEOUT_S = 60.0
 STATEMENT_S = 30
 """How long a statement may take on top of that. Source: ours."""
 
+_FARM_LOCK = 0x6564676566617261
+"""Key of the advisory lock under which leases are given: "edgefara" in ASCII."""
+
 _MIGRATION_LOCK = 0x6564676570727565
 """Key of the advisory lock under which migrations run: "edgeprue" in ASCII."""
 
@@ -44,6 +47,19 @@ def opened_to_read(place: PostgresDatabase) -> Iterator[Connection]:
 def lock_for_migrating(connection: Connection) -> None:
     """Waits until no other process migrates this database; held until the transaction ends."""
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+
+
+def lock_farm(connection: Connection) -> None:
+    """Waits until no other process gives leases; held until the transaction ends."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_FARM_LOCK})")
+
+
+def clock_ms(connection: Connection) -> int:
+    """The server's clock, in milliseconds since 1970: the same for all hosts."""
+    told = connection.exec_driver_sql(
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    )
+    return int(told.scalar_one())
 
 
 def lock_out_writers(connection: Connection) -> None:

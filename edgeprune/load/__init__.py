@@ -5,20 +5,18 @@ What a file is, is told from what is inside it, never from its name.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from edgeprune.artifacts.model import Loaded
 from edgeprune.errors import ModelError
 from edgeprune.load import keras_file, saved_model, tflite_file
+from edgeprune.load.digest import digest_of
 from edgeprune.load.saved_folder import check_folder
 from edgeprune.load.sniff import Kind, sniff
 from edgeprune.load.storage import stored_as
 from edgeprune.models.keras.flavours import import_keras
 
 __all__ = ["import_keras", "load", "stored_as"]
-
-_CHUNK_BYTES = 1 << 20
 
 
 def load(path: Path, allow_code: bool = False) -> Loaded:
@@ -41,7 +39,7 @@ def load(path: Path, allow_code: bool = False) -> Loaded:
     try:
         if kind is Kind.SAVED_MODEL:
             check_folder(path)
-        digest = _sha256(path)
+        digest = digest_of(path)
         if kind in (Kind.TFLITE, Kind.EPZ):
             return tflite_file.load(path, digest)
         if kind is Kind.SAVED_MODEL:
@@ -51,14 +49,3 @@ def load(path: Path, allow_code: bool = False) -> Loaded:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
         raise ModelError(f"{path}: does not fit into this machine's memory") from error
-
-
-def _sha256(path: Path) -> str:
-    """Of a file, or of all files of a folder one after the other, in sorted order."""
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    return digest.hexdigest()

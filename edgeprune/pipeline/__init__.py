@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgeprune.artifacts.measurement import RunResult
@@ -54,12 +55,12 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     board = look_at(request.model, request.board, request.data)
     check_meter_name(request.meter)
     bench = load_bench(request.bench)
-    device = choose_device(bench, board, request.host)
+    device = replace(choose_device(bench, board, request.host), epoch=request.epoch)
     energy = choose_meters(bench, board, device, request.meter, request.grid_factor)
     check_file(request)
     stem = f"{request.model.stem}-{board.name}"
     with output_folder(request.output, stem, request.command, progress.warn) as folder:
-        if trouble := history.trouble():
+        if request.epoch is None and (trouble := history.trouble()):
             progress.warn(f"{trouble}; the run goes on, and its result will be in {folder.path}")
         claim = Claim(request.command, request.wait_s)
         # What may fail for lack of a device, a network or a compiler fails before any training.
@@ -80,8 +81,9 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             with raw_kept(run):
                 outcome = outcome_of(request, compressed, variants, run, folder.path)
             if wrong:
-                raise VerifyError(wrong + recorded_as_wrong(outcome, wrong))
-            save_outcome(outcome, compressed, folder, progress)
+                recorded = recorded_as_wrong(outcome, wrong) if request.epoch is None else ""
+                raise VerifyError(wrong + recorded)
+            save_outcome(outcome, compressed, folder, progress, records=request.epoch is None)
     if run.broken:
         line = f"{run.broken}; what was measured before is in {shown(folder.path)}"
         if run.is_interrupted:

@@ -103,9 +103,22 @@ def recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
 
 
 def save_outcome(
-    outcome: Outcome, done: Compressed, folder: OutputFolder, progress: Progress
+    outcome: Outcome,
+    done: Compressed,
+    folder: OutputFolder,
+    progress: Progress,
+    *,
+    records: bool = True,
 ) -> None:
-    """Writes result, recipe and tables into the outcome's folder, and records the run."""
+    """Writes result, recipe and tables into the outcome's folder, and records the run.
+
+    Args:
+        outcome: The run's.
+        done: What was compressed.
+        folder: Where to.
+        progress: Takes warnings.
+        records: False leaves recording it to who asked for the run.
+    """
     from edgeprune.report.allocation import SENSITIVITY, write_sensitivity
     from edgeprune.report.latencies import write_latencies
     from edgeprune.report.page import FILE_NAME, write_page_of
@@ -121,7 +134,7 @@ def save_outcome(
         "report.txt": lambda file: write_whole(file, _report_text(outcome), replace=True),
         FILE_NAME: lambda file: write_page_of(outcome.result, file),
     }
-    save(folder, outcome.result, others, progress.warn)
+    save(folder, outcome.result, others, progress.warn, records=records)
 
 
 def _report_text(outcome: Outcome) -> str:

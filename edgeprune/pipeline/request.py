@@ -31,6 +31,8 @@ class Request:
         augment: Which other views of images are trained on, as ``--augment`` says it.
         command: What the user started, for others who wait for its device or its folder.
         wait_s: How long to wait for a device that others use.
+        epoch: Of the farm's lease of the device, whose result the farm records; None for a run of
+            its own.
     """
 
     model: Path
@@ -50,3 +52,4 @@ class Request:
     augment: str = "auto"
     command: str = "edgeprune deploy"
     wait_s: float = 3600.0
+    epoch: int | None = None

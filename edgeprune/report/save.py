@@ -29,6 +29,8 @@ def save(
     result: Result,
     others: Mapping[str, Callable[[Path], None]],
     warn: Warn,
+    *,
+    records: bool = True,
 ) -> None:
     """Writes the result first, then records the run, then writes what can be made again.
 
@@ -37,6 +39,7 @@ def save(
         result: A valid result.
         others: Further files of the folder, each with what writes it.
         warn: Takes a line on what could not be done although the result is safe.
+        records: Whether the run goes into the history.
 
     Raises:
         ConfigError: The folder does not take the result; the message says where it is instead.
@@ -49,7 +52,8 @@ def save(
     folder.is_kept = True
     interrupts.leaves(f"the result is in {shown(folder.path)}")
     try:
-        history.record(result)
+        if records:
+            history.record(result)
     except ConfigError as error:
         again = f"edgeprune report {shown(folder.path)} --record"
         warn(f"the result is in {shown(folder.path)} but not recorded: {error}; then: {again}")

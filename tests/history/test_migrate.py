@@ -48,8 +48,7 @@ OLD = (1, [], set())
 INDICES = {
     "runs_by_board_device",
     "runs_by_model_board_device",
-    "farm_jobs_by_board",
-    "farm_jobs_by_device",
+    "farm_jobs_to_do",
     "farm_attempts_by_job",
     "farm_events_by_device",
 }

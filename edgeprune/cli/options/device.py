@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +15,7 @@ from edgeprune.cli.words import BOARD, DEVICE, DURATION, Word
 from edgeprune.errors import ConfigError
 from edgeprune.recipe.efforts import EFFORTS
 from edgeprune.recipe.run_table import GOVERNORS
+from edgeprune.text.duration import parse_duration
 
 
 def board_option(**rest: Any) -> Callable[[Function], Function]:
@@ -67,24 +67,16 @@ def device_options(function: Function) -> Function:
     return function
 
 
-_UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-_MAX_WAIT_S = 7 * 24 * 3600.0
-
-
 def _duration_s(context: click.Context, option: click.Parameter, value: str) -> float:
     """Seconds of a time with its unit.
 
     Raises:
         ConfigError: It has none, or is out of range.
     """
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|m|min|h)", value.strip().lower())
-    seconds = float(match[1]) * _UNITS_S[match[2]] if match else -1.0
-    if value.strip() == "0":
-        return 0.0
-    if not 0 <= seconds <= _MAX_WAIT_S:
-        raise ConfigError(f"--wait must be 0 to 168h, as 90s, 10m or 2h, got {value!r}")
-    return seconds
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise ConfigError(f"--wait {error}") from error
 
 
 def timing_options(function: Function) -> Function:

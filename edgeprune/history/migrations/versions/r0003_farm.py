@@ -40,8 +40,11 @@ _UNIQUE = {
 }
 
 _INDICES = (
-    ("farm_jobs_by_board", "farm_jobs", ["state", "board", "night", "priority", "number"]),
-    ("farm_jobs_by_device", "farm_jobs", ["state", "device", "night", "priority", "number"]),
+    (
+        "farm_jobs_to_do",
+        "farm_jobs",
+        ["night", "state", "board", "device", "priority", "number"],
+    ),
     ("farm_attempts_by_job", "farm_attempts", ["job"]),
     ("farm_events_by_device", "farm_events", ["device", "id"]),
 )

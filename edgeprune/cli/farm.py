@@ -1,0 +1,112 @@
+"""``edgeprune farm``: many jobs on many devices, every night."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeprune.cli.json_output import print_json
+from edgeprune.cli.options.output import json_option
+
+if TYPE_CHECKING:
+    from edgeprune.farm.expand import Expanded
+    from edgeprune.farm.schedule import Slot
+
+
+@click.group(epilog="Example: edgeprune farm run nightly.toml --dry-run")
+def farm() -> None:
+    """Measure many models on many devices, every night."""
+
+
+@farm.command(epilog="Example: edgeprune farm run nightly.toml --dry-run")
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use.")
+@click.option("--night", help="Name of the night; of tonight if not given.")
+@click.option("--dry-run", is_flag=True, help="Show the schedule, and run nothing.")
+@json_option
+def run(plan: Path, bench: Path | None, night: str | None, dry_run: bool, as_json: bool) -> int:
+    """Run the jobs of PLAN, a TOML file, each once.
+
+    Interrupted or killed, it goes on where it was when it is started again. Exit code 1 where a job
+    failed or was not done by the deadline.
+    """
+    from edgeprune.devices.bench import load_bench
+    from edgeprune.farm.expand import expand
+    from edgeprune.farm.plan import read_plan
+
+    expanded = expand(read_plan(plan), load_bench(bench))
+    if dry_run:
+        return _show_schedule(expanded, as_json=as_json)
+    return _run(expanded, bench, night, as_json=as_json)
+
+
+def _run(expanded: Expanded, bench: Path | None, night: str | None, *, as_json: bool) -> int:
+    """Runs a night, and says how it ended.
+
+    Raises:
+        KeyboardInterrupt: It was stopped.
+    """
+    from edgeprune.farm.job import State
+    from edgeprune.farm.lines import Lines
+    from edgeprune.farm.run import run_night
+
+    result = run_night(expanded, bench, night, Lines(lambda line: click.echo(line, err=True)))
+    counts = {state.value: result.counts.get(state, 0) for state in State}
+    if as_json:
+        print_json({"night": result.night, "is_over": result.is_over, "jobs": counts})
+    if not result.is_over:
+        raise KeyboardInterrupt(f"`edgeprune farm run {expanded.plan.file}` goes on")
+    if not as_json:
+        told = ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
+        click.echo(f"{result.night}: {told}")
+    return 1 if counts["failed"] or counts["missed"] else 0
+
+
+def _show_schedule(expanded: Expanded, *, as_json: bool) -> int:
+    """Prints what would run, and says whether it fits before the deadline."""
+    from edgeprune.farm.night import night_name
+    from edgeprune.farm.plan import deadline_after
+    from edgeprune.farm.schedule import schedule
+    from edgeprune.farm.schedule_table import print_schedule
+
+    now = datetime.datetime.now(datetime.UTC)
+    night, deadline = night_name(expanded.plan, now), deadline_after(expanded.plan, now)
+    slots = schedule([*expanded.golden.values(), *expanded.jobs], expanded.devices)
+    left_s = None if deadline is None else (deadline - now).total_seconds()
+    late = [slot for slot in slots if left_s is not None and slot.ends_s > left_s]
+    if as_json:
+        print_json(
+            {
+                "night": night,
+                "deadline_utc": deadline.astimezone(datetime.UTC).isoformat(timespec="seconds")
+                if deadline
+                else None,
+                "jobs": [_slot_entry(slot, night) for slot in slots],
+                "late": len(late),
+            }
+        )
+    else:
+        print_schedule(expanded, slots, night, now, deadline, len(late))
+    return 0
+
+
+def _slot_entry(slot: Slot, night: str) -> dict[str, Any]:
+    job = slot.job
+    return {
+        "job": job.id_in(night),
+        "kind": job.kind.value,
+        "model": job.model_path,
+        "model_sha256": job.model_sha256,
+        "recipe": job.recipe,
+        "board": job.board,
+        "device": slot.device,
+        "any_device": job.device is None,
+        "tags": list(job.tags),
+        "priority": job.priority,
+        "time_budget_s": job.time_budget_s,
+        "options": dict(job.options),
+        "begins_s_at_the_latest": slot.begins_s,
+    }

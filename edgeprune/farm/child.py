@@ -1,0 +1,129 @@
+"""One job in a process of its own: an assignment comes in, an ending goes out, both as JSON.
+
+The process ends as soon as its input does, which is when its scheduler is gone: then the agents on
+the device end too, since nobody speaks to them any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgeprune.errors import DeviceError, EdgepruneError, HostKeyError, ModelError, VerifyError
+from edgeprune.farm.executor import Assignment, Ending, Run
+from edgeprune.farm.job import ErrorKind
+
+EXIT_CODE_GONE = 4
+"""The scheduler went away."""
+
+_KINDS: tuple[tuple[type[EdgepruneError], ErrorKind], ...] = (
+    (HostKeyError, ErrorKind.CONFIGURATION),
+    (DeviceError, ErrorKind.INFRASTRUCTURE),
+    (VerifyError, ErrorKind.TEST),
+    (ModelError, ErrorKind.JOB),
+    (EdgepruneError, ErrorKind.CONFIGURATION),
+)
+"""Which error is whose; the first that fits."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What the scheduler sends.
+
+    Attributes:
+        assignment: The attempt.
+        host: What ``--host`` must say to reach the device, or None.
+        bench: Bench file, or None for the user's own.
+        folder: Output folder to write.
+    """
+
+    assignment: Assignment
+    host: str | None
+    bench: str | None
+    folder: str
+
+
+def kind_of(error: EdgepruneError) -> ErrorKind:
+    """Who must act on an error of ours."""
+    return next(kind for of, kind in _KINDS if isinstance(error, of))
+
+
+def ending_of(order: Order) -> Ending:
+    """Runs a job; every failure of ours is an ending."""
+    from edgeprune.text.untrusted import one_line
+
+    try:
+        return Ending(run=_measured(order))
+    except EdgepruneError as error:
+        return Ending(None, kind_of(error), one_line(error))
+    except MemoryError:
+        return Ending(None, ErrorKind.INFRASTRUCTURE, "this host has no memory left for it")
+    except OSError as error:
+        return Ending(None, ErrorKind.INFRASTRUCTURE, one_line(error))
+
+
+def _measured(order: Order) -> Run:
+    """The pipeline's run as a result for the history.
+
+    Raises:
+        EdgepruneError: As of :func:`edgeprune.pipeline.deploy`; or the model has changed.
+    """
+    from edgeprune.farm.expand import recipe_with
+    from edgeprune.history.figures import figures_of
+    from edgeprune.history.result_file import json_text
+    from edgeprune.load.digest import digest_of
+    from edgeprune.pipeline import deploy
+    from edgeprune.pipeline.request import Request
+    from edgeprune.progress import Progress
+    from edgeprune.tasks import parse_limit
+
+    job = order.assignment.job
+    options: dict[str, Any] = dict(job.options)
+    path = Path(job.model_path)
+    if path.exists() and digest_of(path) != job.model_sha256:
+        raise ModelError(f"{path}: has changed since the night began: start the farm again")
+    drop = options.get("max_accuracy_drop")
+    request = Request(
+        model=path,
+        board=job.board,
+        recipe=recipe_with(job.recipe, options),
+        data=options.get("data"),
+        output=Path(order.folder),
+        bench=None if order.bench is None else Path(order.bench),
+        host=order.host,
+        max_accuracy_drop=None if drop is None else parse_limit(drop),
+        command="edgeprune farm",
+        wait_s=order.assignment.timeout_s,
+        epoch=order.assignment.lease.epoch,
+    )
+    with Progress() as progress:
+        result = deploy(request, progress).result
+    return Run(result.device.id, json_text(result), tuple(figures_of(result)))
+
+
+def _end_with_input() -> None:
+    """Waits for the end of standard input, and ends the process at once."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os._exit(EXIT_CODE_GONE)
+
+
+def main() -> None:
+    """Reads one line from standard input, and writes one to standard output."""
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else prints goes to the log
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    answer.write(msgspec.json.encode(ending_of(order)) + b"\n")
+    answer.flush()
+    os._exit(0)  # nothing that a library left behind may keep the device waiting
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What happens in a night, a line each, for a terminal or a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgeprune.farm.executor import Assignment, Ending
+from edgeprune.farm.job import Kind
+from edgeprune.text.untrusted import printable
+
+
+class Lines:
+    """Writes a line for each thing that happens; see :class:`edgeprune.farm.scheduler.Reporter`."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """``say``: takes a line."""
+        self._say = say
+
+    def ended(self, assignment: Assignment, ending: Ending) -> None:
+        """An attempt ended."""
+        job = assignment.job
+        recipe = "golden" if job.kind is Kind.GOLDEN else Path(job.recipe).name
+        what = f"{assignment.lease.device}: {Path(job.model_path).name}, {recipe}"
+        if ending.run is not None:
+            figure = ending.run.deployed
+            told = "measured" if figure is None else f"measured, {figure:,.0f}"
+        elif ending.error_kind is None:
+            told = f"called off: {ending.message}"
+        else:
+            told = f"{ending.error_kind.value} error: {ending.message}"
+        self._say(printable(f"{what}: {told}"))
+
+    def trouble(self, line: str) -> None:
+        """Something is wrong that no job shows."""
+        self._say(printable(f"farm: {line}"))

@@ -1,0 +1,140 @@
+"""What is known of each device: whether it is there, whether it is trusted, and what befell it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from edgeprune.history.farm_tables import DEVICES, EVENTS
+
+_D = DEVICES.c
+
+
+class Presence(enum.StrEnum):
+    """Whether a device answers."""
+
+    UNKNOWN = "unknown"
+    """Nobody has asked it."""
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Event(enum.StrEnum):
+    """What can befall a device."""
+
+    FOUND = "found"
+    LOST = "lost"
+    QUARANTINED = "quarantined"
+    SUSPECTED = "suspected"
+    """A job's outputs were wrong on it: the golden model says whether it is the device."""
+    RESTORED = "restored"
+    """A person trusts it again; its golden model's figures count from here on."""
+    RECOVERED = "recovered"
+    """Three clean runs in a row brought it back."""
+    POWER_CYCLED = "power-cycled"
+    TAKEN = "taken"
+    RELEASED = "released"
+    BROKEN = "lease broken"
+
+
+@dataclass
+class Standing:
+    """How a device stands with the farm.
+
+    Attributes:
+        device: Its name.
+        board: Name of its board.
+        holder: Who has it, or None.
+        quarantine_reason: Why it is not used, or None.
+        clean_runs: Clean runs of the golden model in a row since it came into quarantine.
+        troubles: Infrastructure errors in a row.
+        trusted_night: The night in which the golden model was last clean on it, or None.
+    """
+
+    device: str
+    board: str
+    holder: str | None
+    quarantine_reason: str | None
+    clean_runs: int
+    troubles: int
+    trusted_night: str | None
+
+
+def register(connection: Connection, devices: Iterable[tuple[str, str]], host: str) -> None:
+    """Adds the devices that are not known yet.
+
+    Args:
+        connection: Inside a transaction.
+        devices: Name and board of each.
+        host: Which host reaches them.
+    """
+    known = set(connection.execute(select(_D.device)).scalars())
+    rows = [
+        {
+            "device": name,
+            "board": board,
+            "host": host,
+            "state": Presence.UNKNOWN.value,
+            "epoch": 0,
+            "clean_runs": 0,
+            "troubles": 0,
+        }
+        for name, board in devices
+        if name not in known
+    ]
+    if rows:
+        connection.execute(insert(DEVICES), rows)
+
+
+def standings(connection: Connection, names: Iterable[str]) -> dict[str, Standing]:
+    """How devices stand, by name."""
+    wanted = set(names)
+    columns = [_D[name] for name in Standing.__dataclass_fields__]
+    rows = connection.execute(select(*columns))
+    return {row.device: Standing(*row) for row in rows if row.device in wanted}
+
+
+def set_presence(
+    connection: Connection, device: str, presence: Presence, message: str, now_ms: int
+) -> None:
+    """Writes whether a device answers, and why not."""
+    values = {"state": presence.value, "state_message": message or None}
+    if presence is Presence.ONLINE:
+        values["seen_ms"] = now_ms  # type: ignore[assignment]
+    connection.execute(update(DEVICES).where(_D.device == device).values(values))
+
+
+def set_standing(connection: Connection, standing: Standing, since_ms: int) -> None:
+    """Writes how a device stands, but for its lease.
+
+    Args:
+        connection: Inside a transaction.
+        standing: As it is now.
+        since_ms: Since when it is in quarantine, where it has just come into it.
+    """
+    is_out = standing.quarantine_reason is not None
+    connection.execute(
+        update(DEVICES)
+        .where(_D.device == standing.device)
+        .values(
+            quarantine_reason=standing.quarantine_reason,
+            quarantined_ms=func.coalesce(_D.quarantined_ms, since_ms) if is_out else None,
+            clean_runs=standing.clean_runs,
+            troubles=standing.troubles,
+            trusted_night=standing.trusted_night,
+        )
+    )
+
+
+def record(
+    connection: Connection, device: str, event: Event, message: str, night: str | None, now_ms: int
+) -> None:
+    """Writes what befell a device."""
+    connection.execute(
+        insert(EVENTS).values(
+            time_ms=now_ms, night=night, device=device, kind=event.value, message=message
+        )
+    )
