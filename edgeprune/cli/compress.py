@@ -13,6 +13,7 @@ import click
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options.data import data_options, task_options
 from edgeprune.cli.options.device import board_option
+from edgeprune.cli.options.limits import limit_options
 from edgeprune.cli.options.model import load_options, model_argument
 from edgeprune.cli.options.output import json_option, verbose_option
 from edgeprune.cli.options.recipe import recipe_options
@@ -41,6 +42,7 @@ TFLM_BOARD = "mps2-an386"
 @board_option(default="rpi4", show_default=True)
 @data_options
 @recipe_options
+@limit_options
 @task_options
 @click.option(
     "--for",

@@ -9,6 +9,7 @@ import click
 
 from edgeprune.cli.options.data import data_options, task_options
 from edgeprune.cli.options.device import board_option, device_options, timing_options
+from edgeprune.cli.options.limits import limit_options
 from edgeprune.cli.options.model import load_options, model_argument
 from edgeprune.cli.options.output import finish, json_option, verbose_option
 from edgeprune.cli.options.recipe import recipe_options
@@ -22,6 +23,7 @@ from edgeprune.recipe.overrides import timed_by
 @board_option()
 @data_options
 @recipe_options
+@limit_options
 @task_options
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder to write; must not exist."

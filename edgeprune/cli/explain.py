@@ -10,16 +10,20 @@ import click
 
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options.device import board_option
+from edgeprune.cli.options.limits import limit_options
 from edgeprune.cli.options.model import load_options, model_argument
 from edgeprune.cli.options.output import json_option, verbose_option
 from edgeprune.cli.options.recipe import recipe_options
+from edgeprune.errors import VerifyError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from edgeprune.artifacts.plan import Forecast, Plan
+    from edgeprune.firmware.planned import Forecast as PlanForecast
+    from edgeprune.firmware.planned import Planned
     from edgeprune.pipeline.explanation import Explained
-    from edgeprune.pipeline.firmware_explanation import FirmwareExplained, Planned
+    from edgeprune.pipeline.firmware_explanation import FirmwareExplained
     from edgeprune.pipeline.request import Request
     from edgeprune.recipe import Recipe
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--release", help="Release of the runtime, as 2.1; the board's own if not given.")
 @click.option("--what-if", is_flag=True, help="Predict other sparsities and patterns as well.")
 @recipe_options
+@limit_options
 @load_options
 @verbose_option
 @json_option
@@ -41,7 +46,7 @@ def explain(
     recipe: Recipe,
     verbose: bool,
     as_json: bool,
-    **loading: Any,
+    **rest: Any,
 ) -> None:
     """Say for each layer of MODEL whether it will run sparse on a board, and if not, why.
 
@@ -50,15 +55,19 @@ def explain(
     """
     from edgeprune.devices.boards import MICROCONTROLLER, load_board
     from edgeprune.pipeline.explanation import explain as explained
+    from edgeprune.pipeline.preflight import check_limits
     from edgeprune.pipeline.request import Request
     from edgeprune.progress import Progress
 
+    request = Request(model=model, board=board, recipe=recipe, **rest)
+    check_limits(request, load_board(board))
     if load_board(board).kind == MICROCONTROLLER:
-        request = Request(model=model, board=board, recipe=recipe, **loading)
         _explain_firmware(request, release, what_if, as_json=as_json, verbose=verbose)
         return
     with Progress(brief=not verbose) as progress, progress.stage("explain"):
-        explanation = explained(model, board, recipe, release, what_if, **loading)
+        explanation = explained(
+            model, board, recipe, release, what_if, request.allow_code, request.input_shape
+        )
     for remark in explanation.remarks:
         click.echo(remark, err=True)
     if as_json:
@@ -82,7 +91,7 @@ def _explain_firmware(
     from edgeprune.firmware.drawing import as_text
     from edgeprune.pipeline.firmware_explanation import explain_firmware
     from edgeprune.progress import Progress
-    from edgeprune.report.planned import print_planned, print_planned_layers
+    from edgeprune.report.planned import print_planned, print_planned_layers, print_what_if
     from edgeprune.report.terminal import stdout
 
     with Progress(brief=not verbose) as progress:
@@ -91,17 +100,27 @@ def _explain_firmware(
         click.echo(remark, err=True)
     if as_json:
         print_json(firmware_document(found))
+        _end(found)
         return
     console = stdout()
     plans = [plan for plan in (found.as_it_is, found.compressed) if plan is not None]
     recipe = f"recipe {found.recipe.name}: {found.recipe.why}" if found.recipe.why else ""
     head = f"{request.model.name} on {found.board.name}"
     command = f"edgeprune deploy {request.model} --board {request.board} --data DATA"
-    print_planned(head, found.board, plans, recipe, command, console)
+    print_planned(head, plans, found.room, recipe, command, console)
+    if found.what_if:
+        print_what_if(found.what_if, console)
     for name, plan in zip(("as it is", "compressed"), plans if verbose else (), strict=False):
         print_planned_layers(name, plan.layers, console)
         for row in as_text(plan.plan.memory).splitlines():
             click.echo(row)
+    _end(found)
+
+
+def _end(found: FirmwareExplained) -> None:
+    """Ends the command as a check that failed, where the network does not fit."""
+    if found.excess:
+        click.get_current_context().exit(VerifyError.exit_code)
 
 
 def firmware_document(found: FirmwareExplained) -> dict[str, Any]:
@@ -118,12 +137,19 @@ def firmware_document(found: FirmwareExplained) -> dict[str, Any]:
             "layers": [dataclasses.asdict(layer) for layer in planned.layers],
         }
 
+    def cell(forecast: PlanForecast) -> dict[str, Any]:
+        head = {"sparsity": forecast.sparsity, "pattern": forecast.pattern}
+        return head | entry(forecast.planned) | {"excess": forecast.excess or None}
+
     return {
         "board": found.board.name,
         "memory": None if memory is None else dataclasses.asdict(memory),
+        "room": dataclasses.asdict(found.room),
+        "excess": found.excess or None,
         "recipe": {"name": found.recipe.name, "why": found.recipe.why},
         "as_it_is": entry(found.as_it_is),
         "compressed": None if found.compressed is None else entry(found.compressed),
+        "what_if": [cell(one) for one in found.what_if],
     }
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import click
 
 from edgeprune.errors import ConfigError
 from edgeprune.text.share import parse_share
+from edgeprune.text.size import parse_size
+
+T = TypeVar("T")
 
 MAX_COUNT = 1_000_000_000
 """More than anybody waits for, of runs or of rows."""
@@ -30,23 +34,40 @@ class Number(click.FloatRange):
         return number
 
 
-class ShareOption(click.ParamType[float]):
-    """A share as ``90%`` or ``0.9``; its range is checked by whoever takes it."""
+class _Parsed(click.ParamType[T]):
+    """A number with a unit of its own.
 
-    name = "share"
+    Attributes:
+        name: What it is called in the help.
+        parse: Reads it; raises ValueError, in words that can follow a colon.
+    """
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Reads the share.
+    parse: Callable[[str], T]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """Reads the number.
 
         Raises:
             ConfigError: It is none.
         """
-        if isinstance(value, float):
-            return value
+        if not isinstance(value, str):
+            return cast(T, value)
         try:
-            return parse_share(str(value))
+            return self.parse(value)
         except ValueError as error:
             name = param.opts[0] if param is not None else self.name
-            raise ConfigError(f"{name} {str(value).strip()!r}: {error}") from error
+            raise ConfigError(f"{name} {value.strip()!r}: {error}") from error
+
+
+class SizeOption(_Parsed[int]):
+    """A size of memory as ``100kB``, in bytes."""
+
+    name = "size"
+    parse = staticmethod(parse_size)
+
+
+class ShareOption(_Parsed[float]):
+    """A share as ``90%`` or ``0.9``; its range is checked by whoever takes it."""
+
+    name = "share"
+    parse = staticmethod(parse_share)

@@ -134,12 +134,16 @@ class Memory:
     """Memory as sold.
 
     Attributes:
-        ram_bytes: Main memory; of a microcontroller, what one arena may lie in.
+        ram_bytes: Main memory.
         flash_bytes: Memory that keeps firmware and plans; absent where there is a file system.
+        plan_bytes: What the firmware leaves of it to one plan: a slot without its first page.
+        arena_bytes: What the firmware leaves of ``ram_bytes`` to one network's arena.
     """
 
     ram_bytes: int
     flash_bytes: int | None = None
+    plan_bytes: int | None = None
+    arena_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -238,11 +242,13 @@ def parse_board(raw: dict[str, object], where: str, stem: str) -> Board:
     if board.kind not in KINDS:
         hint = did_you_mean(board.kind, KINDS)
         wrong.append(f"kind {board.kind!r} must be one of {', '.join(KINDS)}{hint}")
-    wrong += _part_faults(board) + _runtime_faults(board)
+    wrong += _part_faults(board) + _runtime_faults(board) + _memory_faults(board)
     numbers = {"cpu.cores": board.cpu.cores, "cpu.clock_hz": board.cpu.clock_hz}
     if board.memory is not None:
         numbers["memory.ram_bytes"] = board.memory.ram_bytes
         numbers["memory.flash_bytes"] = board.memory.flash_bytes
+        numbers["memory.plan_bytes"] = board.memory.plan_bytes
+        numbers["memory.arena_bytes"] = board.memory.arena_bytes
     for key, value in numbers.items():
         if value is not None and value <= 0:
             wrong.append(f"{key} must be > 0")
@@ -297,11 +303,36 @@ def _runtime_faults(board: Board) -> list[str]:
             f"kind {board.kind!r} with cpu.isa {board.cpu.isa!r}: a {MICROCONTROLLER} has one of "
             "Arm's M profile, as armv7e-m, and nothing else has"
         )
-    if board.kind == MICROCONTROLLER and (board.memory is None or board.memory.flash_bytes is None):
-        wrong.append("missing 'memory.flash_bytes': plans of a microcontroller lie there")
     digest = board.runtime.sha256
     if digest is not None and not re.fullmatch("[0-9a-f]{64}", digest):
         wrong.append(f"runtime.sha256 {digest!r} must be 64 hex digits")
+    return wrong
+
+
+_NEEDED = {
+    "flash_bytes": "plans of a microcontroller lie there",
+    "plan_bytes": "its port says it: slot_bytes less page_bytes",
+    "arena_bytes": "its port says it: arena_bytes",
+}
+"""Keys of ``[memory]`` that a microcontroller must have, and why or where from."""
+
+
+def _memory_faults(board: Board) -> list[str]:
+    """What is wrong with the memory that firmware leaves to a network."""
+    if board.kind != MICROCONTROLLER:
+        return []
+    memory = board.memory
+    wrong = [
+        f"missing 'memory.{key}': {why}"
+        for key, why in _NEEDED.items()
+        if getattr(memory, key, None) is None
+    ]
+    if memory is None or wrong:
+        return wrong
+    if 2 * (memory.plan_bytes or 0) > (memory.flash_bytes or 0):
+        wrong.append("memory.plan_bytes must leave room for two in memory.flash_bytes")
+    if (memory.arena_bytes or 0) > memory.ram_bytes:
+        wrong.append("memory.arena_bytes must be at most memory.ram_bytes")
     return wrong
 
 

@@ -23,7 +23,7 @@ from edgeprune.pipeline.device_half import DeviceContext, Work
 from edgeprune.pipeline.halves import half_for
 from edgeprune.pipeline.jobs import check_file, compress_in_child
 from edgeprune.pipeline.outcome import Outcome, outcome_of, recorded_as_wrong, save_outcome
-from edgeprune.pipeline.preflight import look_at
+from edgeprune.pipeline.preflight import check_limits, look_at
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.variants import write_variants
 from edgeprune.progress import Progress
@@ -53,6 +53,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
     from edgeprune.report.save import raw_kept
 
     board = look_at(request.model, request.board, request.data)
+    check_limits(request, board)
     check_meter_name(request.meter)
     bench = load_bench(request.bench)
     device = replace(choose_device(bench, board, request.host), epoch=request.epoch)

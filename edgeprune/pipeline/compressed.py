@@ -38,6 +38,7 @@ class Compressed:
         sparsified: After the sparsify stage.
         dense_int8: The dense model in int8, for a board that runs nothing else; None elsewhere, and
             where nothing but the storage of the weights was changed.
+        fits_dense: Whether ``dense_int8`` fits into the board.
         runs_float: Whether the board can run ``dense`` where that is float.
         is_trainable: Whether there was a Keras model, and data to train it on.
         task: What the model is for; None without data.
@@ -63,6 +64,7 @@ class Compressed:
     quantized_dense: bytes
     sparsified: Sparsified
     dense_int8: bytes | None = None
+    fits_dense: bool = True
     runs_float: bool = True
     is_trainable: bool = False
     task: Task | None = None

@@ -11,7 +11,7 @@ from edgeprune.devices.boards import MICROCONTROLLER, load_board
 from edgeprune.errors import ConfigError
 from edgeprune.files.scratch import scratch_folder
 from edgeprune.files.whole_file import shown
-from edgeprune.firmware.board import plan_for
+from edgeprune.firmware.board import plan_for, whole_of
 from edgeprune.firmware.ends import conversions
 from edgeprune.firmware.export import exported
 from edgeprune.firmware.layers import layers_of
@@ -61,7 +61,7 @@ def export(model: Path, board: str, folder: Path) -> Exported:
         folder: Where; it must not exist.
 
     Raises:
-        ModelError: Firmware cannot run the model.
+        ModelError: Firmware cannot run the model, or the chip is too small for it.
         ConfigError: The board is none with firmware, or the folder cannot be written.
     """
     kind = load_board(board)
@@ -70,8 +70,8 @@ def export(model: Path, board: str, folder: Path) -> Exported:
     if folder.exists() or folder.is_symlink():
         raise ConfigError(f"{shown(folder)}: exists already; remove it, or choose another name")
     check_model(model)
-    tflite = read_in_child(model, False, None, board)
-    plan = plan_for(tflite, kind)
+    tflite = read_in_child(model, False, None)
+    plan = plan_for(tflite, kind, whole_of(kind))
     files = exported(plan, model.name, kind.cpu)
     try:
         with scratch_folder(folder.absolute().parent) as aside:

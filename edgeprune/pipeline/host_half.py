@@ -21,7 +21,7 @@ from edgeprune.artifacts.stored import Quantized, Rewritten
 from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
 from edgeprune.errors import ModelError
 from edgeprune.pipeline.compressed import Compressed
-from edgeprune.pipeline.planned import check_int8, planned
+from edgeprune.pipeline.planned import check_int8, misfit, planned
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.users_data import (
     calibration_samples,
@@ -93,18 +93,21 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         )
     with progress.stage("sparsify"):
         sparsified = (
-            planned(quantized.tflite, board)
+            planned(quantized.tflite, board, request)
             if is_firmware
             else sparsify(quantized.tflite, cpu, encode=recipe.sparsify.encode)
         )
         lines += verify.check_kept(
             "sparsify", quantized.tflite, sparsified.tflite, codebooks=has_codebooks
         )
-    dense, dense_int8 = stored_dense(trained.dense), None
+    dense, dense_int8, too_large = stored_dense(trained.dense), None, ""
     is_pruned = trained.compressed_float is not trained.dense
     if is_firmware and is_pruned and mode in INTEGER_MODES:
         with progress.stage("quantize dense"):
-            dense_int8 = _quantized(trained.dense, recipe, data, request, progress)[1].tflite
+            whatever = dataclasses.replace(request, must_fit=False)
+            dense_int8 = _quantized(trained.dense, recipe, data, whatever, progress)[1].tflite
+        too_large = misfit(dense_int8, board)
+        lines += (f"dense: not measured, because {too_large}",) if too_large else ()
     with _stage_if(progress, "score", data is not None):
         scores = _scores(trained, sparsified.tflite, dense_int8)
     return Compressed(
@@ -120,6 +123,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         quantized_dense=stored_dense(quantized.tflite),
         sparsified=sparsified,
         dense_int8=dense_int8,
+        fits_dense=not too_large,
         runs_float=not is_firmware,
         is_trainable=is_trainable(trained.loaded, data),
         task=None if data is None else data.task,
@@ -244,7 +248,7 @@ def _quantized(
         calibration = calibration_samples(data, table.calibration_samples)
         try:
             quantized = quantize(tflite, table.mode, calibration, seed=recipe.prune.seed)
-            check_runnable(quantized.tflite, board)
+            check_runnable(quantized.tflite, board, must_fit=request.must_fit)
         except ModelError as error:
             is_firmware = board.kind == MICROCONTROLLER  # which runs nothing else
             easier = None if is_firmware else easier_storage(recipe, str(error))
@@ -288,7 +292,7 @@ def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Datase
     with progress.stage("convert"):
         dense = convert(loaded)
         board = load_board(request.board)
-        check_runnable(dense, board)
+        check_runnable(dense, board, must_fit=request.must_fit)
         if loaded.tflite is not None:  # every later stage sees its shapes as they are fixed now
             loaded = dataclasses.replace(loaded, tflite=dense, input_shape=None)
         data = None

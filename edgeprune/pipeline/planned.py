@@ -5,26 +5,55 @@ from __future__ import annotations
 from edgeprune.artifacts.model import Loaded
 from edgeprune.artifacts.stored import Sparsified
 from edgeprune.devices.boards import Board
-from edgeprune.errors import ConfigError
-from edgeprune.firmware.board import plan_for
+from edgeprune.errors import ConfigError, VerifyError
+from edgeprune.firmware.board import (
+    REMEDIES,
+    Room,
+    compiled_for,
+    excess,
+    limited,
+    plan_for,
+    room_of,
+)
 from edgeprune.firmware.facts import sparse_layers
 from edgeprune.models.tflite import graph
+from edgeprune.pipeline.request import Request
 from edgeprune.recipe import Recipe
 
 
-def planned(tflite: bytes, board: Board) -> Sparsified:
+def room_for(request: Request, board: Board) -> Room:
+    """What a network may take of a board, with the user's limits."""
+    return limited(room_of(board), request.max_size, request.max_memory)
+
+
+def planned(tflite: bytes, board: Board, request: Request) -> Sparsified:
     """The file as it is, with the layers that the firmware will run sparse.
 
     The plan stores zeros as each layer is cheapest; nothing in the file says how.
 
+    Args:
+        tflite: An int8 network.
+        board: Where it is to run.
+        request: What the user allows it to take.
+
     Raises:
         ModelError: The firmware cannot run the file, or it does not fit into the board.
+        VerifyError: It takes more than the user allows.
     """
-    plan = plan_for(tflite, board)
+    plan = plan_for(tflite, board) if request.must_fit else compiled_for(tflite, board)
+    wrong = excess(len(plan.data), plan.arena.bytes, room_for(request, board))
+    if wrong and request.must_fit:
+        raise VerifyError(f"{wrong}: allow more, or {REMEDIES}")
     subgraph = graph.view(tflite).subgraphs[0]
     outputs = [int(subgraph.operators[k].outputs[0]) for k in sparse_layers(plan.data)]
     names = tuple(graph.tensor_name(subgraph.tensors[index]) for index in outputs)
     return Sparsified(tflite, (), names, ())
+
+
+def misfit(tflite: bytes, board: Board) -> str:
+    """Why a network is too large for a board; empty where it fits."""
+    plan = compiled_for(tflite, board)
+    return excess(len(plan.data), plan.arena.bytes, room_of(board))
 
 
 def check_int8(recipe: Recipe, loaded: Loaded) -> None:

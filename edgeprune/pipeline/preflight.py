@@ -7,8 +7,9 @@ from pathlib import Path
 from edgeprune.data.early import check_data
 from edgeprune.data.patience import Late, within
 from edgeprune.data.source import ANSWER_S
-from edgeprune.devices.boards import Board, load_board
+from edgeprune.devices.boards import MICROCONTROLLER, Board, load_board
 from edgeprune.errors import ConfigError, ModelError
+from edgeprune.pipeline.request import Request
 from edgeprune.recipe import load_recipe
 
 
@@ -30,6 +31,21 @@ def look_at(model: Path, board: str, data: str | None) -> Board:
     if data is not None:
         check_data(data)
     return chosen
+
+
+def check_limits(request: Request, board: Board) -> None:
+    """Refuses limits that mean nothing on a board.
+
+    Raises:
+        ConfigError: A size of flash or RAM was limited, and the board is no microcontroller.
+    """
+    given = {"--max-size": request.max_size, "--max-memory": request.max_memory}
+    asked = [option for option, limit in given.items() if limit is not None]
+    if asked and board.kind != MICROCONTROLLER:
+        raise ConfigError(
+            f"{asked[0]} limits flash and RAM of a microcontroller, and {board.name} is none: "
+            "leave it out, or name one of `edgeprune boards`"
+        )
 
 
 def check_model(model: Path) -> None:

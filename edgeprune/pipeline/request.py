@@ -33,6 +33,9 @@ class Request:
         wait_s: How long to wait for a device that others use.
         epoch: Of the farm's lease of the device, whose result the farm records; None for a run of
             its own.
+        max_size: Most bytes of flash for the plan on a microcontroller, or None for a whole slot.
+        max_memory: Most bytes of RAM for its arena, or None for what the firmware leaves.
+        must_fit: Whether a network that is too large for a microcontroller is refused.
     """
 
     model: Path
@@ -53,3 +56,6 @@ class Request:
     command: str = "edgeprune deploy"
     wait_s: float = 3600.0
     epoch: int | None = None
+    max_size: int | None = None
+    max_memory: int | None = None
+    must_fit: bool = True

@@ -30,8 +30,10 @@ def write_variants(done: Compressed, folder: OutputFolder) -> list[Variant]:
     if done.dense == done.sparsified.tflite:
         return [deployed]
     if done.dense_int8 is not None:
-        only = done.quantized.profiling_only
-        dense = variant("dense", done.dense_int8, done.dense_int8, profiling_only=only)
+        only, fits = done.quantized.profiling_only, done.fits_dense
+        dense = variant(
+            "dense", done.dense_int8, done.dense_int8, profiling_only=only, measured=fits
+        )
     else:
         is_run = done.runs_float
         dense = variant("dense", done.dense, done.dense, profiling_only=False, measured=is_run)

@@ -18,7 +18,7 @@ from edgeprune.models.tflm.encode import EncodedTensor, encoded
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.device_half import comparison_of
 from edgeprune.pipeline.jobs import compress_in_child, host_outputs
-from edgeprune.pipeline.preflight import look_at
+from edgeprune.pipeline.preflight import check_limits, look_at
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 
@@ -59,8 +59,9 @@ def compress_to_file(
         for_tflm: Store pruned weights as TensorFlow Lite Micro's DECODE reads them.
 
     Raises:
-        ConfigError: The file exists or cannot be written; for TensorFlow Lite Micro, the board is
-            no microcontroller, or the file is to be a container.
+        ConfigError: The file exists or cannot be written; a limit means nothing on the board; for
+            TensorFlow Lite Micro, the board is no microcontroller, or the file is to be a
+            container.
         ModelError: The model or the data cannot be treated as asked.
         VerifyError: The outputs are wrong on the board's kernels; nothing is written.
     """
@@ -73,7 +74,7 @@ def compress_to_file(
         raise ConfigError(f"{shown(target.parent)}: no such folder")
     if for_tflm:
         _check_for_tflm(request.board, target)
-    look_at(request.model, request.board, request.data)
+    check_limits(request, look_at(request.model, request.board, request.data))
     table = sensitivity_file(target)
     if table is not None and table.exists():
         raise ConfigError(f"{shown(table)}: exists already; remove it, or choose another name")

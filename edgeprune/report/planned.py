@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from rich.console import Console
 from rich.text import Text
 
-from edgeprune.devices.boards import Board
+from edgeprune.firmware.board import Room, excess
 from edgeprune.firmware.layers import PlannedLayer
+from edgeprune.firmware.planned import Forecast, Planned
 from edgeprune.report.assessment import factor_phrase
 from edgeprune.report.figures import bytes_text, count_text
 from edgeprune.report.summary import Row, line, table_lines
@@ -17,64 +17,46 @@ from edgeprune.report.terminal import new_table
 from edgeprune.text.untrusted import printable
 
 
-class Costs(Protocol):
-    """What a plan takes."""
-
-    @property
-    def instructions(self) -> int:
-        """Predicted, of the layers with weights."""
-
-    @property
-    def sparse(self) -> int:
-        """Layers that pass over zeros."""
-
-    @property
-    def with_weights(self) -> int:
-        """Layers with weights."""
-
-    @property
-    def flash_bytes(self) -> int:
-        """Size of the plan."""
-
-    @property
-    def ram_bytes(self) -> int:
-        """Size of the arena."""
-
-
 def print_planned(
-    head: str, board: Board, plans: Sequence[Costs], why: str, next_step: str, console: Console
+    head: str,
+    plans: Sequence[Planned],
+    room: Room,
+    why: str,
+    next_step: str,
+    console: Console,
 ) -> None:
     """Prints the sentence to read first, one table, and what to do next.
 
     Args:
         head: The model and the board.
-        board: Whose memory it is.
-        plans: As it is, and compressed where that differs.
+        plans: As it is, and compressed where that differs: the last one would be pushed.
+        room: What it may take.
         why: Why the recipe does what it does, or nothing.
         next_step: What to do next.
         console: Where to print.
     """
     last = plans[-1]
+    wrong = excess(last.flash_bytes, last.ram_bytes, room)
     flash, ram = bytes_text(last.flash_bytes), bytes_text(last.ram_bytes)
-    line(console, f"{head}: it fits, with {flash} of flash and {ram} of RAM", "bold")
+    fits = f"it fits, with {flash} of flash and {ram} of RAM"
+    line(console, f"{head}: {f'it does not fit: {wrong}' if wrong else fits}", "bold")
     names = ["as it is", "compressed"][: len(plans)]
-    for row in table_lines(names, _rows(board, plans)):
+    for row in table_lines(names, _rows(room, plans)):
         line(console, row)
     if why:
         line(console, why)
     line(console, f"next: {next_step}; -v shows every layer and the arena")
 
 
-def _rows(board: Board, plans: Sequence[Costs]) -> list[Row]:
+def _rows(room: Room, plans: Sequence[Planned]) -> list[Row]:
     first, last = plans[0], plans[-1]
     change = ""
     if len(plans) > 1:
         change = factor_phrase(
             first.instructions / max(1, last.instructions), "fewer instructions", "more"
         )
-    memory = board.memory
-    flash = memory.flash_bytes if memory is not None else None
-    ram = memory.ram_bytes if memory is not None else None
+    flash = _share(last.flash_bytes, room.flash_limit, room.flash_bytes)
+    ram = _share(last.ram_bytes, room.ram_limit, room.ram_bytes)
     return [
         (
             "instructions (estimated)",
@@ -82,13 +64,30 @@ def _rows(board: Board, plans: Sequence[Costs]) -> list[Row]:
             change or "of layers with weights",
         ),
         ("sparse layers", [f"{plan.sparse} of {plan.with_weights}" for plan in plans], ""),
-        ("flash (plan)", [f"{plan.flash_bytes:,} B" for plan in plans], _of(flash)),
-        ("RAM (arena)", [f"{plan.ram_bytes:,} B" for plan in plans], _of(ram)),
+        ("flash (plan)", [f"{plan.flash_bytes:,} B" for plan in plans], flash),
+        ("RAM (arena)", [f"{plan.ram_bytes:,} B" for plan in plans], ram),
     ]
 
 
-def _of(size: int | None) -> str:
-    return "" if size is None else f"of {size:,} B on the board, firmware included"
+def _share(taken: int, limit: str, size: int) -> str:
+    """What is left of a limit: ``a slot of B holds 520,192 B, 87% stay free``."""
+    free = f"{1 - taken / size:.0%} stay free" if taken <= size else f"{taken - size:,} B too many"
+    return f"{limit} {size:,} B, {free}"
+
+
+def print_what_if(cells: Sequence[Forecast], console: Console) -> None:
+    """Prints what other sparsities would take."""
+    table = new_table("what if: pruned in the core's pattern and quantized to int8, estimated")
+    for heading in ("sparsity", "instructions", "flash (plan)", "RAM (arena)"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for cell in cells:
+        plan = cell.planned
+        sizes = f"{plan.flash_bytes:,} B", f"{plan.ram_bytes:,} B"
+        fits = f"does not fit: {cell.excess}" if cell.excess else "fits"
+        row = (f"{cell.sparsity:.0%}", count_text(plan.instructions), *sizes, fits)
+        table.add_row(*(Text(printable(text)) for text in row))
+    console.print(table)
 
 
 def print_planned_layers(name: str, layers: Sequence[PlannedLayer], console: Console) -> None:

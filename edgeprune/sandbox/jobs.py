@@ -9,6 +9,7 @@ from typing import Any
 
 JOBS = frozenset(
     {
+        "edgeprune.pipeline.firmware_jobs:forecast_for_firmware",
         "edgeprune.pipeline.jobs:compress_model",
         "edgeprune.pipeline.jobs:read_as_tflite",
         "edgeprune.pipeline.jobs:run_exactly",

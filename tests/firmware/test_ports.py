@@ -10,6 +10,7 @@ import serial_line
 from int8_layers import random_layer
 from port_images import memories, segments
 
+from edgeprune.devices.boards import load_board
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.firmware import build
@@ -30,6 +31,35 @@ def check(board, elf):
     assert start % 2 == 1 and places["code"][0] < start < places["code"][1]
     for at, data in segments(elf):
         assert places["code"][0] <= at <= at + len(data) <= places["code"][1]
+
+
+def port_of(elf):
+    """``struct ep_port`` (``port.h``) as it stands in an ELF file."""
+    data = elf.read_bytes()
+    sections_at, (entry, count) = (
+        struct.unpack_from("<I", data, 32)[0],
+        struct.unpack_from("<HH", data, 46),
+    )
+    sections = [struct.unpack_from("<10I", data, sections_at + k * entry) for k in range(count)]
+    (table,) = [one for one in sections if one[1] == 2]  # SHT_SYMTAB
+    names_at = sections[table[6]][4]
+    symbols = struct.iter_unpack("<IIIBBH", data[table[4] : table[4] + table[5]])
+    (value,) = [
+        value
+        for name_at, value, *_ in symbols
+        if data[names_at + name_at :].startswith(b"ep_port\0")
+    ]
+    (at, bytes_) = next((at, b) for at, b in segments(elf) if at <= value < at + len(b))
+    keys = ("tick_hz", "flags", "flash", "slot_bytes", "page_bytes", "unit_bytes", "arena_bytes")
+    *first, _, arena_bytes = struct.unpack_from("<8xIIIIIIII", bytes_, value - at)
+    return dict(zip(keys, (*first, arena_bytes), strict=True))
+
+
+@pytest.mark.parametrize("name", build.ports())
+def test_a_board_file_says_what_its_port_leaves_to_a_network(name):
+    port, memory = port_of(build.built(name)), load_board(name).memory
+    assert memory.plan_bytes == port["slot_bytes"] - port["page_bytes"]
+    assert memory.arena_bytes == port["arena_bytes"]
 
 
 def test_at_least_three_boards_as_sold_have_a_port():

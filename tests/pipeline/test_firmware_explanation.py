@@ -77,15 +77,94 @@ def test_the_answer_comes_first_and_every_layer_with_v(model, capsys):
     assert "ep_s8_conv_2d" in out and "arena" in out and "at least" in out
 
 
-@pytest.mark.parametrize(
-    ("sizes", "message"),
-    [({"ram_bytes": 16}, "bytes of RAM, the board has 16"),
-     ({"flash_bytes": 16}, "bytes of flash, the board has 16")],
-)  # fmt: skip
+TOO_SMALL = [
+    ({"arena_bytes": 16}, "bytes of RAM, and the firmware of small leaves 16"),
+    ({"plan_bytes": 16}, "bytes of flash, and a slot of small holds 16"),
+]
+
+
+@pytest.mark.parametrize(("sizes", "message"), TOO_SMALL)
 def test_what_does_not_fit_is_said(model, tmp_path, monkeypatch, capsys, sizes, message):
     small_board(tmp_path, monkeypatch, **sizes)
-    code, _, words = explain(capsys, model, "--board", "small")
-    assert code == 2 and "small cannot run the model: its" in words and message in words
+    code, out, _ = explain(capsys, model, "--board", "small")
+    head = out.replace("\n", " ").partition("   ")[0]
+    assert code == 1 and f"{model.name} on small: it does not fit: its" in head
+    assert message in head and "B too many" in out
+    code, out, _ = explain(capsys, model, "--board", "small", "--json")
+    assert code == 1 and message in json.loads(out)["excess"]
+
+
+@pytest.mark.parametrize(("sizes", "message"), TOO_SMALL)
+def test_what_does_not_fit_is_refused_before_anything_is_flashed(
+    model, tmp_path, monkeypatch, capsys, sizes, message
+):
+    small_board(tmp_path, monkeypatch, **sizes)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", str(model), "--board", "small", "-o", str(tmp_path / "out")])
+    words = capsys.readouterr().err
+    assert ended.value.code == 2 and "small cannot run the model: its" in words
+    assert message in words and "--sparsity" in words and not (tmp_path / "out").exists()
+
+
+def test_what_counts_is_shown_a_slot_and_what_the_firmware_leaves(model, capsys):
+    code, out, _ = explain(capsys, model, "--board", "nucleo-l4r5zi")
+    assert code == 0
+    assert "a slot of nucleo-l4r5zi holds 520,192 B, 100% stay free" in out
+    assert "the firmware of nucleo-l4r5zi leaves 524,288 B, " in out
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("--max-size", "--max-size allows 100"), ("--max-memory", "--max-memory allows 100")],
+)
+def test_the_user_may_allow_less_than_the_board_has(model, tmp_path, capsys, option, message):
+    code, out, _ = explain(capsys, model, "--board", BOARD, option, "100")
+    assert code == 1 and message in out and "it does not fit" in out
+    assert explain(capsys, model, "--board", BOARD, option, "1MB")[0] == 0
+    words = ["compress", model, "--board", BOARD, option, "100", "-o", tmp_path / "small.tflite"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*map(str, words)])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and message in said and not (tmp_path / "small.tflite").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--board", BOARD, "--max-size", "much"], "expected a size such as 100kB"),
+        (["--board", BOARD, "--max-size", "0"], "must be at least one byte"),
+        (["--board", "rpi4", "--max-memory", "1MB"], "rpi4 is none"),
+    ],
+)
+def test_a_limit_that_means_nothing_is_refused(model, capsys, words, message):
+    code, _, said = explain(capsys, model, *words)
+    assert code == 2 and message in said
+
+
+def test_what_if_tells_other_sparsities_and_which_fit(tmp_path, capsys):
+    net = Net()
+    file = tmp_path / "float.tflite"
+    wide = net.conv(net.input(1, 8, 8, 3), 16, kernel=3)
+    file.write_bytes(net.build(net.conv(wide, 16, kernel=3)))
+    plan = json.loads(explain(capsys, file, "--board", BOARD, "--json")[1])["as_it_is"]
+    words = ["--what-if", "--max-size", str(plan["flash_bytes"] - 200), "--json"]
+    code, out, said = explain(capsys, file, "--board", BOARD, *words)
+    assert code == 1, said
+    cells = json.loads(out)["what_if"]
+    assert [cell["sparsity"] for cell in cells] == [0.5, 0.6, 0.7, 0.8, 0.9]
+    counted = [cell["instructions"] for cell in cells]
+    assert counted == sorted(counted, reverse=True) and counted[-1] < plan["instructions"]
+    assert [bool(cell["excess"]) for cell in cells] == [
+        cell["flash_bytes"] > plan["flash_bytes"] - 200 for cell in cells
+    ]
+    assert cells[-1]["excess"] is None
+    _, out, _ = explain(capsys, file, "--board", BOARD, *words[:-1])
+    assert "what if: " in out and "90%" in out and "fits" in out
+
+
+def test_what_if_says_that_integers_are_not_pruned(model, capsys):
+    code, _, said = explain(capsys, model, "--board", BOARD, "--what-if")
+    assert code == 0 and "no what-if: the weights are integers" in said
 
 
 def test_firmware_has_no_releases(model, capsys):
