@@ -34,7 +34,8 @@ from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
 
 if TYPE_CHECKING:
-    pass
+    from edgeprune.pipeline.grown import Unpruned
+    from edgeprune.training.context import StageContext
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     from edgeprune.channels.stage import remove_channels
     from edgeprune.clustering import cluster
     from edgeprune.convert import convert, keras_outputs
-    from edgeprune.pruning import prune
+    from edgeprune.pipeline.grown import Unpruned
     from edgeprune.qat import qat
     from edgeprune.training.checkpoint import remove
     from edgeprune.training.context import StageContext
@@ -178,7 +179,8 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         )
     _check_storage(smaller, recipe, cpu, loaded)
     with progress.stage("prune"):
-        pruned = prune(channel_pruned, recipe.prune, context, smaller)
+        whole = Unpruned(channel_pruned, smaller, dense, score)
+        recipe, pruned = _pruned(request, recipe, whole, context, progress)
         remove(channel_pruned.checkpoint)
     with _stage_if(progress, "cluster", not recipe.cluster.is_noop):
         clustered = cluster(pruned.model, recipe.cluster, context)
@@ -211,6 +213,26 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         score,
         tuple(task_lines),
     )
+
+
+def _pruned(
+    request: Request,
+    recipe: Recipe,
+    model: Unpruned,
+    context: StageContext,
+    progress: Progress,
+) -> tuple[Recipe, Pruned]:
+    """The stage ``prune``, whose sparsity ``auto`` finds by training for a microcontroller."""
+    from edgeprune.pipeline.grown import check_size, chooses, grown
+    from edgeprune.pruning import prune
+
+    if chooses(request, recipe, model, trains=is_trainable(model.pruned.model, context.data)):
+        recipe, pruned = grown(request, recipe, model, context, progress)
+        if pruned is not None:
+            return recipe, pruned
+    else:
+        check_size(request, recipe, model.tflite)
+    return recipe, prune(model.pruned, recipe.prune, context, model.tflite)
 
 
 def _check_storage(tflite: bytes, recipe: Recipe, cpu: Cpu, loaded: Loaded) -> None:
