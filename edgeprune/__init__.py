@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeprune.api.deploying import run as run
     from edgeprune.api.explaining import Explanation as Explanation
     from edgeprune.api.explaining import explain as explain
+    from edgeprune.api.firmware_explaining import FirmwareExplanation as FirmwareExplanation
     from edgeprune.api.pruning import masks as masks
     from edgeprune.api.pruning import prune as prune
     from edgeprune.api.tracking import log_to_mlflow as log_to_mlflow
@@ -29,6 +30,7 @@ else:
         "comparing": ("Comparison", "compare"),
         "deploying": ("CompressedFile", "Deployment", "compress", "deploy", "run"),
         "explaining": ("Explanation", "explain"),
+        "firmware_explaining": ("FirmwareExplanation",),
         "pruning": ("masks", "prune"),
         "tracking": ("log_to_mlflow",),
     }
@@ -50,6 +52,7 @@ __all__ = [
     "CompressedFile",
     "Deployment",
     "Explanation",
+    "FirmwareExplanation",
     "__version__",
     "cluster",
     "compare",

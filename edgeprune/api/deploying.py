@@ -16,6 +16,7 @@ from edgeprune.api.requests import (
     DataArgument,
     DataOptions,
     DeviceOptions,
+    LimitOptions,
     LoadOptions,
     ModelArgument,
     RecipeOptions,
@@ -35,7 +36,9 @@ from edgeprune.report.summary import score_cell, table
 _DEFAULTS = {"augment": "auto", "wait_s": 3600.0, "allow_code": False, "allow_weak": False}
 
 
-class DeployOptions(RecipeOptions, DataOptions, DeviceOptions, LoadOptions, total=False):
+class DeployOptions(
+    RecipeOptions, DataOptions, DeviceOptions, LimitOptions, LoadOptions, total=False
+):
     """Keywords of ``edgeprune.deploy``."""
 
 
@@ -53,7 +56,7 @@ class RunOptions(DeviceOptions, total=False):
     allow_weak: bool
 
 
-class CompressOptions(RecipeOptions, DataOptions, LoadOptions, total=False):
+class CompressOptions(RecipeOptions, DataOptions, LimitOptions, LoadOptions, total=False):
     """Keywords of ``edgeprune.compress``.
 
     Attributes:
@@ -153,7 +156,13 @@ class CompressedFile:
 
 
 @with_options(
-    DeployOptions, RecipeOptions, DataOptions, DeviceOptions, LoadOptions, defaults=_DEFAULTS
+    DeployOptions,
+    RecipeOptions,
+    DataOptions,
+    DeviceOptions,
+    LimitOptions,
+    LoadOptions,
+    defaults=_DEFAULTS,
 )
 def deploy(
     model: ModelArgument,
@@ -219,6 +228,7 @@ def run(
     CompressOptions,
     RecipeOptions,
     DataOptions,
+    LimitOptions,
     LoadOptions,
     defaults=_DEFAULTS | {"verify": True},
 )

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Unpack
 
 from edgeprune.api import html
+from edgeprune.api.firmware_explaining import FirmwareExplanation
 from edgeprune.api.keywords import with_options
 from edgeprune.api.requests import (
+    LimitOptions,
     LoadOptions,
     ModelArgument,
     RecipeOptions,
@@ -16,19 +18,22 @@ from edgeprune.api.requests import (
     request_of,
 )
 from edgeprune.artifacts.plan import Forecast, LayerPlan, Plan
+from edgeprune.devices.boards import MICROCONTROLLER, load_board
 from edgeprune.pipeline.explanation import Explained
 from edgeprune.pipeline.explanation import explain as explained
+from edgeprune.pipeline.firmware_explanation import explain_firmware
+from edgeprune.pipeline.preflight import check_limits
 from edgeprune.report.figures import count_text
 
 NOT_KNOWN = "not known"
 
 
-class ExplainOptions(RecipeOptions, LoadOptions, total=False):
+class ExplainOptions(RecipeOptions, LimitOptions, LoadOptions, total=False):
     """Keywords of ``edgeprune.explain``.
 
     Attributes:
         release: Release of the runtime, as ``2.1``; None takes the board's own.
-        what_if: Predict other sparsities and patterns as well.
+        what_if: Predict other sparsities, and patterns, as well.
     """
 
     release: str | None
@@ -94,13 +99,13 @@ class Explanation:
         return f"{len(self.plan.sparse)} of {len(self.layers)} layers {whose} on {found.board}"
 
 
-@with_options(ExplainOptions, RecipeOptions, LoadOptions, defaults={"what_if": False})
+@with_options(ExplainOptions, RecipeOptions, LimitOptions, LoadOptions, defaults={"what_if": False})
 def explain(
     model: ModelArgument,
     board: str,
     progress: Callable[[str], None] | None = None,
     **options: Unpack[ExplainOptions],
-) -> Explanation:
+) -> Explanation | FirmwareExplanation:
     """Says for each layer whether it will run sparse on a board, as `edgeprune explain` does.
 
         edgeprune.explain("model.tflite", board="rpi4")
@@ -111,18 +116,28 @@ def explain(
         progress: Told what is going on, line by line; None tells nobody.
         options: Further keywords, below.
 
+    Returns:
+        What a runtime does with it; of a microcontroller, what firmware does, and whether it fits.
+
     Raises:
         EdgepruneError: See :mod:`edgeprune.errors`.
     """
     with request_of(model, board, None, options, ExplainOptions) as request:
+        release, what_if = options.get("release"), options.get("what_if", False)
+        kind = load_board(request.board)
+        check_limits(request, kind)
         with progress_for(progress) as shown, shown.stage("explain"):
+            if kind.kind == MICROCONTROLLER:
+                return FirmwareExplanation(
+                    explain_firmware(request, shown, release=release, what_if=what_if)
+                )
             return Explanation(
                 explained(
                     request.model,
                     request.board,
                     request.recipe,
-                    options.get("release"),
-                    options.get("what_if", False),
+                    release,
+                    what_if,
                     request.allow_code,
                     request.input_shape,
                 )

@@ -92,6 +92,18 @@ class DataOptions(TypedDict, total=False):
     augment: str
 
 
+class LimitOptions(TypedDict, total=False):
+    """What a network may take on a microcontroller.
+
+    Attributes:
+        max_size: Most flash for its plan, in bytes or as ``100kB``; None allows a whole slot.
+        max_memory: Most RAM for its arena, likewise; None allows what the firmware leaves.
+    """
+
+    max_size: int | str | None
+    max_memory: int | str | None
+
+
 class DeviceOptions(TypedDict, total=False):
     """Where and how a model is measured.
 
@@ -181,6 +193,9 @@ def request_of(
     for key in ("output", "bench"):
         if rest.get(key) is not None:
             rest[key] = Path(rest[key])
+    for key in ("max_size", "max_memory"):
+        if rest.get(key) is not None:
+            rest[key] = _size(key, rest[key])
     with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
         path = _model_file(model, Path(folder))
         # The model goes first: a typing error in its name costs nobody anything else.
@@ -189,6 +204,20 @@ def request_of(
         check_model(path)
         chosen = recipe_for(board, options, recipe)
         yield Request(path, board, chosen, data=_data_file(data, Path(folder)), **rest)
+
+
+def _size(key: str, value: int | str) -> int:
+    """Bytes of a limit.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    from edgeprune.text.size import parse_size
+
+    try:
+        return parse_size(str(value))
+    except ValueError as error:
+        raise ConfigError(f"{key} {value!r}: {error}") from error
 
 
 def _model_file(model: ModelArgument, folder: Path) -> Path:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from edgeprune.artifacts.model import Storage
 from edgeprune.artifacts.plan import Forecast, Plan
-from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board, resolved_cpu
-from edgeprune.errors import ConfigError
+from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.pipeline.jobs import read_in_child
 from edgeprune.pipeline.preflight import check_model
 from edgeprune.recipe import Recipe, with_channels
@@ -76,11 +75,6 @@ def explain(
     from edgeprune.prediction.xnnpack.releases import LATEST
 
     kind = load_board(board)
-    if kind.kind == MICROCONTROLLER:
-        raise ConfigError(
-            f"{kind.name} runs firmware, which this does not plan: `edgeprune explain` on the "
-            "command line does"
-        )
     recipe = with_channels(recipe)
     remarks = []
     if not recipe.channels.is_noop:

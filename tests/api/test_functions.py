@@ -95,6 +95,18 @@ def test_a_keras_model_and_arrays_in_memory_are_deployed_and_compared(here, capf
     assert same.text.startswith("#") or "|" in same.text
 
 
+def test_a_model_is_explained_for_a_microcontroller(here, capfd):
+    found = edgeprune.explain("net<b>.tflite", board="mps2-an386", what_if=True, max_size="1MB")
+    assert capfd.readouterr() == ("", "")
+    assert found.fits and "it fits on mps2-an386, with " in repr(found)
+    assert [one.sparsity for one in found.what_if] == [0.5, 0.6, 0.7, 0.8, 0.9]
+    assert found.what_if[-1].planned.instructions < found.pushed.instructions
+    page = Page(found._repr_html_())
+    assert {"90% sparse", "as it is"} <= set(page.words)
+    assert len(found.layers) == page.text.count("ep_s8_")
+    assert not edgeprune.explain("net<b>.tflite", "mps2-an386", max_size=100).fits
+
+
 def test_a_model_is_explained(here, capfd):
     found = edgeprune.explain("net<b>.tflite", board="rpi4", what_if=True)
     assert capfd.readouterr() == ("", "")
@@ -142,6 +154,16 @@ def test_a_model_is_compressed_to_a_file(here, capfd):
             "no such option",
         ),
         (lambda: edgeprune.explain(42, "rpi4"), ModelError, "expected a model of Keras"),
+        (
+            lambda: edgeprune.explain("net<b>.tflite", "mps2-an386", max_size="much"),
+            ConfigError,
+            "max_size 'much': expected a size such as 100kB",
+        ),
+        (
+            lambda: edgeprune.explain("net<b>.tflite", "rpi4", max_memory=100),
+            ConfigError,
+            "rpi4 is none",
+        ),
         (
             lambda: edgeprune.deploy("net<b>.tflite", "local", max_accuracy_drop=0.01),
             ConfigError,
