@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from edgeprune.artifacts.measurement import Parity
 from edgeprune.auto.effect import Effect, effect
 from edgeprune.console import interrupts
 from edgeprune.console.interrupts import uninterrupted
-from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
+from edgeprune.devices.boards import MICROCONTROLLER, Board, Cpu, load_board, resolved_cpu
 from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import Reserved, is_stream, shown
+from edgeprune.firmware.planned import planned_on
 from edgeprune.models.epz import pack
 from edgeprune.models.tflm.encode import EncodedTensor, encoded
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.device_half import comparison_of
+from edgeprune.pipeline.firmware_twin import compare_on_twin
 from edgeprune.pipeline.jobs import compress_in_child, host_outputs
 from edgeprune.pipeline.preflight import check_limits, look_at
 from edgeprune.pipeline.request import Request
@@ -138,7 +141,9 @@ def _compressed(
         None,
         "outputs were not compared: --no-verify",
     )
-    if compare:
+    if compare and board.kind == MICROCONTROLLER:
+        parity, remark = compare_on_twin(compressed, board, progress)
+    elif compare:
         with progress.stage("verify"):
 
             def comparison() -> verify.Comparison:
@@ -148,12 +153,22 @@ def _compressed(
                 comparison, tflite, board, progress.say, host_outputs
             )
     effects = _effects(compressed, cpu)
+    if board.kind == MICROCONTROLLER:
+        effects = tuple(_on_firmware(one, compressed, board) for one in effects)
     tensors = None
     content = pack(tflite) if target.suffix == ".epz" else tflite
     if for_tflm:
         made = encoded(tflite)
         content, tensors = made.tflite, made.tensors
     return Written(compressed, parity, remark, effects, len(content), tensors), content
+
+
+def _on_firmware(effect: Effect, done: Compressed, board: Board) -> Effect:
+    """The same with what firmware takes for the int8 network, as predicted."""
+    files = {"dense": done.dense_int8, "compressed": done.sparsified.tflite}
+    tflite = files.get(effect.name)
+    instructions = None if tflite is None else float(planned_on(tflite, board).instructions)
+    return dataclasses.replace(effect, instructions=instructions)
 
 
 def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -49,12 +49,6 @@ def verify_off_board(
         DeviceError: The stand-in started, and failed.
         VerifyError: The outputs are wrong; the message names the layer where they first differ.
     """
-    if board.cpu.is_microcontroller:
-        name = next((each.name for each in stand_ins(board)), board.name)
-        return None, (
-            "outputs were not compared on the board's kernels: edgeprune run FILE --board "
-            f"{name} compares them"
-        )
     if not has_sparse_constants(tflite):
         return None, (
             "outputs were not compared on the board's kernels: no weight is stored sparse, so that "
@@ -113,19 +107,25 @@ def stand_ins(board: Board) -> list[Board]:
 
 
 def twin(board: Board) -> Board | None:
-    """The emulated board with the same core and instruction set, or None.
+    """The emulated board with the same core and instruction set, or None."""
+    core = board.cpu.core, board.cpu.isa
+    return next(
+        (other for other in emulated_boards() if (other.cpu.core, other.cpu.isa) == core), None
+    )
 
-    Boards that cannot be read are passed over: they are another command's business.
+
+def emulated_boards() -> Iterator[Board]:
+    """Boards that this machine emulates.
+
+    Those that cannot be read are passed over: they are another command's business.
     """
     for name in board_names():
         try:
             other = load_board(name)
-            is_emulated = TRANSPORTS.get(other.transport.use).emulated
+            if TRANSPORTS.get(other.transport.use).emulated:
+                yield other
         except ConfigError:
             continue
-        if is_emulated and (other.cpu.core, other.cpu.isa) == (board.cpu.core, board.cpu.isa):
-            return other
-    return None
 
 
 def _open(board: Board) -> tuple[tuple[CommandTransport, Path, runtime.RuntimeLibrary] | None, str]:

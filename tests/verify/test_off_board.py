@@ -76,12 +76,6 @@ def other_host(monkeypatch):
     monkeypatch.setattr(off_board, "resolved_cpu", lambda cpu: Cpu("host", "x86_64", ("avx",)))
 
 
-@pytest.mark.parametrize("name", ["nucleo-l4r5zi", "mps2-an386"])
-def test_a_microcontroller_is_not_compared_and_what_does_is_said(name):
-    parity, why = verify.verify_off_board(never, nets.eligible(), load_board(name), print, never)
-    assert parity is None and "edgeprune run FILE --board mps2-an386 compares them" in why
-
-
 def test_a_board_without_a_stand_in_is_not_compared_and_how_to_is_said(other_host):
     assert has_sparse_constants(sparse())
     board = like(load_board("rpi5"), core="cortex-a1")
