@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": "Say which layers will run sparse on a board, and why not.",
     "report": "Show an earlier result as tables and as a page.",
     "compare": "Compare two results, for a pull request.",
+    "history": "Take runs out of the history or into it, and remove old ones.",
     "boards": "List the boards, or show one.",
     "devices": "List the devices on this desk, and trust their host keys.",
     "farm": "Measure many models on many devices, every night.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from edgeprune.history.result import Result, Variant, known
 
@@ -66,6 +67,11 @@ def figures_of(result: Result) -> list[Figure]:
         for metric, value in _values(variant, are_times_valid=result.validity.verdict == "valid")
         if value is not None
     ]
+
+
+def figure_rows(result: Result) -> list[dict[str, Any]]:
+    """The same as rows of the table, without the run's number."""
+    return [vars(figure) for figure in figures_of(result)]
 
 
 def conditions_of(result: Result) -> dict[str, str]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, insert, inspect, s
 from edgeprune.errors import ConfigError
 from edgeprune.files.read_file import parse_json
 from edgeprune.history import database, postgres, sqlite_file
-from edgeprune.history.figures import Repeat, figures_of
+from edgeprune.history.figures import Repeat, figure_rows
 from edgeprune.history.place import Place, PostgresDatabase, place
 from edgeprune.history.result import Result
 from edgeprune.history.result_file import parse_result, plain
@@ -33,7 +33,7 @@ def record(result: Result) -> int:
 
 def record_once(result: Result) -> tuple[int, bool]:
     """Adds a run unless it is there; see :func:`edgeprune.history.record_once`."""
-    values, where = _values(result), place()
+    values, where = values_of(result), place()
     with database.writing(where) as connection:
         if isinstance(where, PostgresDatabase):
             postgres.lock_out_writers(connection)
@@ -55,16 +55,15 @@ def inserted(connection: Connection, result: Result, time_utc: str = "") -> int:
     Raises:
         ConfigError: The result is not valid.
     """
-    values = _values(result)
+    values = values_of(result)
     key = connection.execute(
         insert(RUNS).values(values | ({"time_utc": time_utc} if time_utc else {}))
     ).inserted_primary_key
     if key is None:
         raise ConfigError(f"{place()}: the run was not recorded")
     number = int(key[0])
-    if figures := figures_of(result):
-        rows = [{"run_id": number, **vars(figure)} for figure in figures]
-        connection.execute(insert(FIGURES), rows)
+    if figures := figure_rows(result):
+        connection.execute(insert(FIGURES), [{"run_id": number} | row for row in figures])
     return number
 
 
@@ -139,7 +138,12 @@ def _trouble_of_writing(where: Place) -> str:
         return ""
 
 
-def _values(result: Result) -> dict[str, Any]:
+def values_of(result: Result) -> dict[str, Any]:
+    """The row of the table of runs, recorded now, without its number.
+
+    Raises:
+        ConfigError: The result is not valid.
+    """
     document = plain(result)
     parse_result(document)
     return {
