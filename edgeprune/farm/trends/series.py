@@ -1,0 +1,146 @@
+"""Goes through a series night by night: suspicions, re-runs, and levels that begin anew."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeprune.farm.trends.confirmation import Rerun
+from edgeprune.farm.trends.detectors import WINDOW, Floats, Suspicion, scale_of, suspicion
+
+MAX_DENIALS = 2
+"""Re-runs that deny a change at one place before it is left alone there. Source: ours."""
+
+SETTLED = 5
+"""Nights for which a denied change has to last before it is taken as the device's new level."""
+
+SETTLED_AWAY = 2.0
+"""How far that level has to lie from the one before, in standard deviations. Source: ours."""
+
+SAME_PLACE = 2
+"""Nights by which the place of a change may be off. Source: ours."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of a suspicion on one night.
+
+    Attributes:
+        night: Index of the night on which it came up.
+        first: Index of the first night after the change.
+        effect: The suspected change as a logarithm.
+        votes: Names of the detectors that saw it.
+        rerun: What the re-run showed.
+    """
+
+    night: int
+    first: int
+    effect: float
+    votes: tuple[str, ...]
+    rerun: Rerun
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the re-run showed it too."""
+        return self.rerun.is_confirmed
+
+
+def level_starts(logs: Floats, decisions: Sequence[Decision]) -> list[int]:
+    """Where a series has a new level: at confirmed changes, and at denied ones that last.
+
+    A change that re-runs denied is none of the file's, yet a device may stay where it is.
+
+    Args:
+        logs: Logarithms of the figures so far, one a night.
+        decisions: Those on earlier nights.
+    """
+    starts: list[int] = []
+    for decision in decisions:
+        before = logs[max(starts, default=0) : decision.first]
+        after = logs[decision.first : decision.first + SETTLED]
+        if decision.is_confirmed or _is_settled(before, after):
+            starts.append(decision.first)
+    return starts
+
+
+def _is_settled(before: Floats, after: Floats) -> bool:
+    """Whether nights after a denied change are a level of their own."""
+    if not len(before) or len(after) < SETTLED:
+        return False
+    away = np.abs(after - np.median(before)) / scale_of([before])
+    return bool(np.sort(away)[1] >= SETTLED_AWAY)  # one of five may be a wild one
+
+
+def suspected_tonight(
+    values: Sequence[float], decisions: Sequence[Decision] = ()
+) -> tuple[int, Suspicion] | None:
+    """What the newest night of a series makes one suspect.
+
+    Args:
+        values: One figure a night, above 0, oldest first, tonight's last.
+        decisions: What became of suspicions on earlier nights.
+
+    Returns:
+        Index of the first night after the suspected change, and the suspicion; None for none.
+    """
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    found = suspicion(_stretches(logs, level_starts(logs, decisions)))
+    if found is None:
+        return None
+    first = len(logs) - found.nights
+    return None if _is_decided(first, decisions) else (first, found)
+
+
+def _is_decided(first: int, decisions: Sequence[Decision]) -> bool:
+    """Whether a re-run that was told is of these nights too, or enough denied this place."""
+    is_told = any(one.is_confirmed and first <= one.night for one in decisions)
+    denials = sum(one.first == first and not one.is_confirmed for one in decisions)
+    return is_told or denials >= MAX_DENIALS
+
+
+def _stretches(logs: Floats, starts: Sequence[int]) -> list[Floats]:
+    edges = sorted({0, *starts, len(logs)})
+    return [logs[low:high] for low, high in itertools.pairwise(edges)]
+
+
+def followed(values: Sequence[float], rerun: Callable[[int, int], Rerun]) -> list[Decision]:
+    """All decisions on a series, made night by night as a farm makes them.
+
+    Args:
+        values: One figure a night, above 0, oldest first.
+        rerun: Measures old and new side by side; takes the indices of a night that lies
+            surely before the suspected change, and behind all that was told, and of tonight.
+    """
+    decisions: list[Decision] = []
+    for night in range(len(values)):
+        found = suspected_tonight(values[: night + 1], decisions)
+        if found is not None:
+            first, seen = found
+            told = max((one.night for one in decisions if one.is_confirmed), default=0)
+            result = rerun(max(told, first - 1 - SAME_PLACE), night)
+            if result.is_confirmed:
+                first = located(values[: night + 1], first, result.factor)
+            decisions.append(Decision(night, first, seen.effect, seen.votes, result))
+    return decisions
+
+
+def located(values: Sequence[float], first: int, factor: float) -> int:
+    """Where a confirmed change lies, now that its size is known.
+
+    Args:
+        values: One figure a night, above 0, oldest first, tonight's last.
+        first: Index of the first night after the change, as it was suspected.
+        factor: New over old, as the re-run showed it.
+
+    Returns:
+        The index within :data:`SAME_PLACE` nights of ``first`` with the least sum of distances.
+    """
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    low = max(1, first - SAME_PLACE)
+    away = np.abs(logs - np.median(logs[max(0, low - WINDOW) : low]))
+    moved = np.abs(logs - np.median(logs[max(0, low - WINDOW) : low]) - np.log(factor))
+    places = range(low, min(first + SAME_PLACE, len(logs) - 1) + 1)
+    return min(places, key=lambda place: away[low:place].sum() + moved[place:].sum())
