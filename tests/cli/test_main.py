@@ -38,7 +38,7 @@ def test_every_command_has_help_with_an_example(name):
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_prints_json(name):
     found = CliRunner().invoke(cli.edgeprune, [name, "--help"])
-    inner = {"devices": "list", "farm": "run", "firmware": "export"}
+    inner = {"devices": "list", "farm": "run", "firmware": "export", "history": "export"}
     if name in inner:
         found = CliRunner().invoke(cli.edgeprune, [name, inner[name], "--help"])
     assert "--json" in found.output
