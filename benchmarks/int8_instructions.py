@@ -23,7 +23,8 @@ import numpy as np
 import stock_models
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.session import AgentSession, start_agent
+from edgeprune.agents.session import AgentSession
+from edgeprune.agents.start import start_agent
 from edgeprune.auto.choice import INT8_SHARES
 from edgeprune.convert import convert
 from edgeprune.devices.boards import Board, load_board

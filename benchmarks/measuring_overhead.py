@@ -36,7 +36,8 @@ import numpy as np
 from nets import Net
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.session import AgentSession, start_agent
+from edgeprune.agents.session import AgentSession
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import Child

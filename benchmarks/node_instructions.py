@@ -11,7 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.session import AgentSession, ProfileEvent, start_agent
+from edgeprune.agents.session import AgentSession, ProfileEvent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import Child

@@ -22,7 +22,7 @@ from typing import Any
 from stock_models import ARCHITECTURES, application
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import Board, load_board, resolved_cpu
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS

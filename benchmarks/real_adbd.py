@@ -25,7 +25,7 @@ import numpy as np
 from nets import Net
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.toolchain.zig import host_isa
 from edgeprune.errors import DeviceError, DeviceTimeout, DiskFull
 from edgeprune.files.paths import shipped

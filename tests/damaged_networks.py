@@ -14,13 +14,13 @@ import sparse_hint_nets
 from edgeprune import verify
 from edgeprune.agents.answers import Profile, ProfileEvent
 from edgeprune.agents.interface import interface_of
+from edgeprune.agents.lease_folder import FOLDER_VARIABLE
 from edgeprune.auto.choice import choose
 from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.errors import EdgepruneError, ModelError
 from edgeprune.files import paths
 from edgeprune.load.storage import stored_as
 from edgeprune.load.tflite_file import _constants
-from edgeprune.measure.device_lock import FOLDER_VARIABLE
 from edgeprune.measure.layers import layer_timings
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size

@@ -328,17 +328,36 @@ def faults_in_logs(lab):
     return faults
 
 
+class Nights:
+    """Nights of one lab, one after the other; a context manager."""
+
+    def __init__(self, devices, a_device, seed, place, odds=None, night_s=12 * 3600.0):
+        self._a_device, self._place, self._night_s = a_device, place, night_s
+        self._number = 0
+        self.lab = Lab(devices, seed, odds or Odds())
+        self._runner = asyncio.Runner(loop_factory=FakeTime)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._runner.close()
+
+    def next(self):
+        """Runs a night and the day behind it; how many lives of the scheduler it took."""
+        return self._runner.run(self._next())
+
+    async def _next(self):
+        begin_s = self.lab.now_s()
+        _, lives = await one_night(
+            self.lab, self._place, self._number, self._a_device, self._night_s
+        )
+        self._number += 1
+        await asyncio.sleep(max(0.0, begin_s + 24 * 3600.0 - self.lab.now_s()))
+        return lives
+
+
 def simulate(devices, nights, a_device, seed, place, odds=None, night_s=12 * 3600.0):
     """Nights of a farm; the lab with its logs, and the lives of the scheduler each night took."""
-    with asyncio.Runner(loop_factory=FakeTime) as runner:
-        return runner.run(_nights(devices, nights, a_device, seed, place, odds, night_s))
-
-
-async def _nights(devices, nights, a_device, seed, place, odds, night_s):
-    lab = Lab(devices, seed, odds or Odds())
-    lives = []
-    for number in range(nights):
-        begin_s = lab.now_s()
-        lives.append((await one_night(lab, place, number, a_device, night_s))[1])
-        await asyncio.sleep(max(0.0, begin_s + 24 * 3600.0 - lab.now_s()))
-    return lab, lives
+    with Nights(devices, a_device, seed, place, odds, night_s) as running:
+        return running.lab, [running.next() for _ in range(nights)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeprune.agents import build
 from edgeprune.agents.sampler import AgentSampler
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device, MeterTable
 from edgeprune.devices.host_clock import HOST_CLOCK

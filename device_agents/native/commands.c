@@ -6,6 +6,7 @@
 #include "device_facts.h"
 #include "heap_text.h"
 #include "hold.h"
+#include "lease.h"
 #include "lock.h"
 #include "model_commands.h"
 #include "sample.h"
@@ -99,6 +100,13 @@ static bool take_lock(struct call *call)
     return true;
 }
 
+static bool take_lease(struct call *call)
+{
+    return call_in_range(call, "epoch", 1, INT64_C(1) << 53) &&
+           lease_device(json_find(call->arguments, "folder")->string,
+                        call_integer(call, "epoch"), &call->failure);
+}
+
 static bool quit(struct call *call)
 {
     call->ends = true;
@@ -125,6 +133,8 @@ static const struct command COMMANDS[] = {
     {"release", false, false, release_settings, {{0}}},
     {"lock", false, false, take_lock,
      {{"folder", JSON_STRING}, {"holder", JSON_STRING}, {0}}},
+    {"lease", false, false, take_lease,
+     {{"folder", JSON_STRING}, {"epoch", JSON_INTEGER}, {0}}},
     {"quit", false, false, quit, {{0}}},
 };
 

@@ -107,6 +107,29 @@ static bool try_folder(const char *folder, const char *holder, bool *held,
     return false;
 }
 
+int open_device_file(const char *folder, const char *name)
+{
+    char path[PATH_LIMIT];
+    size_t places = folder[0] != '\0' ? 1 : sizeof FOLDERS / sizeof FOLDERS[0];
+    for (size_t i = 0; i < places; i++) {
+        const char *place = folder[0] != '\0' ? folder : FOLDERS[i];
+        int length = snprintf(path, sizeof path, "%s/%s", place, name);
+        if (length < 0 || (size_t)length >= sizeof path) {
+            errno = ENAMETOOLONG;
+            continue;
+        }
+        int file = open_file(path);
+        if (file >= 0 && is_lock_file(file, path)) {
+            return file;
+        }
+        if (file >= 0) {
+            close(file);
+            errno = EBUSY;
+        }
+    }
+    return -1;
+}
+
 bool lock_device(const char *folder, const char *holder, bool *held,
                  char others[LOCK_HOLDER_BYTES], struct failure *failure)
 {

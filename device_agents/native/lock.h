@@ -15,4 +15,8 @@ enum { LOCK_HOLDER_BYTES = 256 };
 bool lock_device(const char *folder, const char *holder, bool *held,
                  char others[LOCK_HOLDER_BYTES], struct failure *failure);
 
+/* Opens the file `name` in `folder`, or where that is empty in the first place of the device that
+ * takes it; it is made for all users where it is missing. -1, with errno, where no place does. */
+int open_device_file(const char *folder, const char *name);
+
 #endif

@@ -7,6 +7,7 @@
 #include "capture.h"
 #include "commands.h"
 #include "heap_text.h"
+#include "lease.h"
 #include "model_commands.h"
 
 enum { ITEMS_LIMIT = 1024 }; /* of all lists of a request together */
@@ -110,6 +111,10 @@ bool serve(const struct frame *frame, int output)
     bool good = parse_and_dispatch(&call, &arguments, &request);
     capture_end(reason, sizeof reason);
     text_raw(&answer, ", \"ok\": true}");
+    if (good && !lease_holds(&call.failure)) {
+        good = false;
+        call.ends = true; /* somebody else has the device */
+    }
     if (!good || !answer_fits(&call)) {
         refuse(&call, reason);
     }

@@ -22,7 +22,7 @@ from edgeprune.agents.device_clock import MAX_MOMENT_NS, Moment, max_device_ns
 from edgeprune.agents.interface import Interface
 from edgeprune.agents.sampling import Sampling, samples_of
 from edgeprune.artifacts.arrays import Array
-from edgeprune.devices.transports.base import Channel, CommandTransport
+from edgeprune.devices.transports.base import Channel
 from edgeprune.errors import DeviceError
 from edgeprune.meters.base import Row
 from edgeprune.text.untrusted import one_line
@@ -35,7 +35,6 @@ __all__ = [
     "ProfileEvent",
     "TensorInfo",
     "Timing",
-    "start_agent",
 ]
 
 PROTOCOL = 1
@@ -343,6 +342,19 @@ class AgentSession:
         answer.end()
         return None if held else others
 
+    def lease(self, folder: str, epoch: int, timeout_s: float = 30.0) -> None:
+        """Takes the device's lease; agents of older ones are ended there.
+
+        Args:
+            folder: Where its file lies on the device; empty for the device's own place.
+            epoch: Counts the leases of the device.
+            timeout_s: How long the answer may take.
+
+        Raises:
+            AgentRefusal: A newer lease has the device, and from now on whenever one comes.
+        """
+        self._ask("lease", {"folder": folder, "epoch": epoch}, timeout_s).answer.end()
+
     def close(self, timeout_s: float = 5.0) -> int | None:
         """Ends the agent by closing its input; may be called twice.
 
@@ -365,31 +377,3 @@ class AgentSession:
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> Asked:
         return self._talk.ask(command, arguments, timeout_s, blob, limits)
-
-
-def start_agent(
-    transport: CommandTransport,
-    agent_path: str,
-    *,
-    loader: Sequence[str] = (),
-    env: Mapping[str, str] | None = None,
-    count_instructions: bool = False,
-    idle_s: int | None = None,
-) -> AgentSession:
-    """Starts the agent on a device.
-
-    Args:
-        transport: An open transport.
-        agent_path: The agent's path on the device.
-        loader: Program and arguments to start it through, where the device has no glibc.
-        env: Variables to set for it.
-        count_instructions: Count instructions, where the transport can.
-        idle_s: It ends after that many seconds without a request, 1 to 86400; None leaves that to
-            it.
-
-    Raises:
-        DeviceError: It could not be started.
-    """
-    argv = [*loader, agent_path, *([] if idle_s is None else [str(idle_s)])]
-    channel = transport.start(argv, env or {}, count_instructions=count_instructions)
-    return AgentSession(channel, transport.where, is_counted=count_instructions)

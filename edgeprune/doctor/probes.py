@@ -25,7 +25,7 @@ FREE_BYTES = 500_000_000
 
 def agent() -> str:
     """Starts the agent for this machine, compiled here unless the wheel has it, and hears it."""
-    from edgeprune.agents.session import start_agent
+    from edgeprune.agents.start import start_agent
 
     board = load_board("local")
     program = agent_for(board)

@@ -102,7 +102,7 @@ class Dispatcher:
             now_ms = self._clock_ms(connection)
             nights.begin(connection, night, now_ms)
             jobs.add(connection, night.name, self._work.jobs)
-            devices.register(connection, self._work.boards.items(), self._host)
+            devices.register(connection, self._work.boards.items(), self._host, now_ms)
             return _open_jobs(connection, night.name)
 
     def turn(

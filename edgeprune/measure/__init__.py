@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgeprune.agents.interface import interface_of
-from edgeprune.agents.session import AgentSession, Hello, start_agent
+from edgeprune.agents.session import AgentSession, Hello
+from edgeprune.agents.start import start_agent
 from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import (
     DeviceFacts,

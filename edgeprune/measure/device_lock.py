@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
+from edgeprune.agents.lease_folder import FOLDER_VARIABLE
 from edgeprune.agents.session import AgentSession
 from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import AgentRefusal, DeviceError
@@ -24,9 +25,6 @@ WAIT_S = 3600.0
 """How long a run waits for its device if the user names no time. Source: ours."""
 
 _POLL_S = 0.5
-
-FOLDER_VARIABLE = "EDGEPRUNE_LOCK_FOLDER"
-"""Environment variable: where the lock of this machine lies, in place of /tmp, as for tests."""
 
 
 @dataclass(frozen=True)

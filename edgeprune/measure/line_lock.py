@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from edgeprune.agents.lease_folder import FOLDER_VARIABLE
 from edgeprune.devices.transports.base import LineTransport
 from edgeprune.errors import DeviceError
-from edgeprune.measure.device_lock import FOLDER_VARIABLE, Claim, wait_for_turn
+from edgeprune.measure.device_lock import Claim, wait_for_turn
 from edgeprune.progress import Progress
 from edgeprune.text.holder import holder_line
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from edgeprune.agents.session import AgentSession, start_agent
+from edgeprune.agents.session import AgentSession
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import DeviceError
 

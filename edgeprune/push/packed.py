@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.errors import DeviceError
 from edgeprune.models.epz import pack

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from edgeprune.agents.interface import Interface
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import Parity, RunResult
 from edgeprune.devices.transports.base import CommandTransport

@@ -9,11 +9,11 @@ import pytest
 
 from edgeprune import cli, history
 from edgeprune.agents import build
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.lease_folder import FOLDER_VARIABLE
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local
-from edgeprune.measure.device_lock import FOLDER_VARIABLE
 
 
 @pytest.fixture

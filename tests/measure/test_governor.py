@@ -14,7 +14,7 @@ from adb_server import adb_server
 from cpufreq_rig import Cpufreq, processes
 
 from edgeprune.agents import build
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.local import Local

@@ -13,7 +13,7 @@ from full_range import also
 from nets import Net
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.toolchain.zig import host_isa
 from edgeprune.errors import DeviceError
 from edgeprune.push import push

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgeprune.agents import build, runtime
 from edgeprune.agents.answers import Timing
 from edgeprune.agents.device_clock import Moment
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS

@@ -6,7 +6,7 @@ import nets
 import pytest
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS

@@ -6,7 +6,7 @@ import pytest
 
 from edgeprune.agents import build
 from edgeprune.agents.sampler import AgentSampler
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.device import MeterTable
 from edgeprune.meters.base import METERS, Site
 from edgeprune.push import push

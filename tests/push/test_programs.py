@@ -3,7 +3,7 @@
 import pytest
 
 from edgeprune.agents import build
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.errors import DeviceError
 from edgeprune.push.programs import needed_programs, push_programs

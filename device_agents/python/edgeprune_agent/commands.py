@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 from edgeprune_agent import facts
 from edgeprune_agent.frames import BLOB_LIMIT_BYTES
+from edgeprune_agent.lease import DeviceLease
 from edgeprune_agent.lock import DeviceLock
 from edgeprune_agent.model import Model
 from edgeprune_agent.refusal import Refusal
@@ -32,6 +33,7 @@ class Agent:
         model: The loaded model, or None.
         sampler: Takes samples, or None.
         lock: The device's.
+        lease: The device's, where a farm gave one.
         ends: No further request is to be read.
     """
 
@@ -39,6 +41,7 @@ class Agent:
         self.model: Model | None = None
         self.sampler: Sampler | None = None
         self.lock = DeviceLock()
+        self.lease = DeviceLease()
         self.ends = False
 
 
@@ -151,6 +154,11 @@ def _lock(agent: Agent, request: Request, blob: bytes) -> Answer:
     return {"held": held, "others": others}, b""
 
 
+def _lease(agent: Agent, request: Request, blob: bytes) -> Answer:
+    agent.lease.take(request["folder"], _in_range(request, "epoch", 1, 1 << 53))
+    return {}, b""
+
+
 def _quit(agent: Agent, request: Request, blob: bytes) -> Answer:
     agent.ends = True
     return {}, b""
@@ -170,5 +178,6 @@ COMMANDS = {
     "sample_start": Command(_sample_start, {"files": str, "command": str, "period_ns": int}),
     "sample_stop": Command(_sample_stop),
     "lock": Command(_lock, {"folder": str, "holder": str}),
+    "lease": Command(_lease, {"folder": str, "epoch": int}),
     "quit": Command(_quit),
 }

@@ -66,6 +66,27 @@ class DeviceLock:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 
+def open_device_file(folder: str, name: str) -> int:
+    """Opens a file in ``folder``, or where that is empty in the first place that takes it.
+
+    Raises:
+        OSError: No place does.
+    """
+    last = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for place in (folder,) if folder else _FOLDERS:
+        path = os.path.join(place, name)
+        try:
+            file = _opened(path)
+        except OSError as error:
+            last = error
+            continue
+        if _is_lock_file(file, path):
+            return file
+        os.close(file)
+        last = OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    raise last
+
+
 def _lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

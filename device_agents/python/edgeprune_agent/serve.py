@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeprune_agent import frames
 from edgeprune_agent.commands import COMMANDS, Agent
+from edgeprune_agent.lease import LeaseOver
 from edgeprune_agent.refusal import Refusal
 from edgeprune_agent.request import parse
 
@@ -68,6 +69,10 @@ def _answer(agent: Agent, text: bytes, blob: bytes) -> tuple[dict[str, Any], byt
         if type(request.get("id")) is int:
             number = request["id"]
         found, answer_blob = _dispatch(agent, request, blob)
+        agent.lease.check()
+    except LeaseOver as error:
+        agent.ends = True
+        return {"id": number, "ok": False, "error": _one_line(str(error))}, b""
     except Refusal as error:
         return {"id": number, "ok": False, "error": _one_line(str(error))}, b""
     except MemoryError:

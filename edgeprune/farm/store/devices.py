@@ -63,13 +63,16 @@ class Standing:
     trusted_night: str | None
 
 
-def register(connection: Connection, devices: Iterable[tuple[str, str]], host: str) -> None:
+def register(
+    connection: Connection, devices: Iterable[tuple[str, str]], host: str, now_ms: int
+) -> None:
     """Adds the devices that are not known yet.
 
     Args:
         connection: Inside a transaction.
         devices: Name and board of each.
         host: Which host reaches them.
+        now_ms: The present moment.
     """
     known = set(connection.execute(select(_D.device)).scalars())
     rows = [
@@ -78,7 +81,8 @@ def register(connection: Connection, devices: Iterable[tuple[str, str]], host: s
             "board": board,
             "host": host,
             "state": Presence.UNKNOWN.value,
-            "epoch": 0,
+            # Above whatever an older history gave to the device: no two leases a second.
+            "epoch": now_ms // 1000,
             "clean_runs": 0,
             "troubles": 0,
         }

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgeprune.agents import build
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.agents.wire import Frame, pack
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device

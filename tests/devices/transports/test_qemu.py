@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.session import start_agent
+from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.toolchain import glibc

@@ -1,0 +1,104 @@
+"""Nights of a farm in compressed time, with devices, hosts, clocks and the database failing.
+
+    python benchmarks/farm_nights.py --devices 200 --nights 30 --jobs 100
+
+The scheduler, its database and every statement are the real ones; the clock jumps to whatever comes
+next. Judged from the simulated agents' own logs: no device ran two jobs at once, no lease's epoch
+was used twice, and each result in the history was handed out by its device. Prints each night.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import farm_simulation
+from sqlalchemy import text
+
+from edgeprune.history import database
+from edgeprune.history.place import SqliteFile
+
+
+def main() -> int:
+    """Runs the nights and judges them; exit code 1 where something was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=200)
+    parser.add_argument("--nights", type=int, default=30)
+    parser.add_argument("--jobs", type=int, default=100, help="jobs a device and night")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        place = SqliteFile(Path(folder) / "history.sqlite")
+        nights = farm_simulation.Nights(given.devices, given.jobs, given.seed, place)
+        begun_s, jobs = time.process_time(), 0
+        wrong: list[str] = []
+        with nights:
+            for number in range(given.nights):
+                lives = nights.next()
+                wrong += farm_simulation.faults_in_logs(nights.lab) + faults_in(nights.lab, place)
+                jobs += given.devices * given.jobs
+                spent_ms = 1000 * (time.process_time() - begun_s) / jobs
+                peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                print(
+                    f"night {number + 1}: {jobs:,} jobs, {lives} lives of the scheduler, "
+                    f"{spent_ms:.2f} ms of CPU a job, peak {peak_mb:.0f} MB, {len(wrong)} faults",
+                    flush=True,
+                )
+                _tell(place, nights.lab)
+        print("\n".join(wrong[:20]))
+    return 1 if wrong else 0
+
+
+def faults_in(lab: farm_simulation.Lab, place: SqliteFile) -> list[str]:
+    """What the history shows that must not be."""
+    handed_out = collections.Counter(
+        (device.name, epoch, job)
+        for device in lab.devices.values()
+        for _, what, epoch, job in device.log
+        if what == "end"
+    )
+    questions = {
+        "jobs did not end": "SELECT count(*) FROM farm_jobs WHERE kind = 'measure' AND state NOT "
+        "IN ('done', 'failed', 'missed')",
+        "jobs are done without a result, or not done with one": "SELECT count(*) FROM farm_jobs j "
+        "LEFT JOIN farm_results r ON r.job = j.job WHERE (j.state = 'done') <> (r.job IS NOT NULL)",
+        "runs belong to no job": "SELECT count(*) FROM runs LEFT JOIN farm_results r ON r.run = id "
+        "WHERE r.job IS NULL",
+        "attempts are open": "SELECT count(*) FROM farm_attempts WHERE ended_ms IS NULL",
+    }
+    faults = []
+    with database.reading(place) as connection:
+        if connection is None:
+            return ["there is no history"]
+        for name, question in questions.items():
+            if count := connection.execute(text(question)).scalar_one():
+                faults.append(f"{count} {name}")
+        for row in connection.execute(text("SELECT device, epoch, job FROM farm_results")):
+            if handed_out[tuple(row)] != 1:
+                faults.append(f"{row} was handed out {handed_out[tuple(row)]} times")
+    return faults
+
+
+def _tell(place: SqliteFile, lab: farm_simulation.Lab) -> None:
+    with database.reading(place) as connection:
+        if connection is not None:
+            for question in (
+                "SELECT state, count(*) FROM farm_jobs WHERE kind = 'measure' GROUP BY 1",
+                "SELECT outcome, count(*) FROM farm_attempts GROUP BY 1",
+                "SELECT kind, count(*) FROM farm_events GROUP BY 1",
+            ):
+                rows = connection.execute(text(question))
+                print("  " + ", ".join(f"{count:,} {name}" for name, count in rows))
+    said = collections.Counter(what for one in lab.devices.values() for _, what, _, _ in one.log)
+    print("  agents: " + ", ".join(f"{count:,} {what}" for what, count in sorted(said.items())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Starts an agent on a device, under the lease of whoever leased it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edgeprune.agents.lease_folder import lease_folder
+from edgeprune.agents.session import AgentSession
+from edgeprune.devices.transports.base import CommandTransport
+
+
+def start_agent(
+    transport: CommandTransport,
+    agent_path: str,
+    *,
+    loader: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    count_instructions: bool = False,
+    idle_s: int | None = None,
+) -> AgentSession:
+    """Starts the agent on a device.
+
+    Args:
+        transport: An open transport.
+        agent_path: The agent's path on the device.
+        loader: Program and arguments to start it through, where the device has no glibc.
+        env: Variables to set for it.
+        count_instructions: Count instructions, where the transport can.
+        idle_s: It ends after that many seconds without a request, 1 to 86400; None leaves that to
+            it.
+
+    Raises:
+        DeviceError: It could not be started.
+    """
+    argv = [*loader, agent_path, *([] if idle_s is None else [str(idle_s)])]
+    channel = transport.start(argv, env or {}, count_instructions=count_instructions)
+    session = AgentSession(channel, transport.where, is_counted=count_instructions)
+    if transport.device.epoch is not None:
+        try:
+            session.lease(lease_folder(transport), transport.device.epoch)
+        except BaseException:
+            session.close(0.5)
+            raise
+    return session
