@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeprune.cli.farm_report import report
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options.output import json_option
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 @click.group(epilog="Example: edgeprune farm run nightly.toml --dry-run")
 def farm() -> None:
     """Measure many models on many devices, every night."""
+
+
+farm.add_command(report)
 
 
 @farm.command(epilog="Example: edgeprune farm run nightly.toml --dry-run")

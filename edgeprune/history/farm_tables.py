@@ -6,7 +6,18 @@ Every instant is in milliseconds since 1970, UTC. What the columns mean to who r
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
 
 from edgeprune.history.tables import METADATA
 
@@ -123,3 +134,29 @@ EVENTS = Table(
     sqlite_strict=True,
 )
 """What happened to a device: found, lost, quarantined, restored, taken, released, power-cycled."""
+
+_NUMBER: TypeEngine[float] = Double().with_variant(REAL, "sqlite")
+
+CHANGES = Table(
+    "farm_changes",
+    METADATA,
+    Column("board", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("model_path", Text, nullable=False),
+    Column("variant", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("run", _BIG, primary_key=True),
+    Column("first_run", _BIG, nullable=False),
+    Column("old_run", _BIG, nullable=False),
+    Column("effect", _NUMBER, nullable=False),
+    Column("factor", _NUMBER, nullable=False),
+    Column("p_value", _NUMBER, nullable=False),
+    Column("is_confirmed", Integer, nullable=False),
+    Column("votes", Text, nullable=False),
+    Column("reasons", Text, nullable=False),
+    sqlite_strict=True,
+)
+"""One row each time that a change over nights was suspected and re-run. ``run`` is the newest run
+then, ``first_run`` the first one after the change, ``old_run`` the one before it that was compared;
+``effect`` is the suspected change as a logarithm, ``factor`` and ``p_value`` are the re-run's;
+``votes`` and ``reasons`` are lists as JSON."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from edgeprune.errors import ConfigError
 from edgeprune.history import database
-from edgeprune.history.farm_tables import JOBS, RESULTS
+from edgeprune.history.farm_tables import CHANGES, JOBS, RESULTS
 from edgeprune.history.place import place
 from edgeprune.history.tables import FIGURES, RUNS
 
@@ -39,7 +39,8 @@ def prune(
     """Removes runs that are older than some days.
 
     Kept all the same: every run of a golden model, which tells a device's noise; the newest run of
-    each model on each device, which the next one is compared with; and ``named``.
+    each model on each device, which the next one is compared with; those that a change over nights
+    names; and ``named``.
 
     Args:
         keep_days: Runs of so many days stay; :data:`MIN_DAYS` or more.
@@ -71,5 +72,10 @@ def _needed(connection: Connection) -> set[int]:
         .where(JOBS.c.kind == "golden")
     )
     keys = (RUNS.c.model_sha256, RUNS.c.board, RUNS.c.device)
+    named = select(CHANGES.c.first_run).union(select(CHANGES.c.old_run), select(CHANGES.c.run))
     newest = select(func.max(RUNS.c.id)).group_by(*keys)
-    return {*connection.execute(golden).scalars(), *connection.execute(newest).scalars()}
+    return {
+        number
+        for query in (golden, named, newest)
+        for number in connection.execute(query).scalars()
+    }

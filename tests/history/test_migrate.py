@@ -52,7 +52,7 @@ INDICES = {
     "farm_attempts_by_job",
     "farm_events_by_device",
 }
-NEW = (4, [(migrate.HEAD,)], INDICES)
+NEW = (5, [(migrate.HEAD,)], INDICES)
 
 
 def test_the_newest_migration_is_the_one_that_is_looked_for():

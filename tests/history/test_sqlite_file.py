@@ -51,7 +51,7 @@ def test_a_corrupt_file_is_one_line_that_names_it(home, content):
 @pytest.mark.parametrize(
     "lines, said",
     [
-        (["PRAGMA user_version = 5"], "version 5, expected at most 0004"),
+        (["PRAGMA user_version = 6"], "version 6, expected at most 0005"),
         (["CREATE TABLE other (x)"], "tables that are no history of edgeprune"),
         (["CREATE TABLE runs (id INTEGER)"], "tables that are no history of edgeprune"),
         (["CREATE TABLE other (x)", "PRAGMA user_version = 7"], "version 7"),

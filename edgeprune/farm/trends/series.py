@@ -31,6 +31,7 @@ class Decision:
     Attributes:
         night: Index of the night on which it came up.
         first: Index of the first night after the change.
+        old: Index of the night before it that the re-run compared with this one.
         effect: The suspected change as a logarithm.
         votes: Names of the detectors that saw it.
         rerun: What the re-run showed.
@@ -38,6 +39,7 @@ class Decision:
 
     night: int
     first: int
+    old: int
     effect: float
     votes: tuple[str, ...]
     rerun: Rerun
@@ -111,20 +113,38 @@ def followed(values: Sequence[float], rerun: Callable[[int, int], Rerun]) -> lis
 
     Args:
         values: One figure a night, above 0, oldest first.
-        rerun: Measures old and new side by side; takes the indices of a night that lies
-            surely before the suspected change, and behind all that was told, and of tonight.
+        rerun: As for :func:`decided_tonight`.
     """
     decisions: list[Decision] = []
     for night in range(len(values)):
-        found = suspected_tonight(values[: night + 1], decisions)
-        if found is not None:
-            first, seen = found
-            told = max((one.night for one in decisions if one.is_confirmed), default=0)
-            result = rerun(max(told, first - 1 - SAME_PLACE), night)
-            if result.is_confirmed:
-                first = located(values[: night + 1], first, result.factor)
-            decisions.append(Decision(night, first, seen.effect, seen.votes, result))
+        decision = decided_tonight(values[: night + 1], decisions, rerun)
+        if decision is not None:
+            decisions.append(decision)
     return decisions
+
+
+def decided_tonight(
+    values: Sequence[float], decisions: Sequence[Decision], rerun: Callable[[int, int], Rerun]
+) -> Decision | None:
+    """What becomes of the newest night; None where it makes nobody suspicious.
+
+    Args:
+        values: One figure a night, above 0, oldest first, tonight's last.
+        decisions: Those on earlier nights.
+        rerun: Measures old and new side by side; takes the indices of a night that lies surely
+            before the suspected change, and behind all that was told, and of tonight.
+    """
+    suspected = suspected_tonight(values, decisions)
+    if suspected is None:
+        return None
+    first, seen = suspected
+    night = len(values) - 1
+    told = max((one.night for one in decisions if one.is_confirmed), default=0)
+    old = max(told, first - 1 - SAME_PLACE)
+    result = rerun(old, night)
+    if result.is_confirmed:
+        first = located(values, first, result.factor)
+    return Decision(night, first, old, seen.effect, seen.votes, result)
 
 
 def located(values: Sequence[float], first: int, factor: float) -> int:

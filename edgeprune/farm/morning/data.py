@@ -1,0 +1,156 @@
+"""What one night brought."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of a model on a device, beside the nights before.
+
+    Attributes:
+        model: The model's file, without its folder.
+        model_path: The file as the plan names it.
+        board: Name of the board.
+        device: What the device calls itself.
+        metric: Key of the figure in ``result.json``, whose unit it has.
+        value: The figure of this night.
+        usual: Median of up to seven nights before; None on the first.
+        percent: By how much ``value`` is above ``usual``; None on the first night.
+        run: Number of the run in the history.
+    """
+
+    model: str
+    model_path: str
+    board: str
+    device: str
+    metric: str
+    value: float
+    usual: float | None
+    percent: float | None
+    run: int
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A change over nights.
+
+    Attributes:
+        model_path: The model's file.
+        board: Name of the board.
+        device: What the device calls itself.
+        metric: Key of the figure.
+        percent: By how much new is above old, as the re-run showed it; as the nights seem to show
+            it where none was made.
+        p_value: Of the re-run; 0 for a figure that is counted, None without a re-run.
+        verdict: ``worse`` and ``better`` are confirmed by a re-run or counted; ``denied`` was not
+            confirmed; ``suspected`` was not re-run.
+        reasons: What else changed on that night.
+        run: The night's run.
+        first_run: The first run after the change.
+        old_run: The run that it was compared with.
+    """
+
+    model_path: str
+    board: str
+    device: str
+    metric: str
+    percent: float
+    p_value: float | None
+    verdict: Literal["worse", "better", "denied", "suspected"]
+    reasons: tuple[str, ...]
+    run: int
+    first_run: int
+    old_run: int
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """How one device is.
+
+    Attributes:
+        device: Its name in the bench.
+        board: Name of the board.
+        state: As in the table ``farm_devices``.
+        message: What it said last, or None.
+        quarantine_reason: Why it is not used, or None.
+        troubles: Errors in a row.
+        done: Jobs that it finished this night.
+    """
+
+    device: str
+    board: str
+    state: str
+    message: str | None
+    quarantine_reason: str | None
+    troubles: int
+    done: int
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One job of the night.
+
+    Attributes:
+        job: Its id.
+        kind: ``measure`` or ``golden``.
+        model_path: The model's file.
+        recipe: Name of the recipe or its file.
+        board: Name of the board.
+        device: Where it ran or was to run; None where any of the board would do and none did.
+        state: ``done``, ``failed``, ``missed``, ``pending`` or ``running``.
+        error_kind: Who must act where it failed, or None.
+        message: The error in one line, or None.
+        run: Number of its run in the history, or None.
+    """
+
+    job: str
+    kind: str
+    model_path: str
+    recipe: str
+    board: str
+    device: str | None
+    state: str
+    error_kind: str | None
+    message: str | None
+    run: int | None
+
+
+class Morning(msgspec.Struct, frozen=True, kw_only=True):
+    """What one night brought.
+
+    Attributes:
+        schema: Version of this structure.
+        night: Its name.
+        plan: Name of the plan.
+        began_utc: When it began, ISO 8601.
+        ended_utc: When it was over, or None.
+        jobs: Every job, in the plan's order.
+        figures: What was measured, beside the nights before.
+        changes: What seems to have changed this night, and what re-runs made of it.
+        devices: Every device of the night's boards.
+    """
+
+    schema: int = 1
+    night: str
+    plan: str
+    began_utc: str
+    ended_utc: str | None
+    jobs: tuple[Job, ...]
+    figures: tuple[Figure, ...]
+    changes: tuple[Change, ...]
+    devices: tuple[Device, ...]
+
+    @property
+    def unfinished(self) -> list[Job]:
+        """Jobs without a result."""
+        return [job for job in self.jobs if job.state != "done"]
+
+    @property
+    def regressions(self) -> list[Change]:
+        """Confirmed changes for the worse."""
+        return [change for change in self.changes if change.verdict == "worse"]
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether nothing got worse and every job has its result."""
+        return not self.unfinished and not self.regressions

@@ -1,0 +1,167 @@
+"""Reads what a night brought out of the history."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Literal
+
+from sqlalchemy import Connection, RowMapping, select
+
+from edgeprune.errors import ConfigError
+from edgeprune.farm.morning.data import Change, Device, Figure, Job, Morning
+from edgeprune.farm.trends.nightly import WORSE_WHEN_HIGHER, Key, series_of, undecided
+from edgeprune.farm.trends.reasons import Night, reasons
+from edgeprune.farm.trends.series import Decision
+from edgeprune.history import database
+from edgeprune.history.farm_tables import CHANGES, DEVICES, JOBS, NIGHTS, RESULTS
+from edgeprune.history.place import place
+
+USUAL_NIGHTS = 7
+"""Nights before whose median a figure is shown beside. Source: ours, a week."""
+
+
+def morning(night: str | None = None) -> Morning:
+    """What a night brought.
+
+    Args:
+        night: Its name; the newest one if None.
+
+    Raises:
+        ConfigError: There is no such night, or the history cannot be read.
+    """
+    where = place()
+    with database.reading(where) as connection:
+        row = None if connection is None else _night(connection, night)
+        if connection is None or row is None:
+            named = "no night of a farm" if night is None else f"no night is called {night!r}"
+            raise ConfigError(f"{where}: {named}; `edgeprune farm run PLAN` makes one")
+        return _read(connection, row)
+
+
+def _night(connection: Connection, name: str | None) -> RowMapping | None:
+    statement = select(NIGHTS).order_by(NIGHTS.c.began_ms.desc()).limit(1)
+    if name is not None:
+        statement = statement.where(NIGHTS.c.night == name)
+    return connection.execute(statement).mappings().first()
+
+
+def _read(connection: Connection, night: RowMapping) -> Morning:
+    jobs = _jobs(connection, night["night"])
+    runs = {job.run for job in jobs if job.run is not None}
+    return Morning(
+        night=night["night"],
+        plan=night["plan"],
+        began_utc=_time(night["began_ms"]) or "",
+        ended_utc=_time(night["ended_ms"]),
+        jobs=tuple(jobs),
+        figures=tuple(_figures(connection, runs)),
+        changes=tuple(_changes(connection, runs)),
+        devices=tuple(_devices(connection, jobs)),
+    )
+
+
+def _jobs(connection: Connection, night: str) -> list[Job]:
+    statement = (
+        select(JOBS, RESULTS.c.run, RESULTS.c.device.label("ran_on"))
+        .join_from(JOBS, RESULTS, JOBS.c.job == RESULTS.c.job, isouter=True)
+        .where(JOBS.c.night == night)
+        .order_by(JOBS.c.number)
+    )
+    names = ("job", "kind", "model_path", "recipe", "board", "state", "error_kind", "message")
+    return [
+        Job(
+            **{name: row[name] for name in names},
+            device=row["ran_on"] or row["device"],
+            run=row["run"],
+        )
+        for row in connection.execute(statement).mappings()
+    ]
+
+
+def _figures(connection: Connection, runs: set[int]) -> list[Figure]:
+    figures = []
+    for key, nights in series_of(connection).items():
+        for number, night in enumerate(nights):
+            if night.run_id not in runs:
+                continue
+            before = [one.value for one in nights[max(0, number - USUAL_NIGHTS) : number]]
+            usual = statistics.median(before) if before else None
+            percent = 100 * (night.value - usual) / usual if usual else None
+            figures.append(
+                Figure(
+                    model=PurePath(key.model_path).name,
+                    model_path=key.model_path,
+                    board=key.board,
+                    device=key.device,
+                    metric=key.metric,
+                    value=night.value,
+                    usual=usual,
+                    percent=percent,
+                    run=night.run_id,
+                )
+            )
+    return sorted(figures, key=lambda one: (one.model_path, one.board, one.device, one.metric))
+
+
+def _changes(connection: Connection, runs: set[int]) -> list[Change]:
+    rows = connection.execute(select(CHANGES).order_by(CHANGES.c.run)).mappings()
+    names = ("model_path", "board", "device", "metric", "p_value", "run", "first_run", "old_run")
+    decided = [
+        Change(
+            **{name: row[name] for name in names},
+            percent=100 * (row["factor"] - 1),
+            verdict=_verdict(row["metric"], row["factor"]) if row["is_confirmed"] else "denied",
+            reasons=tuple(json.loads(row["reasons"])),
+        )
+        for row in rows
+        if row["run"] in runs
+    ]
+    return decided + [_undecided(*one) for one in undecided(connection, runs)]
+
+
+def _undecided(key: Key, nights: list[Night], one: Decision) -> Change:
+    """What is counted and changed, or what nobody had re-run."""
+    factor = one.rerun.factor if one.is_confirmed else math.exp(one.effect)
+    return Change(
+        model_path=key.model_path,
+        board=key.board,
+        device=key.device,
+        metric=key.metric,
+        percent=100 * (factor - 1),
+        p_value=0.0 if one.is_confirmed else None,
+        verdict=_verdict(key.metric, factor) if one.is_confirmed else "suspected",
+        reasons=tuple(reasons(nights, one.first)),
+        run=nights[one.night].run_id,
+        first_run=nights[one.first].run_id,
+        old_run=nights[one.old].run_id,
+    )
+
+
+def _verdict(metric: str, factor: float) -> Literal["worse", "better"]:
+    return "worse" if (factor > 1) == (metric in WORSE_WHEN_HIGHER) else "better"
+
+
+def _devices(connection: Connection, jobs: list[Job]) -> list[Device]:
+    done = Counter(job.device for job in jobs if job.state == "done")
+    boards = {job.board for job in jobs}
+    statement = select(DEVICES).where(DEVICES.c.board.in_(boards)).order_by(DEVICES.c.device)
+    names = ("device", "board", "state", "quarantine_reason", "troubles")
+    return [
+        Device(
+            **{name: row[name] for name in names},
+            message=row["state_message"],
+            done=done[row["device"]],
+        )
+        for row in connection.execute(statement).mappings()
+    ]
+
+
+def _time(at_ms: int | None) -> str | None:
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
