@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from farm_series import KINDS, Score, series
+from farm_series import KINDS, NIGHTS, Score, series
 
 from edgeprune.farm.trends.confirmation import Rerun, judged
 from edgeprune.farm.trends.detectors import DETECTORS, Evidence, scale_of, suspicion
@@ -31,10 +31,10 @@ def no(old, new):
 
 def test_nearly_all_true_changes_are_told_within_two_nights_and_hardly_any_false_one():
     rng, score = np.random.default_rng(0), Score()
-    for number in range(60):
+    for number in range(24):
         score.add(series(KINDS[number % 6], number // 6 % 2 == 0, rng), rng)
     assert score.missed <= 1 and score.false <= 1
-    assert score.reruns <= 0.2 * 60 * 45
+    assert score.reruns <= 0.2 * 24 * NIGHTS
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
