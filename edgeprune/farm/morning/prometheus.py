@@ -33,7 +33,7 @@ def prometheus(morning: Morning) -> str:
         "jobs", "Jobs of the newest night by state.",
         [(plan | {"state": state}, count) for state, count in sorted(states.items())],
     )  # fmt: skip
-    changes = Counter(change.verdict for change in morning.changes)
+    changes = Counter[str](change.verdict for change in morning.changes)
     lines += _metric(
         "changes", "Changes over nights by what a re-run showed.",
         [(plan | {"verdict": word}, changes[word]) for word in _VERDICTS],
