@@ -67,6 +67,9 @@ Source: ``python benchmarks/armhf_chroot.py FOLDER``.
 FIRMWARE_INT8 = "firmware computes on int8, and on nothing else"
 """Why a network for a microcontroller becomes integers whatever it costs."""
 
+UNTRAINED = "nothing is pruned: that takes a Keras model and training samples in --data"
+"""Why no sparsity is looked for on a microcontroller."""
+
 
 AS_THEY_COME: dict[Storage, str] = {
     "float16": "the file stores its weights as float16 already: they are left as they are",
@@ -126,7 +129,8 @@ def choose(
         why = "int16x8 as asked: XNNPACK has no kernels for 16-bit activations, sparse or dense"
         chosen = _completed(recipe, why, sparsity=0.0, pattern="unstructured")
     elif cpu.is_microcontroller:
-        chosen = _completed(recipe, FIRMWARE_INT8, sparsity=0.0, pattern="kernel", mode="int8")
+        why = FIRMWARE_INT8 if is_trainable or not has_data else f"{FIRMWARE_INT8}; {UNTRAINED}"
+        chosen = _completed(recipe, why, sparsity=0.0, pattern="kernel", mode="int8")
     elif not has_sparse_kernels(cpu):
         chosen = _without_sparse_kernels(recipe, cpu, no_int8)
     else:

@@ -106,7 +106,11 @@ def _explain_firmware(
     plans = [plan for plan in (found.as_it_is, found.compressed) if plan is not None]
     recipe = f"recipe {found.recipe.name}: {found.recipe.why}" if found.recipe.why else ""
     head = f"{request.model.name} on {found.board.name}"
-    command = f"edgeprune deploy {request.model} --board {request.board} --data DATA"
+    limits = {"--max-size": request.max_size, "--max-memory": request.max_memory}
+    given = "".join(f" {option} {limit}" for option, limit in limits.items() if limit)
+    command = f"edgeprune deploy {request.model} --board {request.board} --data DATA{given}"
+    if found.excess:
+        command += " looks for a sparsity that fits, where it is a Keras model"
     print_planned(head, plans, found.room, recipe, command, console)
     if found.what_if:
         print_what_if(found.what_if, console)

@@ -27,7 +27,7 @@ from edgeprune.firmware.board import REMEDIES, excess
 from edgeprune.firmware.planned import Forecast, Planned, planned_on
 from edgeprune.pipeline.planned import room_for
 from edgeprune.pipeline.request import Request
-from edgeprune.pipeline.users_data import calibration_samples, sizes_of
+from edgeprune.pipeline.users_data import calibration_samples, limit_lines, sizes_of
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.report.figures import bytes_text, count_text
@@ -53,6 +53,25 @@ class Unpruned:
     tflite: bytes
     dense: bytes
     score: Accuracy | None
+
+
+def own_limit(
+    request: Request, recipe: Recipe, model: Unpruned, context: StageContext
+) -> tuple[Recipe, list[str]]:
+    """What ``auto`` may lose where the user sets no limit, in words; none where there is none.
+
+    Returns:
+        The recipe, which says why nothing is pruned where no share of the score can be kept; and
+        the lines to show.
+    """
+    if request.max_accuracy_drop is not None:
+        return recipe, []
+    try:
+        lines = limit_lines(context.data, model.score, DEFAULT_DROP)
+    except ModelError as error:
+        why = f"{recipe.why}; nothing is pruned, since no limit of accuracy holds: {error}"
+        return dataclasses.replace(recipe, why=why), []
+    return recipe, [f"{line} (--max-accuracy-drop sets another)" for line in lines]
 
 
 def chooses(request: Request, recipe: Recipe, model: Unpruned, *, trains: bool) -> bool:

@@ -223,11 +223,16 @@ def _pruned(
     progress: Progress,
 ) -> tuple[Recipe, Pruned]:
     """The stage ``prune``, whose sparsity ``auto`` finds by training for a microcontroller."""
-    from edgeprune.pipeline.grown import check_size, chooses, grown
+    from edgeprune.pipeline.grown import check_size, chooses, grown, own_limit
     from edgeprune.pruning import prune
 
     if chooses(request, recipe, model, trains=is_trainable(model.pruned.model, context.data)):
-        recipe, pruned = grown(request, recipe, model, context, progress)
+        recipe, lines = own_limit(request, recipe, model, context)
+        for line in lines:
+            progress.note(line)
+        pruned = None
+        if lines or request.max_accuracy_drop is not None:
+            recipe, pruned = grown(request, recipe, model, context, progress)
         if pruned is not None:
             return recipe, pruned
     else:

@@ -266,10 +266,15 @@ M4 = load_board("mps2-an386").cpu
 
 @pytest.mark.parametrize("has_data", [True, False])
 def test_a_microcontroller_computes_on_int8_and_its_kernels_run_every_convolution(has_data):
-    chosen = choose(asked(), M4, nets.eligible(), has_data=has_data)
+    chosen = choose(asked(), M4, nets.eligible(), has_data=has_data, is_trainable=has_data)
     assert (chosen.quantize.mode, chosen.prune.layers) == ("int8", "all")
     assert chosen.why.startswith(choice.FIRMWARE_INT8)
     assert ("--data" in chosen.why) != has_data
+
+
+def test_what_cannot_be_trained_for_a_microcontroller_is_not_pruned_and_that_is_said():
+    chosen = choose(asked(), M4, nets.eligible(), has_data=True, is_trainable=False)
+    assert chosen.prune.sparsity == 0 and "nothing is pruned: that takes a Keras" in chosen.why
 
 
 def test_no_gentler_recipe_takes_int8_from_a_microcontroller():

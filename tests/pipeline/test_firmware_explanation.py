@@ -5,10 +5,10 @@ import json
 import pytest
 from int8_layers import random_layer
 from nets import Net
+from small_boards import small_board
 
 from edgeprune import cli
 from edgeprune.devices.boards import load_board
-from edgeprune.files import paths
 from edgeprune.firmware.board import plan_for
 
 BOARD = "mps2-an386"
@@ -27,18 +27,6 @@ def model(tmp_path):
     file = tmp_path / "layer.tflite"
     file.write_bytes(random_layer(11, "CONV_2D").tflite)
     return file
-
-
-def small_board(folder, monkeypatch, **sizes):
-    """A board of which a part is too small."""
-    text = (paths.shipped("boards") / f"{BOARD}.toml").read_text()
-    text = text.replace(f'name   = "{BOARD}"', 'name   = "small"')
-    for key, size in sizes.items():
-        lines = [line for line in text.splitlines() if not line.startswith(key)]
-        at = lines.index("[memory]")
-        text = "\n".join([*lines[: at + 1], f"{key} = {size}", *lines[at + 1 :]]) + "\n"
-    (folder / "small.toml").write_text(text)
-    monkeypatch.setenv("EDGEPRUNE_BOARDS", str(folder))
 
 
 def test_an_int8_network_is_told_as_it_would_be_pushed(model, capsys):
@@ -89,7 +77,7 @@ def test_what_does_not_fit_is_said(model, tmp_path, monkeypatch, capsys, sizes, 
     code, out, _ = explain(capsys, model, "--board", "small")
     head = out.replace("\n", " ").partition("   ")[0]
     assert code == 1 and f"{model.name} on small: it does not fit: its" in head
-    assert message in head and "B too many" in out
+    assert message in head and "B too many" in out and "looks for a sparsity that fits" in out
     code, out, _ = explain(capsys, model, "--board", "small", "--json")
     assert code == 1 and message in json.loads(out)["excess"]
 

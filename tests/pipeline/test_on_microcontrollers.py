@@ -8,6 +8,7 @@ from beside import shared_models
 from converted_ends import with_ends
 from int8_layers import random_layer
 from nets import Net, eligible
+from small_boards import small_board
 
 from edgeprune import cli
 from edgeprune.agents.firmware.session import FirmwareSession
@@ -141,6 +142,23 @@ def test_a_float_network_is_pruned_and_quantized_and_beside_it_stands_the_dense_
     assert found["comparison"]["metric"] == "instructions" and found["comparison"]["speedup"] > 1
     assert deployed["flash_bytes"] < dense["flash_bytes"] and original["instructions"] is None
     assert all(variant["parity"]["max_abs_diff"] == 0.0 for variant in (dense, deployed))
+
+
+def test_a_dense_network_that_does_not_fit_is_not_measured_and_that_is_said(
+    float_model, tmp_path, capsys, monkeypatch
+):
+    small_board(tmp_path, monkeypatch, plan_bytes=2600)
+    words = ["deploy", float_model, "--board", "small", "--sparsity", "0.75"]
+    code, found, said = run(capsys, tmp_path / "out", *words)
+    assert code == 0, said
+    dense, deployed, _ = found["variants"]
+    assert dense["instructions"] is None and deployed["instructions"]["per_inference"] > 0
+    assert deployed["flash_bytes"] <= 2600
+    assert any("dense: not measured, because its plan takes" in note for note in found["notes"])
+    words = ["deploy", float_model, "--board", "small", "--sparsity", "0.1"]
+    code, _, said = run(capsys, tmp_path / "less", *words)
+    assert code == 2 and "at 10% sparsity its plan takes" in said
+    assert not (tmp_path / "less").exists()
 
 
 def test_a_float_network_that_is_only_quantized_stands_beside_itself_unmeasured(
