@@ -20,8 +20,8 @@ from edgeprune.recipe import Recipe
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.training.context import StageContext
 
-SPARSITIES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-"""What is tried: below, blocks of 4 weights hardly save anything; above, little is left to save.
+SPARSITIES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+"""What is tried: below, blocks of 4 weights save nothing; above, little is left to save.
 
 Source: ours.
 """

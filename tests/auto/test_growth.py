@@ -61,16 +61,16 @@ def test_what_holds_is_trained_sparser_from_where_it_stands():
 def test_what_is_lost_is_trained_less_sparse_from_the_last_that_held():
     losses = {sparsity: 0.0 if sparsity <= 0.6 else 0.3 for sparsity in SPARSITIES}
     found, started = grown(EVERY, losses)
-    assert tried(found) == [0.75, 0.6, 0.7]
-    assert started == ["dense", "dense", 0.6]
+    assert tried(found) == [0.75, 0.5, 0.6, 0.7]
+    assert started == ["dense", "dense", 0.5, 0.6]
     assert found.chosen.sparsity == 0.6
-    assert [found.trainings(attempt) for attempt in found.attempts] == [1, 1, 2]
+    assert [found.trainings(attempt) for attempt in found.attempts] == [1, 1, 2, 3]
 
 
 def test_where_nothing_holds_nothing_is_chosen_and_the_closest_is_known():
     losses = {sparsity: sparsity for sparsity in SPARSITIES}
     found, _ = grown(EVERY, losses)
-    assert found.chosen is None and found.closest.sparsity == min(tried(found)) == 0.5
+    assert found.chosen is None and found.closest.sparsity == min(tried(found)) == 0.3
 
 
 @given(st.sets(st.sampled_from(SPARSITIES)), st.floats(0, 1))
