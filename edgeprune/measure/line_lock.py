@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +19,9 @@ from edgeprune.errors import DeviceError
 from edgeprune.measure.device_lock import Claim, wait_for_turn
 from edgeprune.progress import Progress
 from edgeprune.text.holder import holder_line
+
+_FOLDER = "/tmp"
+"""Where all runs meet: each command has a ``tempfile`` folder of its own (``files/scratch.py``)."""
 
 _HOLDER_BYTES = 300
 
@@ -48,7 +50,7 @@ class LineLock:
         if port is None:
             return self
         try:
-            self._file = _opened(_lock_file(port))
+            self._file = _opened(lock_file(port))
         except OSError as error:
             self._progress.warn(
                 f"{port} is not locked, so that runs may overlap: {error.strerror or error}"
@@ -99,8 +101,8 @@ def _opened(file: Path) -> int:
         return os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
 
 
-def _lock_file(port: str) -> Path:
+def lock_file(port: str) -> Path:
     """One for each port, whatever name leads to it, in a folder that all users share."""
-    folder = os.environ.get(FOLDER_VARIABLE) or tempfile.gettempdir()
+    folder = os.environ.get(FOLDER_VARIABLE) or _FOLDER
     name = hashlib.sha256(os.fsencode(os.path.realpath(port))).hexdigest()[:16]
     return Path(folder) / f"edgeprune-port-{name}.lock"

@@ -13,6 +13,7 @@ from edgeprune.devices.transports.base import line_transport
 from edgeprune.errors import DeviceError
 from edgeprune.measure import Claim, LineLock
 from edgeprune.measure.device_lock import FOLDER_VARIABLE
+from edgeprune.measure.line_lock import lock_file
 from edgeprune.progress import Progress
 
 
@@ -101,12 +102,17 @@ def test_a_link_in_place_of_the_lock_is_not_followed(folder, capsys):
     assert os.readlink(file)
 
 
-def test_run_that_does_not_wait_ends_before_any_work(tmp_path, capsys):
-    file = tmp_path / "layer.tflite"
+def test_run_that_does_not_wait_ends_before_any_work(tmp_path, monkeypatch, capsys):
+    """Where commands meet by themselves: each has a folder for temporary files of its own."""
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    file, port = tmp_path / "layer.tflite", tmp_path / "tty"
     file.write_bytes(random_layer(11, "CONV_2D").tflite)
-    words = ["run", str(file), "--board", "nucleo-l4r5zi", "--host", "/dev/ttyACM7", "--wait", "0"]
-    with way() as first, lock(first), pytest.raises(SystemExit) as ended:
-        cli.main([*words, "--output", str(tmp_path / "out")])
+    words = ["run", str(file), "--board", "nucleo-l4r5zi", "--host", str(port), "--wait", "0"]
+    try:
+        with way(str(port)) as first, lock(first), pytest.raises(SystemExit) as ended:
+            cli.main([*words, "--output", str(tmp_path / "out")])
+    finally:
+        lock_file(str(port)).unlink()
     assert ended.value.code == 3
-    assert "(/dev/ttyACM7) is in use by" in capsys.readouterr().err
+    assert f"({port}) is in use by" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
