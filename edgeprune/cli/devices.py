@@ -7,9 +7,12 @@ import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from edgeprune.cli import farm_devices
+from edgeprune.cli.farm_devices import state_line
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options.output import json_option
 from edgeprune.cli.words import BOARD, DEVICE
@@ -25,12 +28,18 @@ from edgeprune.devices.links.ssh.host_keys import (
 from edgeprune.errors import ConfigError, HostKeyError
 from edgeprune.text.untrusted import printable
 
+if TYPE_CHECKING:
+    from edgeprune.farm.desk import DeviceState
+
 _bench_option = click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use.")
 
 
 @click.group(epilog="Example: edgeprune devices list")
 def devices() -> None:
-    """List the devices on this desk, add one, and trust their host keys."""
+    """List the devices on this desk, add one, trust its host key, take it from the farm."""
+
+
+farm_devices.add_to(devices)
 
 
 @devices.command("list", epilog="Example: edgeprune devices list --json")
@@ -39,13 +48,24 @@ def devices() -> None:
 def list_devices(bench: Path | None, as_json: bool) -> None:
     """List the devices of bench.toml, with the host key that is trusted for each.
 
-    Connects to none of them.
+    Below each stands how it is with the farm, where one has used it: whether it answers, who has
+    it, and why it is in quarantine. Connects to none of them.
     """
+    from edgeprune.farm.desk import names_of, states
+
     devices = load_bench(bench).devices.values()
+    at_farm = states()
+    of_bench = {one: device.name for device in devices for one in names_of(device.name)}
+    others = [state for name, state in at_farm.items() if name not in of_bench]
+
+    def state_of(device: Device) -> DeviceState | None:
+        return next((at_farm[one] for one in names_of(device.name) if one in at_farm), None)
+
     if as_json:
-        print_json([_entry(device) for device in devices])
+        entries = [_entry(device, state_of(device)) for device in devices]
+        print_json(entries + [_farm_entry(state) for state in others])
         return
-    if not devices:
+    if not devices and not others:
         click.echo("no devices: bench.toml is missing or names none", err=True)
     for device in devices:
         key = _trusted(device)
@@ -54,6 +74,11 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
         where = device.host or device.serial or own or "this machine"
         click.echo(printable(f"{device.name:<16}{device.board:<16}{where:<24}"), nl=False)
         click.echo(shown if device.host and _has_host_key(device) else "")
+        if state := state_of(device):
+            click.echo(f"  farm: {state_line(state)}")
+    for state in others:
+        click.echo(printable(f"{state.device:<16}{state.board:<16}on {state.host}"))
+        click.echo(f"  farm: {state_line(state)}")
 
 
 @devices.command(epilog="Example: edgeprune devices add desk-pi --board rpi4 --host pi@10.0.0.7")
@@ -185,10 +210,17 @@ def _has_host_key(device: Device) -> bool:
     return transport is None or transport.has_host_key
 
 
-def _entry(device: Device) -> dict[str, object]:
+def _entry(device: Device, state: DeviceState | None) -> dict[str, object]:
     key = _trusted(device)
     entry: dict[str, object] = dataclasses.asdict(device)
-    return entry | {"host_key": _key_entry(key) if key else None}
+    farm = None if state is None else dataclasses.asdict(state)
+    return entry | {"host_key": _key_entry(key) if key else None, "farm": farm}
+
+
+def _farm_entry(state: DeviceState) -> dict[str, object]:
+    """A device that the farm alone knows: this machine, or one of another host."""
+    farm = dataclasses.asdict(state)
+    return {"board": state.board, "name": state.device, "host_key": None, "farm": farm}
 
 
 def _key_entry(key: HostKey) -> dict[str, str]:

@@ -207,7 +207,7 @@ class Dispatcher:
         if ending.run is not None:
             figure = ending.run.deployed
             earlier = golden.earlier_figures(
-                connection, standing.device, job.model_sha256, health.REFERENCE_RUNS
+                connection, assignment.lease, job.model_sha256, health.REFERENCE_RUNS
             )
             wrong = health.out_of_band(figure, earlier, self._work.band)
         elif jobs.state_of(connection, assignment.id) is State.PENDING:

@@ -40,7 +40,7 @@ def device_options(function: Function) -> Function:
             type=DURATION,
             default="1h",
             show_default=True,
-            callback=_duration_s,
+            callback=duration_s,
             metavar="DURATION",
             help="How long to wait for a device that another run uses, as 90s, 10m or 2h; 0 does "
             "not wait.",
@@ -67,7 +67,7 @@ def device_options(function: Function) -> Function:
     return function
 
 
-def _duration_s(context: click.Context, option: click.Parameter, value: str) -> float:
+def duration_s(context: click.Context, option: click.Parameter, value: str) -> float:
     """Seconds of a time with its unit.
 
     Raises:
@@ -76,7 +76,7 @@ def _duration_s(context: click.Context, option: click.Parameter, value: str) -> 
     try:
         return parse_duration(value)
     except ValueError as error:
-        raise ConfigError(f"--wait {error}") from error
+        raise ConfigError(f"--{option.opts[-1].lstrip('-')} {error}") from error
 
 
 def timing_options(function: Function) -> Function:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, func, select
 
+from edgeprune.farm.executor import Lease
 from edgeprune.farm.job import Job, Kind, State
 from edgeprune.farm.store import jobs
 from edgeprune.farm.store.devices import Event
@@ -51,12 +52,19 @@ def _round(template: Job, number: int) -> Job:
 
 
 def earlier_figures(
-    connection: Connection, device: str, model_sha256: str, limit: int
+    connection: Connection, lease: Lease, model_sha256: str, limit: int
 ) -> list[float]:
-    """Figures of the first ``limit`` golden runs of a device since a person last restored it."""
+    """Figures of the first golden runs of a device since a person last restored it.
+
+    Args:
+        connection: Inside a transaction.
+        lease: The present run's, which is left out.
+        model_sha256: Digest of the golden model.
+        limit: How many at most.
+    """
     since_ms = connection.execute(
         select(func.max(EVENTS.c.time_ms)).where(
-            EVENTS.c.device == device, EVENTS.c.kind == Event.RESTORED.value
+            EVENTS.c.device == lease.device, EVENTS.c.kind == Event.RESTORED.value
         )
     ).scalar()
     rows = connection.execute(
@@ -64,7 +72,8 @@ def earlier_figures(
         .join_from(RESULTS, JOBS, _J.job == _R.job)
         .join(FIGURES, FIGURES.c.run_id == _R.run)
         .where(
-            _R.device == device,
+            _R.device == lease.device,
+            _R.epoch < lease.epoch,
             _J.kind == Kind.GOLDEN.value,
             _J.model_sha256 == model_sha256,
             _J.ended_ms >= (since_ms or 0),
