@@ -64,7 +64,7 @@ def test_the_sparsest_that_keeps_a_point_is_chosen_and_the_reason_is_told(reques
     )
     assert deployed.instructions < 0.9 * dense.instructions
     assert deployed.flash_bytes < dense.flash_bytes
-    assert "limit: at most 1 point of top-1 accuracy below dense's" in log
+    assert "limit: at most 1 point of top1 below dense's" in log
     assert "(--max-accuracy-drop sets another)" in log
     assert "tried: 75% sparse, " in log and "of flash: loses " in log
     assert f"chosen: {done.recipe.prune.sparsity:.0%} sparse: " in log
