@@ -33,10 +33,21 @@ def main() -> int:
     parser.add_argument("--nights", type=int, default=30)
     parser.add_argument("--jobs", type=int, default=100, help="jobs a device and night")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", type=float, default=1.0, help="times as many faults")
     given = parser.parse_args()
+    usual = farm_simulation.Odds()
+    shares = {name: min(0.2, given.faults * value) for name, value in vars(usual).items()}
+    odds = farm_simulation.Odds(
+        shares["job_fails"],
+        shares["device_vanishes"],
+        shares["wrong_output"],
+        given.faults * usual.kills,
+        given.faults * usual.database_faults,
+        given.faults * usual.clock_jumps,
+    )
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         place = SqliteFile(Path(folder) / "history.sqlite")
-        nights = farm_simulation.Nights(given.devices, given.jobs, given.seed, place)
+        nights = farm_simulation.Nights(given.devices, given.jobs, given.seed, place, odds)
         begun_s, jobs = time.process_time(), 0
         wrong: list[str] = []
         with nights:

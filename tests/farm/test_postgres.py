@@ -1,0 +1,79 @@
+"""Two schedulers on one real PostgreSQL database, which goes away in between."""
+
+import contextlib
+import threading
+
+import pytest
+from sqlalchemy import text
+from waits import until
+
+from edgeprune.errors import ConfigError
+from edgeprune.farm.clock import clock_ms
+from edgeprune.farm.dispatcher import Dispatcher, Work
+from edgeprune.farm.executor import Ending, Run, Sign
+from edgeprune.farm.job import Job, Kind
+from edgeprune.farm.store.nights import Night
+from edgeprune.history.figures import Figure
+from edgeprune.history.place import place
+from edgeprune.history.writer import Writer
+
+pytestmark = pytest.mark.device
+JOBS, DEVICES = 24, 4
+
+
+def work():
+    jobs = [Job(k, Kind.MEASURE, "/m", f"{k:064x}", "as-is", "rpi4", None) for k in range(JOBS)]
+    return Work(Night("n", "p", "", None), jobs, {f"pi-{k}": "rpi4" for k in range(DEVICES)})
+
+
+class Host(threading.Thread):
+    """A scheduler with devices that are done at once; what it ran stays in ``ran``."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.writer = Writer(place(), 30.0)
+        self.dispatcher = Dispatcher(self.writer, work(), f"host {number}", "lab", clock_ms)
+        self.ran, self.breaks = [], 0
+
+    def run(self):
+        signs, endings = {f"pi-{k}": Sign(True) for k in range(DEVICES)}, []
+        for _ in range(500):
+            try:
+                turn = self.dispatcher.turn(endings, signs, [], DEVICES, counts=True)
+            except ConfigError:
+                self.breaks += 1
+                continue
+            figure = Figure("deployed", "bytes", 1.0, "", "")
+            run = Run("pi", "{}", (figure,))
+            endings = [(assignment, Ending(run)) for assignment in turn.assignments]
+            self.ran += [one.lease for one in turn.assignments]
+            if turn.open_jobs == 0:
+                break
+            self.dispatcher._next_refresh_ms = 0  # look at what the other one did
+        self.writer.close()
+
+
+def test_two_schedulers_on_one_database_never_share_a_device(postgres):
+    hosts = [Host(1), Host(2)]
+    for one in hosts:
+        one.dispatcher.begin()
+    for one in hosts:
+        one.start()
+    until(lambda: sum(len(one.ran) for one in hosts) >= DEVICES)
+    with postgres.connected("postgres") as connection:  # as a server that is restarted does
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND datname LIKE 'history%'"
+        )
+    for one in hosts:
+        one.join(300)
+    leases = [(lease.device, lease.epoch) for one in hosts for lease in one.ran]
+    assert len(leases) == len(set(leases))
+    assert sum(one.breaks for one in hosts) > 0
+    with contextlib.closing(Writer(place())) as writer, writer.transaction() as connection:
+        questions = (
+            "SELECT count(*) FROM farm_jobs WHERE state = 'done'",
+            "SELECT count(DISTINCT job) FROM farm_results",
+            "SELECT count(*) FROM runs",
+        )
+        assert [connection.execute(text(one)).scalar_one() for one in questions] == [JOBS] * 3
