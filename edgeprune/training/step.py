@@ -64,6 +64,8 @@ class Trainer:
         self._tf = tf
         self._model = model
         self._hooks = hooks
+        for _, layer in walk(model):
+            _draw_from_a_variable(layer)
         self._variables = list(model.trainable_variables)
         if not self._variables:
             raise ModelError("every layer of the model is frozen: nothing can be fine-tuned")
@@ -213,6 +215,18 @@ class Trainer:
 
     def _traced_answers(self, x: Any) -> Any:
         return flat_outputs(call(self._model, [x], training=False))
+
+
+def _draw_from_a_variable(layer: Any) -> None:
+    """Lets a random layer of Keras 2 draw from a variable, which a checkpoint holds.
+
+    As it comes, its operator counts its draws where nobody can read or set them, so that a training
+    that is resumed would see other noise. Source: ``RandomGenerator`` in tf_keras's ``backend.py``.
+    """
+    draws = getattr(layer, "_random_generator", None)
+    if getattr(draws, "_rng_type", None) == "legacy_stateful":
+        draws._rng_type, draws._built = "stateful", False
+        draws._maybe_init()
 
 
 def _check_model(model: Any, data: TrainingData) -> None:
