@@ -161,6 +161,8 @@ def test_the_pattern_channel_is_short_for_a_table():
     assert set(found.fixed) == {"sparsity", "pattern"}, "the recipe auto leaves them alone"
     by_macs = with_channels(dataclasses.replace(recipe, channels=ChannelsTable(macs=0.5)))
     assert (by_macs.channels.pruning_ratio, by_macs.channels.macs) == (0.0, 0.5)
+    faster = dataclasses.replace(recipe, prune=dataclasses.replace(prune, learning_rate=0.1))
+    assert with_channels(faster).channels.learning_rate == 0.1
     other = Recipe(channels=ChannelsTable(0.5))
     assert with_channels(other) is other
 

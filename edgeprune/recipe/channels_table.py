@@ -105,6 +105,7 @@ def channels_of(prune: PruneTable, channels: ChannelsTable) -> tuple[PruneTable,
     if prune.pattern != CHANNEL:
         return prune, channels
     limits = tuple(ChannelLimit(one.layer, one.sparsity) for one in prune.limits)
+    is_said = prune.learning_rate != PruneTable.learning_rate
     channels = dataclasses.replace(
         channels,
         pruning_ratio=prune.sparsity if channels.macs == 1 else 0.0,
@@ -112,7 +113,7 @@ def channels_of(prune: PruneTable, channels: ChannelsTable) -> tuple[PruneTable,
         limits=limits,
         epochs=prune.epochs,
         batch_size=prune.batch_size,
-        learning_rate=prune.learning_rate,
+        learning_rate=prune.learning_rate if is_said else channels.learning_rate,
         distillation=prune.distillation,
         temperature=prune.temperature,
     )

@@ -70,7 +70,8 @@ class PruneTable:
         epochs: Passes over the training data while and after pruning; with ``iterative``, in each
             of its ``rounds + 1`` trainings. 0, with ``one_shot`` only, trains nothing.
         batch_size: Samples in a training step.
-        learning_rate: Adam's, at the start.
+        learning_rate: Adam's, at the start; with ``gradual`` until the sparsity is reached. A
+            network that lost most of its weights learns anew, and takes twice Keras's own rate.
         distillation: Weight, in [0, 1], of the dense model's answers in the loss; the targets have
             the rest. With 0 it is not asked.
         temperature: Divides the logits of classes in distillation, so that more than the first
@@ -94,7 +95,7 @@ class PruneTable:
     rewind_step: int = 0
     epochs: int = 4
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     distillation: Share = 0.0
     temperature: float = 4.0
     seed: int = 0

@@ -219,12 +219,10 @@ class _Training:
             step = self._epoch * self._per_epoch + k
             chosen = np.sort(order[k * self._batch : (k + 1) * self._batch])
             x, y, taught = self._now.batch(chosen, step)
-            position = step / total
-            if (masks := self._task.masks) is not None:
-                position = self._schedule.position(step)
-                if self._schedule.is_due(step):
-                    self._check(loss)
-                    self._schedule.prepare(Moment(step, masks, self._trainer, x, y, taught))
+            position = self._schedule.position(step)
+            if (masks := self._task.masks) is not None and self._schedule.is_due(step):
+                self._check(loss)
+                self._schedule.prepare(Moment(step, masks, self._trainer, x, y, taught))
             loss += self._trainer.step(x, y, position, taught) / self._per_epoch
             counted(
                 step + 1,

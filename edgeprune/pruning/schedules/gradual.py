@@ -10,7 +10,13 @@ from edgeprune.training.schedule import Moment, SinglePass
 
 @SCHEDULES.register
 class Gradual(SinglePass):
-    """Masks follow :func:`cubic_sparsity`, and stay for the second half."""
+    """Masks follow :func:`cubic_sparsity`, and stay for the second half.
+
+    The learning rate stays at its start while the sparsity grows, and falls from then on: what is
+    left must learn most when the last weights have gone. Source: Renda et al. 2020, "Comparing
+    Rewinding and Fine-tuning in Neural Network Pruning", for the high rate behind a pruning; ours,
+    for where it begins to fall (``docs/pruning.md``, "Learning rate").
+    """
 
     def __init__(self, table: PruneTable, steps_per_epoch: int) -> None:
         super().__init__(table.epochs, steps_per_epoch)
@@ -23,6 +29,11 @@ class Gradual(SinglePass):
     def prepare(self, moment: Moment) -> None:
         """See :class:`Schedule`."""
         moment.masks.update(cubic_sparsity(moment.step, ramp_steps(self.total), 1.0))
+
+    def position(self, step: int) -> float:
+        """See :class:`Schedule`."""
+        ramp = ramp_steps(self.total)
+        return max(0, step - ramp) / (self.total - ramp)
 
     def settled_until(self, steps: int) -> int | None:
         """See :class:`Schedule`."""
