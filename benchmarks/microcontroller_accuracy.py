@@ -2,6 +2,7 @@
 
     python benchmarks/microcontroller_accuracy.py FOLDER [--nets kws ic] [--sparsities 0.75 0.9]
         [--boards mps2-an386 mps3-an547] [--seeds 0 1] [--images 20000] [--epochs 4]
+        [--augment auto]
 
 Each row is one ``edgeprune deploy MODEL --board BOARD --data DATA --recipe RECIPE``: pruned in the
 core's pattern (blocks of 4 along a row for a Cortex-M4, of 16 for a Cortex-M55), trained, stored as
@@ -37,6 +38,7 @@ import numpy as np
 from cifar10 import SHARED, decoded
 from PIL import Image
 
+from edgeprune.data.augment import CHOICES
 from edgeprune.training.batch_norm import BatchNormStatistics
 
 BOARDS = {"mps2-an386": "Cortex-M4", "mps3-an547": "Cortex-M55"}
@@ -127,19 +129,20 @@ def _train(x: np.ndarray, y: np.ndarray, seed: int, file: Path) -> None:
     model.save(file)
 
 
-def deployed(row: Row, folder: Path, count: int, epochs: int, control: bool) -> dict[str, Any]:
+def deployed(row: Row, folder: Path, asked: argparse.Namespace, control: bool) -> dict[str, Any]:
     """The row's ``result.json``; deploys first where it is not there."""
     out = folder / row.name
     if not (out / "result.json").exists():
         recipe = folder / f"{row.name}.toml"
         recipe.write_text(
-            f'[prune]\nsparsity = {row.sparsity}\npattern = "kernel"\nepochs = {epochs}\n'
+            f'[prune]\nsparsity = {row.sparsity}\npattern = "kernel"\nepochs = {asked.epochs}\n'
             f"seed = {row.seed}\ncontrol = {str(control).lower()}\n"
             '[quantize]\nmode = "int8"\n'
         )
-        model = model_of(folder, row.net, row.seed, count)
-        data = images_of(folder, row.net, count)
+        model = model_of(folder, row.net, row.seed, asked.images)
+        data = images_of(folder, row.net, asked.images)
         words = ["deploy", model, "--board", row.board, "--data", data, "--recipe", recipe]
+        words += ["--augment", asked.augment if row.net == "ic" else "none"]
         command = [sys.executable, "-m", "edgeprune", *map(str, words), "-o", str(out)]
         print(f"{row.name}: training", file=sys.stderr, flush=True)
         with (folder / f"{row.name}.log").open("w") as log:
@@ -188,6 +191,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1))
     parser.add_argument("--images", type=int, default=20000)
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--augment", choices=CHOICES, default="auto", help="of ic")
     asked = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit("the trained model and the images are not at hand: nothing measured")
@@ -212,7 +216,7 @@ def main() -> None:
                 for sparsity in asked.sparsities:
                     row = Row(net, board, sparsity, seed)
                     is_first = board == asked.boards[0] and sparsity == asked.sparsities[0]
-                    found = deployed(row, asked.folder, asked.images, asked.epochs, is_first)
+                    found = deployed(row, asked.folder, asked, is_first)
                     for variant in found["variants"]:
                         if variant["name"] == "dense-fine-tuned":
                             trained_dense = variant["accuracy"]["value"]
