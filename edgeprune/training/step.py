@@ -223,7 +223,7 @@ def _draw_from_a_variable(layer: Any) -> None:
     As it comes, its operator counts its draws where nobody can read or set them, so that a training
     that is resumed would see other noise. Source: ``RandomGenerator`` in tf_keras's ``backend.py``.
     """
-    draws = getattr(layer, "_random_generator", None)
+    draws: Any = getattr(layer, "_random_generator", None)
     if getattr(draws, "_rng_type", None) == "legacy_stateful":
         draws._rng_type, draws._built = "stateful", False
         draws._maybe_init()
