@@ -12,7 +12,7 @@ from edgeprune.firmware import plan
 
 SERVER = firmware_rig.FIRMWARE / "server"
 TEST = firmware_rig.TEST
-C99 = ["gcc", *firmware_rig.C99, f"-I{SERVER}", f"-I{TEST}", "-O2"]
+C99 = ["gcc", *firmware_rig.C99, f"-I{SERVER}", f"-I{TEST}", "-O2", "-DEP_TEXT_COMMANDS=1"]
 ENGINE = [source for source in firmware_rig.sources() if source.parent != TEST]
 PORTABLE = [
     firmware_rig.PORTABLE / f"{name}.c" for name in ("frame_header", "json", "text", "utf8")

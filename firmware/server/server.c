@@ -66,7 +66,12 @@ void ep_serve(void)
         if (line_read(&server.line) == LINE_FRAME) {
             answer_frame(&server);
         } else {
+#if EP_TEXT_COMMANDS
             text_command_run(&server);
+#else
+            static const char NONE[] = "e-[This firmware has no commands in text]\r\nm-ready\r\n";
+            ep_port_write(NONE, sizeof NONE - 1);
+#endif
         }
     }
 }

@@ -1,19 +1,14 @@
 /* The commands of MLPerf Tiny, so that its public runner can drive this firmware.
  *
  * Source: mlcommons/tiny, benchmark/api/internally_implemented.cpp and the reference submissions. Unlike there,
- * nothing is written outside of the buffer, whatever the host sends. */
+ * nothing is written outside of the buffer, whatever the host sends. Only where a port says EP_TEXT_COMMANDS=1. */
 #include <string.h>
 
-#include "commands.h"
 #include "edgeprune/port.h"
+#include "say.h"
+#include "text_words.h"
 
-enum { SHOWN_BYTES = 8, DEFAULT_RUNS = 1, DEFAULT_WARMUP = 10, MAX_WORDS = 4, WORD_ALIGN = 4 };
-
-/* A line of text, cut into its words. */
-struct words {
-    const char *at[MAX_WORDS]; /* "" behind the last */
-    size_t count;
-};
+enum { DEFAULT_RUNS = 1, DEFAULT_WARMUP = 10 };
 
 /* The benchmark's models, told by what goes in and comes out; `is_uint8`: inputs come as bytes from 0
  * on. */
@@ -28,46 +23,6 @@ static const struct model {
     {640, 640, "ad01", false},
     {1200, 3, "strww01", false},
 };
-
-static void say(const char *text) { ep_port_write(text, strlen(text)); }
-
-static void say_number(int64_t number)
-{
-    char digits[24];
-    struct text text = {digits, 0, sizeof digits, NULL, false};
-    text_integer(&text, number);
-    ep_port_write(text.data, text.bytes);
-}
-
-static void say_three(const char *before, int64_t number, const char *behind)
-{
-    say(before);
-    say_number(number);
-    say(behind);
-}
-
-/* With three decimals. */
-static void say_real(float value)
-{
-    const float limit = 1e9f;
-    const float milli = value * 1000.0f;
-    /* In this order, what is no number becomes a number. */
-    const float low = milli > -limit ? milli : -limit;
-    const float within = low < limit ? low : limit;
-    const int32_t rounded = (int32_t)(within < 0.0f ? within - 0.5f : within + 0.5f);
-    const int32_t size = rounded < 0 ? -rounded : rounded;
-    say(rounded < 0 ? "-" : "");
-    say_number(size / 1000);
-    const char decimals[] = {'.', (char)('0' + size / 100 % 10), (char)('0' + size / 10 % 10),
-                             (char)('0' + size % 10)};
-    ep_port_write(decimals, sizeof decimals);
-}
-
-static bool is_word(const char *word, const char *other)
-{
-    const size_t bytes = strlen(word);
-    return strlen(other) == bytes && memcmp(word, other, bytes) == 0;
-}
 
 static struct words cut(char *text)
 {
@@ -88,35 +43,6 @@ static struct words cut(char *text)
         }
     }
     return words;
-}
-
-/* A decimal number; `otherwise` where there is no word, -1 if it is none or too large. */
-static int32_t number_of(const char *word, int32_t otherwise)
-{
-    int32_t number = 0;
-    if (*word == '\0') {
-        return otherwise;
-    }
-    for (; *word != '\0'; word++) {
-        if (*word < '0' || *word > '9' || number > (INT32_MAX - 9) / 10) {
-            return -1;
-        }
-        number = 10 * number + (*word - '0');
-    }
-    return number;
-}
-
-static int digit_of(char digit)
-{
-    return digit >= '0' && digit <= '9'   ? digit - '0'
-           : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
-           : digit >= 'A' && digit <= 'F' ? digit - 'A' + 10
-                                          : -1;
-}
-
-static uint8_t *buffer(const struct server *server)
-{
-    return (uint8_t *)ep_port.arena + server->loaded.at;
 }
 
 static bool has_network(const struct server *server)
@@ -151,83 +77,11 @@ static void say_timestamp(void)
     say_three("m-lap-us-", (int64_t)(ticks / hz * 1000000 + ticks % hz * 1000000 / hz), "\r\n");
 }
 
-static void db_load(struct server *server, const char *word)
-{
-    const int32_t bytes = number_of(word, 0);
-    const size_t used = server->slots.used == SLOT_NONE ? 0 : server->engine.header->arena_bytes;
-    const size_t at = (used + WORD_ALIGN - 1) / WORD_ALIGN * WORD_ALIGN;
-    const size_t room = at < ep_port.arena_bytes ? ep_port.arena_bytes - at : 0;
-    if (*word == '\0') {
-        say("e-[Command 'db load' requires the # of bytes]\r\n");
-    } else if (bytes <= 0) {
-        say("e-[Command 'db load' must be >0 bytes]\r\n");
-    } else if ((size_t)bytes > room) {
-        say_three("e-[Supplied buffer size ", bytes, " exceeds maximum of ");
-        say_three("", (int64_t)room, "]\r\n");
-    } else {
-        server->loaded = (struct loaded){(uint32_t)at, (uint32_t)bytes, 0};
-        say_three("m-[Expecting ", bytes, " bytes]\r\n");
-    }
-}
-
-static void db_print(const struct server *server)
-{
-    static const char HEX[] = "0123456789abcdef";
-    const uint32_t bytes = server->loaded.filled;
-    for (uint32_t i = 0; i < bytes; i++) {
-        const uint8_t byte = buffer(server)[i];
-        const char digits[] = {HEX[byte >> 4], HEX[byte & 15]};
-        say(i % SHOWN_BYTES == 0 ? "m-buffer-" : "-");
-        ep_port_write(digits, sizeof digits);
-        if ((i + 1) % SHOWN_BYTES == 0 || i + 1 == bytes) {
-            say("\r\n");
-        }
-    }
-}
-
-static void db_bytes(struct server *server, const char *hex)
-{
-    struct loaded *loaded = &server->loaded;
-    if (strlen(hex) % 2 != 0) {
-        say("e-[Insufficent number of hex digits]\r\n");
-        return;
-    }
-    for (; *hex != '\0'; hex += 2) {
-        const int high = digit_of(hex[0]), low = digit_of(hex[1]);
-        if (high < 0 || low < 0) {
-            say("e-[Invalid hex digit]\r\n");
-            return;
-        }
-        if (loaded->filled == loaded->bytes) {
-            say("e-[All bytes are loaded: 'db load' first]\r\n");
-            return;
-        }
-        buffer(server)[loaded->filled++] = (uint8_t)(high * 16 + low);
-        if (loaded->filled == loaded->bytes) {
-            say("m-load-done\r\n");
-            return;
-        }
-    }
-}
-
-static void db(struct server *server, const struct words *words)
-{
-    if (words->count < 2) {
-        say("e-[Command 'db' requires a subcommand]\r\n");
-    } else if (is_word(words->at[1], "load")) {
-        db_load(server, words->at[2]);
-    } else if (is_word(words->at[1], "print")) {
-        db_print(server);
-    } else {
-        db_bytes(server, words->at[1]);
-    }
-}
-
 /* `number` of the buffer, as float32. */
 static float real_at(const struct server *server, uint32_t number)
 {
     float value;
-    memcpy(&value, buffer(server) + number * sizeof value, sizeof value);
+    memcpy(&value, text_buffer(server) + number * sizeof value, sizeof value);
     return value;
 }
 
@@ -259,7 +113,7 @@ static bool set_input(const struct server *server)
     if (loaded->bytes == tensor->bytes) {
         const uint8_t zero = model != NULL && model->is_uint8 ? 0x80 : 0;
         for (uint32_t i = 0; i < tensor->bytes; i++) {
-            input[i] = (int8_t)(buffer(server)[i] ^ zero);
+            input[i] = (int8_t)(text_buffer(server)[i] ^ zero);
         }
         return true;
     }
@@ -310,7 +164,7 @@ static bool run(struct server *server, int32_t times)
             say_three("", ep_input_tensor(&server->engine, 0)->bytes, "]\r\n");
             return false;
         }
-        const char *wrong = command_infer(server, &ticks);
+        const char *wrong = infer_once(server, &ticks);
         if (wrong == NULL && line_is_asked(&server->line)) {
             wrong = "stopped by another command";
         }
@@ -326,8 +180,8 @@ static bool run(struct server *server, int32_t times)
 
 static void infer(struct server *server, const struct words *words)
 {
-    const int32_t runs = number_of(words->at[1], DEFAULT_RUNS);
-    const int32_t warmup = number_of(words->at[2], DEFAULT_WARMUP);
+    const int32_t runs = text_number(words->at[1], DEFAULT_RUNS);
+    const int32_t warmup = text_number(words->at[2], DEFAULT_WARMUP);
     if (!has_network(server)) {
         say("e-[There is no network]\r\n");
         return;
@@ -370,19 +224,19 @@ void text_command_run(struct server *server)
 {
     const struct words words = cut(server->line.text);
     const char *name = words.at[0];
-    if (is_word(name, "name")) {
+    if (text_is(name, "name")) {
         say("m-name-dut-[edgeprune]\r\n");
-    } else if (is_word(name, "profile")) {
+    } else if (text_is(name, "profile")) {
         say_profile(server);
-    } else if (is_word(name, "timestamp")) {
+    } else if (text_is(name, "timestamp")) {
         say_timestamp();
-    } else if (is_word(name, "help")) {
+    } else if (text_is(name, "help")) {
         say(HELP);
-    } else if (is_word(name, "db")) {
-        db(server, &words);
-    } else if (is_word(name, "infer")) {
+    } else if (text_is(name, "db")) {
+        text_db(server, &words);
+    } else if (text_is(name, "infer")) {
         infer(server, &words);
-    } else if (is_word(name, "results")) {
+    } else if (text_is(name, "results")) {
         if (has_network(server)) {
             say_results(server);
         } else {

@@ -3,4 +3,4 @@ CPU = cortex-m55
 ZIG_CPU = cortex_m55+mve+mve_fp
 FLOAT = hard
 SHARED = cortex_m mps
-FLAGS = -O3
+FLAGS = -Os -DEP_TEXT_COMMANDS=1

@@ -3,4 +3,4 @@ CPU = cortex-m4
 ZIG_CPU = cortex_m4
 FLOAT = soft
 SHARED = cortex_m stm32
-FLAGS = -O3
+FLAGS = -Os -DEP_TEXT_COMMANDS=1
