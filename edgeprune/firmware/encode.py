@@ -8,7 +8,6 @@ import zlib
 
 import numpy as np
 
-from edgeprune.firmware.dsp import MAX_SHIFT
 from edgeprune.firmware.kernels import ISAS, isa_of, pattern_of
 from edgeprune.firmware.operations import (
     Add,
@@ -26,7 +25,7 @@ from edgeprune.firmware.operations import (
 from edgeprune.firmware.patterns import BLOCK_WEIGHTS, PATTERNS, stored
 from edgeprune.models.tflite import graph
 
-MAGIC, VERSION = 0x4E4C5045, 1
+MAGIC, VERSION = 0x4E4C5045, 2
 NOWHERE = 0xFFFFFFFF
 _INT8 = 1
 HEADER, TENSOR, OP = "<IIIHH16sIHHII", "<IIHHfi6I", "<BBBBIIIIIII"
@@ -133,22 +132,21 @@ class Writer:
 
     def _conv_args(self, operation: Convolution, pattern: str, isa: str) -> tuple[bytes, list[int]]:
         kept = stored(operation, pattern, isa)
-        zero_point = operation.window.zero_points[1]
-        halves = np.where(operation.shifts > 0, 1 << np.maximum(operation.shifts - 1, 0), 0)
-        addends = halves + zero_point * (1 << np.clip(operation.shifts, 0, MAX_SHIFT))
-        table = np.stack([operation.bias, operation.multipliers, addends, operation.shifts], 1)
-        table = np.pad(table, ((0, kept.rows - len(table)), (0, 0)))
+        fill = (0, kept.rows - len(operation.bias))
+        table = np.pad(np.stack([operation.bias, operation.multipliers], 1), (fill, (0, 0)))
         channels_at = self.put(table.astype("<i4").tobytes())
+        shifts_at = self.put(np.pad(operation.shifts, fill).astype(np.int8).tobytes())
         weights_at = self.put(kept.weights.tobytes())
         window = _packed(operation.window)
-        places = [len(window) + 4, len(window) + 8]
+        places = [len(window) + 4, len(window) + 8, len(window) + 12]
         sparse = (0, 0, 0)
         if pattern in BLOCK_WEIGHTS:
             counts_at = self.put(kept.counts.astype("<u2").tobytes())
             sparse = (counts_at, self.put(kept.index.tobytes()), kept.index.size)
-            places += [len(window) + 16, len(window) + 20]
-        numbers = (kept.row_bytes, channels_at, weights_at, kept.weights.size, *sparse)
-        return window + struct.pack("<7I", *numbers), places
+            places += [len(window) + 20, len(window) + 24]
+        tables = channels_at, shifts_at, weights_at
+        numbers = (kept.row_bytes, *tables, kept.weights.size, *sparse)
+        return window + struct.pack("<8I", *numbers), places
 
     def data(self, input_count: int, output_count: int) -> bytes:
         """The whole plan."""

@@ -30,6 +30,12 @@ static inline uint32_t dsp_odd_bytes(uint32_t word)
     return pair;
 }
 
+/* One word of `from`, split, goes `at` bytes behind `to`: an assembler's text. */
+#define DSP_SPLIT_WORD(at)                                                                          \
+    "ldr %[even], [%[from]], #4\n"                                                                  \
+    "sxtb16 %[odd], %[even], ror #8\n sxtb16 %[even], %[even]\n"                                    \
+    "strd %[even], %[odd], [%[to], #" at "]\n"
+
 /* sum + a.low * b.low + a.high * b.high */
 static inline int32_t dsp_add_pairs(uint32_t a, uint32_t b, int32_t sum)
 {
@@ -45,61 +51,74 @@ static inline uint32_t dsp_load(const void *from)
     return word;
 }
 
-/* requantize.h's ep_requantize_twice with the zero point added and saturated, in 5 instructions where
- * `twice` is the multiplier * 2 without its 33rd bit: smmlar gives back what that bit would add.
+/* requantize.h's ep_requantize_twice with the zero point added (ep_addend) and saturated, in 5 instructions
+ * where `twice` is the multiplier * 2 without its 33rd bit: smmlar gives back what that bit would add.
+ * `shift_less_1`: the channel's, less 1.
  * ep_prepare has seen that the multiplier has 31 bits, and a shift is 1 to 22; the plan, that a sum is
  * below 2^30. So nothing overflows, and half away from zero is half up, less 1 below 0. */
-static inline int8_t dsp_requantize(int32_t sum, int32_t twice, int32_t addend, int32_t shift)
+static inline int8_t dsp_requantize(int32_t sum, int32_t twice, int32_t addend,
+                                    int32_t shift_less_1)
 {
     int32_t high, value;
     __asm__("smmlar %0, %1, %2, %1" : "=r"(high) : "r"(sum), "r"(twice));
-    value = (high + (high >> 31) + addend) >> shift;
-    __asm__("ssat %0, #8, %1" : "=r"(value) : "r"(value));
+    value = ((high + (high >> 31)) >> shift_less_1) + addend;
+    __asm__("ssat %0, #8, %1, asr #1" : "=r"(value) : "r"(value));
     return (int8_t)value;
 }
 
 static inline int32_t dsp_twice(int32_t multiplier) { return (int32_t)((uint32_t)multiplier * 2); }
 
-/* Computes all channels of four pixels: `row_loop` of one kernel. `to`: the first pixel's first output,
- * `second` to `fourth`: where the others' stand behind it. Where a pixel is missing it has the place of
- * the one before, which is written after it. */
-typedef void dsp_row_loop(const int8_t *weights, const uint8_t *index, const uint16_t *counts,
-                          const struct ep_channel *channels, const struct ep_channel *channels_end,
-                          const uint32_t *patch, uint32_t row_bytes, int8_t *to, uint32_t second,
-                          uint32_t third, uint32_t fourth);
+/* Four pixels whose outputs of all channels are to be computed. Where a pixel is missing it has the place
+ * of the one before, which is written after it. The assembly below knows the order. */
+struct dsp_rows {
+    const int8_t *weights;
+    const uint8_t *index;
+    const uint16_t *counts;
+    const uint32_t *patch;
+    uint32_t row_bytes;
+    const struct ep_channel *channels;
+    uint32_t shifts; /* where a channel's shift stands, counted from its output */
+    int32_t addend;
+    int8_t *to;                     /* the first pixel's first output */
+    uint32_t second, third, fourth; /* where the others' stand behind it */
+    const int8_t *end;              /* of the first pixel's outputs */
+};
+
+/* Computes them: `row_loop` of one kernel. Of a structure, the first four words come in registers. */
+typedef void dsp_row_loop(struct dsp_rows rows);
 
 /* The assembly around a row's sums. r0: weights, lr: index, r1: place in the patch; r8 to r11: the sums.
- * On the stack: counts, channels, then the arguments from the fifth on. */
+ * On the stack: counts, patch, and row_bytes with what follows it from 44 on. */
 #define DSP_ROW_LOOP_BEGIN(name)                                                                     \
     ".syntax unified\n.thumb\n.section .text." name ",\"ax\",%progbits\n.balign 4\n"                 \
     ".global " name "\n.type " name ", %function\n.thumb_func\n" name ":\n"                          \
     "push {r2-r11, lr}\n"                                                                            \
     "mov lr, r1\n"                                                                                   \
-    "2: ldr r1, [sp, #4]\n"                                                                          \
+    "2: ldr r1, [sp, #48]\n"                                                                         \
     "ldr r8, [r1]\n"                                                                                 \
     "mov r9, r8\n mov r10, r8\n mov r11, r8\n"                                                       \
-    "ldr r1, [sp, #48]\n"
+    "ldr r1, [sp, #4]\n"
 
 #define DSP_REQUANTIZE(sum)                              \
-    "smmlar " sum ", " sum ", r3, " sum "\n"             \
+    "smmlar " sum ", " sum ", r1, " sum "\n"             \
     "add " sum ", " sum ", " sum ", asr #31\n"           \
-    "add " sum ", r4\n asr " sum ", r5\n ssat " sum ", #8, " sum "\n"
+    "asr " sum ", r2\n add " sum ", r3\n ssat " sum ", #8, " sum ", asr #1\n"
 
 #define DSP_ROW_LOOP_END(name)                                                                        \
-    "ldr r1, [sp, #4]\n"                                                                              \
-    "ldm r1!, {r2, r3, r4, r5}\n"                                                                     \
-    "str r1, [sp, #4]\n"                                                                              \
-    "lsl r3, r3, #1\n"                                                                                \
+    "add r1, sp, #48\n"                                                                              \
+    "ldm r1, {r1, r2, r3, r4, r5, r6, r7, r12}\n"                                                    \
+    "add r1, #8\n"                                                                                   \
+    "str r1, [sp, #48]\n"                                                                            \
+    "ldr r1, [r1, #-4]\n"                                                                            \
+    "ldrb r2, [r4, r2]\n"                                                                            \
+    "lsl r1, r1, #1\n"                                                                               \
+    "sub r2, #1\n"                                                                                   \
     DSP_REQUANTIZE("r8") DSP_REQUANTIZE("r9") DSP_REQUANTIZE("r10") DSP_REQUANTIZE("r11")             \
-    "ldr r6, [sp, #56]\n"                                                                             \
-    "ldrd r2, r7, [sp, #60]\n"                                                                        \
-    "ldr r12, [sp, #68]\n"                                                                            \
-    "strb r11, [r6, r12]\n strb r10, [r6, r7]\n strb r9, [r6, r2]\n strb r8, [r6], #1\n"              \
-    "str r6, [sp, #56]\n"                                                                             \
-    "ldr r2, [sp, #44]\n"                                                                             \
-    "cmp r1, r2\n"                                                                                    \
-    "bne 2b\n"                                                                                        \
-    "pop {r2-r11, pc}\n"                                                                              \
+    "strb r11, [r4, r7]\n strb r10, [r4, r6]\n strb r9, [r4, r5]\n strb r8, [r4], #1\n"              \
+    "str r4, [sp, #60]\n"                                                                            \
+    "cmp r4, r12\n"                                                                                  \
+    "bne 2b\n"                                                                                       \
+    "pop {r2-r11, pc}\n"                                                                             \
     ".size " name ", . - " name "\n.text\n"
 
 /* Four weights, two pairs in `even` and `odd`, by the four pixels at r1. */

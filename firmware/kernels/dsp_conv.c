@@ -4,25 +4,22 @@
 
 enum { UNROLLED = 4 };
 
-/* Splits a word into a patch. */
-static inline void put_word(uint32_t *patch, uint32_t word)
-{
-    patch[0] = dsp_even_bytes(word);
-    patch[1] = dsp_odd_bytes(word);
-}
-
 /* Splits `bytes` bytes, a multiple of 4. */
 static uint32_t *put_words(uint32_t *patch, const int8_t *from, uint32_t bytes)
 {
-    for (; bytes >= 4 * UNROLLED; bytes -= 4 * UNROLLED) {
-        for (int i = 0; i < UNROLLED; i++) {
-            put_word(patch + i * DSP_STEP, dsp_load(from + 4 * i));
-        }
-        from += 4 * UNROLLED, patch += DSP_STEP * UNROLLED;
+    uint32_t even, odd;
+    for (; bytes >= 4 * UNROLLED; bytes -= 4 * UNROLLED, patch += DSP_STEP * UNROLLED) {
+        __asm__ volatile(DSP_SPLIT_WORD("0") DSP_SPLIT_WORD("32") DSP_SPLIT_WORD("64")
+                         DSP_SPLIT_WORD("96")
+                         : [from] "+r"(from), [even] "=&r"(even), [odd] "=&r"(odd)
+                         : [to] "r"(patch)
+                         : "memory");
     }
-    for (; bytes != 0; bytes -= 4) {
-        put_word(patch, dsp_load(from));
-        from += 4, patch += DSP_STEP;
+    for (; bytes != 0; bytes -= 4, patch += DSP_STEP) {
+        __asm__ volatile(DSP_SPLIT_WORD("0")
+                         : [from] "+r"(from), [even] "=&r"(even), [odd] "=&r"(odd)
+                         : [to] "r"(patch)
+                         : "memory");
     }
     return patch;
 }
@@ -160,6 +157,11 @@ void dsp_conv(const struct ep_conv *conv, const int8_t *input, int8_t *output, d
     const struct ep_window *window = &conv->args->window;
     const uint32_t pixels = (uint32_t)window->out_height * window->out_width;
     const uint32_t channels = window->out_channels;
+    struct dsp_rows rows = {
+        .weights = conv->weights, .index = conv->index, .counts = conv->counts,
+        .patch = conv->scratch, .row_bytes = conv->args->row_bytes, .channels = conv->channels,
+        .addend = ep_addend(window->out_zero_point), .to = output,
+    };
     int32_t top = -window->pad_top, left = -window->pad_left;
     uint32_t x = 0;
     for (uint32_t first = 0; first < pixels; first += DSP_PIXELS) {
@@ -171,12 +173,13 @@ void dsp_conv(const struct ep_conv *conv, const int8_t *input, int8_t *output, d
                 x = 0, left = -window->pad_left, top += window->stride_height;
             }
         }
-        const uint32_t second = count > 1 ? channels : 0;
-        const uint32_t third = count > 2 ? 2 * channels : second;
-        const uint32_t fourth = count > 3 ? 3 * channels : third;
-        loop(conv->weights, conv->index, conv->counts, conv->channels, conv->channels + channels,
-             conv->scratch, conv->args->row_bytes, output + first * channels, second, third,
-             fourth);
+        rows.second = count > 1 ? channels : 0;
+        rows.third = count > 2 ? 2 * channels : rows.second;
+        rows.fourth = count > 3 ? 3 * channels : rows.third;
+        rows.shifts = (uint32_t)(uintptr_t)conv->shifts - (uint32_t)(uintptr_t)rows.to;
+        rows.end = rows.to + channels;
+        loop(rows);
+        rows.to += DSP_PIXELS * channels;
     }
     dsp_limit(window->out_min, window->out_max, output, pixels * channels);
 }

@@ -11,7 +11,7 @@ enum { UNROLLED = 4, HALVED = 19 /* the left shift of 20, and the half */ };
 struct sums {
     int32_t halved_zero_point, zero_point; /* shifted as their input is */
     int32_t multiplier, half, shift;       /* of the other input */
-    int32_t out_twice, out_addend, out_shift;
+    int32_t out_twice, out_addend, out_shift_less_1;
 };
 
 /* ep_add_term of an input whose factor is not 1/2: twice the input, so that smmulr is ep_high_multiply. */
@@ -30,7 +30,7 @@ static inline int32_t halved(int32_t value, int32_t zero_point)
 
 static inline int8_t output_of(const struct sums *sums, int32_t sum)
 {
-    return dsp_requantize(sum, sums->out_twice, sums->out_addend, sums->out_shift);
+    return dsp_requantize(sum, sums->out_twice, sums->out_addend, sums->out_shift_less_1);
 }
 
 /* `first`: the input whose factor is 1/2; the other's is too, or not. Each is dense, or repeated. */
@@ -72,8 +72,8 @@ static void add_row(const void *from, const int8_t *first, const int8_t *second,
         .multiplier = args->multipliers[b],
         .shift = args->shifts[b],
         .out_twice = dsp_twice(args->out_multiplier),
-        .out_addend = (1 << (args->out_shift - 1)) + args->out_zero_point * (1 << args->out_shift),
-        .out_shift = args->out_shift,
+        .out_addend = ep_addend(args->out_zero_point),
+        .out_shift_less_1 = args->out_shift - 1,
     };
     if (sums.shift == 0) {
         sums.zero_point = args->zero_points[b] * (1 << HALVED);

@@ -145,7 +145,7 @@ static inline void dot(struct row *row, const int8_t *patch, uint32_t count, int
 }
 
 /* Eight outputs of one channel: pixels 0, 4, 1, 5 and so on, in the low byte of each int16. */
-static inline int16x8_t finish(const struct ep_channel *channel, int32x4_t first, int32x4_t second)
+static inline int16x8_t finish(const struct mve_channel *channel, int32x4_t first, int32x4_t second)
 {
     const int32x4_t low = mve_requantize_one(first, channel);
     const int32x4_t high = mve_requantize_one(second, channel);
@@ -160,6 +160,9 @@ static void run_pixels(const struct ep_conv *conv, uint32_t lanes, int8_t *outpu
     const struct ep_window *window = &conv->args->window;
     const uint16_t pixel = window->out_channels;
     const int is_clamped = mve_is_clamped(window);
+    const int32_t zero_point = window->out_zero_point;
+    const struct ep_channel *next = conv->channels;
+    const int8_t *shift = conv->shifts;
     const uint16x8_t fours = {0, 4, 1, 5, 2, 6, 3, 7};
     const uint16x8_t to = vmulq_n_u16(fours, pixel);
     struct row row = {conv->weights, conv->index};
@@ -168,7 +171,8 @@ static void run_pixels(const struct ep_conv *conv, uint32_t lanes, int8_t *outpu
         if (conv->counts[c] != 0) {
             dot(&row, conv->scratch, conv->counts[c], &first, &second);
         }
-        int16x8_t bytes = finish(&conv->channels[c], first, second);
+        const struct mve_channel channel = mve_load_channel(next++, shift++, zero_point);
+        int16x8_t bytes = finish(&channel, first, second);
         if (is_clamped) {
             bytes = vreinterpretq_s16_s8(mve_clamp(window, vreinterpretq_s8_s16(bytes)));
         }

@@ -6,7 +6,7 @@ dsp_row_loop dsp_dense_rows;
 
 /* Eight weights a turn: 27 instructions for 32 products. */
 __asm__(DSP_ROW_LOOP_BEGIN("dsp_dense_rows")
-        "ldr r12, [sp, #52]\n"
+        "ldr r12, [sp, #44]\n"
         "add r12, r12, r0\n"
         "1: ldm r0!, {r3, lr}\n"
         "sxtb16 r2, r3\n sxtb16 r3, r3, ror #8\n"

@@ -34,7 +34,7 @@ static inline int8x16_t run_2x4(const int8_t *weights, const int8_t *first, cons
                      : [outputs] "=w"(outputs), [weights] "+r"(weights), [first] "+r"(first),
                        [second] "+r"(second), [steps] "+r"(steps)
                      : [bias] "w"(four->bias), [multiplier] "w"(four->multiplier),
-                       [addend] "w"(four->addend), [minus_shift] "w"(four->minus_shift)
+                       [zero_point] "r"(four->zero_point), [minus_shift] "w"(four->minus_shift)
                      : "r0", "r2", "r4", "r6", "r8", "r10", "r12", "lr", "q0", "q1", "q2", "cc",
                        "memory");
 #undef FOUR_ROWS
@@ -43,12 +43,12 @@ static inline int8x16_t run_2x4(const int8_t *weights, const int8_t *first, cons
 
 /* The outputs of `pixels` windows, `step` bytes apart, for four rows of weights; `lanes`: for how many
  * of them. */
-static inline void run_four(const struct ep_conv *conv, const struct ep_channel *table,
-                            const int8_t *weights, const int8_t *windows, uint32_t step,
+static inline void run_four(const struct ep_conv *conv, uint32_t first, const int8_t *weights, const int8_t *windows, uint32_t step,
                             uint32_t pixels, int8_t *output, uint32_t lanes)
 {
     const struct ep_window *window = &conv->args->window;
-    const struct mve_channels four = mve_load_channels(table);
+    const struct mve_channels four = mve_load_channels(
+        &conv->channels[first], &conv->shifts[first], window->out_zero_point);
     const uint32_t steps = conv->args->row_bytes / MVE_BYTES, channels = window->out_channels;
     const int is_clamped = mve_is_clamped(window);
     for (uint32_t pairs = pixels / 2; pairs != 0; pairs--) {
@@ -73,11 +73,11 @@ static void run_pixels(const struct ep_conv *conv, const int8_t *windows, uint32
     const int8_t *weights = conv->weights;
     uint32_t c = 0;
     for (; c + MVE_CHANNELS <= channels; c += MVE_CHANNELS) {
-        run_four(conv, &conv->channels[c], weights, windows, step, pixels, output + c, MVE_ALL);
+        run_four(conv, c, weights, windows, step, pixels, output + c, MVE_ALL);
         weights += MVE_CHANNELS * row_bytes;
     }
     if (c < channels) {
-        run_four(conv, &conv->channels[c], weights, windows, step, pixels, output + c,
+        run_four(conv, c, weights, windows, step, pixels, output + c,
                  vctp32q(channels - c));
     }
 }

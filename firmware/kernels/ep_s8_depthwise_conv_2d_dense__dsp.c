@@ -12,7 +12,7 @@ enum { TAPS = 9, GROUP = 4 };
 struct taps {
     int32_t bias;
     uint32_t pairs[6]; /* of each line of the kernel: the first two weights, and the last two */
-    int32_t twice, addend, shift;
+    int32_t twice, addend, shift_less_1;
     uint32_t second, third, fourth; /* where outputs stand behind the first: dsp_row_loop says more */
     uint32_t step;                  /* from four outputs to the next four */
     const int16_t *end;
@@ -32,7 +32,7 @@ line_loop dsp_depthwise_3x3_stride_1, dsp_depthwise_3x3_stride_2;
 #define REQUANTIZE(sum)                                                                        \
     "smmlar " sum ", " sum ", r8, " sum "\n"                                                   \
     "add " sum ", " sum ", " sum ", asr #31\n"                                                 \
-    "add " sum ", r9\n asr " sum ", r10\n ssat " sum ", #8, " sum "\n"
+    "asr " sum ", r10\n add " sum ", r9\n ssat " sum ", #8, " sum ", asr #1\n"
 
 #define LINE_LOOP_END(name, bytes)                                                             \
     "ldrd r8, r9, [r2, #28]\n"                                                                 \
@@ -74,6 +74,11 @@ line_loop dsp_depthwise_3x3_stride_1, dsp_depthwise_3x3_stride_2;
 
 LINE_LOOP("dsp_depthwise_3x3_stride_1", STRIDE_1, "8");
 LINE_LOOP("dsp_depthwise_3x3_stride_2", STRIDE_2, "16");
+
+/* How sums of a channel become int8: dsp_requantize. */
+struct scale {
+    int32_t bias, twice, addend, shift_less_1;
+};
 
 static inline uint32_t pair_of(int32_t low, int32_t high)
 {
@@ -127,9 +132,16 @@ static void gather(const struct lines *lines, const int8_t *input, int16_t *map)
         int16_t *to = map + (line + lines->pad) * lines->padded_size + lines->pad_before;
         int32_t left = size;
         for (; left >= GROUP; left -= GROUP, to += GROUP) {
-            for (int i = 0; i < GROUP; i++, from += step) {
-                to[i] = *from;
-            }
+            int32_t a, b, c;
+            __asm__ volatile("ldrsb %[a], [%[from]]\n ldrsb %[b], [%[from], %[step]]\n"
+                             "add %[from], %[from], %[step], lsl #1\n"
+                             "ldrsb %[c], [%[from]]\n pkhbt %[a], %[a], %[b], lsl #16\n"
+                             "ldrsb %[b], [%[from], %[step]]\n str %[a], [%[to]]\n"
+                             "add %[from], %[from], %[step], lsl #1\n"
+                             "pkhbt %[c], %[c], %[b], lsl #16\n str %[c], [%[to], #4]\n"
+                             : [from] "+r"(from), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+                             : [step] "r"(step), [to] "r"(to)
+                             : "memory");
         }
         for (; left > 0; left--, from += step) {
             *to++ = *from;
@@ -138,15 +150,14 @@ static void gather(const struct lines *lines, const int8_t *input, int16_t *map)
 }
 
 static void run_3x3(const struct ep_window *window, const struct lines *lines,
-                    const struct ep_channel *channel, const int8_t *w, const int16_t *map,
-                    int8_t *output)
+                    const struct scale *scale, const int8_t *w, const int16_t *map, int8_t *output)
 {
     const int32_t stride = window->stride_width, whole = lines->out_size / GROUP * GROUP;
     const int32_t over = lines->out_size - whole;
     const uint32_t step = lines->out_element_step;
     const int by = dsp_lines_are_columns(window) ? 3 : 1, line_by = 4 - by;
-    struct taps taps = {channel->bias, {0}, dsp_twice(channel->multiplier), channel->addend,
-                        channel->shift, 0, 0, 0, GROUP * step, 0};
+    struct taps taps = {scale->bias, {0}, scale->twice, scale->addend, scale->shift_less_1, 0, 0, 0,
+                        GROUP * step, 0};
     for (int i = 0; i < 3; i++, w += line_by) {
         taps.pairs[2 * i] = pair_of(w[0], w[by]);
         taps.pairs[2 * i + 1] = pair_of(w[by], w[2 * by]);
@@ -172,11 +183,11 @@ static void run_3x3(const struct ep_window *window, const struct lines *lines,
 
 /* Kernels of all other sizes; `pairs`: room for their weights as pairs. */
 static void run_any(const struct ep_window *window, const struct lines *lines,
-                    const struct ep_channel *channel, const int8_t *weights, const int16_t *map,
+                    const struct scale *scale, const int8_t *weights, const int16_t *map,
                     uint32_t *pairs, int8_t *output)
 {
     const int32_t height = window->kernel_height, width = window->kernel_width;
-    const int32_t twice = dsp_twice(channel->multiplier);
+    const int32_t twice = scale->twice, addend = scale->addend;
     uint32_t *pair = pairs;
     for (int32_t ky = 0; ky < height; ky++, weights += width) {
         for (int32_t kx = 0; kx < width; kx += 2) {
@@ -186,7 +197,7 @@ static void run_any(const struct ep_window *window, const struct lines *lines,
     for (int32_t y = 0; y < lines->out_count; y++) {
         const int16_t *at = map + y * window->stride_height * lines->padded_size;
         for (int32_t x = 0; x < lines->out_size; x++, at += window->stride_width) {
-            int32_t sum = channel->bias;
+            int32_t sum = scale->bias;
             const int16_t *row = at;
             pair = pairs;
             for (int32_t ky = 0; ky < height; ky++, row += lines->padded_size) {
@@ -194,7 +205,7 @@ static void run_any(const struct ep_window *window, const struct lines *lines,
                     sum = dsp_add_pairs(dsp_load(row + kx), *pair++, sum);
                 }
             }
-            *output = dsp_requantize(sum, twice, channel->addend, channel->shift);
+            *output = dsp_requantize(sum, twice, addend, scale->shift_less_1);
             output += lines->out_element_step;
         }
     }
@@ -212,12 +223,13 @@ void ep_s8_depthwise_conv_2d_dense__dsp(const struct ep_conv *conv, const int8_t
     }
     const int8_t *weights = conv->weights;
     for (int32_t c = 0; c < window->out_channels; c++, weights += conv->args->row_bytes) {
-        const struct ep_channel *channel = &conv->channels[c];
+        const struct scale scale = {conv->channels[c].bias, dsp_twice(conv->channels[c].multiplier),
+                                        ep_addend(window->out_zero_point), conv->shifts[c] - 1};
         gather(&lines, input + c, map);
         if (dsp_is_3x3(window)) {
-            run_3x3(window, &lines, channel, weights, map, output + c);
+            run_3x3(window, &lines, &scale, weights, map, output + c);
         } else {
-            run_any(window, &lines, channel, weights, map, (uint32_t *)(void *)(map + map_size),
+            run_any(window, &lines, &scale, weights, map, (uint32_t *)(void *)(map + map_size),
                     output + c);
         }
     }

@@ -31,7 +31,7 @@ void ep_s8_depthwise_conv_2d_dense__scalar(const struct ep_conv *conv, const int
                                            y * window->stride_height - window->pad_top,
                                            x * window->stride_width - window->pad_left);
                 const int32_t value =
-                    ep_requantize_twice(sum + channel->bias, channel->multiplier, channel->shift);
+                    ep_requantize_twice(sum + channel->bias, channel->multiplier, conv->shifts[c]);
                 *output++ = ep_to_int8(value, window->out_zero_point, window->out_min, window->out_max);
             }
         }

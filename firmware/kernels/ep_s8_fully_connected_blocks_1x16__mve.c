@@ -43,7 +43,8 @@ void ep_s8_fully_connected_blocks_1x16__mve(const struct ep_conv *conv, const in
         for (uint32_t i = 0; i < rows; i++) {
             sums[i] = dot(&row, padded, conv->counts[c + i]);
         }
-        const struct mve_channels four = mve_load_channels(&conv->channels[c]);
+        const struct mve_channels four = mve_load_channels(
+            &conv->channels[c], &conv->shifts[c], window->out_zero_point);
         mve_store_once(window, mve_requantize_once(vld1q_s32(sums), &four), left, output + c);
     }
 }

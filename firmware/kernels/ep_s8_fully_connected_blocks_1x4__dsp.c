@@ -18,11 +18,8 @@ __asm__(DSP_SPARSE_LOOP("dsp_block_sums", "2", BLOCK));
 void ep_s8_fully_connected_blocks_1x4__dsp(const struct ep_conv *conv, const int8_t *input,
                                            int8_t *output)
 {
-    const uint32_t channels = conv->args->window.out_channels;
     dsp_split(conv, input);
-    dsp_block_sums(conv->weights, conv->index, conv->counts, conv->channels,
-                   conv->channels + channels, conv->scratch, output);
-    dsp_limit(conv->args->window.out_min, conv->args->window.out_max, output, channels);
+    dsp_run_sparse(conv, conv->scratch, output, dsp_block_sums);
 }
 
 #endif

@@ -35,7 +35,9 @@ __asm__(".syntax unified\n.thumb\n.section .text.dsp_add_4_rows,\"ax\",%progbits
 void ep_s8_fully_connected_dense_4_rows__dsp(const struct ep_conv *conv, const int8_t *input,
                                              int8_t *output)
 {
-    const uint32_t channels = conv->args->window.out_channels;
+    const struct ep_window *window = &conv->args->window;
+    const uint32_t channels = window->out_channels;
+    const int32_t addend = ep_addend(window->out_zero_point);
     const uint32_t *end = dsp_split(conv, input);
     const int8_t *weights = conv->weights;
     for (uint32_t c = 0; c < channels; c += ROWS) {
@@ -47,11 +49,12 @@ void ep_s8_fully_connected_dense_4_rows__dsp(const struct ep_conv *conv, const i
         }
         dsp_add_4_rows(weights, conv->scratch, end, sums);
         for (uint32_t i = 0; i < count; i++) {
-            output[c + i] = dsp_requantize_once(sums[i], &channel[i]);
+            output[c + i] = dsp_requantize_once(sums[i], channel[i].multiplier, addend,
+                                                conv->shifts[c + i]);
         }
         weights += ROWS * conv->args->row_bytes;
     }
-    dsp_limit(conv->args->window.out_min, conv->args->window.out_max, output, channels);
+    dsp_limit(window->out_min, window->out_max, output, channels);
 }
 
 #endif

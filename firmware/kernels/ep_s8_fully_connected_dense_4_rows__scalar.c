@@ -13,7 +13,7 @@ void ep_s8_fully_connected_dense_4_rows__scalar(const struct ep_conv *conv, cons
         for (uint32_t k = 0; k < window->in_channels; k++) {
             sum += row[(k & ~3u) * 4 + (k & 3u)] * input[k];
         }
-        const int32_t value = ep_requantize_once(sum, channel->multiplier, channel->shift);
+        const int32_t value = ep_requantize_once(sum, channel->multiplier, conv->shifts[c]);
         *output++ =
             ep_to_int8(value, window->out_zero_point, window->out_min, window->out_max);
     }

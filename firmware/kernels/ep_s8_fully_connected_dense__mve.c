@@ -34,8 +34,9 @@ void ep_s8_fully_connected_dense__mve(const struct ep_conv *conv, const int8_t *
     mve_fill(padded + row_bytes - MVE_BYTES, 0, MVE_BYTES);
     mve_copy(padded, input, window->in_channels);
     for (uint32_t c = 0; c < channels; c += MVE_CHANNELS) {
-        const struct mve_channels four = mve_load_channels(&conv->channels[c]);
         const int32x4_t sums = dot_4(weights, padded, row_bytes / MVE_BYTES);
+        const struct mve_channels four = mve_load_channels(
+            &conv->channels[c], &conv->shifts[c], window->out_zero_point);
         mve_store_once(window, mve_requantize_once(sums, &four), channels - c, output + c);
         weights += MVE_CHANNELS * row_bytes;
     }

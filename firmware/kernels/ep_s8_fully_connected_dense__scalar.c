@@ -12,7 +12,7 @@ void ep_s8_fully_connected_dense__scalar(const struct ep_conv *conv, const int8_
         for (int32_t k = 0; k < window->in_channels; k++) {
             sum += row[k] * input[k];
         }
-        const int32_t value = ep_requantize_once(sum, channel->multiplier, channel->shift);
+        const int32_t value = ep_requantize_once(sum, channel->multiplier, conv->shifts[c]);
         *output++ =
             ep_to_int8(value, window->out_zero_point, window->out_min, window->out_max);
         row += conv->args->row_bytes;

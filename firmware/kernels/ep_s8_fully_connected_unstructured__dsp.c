@@ -16,10 +16,7 @@ __asm__(DSP_SPARSE_LOOP("dsp_weight_sums", "0", WEIGHT));
 void ep_s8_fully_connected_unstructured__dsp(const struct ep_conv *conv, const int8_t *input,
                                              int8_t *output)
 {
-    const uint32_t channels = conv->args->window.out_channels;
-    dsp_weight_sums(conv->weights, conv->index, conv->counts, conv->channels,
-                    conv->channels + channels, input, output);
-    dsp_limit(conv->args->window.out_min, conv->args->window.out_max, output, channels);
+    dsp_run_sparse(conv, input, output, dsp_weight_sums);
 }
 
 #endif

@@ -25,11 +25,17 @@
 struct ep_conv {
     const struct ep_conv_args *args;
     const struct ep_channel *channels;
+    const int8_t *shifts;
     const int8_t *weights;
     const uint16_t *counts; /* NULL if dense, as the next */
     const uint8_t *index;
     void *scratch; /* aligned to 4 bytes; NULL if the kernel needs none */
 };
+
+/* What stands for the output's zero point and the half that is rounded up, for all channels alike:
+ * (value + 2^(shift - 1)) / 2^shift + zero_point is (value / 2^(shift - 1) + addend) / 2, both rounded
+ * down; `shift` is at least 1. */
+static inline int32_t ep_addend(int32_t out_zero_point) { return 2 * out_zero_point + 1; }
 
 typedef void ep_conv_kernel(const struct ep_conv *conv, const int8_t *input, int8_t *output);
 

@@ -14,22 +14,35 @@
 
 enum { MVE_BYTES = 16, MVE_CHANNELS = 4, MVE_ALL = 0xffff /* lanes of a vector */ };
 
-/* The table of four output channels. */
-struct mve_channels {
-    int32x4_t bias, multiplier, addend, minus_shift;
+/* How sums of a channel become int8, and of four; `zero_point`: the output's. */
+struct mve_channel {
+    int32_t bias, multiplier, minus_shift, zero_point;
 };
 
-static inline struct mve_channels mve_load_channels(const struct ep_channel *first)
+struct mve_channels {
+    int32x4_t bias, multiplier, minus_shift;
+    int32_t zero_point;
+};
+
+static inline struct mve_channel mve_load_channel(const struct ep_channel *channel,
+                                                  const int8_t *shift, int32_t zero_point)
 {
-    const int32x4x4_t fields = vld4q_s32((const int32_t *)first);
-    const struct mve_channels four = {fields.val[0], fields.val[1], fields.val[2],
-                                      vnegq_s32(fields.val[3])};
+    const struct mve_channel one = {channel->bias, channel->multiplier, -*shift, zero_point};
+    return one;
+}
+
+static inline struct mve_channels mve_load_channels(const struct ep_channel *first,
+                                                    const int8_t *shifts, int32_t zero_point)
+{
+    const int32x4x2_t fields = vld2q_s32(&first->bias);
+    const struct mve_channels four = {fields.val[0], fields.val[1], vnegq_s32(vldrbq_s32(shifts)),
+                                      zero_point};
     return four;
 }
 
 /* requantize.h's ep_requantize_twice with the zero point added, as an assembler's text, for the vector
  * `sums`; `spare` is overwritten. `q` is the letter before the table's operands: q for vectors, none
- * where all lanes are of one channel; `shift` is VSHL's text from its second operand on.
+ * where all lanes are of one channel; `shift` is VRSHL's text from its second operand on.
  * ep_prepare has seen that a shift is 1 to 22 and sums are below 2^30: then nothing overflows, and half
  * away from zero is half up, less 1 below 0. firmware/test/requantize_mve.c tries the borders. */
 #define MVE_REQUANTIZE_TWICE(sums, spare, q, shift)         \
@@ -37,8 +50,8 @@ static inline struct mve_channels mve_load_channels(const struct ep_channel *fir
     "vqrdmulh.s32 " sums ", " sums ", %" q "[multiplier]\n" \
     "vshr.s32 " spare ", " sums ", #31\n"                   \
     "vadd.i32 " sums ", " sums ", " spare "\n"              \
-    "vadd.i32 " sums ", " sums ", %" q "[addend]\n"         \
-    "vshl.s32 " sums ", " shift "\n"
+    "vrshl.s32 " sums ", " shift "\n"                       \
+    "vadd.i32 " sums ", " sums ", %[zero_point]\n"
 
 /* The same for four channels, and for four sums of one. */
 static inline int32x4_t mve_requantize_four(int32x4_t sums, const struct mve_channels *four)
@@ -47,15 +60,15 @@ static inline int32x4_t mve_requantize_four(int32x4_t sums, const struct mve_cha
     __asm__(MVE_REQUANTIZE_TWICE("%q[sums]", "%q[spare]", "q", "%q[sums], %q[minus_shift]")
             : [sums] "+w"(sums), [spare] "=&w"(spare)
             : [bias] "w"(four->bias), [multiplier] "w"(four->multiplier),
-              [addend] "w"(four->addend), [minus_shift] "w"(four->minus_shift));
+              [zero_point] "r"(four->zero_point), [minus_shift] "w"(four->minus_shift));
     return sums;
 }
 
-static inline int32x4_t mve_requantize_one(int32x4_t sums, const struct ep_channel *channel)
+static inline int32x4_t mve_requantize_one(int32x4_t sums, const struct mve_channel *channel)
 {
     const int32x4_t high = vqrdmulhq_n_s32(vaddq_n_s32(sums, channel->bias), channel->multiplier);
     const int32x4_t less = vaddq_s32(high, vshrq_n_s32(high, 31));
-    return vshlq_r_s32(vaddq_n_s32(less, channel->addend), -channel->shift);
+    return vaddq_n_s32(vrshlq_n_s32(less, channel->minus_shift), channel->zero_point);
 }
 
 /* ep_requantize_once with the zero point added, within the same bounds: what VQDMULH drops is below
@@ -63,7 +76,7 @@ static inline int32x4_t mve_requantize_one(int32x4_t sums, const struct ep_chann
 static inline int32x4_t mve_requantize_once(int32x4_t sums, const struct mve_channels *four)
 {
     const int32x4_t high = vqdmulhq_s32(vaddq_s32(sums, four->bias), four->multiplier);
-    return vshlq_s32(vaddq_s32(high, four->addend), four->minus_shift);
+    return vaddq_n_s32(vrshlq_s32(high, four->minus_shift), four->zero_point);
 }
 
 /* The activation's range, on bytes. */

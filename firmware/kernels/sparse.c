@@ -40,7 +40,7 @@ void ep_s8_conv_2d_sparse(const struct ep_conv *conv, const int8_t *input, int8_
                     }
                 }
                 const int32_t value =
-                    ep_requantize_twice(sum, channel->multiplier, channel->shift);
+                    ep_requantize_twice(sum, channel->multiplier, conv->shifts[c]);
                 *output++ = ep_to_int8(value, window->out_zero_point, window->out_min, window->out_max);
             }
         }
@@ -63,7 +63,7 @@ void ep_s8_fully_connected_sparse(const struct ep_conv *conv, const int8_t *inpu
                 sum += *weight++ * (k < window->in_channels ? input[k] : 0);
             }
         }
-        const int32_t value = ep_requantize_once(sum, channel->multiplier, channel->shift);
+        const int32_t value = ep_requantize_once(sum, channel->multiplier, conv->shifts[c]);
         *output++ =
             ep_to_int8(value, window->out_zero_point, window->out_min, window->out_max);
     }

@@ -5,19 +5,20 @@ enum { MIN_MULTIPLIER = 1 << 30, MAX_PRODUCT = 1 << 14, MAX_DSP_SUM = 1 << 30, M
 
 /* Whether a channel's sums fit into 32 bits and, for tuned kernels, are computed exactly (dsp.h).
  * `row`: weights of a channel. */
-static bool is_channel(const struct ep_plan_op *op, const struct ep_channel *channel, uint64_t row)
+static bool is_channel(const struct ep_plan_op *op, const struct ep_channel *channel, int32_t shift,
+                       uint64_t row)
 {
     const int64_t bias = channel->bias;
     const uint64_t max_sum = row * MAX_PRODUCT + (uint64_t)(bias < 0 ? -bias : bias);
     const bool is_once = op->kind == EP_FULLY_CONNECTED;
     if (op->isa == EP_SCALAR) {
-        return max_sum <= INT32_MAX && channel->multiplier >= 0 && channel->shift <= MAX_SHIFT &&
-               channel->shift >= (is_once ? -30 : -MAX_SHIFT);
+        return max_sum <= INT32_MAX && channel->multiplier >= 0 && shift <= MAX_SHIFT &&
+               shift >= (is_once ? -30 : -MAX_SHIFT);
     }
     return max_sum < MAX_DSP_SUM &&
            channel->multiplier >= (op->isa == EP_DSP ? MIN_MULTIPLIER : 0) &&
-           channel->shift >= (op->isa == EP_DSP && is_once ? 2 : 1) &&
-           channel->shift <= MAX_DSP_SHIFT;
+           shift >= (op->isa == EP_DSP && is_once ? 2 : 1) &&
+           shift <= MAX_DSP_SHIFT;
 }
 
 /* Whether the counts of a sparse layer agree with its index and weights, and no row is left. `row`: blocks
@@ -92,6 +93,7 @@ bool ep_is_conv(const struct ep_engine *engine, const struct ep_plan_op *op, con
                          (is_depthwise ? 1 : window->in_channels);
     if (args->row_bytes != row_bytes || !are_weights(engine, op, args, row) ||
         !is_table(args->channels_at, rows, sizeof(struct ep_channel), room) ||
+        !is_table(args->shifts_at, rows, 1, room) ||
         !is_inside(op->inputs[0], in_bytes(window), arena) ||
         !is_inside(op->output, out_bytes(window), arena) || op->inputs[1] != EP_NOWHERE) {
         return false;
@@ -120,8 +122,9 @@ bool ep_is_conv(const struct ep_engine *engine, const struct ep_plan_op *op, con
         return false;
     }
     const struct ep_channel *channels = (const void *)(engine->plan + args->channels_at);
+    const int8_t *shifts = (const int8_t *)(engine->plan + args->shifts_at);
     for (uint32_t c = 0; c < window->out_channels; c++) {
-        if (!is_channel(op, &channels[c], row)) {
+        if (!is_channel(op, &channels[c], shifts[c], row)) {
             return false;
         }
     }

@@ -93,7 +93,7 @@ uint64_t ep_conv_row_bytes(const struct ep_plan_op *op, const struct ep_window *
         return op->isa == EP_MVE ? fours(height) * fours(width) * 16 : height * width;
     }
     const uint64_t align = op->isa == EP_MVE || op->pattern == EP_BLOCKS_1X16 ? 16 : 8;
-    return (height * width * window->in_channels + align - 1) / align * align;
+    return (height * width * window->in_channels + align - 1) & ~(align - 1);
 }
 
 uint64_t ep_conv_rows(const struct ep_plan_op *op, const struct ep_window *window)

@@ -20,6 +20,7 @@ static void run_conv(const struct ep_engine *engine, const struct ep_plan_op *op
     const struct ep_conv conv = {
         .args = args,
         .channels = (const void *)(engine->plan + args->channels_at),
+        .shifts = (const int8_t *)(engine->plan + args->shifts_at),
         .weights = (const int8_t *)(engine->plan + args->weights_at),
         .counts = is_sparse ? (const void *)(engine->plan + args->counts_at) : NULL,
         .index = is_sparse ? engine->plan + args->index_at : NULL,

@@ -37,10 +37,10 @@ static bool is_tensor(const struct ep_plan_tensor *tensor, uint32_t arena_bytes)
         return false;
     }
     for (unsigned i = 0; i < tensor->rank; i++) {
-        if (tensor->shape[i] == 0 || tensor->shape[i] > UINT32_MAX / bytes) {
+        bytes *= tensor->shape[i];
+        if (bytes == 0 || bytes > UINT32_MAX) {
             return false;
         }
-        bytes *= tensor->shape[i];
     }
     return bytes == tensor->bytes && is_inside(tensor->arena_at, bytes, arena_bytes);
 }

@@ -10,24 +10,25 @@
 enum { FIRST = -200, LAST = 200, MAX_SUM = (1 << 30) - 1, MAX_SHIFT = 22 };
 
 static struct ep_channel table[4];
-static int32_t sums[4];
+static int8_t shifts[4];
+static int32_t zero_point, sums[4];
 static uint32_t filled, wrong, tried;
 
 /* Requantizes four sums in all ways. */
 static void run(void)
 {
-    const struct mve_channels four = mve_load_channels(table);
+    const struct mve_channels four = mve_load_channels(table, shifts, zero_point);
+    const struct mve_channel first = mve_load_channel(table, shifts, zero_point);
     int32_t twice[4], alone[4], once[4];
     vst1q_s32(twice, mve_requantize_four(vld1q_s32(sums), &four));
     vst1q_s32(once, mve_requantize_once(vld1q_s32(sums), &four));
-    vst1q_s32(alone, mve_requantize_one(vld1q_s32(sums), &table[0]));
+    vst1q_s32(alone, mve_requantize_one(vld1q_s32(sums), &first));
     for (unsigned i = 0; i < 4; i++) {
-        const int32_t multiplier = table[i].multiplier, shift = table[i].shift;
-        const int32_t zero_point = table[i].addend >> shift; /* what is left of half is dropped */
-        wrong += twice[i] != ep_requantize_twice(sums[i], multiplier, shift) + zero_point;
+        const int32_t multiplier = table[i].multiplier, shift = shifts[i];
+        const int32_t wanted = ep_requantize_twice(sums[i], multiplier, shift) + zero_point;
+        wrong += twice[i] != wanted;
+        wrong += alone[i] != wanted;
         wrong += once[i] != ep_requantize_once(sums[i], multiplier, shift) + zero_point;
-        wrong += alone[i] != ep_requantize_twice(sums[i], table[0].multiplier, table[0].shift) +
-                                 (table[0].addend >> table[0].shift);
         tried++;
     }
 }
@@ -70,10 +71,12 @@ int main(void)
         for (unsigned m = 0; m < sizeof MULTIPLIERS / sizeof *MULTIPLIERS; m++) {
             for (unsigned i = 0; i < 4; i++) {
                 table[i].multiplier = MULTIPLIERS[m];
-                table[i].shift = shift;
-                table[i].addend = (1 << (shift - 1)) + ZERO_POINTS[i] * (1 << shift);
+                shifts[i] = (int8_t)shift;
             }
-            add_borders(MULTIPLIERS[m], shift);
+            for (unsigned i = 0; i < 4; i++) {
+                zero_point = ZERO_POINTS[i];
+                add_borders(MULTIPLIERS[m], shift);
+            }
         }
     }
     printf("%lu sums, %lu wrong\n", (unsigned long)tried, (unsigned long)wrong);

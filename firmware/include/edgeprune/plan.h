@@ -10,7 +10,7 @@
 
 enum {
     EP_PLAN_MAGIC = 0x4e4c5045, /* "EPLN" */
-    EP_PLAN_VERSION = 1,
+    EP_PLAN_VERSION = 2,
     EP_PLAN_ALIGN = 4,
     EP_MODEL_ID_BYTES = 16,
     EP_MAX_RANK = 6,
@@ -93,12 +93,11 @@ struct ep_plan_op {
     uint32_t layer;   /* its number in the .tflite file */
 };
 
-/* How sums of one output channel become int8 (requantize.h). */
+/* How sums of one output channel become int8 (requantize.h), with a shift that stands in a table of its
+ * own, so that a channel takes 9 bytes. */
 struct ep_channel {
     int32_t bias;       /* the layer's own, less the input's zero point times the sum of the weights */
     int32_t multiplier; /* 2^30 to 2^31 - 1 */
-    int32_t addend;     /* half of what `shift` drops, and the output's zero point before it */
-    int32_t shift;      /* to the right, 0 to 31; below 0: to the left, before the multiplication */
 };
 
 /* Output pixel (y, x) reads input rows y * stride_height - pad_top + ky * dilation_height, columns
@@ -135,6 +134,8 @@ struct ep_conv_args {
     struct ep_window window;
     uint32_t row_bytes;
     uint32_t channels_at; /* struct ep_channel, out_channels of them */
+    uint32_t shifts_at;   /* int8, as many: to the right, 0 to 31; below 0: to the left, before the
+                             multiplication */
     uint32_t weights_at;
     uint32_t weights_bytes;
     uint32_t counts_at; /* 0 where dense, as the two below */

@@ -57,6 +57,10 @@ def channel(offset, value):
     return lambda plan: struct.pack_into("<i", plan.data, plan.get("channels_at") + offset, value)
 
 
+def shift(value):
+    return lambda plan: struct.pack_into("<b", plan.data, plan.get("shifts_at"), value)
+
+
 CHANGES = {
     "a row keeps one block more": (lambda plan: byte("counts_at", 0, 200)(plan), BAD_OP),
     "a block lies behind its row": (lambda plan: byte("index_at", 0, 255)(plan), BAD_OP),
@@ -74,13 +78,14 @@ CHANGES = {
     "counts behind the plan": (lambda plan: plan.set("counts_at", len(plan.data)), BAD_OP),
     "an index behind the plan": (lambda plan: plan.set("index_at", len(plan.data) - 1), BAD_OP),
     "weights behind the plan": (lambda plan: plan.set("weights_at", 0xFFFFFFFC), BAD_OP),
+    "shifts behind the plan": (lambda plan: plan.set("shifts_at", len(plan.data)), BAD_OP),
     "rows of another length": (add("row_bytes", 8), BAD_OP),
     "the pattern of dense weights": (in_op(1, 0), BAD_OP),
     "a pattern that does not exist": (in_op(1, 77), NO_KERNEL),
     "an instruction set that does not exist": (in_op(2, 77), NO_KERNEL),
     "a bias that leaves 32 bits": (channel(0, -(1 << 31)), BAD_OP),
     "a multiplier below 0": (channel(4, -1), BAD_OP),
-    "a shift of 32": (channel(12, 32), BAD_OP),
+    "a shift of 32": (shift(32), BAD_OP),
 }
 
 
@@ -105,7 +110,7 @@ def test_what_contradicts_itself_is_refused(host, plan, op, pattern):
 def test_what_tuned_kernels_would_round_otherwise_is_refused(plan, isa, pattern, op, tmp_path):
     core = firmware_rig.Core(tmp_path, isa)
     small = (1 << 30) - 1 if isa == "dsp" else -1
-    changes = [channel(4, small), channel(12, 0), channel(12, 23), channel(0, 1 << 30)]
+    changes = [channel(4, small), shift(0), shift(23), channel(0, 1 << 30)]
     jobs = []
     for change in (lambda plan: None, *changes):
         changed, inputs = plan(op, pattern, isa)
