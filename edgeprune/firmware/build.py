@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune.devices.boards import own_folder
@@ -13,10 +14,10 @@ from edgeprune.files import paths
 from edgeprune.text.untrusted import reason_of
 from edgeprune.version import __version__
 
-_TARGETS = {"soft": "thumb-freestanding-eabi", "hard": "thumb-freestanding-eabihf"}
+TARGETS = {"soft": "thumb-freestanding-eabi", "hard": "thumb-freestanding-eabihf"}
 """The compiler's target by how a port's ``build.mk`` passes floats."""
 
-_PORTABLE = ("frame_header.c", "json.c", "text.c", "utf8.c")
+PORTABLE = ("frame_header.c", "json.c", "text.c", "utf8.c")
 """What firmware takes of ``device_agents/portable``."""
 
 _FLAGS = (
@@ -27,6 +28,19 @@ _INCLUDE = re.compile(r"^INCLUDE (\w+\.ld)$", re.MULTILINE)
 _SETTINGS = ("CPU", "ZIG_CPU", "FLOAT", "SHARED", "FLAGS")
 _EXAMPLE = "firmware/ports/README.md"
 _SETTING = re.compile(r"(\w+) = (.+)")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the firmware of a board is made of.
+
+    Attributes:
+        files: C files.
+        includes: Folders of headers.
+    """
+
+    files: tuple[Path, ...]
+    includes: tuple[Path, ...]
 
 
 def ports() -> tuple[str, ...]:
@@ -50,22 +64,50 @@ def built(board: str) -> Path:
             f"firmware has no port for {board}, only for: {', '.join(ports())}; your own goes into "
             f"ports/{board} in the folder that EDGEPRUNE_BOARDS names"
         )
-    port = _port(board)
-    settings = _settings(port / "build.mk")
-    shared = [_port(name) for name in settings["SHARED"].split()]
-    portable = paths.shipped("device_agents") / "portable"
-    code = [_folder("src"), _folder("server"), _folder("kernels"), *shared, port]
-    sources = sorted(file for folder in code for file in folder.glob("*.c"))
-    sources += [portable / name for name in _PORTABLE]
-    includes = [_folder("include"), *code, *(folder / "libc" for folder in shared), portable]
+    made_of, set_to = sources(board), settings(board)
     script = _INCLUDE.sub(
         lambda found: (_folder("ports") / "cortex_m" / found[1]).read_text(encoding="utf-8"),
-        _read(port / "link.ld"),
+        _read(_port(board) / "link.ld"),
     )
-    flags = (f"-mcpu={settings['ZIG_CPU']}", *settings["FLAGS"].split(), *_FLAGS)
-    target = _TARGETS[settings["FLOAT"]]
-    version = f'-DEP_VERSION="{__version__}+{_digest(sources, includes, (*flags, script))}"'
-    return compile_c(f"{board}.elf", sources, (*flags, version), target, includes, script)
+    flags = (f"-mcpu={set_to['ZIG_CPU']}", *set_to["FLAGS"].split(), *_FLAGS)
+    version = f'-DEP_VERSION="{__version__}+{_digest(made_of, (*flags, script))}"'
+    flags, target = (*flags, version), TARGETS[set_to["FLOAT"]]
+    return compile_c(f"{board}.elf", made_of.files, flags, target, made_of.includes, script)
+
+
+def sources(board: str) -> Sources:
+    """What the firmware of ``board`` is made of.
+
+    Raises:
+        ConfigError: The port is not whole.
+    """
+    shared = [_port(name) for name in settings(board)["SHARED"].split()]
+    portable = paths.shipped("device_agents") / "portable"
+    code = [*map(_folder, ("src", "server", "kernels")), *shared, _port(board)]
+    files = sorted(file for folder in code for file in folder.glob("*.c"))
+    return Sources(
+        (*files, *(portable / name for name in PORTABLE)),
+        (_folder("include"), *code, *(folder / "libc" for folder in shared), portable),
+    )
+
+
+def settings(board: str) -> dict[str, str]:
+    """What a port's ``build.mk`` says, which is also read by make.
+
+    Raises:
+        ConfigError: A setting is missing or none of those that there are.
+    """
+    file = _port(board) / "build.mk"
+    lines = _read(file).splitlines()
+    found = {match[1]: match[2] for line in lines if (match := _SETTING.fullmatch(line.strip()))}
+    missing = [name for name in _SETTINGS if name not in found]
+    if missing:
+        raise ConfigError(f"{file}: missing {', '.join(missing)}, as in {_EXAMPLE}")
+    if found["FLOAT"] not in TARGETS:
+        raise ConfigError(
+            f"{file}: FLOAT must be one of {', '.join(TARGETS)}, got {found['FLOAT']}"
+        )
+    return found
 
 
 def _folder(name: str) -> Path:
@@ -90,24 +132,6 @@ def _port(name: str) -> Path:
     raise ConfigError(f"there is no folder {_port_folders()[0] / name}, which a build.mk names")
 
 
-def _settings(file: Path) -> dict[str, str]:
-    """What a port's ``build.mk`` says, which is also read by make.
-
-    Raises:
-        ConfigError: A setting is missing or none of those that there are.
-    """
-    lines = _read(file).splitlines()
-    found = {match[1]: match[2] for line in lines if (match := _SETTING.fullmatch(line.strip()))}
-    missing = [name for name in _SETTINGS if name not in found]
-    if missing:
-        raise ConfigError(f"{file}: missing {', '.join(missing)}, as in {_EXAMPLE}")
-    if found["FLOAT"] not in _TARGETS:
-        raise ConfigError(
-            f"{file}: FLOAT must be one of {', '.join(_TARGETS)}, got {found['FLOAT']}"
-        )
-    return found
-
-
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
@@ -115,10 +139,10 @@ def _read(file: Path) -> str:
         raise ConfigError(f"{file}: cannot be read: {reason_of(error)}") from error
 
 
-def _digest(sources: list[Path], includes: list[Path], flags: tuple[str, ...]) -> str:
+def _digest(made_of: Sources, flags: tuple[str, ...]) -> str:
     """Names firmware by all that it is made of, the same wherever it lies."""
     digest = hashlib.sha256(repr(flags).encode())
-    headers = {header for folder in includes for header in folder.rglob("*.h")}
-    for path in sorted({*sources, *headers}, key=lambda path: (path.parent.name, path.name)):
+    headers = {header for folder in made_of.includes for header in folder.rglob("*.h")}
+    for path in sorted({*made_of.files, *headers}, key=lambda path: (path.parent.name, path.name)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 from edgeprune.firmware import linked
+from edgeprune.firmware.board import isa_of_core
 from edgeprune.firmware.facts import facts_of
 from edgeprune.firmware.plan import Plan
 from edgeprune.version import __version__
@@ -20,6 +21,8 @@ _INCLUDE = re.compile(r'^#include "([\w/]+\.h)"$', re.MULTILINE)
 _TABLES = ("src/kernel_table.c", "src/kinds.c")
 _TEMPLATES = Path(__file__).with_name("exported")
 _WORDS_A_LINE = 8
+_SPEED = {"scalar": "-O2", "dsp": "-Os", "mve": "-O2"}
+"""How kernels are optimized: the hot loops of ``dsp`` are written in assembly."""
 
 
 def exported(plan: Plan, name: str, cpu: Cpu) -> dict[str, str]:
@@ -44,10 +47,21 @@ def exported(plan: Plan, name: str, cpu: Cpu) -> dict[str, str]:
     for header in _headers(sources):
         where = "include/edgeprune" if header.parent.name == "edgeprune" else "src"
         files[f"{where}/{header.name}"] = _read(header)
-    arch = f"-mcpu={cpu.core} -mthumb" if cpu.is_microcontroller else ""
+    kernels = sorted(path.name for path in sources if path.parent.name == "kernels")
+    settings = {
+        "@ARCH@": f"-mcpu={cpu.core} -mthumb" if cpu.is_microcontroller else "",
+        "@SPEED@": _SPEED[isa_of_core(cpu)],
+        "@KERNELS@": " ".join(f"src/{name}" for name in kernels),
+    }
     for template in ("main.c", "Makefile", "CMakeLists.txt"):
-        files[template] = _read(_TEMPLATES / template).replace("@ARCH@", arch)
+        files[template] = _filled(_read(_TEMPLATES / template), settings)
     return files | _model(plan, name)
+
+
+def _filled(template: str, settings: Mapping[str, str]) -> str:
+    for name, value in settings.items():
+        template = template.replace(name, value)
+    return template
 
 
 def _only(table: str, there: set[str]) -> str:
