@@ -2,27 +2,33 @@
 
     python benchmarks/beside_cmsis_nn.py FOLDER_OF_CMSIS_NN [dsp|mve] [NETWORK ...]
 
-CMSIS-NN (github.com/ARM-software/CMSIS-NN) is called directly, without an interpreter. Outputs of
-ours are held against LiteRT's reference kernels.
+CMSIS-NN (github.com/ARM-software/CMSIS-NN) is called directly, without an interpreter, compiled
+by gcc at -O3. Ours is so too, and as edgeprune builds it: by ziglang, for size. Outputs of ours are
+held against LiteRT's reference kernels.
 """
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import mlperf_tiny  # puts the tests' folder onto the path
 import numpy as np
-from firmware_rig import Core
+from firmware_rig import C99, FIRMWARE, Core, sources
 from int8_layers import Layer
 
+from edgeprune.files import paths
+from edgeprune.firmware import build
 from edgeprune.firmware.operations import Add, Alias, Convolution, Pool, Softmax
 from edgeprune.firmware.plan import compiled
 from edgeprune.firmware.read.steps import steps_of
 from edgeprune.models.tflite import graph
 
+BOARDS = {"dsp": "mps2-an386", "mve": "mps3-an547"}
 BLOCKS = {"dsp": 4, "mve": 16}
 SPARSITIES = (0.0, 0.75, 0.9)
 PARTS = (
@@ -117,6 +123,22 @@ def _weights(operation: Convolution) -> tuple[bytes, tuple[int, int]]:
     return _filled(weights.tobytes()) + table.tobytes(), (weights.size, len(operation.bias))
 
 
+def as_built(folder: Path, isa: str) -> Core:
+    """The engine on an emulated core, compiled as a board's firmware is."""
+    settings = build.settings(BOARDS[isa])
+    target = ["-target", build.TARGETS[settings["FLOAT"]], f"-mcpu={settings['ZIG_CPU']}"]
+    flags = [*target, *C99, *settings["FLAGS"].split(), "-fshort-enums", "-fno-exceptions"]
+    libc = ["-isystem", str(FIRMWARE / "ports" / "cortex_m" / "libc")]
+    cache = str(paths.cache_folder() / "zig")
+    folders = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+    *engine, program = sources()
+    objects = [folder / f"{source.stem}.o" for source in engine]
+    for source, made in zip(engine, objects, strict=True):
+        argv = [sys.executable, "-m", "ziglang", "cc", *flags, *libc, "-c", source, "-o", made]
+        subprocess.run(argv, check=True, env={**os.environ, **folders})
+    return Core(folder, isa, "as_built", files=[*objects, program])
+
+
 def _ours(core: Core, isa: str, tflite: bytes, values: np.ndarray) -> tuple[int, int]:
     """Instructions, and bytes of the plan."""
     plan = compiled(tflite, isa).data
@@ -131,9 +153,9 @@ def main() -> None:
     """Prints one line a network and sparsity."""
     cmsis_nn, isa, *names = [*sys.argv[1:], "dsp"][: max(2, len(sys.argv) - 1)]
     with tempfile.TemporaryDirectory() as folder:
-        core = Core(Path(folder), isa)
+        core, built = Core(Path(folder), isa), as_built(Path(folder), isa)
         theirs = CmsisNN(Path(folder), isa, Path(cmsis_nn).resolve())
-        print("network  sparsity   CMSIS-NN       ours   share   plan, bytes")
+        print("network  sparsity   CMSIS-NN    ours, -O3   share    as built   share   plan, bytes")
         for name, dense in mlperf_tiny.networks().items():
             if names and name not in names:
                 continue
@@ -145,9 +167,10 @@ def main() -> None:
             for sparsity in SPARSITIES:
                 tflite = mlperf_tiny.in_blocks(dense, sparsity, BLOCKS[isa])
                 ours, size = _ours(core, isa, tflite, values)
+                users, _ = _ours(built, isa, tflite, values)
                 print(
-                    f"{name:8} {sparsity:8.0%} {counted:10,} {ours:10,} {ours / counted:7.3f} "
-                    f"{size:13,}",
+                    f"{name:8} {sparsity:8.0%} {counted:10,} {ours:12,} {ours / counted:7.3f} "
+                    f"{users:11,} {users / counted:7.3f} {size:13,}",
                     flush=True,
                 )
             print(f"{name:8} outputs of CMSIS-NN that differ from the reference: {differing}")

@@ -77,7 +77,13 @@ class Compiler:
         sections = (CORTEX_M / "sections.ld").read_text()
         (folder / "link.ld").write_text(script.replace("INCLUDE sections.ld", sections))
         elf = folder / "program.elf"
-        link: list[str | Path] = ["-Wl,--gc-sections,-e,ep_start", "-T", folder / "link.ld", "-o", elf]
+        link: list[str | Path] = [
+            "-Wl,--gc-sections,-e,ep_start",
+            "-T",
+            folder / "link.ld",
+            "-o",
+            elf,
+        ]
         _run([*self.start, *LANGUAGE, *self.settings["FLAGS"].split(), *code, *link, *self.end])
         return _symbols(elf)
 
@@ -164,7 +170,13 @@ def export_parts(compiler: Compiler, plan: Plan, board: str, folder: Path) -> Co
     memory: list[str | Path] = ["-isystem", CORTEX_M / "libc", CORTEX_M / "string.c"]
     compiler_of = " ".join([*map(shlex.quote, compiler.start), f"-isystem {CORTEX_M / 'libc'}"])
     _run(["make", "-s", "-C", folder, "libmodel.a", f"CC={compiler_of}", "ARCH="])
-    code: list[str | Path] = [folder / "start.c", folder / "main.c", *includes, *memory, folder / "libmodel.a"]
+    code: list[str | Path] = [
+        folder / "start.c",
+        folder / "main.c",
+        *includes,
+        *memory,
+        folder / "libmodel.a",
+    ]
     return parts_of(compiler.linked(code, SCRIPT, folder))
 
 
