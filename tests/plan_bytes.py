@@ -9,7 +9,8 @@ OPS_AT, ARGS_IN_OP = 44, 24
 CONV_ARGS = {
     name: 36 + 4 * place
     for place, name in enumerate(
-        "row_bytes channels_at shifts_at weights_at weights_bytes counts_at index_at index_bytes".split()
+        "row_bytes channels_at shifts_at weights_at weights_bytes counts_at index_at "
+        "index_bytes".split()
     )
 }
 """Where in ``struct ep_conv_args`` its numbers stand, in bytes."""
