@@ -127,7 +127,8 @@ def as_built(folder: Path, isa: str) -> Core:
     """The engine on an emulated core, compiled as a board's firmware is."""
     settings = build.settings(BOARDS[isa])
     target = ["-target", build.TARGETS[settings["FLOAT"]], f"-mcpu={settings['ZIG_CPU']}"]
-    flags = [*target, *C99, *settings["FLAGS"].split(), "-fshort-enums", "-fno-exceptions"]
+    flags = [*target, *C99, *settings["FLAGS"].split(), "-fshort-enums"]
+    flags += ["-fno-exceptions", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]
     libc = ["-isystem", str(FIRMWARE / "ports" / "cortex_m" / "libc")]
     cache = str(paths.cache_folder() / "zig")
     folders = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}

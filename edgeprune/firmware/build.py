@@ -22,6 +22,7 @@ PORTABLE = ("frame_header.c", "json.c", "text.c", "utf8.c")
 
 _FLAGS = (
     *("-std=c99", "-ffunction-sections", "-fdata-sections"),
+    "-g",  # else -Os leaves no names of functions, by which instructions are counted
     *("-Wl,--gc-sections", "-Wl,-e,ep_start"),
 )
 _INCLUDE = re.compile(r"^INCLUDE (\w+\.ld)$", re.MULTILINE)
