@@ -101,6 +101,7 @@ def test_the_port_that_the_readme_shows_runs(tmp_path):
     layer = random_layer(1, "CONV_2D")
     with serial_line.emulated("mps2-an385", firmware=elf) as line:
         assert line.ask("hello")[0]["isas"] == ["scalar"]
+        assert line.say("name") == ["e-[This firmware has no commands in text]"]
         line.store(compiled(layer.tflite, "scalar").data)
         line.load()
         got = b"".join(line.outputs_of(one.tobytes()) for one in layer.inputs)
