@@ -24,7 +24,7 @@ def hello(**keys):
     known = {
         "agent_version": "1", "board": "mps2-an386", "core": "cortex-m4",
         "isas": ("scalar", "dsp"), "tick_hz": 0, "counts_cycles": False, "arena_bytes": 1 << 20,
-        "slot_bytes": 1 << 20, "blob_bytes": 4096, "plan_version": 1, "plan_crc32": None,
+        "slot_bytes": 1 << 20, "blob_bytes": 4096, "plan_version": 2, "plan_crc32": None,
         "plan_bytes": None, "fell_back": False,
     }  # fmt: skip
     return FirmwareHello(**(known | keys))
@@ -38,7 +38,7 @@ def test_firmware_that_fits_is_taken():
     ("keys", "message"),
     [
         ({"board": "nucleo"}, "the firmware was built for nucleo, not for mps2-an386: flash it"),
-        ({"plan_version": 2}, "the firmware runs plans of version 2, not 1: flash it anew"),
+        ({"plan_version": 1}, "the firmware runs plans of version 1, not 2: flash it anew"),
         ({"isas": ("scalar",)}, "the firmware was built without dsp kernels: flash it anew"),
         ({"slot_bytes": 9}, "bytes of flash, and the firmware leaves 9:"),
         ({"arena_bytes": 9}, "bytes of RAM, and the firmware leaves 9:"),
