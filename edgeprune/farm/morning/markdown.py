@@ -60,8 +60,10 @@ def _headline(morning: Morning) -> str:
 
 
 def _figure(one: Figure) -> list[str]:
-    percent = "the first night" if one.percent is None else f"{one.percent:+.1f}%"
-    return [one.model, one.board, one.device, one.metric, f"{one.value:,.6g}", percent]
+    beside = "the first night"
+    if one.percent is not None:
+        beside = f"{one.percent:+.1f}%" if abs(one.percent) >= 0.05 else "the same"
+    return [one.model, one.board, one.device, one.metric, f"{one.value:,.6g}", beside]
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
