@@ -153,6 +153,18 @@ class Dispatcher:
             self._running[assignment.lease.device] = assignment
         return Turn(tuple(granted), tuple(refused), tuple(lost), gone, open_jobs)
 
+    def let_go(self) -> None:
+        """Ends whatever leases we still have: a commit may have given one that we never heard of.
+
+        Raises:
+            ConfigError: The history cannot be used.
+        """
+        with self._writer.transaction() as connection:
+            now_ms = self._clock_ms(connection)
+            for orphan in leases.orphans(connection, self._me, {}, now_ms):
+                if orphan.lease.holder == self._me:
+                    results.abandon(connection, orphan, now_ms)
+
     def finish(self, message: str) -> None:
         """Ends the night: what still waits is missed.
 

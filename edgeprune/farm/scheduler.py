@@ -179,6 +179,7 @@ class Scheduler:
         await asyncio.gather(*tasks, return_exceptions=True)
         endings = list(self._endings)
         await self._call(self._dispatcher.turn, endings, {}, [], 0, counts=False)
+        await self._call(self._dispatcher.let_go)
         for assignment, ending in endings:
             self._reporter.ended(assignment, ending)
 

@@ -173,6 +173,16 @@ def test_a_lost_commit_leaves_no_lease_behind(farm):
     ]
 
 
+def test_who_leaves_lets_go_of_leases_that_it_never_heard_of(farm):
+    turn(farm)
+    farm._running.clear()  # as after a commit of which nobody was told
+    farm.let_go()
+    farm.finish("all jobs are over")
+    assert asked("SELECT count(*) FROM farm_devices WHERE holder IS NOT NULL") == [(0,)]
+    assert asked("SELECT count(*) FROM farm_attempts WHERE ended_ms IS NULL") == [(0,)]
+    assert asked("SELECT DISTINCT state FROM farm_jobs") == [("missed",)]
+
+
 def test_an_unknown_device_is_one_line(farm):
     with pytest.raises(ConfigError, match="knows no device 'pi-2'; did you mean pi-1"):
         desk.take("pi-2", 60)
