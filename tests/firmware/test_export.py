@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import beside
 import numpy as np
 import pytest
 from int8_layers import random_layer
@@ -20,6 +21,7 @@ COMPILERS = {
     "zig": [*ZIG, "-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4"],
     "gcc": ["gcc"],
 }
+WEIGHTS_OF_KEYWORD_SPOTTING = 22_016
 FEEDS = """
 #include <stdio.h>
 #include "edgeprune/engine.h"
@@ -78,6 +80,19 @@ def test_the_folder_computes_what_the_reference_does(tmp_path, op):
     fed = layer.inputs.tobytes()
     done = subprocess.run([program], input=fed, capture_output=True, check=True, timeout=60)
     np.testing.assert_array_equal(np.frombuffer(done.stdout, np.int8), layer.outputs())
+
+
+@pytest.mark.device
+def test_keyword_spotting_takes_at_most_16_kb_besides_its_weights(tmp_path):
+    found = beside.shared_models("kws_ref_model.tflite")
+    if not found:
+        pytest.skip("the models are not beside the repository")
+    plan = compiled(found[0].read_bytes(), "dsp")
+    written(tmp_path, plan, load_board("mps2-an386").cpu)
+    subprocess.run(["make", "-s", "-C", tmp_path], check=True, timeout=300)
+    argv = ["arm-none-eabi-size", "-t", tmp_path / "libmodel.a"]
+    sizes = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert int(sizes.splitlines()[-1].split()[0]) - WEIGHTS_OF_KEYWORD_SPOTTING <= 16_000
 
 
 def test_only_the_kernels_that_the_plan_calls_are_there():
