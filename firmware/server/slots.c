@@ -103,7 +103,7 @@ void slots_open(struct slots *slots, struct ep_engine *engine)
  * programmed later. */
 static bool program(uint32_t at, const void *from, uint32_t bytes)
 {
-    const uint32_t unit = ep_port.unit_bytes;
+    const uint32_t unit = ep_port.unit_bytes < 4 ? 4 : ep_port.unit_bytes; /* `from` is aligned to 4 */
     const uint8_t *next = from;
     uint32_t begin = 0; /* of units that are not erased */
     for (uint32_t i = 0; i <= bytes; i += unit) {

@@ -23,7 +23,7 @@ def cuts_of(program, folder, networks, every):
 
 @pytest.mark.parametrize(
     ("unit_bytes", "every"),
-    [(32, 29), (16, 0), also(4, 97), also(8, 29), also(32, 1), also(1, 0), also(2, 0)],
+    [(32, 29), (1, 0), also(16, 0), also(4, 97), also(8, 29), also(32, 1), also(2, 0)],
 )
 def test_power_may_be_cut_at_any_step_of_an_update(tmp_path, unit_bytes, every):
     """Each unit that is programmed and each page that is erased, left in five ways; `every` so many
