@@ -72,12 +72,12 @@ def list_devices(bench: Path | None, as_json: bool) -> None:
         shown = f"{key.type} {key.fingerprint}" if key else "no host key trusted yet"
         own = " ".join(map(str, device.own.values()))
         where = device.host or device.serial or own or "this machine"
-        click.echo(printable(f"{device.name:<16}{device.board:<16}{where:<24}"), nl=False)
+        click.echo(printable(f"{device.name:<15} {device.board:<15} {where:<23} "), nl=False)
         click.echo(shown if device.host and _has_host_key(device) else "")
         if state := state_of(device):
             click.echo(f"  farm: {state_line(state)}")
     for state in others:
-        click.echo(printable(f"{state.device:<16}{state.board:<16}on {state.host}"))
+        click.echo(printable(f"{state.device:<15} {state.board:<15} on {state.host}"))
         click.echo(f"  farm: {state_line(state)}")
 
 

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from edgeprune.farm.morning.data import Figure, Morning
 from edgeprune.report.compare_markdown import plain
+from edgeprune.report.figures import bytes_text, count_text, energy_text, time_text
+
+_SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
+    "latency_us": ("latency", time_text),
+    "energy_uj": ("energy", energy_text),
+    "instructions": ("instructions", count_text),
+    "flash_bytes": ("flash", lambda value: bytes_text(round(value))),
+}
+"""Name and text of a figure; others are scores."""
 
 MAX_ROWS = 50
 """Rows of a table before the rest is only counted, so that a page of comments takes it."""
@@ -20,7 +30,7 @@ def markdown(morning: Morning) -> str:
     lines += _table(
         ["change", "model", "board", "device", "figure", "by", "what else changed"],
         [
-            [one.verdict, one.model_path, one.board, one.device, one.metric,
+            [one.verdict, one.model_path, one.board, one.device, _name_and_text(one.metric)[0],
              f"{one.percent:+.1f}%", "; ".join(one.reasons) or "nothing known: the device"]
             for one in changes
         ],
@@ -55,7 +65,8 @@ def _headline(morning: Morning) -> str:
     if morning.regressions:
         parts.append(f"{len(morning.regressions)} confirmed to be worse")
     if morning.unfinished:
-        parts.append(f"{len(morning.unfinished)} jobs without a result")
+        count = len(morning.unfinished)
+        parts.append(f"{count:,} job{'s' * (count != 1)} without a result")
     return ", ".join(parts)
 
 
@@ -63,7 +74,12 @@ def _figure(one: Figure) -> list[str]:
     beside = "the first night"
     if one.percent is not None:
         beside = f"{one.percent:+.1f}%" if abs(one.percent) >= 0.05 else "the same"
-    return [one.model, one.board, one.device, one.metric, f"{one.value:,.6g}", beside]
+    name, text = _name_and_text(one.metric)
+    return [one.model, one.board, one.device, name, text(one.value), beside]
+
+
+def _name_and_text(metric: str) -> tuple[str, Callable[[float], str]]:
+    return _SHOWN.get(metric, (metric, "{:.4g}".format))
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> list[str]:

@@ -131,7 +131,8 @@ def test_without_any_night_one_line_says_so(home):
 
 def test_markdown_shows_names_and_does_nothing_with_them(slower):
     text = markdown(morning())
-    assert "**1 confirmed to be worse, 1 jobs without a result**" in text
+    assert "**1 confirmed to be worse, 1 job without a result**" in text
+    assert "| latency | 105.2 us | +5.0% |" in text
     assert "<script>" not in text and "@all" not in text and "\x07" not in text
     assert "| worse | nets/kws.tflite | rpi4 | desk-pi | latency_us | +5.0% |" in text
 
