@@ -134,7 +134,7 @@ def test_markdown_shows_names_and_does_nothing_with_them(slower):
     assert "**1 confirmed to be worse, 1 job without a result**" in text
     assert "| latency | 105.2 us | +5.0% |" in text
     assert "<script>" not in text and "@all" not in text and "\x07" not in text
-    assert "| worse | nets/kws.tflite | rpi4 | desk-pi | latency_us | +5.0% |" in text
+    assert "| worse | nets/kws.tflite | rpi4 | desk-pi | latency | +5.0% |" in text
 
 
 def test_junit_is_xml_with_a_case_a_job_and_one_a_regression(slower):
