@@ -108,6 +108,7 @@ def _read_result(content):
     from edgeprune.report.compare_markdown import context, markdown
     from edgeprune.report.page import render
     from edgeprune.report.terminal import print_layers, print_report
+    from edgeprune.significance.run_noise import RunNoise
 
     with _file(content, "result.json") as path:
         found = read_result(path)
@@ -118,10 +119,11 @@ def _read_result(content):
     json_text(found)
     whole = parse_result(json.loads(_results()[0]))
     for base, new in ((found, whole), (whole, found), (found, found)):
-        changes = compare(base, new, across_devices=True)
-        regressions(changes, 1.0), unchecked(changes)
+        for noise in (None, RunNoise(0.01, 9, 12, 3)):
+            changes = compare(base, new, noise, across_devices=True)
+            regressions(changes, 1.0), unchecked(changes)
+            markdown(("a", "b"), base, new, changes, [])
         context(base, new)
-        markdown(("a", "b"), base, new, changes, [])
 
 
 def _read_history(content):

@@ -177,4 +177,4 @@ def test_in_ci(home, follow, tmp_path):
         (tmp_path / name).write_bytes(model.read_bytes())
     data.rename(tmp_path / "test.npz")
     printed = follow("tutorials/in-ci.md")
-    assert printed["compare base"].startswith("#") and "|" in printed["compare base"]
+    assert printed["compare both/base"].startswith("#") and "|" in printed["compare both/base"]
