@@ -89,7 +89,8 @@ def test_a_damaged_answer_costs_a_question_more_and_nothing_else():
 
 def test_a_damaged_question_is_asked_again_once_the_firmware_has_dropped_it():
     layer, plan = layer_and_plan(7)
-    with session(lambda line: Damaging(line, written=(0, 3)), patience_s=5.0) as talk:
+    # The greeting, and a piece of the plan: the beginning of an upload is waited for a minute.
+    with session(lambda line: Damaging(line, written=(0, 4)), patience_s=5.0) as talk:
         talk.store(plan)
         talk.load(facts_of(plan))
         np.testing.assert_array_equal(outputs(talk, layer), layer.outputs())
