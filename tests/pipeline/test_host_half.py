@@ -69,13 +69,19 @@ def test_a_stage_that_loses_one_zero_ends_the_compression(stage, folder, monkeyp
             compress(asked, cpu, progress)
 
 
-@pytest.mark.parametrize("flavour", ["keras", also("tf_keras")])
-def test_a_keras_model_is_pruned_clustered_trained_with_rounding_and_quantized(flavour, folder):
+def network_and_data(flavour, folder):
+    """Writes a network, and ``data.npz`` beside it; the network's file."""
     name = "net.keras" if flavour == "keras" else "net.h5"
     keras_nets.save(keras_nets.build(flavour, "functional"), folder / name)
     data = keras_nets.dataset()
     arrays = ("x_train", "y_train", "x_test", "y_test")
     np.savez(folder / "data.npz", **{key: getattr(data, key) for key in arrays})
+    return name
+
+
+@pytest.mark.parametrize("flavour", ["keras", also("tf_keras")])
+def test_a_keras_model_is_pruned_clustered_trained_with_rounding_and_quantized(flavour, folder):
+    name = network_and_data(flavour, folder)
     (folder / "all.toml").write_text(
         '[prune]\nsparsity = 0.5\nlayers = "all"\nepochs = 1\ncontrol = false\n'
         "[cluster]\nclusters = 6\nepochs = 1\n"
@@ -96,11 +102,7 @@ def test_a_keras_model_is_pruned_clustered_trained_with_rounding_and_quantized(f
 
 @pytest.mark.parametrize("flavour", [also("keras"), "tf_keras"])
 def test_channels_go_first_and_every_later_stage_works_on_what_is_left(flavour, folder, capsys):
-    name = "net.keras" if flavour == "keras" else "net.h5"
-    keras_nets.save(keras_nets.build(flavour, "functional"), folder / name)
-    data = keras_nets.dataset()
-    arrays = ("x_train", "y_train", "x_test", "y_test")
-    np.savez(folder / "data.npz", **{key: getattr(data, key) for key in arrays})
+    name = network_and_data(flavour, folder)
     (folder / "all.toml").write_text(
         "[channels]\npruning_ratio = 0.5\nepochs = 1\n"
         '[prune]\nsparsity = 0.5\nlayers = "all"\nepochs = 1\n'

@@ -105,9 +105,12 @@ def set_presence(
     connection: Connection, device: str, presence: Presence, message: str, now_ms: int
 ) -> None:
     """Writes whether a device answers, and why not."""
-    values = {"state": presence.value, "state_message": message or None}
+    values: dict[str, str | int | None] = {
+        "state": presence.value,
+        "state_message": message or None,
+    }
     if presence is Presence.ONLINE:
-        values["seen_ms"] = now_ms  # type: ignore[assignment]
+        values["seen_ms"] = now_ms
     connection.execute(update(DEVICES).where(_D.device == device).values(values))
 
 
