@@ -20,8 +20,8 @@ def timed(median_us, digest="a", **rest):
                                  "format": "tflite"}, **rest)  # fmt: skip
 
 
-def night(number, *results, failed=(), quarantine=None):
-    """Writes one night with its jobs; ids of its runs."""
+def night(number, *results, failed=(), quarantine=None, recipes=("as-is",)):
+    """Writes one night with its jobs, whose recipes follow each other; ids of its runs."""
     name = f"nightly {(FIRST + timedelta(days=number)).date()}"
     began = FIRST + timedelta(days=number)
     began_ms = round(began.timestamp() * 1000)
@@ -37,8 +37,9 @@ def night(number, *results, failed=(), quarantine=None):
             connection.execute(insert(JOBS).values(
                 job=job, night=name, number=index, kind="measure",
                 model_path=result.model.path if is_done else result[0],
-                model_sha256="a" * 64, recipe="as-is", board="rpi4", device="pi-1", tags="[]",
-                priority=0, time_budget_s=600, options="{}", retries=0, not_before_ms=0,
+                model_sha256="a" * 64, recipe=recipes[index % len(recipes)], board="rpi4",
+                device="pi-1", tags="[]", priority=0, time_budget_s=600, options="{}", retries=0,
+                not_before_ms=0,
                 state="done" if is_done else "failed",
                 error_kind=None if is_done else result[1],
                 message=None if is_done else result[2],

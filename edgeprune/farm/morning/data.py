@@ -13,6 +13,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: The model's file, without its folder.
         model_path: The file as the plan names it.
+        recipe: What was made of it, as ``int8`` or ``auto, sparsity 0.9``.
         board: Name of the board.
         device: What the device calls itself.
         metric: Key of the figure in ``result.json``, whose unit it has.
@@ -24,6 +25,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     model_path: str
+    recipe: str
     board: str
     device: str
     metric: str
@@ -38,6 +40,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model_path: The model's file.
+        recipe: What was made of it.
         board: Name of the board.
         device: What the device calls itself.
         metric: Key of the figure.
@@ -53,6 +56,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model_path: str
+    recipe: str
     board: str
     device: str
     metric: str

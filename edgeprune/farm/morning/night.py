@@ -14,7 +14,14 @@ from sqlalchemy import Connection, RowMapping, select
 
 from edgeprune.errors import ConfigError
 from edgeprune.farm.morning.data import Change, Device, Figure, Job, Morning
-from edgeprune.farm.trends.nightly import WORSE_WHEN_HIGHER, Key, series_of, undecided
+from edgeprune.farm.trends.nightly import (
+    WORSE_WHEN_HIGHER,
+    Key,
+    Series,
+    ended_by,
+    series_of,
+    undecided,
+)
 from edgeprune.farm.trends.reasons import Night, reasons
 from edgeprune.farm.trends.series import Decision
 from edgeprune.history import database
@@ -53,14 +60,15 @@ def _night(connection: Connection, name: str | None) -> RowMapping | None:
 def _read(connection: Connection, night: RowMapping) -> Morning:
     jobs = _jobs(connection, night["night"])
     runs = {job.run for job in jobs if job.run is not None}
+    series = ended_by(series_of(connection), runs)
     return Morning(
         night=night["night"],
         plan=night["plan"],
         began_utc=_time(night["began_ms"]) or "",
         ended_utc=_time(night["ended_ms"]),
         jobs=tuple(jobs),
-        figures=tuple(_figures(connection, runs)),
-        changes=tuple(_changes(connection, runs)),
+        figures=tuple(_figures(series, runs)),
+        changes=tuple(_changes(connection, series, runs)),
         devices=tuple(_devices(connection, jobs)),
     )
 
@@ -83,9 +91,9 @@ def _jobs(connection: Connection, night: str) -> list[Job]:
     ]
 
 
-def _figures(connection: Connection, runs: set[int]) -> list[Figure]:
+def _figures(series: Series, runs: set[int]) -> list[Figure]:
     figures = []
-    for key, nights in series_of(connection).items():
+    for key, nights in series.items():
         for number, night in enumerate(nights):
             if night.run_id not in runs:
                 continue
@@ -96,6 +104,7 @@ def _figures(connection: Connection, runs: set[int]) -> list[Figure]:
                 Figure(
                     model=PurePath(key.model_path).name,
                     model_path=key.model_path,
+                    recipe=key.recipe,
                     board=key.board,
                     device=key.device,
                     metric=key.metric,
@@ -105,15 +114,21 @@ def _figures(connection: Connection, runs: set[int]) -> list[Figure]:
                     run=night.run_id,
                 )
             )
-    return sorted(figures, key=lambda one: (one.model_path, one.board, one.device, one.metric))
+    return sorted(figures, key=_place)
 
 
-def _changes(connection: Connection, runs: set[int]) -> list[Change]:
+def _place(one: Figure) -> tuple[str, ...]:
+    return one.model_path, one.recipe, one.board, one.device, one.metric
+
+
+def _changes(connection: Connection, series: Series, runs: set[int]) -> list[Change]:
     rows = connection.execute(select(CHANGES).order_by(CHANGES.c.run)).mappings()
     names = ("model_path", "board", "device", "metric", "p_value", "run", "first_run", "old_run")
+    recipes = {night.run_id: key.recipe for key, nights in series.items() for night in nights}
     decided = [
         Change(
             **{name: row[name] for name in names},
+            recipe=recipes.get(row["run"], ""),
             percent=100 * (row["factor"] - 1),
             verdict=_verdict(row["metric"], row["factor"]) if row["is_confirmed"] else "denied",
             reasons=tuple(json.loads(row["reasons"])),
@@ -121,7 +136,9 @@ def _changes(connection: Connection, runs: set[int]) -> list[Change]:
         for row in rows
         if row["run"] in runs
     ]
-    return decided + [_undecided(*one) for one in undecided(connection, runs)]
+    return decided + [
+        _undecided(key, series[key], one) for key, one in undecided(connection, series)
+    ]
 
 
 def _undecided(key: Key, nights: list[Night], one: Decision) -> Change:
@@ -129,6 +146,7 @@ def _undecided(key: Key, nights: list[Night], one: Decision) -> Change:
     factor = one.rerun.factor if one.is_confirmed else math.exp(one.effect)
     return Change(
         model_path=key.model_path,
+        recipe=key.recipe,
         board=key.board,
         device=key.device,
         metric=key.metric,

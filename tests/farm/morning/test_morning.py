@@ -104,6 +104,26 @@ def test_a_thousandth_more_instructions_needs_no_re_run(home):
     assert [one.verdict for one in morning().changes] == ["worse"]
 
 
+def test_each_recipe_of_a_model_is_a_series_of_its_own(home):
+    for number in range(9):
+        both = timed(quiet(number)), timed(60 * quiet(number))
+        night(number, *both, recipes=("as-is", "int8"))
+    told = morning()
+    levels = {one.recipe: one.usual for one in told.figures if one.metric == "latency_us"}
+    assert levels == {"as-is": pytest.approx(100, rel=0.01), "int8": pytest.approx(6000, rel=0.01)}
+    assert told.changes == () and looked_at(1.0) == []
+
+
+def test_an_old_night_is_told_as_it_was(home):
+    counts = (1_000_000, 1_010_000, 1_010_000)
+    names = [
+        night(number, result_of(counted("deployed", count, sha256="a" * 64)))[0]
+        for number, count in enumerate(counts)
+    ]
+    verdicts = [[one.verdict for one in morning(name).changes] for name in names]
+    assert verdicts == [[], ["worse"], []]
+
+
 def test_the_runs_that_a_change_names_are_not_pruned(slower):
     with database.reading(place()) as connection:
         (nights,) = [n for k, n in series_of(connection).items() if k.metric == "latency_us"]
