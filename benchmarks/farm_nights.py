@@ -78,8 +78,9 @@ def faults_in(lab: farm_simulation.Lab, place: SqliteFile) -> list[str]:
     questions = {
         "jobs did not end": "SELECT count(*) FROM farm_jobs WHERE kind = 'measure' AND state NOT "
         "IN ('done', 'failed', 'missed')",
-        "jobs are done without a result, or not done with one": "SELECT count(*) FROM farm_jobs j "
-        "LEFT JOIN farm_results r ON r.job = j.job WHERE (j.state = 'done') <> (r.job IS NOT NULL)",
+        "jobs are done or wrong without a result, or neither with one": "SELECT count(*) "
+        "FROM farm_jobs j LEFT JOIN farm_results r ON r.job = j.job WHERE "
+        "(j.state = 'done' OR j.error_kind IS 'test') <> (r.job IS NOT NULL)",
         "runs belong to no job": "SELECT count(*) FROM runs LEFT JOIN farm_results r ON r.run = id "
         "WHERE r.job IS NULL",
         "attempts are open": "SELECT count(*) FROM farm_attempts WHERE ended_ms IS NULL",

@@ -11,13 +11,16 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edgeprune.errors import DeviceError, EdgepruneError, HostKeyError, ModelError, VerifyError
 from edgeprune.farm.executor import Assignment, Ending, Run
 from edgeprune.farm.job import ErrorKind
+
+if TYPE_CHECKING:
+    from edgeprune.history.result import Result
 
 EXIT_CODE_GONE = 4
 """The scheduler went away."""
@@ -55,10 +58,13 @@ def kind_of(error: EdgepruneError) -> ErrorKind:
 
 def ending_of(order: Order) -> Ending:
     """Runs a job; every failure of ours is an ending."""
+    from edgeprune.pipeline.outcome import WrongOutputs
     from edgeprune.text.untrusted import one_line
 
     try:
         return Ending(run=_measured(order))
+    except WrongOutputs as error:
+        return Ending(_run_of(error.results[-1]), ErrorKind.TEST, one_line(error))
     except EdgepruneError as error:
         return Ending(None, kind_of(error), one_line(error))
     except MemoryError:
@@ -74,8 +80,6 @@ def _measured(order: Order) -> Run:
         EdgepruneError: As of :func:`edgeprune.pipeline.deploy`; or the model has changed.
     """
     from edgeprune.farm.expand import recipe_with
-    from edgeprune.history.figures import figures_of
-    from edgeprune.history.result_file import json_text
     from edgeprune.load.digest import digest_of
     from edgeprune.pipeline import deploy
     from edgeprune.pipeline.request import Request
@@ -102,7 +106,14 @@ def _measured(order: Order) -> Run:
         epoch=order.assignment.lease.epoch,
     )
     with Progress() as progress:
-        result = deploy(request, progress).result
+        return _run_of(deploy(request, progress).result)
+
+
+def _run_of(result: Result) -> Run:
+    """A result for the history; one with wrong outputs has no figures."""
+    from edgeprune.history.figures import figures_of
+    from edgeprune.history.result_file import json_text
+
     return Run(result.device.id, json_text(result), tuple(figures_of(result)))
 
 

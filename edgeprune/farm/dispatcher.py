@@ -216,7 +216,7 @@ class Dispatcher:
     ) -> None:
         """Trusts a device, or not, by what its golden model did."""
         job, wrong = assignment.job, ""
-        if ending.run is not None:
+        if ending.error_kind is None and ending.run is not None:
             figure = ending.run.deployed
             earlier = golden.earlier_figures(
                 connection, assignment.lease, job.model_sha256, health.REFERENCE_RUNS

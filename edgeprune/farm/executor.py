@@ -77,7 +77,7 @@ class Ending:
     """How an attempt ended.
 
     Attributes:
-        run: The result, or None.
+        run: The result, or None. One with ``error_kind`` shows what was wrong, and nothing else.
         error_kind: Why there is none, or None.
         message: The error in one line, or empty.
     """

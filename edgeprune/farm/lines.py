@@ -22,13 +22,13 @@ class Lines:
         job = assignment.job
         recipe = "golden" if job.kind is Kind.GOLDEN else Path(job.recipe).name
         what = f"{assignment.lease.device}: {Path(job.model_path).name}, {recipe}"
-        if ending.run is not None:
-            figure = ending.run.deployed
-            told = "measured" if figure is None else f"measured, {figure:,.0f}"
-        elif ending.error_kind is None:
+        if ending.error_kind is not None:
+            told = f"{ending.error_kind.value} error: {ending.message}"
+        elif ending.run is None:
             told = f"called off: {ending.message}"
         else:
-            told = f"{ending.error_kind.value} error: {ending.message}"
+            figure = ending.run.deployed
+            told = "measured" if figure is None else f"measured, {figure:,.0f}"
         self._say(printable(f"{what}: {told}"))
 
     def trouble(self, line: str) -> None:

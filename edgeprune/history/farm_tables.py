@@ -118,7 +118,7 @@ RESULTS = Table(
     sqlite_strict=True,
 )
 """What came of a job: ``run`` is the id in the table of runs. A job has one result at most, and so
-has a lease."""
+has a lease; that of a job that failed shows its wrong outputs and has no figures."""
 
 EVENTS = Table(
     "farm_events",

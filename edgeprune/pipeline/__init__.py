@@ -16,13 +16,13 @@ from edgeprune.artifacts.measurement import RunResult
 from edgeprune.console.interrupts import uninterrupted
 from edgeprune.devices.bench import choose_device, choose_meters, load_bench
 from edgeprune.devices.boards import resolved_cpu
-from edgeprune.errors import ConfigError, DeviceError, EdgepruneError, VerifyError
+from edgeprune.errors import ConfigError, DeviceError, EdgepruneError
 from edgeprune.files.whole_file import shown
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.device_half import DeviceContext, Work
 from edgeprune.pipeline.halves import half_for
 from edgeprune.pipeline.jobs import check_file, compress_in_child
-from edgeprune.pipeline.outcome import Outcome, outcome_of, recorded_as_wrong, save_outcome
+from edgeprune.pipeline.outcome import Outcome, outcome_of, refused, save_outcome
 from edgeprune.pipeline.preflight import check_limits, look_at
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.variants import write_variants
@@ -76,14 +76,15 @@ def deploy(request: Request, progress: Progress) -> Outcome:
                 lambda so_far: outcome_of(request, compressed, variants, so_far, folder.path),
                 folder,
             )
-            context = DeviceContext(progress, claim, energy, meanwhile)
+            # Half a run of the farm is none: its job is run again.
+            keep = meanwhile if request.epoch is None else None
+            context = DeviceContext(progress, claim, energy, keep)
             run, wrong = half.measure([Work(compressed, variants)], context)
         with uninterrupted(), progress.stage("report"):
             with raw_kept(run):
                 outcome = outcome_of(request, compressed, variants, run, folder.path)
             if wrong:
-                recorded = recorded_as_wrong(outcome, wrong) if request.epoch is None else ""
-                raise VerifyError(wrong + recorded)
+                raise refused([outcome], wrong, records=request.epoch is None)
             save_outcome(outcome, compressed, folder, progress, records=request.epoch is None)
     if run.broken:
         line = f"{run.broken}; what was measured before is in {shown(folder.path)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from edgeprune import recipe
 from edgeprune.artifacts.measurement import Measured, RunResult, Variant
 from edgeprune.artifacts.pruned import LayerShare
 from edgeprune.devices.boards import load_board
-from edgeprune.errors import ConfigError
+from edgeprune.errors import ConfigError, VerifyError
 from edgeprune.files.whole_file import shown, write_whole
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.request import Request
@@ -46,6 +46,20 @@ class Outcome:
     reasons: tuple[str, ...]
     shares: tuple[LayerShare, ...] = ()
     measured: tuple[Measured, ...] = ()
+
+
+class WrongOutputs(VerifyError):
+    """What a device computed is wrong.
+
+    Attributes:
+        results: Of each file that was measured, marked ``invalid``; who asked for the run keeps
+            them. Empty where they are in the history.
+    """
+
+    def __init__(self, message: str, results: Sequence[Result] = ()) -> None:
+        """``message``: which layer is at fault; ``results``: as above."""
+        super().__init__(message)
+        self.results = tuple(results)
 
 
 def outcome_of(
@@ -88,12 +102,31 @@ def outcome_of(
     return Outcome(result, folder, lines, reasons, compressed.pruned.shares, run.measured)
 
 
-def recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
-    """Keeps a run with wrong outputs for its report alone; the files go with their folder."""
+def refused(outcomes: Sequence[Outcome], wrong: str, *, records: bool) -> WrongOutputs:
+    """The error that ends a run with wrong outputs; the files go with their folder.
+
+    Args:
+        outcomes: Of each file that was measured.
+        wrong: Which layer is at fault.
+        records: Keep those at fault in the history, for their reports alone; else the error has
+            all of them.
+    """
+    if records:
+        at_fault = [one for one in outcomes if one.result.validity.verdict == "invalid"]
+        return WrongOutputs(wrong + "".join(_recorded_as_wrong(one, wrong) for one in at_fault))
+    return WrongOutputs(wrong, [_with_note(one, wrong) for one in outcomes])
+
+
+def _with_note(outcome: Outcome, wrong: str) -> Result:
+    return msgspec.structs.replace(outcome.result, notes=(wrong, *outcome.notes))
+
+
+def _recorded_as_wrong(outcome: Outcome, wrong: str) -> str:
+    """Puts a run with wrong outputs into the history; says where."""
     from edgeprune import history
     from edgeprune.report.save import kept_elsewhere
 
-    result = msgspec.structs.replace(outcome.result, notes=(wrong, *outcome.notes))
+    result = _with_note(outcome, wrong)
     try:
         number = history.record(result)
     except ConfigError as error:  # the wrong outputs are what must be said

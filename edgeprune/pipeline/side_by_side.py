@@ -21,12 +21,12 @@ from edgeprune.artifacts.measurement import RunResult
 from edgeprune.console.interrupts import uninterrupted
 from edgeprune.devices.bench import choose_device, choose_meters, load_bench
 from edgeprune.devices.boards import resolved_cpu
-from edgeprune.errors import DeviceError, VerifyError
+from edgeprune.errors import DeviceError
 from edgeprune.files.whole_file import shown
 from edgeprune.pipeline.device_half import DeviceContext, Work
 from edgeprune.pipeline.halves import half_for
 from edgeprune.pipeline.jobs import check_file, compress_in_child
-from edgeprune.pipeline.outcome import Outcome, outcome_of, recorded_as_wrong, save_outcome
+from edgeprune.pipeline.outcome import Outcome, outcome_of, refused, save_outcome
 from edgeprune.pipeline.preflight import look_at
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.variants import write_variants
@@ -89,7 +89,7 @@ def run_side_by_side(requests: Sequence[Request], progress: Progress) -> list[Ou
         board = look_at(request.model, request.board, request.data)
     check_meter_name(first.meter)
     bench = load_bench(first.bench)
-    device = choose_device(bench, board, first.host)
+    device = dataclasses.replace(choose_device(bench, board, first.host), epoch=first.epoch)
     energy = choose_meters(bench, board, device, first.meter, first.grid_factor)
     for request in requests:
         check_file(request)
@@ -109,9 +109,10 @@ def run_side_by_side(requests: Sequence[Request], progress: Progress) -> list[Ou
             with raw_kept(run):
                 outcomes = [side.outcome(run, sitting) for side in sides]
             if wrong:
-                raise VerifyError(wrong + _recorded(outcomes, wrong))
+                raise refused(outcomes, wrong, records=first.epoch is None)
             for side, outcome in zip(sides, outcomes, strict=True):
-                save_outcome(outcome, side.work.compressed, side.folder, progress)
+                records = first.epoch is None
+                save_outcome(outcome, side.work.compressed, side.folder, progress, records=records)
     if run.broken:
         where = " and ".join(shown(folder.path) for folder in folders)
         line = f"{run.broken}; what was measured before is in {where}"
@@ -151,9 +152,3 @@ def _labels(requests: Sequence[Request]) -> list[str]:
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         labels.append(next(name for name in names if name not in labels))
     return labels
-
-
-def _recorded(outcomes: Sequence[Outcome], wrong: str) -> str:
-    """Keeps the runs with wrong outputs for their reports; says where."""
-    at_fault = [one for one in outcomes if one.result.validity.verdict == "invalid"]
-    return "".join(recorded_as_wrong(one, wrong) for one in at_fault)

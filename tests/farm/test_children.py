@@ -1,18 +1,25 @@
 """Jobs in processes of their own: whose an error is, and that nothing of a job is left behind."""
 
 import asyncio
+import dataclasses
+import json
 import signal
 from pathlib import Path
 
+import nets
+import numpy as np
 import pytest
 
 from edgeprune import errors
 from edgeprune.devices.bench import Bench
 from edgeprune.farm import children
-from edgeprune.farm.child import kind_of
+from edgeprune.farm.child import Order, ending_of, kind_of
 from edgeprune.farm.executor import Assignment, Lease
 from edgeprune.farm.inventory import inventory
 from edgeprune.farm.job import ErrorKind, Job, Kind
+from edgeprune.history import runs
+from edgeprune.load.digest import digest_of
+from edgeprune.pipeline import device_half
 
 
 def ran(tmp_path, model="missing.tflite", timeout_s=300.0):
@@ -69,6 +76,27 @@ def test_a_process_that_dies_is_told(code, kind, tmp_path):
 )
 def test_every_error_is_somebodys(error, kind):
     assert kind_of(error("x")) == kind
+
+
+def test_what_computed_wrong_outputs_is_kept_without_figures(tmp_path, home, monkeypatch):
+    def off_by_some(*asked):
+        host = expected(*asked)
+        outputs = [[o + np.float32(0.01) for o in row] for row in host.outputs]
+        return dataclasses.replace(host, outputs=outputs)
+
+    expected = device_half.host_outputs_with_rounding
+    monkeypatch.setattr(device_half, "host_outputs_with_rounding", off_by_some)
+    file = tmp_path / "net.tflite"
+    file.write_bytes(nets.eligible())
+    job = Job(0, Kind.MEASURE, str(file), digest_of(file), "as-is", "local", "local",
+              options={"sessions": 1, "runs": 1})  # fmt: skip
+    assignment = Assignment("a" * 32, "night", job, Lease("local", 1, "me"), 300.0)
+    ending = ending_of(Order(assignment, None, None, str(tmp_path / "out")))
+    assert ending.error_kind is ErrorKind.TEST and "by 0.01" in ending.message
+    document = json.loads(ending.run.result)
+    assert document["validity"]["verdict"] == "invalid" and not ending.run.figures
+    assert "differ" in document["notes"][0] and not (tmp_path / "out").exists()
+    assert runs() == []
 
 
 def test_names_of_folders_hold_nothing_that_leads_elsewhere():

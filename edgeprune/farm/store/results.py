@@ -63,9 +63,10 @@ def end_attempt(
     if not leases.release(connection, lease):
         close_attempt(connection, lease, ErrorKind.INFRASTRUCTURE.value, "lease lost", now_ms)
         return Fate.REFUSED
-    if ending.run is not None:
+    if ending.error_kind is None and ending.run is not None:
         close_attempt(connection, lease, DONE, "", now_ms)
         _store(connection, assignment, ending.run, now_ms)
+        connection.execute(_DONE_JOB, {"of_job": assignment.id, "at_ms": now_ms})
         return Fate.TAKEN
     if ending.error_kind is None:
         close_attempt(connection, lease, STOPPED, ending.message, now_ms)
@@ -76,6 +77,8 @@ def end_attempt(
         jobs.put_back(connection, assignment.id, lease.device, ending.message, now_ms, counts=True)
     else:
         jobs.fail(connection, assignment.id, ending.error_kind, ending.message, now_ms)
+        if ending.run is not None:  # it shows what was wrong
+            _store(connection, assignment, ending.run, now_ms)
     return Fate.TAKEN
 
 
@@ -120,4 +123,3 @@ def _store(connection: Connection, assignment: Assignment, run: Run, now_ms: int
         rows = [{"run_id": number, **vars(one)} for one in run.figures]
         connection.execute(_ADD_FIGURES, rows)
     connection.execute(_ADD_RESULT, result)
-    connection.execute(_DONE_JOB, {"of_job": assignment.id, "at_ms": now_ms})
