@@ -104,7 +104,7 @@ def _read_result(content):
     from rich.console import Console
 
     from edgeprune.history.result_file import json_text, parse_result, read_result
-    from edgeprune.report.compare import compare, regressions, unchecked
+    from edgeprune.report.compare import Limits, compare, regressions, unchecked
     from edgeprune.report.compare_markdown import context, markdown
     from edgeprune.report.page import render
     from edgeprune.report.terminal import print_layers, print_report
@@ -121,7 +121,7 @@ def _read_result(content):
     for base, new in ((found, whole), (whole, found), (found, found)):
         for noise in (None, RunNoise(0.01, 9, 12, 3)):
             changes = compare(base, new, noise, across_devices=True)
-            regressions(changes, 1.0), unchecked(changes)
+            regressions(changes, Limits(1.0)), unchecked(changes, Limits(1.0))
             markdown(("a", "b"), base, new, changes, [])
         context(base, new)
 

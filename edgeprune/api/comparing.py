@@ -9,7 +9,7 @@ from edgeprune.api import html
 from edgeprune.api.deploying import Deployment
 from edgeprune.errors import ConfigError
 from edgeprune.report import compare as report
-from edgeprune.report.compare import Change
+from edgeprune.report.compare import Change, Limits
 from edgeprune.report.compare_markdown import change_text, context, markdown, metric_name
 from edgeprune.report.run_noise import noise_between, noise_text
 from edgeprune.report.source import find_result
@@ -66,6 +66,7 @@ def compare(
     b: ResultArgument,
     max_regression: float | None = None,
     across_devices: bool = False,
+    max_more_instructions: float | None = None,
 ) -> Comparison:
     """What changed from result A to result B, as `edgeprune compare` tells it.
 
@@ -77,29 +78,43 @@ def compare(
         max_regression: Share by which B's deployed variant may be worse, as 0.05; None checks
             nothing.
         across_devices: Compare results of different devices.
+        max_more_instructions: Share of instructions that B's deployed variant may need more, in
+            place of ``max_regression``.
 
     Raises:
-        ConfigError: There is no such result, they are of different devices, or the limit is
+        ConfigError: There is no such result, they are of different devices, or a limit is
             negative.
     """
-    if max_regression is not None and not max_regression >= 0:
-        raise ConfigError(f"max_regression must be 0 or more, got {max_regression:g}")
+    limits = Limits(
+        _percent("max_regression", max_regression),
+        _percent("max_more_instructions", max_more_instructions),
+    )
     sources = [find_result(_name(one)) for one in (a, b)]
     base, new = (source.result for source in sources)
     names = (sources[0].name, sources[1].name)
     noise = noise_between(base, new)
     changes = report.compare(base, new, noise, across_devices=across_devices)
-    percent = None if max_regression is None else round(100 * max_regression, 9)
-    worse = [] if percent is None else report.regressions(changes, percent)
-    open_ = [] if percent is None else report.unchecked(changes)
     return Comparison(
         names,
         tuple(changes),
         tuple(context(base, new)),
-        tuple(worse),
-        tuple(open_),
+        tuple(report.regressions(changes, limits)),
+        tuple(report.unchecked(changes, limits)),
         markdown(names, base, new, changes, noise_text(noise)),
     )
+
+
+def _percent(name: str, share: float | None) -> float | None:
+    """A share in percent.
+
+    Raises:
+        ConfigError: It is negative.
+    """
+    if share is None:
+        return None
+    if not share >= 0:
+        raise ConfigError(f"{name} must be 0 or more, got {share:g}")
+    return round(100 * share, 9)
 
 
 def _name(result: ResultArgument) -> str:

@@ -13,7 +13,7 @@ from edgeprune.cli.words import RESULT
 from edgeprune.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edgeprune.report.compare import Change
+    from edgeprune.report.compare import Change, Limits
 
 
 def _percent(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
@@ -25,7 +25,7 @@ def _percent(context: click.Context, option: click.Parameter, value: float | Non
     if value is None:
         return None
     if value < 0:
-        raise ConfigError(f"--max-regression must be 0% or more, got {100 * value:g}%")
+        raise ConfigError(f"{option.opts[0]} must be 0% or more, got {100 * value:g}%")
     return round(100 * value, 9)  # 7% is 7 and not 7.000000000000001
 
 
@@ -39,6 +39,13 @@ def _percent(context: click.Context, option: click.Parameter, value: float | Non
     help="Exit with 1 where B's deployed variant is worse by more than this, as 5% or 0.05 (of "
     "top-1 accuracy: points), and by more than chance, where that can be told.",
 )
+@click.option(
+    "--max-more-instructions",
+    type=ShareOption(),
+    callback=_percent,
+    help="The limit for instructions in place of --max-regression, as 0.1%: counts repeat, so that "
+    "whatever is beyond 0.05% is found every time.",
+)
 @click.option("--across-devices", is_flag=True, help="Compare results of different devices.")
 @verbose_option
 @json_option
@@ -46,6 +53,7 @@ def compare(
     a: str,
     b: str,
     max_regression: float | None,
+    max_more_instructions: float | None,
     across_devices: bool,
     verbose: bool,
     as_json: bool,
@@ -56,6 +64,7 @@ def compare(
     report --history` lists.
     """
     from edgeprune.report.compare import (
+        Limits,
         are_different_models,
         compare,
         regressions,
@@ -66,17 +75,17 @@ def compare(
     from edgeprune.report.source import find_result
 
     base, new = find_result(a), find_result(b)
-    if max_regression is not None and are_different_models(base.result, new.result):
+    limits = Limits(max_regression, max_more_instructions)
+    if limits.are_set and are_different_models(base.result, new.result):
         raise ConfigError(
             f"{base.result.model.path} and {new.result.model.path} are different models, and "
-            "--max-regression takes two results of one model"
+            "a limit takes two results of one model"
         )
     noise = noise_between(base.result, new.result)
     changes = compare(base.result, new.result, noise, across_devices=across_devices)
-    worse = regressions(changes, max_regression) if max_regression is not None else []
-    open_ = unchecked(changes) if max_regression is not None else []
-    wrong = max_regression is not None and new.result.validity.verdict == "invalid"
-    outcome = _outcome(worse, open_, max_regression)
+    worse, open_ = regressions(changes, limits), unchecked(changes, limits)
+    wrong = limits.are_set and new.result.validity.verdict == "invalid"
+    outcome = _outcome(worse, open_, limits)
     if as_json:
         print_json(
             {
@@ -86,6 +95,7 @@ def compare(
                 "context": context(base.result, new.result),
                 "noise": None if noise is None else noise.as_dict(),
                 "max_regression_percent": max_regression,
+                "max_more_instructions_percent": max_more_instructions,
                 "regressions": [_key(change) for change in worse],
                 "unchecked": [_key(change) for change in open_],
             }
@@ -109,20 +119,23 @@ def _key(change: Change) -> str:
     return f"{change.head}: {change.metric}" if change.head else change.metric
 
 
-def _outcome(worse: list[Change], open_: list[Change], limit: float | None) -> list[str]:
-    """What became of the limit, in sentences; none without one."""
+def _outcome(worse: list[Change], open_: list[Change], limits: Limits) -> list[str]:
+    """What became of the limits, in sentences; none without one."""
     from edgeprune.report.compare_markdown import change_text, metric_name
 
-    if limit is None:
-        return []
     lines = [
-        f"regression beyond {limit:g}{' points' if one.is_in_points else '%'}: {one.variant}: "
-        f"{metric_name(one)} {change_text(one)}"
+        f"regression beyond {limits.of(one.metric):g}{' points' if one.is_in_points else '%'}: "
+        f"{one.variant}: {metric_name(one)} {change_text(one)}"
         for one in worse
     ]
     lines += [
-        f"the limit of {limit:g}% could not be checked: {one.variant}: {metric_name(one)}: "
-        f"{one.why}"
+        f"the limit of {limits.of(one.metric):g}% could not be checked: {one.variant}: "
+        f"{metric_name(one)}: {one.why}"
         for one in open_
     ]
-    return lines or [f"no regression beyond {limit:g}%"]
+    if lines or not limits.are_set:
+        return lines
+    whole = [] if limits.percent is None else [f"{limits.percent:g}%"]
+    if limits.instructions_percent is not None:
+        whole.append(f"{limits.instructions_percent:g}% of instructions")
+    return [f"no regression beyond {', or '.join(whole)}"]

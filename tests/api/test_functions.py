@@ -186,6 +186,7 @@ def test_a_model_is_compressed_to_a_file(here, capfd):
         ),
         (lambda: edgeprune.compare("a", "b"), ConfigError, "a: "),
         (lambda: edgeprune.compare(1, 2, max_regression=-0.1), ConfigError, "must be 0 or more"),
+        (lambda: edgeprune.compare(1, 2, max_more_instructions=-1), ConfigError, "0 or more"),
     ],
 )
 def test_what_is_wrong_is_an_error_of_ours(call, error, says):

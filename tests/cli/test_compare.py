@@ -51,6 +51,29 @@ def test_a_regression_beyond_the_limit_is_exit_code_1(compared, new, limit, code
     assert said in out and (said in err) == (code == 1)
 
 
+@pytest.mark.parametrize(
+    ("new", "options", "code", "said"),
+    [
+        (100_100, ["--max-regression", "5%"], 1, "beyond 0.05%: deployed: instructions"),
+        (100_100, [], 1, "beyond 0.05%: deployed: instructions"),
+        (100_040, ["--max-regression", "5%"], 0, "no regression beyond 5%, or 0.05% of instruct"),
+        (100_040, [], 0, "no regression beyond 0.05% of instructions"),
+    ],
+)
+def test_instructions_may_have_a_limit_of_their_own(compared, new, options, code, said):
+    limit = ("--max-more-instructions", "0.05%")
+    found, out, _ = compared(emulated(100_000), emulated(new), *limit, *options)
+    assert found == code and said in out
+
+
+def test_where_instructions_alone_are_limited_they_must_have_been_counted(compared):
+    timed = result_of(variant("deployed", processes(100)), sitting="one")
+    limit = ("--max-more-instructions", "0.05%")
+    code, _, err = compared(timed, timed, *limit)
+    assert code == 2 and "0.05% could not be checked" in err and "neither was counted" in err
+    assert compared(timed, timed, *limit, "--max-regression", "5%")[0] == 0
+
+
 def nights(*medians_us):
     """Records a run of one file on each of several nights."""
     for median_us in medians_us:

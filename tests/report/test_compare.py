@@ -3,8 +3,10 @@ from results import GONE, changed, counted, processes, result_of, top1, variant
 from results import compared as compare
 
 from edgeprune.errors import ConfigError
-from edgeprune.report.compare import are_different_models, regressions, subject, unchecked
+from edgeprune.report.compare import Limits, are_different_models, regressions, subject, unchecked
 from edgeprune.significance.rank_test import mann_whitney
+
+ANY = Limits(0)
 
 
 def timed(deployed_us, dense_us=200, **rest):
@@ -103,7 +105,7 @@ def test_other_devices_are_refused_unless_asked_for():
 
 def test_an_emulated_and_a_real_result_have_no_common_cost():
     found = compare(emulated(10), timed(100))
-    assert {c.metric for c in unchecked(found)} == {"latency_us", "instructions"}
+    assert {c.metric for c in unchecked(found, ANY)} == {"latency_us", "instructions"}
 
 
 def test_results_without_a_common_variant_are_refused():
@@ -113,16 +115,16 @@ def test_results_without_a_common_variant_are_refused():
 
 def test_a_regression_is_beyond_the_limit_and_beyond_chance_and_of_the_deployed_variant():
     slow = compare(timed(100), timed(112))
-    assert [c.metric for c in regressions(slow, 5)] == ["latency_us"]
-    assert regressions(slow, 15) == [] and unchecked(slow) == []
+    assert [c.metric for c in regressions(slow, Limits(5))] == ["latency_us"]
+    assert regressions(slow, Limits(15)) == [] and unchecked(slow, ANY) == []
     scatter = result_of(
         variant("dense", processes(200)), variant("deployed", processes(112, spread=1.0))
     )
-    assert regressions(compare(timed(100), scatter), 5) == []
+    assert regressions(compare(timed(100), scatter), Limits(5)) == []
     dense_only = result_of(counted("dense", 9999), counted("deployed", 1000))
-    assert regressions(compare(emulated(1000), dense_only), 5) == []
+    assert regressions(compare(emulated(1000), dense_only), Limits(5)) == []
     faster = compare(timed(112), timed(100))
-    assert regressions(faster, 0) == []
+    assert regressions(faster, Limits(0)) == []
 
 
 def lines(changes, name="deployed"):
@@ -301,5 +303,5 @@ def test_results_of_different_devices_are_named():
 
 def test_a_regression_of_exactly_the_limit_is_none():
     found = compare(emulated(1000), emulated(1250))
-    assert regressions(found, 25) == []
-    assert [c.metric for c in regressions(found, 24.9)] == ["instructions"]
+    assert regressions(found, Limits(25)) == []
+    assert [c.metric for c in regressions(found, Limits(24.9))] == ["instructions"]

@@ -5,7 +5,9 @@ from results import compared as compare
 from results import counted, processes, result_of, top1, variant
 from scipy.stats import fisher_exact
 
-from edgeprune.report.compare import regressions, unchecked
+from edgeprune.report.compare import Limits, regressions, unchecked
+
+ANY = Limits(0)
 
 
 def of(changes, metric, name="deployed"):
@@ -30,8 +32,8 @@ def test_accuracy_is_judged_by_its_samples():
 def test_a_limit_for_accuracy_is_in_points():
     results = [emulated(10, accuracy=top1(value, 10_000)) for value in (0.93, 0.90)]
     found = compare(*results)
-    assert [c.metric for c in regressions(found, 2.9)] == ["top1"]
-    assert regressions(found, 3.1) == []
+    assert [c.metric for c in regressions(found, Limits(2.9))] == ["top1"]
+    assert regressions(found, Limits(3.1)) == []
 
 
 def scored(*heads, samples=500, variants=("dense", "deployed")):
@@ -66,8 +68,8 @@ def test_every_metric_is_judged_by_its_own_direction(metric, old, now, verdict, 
     assert change.verdict == verdict and change.percent == pytest.approx(percent)
     assert ("higher is better" in change.why) == (metric not in ("mse", "mae", "rmse"))
     is_worse = verdict == "worse"
-    assert [c.metric for c in regressions(changes, abs(percent) - 1)] == [metric] * is_worse
-    assert regressions(changes, abs(percent) + 1) == []
+    assert [c.metric for c in regressions(changes, Limits(abs(percent) - 1))] == [metric] * is_worse
+    assert regressions(changes, Limits(abs(percent) + 1)) == []
 
 
 def test_every_output_is_judged_and_not_the_first_alone():
@@ -75,25 +77,25 @@ def test_every_output_is_judged_and_not_the_first_alone():
     box = scored(("cls", "top1", 0.9), ("box", "mse", 2.0), ("mask", "mean_iou", 0.8))
     mask = scored(("cls", "top1", 0.9), ("box", "mse", 1.0), ("mask", "mean_iou", 0.4))
     found = compare(base, box)
-    assert [(c.head, c.metric) for c in regressions(found, 5)] == [("box", "mse")]
-    assert [(c.head, c.metric) for c in regressions(compare(base, mask), 5)] == [
+    assert [(c.head, c.metric) for c in regressions(found, Limits(5))] == [("box", "mse")]
+    assert [(c.head, c.metric) for c in regressions(compare(base, mask), Limits(5))] == [
         ("mask", "mean_iou")
     ]
-    assert regressions(compare(box, base), 0) == [] and unchecked(found) == []
+    assert regressions(compare(box, base), Limits(0)) == [] and unchecked(found, ANY) == []
 
 
 def test_the_second_output_of_classes_is_judged_in_points_and_by_chance():
     results = [
         scored(("a", "top1", 0.9), ("b", "top1", second), samples=10_000) for second in (0.9, 0.8)
     ]
-    (worse,) = regressions(compare(*results), 5)
+    (worse,) = regressions(compare(*results), Limits(5))
     assert worse.head == "b" and worse.percent == pytest.approx(-10) and worse.p_value < 0.01
-    assert regressions(compare(*results), 11) == []
+    assert regressions(compare(*results), Limits(11)) == []
 
 
 def test_an_error_that_rose_from_none_is_beyond_any_limit():
     found = compare(scored(("y", "mse", 0.0)), scored(("y", "mse", 0.5)))
-    assert [c.metric for c in regressions(found, 1000)] == ["mse"]
+    assert [c.metric for c in regressions(found, Limits(1000))] == ["mse"]
     assert of(found, "mse").percent is None
 
 
@@ -101,17 +103,17 @@ def test_a_score_that_was_lost_or_is_by_another_metric_leaves_a_limit_unchecked(
     base = scored(("y", "mse", 1.0))
     other = scored(("y", "mae", 1.0))
     none = result_of(counted("dense", 1000), counted("deployed", 1000))
-    assert [c.metric for c in unchecked(compare(base, other))] == ["mae"]
-    assert [c.metric for c in unchecked(compare(base, none))] == ["mse"]
-    assert unchecked(compare(none, base)) == []
+    assert [c.metric for c in unchecked(compare(base, other), ANY)] == ["mae"]
+    assert [c.metric for c in unchecked(compare(base, none), ANY)] == ["mse"]
+    assert unchecked(compare(none, base), ANY) == []
     alone = result_of(counted("deployed", 7))
     timed_alone = result_of(variant("deployed", processes(9), bytes=1))
-    assert [c.metric for c in unchecked(compare(alone, timed_alone))] == [
+    assert [c.metric for c in unchecked(compare(alone, timed_alone), ANY)] == [
         "latency_us", "instructions",
     ]  # fmt: skip
     two = scored(("y", "mse", 1.0), ("z", "mse", 1.0))
     three = scored(("y", "mse", 1.0), ("w", "mse", 1.0))
-    assert [c.head for c in unchecked(compare(two, three))] == ["z"]
+    assert [c.head for c in unchecked(compare(two, three), ANY)] == ["z"]
 
 
 def test_top1_goes_with_the_p_value_of_fishers_test():
