@@ -1,4 +1,4 @@
-"""How often the GitHub Action's gate finds a thousandth more instructions, and never where there is none.
+"""How often the GitHub Action's gate finds a thousandth more instructions, and how often none.
 
     python benchmarks/action_gate.py [--times 10]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeprune.cli.farm_install import install
 from edgeprune.cli.farm_report import report
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options.output import json_option
@@ -23,6 +24,7 @@ def farm() -> None:
 
 
 farm.add_command(report)
+farm.add_command(install)
 
 
 @farm.command(epilog="Example: edgeprune farm run nightly.toml --dry-run")

@@ -131,24 +131,31 @@ def deadline_after(plan: Plan, now: datetime.datetime) -> datetime.datetime | No
         plan: Checked.
         now: With a time zone.
     """
-    match = _TIME.fullmatch(plan.deadline or "")
-    if match is None:
+    time = parse_time(plan.deadline or "")
+    if time is None:
         return None
     local = now.astimezone()
     for days in (0, 1):
         day = local.date() + datetime.timedelta(days=days)
-        naive = datetime.datetime.combine(day, datetime.time(int(match[1]), int(match[2])))
-        moment = naive.astimezone()  # which knows whether summer time ends in between
+        moment = datetime.datetime.combine(
+            day, time
+        ).astimezone()  # which knows whether summer time ends in between
         if moment > now:
             return moment
     return None
+
+
+def parse_time(text: str) -> datetime.time | None:
+    """A time of the day as ``07:00``; None where it is none."""
+    match = _TIME.fullmatch(text)
+    return datetime.time(int(match[1]), int(match[2])) if match else None
 
 
 def _faults(plan: Plan) -> list[str]:
     faults = []
     if not _NAME.fullmatch(plan.name):
         faults.append(f"name {plan.name!r} must be 1 to 64 letters, digits and _ . -")
-    if plan.deadline is not None and not _TIME.fullmatch(plan.deadline):
+    if plan.deadline is not None and parse_time(plan.deadline) is None:
         faults.append(f"deadline must be a local time as 07:00, got {plan.deadline!r}")
     if not 0 <= plan.workers <= _MAX_WORKERS:
         faults.append(f"workers must be 0 to {_MAX_WORKERS}, got {plan.workers}")

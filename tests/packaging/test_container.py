@@ -29,6 +29,10 @@ def test_what_is_installed_is_what_was_built_and_nobody_is_root():
     assert ("COPY", "--from=build /wheels /wheels") in final
     words = [word for word, _ in final]
     assert "USER" in words and words.index("USER") < words.index("ENTRYPOINT")
+    # What a farm knows is on the volume, which the user may write.
+    home = dict(rest.split("=") for word, rest in final if word == "ENV")["EDGEPRUNE_HOME"]
+    assert ("VOLUME", home) in final
+    assert any(f"chown user /work {home}" in rest for word, rest in final if word == "RUN")
     assert dict(final)["ENTRYPOINT"] == '["edgeprune"]'
     assert {image.split()[0] for word, image in (build[0], final[0])} == {build[0][1].split()[0]}
 
@@ -66,6 +70,7 @@ def shell(tmp_path_factory):
         env = os.environ | {
             "PATH": f"{root}/venv/bin:{os.environ['PATH']}",
             "EXTRAS": "ssh,quantize",
+            "PACKAGES": "",
         }
         env.pop("PYTHONPATH", None)
         return subprocess.run(
@@ -81,7 +86,8 @@ def test_its_commands_build_install_and_diagnose(shell):
     (wheel,) = [rest for word, rest in build if word == "RUN"]
     done = shell(wheel)
     assert done.returncode == 0, done.stderr
-    install, _, doctor = [rest for word, rest in final if word == "RUN"]
+    packages, install, _, doctor = [rest for word, rest in final if word == "RUN"]
+    assert shell(packages).returncode == 0  # none are asked for
     done = shell(install)
     assert done.returncode == 0, done.stderr
     done = shell(doctor, shell.root)
