@@ -8,18 +8,21 @@ import random
 import selectors
 from dataclasses import dataclass, field
 
+from farm_world import GOLDEN, World
+
 from edgeprune.errors import ConfigError
 from edgeprune.farm.dispatcher import Dispatcher, Work
 from edgeprune.farm.executor import Ending, Run, Sign
-from edgeprune.farm.job import ErrorKind, Job, Kind
+from edgeprune.farm.job import ErrorKind, How, Job, Kind
 from edgeprune.farm.presence import Presence
 from edgeprune.farm.scheduler import Scheduler, Settings
 from edgeprune.farm.store.nights import Night
-from edgeprune.history.figures import Figure
 from edgeprune.history.writer import Writer
 
 BOARD = "rpi4"
 START_MS = 1_790_000_000_000
+RERUN_RUNS = 4
+"""A re-run takes as long as so many other jobs."""
 
 
 class FakeTime(asyncio.SelectorEventLoop):
@@ -101,12 +104,14 @@ class SimDevice:
 class Lab:
     """All devices, the wall clock and the database's moods."""
 
-    def __init__(self, devices, seed, odds):
+    def __init__(self, devices, seed, odds, world=None):
         self.random = random.Random(seed)
         self.odds = odds
+        self.night = 0
         self.devices = {
             f"pi-{k}": SimDevice(f"pi-{k}", self.random.uniform(100, 250)) for k in range(devices)
         }
+        self.world = world or World(self.devices, seed)
         self.offset_ms = 0
         self.broken_until_s = 0.0
         self.breaks_after_commit = False
@@ -136,6 +141,8 @@ class SimExecutor:
             return Ending(None, ErrorKind.INFRASTRUCTURE, "the agent refused the epoch")
         chance = lab.random.random()
         took_s = device.speed_s * lab.random.uniform(0.9, 1.1)
+        if assignment.job.kind is Kind.CONFIRM:
+            took_s *= RERUN_RUNS
         if chance < lab.odds.device_vanishes:
             device.gone_until_s = begins_s + lab.random.uniform(60, 7200)
             device.lose(begins_s)
@@ -154,8 +161,19 @@ class SimExecutor:
             return Ending(None, ErrorKind.INFRASTRUCTURE, "a read timed out")
         if chance < lab.odds.job_fails + lab.odds.wrong_output:
             return Ending(Run(lease.device, "{}"), ErrorKind.TEST, "outputs differ")
-        figure = 1000 * device.speed_s * lab.random.uniform(0.98, 1.02)
-        return Ending(Run(lease.device, "{}", (Figure("deployed", "latency_us", figure, "", ""),)))
+        return self._measured(assignment)
+
+    def _measured(self, assignment):
+        world, night = self.lab.world, self.lab.night
+        job, device = assignment.job, assignment.lease.device
+        if job.kind is not Kind.CONFIRM:
+            return Ending(world.run(device, job.model_path, night))
+        if job.options["how"] == How.TURNS:
+            old, new = world.in_turns(device, job.model_path, job.options["files"], night)
+        else:
+            digest = job.options["files"][1]
+            old, new = (world.run(device, job.model_path, night, digest) for _ in range(2))
+        return Ending(new, beside=(old,))
 
 
 class SimProber:
@@ -207,13 +225,13 @@ class Silent:
         pass
 
 
-def jobs_of(lab, number, a_device, *, pinned=0.5):
-    """Jobs of a night: some for one device, the rest for any."""
+def jobs_of(lab, number, a_device):
+    """Jobs of a night: every other model of a device for it alone, the rest for any."""
     names = list(lab.devices)
     return [
         Job(
-            k, Kind.MEASURE, f"/models/{k % 50}.tflite", f"{k:064x}", "as-is", BOARD,
-            names[k % len(names)] if lab.random.random() < pinned else None,
+            k, Kind.MEASURE, f"/models/{k}.tflite", f"{k:064x}", "as-is", BOARD,
+            names[k % number] if k // number % 2 == 0 else None,
             priority=lab.random.choice((0, 0, 5)),
         )
         for k in range(number * a_device)
@@ -222,7 +240,7 @@ def jobs_of(lab, number, a_device, *, pinned=0.5):
 
 def golden_of(lab):
     return {
-        name: Job(0, Kind.GOLDEN, "/golden", "f" * 64, "as-is", BOARD, name, priority=10**6)
+        name: Job(0, Kind.GOLDEN, GOLDEN, "f" * 64, "as-is", BOARD, name, priority=10**6)
         for name in lab.devices
     }
 
@@ -341,10 +359,10 @@ def faults_in_logs(lab):
 class Nights:
     """Nights of one lab, one after the other; a context manager."""
 
-    def __init__(self, devices, a_device, seed, place, odds=None, night_s=12 * 3600.0):
+    def __init__(self, devices, a_device, seed, place, odds=None, night_s=12 * 3600.0, world=None):
         self._a_device, self._place, self._night_s = a_device, place, night_s
         self._number = 0
-        self.lab = Lab(devices, seed, odds or Odds())
+        self.lab = Lab(devices, seed, odds or Odds(), world)
         self._runner = asyncio.Runner(loop_factory=FakeTime)
 
     def __enter__(self):
@@ -359,6 +377,7 @@ class Nights:
 
     async def _next(self):
         begin_s = self.lab.now_s()
+        self.lab.night = self._number
         _, lives = await one_night(
             self.lab, self._place, self._number, self._a_device, self._night_s
         )
@@ -367,7 +386,7 @@ class Nights:
         return lives
 
 
-def simulate(devices, nights, a_device, seed, place, odds=None, night_s=12 * 3600.0):
+def simulate(devices, nights, a_device, seed, place, odds=None, night_s=12 * 3600.0, world=None):
     """Nights of a farm; the lab with its logs, and the lives of the scheduler each night took."""
-    with Nights(devices, a_device, seed, place, odds, night_s) as running:
+    with Nights(devices, a_device, seed, place, odds, night_s, world) as running:
         return running.lab, [running.next() for _ in range(nights)]

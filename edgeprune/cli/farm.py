@@ -36,8 +36,8 @@ farm.add_command(install)
 def run(plan: Path, bench: Path | None, night: str | None, dry_run: bool, as_json: bool) -> int:
     """Run the jobs of PLAN, a TOML file, each once.
 
-    Interrupted or killed, it goes on where it was when it is started again. Exit code 1 where a job
-    failed or was not done by the deadline.
+    Interrupted or killed, it goes on where it was when it is started again. Exit code 1 where a
+    change for the worse is confirmed, or a job failed or was not done by the deadline.
     """
     from edgeprune.devices.bench import load_bench
     from edgeprune.farm.expand import expand
@@ -55,20 +55,31 @@ def _run(expanded: Expanded, bench: Path | None, night: str | None, *, as_json: 
     Raises:
         KeyboardInterrupt: It was stopped.
     """
+    from edgeprune.farm.confirming import missing
     from edgeprune.farm.job import State
     from edgeprune.farm.lines import Lines
     from edgeprune.farm.run import run_night
 
+    if why := missing():
+        click.echo(f"farm: {why}", err=True)
     result = run_night(expanded, bench, night, Lines(lambda line: click.echo(line, err=True)))
     counts = {state.value: result.counts.get(state, 0) for state in State}
     if as_json:
-        print_json({"night": result.night, "is_over": result.is_over, "jobs": counts})
+        print_json(
+            {
+                "night": result.night,
+                "is_over": result.is_over,
+                "jobs": counts,
+                "regressions": result.regressions,
+            }
+        )
     if not result.is_over:
         raise KeyboardInterrupt(f"`edgeprune farm run {expanded.plan.file}` goes on")
     if not as_json:
         told = ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
-        click.echo(f"{result.night}: {told}")
-    return 1 if counts["failed"] or counts["missed"] else 0
+        worse = f"; {result.regressions} confirmed to be worse" if result.regressions else ""
+        click.echo(f"{result.night}: {told}{worse}")
+    return 1 if counts["failed"] or counts["missed"] or result.regressions else 0
 
 
 def _show_schedule(expanded: Expanded, *, as_json: bool) -> int:

@@ -17,10 +17,13 @@ import msgspec
 
 from edgeprune.errors import DeviceError, EdgepruneError, HostKeyError, ModelError, VerifyError
 from edgeprune.farm.executor import Assignment, Ending, Run
-from edgeprune.farm.job import ErrorKind
+from edgeprune.farm.job import ErrorKind, Kind
 
 if TYPE_CHECKING:
-    from edgeprune.history.result import Result
+    from edgeprune.history.result import Result, Variant
+
+AS_IS = "as-is"
+"""The recipe that changes nothing."""
 
 EXIT_CODE_GONE = 4
 """The scheduler went away."""
@@ -62,7 +65,7 @@ def ending_of(order: Order) -> Ending:
     from edgeprune.text.untrusted import one_line
 
     try:
-        return Ending(run=_measured(order))
+        return _measured(order)
     except WrongOutputs as error:
         return Ending(_run_of(error.results[-1]), ErrorKind.TEST, one_line(error))
     except EdgepruneError as error:
@@ -73,13 +76,14 @@ def ending_of(order: Order) -> Ending:
         return Ending(None, ErrorKind.INFRASTRUCTURE, one_line(error))
 
 
-def _measured(order: Order) -> Run:
-    """The pipeline's run as a result for the history.
+def _measured(order: Order) -> Ending:
+    """The pipeline's run as a result for the history; its deployed file is kept.
 
     Raises:
         EdgepruneError: As of :func:`edgeprune.pipeline.deploy`; or the model has changed.
     """
     from edgeprune.farm.expand import recipe_with
+    from edgeprune.farm.rerun import measured_again
     from edgeprune.load.digest import digest_of
     from edgeprune.pipeline import deploy
     from edgeprune.pipeline.request import Request
@@ -89,13 +93,14 @@ def _measured(order: Order) -> Run:
     job = order.assignment.job
     options: dict[str, Any] = dict(job.options)
     path = Path(job.model_path)
-    if path.exists() and digest_of(path) != job.model_sha256:
+    is_again = job.kind is Kind.CONFIRM
+    if not is_again and path.exists() and digest_of(path) != job.model_sha256:
         raise ModelError(f"{path}: has changed since the night began: start the farm again")
     drop = options.get("max_accuracy_drop")
     request = Request(
         model=path,
         board=job.board,
-        recipe=recipe_with(job.recipe, options),
+        recipe=recipe_with(AS_IS if is_again else job.recipe, {} if is_again else options),
         data=options.get("data"),
         output=Path(order.folder),
         bench=None if order.bench is None else Path(order.bench),
@@ -105,8 +110,20 @@ def _measured(order: Order) -> Run:
         wait_s=order.assignment.timeout_s,
         epoch=order.assignment.lease.epoch,
     )
+    if is_again:
+        return measured_again(request, job)
     with Progress() as progress:
-        return _run_of(deploy(request, progress).result)
+        result = deploy(request, progress).result
+    return Ending(_run_of(result), warning=_kept(result.deployed, Path(order.folder)))
+
+
+def _kept(deployed: Variant, folder: Path) -> str:
+    """Keeps the deployed file for nights to come; why it could not be, or nothing."""
+    from edgeprune.farm.kept import keep
+    from edgeprune.history.result import known
+
+    sha256 = known(deployed.sha256)
+    return "" if sha256 is None else keep(folder / deployed.file, sha256)
 
 
 def _run_of(result: Result) -> Run:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from edgeprune.farm import health
+from edgeprune.farm import confirming, health
 from edgeprune.farm.executor import Assignment, Ending, Lease, Sign
 from edgeprune.farm.job import ErrorKind, Job, Kind, State
+from edgeprune.farm.plan import DEFAULT_CONFIRM_SHARE
 from edgeprune.farm.store import devices, golden, jobs, leases, nights, results
 from edgeprune.farm.store.devices import Event, Presence, Standing
 from edgeprune.farm.store.nights import Night
@@ -37,6 +38,7 @@ class Work:
         boards: Board of each device that this host reaches.
         golden: The golden job of each device; empty where there is no golden model.
         band: How far the golden model's figure may lie from what is usual, as a share.
+        confirm_share: Largest share of the night in which changes are measured again.
     """
 
     night: Night
@@ -44,6 +46,7 @@ class Work:
     boards: Mapping[str, str]
     golden: Mapping[str, Job] = field(default_factory=dict)
     band: float = 0.15
+    confirm_share: float = DEFAULT_CONFIRM_SHARE
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,16 @@ class Turn:
         refused: Endings that came too late: another attempt has their jobs.
         lost: Devices whose lease was taken from us while a job ran.
         gone: Devices that can no longer be used, with the reason.
-        open_jobs: How many jobs are not over; None where that was not counted.
+        said: What results showed of changes over nights, a line each.
+        open_jobs: How many jobs are not over, by kind; None where that was not counted.
     """
 
     assignments: tuple[Assignment, ...] = ()
     refused: tuple[Assignment, ...] = ()
     lost: tuple[str, ...] = ()
     gone: tuple[tuple[str, str], ...] = ()
-    open_jobs: int | None = None
+    said: tuple[str, ...] = ()
+    open_jobs: Mapping[Kind, int] | None = None
 
 
 class Dispatcher:
@@ -90,9 +95,10 @@ class Dispatcher:
         self._next_refresh_ms = -math.inf
         self._idle: set[str] = set()
         self._gone: list[tuple[str, str]] = []
+        self._said: list[str] = []
 
-    def begin(self) -> int:
-        """Begins the night, or goes on with it; how many of its jobs are not over.
+    def begin(self) -> None:
+        """Begins the night, or goes on with it.
 
         Raises:
             ConfigError: The history cannot be used.
@@ -103,7 +109,6 @@ class Dispatcher:
             nights.begin(connection, night, now_ms)
             jobs.add(connection, night.name, self._work.jobs)
             devices.register(connection, self._work.boards.items(), self._host, now_ms)
-            return _open_jobs(connection, night.name)
 
     def turn(
         self,
@@ -142,16 +147,18 @@ class Dispatcher:
                 ended = {assignment.lease for assignment, _ in endings}
                 lost = self._refreshed(connection, ended, now_ms)
                 granted = self._granted(connection, room, now_ms)
-                open_jobs = _open_jobs(connection, night) if counts else None
+                open_jobs = jobs.open_counts(connection, night) if counts else None
         except BaseException:
             self._next_refresh_ms, self._online, self._gone = -math.inf, was_online, []
+            self._said = []
             raise
         gone, self._gone = tuple(self._gone), []
+        said, self._said = tuple(self._said), []
         for assignment, _ in endings:
             self._forget(assignment)
         for assignment in granted:
             self._running[assignment.lease.device] = assignment
-        return Turn(tuple(granted), tuple(refused), tuple(lost), gone, open_jobs)
+        return Turn(tuple(granted), tuple(refused), tuple(lost), gone, said, open_jobs)
 
     def let_go(self) -> None:
         """Ends whatever leases we still have: a commit may have given one that we never heard of.
@@ -191,6 +198,11 @@ class Dispatcher:
         if results.end_attempt(connection, assignment, ending, now_ms) is results.Fate.REFUSED:
             return False
         standing = self._standings.get(device)
+        usable = self._usable_by_board().get(assignment.job.board, 0)
+        share, night = self._work.confirm_share, self._work.night
+        self._said += confirming.follow(
+            connection, assignment, ending, night, now_ms=now_ms, usable=usable, share=share
+        )
         if standing is None:
             return True
         standing.holder = None
@@ -321,7 +333,7 @@ class Dispatcher:
             self._me,
             number,
             now_ms + leases.TTL_MS,
-            is_measured=what.kind is Kind.MEASURE,
+            is_measured=what.kind is not Kind.GOLDEN,
         )
         if lease is None:
             return None
@@ -343,17 +355,22 @@ class Dispatcher:
             return None if number is None else (number, jobs.job_with_id(connection, number))
         if is_out:
             return None
-        row = jobs.next_for(
-            connection,
-            night.name,
-            standing.board,
-            standing.device,
-            now_ms,
-            may_again=usable < 2,
-        )
-        return None if row is None else (row.job, jobs.job_of(row))
-
-
-def _open_jobs(connection: Connection, night: str) -> int:
-    counts = jobs.counts(connection, night)
-    return counts.get(State.PENDING, 0) + counts.get(State.RUNNING, 0)
+        while True:
+            row = jobs.next_for(
+                connection,
+                night.name,
+                standing.board,
+                standing.device,
+                now_ms,
+                may_again=usable < 2,
+            )
+            if row is None:
+                return None
+            job = jobs.job_of(row)
+            why = ""
+            if job.kind is Kind.CONFIRM:
+                share = self._work.confirm_share
+                why = confirming.too_much(connection, night, standing.device, share)
+            if not why:
+                return row.job, job
+            jobs.miss_one(connection, row.job, why, now_ms)

@@ -6,7 +6,8 @@ for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edgeprune.farm.job import ErrorKind, Job
@@ -56,11 +57,16 @@ class Run:
         device_id: What the device calls itself.
         result: ``result.json``, valid.
         figures: What is followed over time, as :func:`edgeprune.history.figures.figures_of` says.
+        sessions: Of a re-run, the median of each fresh process of the deployed file that is valid,
+            by the figure's key and in its unit.
+        model_sha256: Digest of what was measured where that is not the job's model; else empty.
     """
 
     device_id: str
     result: str
     figures: tuple[Figure, ...] = ()
+    sessions: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    model_sha256: str = ""
 
     @property
     def deployed(self) -> float | None:
@@ -68,8 +74,13 @@ class Run:
 
         None where neither was measured in a way that can be relied on.
         """
-        values = {one.metric: one.value for one in self.figures if one.variant == "deployed"}
-        return values.get("latency_us", values.get("instructions"))
+        figure = self.figure("latency_us")
+        return self.figure("instructions") if figure is None else figure
+
+    def figure(self, metric: str) -> float | None:
+        """A figure of the deployed variant by its key, or None."""
+        of_deployed = (one for one in self.figures if one.variant == "deployed")
+        return next((one.value for one in of_deployed if one.metric == metric), None)
 
 
 @dataclass(frozen=True)
@@ -80,11 +91,16 @@ class Ending:
         run: The result, or None. One with ``error_kind`` shows what was wrong, and nothing else.
         error_kind: Why there is none, or None.
         message: The error in one line, or empty.
+        beside: Of a re-run, what else was measured: the old file in turns with ``run``, or the same
+            file before it.
+        warning: What went wrong although there is a result, or empty; it is of the host.
     """
 
     run: Run | None = None
     error_kind: ErrorKind | None = None
     message: str = ""
+    beside: tuple[Run, ...] = ()
+    warning: str = ""
 
 
 class Executor(Protocol):

@@ -29,6 +29,17 @@ class Kind(enum.StrEnum):
     MEASURE = "measure"
     GOLDEN = "golden"
     """The golden model, which shows each night that a device can be trusted."""
+    CONFIRM = "confirm"
+    """A change over nights that is suspected: measured again before anyone is told."""
+
+
+class How(enum.StrEnum):
+    """How a suspected change is measured again."""
+
+    TURNS = "turns"
+    """Old and new file side by side."""
+    REPEAT = "repeat"
+    """The same file by itself."""
 
 
 class ErrorKind(enum.StrEnum):

@@ -9,6 +9,8 @@ from edgeprune.farm.executor import Assignment, Ending
 from edgeprune.farm.job import Kind
 from edgeprune.text.untrusted import printable
 
+_WORDS = {Kind.GOLDEN: "golden", Kind.CONFIRM: "measured again"}
+
 
 class Lines:
     """Writes a line for each thing that happens; see :class:`edgeprune.farm.scheduler.Reporter`."""
@@ -20,7 +22,7 @@ class Lines:
     def ended(self, assignment: Assignment, ending: Ending) -> None:
         """An attempt ended."""
         job = assignment.job
-        recipe = "golden" if job.kind is Kind.GOLDEN else Path(job.recipe).name
+        recipe = _WORDS.get(job.kind, Path(job.recipe).name)
         what = f"{assignment.lease.device}: {Path(job.model_path).name}, {recipe}"
         if ending.error_kind is not None:
             told = f"{ending.error_kind.value} error: {ending.message}"

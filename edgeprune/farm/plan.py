@@ -16,6 +16,11 @@ from edgeprune.text.share import SHARE
 DEFAULT_BAND = 0.15
 """How far the golden model's figure may lie from the device's own median. Source: ours."""
 
+DEFAULT_CONFIRM_SHARE = 0.25
+"""Source: ours; most nights suspect nothing, and one with many changes still ends."""
+
+MAX_CONFIRM_SHARE = 0.9
+
 _NAME = re.compile(r"[\w.-]{1,64}")
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _MAX_PRIORITY = 1000
@@ -89,6 +94,8 @@ class Plan:
         time_budget: How long a job may have a device, as ``10m``.
         workers: How many jobs may run at once on this host; 0 leaves that to us.
         golden: The golden model; None trusts devices unchecked.
+        confirm_share: Largest share of the night in which suspected changes are measured again; 0
+            makes none.
         file: Where it stands; filled in by :func:`read_plan`.
     """
 
@@ -98,6 +105,7 @@ class Plan:
     time_budget: str = "10m"
     workers: int = 0
     golden: GoldenTable | None = None
+    confirm_share: Annotated[float, SHARE] = DEFAULT_CONFIRM_SHARE
     file: Path = field(default=Path(), metadata={"is_ours": True})
 
     def path_of(self, name: str) -> Path:
@@ -121,7 +129,7 @@ def read_plan(file: Path) -> Plan:
     if faults:
         raise ConfigError(f"{file}: " + "; ".join(faults))
     return Plan(plan.jobs, plan.name, plan.deadline, plan.time_budget, plan.workers, plan.golden,
-                file.absolute())  # fmt: skip
+                plan.confirm_share, file.absolute())  # fmt: skip
 
 
 def deadline_after(plan: Plan, now: datetime.datetime) -> datetime.datetime | None:
@@ -163,6 +171,10 @@ def _faults(plan: Plan) -> list[str]:
         faults.append("jobs: there are none; write a table [[jobs]] with models and boards")
     if plan.golden is not None and not 0 < plan.golden.band < 1:
         faults.append(f"golden.band must be above 0 and below 1, got {plan.golden.band:g}")
+    if not 0 <= plan.confirm_share <= MAX_CONFIRM_SHARE:
+        faults.append(
+            f"confirm_share must be 0 to {MAX_CONFIRM_SHARE:g}, got {plan.confirm_share:g}"
+        )
     return faults + _budget_faults("time_budget", plan.time_budget)
 
 

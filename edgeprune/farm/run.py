@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeprune.farm import confirming
 from edgeprune.farm.children import Children
 from edgeprune.farm.clock import clock_ms
 from edgeprune.farm.dispatcher import Dispatcher, Work
@@ -44,11 +45,13 @@ class NightResult:
         night: Its name.
         is_over: All jobs ended, or the morning came; False where it was stopped.
         counts: How many jobs are in each state.
+        regressions: How many changes for the worse are confirmed.
     """
 
     night: str
     is_over: bool
     counts: dict[State, int]
+    regressions: int
 
 
 def run_night(
@@ -76,9 +79,9 @@ def run_night(
         work, deadline_s = await call(_work, writer, expanded, night)
         settings = Settings(_workers(expanded), deadline_s, time.monotonic, call)
         is_over = await _scheduled(writer, work, expanded, bench, settings, reporter)
-        counts = await call(_counts, writer, work.night.name)
+        counts, regressions = await call(_outcome, writer, work.night.name)
         await call(writer.close)
-        return NightResult(work.night.name, is_over, counts)
+        return NightResult(work.night.name, is_over, counts, regressions)
 
     try:
         return asyncio.run(whole())
@@ -107,6 +110,7 @@ def _work(writer: Writer, expanded: Expanded, night: str | None) -> tuple[Work, 
         {one.name: one.board.name for one in expanded.devices.values()},
         expanded.golden,
         plan.golden.band if plan.golden else 0.0,
+        plan.confirm_share,
     )
     left_s = None if deadline is None else (deadline - now).total_seconds()
     return work, None if left_s is None else time.monotonic() + left_s
@@ -136,9 +140,9 @@ async def _scheduled(
     return await scheduler.run()
 
 
-def _counts(writer: Writer, night: str) -> dict[State, int]:
+def _outcome(writer: Writer, night: str) -> tuple[dict[State, int], int]:
     with writer.transaction() as connection:
-        return jobs.counts(connection, night)
+        return jobs.counts(connection, night), confirming.regressions(connection, night)
 
 
 def _workers(expanded: Expanded) -> int:

@@ -17,6 +17,9 @@ from edgeprune.farm.presence import Presence
 PATIENCE_S = 3600.0
 """How long jobs wait for a device that can be used, in a night without a deadline. Source: ours."""
 
+CONFIRM_PATIENCE_S = 900.0
+"""How long re-runs alone wait for their devices once all else is done. Source: ours."""
+
 _TICK_S = REFRESH_MS / 1000
 _MAX_PAUSE_S = 60.0
 """Longest pause before a database that went away is asked again."""
@@ -78,6 +81,7 @@ class Scheduler:
         self._tasks: dict[str, tuple[Assignment, asyncio.Task[None]]] = {}
         self._endings: list[tuple[Assignment, Ending]] = []
         self._stop_reason = ""
+        self._warned: set[str] = set()
 
     def stop(self, reason: str) -> None:
         """Ends in order, and soon: running jobs are called off, and wait for another time."""
@@ -102,7 +106,7 @@ class Scheduler:
                 turn = await self._turn()
                 self._act_on(turn)
                 now_s = self._settings.now_s()
-                if any(one.job.kind is Kind.MEASURE for one, _ in self._tasks.values()):
+                if self._is_at_work():
                     busy_s = now_s
                 if why := self._end_of_night(turn, now_s - busy_s):
                     await self._call_off(why)
@@ -116,10 +120,17 @@ class Scheduler:
             for _, task in self._tasks.values():
                 task.cancel()
 
+    def _is_at_work(self) -> bool:
+        """Whether anything runs but golden models."""
+        return any(one.job.kind is not Kind.GOLDEN for one, _ in self._tasks.values())
+
     def _end_of_night(self, turn: Turn, idle_s: float) -> str:
         """Why the night is over; empty where it is not."""
-        if turn.open_jobs == 0:
+        if turn.open_jobs is not None and not any(turn.open_jobs.values()):
             return "all jobs are over"
+        is_plan_done = turn.open_jobs is not None and not turn.open_jobs.get(Kind.MEASURE)
+        if is_plan_done and idle_s >= CONFIRM_PATIENCE_S:
+            return f"its device could not run it for {CONFIRM_PATIENCE_S / 60:.0f} min"
         deadline_s = self._settings.deadline_s
         if deadline_s is not None:
             return "the morning came first" if self._settings.now_s() >= deadline_s else ""
@@ -131,7 +142,7 @@ class Scheduler:
         endings, signs = list(self._endings), dict(self._presence.signs)
         cycled = list(self._presence.cycled)
         room = self._settings.workers - len(self._tasks)
-        counts = not any(one.job.kind is Kind.MEASURE for one, _ in self._tasks.values())
+        counts = not self._is_at_work()
         turn: Turn = await self._call(
             self._dispatcher.turn, endings, signs, cycled, room, counts=counts
         )
@@ -142,9 +153,14 @@ class Scheduler:
                 del self._presence.signs[device]
         for device, message in turn.gone:
             self._reporter.trouble(f"{device} cannot be used: {message}")
+        for line in turn.said:
+            self._reporter.trouble(line)
         for assignment, ending in endings:
             if assignment not in turn.refused:
                 self._reporter.ended(assignment, ending)
+            if ending.warning and ending.warning not in self._warned:
+                self._warned.add(ending.warning)
+                self._reporter.trouble(ending.warning)
         return turn
 
     def _act_on(self, turn: Turn) -> None:

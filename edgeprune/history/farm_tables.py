@@ -16,12 +16,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
 from edgeprune.history.tables import METADATA
 
 _BIG = BigInteger().with_variant(Integer, "sqlite")
+
+_CONFIRM = text("kind = 'confirm'")
+"""As :class:`edgeprune.farm.job.Kind` writes it."""
 
 NIGHTS = Table(
     "farm_nights",
@@ -60,6 +64,7 @@ JOBS = Table(
     Column("message", Text),
     Column("ended_ms", _BIG),
     Index("farm_jobs_to_do", "night", "state", "board", "device", "priority", "number"),
+    Index("farm_jobs_confirm", "device", sqlite_where=_CONFIRM, postgresql_where=_CONFIRM),
     sqlite_strict=True,
 )
 """One row a job. ``device`` is null where any of the board will do. ``state`` is one of
@@ -154,9 +159,12 @@ CHANGES = Table(
     Column("is_confirmed", Integer, nullable=False),
     Column("votes", Text, nullable=False),
     Column("reasons", Text, nullable=False),
+    Column("job", Text),
+    Index("farm_changes_by_series", "board", "device", "model_path"),
     sqlite_strict=True,
 )
-"""One row each time that a change over nights was suspected and re-run. ``run`` is the newest run
+"""One row each time that a suspected change over nights was decided on. ``run`` is the newest run
 then, ``first_run`` the first one after the change, ``old_run`` the one before it that was compared;
 ``effect`` is the suspected change as a logarithm, ``factor`` and ``p_value`` are the re-run's;
-``votes`` and ``reasons`` are lists as JSON."""
+``votes`` and ``reasons`` are lists as JSON; ``job`` is the re-run, null for an exact figure, which
+needs none."""

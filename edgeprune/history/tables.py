@@ -32,6 +32,7 @@ RUNS = Table(
     Column("result", Text, nullable=False),
     Index("runs_by_model_board_device", "model_sha256", "board", "device", "id"),
     Index("runs_by_board_device", "board", "device", "id"),
+    Index("runs_by_path", "board", "device", "model_path", "id"),
     sqlite_autoincrement=True,
     sqlite_strict=True,
 )

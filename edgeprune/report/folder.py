@@ -217,6 +217,17 @@ def _clear_up(folder: Path, mark: Path, say: Say) -> None:
         say(f"{name}: the result of a run that was killed is now recorded as run {number}")
 
 
+def remove_unfinished(parent: Path) -> None:
+    """Removes what killed runs left in a folder, whose results nobody is to have."""
+    scratch.remove_leftovers(parent)
+    for mark in parent.glob(f"*/{MARK}"):
+        with scratch.claimed(mark.parent) as descriptor, contextlib.suppress(OSError):
+            if descriptor is not None:
+                _remove_files(mark.parent)
+                mark.unlink(missing_ok=True)
+                mark.parent.rmdir()
+
+
 def _remove_files(folder: Path) -> None:
     scratch.remove_leftovers(folder)
     for name in FILES:

@@ -51,8 +51,11 @@ INDICES = {
     "farm_jobs_to_do",
     "farm_attempts_by_job",
     "farm_events_by_device",
+    "farm_changes_by_series",
+    "farm_jobs_confirm",
+    "runs_by_path",
 }
-NEW = (5, [(migrate.HEAD,)], INDICES)
+NEW = (6, [(migrate.HEAD,)], INDICES)
 
 
 def test_the_newest_migration_is_the_one_that_is_looked_for():

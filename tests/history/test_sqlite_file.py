@@ -51,10 +51,10 @@ def test_a_corrupt_file_is_one_line_that_names_it(home, content):
 @pytest.mark.parametrize(
     "lines, said",
     [
-        (["PRAGMA user_version = 6"], "version 6, expected at most 0005"),
+        (["PRAGMA user_version = 7"], "version 7, expected at most 0006"),
         (["CREATE TABLE other (x)"], "tables that are no history of edgeprune"),
         (["CREATE TABLE runs (id INTEGER)"], "tables that are no history of edgeprune"),
-        (["CREATE TABLE other (x)", "PRAGMA user_version = 7"], "version 7"),
+        (["CREATE TABLE other (x)", "PRAGMA user_version = 8"], "version 8"),
     ],
 )
 def test_a_file_that_is_no_history_of_ours_is_refused_and_left_alone(home, lines, said):

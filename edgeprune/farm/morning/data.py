@@ -50,6 +50,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         verdict: ``worse`` and ``better`` are confirmed by a re-run or counted; ``denied`` was not
             confirmed; ``suspected`` was not re-run.
         reasons: What else changed on that night.
+        open_reason: Why one that is suspected was not decided on, or None.
+        rerun: Number of the run that measured it again, or None.
         run: The night's run.
         first_run: The first run after the change.
         old_run: The run that it was compared with.
@@ -64,6 +66,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float | None
     verdict: Literal["worse", "better", "denied", "suspected"]
     reasons: tuple[str, ...]
+    open_reason: str | None = None
+    rerun: int | None = None
     run: int
     first_run: int
     old_run: int

@@ -28,10 +28,11 @@ def markdown(morning: Morning) -> str:
     lines = [f"### {plain(morning.night)}", f"**{_headline(morning)}**", "", f"Jobs: {told}.", ""]
     changes = [one for one in morning.changes if one.verdict != "denied"]
     lines += _table(
-        ["change", "model", "board", "device", "figure", "by", "what else changed"],
+        ["change", "model", "board", "device", "figure", "by", "what else changed", "left open"],
         [
             [one.verdict, one.model_path, one.board, one.device, _name_and_text(one.metric)[0],
-             f"{one.percent:+.1f}%", "; ".join(one.reasons) or "nothing known: the device"]
+             f"{one.percent:+.1f}%", "; ".join(one.reasons) or "nothing known: the device",
+             one.open_reason or ""]
             for one in changes
         ],
     )  # fmt: skip

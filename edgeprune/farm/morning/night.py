@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import math
 import statistics
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Literal
 
 from sqlalchemy import Connection, RowMapping, select
 
 from edgeprune.errors import ConfigError
-from edgeprune.farm.morning.data import Change, Device, Figure, Job, Morning
+from edgeprune.farm.job import Kind
+from edgeprune.farm.morning.changes import changes
+from edgeprune.farm.morning.data import Device, Figure, Job, Morning
 from edgeprune.farm.trends.nightly import (
-    WORSE_WHEN_HIGHER,
-    Key,
     Series,
     ended_by,
     series_of,
-    undecided,
 )
-from edgeprune.farm.trends.reasons import Night, reasons
-from edgeprune.farm.trends.series import Decision
 from edgeprune.history import database
-from edgeprune.history.farm_tables import CHANGES, DEVICES, JOBS, NIGHTS, RESULTS
+from edgeprune.history.farm_tables import DEVICES, JOBS, NIGHTS, RESULTS
 from edgeprune.history.place import place
 
 USUAL_NIGHTS = 7
@@ -60,6 +54,7 @@ def _night(connection: Connection, name: str | None) -> RowMapping | None:
 def _read(connection: Connection, night: RowMapping) -> Morning:
     jobs = _jobs(connection, night["night"])
     runs = {job.run for job in jobs if job.run is not None}
+    measured = {job.run for job in jobs if job.run is not None and job.kind != Kind.GOLDEN}
     series = ended_by(series_of(connection), runs)
     return Morning(
         night=night["night"],
@@ -68,7 +63,7 @@ def _read(connection: Connection, night: RowMapping) -> Morning:
         ended_utc=_time(night["ended_ms"]),
         jobs=tuple(jobs),
         figures=tuple(_figures(series, runs)),
-        changes=tuple(_changes(connection, series, runs)),
+        changes=tuple(changes(connection, night["night"], series, measured)),
         devices=tuple(_devices(connection, jobs)),
     )
 
@@ -77,7 +72,7 @@ def _jobs(connection: Connection, night: str) -> list[Job]:
     statement = (
         select(JOBS, RESULTS.c.run, RESULTS.c.device.label("ran_on"))
         .join_from(JOBS, RESULTS, JOBS.c.job == RESULTS.c.job, isouter=True)
-        .where(JOBS.c.night == night)
+        .where(JOBS.c.night == night, JOBS.c.kind != Kind.CONFIRM.value)
         .order_by(JOBS.c.number)
     )
     names = ("job", "kind", "model_path", "recipe", "board", "state", "error_kind", "message")
@@ -119,49 +114,6 @@ def _figures(series: Series, runs: set[int]) -> list[Figure]:
 
 def _place(one: Figure) -> tuple[str, ...]:
     return one.model_path, one.recipe, one.board, one.device, one.metric
-
-
-def _changes(connection: Connection, series: Series, runs: set[int]) -> list[Change]:
-    rows = connection.execute(select(CHANGES).order_by(CHANGES.c.run)).mappings()
-    names = ("model_path", "board", "device", "metric", "p_value", "run", "first_run", "old_run")
-    recipes = {night.run_id: key.recipe for key, nights in series.items() for night in nights}
-    decided = [
-        Change(
-            **{name: row[name] for name in names},
-            recipe=recipes.get(row["run"], ""),
-            percent=100 * (row["factor"] - 1),
-            verdict=_verdict(row["metric"], row["factor"]) if row["is_confirmed"] else "denied",
-            reasons=tuple(json.loads(row["reasons"])),
-        )
-        for row in rows
-        if row["run"] in runs
-    ]
-    return decided + [
-        _undecided(key, series[key], one) for key, one in undecided(connection, series)
-    ]
-
-
-def _undecided(key: Key, nights: list[Night], one: Decision) -> Change:
-    """What is counted and changed, or what nobody had re-run."""
-    factor = one.rerun.factor if one.is_confirmed else math.exp(one.effect)
-    return Change(
-        model_path=key.model_path,
-        recipe=key.recipe,
-        board=key.board,
-        device=key.device,
-        metric=key.metric,
-        percent=100 * (factor - 1),
-        p_value=0.0 if one.is_confirmed else None,
-        verdict=_verdict(key.metric, factor) if one.is_confirmed else "suspected",
-        reasons=tuple(reasons(nights, one.first)),
-        run=nights[one.night].run_id,
-        first_run=nights[one.first].run_id,
-        old_run=nights[one.old].run_id,
-    )
-
-
-def _verdict(metric: str, factor: float) -> Literal["worse", "better"]:
-    return "worse" if (factor > 1) == (metric in WORSE_WHEN_HIGHER) else "better"
 
 
 def _devices(connection: Connection, jobs: list[Job]) -> list[Device]:

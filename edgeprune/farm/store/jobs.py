@@ -180,6 +180,50 @@ def miss(connection: Connection, night: str, message: str, now_ms: int) -> None:
     )
 
 
+def miss_one(connection: Connection, job: str, message: str, now_ms: int) -> None:
+    """Ends a job that waits."""
+    connection.execute(
+        update(JOBS)
+        .where(_J.job == job, _J.state == State.PENDING.value)
+        .values(state=State.MISSED.value, message=message, ended_ms=now_ms)
+    )
+
+
+def explain(connection: Connection, job: str, message: str) -> None:
+    """Writes a line to a job that is over."""
+    connection.execute(update(JOBS).where(_J.job == job).values(message=message))
+
+
+def open_counts(connection: Connection, night: str) -> dict[Kind, int]:
+    """How many jobs of a night wait or are under way, by kind; golden ones are not counted."""
+    rows = connection.execute(
+        select(_J.kind, func.count())
+        .where(_J.night == night, _J.state.in_([State.PENDING.value, State.RUNNING.value]))
+        .where(_J.kind != Kind.GOLDEN.value)
+        .group_by(_J.kind)
+    )
+    return {Kind(kind): int(number) for kind, number in rows}
+
+
+def spent_ms(connection: Connection, night: str, device: str) -> dict[Kind, int]:
+    """For how long a device had jobs of a night, by kind; attempts that are not over do not count.
+
+    Args:
+        connection: Inside a transaction.
+        night: The night's name.
+        device: The device's name.
+    """
+    took = ATTEMPTS.c.ended_ms - ATTEMPTS.c.began_ms
+    rows = connection.execute(
+        select(_J.kind, func.sum(took))
+        .join_from(ATTEMPTS, JOBS, _J.job == ATTEMPTS.c.job)
+        .where(ATTEMPTS.c.device == device, ATTEMPTS.c.ended_ms.is_not(None), _J.night == night)
+        .where(took >= 0)  # the clock may have jumped
+        .group_by(_J.kind)
+    )
+    return {Kind(kind): int(spent) for kind, spent in rows}
+
+
 def state_of(connection: Connection, job: str) -> State:
     """How far a job is."""
     return State(connection.execute(select(_J.state).where(_J.job == job)).scalar_one())

@@ -43,6 +43,11 @@ def begin(connection: Connection, night: Night, now_ms: int) -> None:
         )
 
 
+def began_ms(connection: Connection, night: str) -> int:
+    """When a night began, which is there."""
+    return int(connection.execute(select(_N.began_ms).where(_N.night == night)).scalar_one())
+
+
 def end(connection: Connection, night: str, now_ms: int) -> None:
     """Ends a night."""
     connection.execute(update(NIGHTS).where(_N.night == night).values(ended_ms=now_ms))

@@ -65,6 +65,8 @@ def end_attempt(
         return Fate.REFUSED
     if ending.error_kind is None and ending.run is not None:
         close_attempt(connection, lease, DONE, "", now_ms)
+        for run in ending.beside:
+            _add_run(connection, assignment, run, now_ms)
         _store(connection, assignment, ending.run, now_ms)
         connection.execute(_DONE_JOB, {"of_job": assignment.id, "at_ms": now_ms})
         return Fate.TAKEN
@@ -100,26 +102,31 @@ def close_attempt(
 
 
 def _store(connection: Connection, assignment: Assignment, run: Run, now_ms: int) -> None:
-    """Puts a result into the history; the tables' constraints refuse a second one."""
+    """Puts a job's result into the history; the tables' constraints refuse a second one."""
+    result = {
+        "job": assignment.id,
+        "night": assignment.night,
+        "device": assignment.lease.device,
+        "epoch": assignment.lease.epoch,
+        "run": _add_run(connection, assignment, run, now_ms),
+    }
+    connection.execute(_ADD_RESULT, result)
+
+
+def _add_run(connection: Connection, assignment: Assignment, run: Run, now_ms: int) -> int:
+    """Puts a run with its figures into the history; its id."""
     time = datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC)
     row = {
         "time_utc": time.isoformat(timespec="seconds"),
         "edgeprune_version": __version__,
         "board": assignment.job.board,
         "device": run.device_id,
-        "model_sha256": assignment.job.model_sha256,
+        "model_sha256": run.model_sha256 or assignment.job.model_sha256,
         "model_path": assignment.job.model_path,
         "result": run.result,
     }
-    number = connection.execute(_ADD_RUN, row).scalar_one()
-    result = {
-        "job": assignment.id,
-        "night": assignment.night,
-        "device": assignment.lease.device,
-        "epoch": assignment.lease.epoch,
-        "run": number,
-    }
+    number = int(connection.execute(_ADD_RUN, row).scalar_one())
     if run.figures:
         rows = [{"run_id": number, **vars(one)} for one in run.figures]
         connection.execute(_ADD_FIGURES, rows)
-    connection.execute(_ADD_RESULT, result)
+    return number

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, insert, select
 
+from edgeprune.farm.job import Kind
 from edgeprune.farm.trends.confirmation import Rerun
-from edgeprune.farm.trends.reasons import Night, reasons
+from edgeprune.farm.trends.reasons import ACQUITTED, FILE, Night, reasons
 from edgeprune.farm.trends.series import Decision, decided_tonight
 from edgeprune.history.farm_tables import CHANGES, JOBS, RESULTS
 from edgeprune.history.tables import FIGURES, RUNS
@@ -55,12 +57,15 @@ RerunOf = Callable[[Key, Night, Night], Rerun]
 """Measures side by side what two nights measured, the older one first."""
 
 
-def series_of(connection: Connection, since_utc: str = "") -> Series:
-    """Every series of the deployed variants in the history.
+def series_of(
+    connection: Connection, since_utc: str = "", of: tuple[str, str, str] | None = None
+) -> Series:
+    """Every series of the deployed variants in the history, but for what re-runs measured.
 
     Args:
         connection: To the history.
         since_utc: Leaves out what was recorded before, ISO 8601; nothing if empty.
+        of: Board, device and model's path, of which alone series are wanted; None for all.
     """
     runs, figures = RUNS.c, FIGURES.c
     statement = (
@@ -71,9 +76,12 @@ def series_of(connection: Connection, since_utc: str = "") -> Series:
         .join(RESULTS, RESULTS.c.run == runs.id, isouter=True)
         .join(JOBS, JOBS.c.job == RESULTS.c.job, isouter=True)
         .where(figures.variant == "deployed", figures.metric.in_((*NOISY, *EXACT)))
-        .where(runs.time_utc >= since_utc)
+        .where(runs.time_utc >= since_utc, figures.value > 0)
+        .where(JOBS.c.kind.is_(None) | (JOBS.c.kind != Kind.CONFIRM.value))
         .order_by(runs.id)
     )  # fmt: skip
+    if of is not None:
+        statement = statement.where(*_is_of(RUNS, of))
     # A year has some 100,000 rows, which say the same few things again and again.
     names: dict[tuple[str | None, str | None], str] = {}
     texts: dict[str, str] = {}
@@ -87,6 +95,11 @@ def series_of(connection: Connection, since_utc: str = "") -> Series:
                       texts.setdefault(conditions, conditions))  # fmt: skip
         series[Key(board, device, path, made, variant, metric)].append(night)
     return dict(series)
+
+
+def _is_of(table: Table, of: tuple[str, str, str]) -> list[ColumnElement[bool]]:
+    names = ("board", "device", "model_path")
+    return [table.c[name] == value for name, value in zip(names, of, strict=True)]
 
 
 def recipe_in_words(recipe: str, options: str) -> str:
@@ -103,9 +116,20 @@ def recipe_in_words(recipe: str, options: str) -> str:
     return ", ".join([recipe, *(f"{key} {values[key]}" for key in _STORAGE if key in values)])
 
 
-def decisions_of(connection: Connection, series: Series) -> dict[Key, list[Decision]]:
-    """What became of earlier suspicions, oldest first, where there were any."""
-    rows = connection.execute(select(CHANGES).order_by(CHANGES.c.run)).mappings()
+def decisions_of(
+    connection: Connection, series: Series, of: tuple[str, str, str] | None = None
+) -> dict[Key, list[Decision]]:
+    """What became of earlier suspicions, oldest first, where there were any.
+
+    Args:
+        connection: To the history.
+        series: The series.
+        of: What all of them are of, as for :func:`series_of`.
+    """
+    statement = select(CHANGES).order_by(CHANGES.c.run)
+    if of is not None:
+        statement = statement.where(*_is_of(CHANGES, of))
+    rows = connection.execute(statement).mappings()
     of_run = defaultdict(list)
     for row in rows:
         of_run[row["run"], row["metric"]].append(row)
@@ -143,7 +167,7 @@ def look(connection: Connection, rerun: RerunOf, of_runs: set[int] | None = None
         decision = _decided(key, nights, earlier.get(key, []), rerun)
         if decision is None:
             continue
-        connection.execute(insert(CHANGES).values(_values(key, nights, decision)))
+        keep_decision(connection, key, nights, decision)
         if decision.is_confirmed:
             confirmed.append(key)
     return confirmed
@@ -172,21 +196,56 @@ def undecided(connection: Connection, series: Series) -> Iterator[tuple[Key, Dec
             yield key, decision
 
 
+def exact_decision(
+    key: Key, nights: Sequence[Night], earlier: Sequence[Decision]
+) -> Decision | None:
+    """What the newest night shows of a figure without noise; None where it is as it was."""
+    newest = len(nights) - 1
+    if newest == 0 or any(one.night == newest for one in earlier):
+        return None
+    old, new = nights[-2].value, nights[-1].value
+    if abs(new - old) <= EXACT[key.metric] * old:
+        return None
+    effect, rerun = math.log(new / old), Rerun(new / old, 0.0, True)
+    return Decision(newest, newest, newest - 1, effect, ("exact",), rerun)
+
+
+def keep_decision(
+    connection: Connection,
+    key: Key,
+    nights: Sequence[Night],
+    decision: Decision,
+    job: str | None = None,
+    *,
+    acquits_file: bool = False,
+) -> None:
+    """Writes a decision, of which there is one for a figure of a run.
+
+    Args:
+        connection: Inside a transaction.
+        key: Of the series.
+        nights: The series up to the decision's night.
+        decision: What became of the suspicion.
+        job: The re-run, or None where none was needed.
+        acquits_file: Old and new file were measured side by side, and take the same.
+    """
+    why = reasons(nights, decision.first)
+    if acquits_file:
+        why = [ACQUITTED if line == FILE else line for line in why]
+    values = _values(key, nights, decision) | {"reasons": json.dumps(why, ensure_ascii=False)}
+    connection.execute(insert(CHANGES).values(**values, job=job))
+
+
 def _decided(
     key: Key, nights: Sequence[Night], earlier: Sequence[Decision], rerun: RerunOf
 ) -> Decision | None:
     newest = len(nights) - 1
     if any(one.night == newest for one in earlier):
         return None  # looked at before
+    if key.metric in EXACT:
+        return exact_decision(key, nights, earlier)
     values = [night.value for night in nights]
-    if key.metric not in EXACT:
-        return decided_tonight(
-            values, earlier, lambda old, new: rerun(key, nights[old], nights[new])
-        )
-    if newest == 0 or abs(values[-1] - values[-2]) <= EXACT[key.metric] * values[-2]:
-        return None
-    factor = values[-1] / values[-2]
-    return Decision(newest, newest, newest - 1, factor - 1, ("exact",), Rerun(factor, 0.0, True))
+    return decided_tonight(values, earlier, lambda old, new: rerun(key, nights[old], nights[new]))
 
 
 def _values(key: Key, nights: Sequence[Night], one: Decision) -> dict[str, object]:
@@ -201,7 +260,6 @@ def _values(key: Key, nights: Sequence[Night], one: Decision) -> dict[str, objec
         "p_value": one.rerun.p_value,
         "is_confirmed": int(one.is_confirmed),
         "votes": json.dumps(one.votes),
-        "reasons": json.dumps(reasons(nights, one.first), ensure_ascii=False),
     }
 
 

@@ -35,6 +35,11 @@ class Night:
     conditions: str
 
 
+FILE = "the model's file changed"
+ACQUITTED = "not the model's file, which takes the same as the one before"
+"""What side by side is no slower is no reason."""
+
+
 def reasons(nights: Sequence[Night], first: int) -> list[str]:
     """What changed between the night before a change and its first one, in words.
 
@@ -50,7 +55,7 @@ def reasons(nights: Sequence[Night], first: int) -> list[str]:
     before, after = nights[first - 1], nights[first]
     lines = []
     if before.file_sha256 != after.file_sha256:
-        lines.append("the model's file changed")
+        lines.append(FILE)
     old, new = _conditions(before.conditions), _conditions(after.conditions)
     for key in old | new:
         if old.get(key) != new.get(key):

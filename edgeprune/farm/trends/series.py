@@ -68,12 +68,42 @@ def level_starts(logs: Floats, decisions: Sequence[Decision]) -> list[int]:
     return starts
 
 
+def level_begin(values: Sequence[float], decisions: Sequence[Decision], first: int) -> int:
+    """Where the level before a suspected change begins, :data:`WINDOW` nights back at most.
+
+    Args:
+        values: One figure a night, above 0, oldest first.
+        decisions: What became of suspicions on earlier nights.
+        first: Index of the first night after the change.
+    """
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    starts = [start for start in level_starts(logs, decisions) if start < first]
+    return max([0, first - WINDOW, *starts])
+
+
 def _is_settled(before: Floats, after: Floats) -> bool:
     """Whether nights after a denied change are a level of their own."""
     if not len(before) or len(after) < SETTLED:
         return False
     away = np.abs(after - np.median(before)) / scale_of([before])
     return bool(np.sort(away)[1] >= SETTLED_AWAY)  # one of five may be a wild one
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a re-run is to tell.
+
+    Attributes:
+        first: Index of the first night after the suspected change.
+        old: Index of a night that lies surely before it, and behind all that was told.
+        effect: The suspected change as a logarithm.
+        votes: Names of the detectors that saw it.
+    """
+
+    first: int
+    old: int
+    effect: float
+    votes: tuple[str, ...]
 
 
 def suspected_tonight(
@@ -134,17 +164,37 @@ def decided_tonight(
         rerun: Measures old and new side by side; takes the indices of a night that lies surely
             before the suspected change, and behind all that was told, and of tonight.
     """
+    asked = asked_tonight(values, decisions)
+    if asked is None:
+        return None
+    return answered(values, asked, rerun(asked.old, len(values) - 1))
+
+
+def asked_tonight(values: Sequence[float], decisions: Sequence[Decision]) -> Asked | None:
+    """What has to be measured again because of the newest night; None where nothing has.
+
+    Args:
+        values: One figure a night, above 0, oldest first, tonight's last.
+        decisions: Those on earlier nights.
+    """
     suspected = suspected_tonight(values, decisions)
     if suspected is None:
         return None
     first, seen = suspected
-    night = len(values) - 1
     told = max((one.night for one in decisions if one.is_confirmed), default=0)
-    old = max(told, first - 1 - SAME_PLACE)
-    result = rerun(old, night)
-    if result.is_confirmed:
-        first = located(values, first, result.factor)
-    return Decision(night, first, old, seen.effect, seen.votes, result)
+    return Asked(first, max(told, first - 1 - SAME_PLACE), seen.effect, seen.votes)
+
+
+def answered(values: Sequence[float], asked: Asked, rerun: Rerun) -> Decision:
+    """The decision that a re-run brings.
+
+    Args:
+        values: One figure a night, above 0, oldest first, tonight's last.
+        asked: Of these nights.
+        rerun: What it showed.
+    """
+    first = located(values, asked.first, rerun.factor) if rerun.is_confirmed else asked.first
+    return Decision(len(values) - 1, first, asked.old, asked.effect, asked.votes, rerun)
 
 
 def located(values: Sequence[float], first: int, factor: float) -> int:
