@@ -24,11 +24,20 @@ def firmware(board=BOARD):
 @contextmanager
 def session(through=lambda line: line, patience_s=EMULATED_PATIENCE_S):
     """A session with a fresh emulated board; ``through`` makes another line of its line."""
-    board = load_board(BOARD)
-    with line_transport(board, Device(BOARD, BOARD)) as way:
-        line = through(way.line(firmware()))
-        with FirmwareSession(line, BOARD, patience_s) as talk:
-            yield talk
+    with emulated_line(BOARD) as line:
+        yield FirmwareSession(through(line), BOARD, patience_s)
+
+
+@contextmanager
+def emulated_line(name):
+    """The line to a fresh emulated board."""
+    board = load_board(name)
+    with line_transport(board, Device(name, name)) as way:
+        line = way.line(firmware(name))
+        try:
+            yield line
+        finally:
+            line.close()
 
 
 class Damaging(Line):

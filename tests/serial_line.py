@@ -28,13 +28,18 @@ def frame(message, blob=b""):
 
 
 class Line:
-    """Sends requests and reads answers over a connected socket."""
+    """Sends requests and reads answers over a connected socket.
+
+    Attributes:
+        lease: What each request holds of a farm's lease.
+    """
 
     def __init__(self, connection):
         self.connection = connection
         self.buffered = b""
         self.id = 0
         self.sent_bytes = self.received_bytes = 0
+        self.lease = {}
 
     def read(self, count):
         while len(self.buffered) < count:
@@ -72,7 +77,7 @@ class Line:
     def ask(self, cmd, blob=b"", **keys):
         """Sends one request; returns what the answer says, and its blob."""
         self.id += 1
-        return self.answer_to({"id": self.id, "cmd": cmd, **keys}, blob)
+        return self.answer_to({"id": self.id, "cmd": cmd, **self.lease, **keys}, blob)
 
     def answer_to(self, request, blob=b""):
         """Sends a request, and skips answers to earlier ones, which came too late."""

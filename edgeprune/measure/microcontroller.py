@@ -83,7 +83,8 @@ def run(
     patience_s = EMULATED_PATIENCE_S if transport.emulated else PATIENCE_S
 
     def session() -> FirmwareSession:
-        return FirmwareSession(transport.line(firmware), transport.where, patience_s)
+        line = transport.line(firmware)
+        return FirmwareSession(line, transport.where, patience_s, transport.device.epoch)
 
     measured: list[Measured] = []
     outputs = {}

@@ -23,6 +23,7 @@ struct server {
     bool is_ending; /* a new start was asked for */
     struct text answer;
     struct loaded loaded;
+    uint32_t epoch; /* of the newest lease since the start; 0: there was none */
     uint32_t answer_blob_bytes; /* of line.blob */
     char answer_json[LINE_JSON_BYTES];
 };
@@ -40,6 +41,9 @@ command command_load, command_input, command_infer, command_output, command_time
 /* Does what `request` asks, and adds what is to be told to the answer. NULL if all is well, else
  * what is wrong. */
 const char *command_run(struct server *server, const struct json_object *request);
+
+/* What was made ready to run is no longer. */
+void forget_loaded(struct server *server);
 
 /* Runs the network in use once, and marks its slot. Sets the ticks that the network took. */
 const char *infer_once(struct server *server, uint32_t *ticks);

@@ -38,7 +38,7 @@ static bool read_byte(struct line *line, unsigned char *byte, uint32_t ticks)
 bool line_is_asked(struct line *line)
 {
     if (!line->has_ahead && ep_port_read(&line->ahead, 1) == 1) {
-        line->has_ahead = line->ahead != '\r' && line->ahead != '\n';
+        line->has_ahead = line->ahead > ' ' && line->ahead <= '~'; /* neither an end of a line nor noise */
     }
     return line->has_ahead;
 }

@@ -34,7 +34,7 @@ struct line {
 /* Waits for the next frame that is whole, or the next line of text. */
 enum line_event line_read(struct line *line);
 
-/* Whether more than an end of a line has come since the last request, which then waits. */
+/* Whether the beginning of another request has come since the last one; it then waits. */
 bool line_is_asked(struct line *line);
 
 /* Ticks since the start, which do not begin anew: as long as something here is called at least once in

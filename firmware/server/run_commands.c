@@ -139,6 +139,9 @@ const char *command_time(struct server *server, const uint32_t *values)
     for (uint32_t i = 0; i < values[0] + values[1]; i++) {
         uint32_t ticks = 0;
         const char *wrong = infer_once(server, &ticks);
+        if (wrong == NULL && line_is_asked(&server->line)) {
+            wrong = "stopped by another request";
+        }
         if (wrong != NULL) {
             return wrong;
         }

@@ -60,6 +60,7 @@ void ep_serve(void)
     server.is_loaded = server.is_ending = false;
     server.line.is_junk = server.line.has_ahead = false;
     server.loaded = (struct loaded){0, 0, 0};
+    server.epoch = 0;
     slots_open(&server.slots, &server.engine);
     greet();
     while (!server.is_ending) {

@@ -3,7 +3,7 @@
 #include "commands.h"
 #include "edgeprune/port.h"
 
-enum { PROTOCOL = 1 };
+enum { PROTOCOL = 2 };
 
 #ifndef EP_VERSION
 #define EP_VERSION "unnamed"
@@ -43,19 +43,12 @@ const char *command_hello(struct server *server, const uint32_t *values)
     return NULL;
 }
 
-/* Another network is in use. */
-static void forget(struct server *server)
-{
-    server->is_loaded = false;
-    server->loaded = (struct loaded){0, 0, 0};
-}
-
 const char *command_store_begin(struct server *server, const uint32_t *values)
 {
     const int used = server->slots.used;
     const char *wrong = slots_begin(&server->slots, &server->engine, values[0], values[1]);
     if (server->slots.used != used) {
-        forget(server);
+        forget_loaded(server); /* another network is in use */
     }
     if (wrong == NULL) {
         answer_integer(&server->answer, "at", server->slots.filled_bytes);
@@ -85,7 +78,7 @@ const char *command_store_end(struct server *server, const uint32_t *values)
 {
     (void)values;
     const char *wrong = slots_end(&server->slots, &server->engine);
-    forget(server);
+    forget_loaded(server);
     if (wrong == NULL) {
         answer_integer(&server->answer, "slot", server->slots.used);
         answer_integer(&server->answer, "sequence", slot_read(server->slots.used).sequence);

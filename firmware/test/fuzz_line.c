@@ -18,8 +18,8 @@ const char *const FUZZ_WORDS[] = {
     "{\"id\":1,\"cmd\":\"", "hello\"}", "store_begin\",\"bytes\":", ",\"crc32\":", "store\",\"at\":0}",
     "store_end\"}", "load\"}", "input\",\"tensor\":0,\"at\":0}", "infer\"}",
     "output\",\"tensor\":0,\"at\":0,\"bytes\":", "time\",\"warmup\":1,\"runs\":2}", "profile\"}",
-    "reset\"}", "name%", "profile%", "timestamp%", "db load 4%", "db 00ff%", "db print%", "infer 2 1%",
-    "results%", "help%", "EPF2", NULL,
+    "reset\"}", ",\"epoch\":7}", "load\",\"epoch\":8}", "infer\",\"epoch\":8}", "name%", "profile%",
+    "timestamp%", "db load 4%", "db 00ff%", "db print%", "infer 2 1%", "results%", "help%", "EPF2", NULL,
 };
 
 static const uint8_t *next;

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgeprune.agents.decode import Answer, Shown
 from edgeprune.text.untrusted import one_line
 
-PROTOCOL = 1
+PROTOCOL = 2
 ISAS = ("scalar", "dsp", "mve")
 MAX_BYTES = (1 << 32) - 1
 """Nothing on a 32-bit core is larger, and no counter in its flash counts further."""

@@ -48,20 +48,30 @@ class FirmwareSession:
     """Talks to firmware over an open line; a context manager that closes it.
 
     Every method but :meth:`close` raises DeviceTimeout if no answer comes in time, BadFrame if
-    answers keep arriving damaged, AgentRefusal if the firmware refuses, and DeviceError if the line
-    breaks or an answer cannot be right.
+    answers keep arriving damaged, AgentRefusal if the firmware refuses, as where a newer lease has
+    the board, and DeviceError if the line breaks or an answer cannot be right.
     """
 
-    def __init__(self, line: Line, where: str, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        line: Line,
+        where: str,
+        patience_s: float = PATIENCE_S,
+        epoch: int | None = None,
+    ) -> None:
         """Asks nothing yet.
 
         Args:
             line: To the firmware.
             where: The device's name, for messages.
             patience_s: How long firmware may take for an answer that needs no work.
+            epoch: Of the farm's lease of the device; None for a run of a person's.
+
+        Raises:
+            DeviceError: Firmware cannot count to that epoch.
         """
         self._line = line
-        self._talk = Talk(line, where, patience_s)
+        self._talk = Talk(line, where, patience_s, epoch)
         self._hello: FirmwareHello | None = None
         self._plan: PlanFacts | None = None
 

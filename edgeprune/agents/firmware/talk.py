@@ -28,19 +28,33 @@ the second after which firmware gives a frame up, firmware/PROTOCOL.md."""
 
 _PIECE_BYTES = 64
 
+_MAX_EPOCH = (1 << 32) - 1
+"""Source: firmware/PROTOCOL.md, "A farm's lease". The farm counts on from the seconds since 1970,
+which are more in 2106."""
+
+_BEFORE_LEASES = "hello"
+"""Asked without an epoch, so that firmware of another version of the protocol answers it too."""
+
 
 class Talk:
     """Asks one question after the other; what answers an earlier one is passed over."""
 
-    def __init__(self, line: Line, where: str, patience_s: float) -> None:
+    def __init__(self, line: Line, where: str, patience_s: float, epoch: int | None = None) -> None:
         """Asks nothing yet.
 
         Args:
             line: To the firmware.
             where: The device's name, for messages.
             patience_s: How long firmware may take for an answer that needs no work.
+            epoch: Of the farm's lease of the device; None for a run of a person's.
+
+        Raises:
+            DeviceError: Firmware cannot count to that epoch.
         """
         self._line, self._where, self._patience_s = line, where, patience_s
+        if epoch is not None and not 0 < epoch <= _MAX_EPOCH:
+            raise self.fault(f"firmware counts leases from 1 to {_MAX_EPOCH:,}, not {epoch:,}")
+        self._lease = {} if epoch is None else {"epoch": epoch}
         self._next_id = 1
 
     def ask(
@@ -67,13 +81,14 @@ class Talk:
         Raises:
             DeviceTimeout: No answer came in time.
             BadFrame: It was damaged.
-            AgentRefusal: The firmware answered with an error.
+            AgentRefusal: The firmware answered with an error, as that a newer lease has the board.
             DeviceError: What came is no answer to that question, or the line broke.
         """
         number = self._next_id
         self._next_id += 1
         asked = f"{self._where}: {command}"
-        request = pack(Frame({"id": number, "cmd": command, **(arguments or {})}, blob))
+        lease = {} if command == _BEFORE_LEASES else self._lease
+        request = pack(Frame({"id": number, "cmd": command, **(arguments or {}), **lease}, blob))
         timeout_s = self._patience_s + work_s + (len(request) + blob_bytes) / _SLOWEST_BYTES_S
         until_s = time.monotonic() + timeout_s
 

@@ -102,6 +102,48 @@ def test_a_piece_whose_answer_was_lost_may_come_again(line):
         line.ask("store_end")
 
 
+def test_a_newer_lease_ends_what_an_older_one_had_and_refuses_its_requests(board, line):
+    layer, plan = layer_and_plan(board, 6)
+    line.lease = {"epoch": 7}
+    line.store(plan)
+    line.load()
+    line.lease = {"epoch": 1 << 31}
+    with pytest.raises(serial_line.Refused, match="send load first"):
+        line.ask("infer")
+    line.load()
+    expected = line.outputs_of(layer.inputs[0].tobytes())
+    for command in ("load", "infer", "store_end", "reset"):
+        with pytest.raises(serial_line.Refused, match="lease is over: a newer one has the board"):
+            line.ask(command, epoch=(1 << 31) - 1)
+    assert line.outputs_of(layer.inputs[0].tobytes()) == expected
+    line.lease = {}  # a person's
+    line.ask("infer")
+
+
+def test_a_new_start_forgets_the_lease_with_what_was_loaded(board, line):
+    _, plan = layer_and_plan(board, 7)
+    line.store(plan)
+    line.ask("load", epoch=8)
+    line.restart()
+    with pytest.raises(serial_line.Refused, match="send load first"):
+        line.ask("infer", epoch=7)
+    line.ask("load", epoch=8)
+    with pytest.raises(serial_line.Refused, match="lease is over"):
+        line.ask("infer", epoch=7)
+
+
+def test_a_long_time_is_ended_by_the_next_request(board, line):
+    _, plan = layer_and_plan(board, 8)
+    line.store(plan)
+    line.load()
+    line.send_frame({"id": 900, "cmd": "time", "warmup": 1024, "runs": 1024})
+    line.send(b"\r\n\0\xff")  # ends of lines and noise end nothing
+    line.send_frame({"id": 901, "cmd": "hello"})
+    stopped = line.read_frame()[0]
+    assert stopped == {"id": 900, "ok": False, "error": "stopped by another request"}
+    assert line.read_frame()[0]["id"] == 901
+
+
 @pytest.mark.parametrize(
     ("request_", "why"),
     [
@@ -114,6 +156,10 @@ def test_a_piece_whose_answer_was_lost_may_come_again(line):
         ({"cmd": "store_begin", "bytes": 1 << 40, "crc32": 0}, "no integer of 32 bits"),
         ({"cmd": "store_begin", "bytes": 1}, "is missing"),
         ({"cmd": "hello", "extra": 1}, "does not know"),
+        ({"cmd": "hello", "extra": 1, "epoch": 1}, "does not know"),
+        ({"cmd": "hello", "epoch": 0}, "epoch of a lease is an integer of 32 bits, and not 0"),
+        ({"cmd": "hello", "epoch": 1 << 32}, "epoch of a lease"),
+        ({"cmd": "hello", "epoch": "1"}, "epoch of a lease"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_plain_line(shared_line, request_, why):
@@ -129,4 +175,4 @@ def shared_line(board):
 
 def test_a_damaged_frame_is_dropped_and_the_next_one_answered(shared_line):
     shared_line.send(b'EPF2\x05\0\0\0\0\0\0\0abcd{"id"')
-    assert shared_line.ask("hello")[0]["protocol"] == 1
+    assert shared_line.ask("hello")[0]["protocol"] == 2

@@ -106,9 +106,9 @@ def test_a_long_inference_ends_when_something_else_is_asked(line):
     load(line, LAYER.inputs[0].tobytes())
     line.send(b"infer 2000000000 0%")
     line.read_until(b"m-lap-us-")
-    assert line.ask("hello")[0]["protocol"] == 1
+    assert line.ask("hello")[0]["protocol"] == 2
 
 
 def test_a_line_that_is_longer_than_the_reference_allows_is_dropped(line):
     line.send(b"x" * 200 + b"%")
-    assert line.ask("hello")[0]["protocol"] == 1
+    assert line.ask("hello")[0]["protocol"] == 2
