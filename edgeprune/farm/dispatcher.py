@@ -215,7 +215,7 @@ class Dispatcher:
             self._changed(connection, standing, change, now_ms)
         self._idle.discard(device)
         if ending.error_kind is ErrorKind.INFRASTRUCTURE:
-            self._online[device] = False  # until it answers again
+            self._online.pop(device, None)  # nobody knows until it is asked again
         return True
 
     def _judge(

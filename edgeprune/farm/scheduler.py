@@ -20,6 +20,9 @@ PATIENCE_S = 3600.0
 CONFIRM_PATIENCE_S = 900.0
 """How long re-runs alone wait for their devices once all else is done. Source: ours."""
 
+HISTORY_PATIENCE_S = 3600.0
+"""How long a night waits for its database. Source: ours."""
+
 _TICK_S = REFRESH_MS / 1000
 _MAX_PAUSE_S = 60.0
 """Longest pause before a database that went away is asked again."""
@@ -200,16 +203,30 @@ class Scheduler:
             self._reporter.ended(assignment, ending)
 
     async def _call(self, function: Callable[..., Answer], *given: Any, **named: Any) -> Answer:
-        """Has the database do something, for as long as it takes: nothing is lost meanwhile."""
-        pause_s = 0.5
+        """Has the database do something, however often that fails: nothing is lost meanwhile.
+
+        Raises:
+            ConfigError: It has failed for too long; started again, the night goes on.
+        """
+        pause_s, away_since_s = 0.5, None
         while True:
             try:
                 answer: Answer = await self._settings.call(function, *given, **named)
-                return answer
             except ConfigError as error:
-                self._reporter.trouble(f"{error}; trying again in {pause_s:g} s")
+                now_s = self._settings.now_s()
+                if away_since_s is None:
+                    away_since_s = now_s
+                    self._reporter.trouble(
+                        f"{error}; it is tried again for {HISTORY_PATIENCE_S / 60:.0f} min"
+                    )
+                if now_s - away_since_s >= HISTORY_PATIENCE_S:
+                    raise
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S)
+            else:
+                if away_since_s is not None:
+                    self._reporter.trouble("the history is back, and the night goes on")
+                return answer
 
     async def _sleep(self) -> None:
         """Until something happens, or is due."""
