@@ -61,7 +61,11 @@ class Adbd:
     """
 
     def __init__(
-        self, home: Path, features: str = "shell_v2,cmd,stat_v2", tools: Path | None = None
+        self,
+        home: Path,
+        features: str = "shell_v2,cmd,stat_v2",
+        tools: Path | None = None,
+        port: int = 0,
     ) -> None:
         self.home, self.features, self.tools = home, features, tools
         self.within: list[str] = []
@@ -76,7 +80,7 @@ class Adbd:
         self._away = False
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
-        socket_ = listening()
+        socket_ = socket.create_server(("127.0.0.1", port)) if port else listening()
         self.port = int(socket_.getsockname()[1])
         serving = asyncio.start_server(self._accept, sock=socket_)
         self._listener = asyncio.run_coroutine_threadsafe(serving, self.loop).result(5)

@@ -35,7 +35,7 @@ def adb_server(folder: Path) -> Iterator[int]:
     if shutil.which("adb") is None:
         raise RuntimeError("needs adb: apt-get install adb")
     before = os.environ.get("ANDROID_ADB_SERVER_PORT")
-    process, port = _started(folder)
+    process, port = started(folder)
     try:
         os.environ["ANDROID_ADB_SERVER_PORT"] = str(port)
         yield port
@@ -46,10 +46,10 @@ def adb_server(folder: Path) -> Iterator[int]:
         _end(process)
 
 
-def _started(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+def started(folder: Path, at: int | None = None) -> tuple[subprocess.Popen[bytes], int]:
     """A server and its port; another one where somebody else took the port meanwhile."""
     for _ in range(5):
-        port = free_port()
+        port = at or free_port()
         own = {"HOME": str(folder), "ANDROID_ADB_SERVER_PORT": str(port)}
         with (folder / "adb.log").open("wb") as log:
             process = subprocess.Popen(

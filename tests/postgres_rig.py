@@ -5,6 +5,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -25,11 +26,29 @@ def programs():
 
 
 class Server:
-    """A running server."""
+    """A server, which can be killed and started again."""
 
-    def __init__(self, port):
-        self.port = port
+    def __init__(self, folder, user):
+        self.port = _free_port()
+        self._folder, self._user = folder, user
         self._numbers = itertools.count(1)
+
+    def start(self):
+        """Starts it, and waits until it answers."""
+        folder = self._folder
+        arguments = [programs() / "postgres", "-D", folder / "data", "-p", str(self.port), "-k",
+                     folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]  # fmt: skip
+        with (folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                arguments, user=self._user, stdout=log, stderr=log, cwd=folder,
+                start_new_session=True,
+            )  # fmt: skip
+        _wait_for(self, self.process, folder / "log")
+
+    def kill(self, number=signal.SIGKILL):
+        """Ends it by a signal; what serves a connection ends as soon as it notices."""
+        self.process.send_signal(number)
+        self.process.wait(30)
 
     def url(self, database, password=QUOTED):
         return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/{database}"
@@ -58,20 +77,12 @@ def server():
                 os.chown(path, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
         _run(user, folder, "initdb", "-D", folder / "data", "--auth=scram-sha-256", "-U",
              "postgres", f"--pwfile={secret}", "--no-sync", "-E", "UTF8", "--locale=C")  # fmt: skip
-        port = _free_port()
-        arguments = [programs() / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder,
-                     "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]  # fmt: skip
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                arguments, user=user, stdout=log, stderr=log, cwd=folder, start_new_session=True
-            )
+        built = Server(folder, user)
         try:
-            built = Server(port)
-            _wait_for(built, process, folder / "log")
+            built.start()
             yield built
         finally:
-            process.send_signal(3)  # SIGQUIT: at once
-            process.wait(30)
+            built.kill(signal.SIGQUIT)  # at once
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

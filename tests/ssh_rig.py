@@ -60,7 +60,7 @@ class Sshd:
 
     Attributes:
         space: The namespace's name.
-        folder: Configuration and keys.
+        folder: Configuration and keys; a folder ``tmp`` in it is what the device sees as ``/tmp``.
         home: What the device sees as ``/root``.
         address: Where this host reaches it.
     """
@@ -95,7 +95,9 @@ class Sshd:
         )
         script = (
             "mount -t tmpfs tmpfs /run && mkdir /run/sshd && mount --bind $1/home /root && "
-            "mount --bind $1/shadow /etc/shadow && exec /usr/sbin/sshd -D -e -f $1/sshd_config"
+            "mount --bind $1/shadow /etc/shadow && "
+            "if [ -d $1/tmp ]; then mount --bind $1/tmp /tmp; fi && "
+            "exec /usr/sbin/sshd -D -e -f $1/sshd_config"
         )
         # The signal ends sshd even where this process is killed and cleans nothing up.
         argv = [
