@@ -82,17 +82,28 @@ def import_(file: Path, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 @json_option
 def prune(keep_days: float, dry_run: bool, as_json: bool) -> None:
-    """Remove runs older than --keep.
+    """Remove runs older than --keep, and what a farm left of its nights.
 
     Every run of a golden model stays, the newest of each model on each device, and the runs that a
-    change over nights names.
+    change over nights names. The folders of a farm's nights that are as old go, and the measured
+    files that it keeps and that no re-run needs.
     """
+    from edgeprune.farm.cleaning import clean_older
     from edgeprune.history.retention import prune as remove
 
     pruned = remove(keep_days, dry_run=dry_run)
-    values: dict[str, Any] = {**vars(pruned), "dry_run": dry_run}
+    cleaned = clean_older(keep_days, dry_run=dry_run)
+    farm = {"nights": cleaned.nights, "files": cleaned.files, "bytes": cleaned.bytes}
+    values: dict[str, Any] = {**vars(pruned), "farm": farm, "dry_run": dry_run}
     if as_json:
         print_json(values)
         return
     verb = "would be removed" if dry_run else "were removed"
     click.echo(f"{pruned.removed} runs {verb}; {pruned.kept} as old stay, as others stand on them")
+    if cleaned.nights or cleaned.files:
+        click.echo(
+            f"{cleaned.nights} folders of nights and {cleaned.files} kept files {verb}, "
+            f"{cleaned.bytes / 1e6:,.1f} MB"
+        )
+    if cleaned.trouble:
+        click.echo(cleaned.trouble, err=True)

@@ -7,6 +7,7 @@ the device end too, since nobody speaks to them any more.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -69,11 +70,27 @@ def ending_of(order: Order) -> Ending:
     except WrongOutputs as error:
         return Ending(_run_of(error.results[-1]), ErrorKind.TEST, one_line(error))
     except EdgepruneError as error:
+        if is_disk_full(error):
+            return of_host(one_line(error))
         return Ending(None, kind_of(error), one_line(error))
     except MemoryError:
-        return Ending(None, ErrorKind.INFRASTRUCTURE, "this host has no memory left for it")
+        return of_host("this host has no memory left for it")
     except OSError as error:
-        return Ending(None, ErrorKind.INFRASTRUCTURE, one_line(error))
+        return of_host(one_line(error))
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error is, or comes from, a disk without room."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def of_host(message: str) -> Ending:
+    """The ending of an attempt that this host could not make."""
+    return Ending(None, ErrorKind.INFRASTRUCTURE, message, warning=message, is_hosts=True)
 
 
 def _measured(order: Order) -> Ending:
@@ -113,8 +130,10 @@ def _measured(order: Order) -> Ending:
     if is_again:
         return measured_again(request, job)
     with Progress() as progress:
-        result = deploy(request, progress).result
-    return Ending(_run_of(result), warning=_kept(result.deployed, Path(order.folder)))
+        outcome = deploy(request, progress)
+    deployed = outcome.result.deployed
+    trouble = outcome.unsaved or _kept(deployed, Path(order.folder))
+    return Ending(_run_of(outcome.result), warning=trouble)
 
 
 def _kept(deployed: Variant, folder: Path) -> str:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from edgeprune.farm.child import Order
+from edgeprune.farm.child import Order, of_host
 from edgeprune.farm.executor import Assignment, Ending
 from edgeprune.farm.inventory import FarmDevice
 from edgeprune.farm.job import ErrorKind
+from edgeprune.farm.kept import remove_nights
 from edgeprune.text.untrusted import one_line
 
 MAX_ANSWER_BYTES = 64 << 20
@@ -43,7 +44,15 @@ class Children:
 
     async def run(self, assignment: Assignment) -> Ending:
         """Runs one attempt; see :class:`edgeprune.farm.executor.Executor`."""
-        place = self._folder / folder_name(assignment)
+        try:
+            ending = await self._run(assignment, self._folder / folder_name(assignment))
+        except OSError as error:
+            ending = of_host(f"{self._folder}: {error.strerror or error}")
+        if ending.is_hosts:  # what earlier nights left may be in its way
+            await asyncio.to_thread(remove_nights, [assignment.night])
+        return ending
+
+    async def _run(self, assignment: Assignment, place: Path) -> Ending:
         place.parent.mkdir(parents=True, exist_ok=True)
         order = Order(
             assignment,

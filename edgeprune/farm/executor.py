@@ -93,7 +93,8 @@ class Ending:
         message: The error in one line, or empty.
         beside: Of a re-run, what else was measured: the old file in turns with ``run``, or the same
             file before it.
-        warning: What went wrong although there is a result, or empty; it is of the host.
+        warning: What is wrong with the host, or empty; it is told once a night.
+        is_hosts: The host failed, and not the device.
     """
 
     run: Run | None = None
@@ -101,6 +102,7 @@ class Ending:
     message: str = ""
     beside: tuple[Run, ...] = ()
     warning: str = ""
+    is_hosts: bool = False
 
 
 class Executor(Protocol):

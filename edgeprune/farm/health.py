@@ -78,6 +78,8 @@ def after_job(standing: Standing, ending: Ending, *, has_golden: bool) -> Change
         ending: How the job ended.
         has_golden: A golden model can tell whether wrong outputs are the device's fault.
     """
+    if ending.is_hosts:
+        return standing, None, ""
     if ending.error_kind is ErrorKind.INFRASTRUCTURE:
         troubles = standing.troubles + 1
         if troubles >= MAX_TROUBLES:

@@ -135,13 +135,16 @@ def lay_out(sha256: str, place: Path) -> Path:
     return place
 
 
-def remove_files(needed: Collection[str], keep_s: float, max_bytes: int = MAX_BYTES) -> Removed:
+def remove_files(
+    needed: Collection[str], keep_s: float, max_bytes: int = MAX_BYTES, *, dry_run: bool = False
+) -> Removed:
     """Removes kept files: those unused for long, and the longest unused ones above a size.
 
     Args:
         needed: Digests of files that stay whatever happens.
         keep_s: What was measured within so many seconds stays while there is room for it.
         max_bytes: Of all that stay, at most, but for ``needed``.
+        dry_run: Remove nothing.
     """
     home = _files_folder()
     found = []
@@ -156,7 +159,8 @@ def remove_files(needed: Collection[str], keep_s: float, max_bytes: int = MAX_BY
         if file.stem in needed or (mtime >= limit_s and total <= max_bytes):
             continue
         try:
-            file.unlink(missing_ok=True)
+            if not dry_run:
+                file.unlink(missing_ok=True)
         except OSError as error:
             trouble = f"{file}: cannot be removed: {error.strerror or error}"
             continue
@@ -168,30 +172,41 @@ def remove_files(needed: Collection[str], keep_s: float, max_bytes: int = MAX_BY
     return Removed(files, 0, freed, trouble)
 
 
-def remove_nights(stay: Collection[str], keep_s: float = 0.0) -> Removed:
+def remove_nights(stay: Collection[str], keep_s: float = 0.0, *, dry_run: bool = False) -> Removed:
     """Removes the folders of nights with all their attempts, and what killed runs left in others.
 
     Args:
         stay: Names of nights whose folders stay.
         keep_s: Folders that something was written into within so many seconds stay as well.
+        dry_run: Remove nothing.
     """
     names = {night_folder(night).name for night in stay}
     nights = freed = 0
     trouble = ""
     for folder in sorted(farm_folder().glob("*")):
-        if folder.is_symlink() or not folder.is_dir():
+        if folder.is_symlink() or not _is_nights(folder):
             continue
         try:
             if folder.name in names or folder.stat().st_mtime >= time.time() - keep_s:
-                remove_unfinished(folder)
+                if not dry_run:
+                    remove_unfinished(folder)
                 continue
             size = sum(_size(file) for file in folder.rglob("*"))
-            shutil.rmtree(folder)
+            if not dry_run:
+                shutil.rmtree(folder)
         except OSError as error:
             trouble = f"{folder}: cannot be removed: {error.strerror or error}"
             continue
         nights, freed = nights + 1, freed + size
     return Removed(0, nights, freed, trouble)
+
+
+def _is_nights(folder: Path) -> bool:
+    """Whether a folder holds attempts, each beside its log, and nothing else."""
+    if not folder.is_dir():
+        return False
+    names = [entry.name for entry in folder.iterdir() if not entry.is_dir()]
+    return bool(names) and all(name.endswith(".log") for name in names)
 
 
 def _size(file: Path) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprune.farm import confirming
+from edgeprune.farm import cleaning, confirming
 from edgeprune.farm.children import Children
 from edgeprune.farm.clock import clock_ms
 from edgeprune.farm.dispatcher import Dispatcher, Work
@@ -80,6 +80,8 @@ def run_night(
         settings = Settings(_workers(expanded), deadline_s, time.monotonic, call)
         is_over = await _scheduled(writer, work, expanded, bench, settings, reporter)
         counts, regressions = await call(_outcome, writer, work.night.name)
+        if is_over:
+            await call(_clean, writer, reporter)
         await call(writer.close)
         return NightResult(work.night.name, is_over, counts, regressions)
 
@@ -138,6 +140,14 @@ async def _scheduled(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, scheduler.stop, "the farm was stopped")
     return await scheduler.run()
+
+
+def _clean(writer: Writer, reporter: Reporter) -> None:
+    """Removes what no night needs any more; a night that is over is not spoilt by that."""
+    with writer.transaction() as connection:
+        left = cleaning.left_over(connection, clock_ms(connection))
+    if trouble := cleaning.clean(left).trouble:
+        reporter.trouble(trouble)
 
 
 def _outcome(writer: Writer, night: str) -> tuple[dict[State, int], int]:

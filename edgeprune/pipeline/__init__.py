@@ -85,7 +85,8 @@ def deploy(request: Request, progress: Progress) -> Outcome:
                 outcome = outcome_of(request, compressed, variants, run, folder.path)
             if wrong:
                 raise refused([outcome], wrong, records=request.epoch is None)
-            save_outcome(outcome, compressed, folder, progress, records=request.epoch is None)
+            records = request.epoch is None
+            outcome = save_outcome(outcome, compressed, folder, progress, records=records)
     if run.broken:
         line = f"{run.broken}; what was measured before is in {shown(folder.path)}"
         if run.is_interrupted:

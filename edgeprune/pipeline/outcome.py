@@ -38,6 +38,7 @@ class Outcome:
         reasons: Why layers do not run sparse.
         shares: What each layer got of the sparsity; empty where all got the same.
         measured: Where ``result`` comes from.
+        unsaved: Why nothing is in ``folder``, of a run whose result its caller keeps; else empty.
     """
 
     result: Result
@@ -46,6 +47,7 @@ class Outcome:
     reasons: tuple[str, ...]
     shares: tuple[LayerShare, ...] = ()
     measured: tuple[Measured, ...] = ()
+    unsaved: str = ""
 
 
 class WrongOutputs(VerifyError):
@@ -142,7 +144,7 @@ def save_outcome(
     progress: Progress,
     *,
     records: bool = True,
-) -> None:
+) -> Outcome:
     """Writes result, recipe and tables into the outcome's folder, and records the run.
 
     Args:
@@ -150,7 +152,11 @@ def save_outcome(
         done: What was compressed.
         folder: Where to.
         progress: Takes warnings.
-        records: False leaves recording it to who asked for the run.
+        records: False leaves recording it to who asked for the run, and who has the result even
+            where the folder does not take it.
+
+    Returns:
+        The outcome, with what became of the folder.
     """
     from edgeprune.report.allocation import SENSITIVITY, write_sensitivity
     from edgeprune.report.latencies import write_latencies
@@ -167,7 +173,13 @@ def save_outcome(
         "report.txt": lambda file: write_whole(file, _report_text(outcome), replace=True),
         FILE_NAME: lambda file: write_page_of(outcome.result, file),
     }
-    save(folder, outcome.result, others, progress.warn, records=records)
+    try:
+        save(folder, outcome.result, others, progress.warn, records=records)
+    except ConfigError as error:
+        if records:
+            raise
+        return dataclasses.replace(outcome, unsaved=str(error))
+    return outcome
 
 
 def _report_text(outcome: Outcome) -> str:

@@ -110,9 +110,11 @@ def run_side_by_side(requests: Sequence[Request], progress: Progress) -> list[Ou
                 outcomes = [side.outcome(run, sitting) for side in sides]
             if wrong:
                 raise refused(outcomes, wrong, records=first.epoch is None)
-            for side, outcome in zip(sides, outcomes, strict=True):
-                records = first.epoch is None
+            records = first.epoch is None
+            outcomes = [
                 save_outcome(outcome, side.work.compressed, side.folder, progress, records=records)
+                for side, outcome in zip(sides, outcomes, strict=True)
+            ]
     if run.broken:
         where = " and ".join(shown(folder.path) for folder in folders)
         line = f"{run.broken}; what was measured before is in {where}"

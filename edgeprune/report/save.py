@@ -42,12 +42,15 @@ def save(
         records: Whether the run goes into the history.
 
     Raises:
-        ConfigError: The folder does not take the result; the message says where it is instead.
+        ConfigError: The folder does not take the result; where it was to be recorded, the message
+            says where it is instead.
     """
     content = json_text(result)
     try:
         folder.write(FILE_NAME, content)
     except ConfigError as error:
+        if not records:
+            raise
         raise ConfigError(f"{error}; {kept_elsewhere(result, folder.path.name)}") from error
     folder.is_kept = True
     interrupts.leaves(f"the result is in {shown(folder.path)}")
