@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeprune.cli.json_output import print_json
+from edgeprune.cli.numbers import MAX_COUNT
 from edgeprune.cli.options.output import json_option
-from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import is_standard_output, write_whole
 
 if TYPE_CHECKING:
@@ -22,8 +22,20 @@ def _file_option(flag: str, text: str) -> Callable[[Callable[..., object]], Call
     return click.option(flag, type=kind, help=f"Where to write it as {text}.")
 
 
-@click.command(epilog="Example: edgeprune farm report --junit night.xml --markdown night.md")
+@click.command(epilog="Example: edgeprune farm report --site morning --junit night.xml")
 @click.option("--night", help="Name of the night; the newest one if not given.")
+@click.option(
+    "--site",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write a static site into, or to bring up to date; it needs no network.",
+)
+@click.option(
+    "--keep-nights",
+    type=click.IntRange(1, MAX_COUNT),
+    default=30,
+    show_default=True,
+    help="Pages of so many nights stay in the site.",
+)
 @_file_option("--markdown", "Markdown")
 @_file_option("--junit", "JUnit XML, a test case a job")
 @_file_option("--prometheus", "metrics for the textfile collector")
@@ -33,11 +45,11 @@ def _file_option(flag: str, text: str) -> Callable[[Callable[..., object]], Call
 @json_option
 def report(
     night: str | None,
-    markdown: Path | None,
-    junit: Path | None,
-    prometheus: Path | None,
+    site: Path | None,
+    keep_nights: int,
     webhook: bool,
     as_json: bool,
+    **forms: Path | None,
 ) -> int:
     """Print what a night brought as Markdown, or as JSON.
 
@@ -45,16 +57,19 @@ def report(
     """
     import msgspec
 
+    from edgeprune.farm.morning.extra import check_extra
+
+    check_extra()
     from edgeprune.farm.morning import junit as as_junit
     from edgeprune.farm.morning import markdown as as_markdown
     from edgeprune.farm.morning import prometheus as as_prometheus
-    from edgeprune.farm.morning.webhook import post
+    from edgeprune.farm.morning import webhook as hook
 
-    told = _morning(night)
+    told = _told(night, site, keep_nights)
     files = [
-        (markdown, as_markdown.markdown),
-        (junit, as_junit.junit),
-        (prometheus, as_prometheus.prometheus),
+        (forms["markdown"], as_markdown.markdown),
+        (forms["junit"], as_junit.junit),
+        (forms["prometheus"], as_prometheus.prometheus),
     ]
     on_stdout = [file for file, _ in files if file is not None and is_standard_output(file)]
     if len(on_stdout) + as_json > 1:
@@ -67,22 +82,22 @@ def report(
     elif not on_stdout:
         click.echo(as_markdown.markdown(told), nl=False)
     if webhook:
-        post(told)
+        hook.post(told, hook.from_environment())
     return 0 if told.is_ok else 1
 
 
-def _morning(night: str | None) -> Morning:
-    """What the night brought.
+def _told(night: str | None, site: Path | None, keep_nights: int) -> Morning:
+    """What the night brought; its site is written if asked for.
 
     Raises:
-        ConfigError: The extra is missing, there is no such night, or the history cannot be read.
+        ConfigError: There is no such night, or the history or the site cannot be used.
     """
-    try:
+    if site is None:
         from edgeprune.farm.morning.night import morning
-    except ModuleNotFoundError as error:
-        if error.name not in ("ruptures", "scipy"):
-            raise
-        raise ConfigError(
-            f"changes over nights need {error.name}: pip install 'edgeprune[farm]'"
-        ) from error
-    return morning(night)
+
+        return morning(night)
+    from edgeprune.farm.morning.site import INDEX, write_site
+
+    told = write_site(site, night, keep_nights)
+    click.echo(f"written to {site / INDEX}", err=True)
+    return told

@@ -32,7 +32,9 @@ _MOST_LINKS = 40
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
-def write_whole(path: Path, content: Content, *, replace: bool = False) -> None:
+def write_whole(
+    path: Path, content: Content, *, replace: bool = False, is_durable: bool = True
+) -> None:
     """Writes a file aside and renames it into place, so that nobody ever sees half of it.
 
     What is no regular file (a device, a named pipe, standard output) is written into; a link stays
@@ -43,13 +45,15 @@ def write_whole(path: Path, content: Content, *, replace: bool = False) -> None:
         path: The file.
         content: What to write.
         replace: Whether a file of that name may be replaced.
+        is_durable: Wait for the disk, and look for what killed processes left beside it; not for
+            one of thousands of files that can be made again.
 
     Raises:
         ConfigError: It cannot be written, or exists; the message names it. Nothing changed then,
             but for what a stream took.
         BrokenPipeError: The reader of a stream left.
     """
-    with Reserved(path, replace=replace, is_shared=True) as reserved:
+    with Reserved(path, replace=replace, is_shared=True, is_durable=is_durable) as reserved:
         reserved.write(content)
 
 
@@ -61,7 +65,13 @@ class Reserved:
     """
 
     def __init__(
-        self, path: Path, *, replace: bool = False, is_shared: bool = False, wait_s: float = 0.2
+        self,
+        path: Path,
+        *,
+        replace: bool = False,
+        is_shared: bool = False,
+        wait_s: float = 0.2,
+        is_durable: bool = True,
     ) -> None:
         """Nothing happens before the ``with`` block.
 
@@ -70,9 +80,10 @@ class Reserved:
             replace: As for :func:`write_whole`.
             is_shared: Others may write the same name at the same time; the last one stays.
             wait_s: How long to wait for another process that has the name.
+            is_durable: As for :func:`write_whole`.
         """
         self._path, self._replace, self._is_shared = path, replace, is_shared
-        self._wait_s = wait_s
+        self._wait_s, self._is_durable = wait_s, is_durable
         self._aside: tuple[Path, int] | None = None
         self._target = path
 
@@ -87,7 +98,8 @@ class Reserved:
                 return self
             self._target = Path(os.path.realpath(self._path))
             self._check()
-            scratch.remove_leftovers(self._target.parent)
+            if self._is_durable:
+                scratch.remove_leftovers(self._target.parent)
             self._aside = self._opened()
         return self
 
@@ -165,9 +177,12 @@ class Reserved:
         with open(descriptor, "w+b", closefd=False) as file:
             _fill(file, content)
             file.flush()
-        _sync(descriptor)
+        if self._is_durable:
+            _sync(descriptor)
         self._rename(aside)
         os.close(descriptor)
+        if not self._is_durable:
+            return
         with contextlib.suppress(OSError):  # which not every file system can
             folder = os.open(self._target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:

@@ -77,20 +77,26 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     """How one device is.
 
     Attributes:
-        device: Its name in the bench.
+        device: Its name with the farm.
         board: Name of the board.
+        host: Which host reaches it.
         state: As in the table ``farm_devices``.
         message: What it said last, or None.
+        seen_utc: When it last answered, ISO 8601, or None.
         quarantine_reason: Why it is not used, or None.
+        quarantined_utc: Since when it is not used, or None.
         troubles: Errors in a row.
         done: Jobs that it finished this night.
     """
 
     device: str
     board: str
+    host: str
     state: str
     message: str | None
+    seen_utc: str | None
     quarantine_reason: str | None
+    quarantined_utc: str | None
     troubles: int
     done: int
 
@@ -102,7 +108,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         job: Its id.
         kind: ``measure`` or ``golden``.
         model_path: The model's file.
-        recipe: Name of the recipe or its file.
+        recipe: Name of the recipe or its file, with the values that the plan put in its place.
         board: Name of the board.
         device: Where it ran or was to run; None where any of the board would do and none did.
         state: ``done``, ``failed``, ``missed``, ``pending`` or ``running``.
@@ -152,6 +158,20 @@ class Morning(msgspec.Struct, frozen=True, kw_only=True):
     def unfinished(self) -> list[Job]:
         """Jobs without a result."""
         return [job for job in self.jobs if job.state != "done"]
+
+    @property
+    def lost(self) -> list[Job]:
+        """Jobs that will have no result: failed, missed, or left when the night was over."""
+        is_over = self.ended_utc is not None
+        return [job for job in self.unfinished if is_over or job.state in ("failed", "missed")]
+
+    @property
+    def unsteady(self) -> list[Job]:
+        """Jobs that were measured, and brought no figure that can be relied on."""
+        runs = {figure.run for figure in self.figures}
+        kinds = ("measure", "golden")
+        done = [job for job in self.jobs if job.state == "done" and job.kind in kinds]
+        return [job for job in done if job.run not in runs]
 
     @property
     def regressions(self) -> list[Change]:

@@ -16,11 +16,12 @@ from edgeprune.farm.morning.data import Device, Figure, Job, Morning
 from edgeprune.farm.trends.nightly import (
     Series,
     ended_by,
+    recipe_in_words,
     series_of,
 )
 from edgeprune.history import database
 from edgeprune.history.farm_tables import DEVICES, JOBS, NIGHTS, RESULTS
-from edgeprune.history.place import place
+from edgeprune.history.place import Place, place
 
 USUAL_NIGHTS = 7
 """Nights before whose median a figure is shown beside. Source: ours, a week."""
@@ -37,11 +38,27 @@ def morning(night: str | None = None) -> Morning:
     """
     where = place()
     with database.reading(where) as connection:
-        row = None if connection is None else _night(connection, night)
-        if connection is None or row is None:
-            named = "no night of a farm" if night is None else f"no night is called {night!r}"
-            raise ConfigError(f"{where}: {named}; `edgeprune farm run PLAN` makes one")
-        return _read(connection, row)
+        return morning_in(connection, where, night)
+
+
+def morning_in(connection: Connection | None, where: Place, night: str | None) -> Morning:
+    """The same of an open history; None for one that is not there.
+
+    Raises:
+        ConfigError: There is no such night.
+    """
+    row = None if connection is None else _night(connection, night)
+    if connection is None or row is None:
+        named = "no night of a farm" if night is None else f"no night is called {night!r}"
+        raise ConfigError(f"{where}: {named}; `edgeprune farm run PLAN` makes one")
+    return _read(connection, row)
+
+
+def newest_night(connection: Connection, plan: str) -> str:
+    """Name of the newest night of a plan that has one."""
+    statement = select(NIGHTS.c.night).where(NIGHTS.c.plan == plan)
+    newest = statement.order_by(NIGHTS.c.began_ms.desc()).limit(1)
+    return str(connection.execute(newest).scalar_one())
 
 
 def _night(connection: Connection, name: str | None) -> RowMapping | None:
@@ -59,8 +76,8 @@ def _read(connection: Connection, night: RowMapping) -> Morning:
     return Morning(
         night=night["night"],
         plan=night["plan"],
-        began_utc=_time(night["began_ms"]) or "",
-        ended_utc=_time(night["ended_ms"]),
+        began_utc=time_utc(night["began_ms"]) or "",
+        ended_utc=time_utc(night["ended_ms"]),
         jobs=tuple(jobs),
         figures=tuple(_figures(series, runs)),
         changes=tuple(changes(connection, night["night"], series, measured)),
@@ -75,10 +92,11 @@ def _jobs(connection: Connection, night: str) -> list[Job]:
         .where(JOBS.c.night == night, JOBS.c.kind != Kind.CONFIRM.value)
         .order_by(JOBS.c.number)
     )
-    names = ("job", "kind", "model_path", "recipe", "board", "state", "error_kind", "message")
+    names = ("job", "kind", "model_path", "board", "state", "error_kind", "message")
     return [
         Job(
             **{name: row[name] for name in names},
+            recipe=recipe_in_words(row["recipe"], row["options"]),
             device=row["ran_on"] or row["device"],
             run=row["run"],
         )
@@ -120,18 +138,21 @@ def _devices(connection: Connection, jobs: list[Job]) -> list[Device]:
     done = Counter(job.device for job in jobs if job.state == "done")
     boards = {job.board for job in jobs}
     statement = select(DEVICES).where(DEVICES.c.board.in_(boards)).order_by(DEVICES.c.device)
-    names = ("device", "board", "state", "quarantine_reason", "troubles")
+    names = ("device", "board", "host", "state", "quarantine_reason", "troubles")
     return [
         Device(
             **{name: row[name] for name in names},
             message=row["state_message"],
+            seen_utc=time_utc(row["seen_ms"]),
+            quarantined_utc=time_utc(row["quarantined_ms"]),
             done=done[row["device"]],
         )
         for row in connection.execute(statement).mappings()
     ]
 
 
-def _time(at_ms: int | None) -> str | None:
+def time_utc(at_ms: int | None) -> str | None:
+    """An instant of the farm's tables, ISO 8601 in UTC; None stays None."""
     if at_ms is None:
         return None
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")

@@ -6,13 +6,17 @@ import http.client
 import json
 import os
 import ssl
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.farm.morning.data import Morning
 from edgeprune.farm.morning.markdown import markdown
+from edgeprune.files.read_file import read_text
+from edgeprune.files.whole_file import shown
 
 URL_VARIABLE = "EDGEPRUNE_WEBHOOK"
 """Holds the URL, which is a secret of its own with most services."""
@@ -22,28 +26,73 @@ TOKEN_VARIABLE = "EDGEPRUNE_WEBHOOK_TOKEN"
 
 TIMEOUT_S = 20.0
 
+_MAX_BYTES = 64 << 10
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def post(morning: Morning) -> None:
+@dataclass(frozen=True)
+class Target:
+    """Where to post. Both are secrets, and are never printed; only the host is.
+
+    Attributes:
+        url: The URL.
+        token: Sent as ``Authorization: Bearer``; none if empty.
+        named: What holds them, for messages.
+    """
+
+    url: str = field(repr=False)
+    token: str = field(repr=False)
+    named: str
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL in parts.
+
+        Raises:
+            ConfigError: It is missing, or neither https nor of this machine.
+        """
+        try:
+            parts = urlsplit(self.url)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            host, parts = None, urlsplit("")
+        if not host or not (parts.scheme == "https" or _is_plain(parts)):
+            raise ConfigError(f"{self.named}: must hold an https URL")
+        return parts
+
+
+def from_environment() -> Target:
+    """The target that the environment names."""
+    url, token = (os.environ.get(name, "").strip() for name in (URL_VARIABLE, TOKEN_VARIABLE))
+    return Target(url, token, URL_VARIABLE)
+
+
+def from_file(file: Path) -> Target:
+    """The target that a file names: the URL in its first line, a token in its second.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    lines = [line.strip() for line in read_text(file, _MAX_BYTES).splitlines()]
+    url, token, *_ = [*lines, "", ""]
+    return Target(url, token, shown(file))
+
+
+def post(morning: Morning, target: Target) -> None:
     """Posts the morning as JSON: ``text`` holds it as Markdown, ``morning`` as data.
 
-    URL and token come from the environment and are never printed; only the host is. Redirects are
-    not followed, since the token would go along.
+    Redirects are not followed, since the token would go along.
 
     Raises:
         ConfigError: The URL is missing, or neither https nor of this machine.
         DeviceError: The service did not answer in time, or refused.
     """
-    parts = urlsplit(os.environ.get(URL_VARIABLE, "").strip())
-    host = parts.hostname
-    is_plain = parts.scheme == "http" and host in _LOOPBACK
-    if not host or not (parts.scheme == "https" or is_plain):
-        raise ConfigError(f"{URL_VARIABLE}: must hold an https URL")
+    parts, host = target.parts, str(target.parts.hostname)
+    is_plain = _is_plain(parts)
     body = {"text": markdown(morning), "morning": msgspec.to_builtins(morning)}
     headers = {"Content-Type": "application/json"}
-    if token := os.environ.get(TOKEN_VARIABLE, "").strip():
-        headers["Authorization"] = f"Bearer {token}"
+    if target.token:
+        headers["Authorization"] = f"Bearer {target.token}"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         port = parts.port
@@ -64,3 +113,7 @@ def post(morning: Morning) -> None:
         raise DeviceError(f"webhook at {host}: the morning was not delivered: {kind}") from None
     if not 200 <= status < 300:
         raise DeviceError(f"webhook at {host}: the morning was refused with status {status}")
+
+
+def _is_plain(parts: SplitResult) -> bool:
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK

@@ -10,10 +10,12 @@ import base64
 import functools
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from markupsafe import Markup
 
 from edgeprune import history
 from edgeprune.errors import ConfigError
@@ -41,13 +43,37 @@ _MOST_ROWS = 4000
 """Of the table of layers; a browser lays out more slowly. layers.csv has all. Source: ours."""
 
 
-def render(result: Result, earlier: Sequence[Run] = (), remark: str = "") -> str:
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a result that is one of many, as in a site.
+
+    Attributes:
+        head: Elements for the page's head.
+        above: What comes before everything else.
+        section: What comes before the figures.
+    """
+
+    head: Markup = field(default_factory=Markup)
+    above: Markup = field(default_factory=Markup)
+    section: Markup = field(default_factory=Markup)
+
+
+def render(
+    result: Result,
+    earlier: Sequence[Run] = (),
+    remark: str = "",
+    frame: Frame | None = None,
+    *,
+    has_copies: bool = True,
+) -> str:
     """The page's text.
 
     Args:
         result: A valid result.
         earlier: Runs of the same model on the same device, for the Pareto picture.
         remark: A further line for it, as that the history cannot be read.
+        frame: What stands around it, or None.
+        has_copies: The page ends with the whole result as text to copy, most of its bytes.
     """
     choice = pareto(result, earlier)
     shown, missing = figures(result)
@@ -79,8 +105,9 @@ def render(result: Result, earlier: Sequence[Run] = (), remark: str = "") -> str
         reasons=known(result.reasons) or (),
         provenance=_provenance(result),
         recipe=list(flattened(result.recipe)),
-        exports=exports(result, choice.points),
-        style=_file("page.css"),
+        frame=frame or Frame(),
+        exports=exports(result, choice.points) if has_copies else [],
+        style=style(),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
@@ -167,16 +194,35 @@ def _variant_rows(variant: Variant) -> list[tuple[str, object]]:
     return [(f"{variant.name}: {name}", value) for name, value in rows]
 
 
+def style() -> str:
+    """The style sheet of every page of ours."""
+    return _file("page.css")
+
+
+@functools.cache
 def _file(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-@functools.cache
-def _template() -> Any:
+def environment(loader: Any = None) -> Any:
+    """What makes pages of templates: every value is escaped, and a name that is missing an error.
+
+    Args:
+        loader: Finds templates by name, or None.
+    """
     import jinja2  # only needed where a page is made
 
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    made = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["p"] = printable
-    return environment.from_string(_file("page.html.j2"))
+    made.filters["p"] = printable
+    return made
+
+
+@functools.cache
+def _template() -> Any:
+    return environment().from_string(_file("page.html.j2"))

@@ -15,7 +15,12 @@ from markupsafe import Markup
 WIDTH = 480
 """Units of a picture: text stays readable on a screen of 400 pixels. Source: ours."""
 
-_STEPS = {"B": ("B", "kB", "MB", "GB"), "us": ("us", "ms", "s"), "": ("", "thousand", "million")}
+_STEPS = {
+    "B": ("B", "kB", "MB", "GB"),
+    "us": ("us", "ms", "s"),
+    "uJ": ("uJ", "mJ", "J"),
+    "": ("", "thousand", "million"),
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def unit_of(largest: float, base: str) -> Unit:
 
     Args:
         largest: In the base unit.
-        base: ``B``, ``us``, or empty for a plain count.
+        base: ``B``, ``us``, ``uJ``, or empty for a plain count.
 
     >>> unit_of(16_900_000, "B")
     Unit(divisor=1000000, name='MB')
@@ -139,7 +144,9 @@ def axis_below(scale: Scale, top: float, bottom: float, unit: Unit, name: str) -
     return parts
 
 
-def axis_left(scale: Scale, left: float, right: float, unit: Unit, name: str) -> list[Markup]:
+def axis_left(
+    scale: Scale, left: float, right: float, unit: Unit, name: str, rise: float = 10
+) -> list[Markup]:
     """Grid lines from ``left`` to ``right``, their numbers beside, and the name above them."""
     parts = []
     for tick in ticks(scale.low / unit.divisor, scale.high / unit.divisor):
@@ -147,7 +154,7 @@ def axis_left(scale: Scale, left: float, right: float, unit: Unit, name: str) ->
         parts.append(line(left, y, right, y, "grid"))
         parts.append(text(left - 6, y + 4, f"{tick:g}", anchor="end", kind="tick"))
     label = f"{name}, {unit.name}" if unit.name else name
-    parts.append(text(2, scale.end - 10, label, kind="axis"))
+    parts.append(text(2, scale.end - rise, label, kind="axis"))
     return parts
 
 

@@ -91,7 +91,7 @@ def test_what_nobody_had_re_run_is_only_suspected(home):
     told = morning()
     ((verdict, percent, p_value),) = [(c.verdict, c.percent, c.p_value) for c in told.changes]
     assert (verdict, p_value, told.is_ok) == ("suspected", None, True)
-    assert percent == pytest.approx(10, abs=1) and "| suspected | nets/kws" in markdown(told)
+    assert percent == pytest.approx(10, abs=1) and "| suspected | kws.tflite" in markdown(told)
 
 
 def test_a_thousandth_more_instructions_needs_no_re_run(home):
@@ -151,10 +151,10 @@ def test_without_any_night_one_line_says_so(home):
 
 def test_markdown_shows_names_and_does_nothing_with_them(slower):
     text = markdown(morning())
-    assert "**1 confirmed to be worse, 1 job without a result**" in text
+    assert "**needs you: 1 confirmed to be worse, 1 job without a result, " in text
     assert "| latency | 105.2 us | +5.0% |" in text
     assert "<script>" not in text and "@all" not in text and "\x07" not in text
-    assert "| worse | nets/kws.tflite | rpi4 | desk-pi | latency | +5.0% |" in text
+    assert "| worse | kws.tflite | as-is | rpi4 | desk-pi | latency | +5.0% |" in text
 
 
 def test_junit_is_xml_with_a_case_a_job_and_one_a_regression(slower):
@@ -202,14 +202,14 @@ def test_a_webhook_gets_text_and_data_with_the_token(slower, service, monkeypatc
     port, posted, status = service
     monkeypatch.setenv(webhook.URL_VARIABLE, f"http://127.0.0.1:{port}/hook?key=secret1")
     monkeypatch.setenv(webhook.TOKEN_VARIABLE, "secret2")
-    webhook.post(morning())
+    webhook.post(morning(), webhook.from_environment())
     ((path, token, body),) = posted
     assert (path, token) == ("/hook?key=secret1", "Bearer secret2")
     assert body["morning"] == json.loads(msgspec.json.encode(morning()))
     assert body["text"] == markdown(morning())
     status[0] = 302
     with pytest.raises(DeviceError, match="refused with status 302") as caught:
-        webhook.post(morning())
+        webhook.post(morning(), webhook.from_environment())
     assert "secret" not in str(caught.value)
 
 
@@ -217,14 +217,14 @@ def test_a_webhook_gets_text_and_data_with_the_token(slower, service, monkeypatc
 def test_a_webhook_is_https_and_its_url_is_not_printed(slower, monkeypatch, url):
     monkeypatch.setenv(webhook.URL_VARIABLE, url)
     with pytest.raises(ConfigError) as caught:
-        webhook.post(morning())
+        webhook.post(morning(), webhook.from_environment())
     assert str(caught.value) == "EDGEPRUNE_WEBHOOK: must hold an https URL"
 
 
 def test_a_service_that_is_not_there_is_one_line(slower, monkeypatch):
     monkeypatch.setenv(webhook.URL_VARIABLE, "http://127.0.0.1:9/secret")
     with pytest.raises(DeviceError, match=r"^webhook at 127\.0\.0\.1: .*ConnectionRefusedError$"):
-        webhook.post(morning())
+        webhook.post(morning(), webhook.from_environment())
 
 
 def test_the_command_writes_every_form_and_ends_with_1(slower, tmp_path):

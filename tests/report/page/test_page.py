@@ -2,9 +2,9 @@ import dataclasses
 import itertools
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
+from html_page import Page
 from results import GONE, changed, counted, document, layer, processes, result_of, top1, variant
 
 from edgeprune.artifacts.measurement import SessionState
@@ -14,45 +14,7 @@ from edgeprune.history.result_file import parse_result
 from edgeprune.report.flattened import flattened
 from edgeprune.report.page import render, write_page
 
-VOID = {"meta", "link", "br", "img", "input", "hr"}
 SPMM = "Convolution (NCHW, F32) SPMM"
-
-
-class Page(HTMLParser):
-    """Checks that every element is closed in order, and gathers what the page holds."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.ids, self.words, self.areas = [], [], [], [], {}
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        self.ids += [value for key, value in attributes if key == "id"]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "textarea":
-            name = self.tags[-1][1]["id"]
-            self.areas[name] = self.areas.get(name, "") + data
-        elif not self.open or self.open[-1] not in ("style", "script"):
-            self.words.append(data)
-
-    def all_of(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def text(self):
-        return re.sub(r"\s+", " ", " ".join(self.words))
 
 
 def timed(**rest):
