@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, bindparam, insert, or_, select
 
 from edgeprune.farm.job import Kind
 from edgeprune.farm.trends.confirmation import Rerun
@@ -57,6 +57,35 @@ RerunOf = Callable[[Key, Night, Night], Rerun]
 """Measures side by side what two nights measured, the older one first."""
 
 
+_OF = ("board", "device", "model_path")
+
+
+def _given(of: tuple[str, str, str]) -> dict[str, str]:
+    return {f"of_{name}": value for name, value in zip(_OF, of, strict=True)}
+
+
+def _is_of(table: Table) -> list[ColumnElement[bool]]:
+    return [table.c[name] == bindparam(f"of_{name}") for name in _OF]
+
+
+# Statements are made once: SQLAlchemy takes longer to make one than SQLite to run it.
+_R, _F = RUNS.c, FIGURES.c
+_FIGURES = (
+    select(_R.board, _R.device, _R.model_path, JOBS.c.recipe, JOBS.c.options, _F.variant,
+           _F.metric, _R.id, _R.time_utc, _F.value, _F.file_sha256, _F.conditions)
+    .join_from(RUNS, FIGURES, _F.run_id == _R.id)
+    .join(RESULTS, RESULTS.c.run == _R.id, isouter=True)
+    .join(JOBS, JOBS.c.job == RESULTS.c.job, isouter=True)
+    .where(_F.variant == "deployed", or_(*(_F.metric == metric for metric in (*NOISY, *EXACT))))
+    .where(_R.time_utc >= bindparam("since"), _F.value > 0)
+    .where(JOBS.c.kind.is_(None) | (JOBS.c.kind != Kind.CONFIRM.value))
+    .order_by(_R.id)
+)  # fmt: skip
+_FIGURES_OF = _FIGURES.where(*_is_of(RUNS))
+_CHANGES = select(CHANGES).order_by(CHANGES.c.run)
+_CHANGES_OF = _CHANGES.where(*_is_of(CHANGES))
+
+
 def series_of(
     connection: Connection, since_utc: str = "", of: tuple[str, str, str] | None = None
 ) -> Series:
@@ -67,27 +96,13 @@ def series_of(
         since_utc: Leaves out what was recorded before, ISO 8601; nothing if empty.
         of: Board, device and model's path, of which alone series are wanted; None for all.
     """
-    runs, figures = RUNS.c, FIGURES.c
-    statement = (
-        select(runs.board, runs.device, runs.model_path, JOBS.c.recipe, JOBS.c.options,
-               figures.variant, figures.metric, runs.id, runs.time_utc, figures.value,
-               figures.file_sha256, figures.conditions)
-        .join_from(RUNS, FIGURES, figures.run_id == runs.id)
-        .join(RESULTS, RESULTS.c.run == runs.id, isouter=True)
-        .join(JOBS, JOBS.c.job == RESULTS.c.job, isouter=True)
-        .where(figures.variant == "deployed", figures.metric.in_((*NOISY, *EXACT)))
-        .where(runs.time_utc >= since_utc, figures.value > 0)
-        .where(JOBS.c.kind.is_(None) | (JOBS.c.kind != Kind.CONFIRM.value))
-        .order_by(runs.id)
-    )  # fmt: skip
-    if of is not None:
-        statement = statement.where(*_is_of(RUNS, of))
+    statement, given = (_FIGURES, {}) if of is None else (_FIGURES_OF, _given(of))
     # A year has some 100,000 rows, which say the same few things again and again.
     names: dict[tuple[str | None, str | None], str] = {}
     texts: dict[str, str] = {}
     series: Series = defaultdict(list)
     for (board, device, path, recipe, options, variant, metric, run, time_utc, value, sha256,
-         conditions) in connection.execute(statement):  # fmt: skip
+         conditions) in connection.execute(statement, given | {"since": since_utc}):  # fmt: skip
         made = names.get((recipe, options))
         if made is None:
             made = names[recipe, options] = recipe_in_words(recipe or "", options or "{}")
@@ -95,11 +110,6 @@ def series_of(
                       texts.setdefault(conditions, conditions))  # fmt: skip
         series[Key(board, device, path, made, variant, metric)].append(night)
     return dict(series)
-
-
-def _is_of(table: Table, of: tuple[str, str, str]) -> list[ColumnElement[bool]]:
-    names = ("board", "device", "model_path")
-    return [table.c[name] == value for name, value in zip(names, of, strict=True)]
 
 
 def recipe_in_words(recipe: str, options: str) -> str:
@@ -126,10 +136,8 @@ def decisions_of(
         series: The series.
         of: What all of them are of, as for :func:`series_of`.
     """
-    statement = select(CHANGES).order_by(CHANGES.c.run)
-    if of is not None:
-        statement = statement.where(*_is_of(CHANGES, of))
-    rows = connection.execute(statement).mappings()
+    statement, given = (_CHANGES, {}) if of is None else (_CHANGES_OF, _given(of))
+    rows = connection.execute(statement, given).mappings()
     of_run = defaultdict(list)
     for row in rows:
         of_run[row["run"], row["metric"]].append(row)

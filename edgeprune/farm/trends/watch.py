@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, literal_column, select
+from sqlalchemy import Connection, bindparam, func, literal_column, select
 
 from edgeprune.farm.executor import Assignment, Run
 from edgeprune.farm.job import How, Job, Kind, State
@@ -51,6 +51,16 @@ added: the largest is the first."""
 
 _MAX_PERMILLE = 1_000
 _J = JOBS.c
+
+# Statements are made once: SQLAlchemy takes longer to make one than SQLite to run it.
+_UNDONE = (
+    select(_J.options)
+    .where(_J.kind == literal_column("'confirm'"))  # which the index needs to see
+    .where(_J.device == bindparam("of_device"), _J.model_path == bindparam("of_path"))
+    .where(_J.state != State.PENDING.value)
+    .order_by(_J.ended_ms)
+)
+_RUN = select(RESULTS.c.run).where(RESULTS.c.job == bindparam("of_job"))
 
 
 @dataclass(frozen=True)
@@ -93,9 +103,7 @@ def look_at(connection: Connection, assignment: Assignment, run: Run, terms: Ter
     job = assignment.job
     of = (job.board, run.device_id, job.model_path)
     since = datetime.fromtimestamp(terms.now_ms / 1000, UTC) - timedelta(days=WINDOW_DAYS)
-    number = connection.execute(
-        select(RESULTS.c.run).where(RESULTS.c.job == assignment.id)
-    ).scalar_one()
+    number = connection.execute(_RUN, {"of_job": assignment.id}).scalar_one()
     series = ended_by(series_of(connection, since.isoformat(), of), {number})
     earlier = decisions_of(connection, series, of)
     lines = []
@@ -244,16 +252,8 @@ def _left_open(
     index = {night.run_id: number for number, night in enumerate(nights)}
     recent = {night.run_id for night in nights[-1 - LATE_NIGHTS : -1]}
     decided = {nights[one.night].run_id for one in decisions}
-    open_ones = [
-        json.loads(text)
-        for text in connection.execute(
-            select(_J.options)
-            .where(_J.kind == literal_column("'confirm'"))  # which the index needs to see
-            .where(_J.device == assignment.lease.device, _J.model_path == key.model_path)
-            .where(_J.state.in_([State.MISSED.value, State.FAILED.value]))
-            .order_by(_J.ended_ms)
-        ).scalars()
-    ]
+    given = {"of_device": assignment.lease.device, "of_path": key.model_path}
+    open_ones = [json.loads(text) for text in connection.execute(_UNDONE, given).scalars()]
     for options in reversed(open_ones):
         is_here = (options["metric"], options["variant"]) == (key.metric, key.variant)
         known = {options["first_run"], options["old_run"]} <= index.keys()
