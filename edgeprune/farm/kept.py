@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune.errors import ConfigError, ModelError
+from edgeprune.farm.folder import farm_folder, night_folder
 from edgeprune.files import paths, scratch
 from edgeprune.files.whole_file import write_whole
 from edgeprune.load.digest import digest_of
@@ -43,16 +44,6 @@ class Removed:
     nights: int
     bytes: int
     trouble: str = ""
-
-
-def farm_folder() -> Path:
-    """Where the folders of attempts lie: a night each."""
-    return paths.data_folder() / "farm"
-
-
-def night_folder(night: str) -> Path:
-    """The folder of a night's attempts on this host."""
-    return farm_folder() / night.replace(" ", "-").replace("/", "-")
 
 
 def _files_folder() -> Path:

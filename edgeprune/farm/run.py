@@ -20,6 +20,7 @@ from edgeprune.farm.children import Children
 from edgeprune.farm.clock import clock_ms
 from edgeprune.farm.dispatcher import Dispatcher, Work
 from edgeprune.farm.expand import Expanded
+from edgeprune.farm.folder import night_folder
 from edgeprune.farm.holder import this_process
 from edgeprune.farm.job import State
 from edgeprune.farm.night import night_name
@@ -29,7 +30,6 @@ from edgeprune.farm.probing import TransportProber
 from edgeprune.farm.scheduler import Reporter, Scheduler, Settings
 from edgeprune.farm.store import jobs, nights
 from edgeprune.farm.store.nights import Night
-from edgeprune.files import paths
 from edgeprune.history.place import place
 from edgeprune.history.writer import Writer
 
@@ -91,11 +91,6 @@ def run_night(
         threads.shutdown()
 
 
-def farm_folder() -> Path:
-    """Where the folders of attempts lie: a night each."""
-    return paths.data_folder() / "farm"
-
-
 def _work(writer: Writer, expanded: Expanded, night: str | None) -> tuple[Work, float | None]:
     """What is to do, and the deadline on the monotonic clock."""
     plan = expanded.plan
@@ -127,7 +122,7 @@ async def _scheduled(
     reporter: Reporter,
 ) -> bool:
     host = socket.gethostname()
-    folder = farm_folder() / work.night.name.replace(" ", "-").replace("/", "-")
+    folder = night_folder(work.night.name)
     prober = TransportProber(expanded.devices)
     scheduler = Scheduler(
         Dispatcher(writer, work, this_process(), host, clock_ms),

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from edgeprune.errors import ModelError
 from edgeprune.farm import child, cleaning, health, kept
 from edgeprune.farm.executor import Ending
+from edgeprune.farm.folder import farm_folder, night_folder
 from edgeprune.farm.job import ErrorKind
 from edgeprune.farm.store.devices import Standing
 from edgeprune.history import database
@@ -88,22 +89,22 @@ def test_a_full_disk_is_the_hosts_fault_and_not_the_devices():
 
 def test_folders_of_old_nights_go_with_what_killed_runs_left_in_the_newest(home):
     for name in ("n 1", "n 2"):
-        folder = kept.night_folder(name)
+        folder = night_folder(name)
         (folder / "net-pi-7").mkdir(parents=True)
         (folder / "net-pi-7" / "report.txt").write_text("x")
         (folder / "net-pi-7.log").write_text("x")
-    half = kept.night_folder("n 2") / "net-pi-8"
+    half = night_folder("n 2") / "net-pi-8"
     half.mkdir()
     (half / ".edgeprune-run").write_text("killed\nand made it\n")
     (half / "deployed.tflite").write_bytes(b"x")
-    other = kept.farm_folder() / "site"
+    other = farm_folder() / "site"
     other.mkdir()
     (other / "index.html").write_text("x")
     removed = kept.remove_nights(["n 2"])
     assert (removed.nights, removed.trouble) == (1, "")
-    left = {path.name for path in kept.farm_folder().iterdir()}
+    left = {path.name for path in farm_folder().iterdir()}
     assert left == {"n-2", "site"} and not half.exists()
-    assert (kept.night_folder("n 2") / "net-pi-7" / "report.txt").exists()
+    assert (night_folder("n 2") / "net-pi-7" / "report.txt").exists()
 
 
 def test_files_of_a_series_newest_nights_are_needed_and_no_others(home):
