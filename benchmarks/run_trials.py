@@ -1,11 +1,11 @@
 """How often `compare` calls two runs of one file different, and how often it finds 5 %.
 
 Runs of one network (``base``) and of the same with 5 % more work (``slow``: 21 equal layers in
-place of 20) follow each other on this machine, with a pause between them, as `edgeprune run` makes
-them; now and then both are measured side by side, and ``base`` beside a copy of itself. Then pairs
-of runs that lie apart in time are compared as `edgeprune compare` does. The noise from run to run
-comes from the runs before the later one of each pair, as it would on that night. What is measured
-stays in FOLDER and is added to.
+place of 20) follow each other on this machine, with a pause between them, as `edgeprune run
+--control` makes them; now and then both are measured side by side, and ``base`` beside a copy of
+itself. Then pairs of runs that lie apart in time are compared as `edgeprune compare` does, with the
+control and as if there were none. The noise from run to run comes from the runs before the later
+one of each pair, as it would on that night. What is measured stays in FOLDER and is added to.
 
     python benchmarks/run_trials.py FOLDER --minutes 60 [--pause 12] [--apart 5] [--in-turns]
 
@@ -18,6 +18,7 @@ Exit code 1: a promise is not kept.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import os
 import random
@@ -41,7 +42,7 @@ from edgeprune.report.compare import Change, compare
 from edgeprune.report.run_noise import METRIC
 from edgeprune.significance.run_noise import RunNoise, run_noise
 
-LAYERS = {"base": 20, "slow": 21, "same": 20}
+LAYERS = {"base": 20, "slow": 21, "same": 20, "control": 8}
 IN_TURNS = (("base", "slow"), ("base", "same"))
 ROUND = (("base",), ("base",), ("slow",), *IN_TURNS)
 """What is measured one after the other, again and again."""
@@ -64,6 +65,8 @@ def measure(
         if time.monotonic() >= end_s:
             return
         files = [str(folder / f"{name}.tflite") for name in names]
+        if len(files) == 1:
+            files += ["--control", str(folder / "control.tflite")]
         command = [sys.executable, "-m", "edgeprune", "run", *files, "--board", "local", *timing]
         subprocess.run([*command, "--output", str(out)], capture_output=True, timeout=600)
         shutil.rmtree(out, ignore_errors=True)
@@ -84,14 +87,14 @@ def recorded() -> tuple[dict[str, list[Run]], list[tuple[Run, Run]]]:
     return alone, pairs
 
 
-def noise_before(first: Run, second: Run) -> RunNoise:
+def noise_before(first: Run, second: Run, control: str) -> RunNoise:
     """What the device's history says of its noise at the later of two runs, without them."""
     groups: dict[tuple[str, str], list[float]] = defaultdict(list)
-    ids = {first.id, second.id}
-    for repeat in history.repeats(second.board, second.device, METRIC):
+    ids, place = {first.id, second.id}, (second.board, second.device)
+    for repeat in history.ratios(*place) if control else history.repeats(*place, METRIC):
         if repeat.run_id < max(ids) and repeat.run_id not in ids:
             groups[repeat.file_sha256, repeat.conditions].append(repeat.value)
-    return run_noise(groups.values())
+    return dataclasses.replace(run_noise(groups.values()), control=control)
 
 
 def latency(first: Run, second: Run, noise: RunNoise | None) -> Change:
@@ -124,11 +127,13 @@ def _time_s(run: Run) -> float:
     return datetime.fromisoformat(run.time_utc).timestamp()
 
 
-def verdicts(pairs: Sequence[tuple[Run, Run]], count: int, *, in_turns: bool = False) -> Counter:
+def verdicts(
+    pairs: Sequence[tuple[Run, Run]], count: int, control: str = "", *, in_turns: bool = False
+) -> Counter:
     """Verdicts of the first pairs for which the noise is known."""
     found: Counter[str] = Counter()
     for pair in pairs:
-        noise = None if in_turns else noise_before(*pair)
+        noise = None if in_turns else noise_before(*pair, control)
         if noise is not None and not noise.is_known:
             continue
         found[latency(*pair, noise).verdict] += 1
@@ -181,8 +186,12 @@ def main() -> int:
         same = apart(alone["base"], alone["base"], given.apart)
         other = apart(alone["base"], alone["slow"], given.apart)
         kept = [
-            row("of one file, apart in time", verdicts(same, SAME_PAIRS), found, 0.0, 0.02),
-            row("5 % more work, apart in time", verdicts(other, OTHER_PAIRS), ("worse",), 0.8, 1.0),
+            row(f"{what}, apart in time, {beside}", verdicts(pairs, count, control), hit, *promise)
+            for control, beside in (("", "no control"), ("control.tflite", "beside a control"))
+            for what, pairs, count, hit, promise in (
+                ("of one file", same, SAME_PAIRS, found, (0.0, 0.02)),
+                ("5 % more work", other, OTHER_PAIRS, ("worse",), (0.8, 1.0)),
+            )
         ]
     slower, copies = (
         verdicts(pairs, max(1, len(pairs)), in_turns=True) for pairs in by_other.values()

@@ -36,11 +36,19 @@ if TYPE_CHECKING:
 @sandbox_option
 @device_options
 @timing_options
+@click.option(
+    "--control",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A .tflite file that never changes, timed in turns with MODELS: later runs beside the "
+    "same file can be compared although the device has changed.",
+)
 @mlflow_options
 @verbose_option
 @json_option
 def run(
     models: tuple[Path, ...],
+    control: Path | None,
     as_json: bool,
     verbose: bool,
     timing: dict[str, Any],
@@ -64,10 +72,10 @@ def run(
         Request(model=model, recipe=recipe, command="edgeprune run", **rest) for model in models
     ]
     with Progress(brief=not verbose) as progress:
-        if len(requests) == 1:
+        if len(requests) == 1 and control is None:
             outcomes = [deploy(requests[0], progress)]
         else:
-            outcomes = run_side_by_side(requests, progress)
+            outcomes = run_side_by_side(requests, progress, control)
     if len(outcomes) == 1:
         finish(outcomes[0], as_json=as_json, verbose=verbose)
     else:

@@ -11,7 +11,18 @@ from edgeprune.history.figures import Repeat
 from edgeprune.history.result import Result
 from edgeprune.history.run import Run
 
-__all__ = ["Repeat", "Run", "alike", "record", "record_once", "repeats", "run", "runs", "trouble"]
+__all__ = [
+    "Repeat",
+    "Run",
+    "alike",
+    "ratios",
+    "record",
+    "record_once",
+    "repeats",
+    "run",
+    "runs",
+    "trouble",
+]
 
 
 def record(result: Result) -> int:
@@ -100,6 +111,25 @@ def repeats(board: str, device: str, metric: str) -> list[Repeat]:
     from edgeprune.history import queries
 
     return queries.repeats(board, device, metric)
+
+
+def ratios(board: str, device: str) -> list[Repeat]:
+    """Times of deployed files over those of the files timed in turns with them, oldest first.
+
+    Args:
+        board: Name of the board.
+        device: Id of the device.
+
+    Returns:
+        A figure a run that had a control or a dense variant; its ``file_sha256`` holds both
+        digests, with a space between.
+
+    Raises:
+        ConfigError: The history cannot be read.
+    """
+    from edgeprune.history import queries
+
+    return queries.ratios(board, device)
 
 
 def run(number: int) -> Run:

@@ -7,11 +7,18 @@ its trends are read from thousands of runs.
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from edgeprune.history.result import Result, Variant, known
+
+CONTROL = "control"
+"""Stands for the variant of a file that was timed in turns with a run's variants."""
+
+CONTROLS = (CONTROL, "dense")
+"""Variants that do not change when a model is pruned anew."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class Figure:
     """One figure of one variant of a run.
 
     Attributes:
-        variant: Name of the variant.
+        variant: Name of the variant, or :data:`CONTROL`.
         metric: Key of the figure in ``result.json``; of a score, the name of its metric.
         value: The figure, in the key's unit.
         file_sha256: Digest of the file that was measured; empty where the result does not say it.
@@ -60,13 +67,19 @@ def figures_of(result: Result) -> list[Figure]:
     """
     if result.validity.verdict == "invalid":
         return []
+    are_times_valid = result.validity.verdict == "valid"
     conditions = json.dumps(conditions_of(result), sort_keys=True, ensure_ascii=False)
-    return [
+    figures = [
         Figure(variant.name, metric, float(value), known(variant.sha256) or "", conditions)
         for variant in result.variants
-        for metric, value in _values(variant, are_times_valid=result.validity.verdict == "valid")
+        for metric, value in _values(variant, are_times_valid=are_times_valid)
         if value is not None
     ]
+    control = known(result.control)
+    if control is not None and are_times_valid:
+        median_us = statistics.median(control.sessions_us)
+        figures.append(Figure(CONTROL, "latency_us", median_us, control.sha256, conditions))
+    return figures
 
 
 def figure_rows(result: Result) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, inspect, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, insert, inspect, select
 
 from edgeprune.errors import ConfigError
 from edgeprune.files.read_file import parse_json
 from edgeprune.history import database, postgres, sqlite_file
-from edgeprune.history.figures import Repeat, figure_rows
+from edgeprune.history.figures import CONTROLS, Repeat, figure_rows
 from edgeprune.history.place import Place, PostgresDatabase, place
 from edgeprune.history.result import Result
 from edgeprune.history.result_file import parse_result, plain
@@ -110,10 +110,30 @@ def repeats(board: str, device: str, metric: str) -> list[Repeat]:
         .where(*on_device, *is_asked)
         .order_by(RUNS.c.id)
     )
-    with database.reading(place()) as connection:
-        if connection is None or not inspect(connection).has_table(FIGURES.name):
-            return []  # of an older edgeprune, on a disk that cannot be written
-        return [Repeat(*row) for row in connection.execute(statement)]
+    return _repeats(statement)
+
+
+def ratios(board: str, device: str) -> list[Repeat]:
+    """Times of files beside their controls; see :func:`edgeprune.history.ratios`."""
+    deployed, control = FIGURES.alias(), FIGURES.alias()
+    one, other = deployed.c, control.c
+    same_run = (RUNS.c.id == one.run_id, other.run_id == one.run_id)
+    are_times = (one.metric == "latency_us", other.metric == "latency_us")
+    are_files = (one.variant == "deployed", other.variant.in_(CONTROLS))
+    are_known = (one.file_sha256 != "", other.file_sha256 != "")
+    statement = (
+        select(
+            RUNS.c.id,
+            RUNS.c.time_utc,
+            one.file_sha256 + " " + other.file_sha256,
+            one.conditions,
+            one.value / other.value,
+        )
+        .where(RUNS.c.board == board, RUNS.c.device == device)
+        .where(*same_run, *are_times, *are_files, *are_known)
+        .order_by(RUNS.c.id)
+    )
+    return _repeats(statement)
 
 
 def run(number: int) -> Run:
@@ -122,6 +142,13 @@ def run(number: int) -> Run:
     if not runs_of_number:
         raise ConfigError(f"{place()}: no run has the number {number}")
     return runs_of_number[0]
+
+
+def _repeats(statement: Select[Any]) -> list[Repeat]:
+    with database.reading(place()) as connection:
+        if connection is None or not inspect(connection).has_table(FIGURES.name):
+            return []  # of an older edgeprune, on a disk that cannot be written
+        return [Repeat(*row) for row in connection.execute(statement)]
 
 
 class _Undone(Exception):

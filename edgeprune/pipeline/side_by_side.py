@@ -20,14 +20,16 @@ import msgspec
 from edgeprune.artifacts.measurement import RunResult
 from edgeprune.console.interrupts import uninterrupted
 from edgeprune.devices.bench import choose_device, choose_meters, load_bench
-from edgeprune.devices.boards import resolved_cpu
-from edgeprune.errors import DeviceError
+from edgeprune.devices.boards import Board, resolved_cpu
+from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.files.whole_file import shown
+from edgeprune.history.result import Control, known
 from edgeprune.pipeline.device_half import DeviceContext, Work
 from edgeprune.pipeline.halves import half_for
 from edgeprune.pipeline.jobs import check_file, compress_in_child
 from edgeprune.pipeline.outcome import Outcome, outcome_of, refused, save_outcome
-from edgeprune.pipeline.preflight import look_at
+from edgeprune.pipeline.preflight import check_model, look_at
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.variants import write_variants
 from edgeprune.progress import Progress
@@ -48,7 +50,7 @@ class _Side:
     folder: OutputFolder
     work: Work
 
-    def outcome(self, run: RunResult, sitting: str) -> Outcome:
+    def outcome(self, run: RunResult) -> Outcome:
         """Its own part of a run of all, as a run of this file alone would be."""
         measured = [
             dataclasses.replace(item, variant=_MEASURED)
@@ -62,21 +64,24 @@ class _Side:
         own = dataclasses.replace(run, measured=tuple(measured), timed=timed)
         variants = [dataclasses.replace(one, name=_MEASURED) for one in self.work.variants]
         compressed, path = self.work.compressed, self.folder.path
-        outcome = outcome_of(self.request, compressed, variants, own, path)
-        result = msgspec.structs.replace(outcome.result, sitting=sitting)
-        return dataclasses.replace(outcome, result=result)
+        return outcome_of(self.request, compressed, variants, own, path)
 
 
-def run_side_by_side(requests: Sequence[Request], progress: Progress) -> list[Outcome]:
+def run_side_by_side(
+    requests: Sequence[Request], progress: Progress, control: Path | None = None
+) -> list[Outcome]:
     """Measures files as they are, session by session in turns; each gets a result of its own.
 
     Args:
         requests: One a file, alike but for the model; of a named ``output``, each file's folder
             lies in it.
         progress: Shows what is going on.
+        control: A file that is timed in turns with them and is no result of its own: each result
+            holds its times, so that it can be compared with later ones beside the same file.
 
     Returns:
-        The outcomes in the order of the requests; their results share ``sitting``.
+        The outcomes in the order of the requests; where they are several, their results share
+        ``sitting``.
 
     Raises:
         EdgepruneError: As for :func:`edgeprune.pipeline.deploy`.
@@ -91,29 +96,32 @@ def run_side_by_side(requests: Sequence[Request], progress: Progress) -> list[Ou
     bench = load_bench(first.bench)
     device = dataclasses.replace(choose_device(bench, board, first.host), epoch=first.epoch)
     energy = choose_meters(bench, board, device, first.meter, first.grid_factor)
-    for request in requests:
+    files = [*requests]
+    if control is not None:
+        _check_control(control, board)
+        files.append(_control_request(first, control, len(requests)))
+    for request in files:
         check_file(request)
     claim = Claim(first.command, first.wait_s)
     with ExitStack() as opened:
-        folders = [opened.enter_context(one) for one in _folders(requests, progress)]
+        folders = [opened.enter_context(one) for one in _folders(files, progress)]
         with progress.stage("connect"):
             half = half_for(board).ready(board, device, energy, claim)
         sides = [
             _side(label, request, folder, progress)
-            for label, request, folder in zip(_labels(requests), requests, folders, strict=True)
+            for label, request, folder in zip(_labels(files), files, folders, strict=True)
         ]
         works = [side.work for side in sides]
         run, wrong = half.measure(works, DeviceContext(progress, claim, energy))
         with uninterrupted(), progress.stage("report"):
-            sitting = uuid.uuid4().hex
             with raw_kept(run):
-                outcomes = [side.outcome(run, sitting) for side in sides]
+                outcomes = _together([side.outcome(run) for side in sides], len(requests))
             if wrong:
                 raise refused(outcomes, wrong, records=first.epoch is None)
             records = first.epoch is None
             outcomes = [
                 save_outcome(outcome, side.work.compressed, side.folder, progress, records=records)
-                for side, outcome in zip(sides, outcomes, strict=True)
+                for side, outcome in zip(sides[: len(requests)], outcomes, strict=True)
             ]
     if run.broken:
         where = " and ".join(shown(folder.path) for folder in folders)
@@ -130,13 +138,56 @@ def _side(label: str, request: Request, folder: OutputFolder, progress: Progress
     return _Side(label, request, folder, Work(compressed, variants))
 
 
+def _check_control(control: Path, board: Board) -> None:
+    """Checks what needs no device.
+
+    Raises:
+        ConfigError: It is no model that can run, or the board is not timed.
+    """
+    check_model(control)
+    if TRANSPORTS.get(board.transport.use).emulated:
+        raise ConfigError(
+            f"{board.name} counts instructions, which do not change with its state: leave out "
+            "--control"
+        )
+
+
+def _control_request(first: Request, control: Path, others: int) -> Request:
+    """The control's, whose folder goes at the end."""
+    output = first.output
+    if output is not None and others == 1:
+        output = output.with_name(f"{output.name}-control")
+    return dataclasses.replace(first, model=control, data=None, output=output)
+
+
+def _together(outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
+    """The first ``count`` outcomes, each of which says beside what it was measured."""
+    together: dict[str, object] = {}
+    if count > 1:
+        together["sitting"] = uuid.uuid4().hex
+    for control in outcomes[count:]:
+        (timed,) = control.result.variants
+        sessions_us = tuple(one.median_us for one in timed.processes if one.is_valid)
+        sha256 = known(timed.sha256)
+        if sessions_us and sha256 is not None:
+            path = control.result.model.path
+            together["control"] = Control(path=path, sha256=sha256, sessions_us=sessions_us)
+    return [
+        dataclasses.replace(one, result=msgspec.structs.replace(one.result, **together))
+        for one in outcomes[:count]
+    ]
+
+
 def _folders(
     requests: Sequence[Request], progress: Progress
 ) -> Iterator[AbstractContextManager[OutputFolder]]:
     from edgeprune.report.folder import output_folder
 
+    is_shared = len({request.output for request in requests}) == 1 < len(requests)
     for label, request in zip(_labels(requests), requests, strict=True):
-        wanted = None if request.output is None else request.output / label
+        wanted = request.output
+        if wanted is not None and is_shared:
+            wanted /= label
         stem = f"{request.model.stem}-{Path(request.board).stem}"
         yield output_folder(wanted, stem, request.command, progress.warn)
 

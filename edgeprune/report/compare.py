@@ -14,6 +14,7 @@ from typing import Literal
 
 from edgeprune.errors import ConfigError
 from edgeprune.history.result import Accuracy, Result, Variant, known
+from edgeprune.report.control import MAX_CHANGE, Control, common_control
 from edgeprune.report.run_noise import are_side_by_side, shift_of, unknown_noise
 from edgeprune.significance.rank_test import CONFIDENCE, fisher
 from edgeprune.significance.run_noise import RunNoise
@@ -125,11 +126,33 @@ def compare(
             + ", ".join(variant.name for variant in new.variants)
         )
     pairs.sort(key=lambda pair: pair[1].name != "deployed")
-    doubts = _doubts(base, new) or _drift(base, new)
-    changes = [change for pair in pairs for change in _changes(*pair, doubts, noise)]
+    controls = common_control(base, new) if noise is not None and noise.control else None
+    doubts = _doubts(base, new) or (_moved(controls) if controls else _drift(base, new))
+    times = _Times(doubts, noise, controls)
+    changes = [change for pair in pairs for change in _changes(*pair, times)]
     if are_different_models(base, new):
         return [_unjudged(change) for change in changes]
     return changes
+
+
+@dataclass(frozen=True)
+class _Times:
+    """How the times of two results are compared.
+
+    Attributes:
+        doubts: Why they cannot be; empty if they can.
+        noise: By how much runs of one file differ; None for results measured in turns.
+        controls: In whose times they are counted, or None.
+    """
+
+    doubts: str = ""
+    noise: RunNoise | None = None
+    controls: tuple[Control, Control] | None = None
+
+    @property
+    def units_us(self) -> tuple[float, float]:
+        """What a time of each result is divided by."""
+        return (1.0, 1.0) if self.controls is None else _medians_us(self.controls)
 
 
 def are_different_models(base: Result, new: Result) -> bool:
@@ -219,7 +242,7 @@ def _drift(base: Result, new: Result) -> str:
     controls = [each.variants[0] for each in (base, new)]
     if any(each.name != "dense" for each in controls) or controls[0].bytes != controls[1].bytes:
         return ""
-    control = _latency("dense", controls[0], controls[1], "", None)
+    control = _latency("dense", controls[0], controls[1], _Times())
     if control.verdict not in ("better", "worse") or control.percent is None:
         return ""
     return (
@@ -228,10 +251,28 @@ def _drift(base: Result, new: Result) -> str:
     )
 
 
-def _changes(base: Variant, new: Variant, doubts: str, noise: RunNoise | None) -> list[Change]:
+def _moved(controls: tuple[Control, Control]) -> str:
+    """Why times beside a control cannot be compared all the same; empty if they can."""
+    before, after = _medians_us(controls)
+    if max(before / after, after / before) <= 1 + MAX_CHANGE:
+        return ""
+    return f"{_own_change(controls)}: the device was not in the same state"
+
+
+def _own_change(controls: tuple[Control, Control]) -> str:
+    before, after = _medians_us(controls)
+    name = controls[1].name
+    return f"{name}, the same file in both, changed by {100 * (after / before - 1):+.1f}%"
+
+
+def _medians_us(controls: tuple[Control, Control]) -> tuple[float, float]:
+    return controls[0].median_us, controls[1].median_us
+
+
+def _changes(base: Variant, new: Variant, times: _Times) -> list[Change]:
     name = new.name
     changes = [
-        _latency(name, base, new, doubts, noise),
+        _latency(name, base, new, times),
         _instructions(name, base, new),
         _exact(name, "bytes", base.bytes, new.bytes),
         *_scores(name, base.accuracy, new.accuracy),
@@ -253,12 +294,16 @@ def _memory(name: str, base: Variant, new: Variant) -> list[Change]:
     ]
 
 
-def _latency(name: str, base: Variant, new: Variant, doubts: str, noise: RunNoise | None) -> Change:
-    medians = [_session_medians_us(each) for each in (base, new)]
+def _latency(name: str, base: Variant, new: Variant, times: _Times) -> Change:
+    noise, controls = times.noise, times.controls
+    medians = [
+        [median_us / unit_us for median_us in _session_medians_us(each)]
+        for each, unit_us in zip((base, new), times.units_us, strict=True)
+    ]
     before, after = base.median_us, new.median_us
     if before is None or after is None:
         return Change(name, "latency_us", before, after, None, why="only one of them was timed")
-    why = doubts
+    why = times.doubts
     if not all(medians):
         why = why or "a result has no raw samples: measure it again with this edgeprune"
     elif min(len(each) for each in medians) < MIN_SESSIONS:
@@ -267,12 +312,16 @@ def _latency(name: str, base: Variant, new: Variant, doubts: str, noise: RunNois
         why = why or unknown_noise(noise)
     if why:
         return Change(name, "latency_us", before, after, _percent(before, after), why=why)
+    if controls is not None and known(new.sha256) == controls[1].sha256:
+        percent, why = _percent(before, after), "what the others are counted in"
+        return Change(name, "latency_us", before, after, percent, verdict="not tested", why=why)
     shift = shift_of(medians[0], medians[1], noise)
     words: dict[str, Judgement] = {"slower": "worse", "faster": "better"}
     verdict = words.get(shift.verdict, "no difference shown")
     interval = (100 * (shift.ci95[0] - 1), 100 * (shift.ci95[1] - 1))
     percent = 100 * (shift.factor - 1)
-    return Change(name, "latency_us", before, after, percent, interval, shift.p_value, verdict)
+    why = "" if controls is None else f"{_own_change(controls)}, which is taken out"
+    return Change(name, "latency_us", before, after, percent, interval, shift.p_value, verdict, why)
 
 
 def _instructions(name: str, base: Variant, new: Variant) -> Change:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from edgeprune import history
+from edgeprune.history.figures import Repeat
 from edgeprune.history.result import Result, known
+from edgeprune.report.control import common_control
 from edgeprune.significance.run_noise import ACROSS_RUNS_P, MIN_DEGREES, RunNoise, run_noise
 from edgeprune.significance.shift import Shift, latency_shift, least_effect_of
 
@@ -25,14 +27,17 @@ def noise_between(base: Result, new: Result) -> RunNoise | None:
     """By how much runs of one file differ on the device of two results, without these two.
 
     Returns:
-        None where both were measured in turns, so that it is not needed; of two devices that of the
-        one that is known less or less quiet.
+        None where both were measured in turns, so that it is not needed. Beside the control that
+        both results share where the history knows that noise, which is the smaller one. Of two
+        devices that of the one that is known less or less quiet.
 
     Raises:
         ConfigError: The history cannot be read.
     """
     if are_side_by_side(base, new):
         return None
+    if (beside := _noise_beside_control(base, new)) is not None:
+        return beside
     compared = {
         (known(variant.sha256), variant.median_us)
         for result in (base, new)
@@ -43,9 +48,27 @@ def noise_between(base: Result, new: Result) -> RunNoise | None:
     return max(noises, key=lambda one: (not one.is_known, one.scale))
 
 
+def _noise_beside_control(base: Result, new: Result) -> RunNoise | None:
+    controls = common_control(base, new)
+    if controls is None:
+        return None
+    own = {
+        (f"{known(variant.sha256)} {control.sha256}", variant.median_us / control.median_us)
+        for result, control in zip((base, new), controls, strict=True)
+        for variant in result.variants
+        if variant.median_us is not None
+    }
+    noise = _noise(history.ratios(base.board, base.device.id), own)
+    return dataclasses.replace(noise, control=controls[0].name) if noise.is_known else None
+
+
 def _noise_of(board: str, device: str, without: set[tuple[str | None, float | None]]) -> RunNoise:
+    return _noise(history.repeats(board, device, METRIC), without)
+
+
+def _noise(repeats: Iterable[Repeat], without: Set[tuple[str | None, float | None]]) -> RunNoise:
     groups: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for repeat in history.repeats(board, device, METRIC):
+    for repeat in repeats:
         if (repeat.file_sha256, repeat.value) not in without:
             groups[repeat.file_sha256, repeat.conditions].append(repeat.value)
     return run_noise(groups.values())
@@ -65,10 +88,11 @@ def noise_text(noise: RunNoise | None) -> list[str]:
     """How far runs lie apart on the device, in a sentence; none where that is not known."""
     if noise is None or not noise.is_known:
         return []
+    beside = f" beside {noise.control}" if noise.control else ""
     return [
-        f"runs of one file differ by {noise.scale:.1%} on this device (standard deviation, from "
-        f"{noise.runs} runs of {noise.files} files in its history), so that differences count from "
-        f"{noise.least_effect:.1%} on"
+        f"runs of one file{beside} differ by {noise.scale:.1%} on this device (standard "
+        f"deviation, from {noise.runs} runs of {noise.files} files in its history), so that "
+        f"differences count from {noise.least_effect:.1%} on"
     ]
 
 

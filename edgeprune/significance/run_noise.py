@@ -35,19 +35,22 @@ class RunNoise:
         degrees: Degrees of freedom of ``scale``: runs less files.
         runs: Runs that it comes from.
         files: Different files, or files in different conditions, among them.
+        control: Name of the file in whose times the runs were counted, so that what changes both
+            is no noise; empty where they are times.
     """
 
     scale: float
     degrees: int
     runs: int
     files: int
+    control: str = ""
 
     @property
     def is_known(self) -> bool:
         """Whether there are enough runs for a verdict."""
         return self.degrees >= MIN_DEGREES
 
-    def as_dict(self) -> dict[str, float | int | None]:
+    def as_dict(self) -> dict[str, float | int | str | None]:
         """For JSON."""
         return {
             "is_known": self.is_known,
@@ -55,6 +58,7 @@ class RunNoise:
             "least_effect": self.least_effect if self.is_known else None,
             "runs": self.runs,
             "files": self.files,
+            "control": self.control or None,
         }
 
     def p_value(self, factor: float) -> float:

@@ -91,7 +91,7 @@ def test_without_a_known_noise_from_run_to_run_there_is_no_verdict(compared):
     found = json.loads(compared(base, new, "--json")[1])
     assert found["noise"] == {
         "is_known": False, "scale": pytest.approx(0.0082, abs=1e-4), "least_effect": None,
-        "runs": 4, "files": 1,
+        "runs": 4, "files": 1, "control": None,
     }  # fmt: skip
 
 
@@ -102,6 +102,55 @@ def test_what_the_devices_history_explains_is_no_regression(compared):
     assert code == 0 and "no difference shown" in out and "in its history" in out
     nights(*[100, 101] * 40)
     assert compared(base, new, "--max-regression", "5%")[0] == 1
+
+
+def beside(us, control_us, count=10):
+    """A result with the same file as control."""
+    control = {"path": "lab/golden.tflite", "sha256": "cd" * 32, "sessions_us": [control_us] * 7}
+    file = variant("deployed", processes(us, count), sha256="ef" * 32)
+    return result_of(file, control=control)
+
+
+def test_what_changed_the_control_as_well_is_the_devices_and_taken_out(compared):
+    for factor in (1.0, 1.06, 0.98, 1.03, 1.01, 1.05, 1.0):
+        history.record(beside(100 * factor * (1 + factor / 1000), 50 * factor))
+    base, same, slower = beside(100, 50), beside(106, 53), beside(106, 50)
+    code, out, _ = compared(base, same, "--max-regression", "3%", "-v")
+    assert code == 0 and "no difference shown" in out
+    assert "golden.tflite, the same file in both, changed by +6.0%, which is taken out" in out
+    assert "runs of one file beside golden.tflite differ by 0." in out
+    code, out, err = compared(base, slower, "--max-regression", "3%")
+    assert code == 1 and "latency, median +6.0%" in err
+    found = json.loads(compared(base, slower, "--json")[1])
+    assert found["noise"]["control"] == "golden.tflite" and found["noise"]["runs"] == 7
+
+
+def test_a_control_in_another_state_or_of_another_file_decides_nothing(compared):
+    for factor in (1.0, 1.06, 0.98, 1.03, 1.01, 1.05, 1.0):
+        history.record(beside(100 * factor * (1 + factor / 1000), 50 * factor))
+    code, out, _ = compared(beside(100, 50), beside(113, 56), "--max-regression", "3%")
+    assert code == 2 and "the device was not in the same state" in out
+    other = changed(beside(106, 50), {"control.sha256": "ab" * 32})
+    assert json.loads(compared(beside(100, 50), other, "--json")[1])["noise"]["control"] is None
+    warmer = changed(beside(106, 50), {"device.runtime_version": "LiteRT 2.4.0"})
+    assert json.loads(compared(beside(100, 50), warmer, "--json")[1])["noise"]["control"] is None
+
+
+def test_the_dense_network_is_a_deployments_control(compared):
+    def both(dense_us, deployed_us):
+        return result_of(
+            variant("dense", processes(dense_us), sha256="cd" * 32),
+            variant("deployed", processes(deployed_us), sha256="ef" * 32),
+        )
+
+    for factor in (1.0, 1.06, 0.98, 1.03, 1.01, 1.05):
+        history.record(both(100 * factor, 50 * factor * (1 + factor / 1000)))
+    out = compared(both(100, 50), both(106, 53), "-v")[1]
+    latencies = [line for line in out.splitlines() if "latency" in line and line[0] == "|"]
+    rows = {line.split(":")[0]: line for line in latencies}
+    assert "no difference shown: the dense network, the same" in rows["| deployed"]
+    assert "not tested: what the others are counted in" in rows["| dense"]
+    assert compared(both(100, 50), both(106, 50 * 1.12), "--max-regression", "3%")[0] == 1
 
 
 def test_files_side_by_side_need_no_history(compared):

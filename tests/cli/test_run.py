@@ -115,6 +115,28 @@ def test_several_files_take_turns_and_each_is_compared_with_the_first(folder, ca
     assert not list(folder.glob("both/*/.edgeprune-run"))
 
 
+def test_a_control_is_timed_in_turns_and_kept_with_the_result(folder, capsys):
+    (folder / "net.tflite").write_bytes(nets.eligible())
+    (folder / "golden.tflite").write_bytes(nets.wrong_on_arm())
+    command = ["run", "net.tflite", "--control", "golden.tflite", *LOCAL, "--runs", "2"]
+    with pytest.raises(SystemExit) as done:
+        cli.main([*command, "-o", "out", "--json"])
+    out, err = capsys.readouterr()
+    assert done.value.code == 0, err
+    result = json.loads(out)
+    assert result == json.loads((folder / "out" / "result.json").read_text())
+    assert {"deployed", "golden"} == set(result["timed"]["order"]) and "sitting" not in result
+    assert not list(folder.glob("*control*"))
+    assert [run.model_path for run in history.runs()] == ["net.tflite"]
+
+
+def test_a_board_that_counts_needs_no_control(folder, capsys):
+    (folder / "net.tflite").write_bytes(nets.eligible())
+    with pytest.raises(SystemExit) as done:
+        cli.main(["run", "net.tflite", "--control", "net.tflite", "--board", "rpi4-emulated"])
+    assert done.value.code == 2 and "leave out --control" in capsys.readouterr().err
+
+
 @pytest.mark.device
 def test_a_wrong_one_of_several_files_is_named_and_nothing_is_written(folder, capsys):
     (folder / "net.tflite").write_bytes(forced.encoded(nets.eligible()))

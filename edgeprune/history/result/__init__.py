@@ -51,6 +51,7 @@ __all__ = [
     "Accuracy",
     "Co2e",
     "Comparison",
+    "Control",
     "Device",
     "Energy",
     "EnergyMeasurement",
@@ -274,6 +275,20 @@ class Timed(Entry, frozen=True, kw_only=True):
     notes: tuple[Text, ...]
 
 
+class Control(Entry, frozen=True, kw_only=True):
+    """A file that never changes, timed in turns with the variants: it tells the device's part.
+
+    Attributes:
+        path: As the user named it.
+        sha256: Digest of its content.
+        sessions_us: Median of each valid session, in microseconds.
+    """
+
+    path: Text
+    sha256: Sha256
+    sessions_us: Annotated[tuple[Positive, ...], Meta(min_length=1)]
+
+
 class Result(Entry, frozen=True, kw_only=True):
     """One run of all variants of a model on one device.
 
@@ -284,6 +299,7 @@ class Result(Entry, frozen=True, kw_only=True):
         made: When and by what it was made; absent from results of older edgeprunes.
         sitting: Shared by results whose files were measured side by side, in turns; absent where a
             model was measured by itself.
+        control: The file that was timed in turns with the variants; absent where there was none.
         model: The user's model.
         board: Name of the board.
         device: The device that ran it.
@@ -315,6 +331,7 @@ class Result(Entry, frozen=True, kw_only=True):
     schema: Literal[1]
     made: Made | UnsetType = UNSET
     sitting: Text | UnsetType = UNSET
+    control: Control | UnsetType = UNSET
     model: Model
     board: Text
     device: Device
