@@ -124,11 +124,13 @@ def cell(text: str) -> str:
 
 
 def field_table(table: type) -> str:
-    """A dataclass as a table of its keys."""
+    """A dataclass as a table of its keys, but for those that edgeprune fills in itself."""
     told = entries(sections(table).get("Attributes", ""))
     hints = typing.get_type_hints(table, include_extras=True)
     rows = ["| key | takes | default | what it is |", "| --- | --- | --- | --- |"]
     for field in dataclasses.fields(table):
+        if field.metadata.get("is_ours"):
+            continue
         meaning = named_values(told.get(field.name, ""), table.__module__)
         words = (type_words(hints[field.name]), default_words(field), meaning)
         rows.append(f"| `{field.name}` | " + " | ".join(map(cell, words)) + " |")

@@ -24,6 +24,7 @@ GENERATED = {
     "board_keys": keys.board_keys,
     "example_board": keys.example_board,
     "bench_keys": keys.bench_keys,
+    "plan_keys": keys.plan_keys,
     "commands": commands.page,
     "python": python_api.page,
     "result_fields": result_schema.fields,

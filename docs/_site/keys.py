@@ -1,4 +1,4 @@
-"""Every key of a recipe, a board file and a bench file, from the dataclasses that read them."""
+"""Every key of a recipe, a board, a bench and a plan, from the dataclasses that read them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import docstrings
 
 from edgeprune import recipe
 from edgeprune.devices import bench, boards, device
+from edgeprune.farm import plan
 from edgeprune.files import paths
 
 _NO_KEYS = ("| `name` |", "| `own` |")
@@ -58,6 +59,13 @@ def bench_keys() -> str:
     text = "".join(line for line in lines if not line.startswith(_NO_KEYS))
     text += _table("[devices.NAME.meter]", device.MeterTable)
     return text + _table("[grid]", type(bench.WORLD))
+
+
+def plan_keys() -> str:
+    """All keys of a farm's plan, table by table."""
+    titles = (("Top of the file", plan.Plan), ("[golden]", plan.GoldenTable),
+              ("[[jobs]]", plan.JobsTable), ("[morning]", plan.MorningTable))  # fmt: skip
+    return "".join(_table(title, table) for title, table in titles)
 
 
 def _toml(file: Path) -> str:

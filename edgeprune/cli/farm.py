@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeprune.cli.farm_install import install
+from edgeprune.cli.farm_morning import check_morning, write_morning
 from edgeprune.cli.farm_report import report
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.options.output import json_option
@@ -36,7 +37,8 @@ farm.add_command(install)
 def run(plan: Path, bench: Path | None, night: str | None, dry_run: bool, as_json: bool) -> int:
     """Run the jobs of PLAN, a TOML file, each once.
 
-    Interrupted or killed, it goes on where it was when it is started again. Exit code 1 where a
+    Interrupted or killed, it goes on where it was when it is started again. When the night is over,
+    the morning is written as the plan's table [morning] says. Exit code 1 where a
     change for the worse is confirmed, or a job failed or was not done by the deadline.
     """
     from edgeprune.devices.bench import load_bench
@@ -46,6 +48,7 @@ def run(plan: Path, bench: Path | None, night: str | None, dry_run: bool, as_jso
     expanded = expand(read_plan(plan), load_bench(bench))
     if dry_run:
         return _show_schedule(expanded, as_json=as_json)
+    check_morning(expanded.plan)
     return _run(expanded, bench, night, as_json=as_json)
 
 
@@ -79,7 +82,8 @@ def _run(expanded: Expanded, bench: Path | None, night: str | None, *, as_json: 
         told = ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
         worse = f"; {result.regressions} confirmed to be worse" if result.regressions else ""
         click.echo(f"{result.night}: {told}{worse}")
-    return 1 if counts["failed"] or counts["missed"] or result.regressions else 0
+    code = 1 if counts["failed"] or counts["missed"] or result.regressions else 0
+    return write_morning(expanded.plan, result.night, code)
 
 
 def _show_schedule(expanded: Expanded, *, as_json: bool) -> int:

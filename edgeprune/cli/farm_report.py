@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeprune.cli.farm_morning import check_extra
 from edgeprune.cli.json_output import print_json
 from edgeprune.cli.numbers import MAX_COUNT
 from edgeprune.cli.options.output import json_option
@@ -56,8 +57,6 @@ def report(
     Exit code 1 where a change for the worse is confirmed, or a job has no result.
     """
     import msgspec
-
-    from edgeprune.farm.morning.extra import check_extra
 
     check_extra()
     from edgeprune.farm.morning import junit as as_junit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ DEFAULT_CONFIRM_SHARE = 0.25
 """Source: ours; most nights suspect nothing, and one with many changes still ends."""
 
 MAX_CONFIRM_SHARE = 0.9
+
+DEFAULT_KEEP_NIGHTS = 30
+"""Source: ours, a month."""
 
 _NAME = re.compile(r"[\w.-]{1,64}")
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
@@ -84,6 +88,33 @@ class JobsTable:
 
 
 @dataclass(frozen=True)
+class MorningTable:
+    """What is written at the end of each night; files lie in the plan's folder if not absolute.
+
+    Attributes:
+        site: Folder of the static site, a new or empty one or the site itself.
+        keep_nights: Pages of so many nights stay in the site.
+        markdown: File for the summary as Markdown.
+        junit: File for JUnit XML.
+        json: File for all of it as JSON.
+        prometheus: File for the textfile collector.
+        webhook: Post it to the URL in the variable EDGEPRUNE_WEBHOOK, with the token in
+            EDGEPRUNE_WEBHOOK_TOKEN where there is one.
+        webhook_file: In place of the variables, a file with the URL in its first line and the token
+            in its second, where there is one.
+    """
+
+    site: str | None = None
+    keep_nights: int = DEFAULT_KEEP_NIGHTS
+    markdown: str | None = None
+    junit: str | None = None
+    json: str | None = None
+    prometheus: str | None = None
+    webhook: bool = False
+    webhook_file: str | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """A whole plan.
 
@@ -96,6 +127,7 @@ class Plan:
         golden: The golden model; None trusts devices unchecked.
         confirm_share: Largest share of the night in which suspected changes are measured again; 0
             makes none.
+        morning: What is written when a night is over; None writes nothing.
         file: Where it stands; filled in by :func:`read_plan`.
     """
 
@@ -106,6 +138,7 @@ class Plan:
     workers: int = 0
     golden: GoldenTable | None = None
     confirm_share: Annotated[float, SHARE] = DEFAULT_CONFIRM_SHARE
+    morning: MorningTable | None = None
     file: Path = field(default=Path(), metadata={"is_ours": True})
 
     def path_of(self, name: str) -> Path:
@@ -128,8 +161,7 @@ def read_plan(file: Path) -> Plan:
         faults += [f"jobs[{number}].{line}" for line in _job_faults(table)]
     if faults:
         raise ConfigError(f"{file}: " + "; ".join(faults))
-    return Plan(plan.jobs, plan.name, plan.deadline, plan.time_budget, plan.workers, plan.golden,
-                plan.confirm_share, file.absolute())  # fmt: skip
+    return dataclasses.replace(plan, file=file.absolute())
 
 
 def deadline_after(plan: Plan, now: datetime.datetime) -> datetime.datetime | None:
@@ -175,6 +207,8 @@ def _faults(plan: Plan) -> list[str]:
         faults.append(
             f"confirm_share must be 0 to {MAX_CONFIRM_SHARE:g}, got {plan.confirm_share:g}"
         )
+    if plan.morning is not None and plan.morning.keep_nights < 1:
+        faults.append(f"morning.keep_nights must be 1 or more, got {plan.morning.keep_nights}")
     return faults + _budget_faults("time_budget", plan.time_budget)
 
 

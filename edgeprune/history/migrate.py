@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from edgeprune.errors import ConfigError
 from edgeprune.history.place import Place
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration; those before it are in ``migrations/versions``."""
 
 VERSION_TABLE = "edgeprune_version"
@@ -23,7 +23,7 @@ VERSION_TABLE = "edgeprune_version"
 _LEGACY_USER_VERSION = 1
 """What edgeprunes before migrations left in a SQLite file, whose schema is that of 0001."""
 
-_OLDER = ("0001", "0002", "0003", "0004", "0005")
+_OLDER = ("0001", "0002", "0003", "0004", "0005", "0006")
 
 
 def version_of(connection: Connection, place: Place) -> str | None:

@@ -32,11 +32,15 @@ RUNS = Table(
     Column("result", Text, nullable=False),
     Index("runs_by_model_board_device", "model_sha256", "board", "device", "id"),
     Index("runs_by_board_device", "board", "device", "id"),
-    Index("runs_by_path", "board", "device", "model_path", "id"),
+    Index("runs_by_path", "board", "device", "model_path", "id", "time_utc"),
     sqlite_autoincrement=True,
     sqlite_strict=True,
 )
 """The columns beside ``result`` repeat what it says, so that it can be found by them."""
+
+READ_ALL = "INDEXED BY runs_by_path"
+"""Hint for SQLite where it is wanted what all runs are of, and when, without their results: each
+row with its result is a place of its own on the disk."""
 
 FIGURES = Table(
     "figures",

@@ -24,6 +24,8 @@ models = ["net.tflite"]
 boards = ["{board}"]
 recipes = ["as-is"]
 sessions = 1
+[morning]
+site = "site"
 """
 
 
@@ -78,6 +80,7 @@ def test_a_killed_farm_goes_on_and_measures_each_job_once(farm, tmp_path, board)
     second = farm()
     assert second.wait(580) == 0, (tmp_path / "log").read_text()
     assert asked(tmp_path, "SELECT state, count(*) FROM farm_jobs GROUP BY 1") == [("done", 2)]
+    assert "jobs: 2 done" in (tmp_path / "site" / "index.html").read_text()
     assert asked(tmp_path, "SELECT count(*), count(DISTINCT job) FROM farm_results") == [(2, 2)]
     assert asked(tmp_path, "SELECT count(*) FROM runs") == [(2,)]
     died = "SELECT message FROM farm_attempts WHERE outcome <> 'done'"

@@ -197,7 +197,7 @@ def test_a_history_of_a_newer_edgeprune_is_one_line_and_is_left_alone(engine):
         with pytest.raises(ConfigError) as caught:
             attempt()
         line = str(caught.value)
-        assert "version 0099" in line and "expected at most 0006" in line and "\n" not in line
+        assert "version 0099" in line and "expected at most 0007" in line and "\n" not in line
     assert history.trouble() == line
 
 

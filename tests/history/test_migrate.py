@@ -55,7 +55,7 @@ INDICES = {
     "farm_jobs_confirm",
     "runs_by_path",
 }
-NEW = (6, [(migrate.HEAD,)], INDICES)
+NEW = (7, [(migrate.HEAD,)], INDICES)
 
 
 def test_the_newest_migration_is_the_one_that_is_looked_for():

@@ -51,7 +51,7 @@ def test_a_corrupt_file_is_one_line_that_names_it(home, content):
 @pytest.mark.parametrize(
     "lines, said",
     [
-        (["PRAGMA user_version = 7"], "version 7, expected at most 0006"),
+        (["PRAGMA user_version = 8"], "version 8, expected at most 0007"),
         (["CREATE TABLE other (x)"], "tables that are no history of edgeprune"),
         (["CREATE TABLE runs (id INTEGER)"], "tables that are no history of edgeprune"),
         (["CREATE TABLE other (x)", "PRAGMA user_version = 8"], "version 8"),
@@ -91,7 +91,7 @@ def damage(file, how):
         file.write_bytes(b"no database at all" * 100)
     elif how == "other version":
         history.record(result())
-        statements(file, "PRAGMA user_version = 7")
+        statements(file, "PRAGMA user_version = 99")
     elif how == "other columns":
         statements(file, "CREATE TABLE runs (id INTEGER)", "PRAGMA user_version = 1")
     elif how == "home is a file":

@@ -8,14 +8,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, bindparam, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Table,
+    bindparam,
+    insert,
+    or_,
+    select,
+    text,
+)
 
 from edgeprune.farm.job import Kind
 from edgeprune.farm.trends.confirmation import Rerun
 from edgeprune.farm.trends.reasons import ACQUITTED, FILE, Night, reasons
 from edgeprune.farm.trends.series import Decision, decided_tonight
 from edgeprune.history.farm_tables import CHANGES, JOBS, RESULTS
-from edgeprune.history.tables import FIGURES, RUNS
+from edgeprune.history.tables import FIGURES, READ_ALL, RUNS
 
 EXACT = {"instructions": 0.0005, "flash_bytes": 0.0}
 """Figures without noise, and the share by which a repetition may differ all the same."""
@@ -81,6 +91,7 @@ _FIGURES = (
     .where(JOBS.c.kind.is_(None) | (JOBS.c.kind != Kind.CONFIRM.value))
     .order_by(_R.id)
 )  # fmt: skip
+_FIGURES_BY_INDEX = _FIGURES.with_hint(RUNS, READ_ALL, "sqlite")
 _FIGURES_OF = _FIGURES.where(*_is_of(RUNS))
 _CHANGES = select(CHANGES).order_by(CHANGES.c.run)
 _CHANGES_OF = _CHANGES.where(*_is_of(CHANGES))
@@ -97,6 +108,8 @@ def series_of(
         of: Board, device and model's path, of which alone series are wanted; None for all.
     """
     statement, given = (_FIGURES, {}) if of is None else (_FIGURES_OF, _given(of))
+    if of is None and has_index(connection):
+        statement = _FIGURES_BY_INDEX
     # A year has some 100,000 rows, which say the same few things again and again.
     names: dict[tuple[str | None, str | None], str] = {}
     texts: dict[str, str] = {}
@@ -110,6 +123,14 @@ def series_of(
                       texts.setdefault(conditions, conditions))  # fmt: skip
         series[Key(board, device, path, made, variant, metric)].append(night)
     return dict(series)
+
+
+def has_index(connection: Connection) -> bool:
+    """Whether the history has what :data:`READ_ALL` names; an older one on a full disk has not."""
+    if connection.dialect.name != "sqlite":
+        return False
+    asked = text("SELECT 1 FROM sqlite_master WHERE name = :name")
+    return connection.execute(asked, {"name": READ_ALL.split()[-1]}).first() is not None
 
 
 def recipe_in_words(recipe: str, options: str) -> str:

@@ -19,17 +19,15 @@ from edgeprune.farm.morning.site import devices, jobs, night, nights, trends
 from edgeprune.farm.morning.site.folder import SiteFolder
 from edgeprune.farm.morning.site.page import TOP, Place
 from edgeprune.farm.morning.site.records import nights_of
+from edgeprune.farm.plan import DEFAULT_KEEP_NIGHTS
 from edgeprune.history import database
 from edgeprune.history.place import place
-
-KEEP_NIGHTS = 30
-"""Nights whose pages stay. Source: ours, a month."""
 
 INDEX = "index.html"
 
 
 def write_site(
-    folder: Path, of_night: str | None = None, keep_nights: int = KEEP_NIGHTS
+    folder: Path, of_night: str | None = None, keep_nights: int = DEFAULT_KEEP_NIGHTS
 ) -> Morning:
     """Writes the site of a plan's nights: what is new, and what has changed.
 

@@ -15,9 +15,10 @@ from edgeprune.farm.holder import shown
 from edgeprune.farm.job import Job, Kind
 from edgeprune.farm.morning.changes import verdict
 from edgeprune.farm.morning.night import time_utc
+from edgeprune.farm.trends.nightly import has_index
 from edgeprune.farm.trends.reasons import Night
 from edgeprune.history.farm_tables import ATTEMPTS, CHANGES, EVENTS, JOBS, NIGHTS, RESULTS
-from edgeprune.history.tables import FIGURES, RUNS
+from edgeprune.history.tables import FIGURES, READ_ALL, RUNS
 
 MAX_EVENTS = 200
 """Newest events of a device that are shown."""
@@ -145,6 +146,8 @@ def golden_figures(
         .where(figures.variant == "deployed", figures.metric.in_(("latency_us", "instructions")))
         .order_by(RUNS.c.id)
     )  # fmt: skip
+    if has_index(connection):
+        statement = statement.with_hint(RUNS, READ_ALL, "sqlite")
     wanted, found = set(devices), defaultdict(list)
     for device, metric, *rest in connection.execute(statement):
         if device in wanted:
