@@ -13,8 +13,8 @@ import pytest
 EXTRAS = (
     "h5py", "tensorflow", "tensorboard", "keras", "tf_keras", "PIL", "pillow", "litert_quantizer",
     "adbutils", "ziglang", "paramiko", "cryptography", "bcrypt", "nacl", "invoke", "cffi",
-     "sklearn", "scikit_learn", "joulescope", "mlflow", "edgeprune", "_edgeprune",
-    "__editable__",
+    "dask", "distributed", "sklearn", "scikit_learn", "joulescope", "mlflow", "edgeprune",
+    "_edgeprune", "__editable__",
 )  # fmt: skip
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
 
@@ -75,6 +75,8 @@ def command(core, files, *argv):
             "litert_quantizer: pip install 'edgeprune[quantize]'",
         ),
         (("deploy", "m.tflite", "--board", "pixel-8"), "adbutils: pip install 'edgeprune[adb]'"),
+        (("farm", "worker", "127.0.0.1"), "dask: pip install 'edgeprune[dask]'"),
+        (("farm", "certificates", "new", "lab1"), "cryptography: pip install 'edgeprune[dask]'"),
         (("example", "digits"), "sklearn: pip install 'edgeprune[all]'"),
         (
             ("deploy", "m.tflite", "--board", "local", "--mlflow"),

@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeprune.cli.farm_hosts import (
+    DEFAULT_LISTEN,
+    certificates,
+    certificates_option,
+    farm_address,
+    tell,
+    worker,
+)
 from edgeprune.cli.farm_install import install
 from edgeprune.cli.farm_morning import check_morning, write_morning
 from edgeprune.cli.farm_report import report
 from edgeprune.cli.json_output import print_json
+from edgeprune.cli.options.device import duration_s
 from edgeprune.cli.options.output import json_option
+from edgeprune.cli.words import DURATION
 
 if TYPE_CHECKING:
     from edgeprune.farm.expand import Expanded
+    from edgeprune.farm.lines import Lines
+    from edgeprune.farm.plan import Plan
+    from edgeprune.farm.run import NightResult
     from edgeprune.farm.schedule import Slot
 
 
@@ -24,8 +37,8 @@ def farm() -> None:
     """Measure many models on many devices, every night."""
 
 
-farm.add_command(report)
-farm.add_command(install)
+for command in (report, install, worker, certificates):
+    farm.add_command(command)
 
 
 @farm.command(epilog="Example: edgeprune farm run nightly.toml --dry-run")
@@ -33,8 +46,39 @@ farm.add_command(install)
 @click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use.")
 @click.option("--night", help="Name of the night; of tonight if not given.")
 @click.option("--dry-run", is_flag=True, help="Show the schedule, and run nothing.")
+@click.option(
+    "--engine",
+    type=click.Choice(["built-in", "dask"]),
+    default="built-in",
+    show_default=True,
+    help="What runs the jobs: this host alone, or all hosts whose `farm worker` comes.",
+)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help=f"Where hosts come, with --engine dask; {DEFAULT_LISTEN} if not given.",
+)
+@certificates_option
+@click.option(
+    "--wait",
+    "wait_s",
+    type=DURATION,
+    default="1m",
+    show_default=True,
+    callback=duration_s,
+    metavar="DURATION",
+    help="How long to wait for a host with each board, with --engine dask.",
+)
 @json_option
-def run(plan: Path, bench: Path | None, night: str | None, dry_run: bool, as_json: bool) -> int:
+def run(
+    plan: Path,
+    bench: Path | None,
+    night: str | None,
+    dry_run: bool,
+    engine: str,
+    as_json: bool,
+    **hosts: Any,
+) -> int:
     """Run the jobs of PLAN, a TOML file, each once.
 
     Interrupted or killed, it goes on where it was when it is started again. When the night is over,
@@ -44,28 +88,52 @@ def run(plan: Path, bench: Path | None, night: str | None, dry_run: bool, as_jso
     from edgeprune.devices.bench import load_bench
     from edgeprune.farm.expand import expand
     from edgeprune.farm.plan import read_plan
+    from edgeprune.farm.run import run_night
 
-    expanded = expand(read_plan(plan), load_bench(bench))
+    read = read_plan(plan)
+    if engine == "dask":
+        if bench is not None or dry_run:
+            raise click.UsageError(
+                "--engine dask has its devices from its hosts: leave out --bench and --dry-run."
+            )
+        check_morning(read)
+        return _ended(read, _run_on_hosts(read, night, **hosts), as_json)
+    if hosts["listen"] is not None or hosts["certificates"] is not None:
+        raise click.UsageError("--listen and --certificates need --engine dask.")
+    expanded = expand(read, load_bench(bench))
     if dry_run:
         return _show_schedule(expanded, as_json=as_json)
-    check_morning(expanded.plan)
-    return _run(expanded, bench, night, as_json=as_json)
+    check_morning(read)
+    return _ended(read, run_night(expanded, bench, night, _lines()), as_json)
 
 
-def _run(expanded: Expanded, bench: Path | None, night: str | None, *, as_json: bool) -> int:
-    """Runs a night, and says how it ended.
+def _run_on_hosts(
+    plan: Plan, night: str | None, listen: str | None, certificates: Path | None, wait_s: float
+) -> NightResult:
+    from edgeprune.farm.run import Listening, run_night_on_hosts
+
+    listening = Listening(farm_address(listen or DEFAULT_LISTEN, certificates), wait_s)
+    return run_night_on_hosts(plan, listening, night, _lines())
+
+
+def _lines() -> Lines:
+    """Takes what happens, a line each; says first what will not."""
+    from edgeprune.farm.confirming import missing
+    from edgeprune.farm.lines import Lines
+
+    if why := missing():
+        tell(why)
+    return Lines(lambda line: click.echo(line, err=True))
+
+
+def _ended(plan: Plan, result: NightResult, as_json: bool) -> int:
+    """Says how a night ended.
 
     Raises:
         KeyboardInterrupt: It was stopped.
     """
-    from edgeprune.farm.confirming import missing
     from edgeprune.farm.job import State
-    from edgeprune.farm.lines import Lines
-    from edgeprune.farm.run import run_night
 
-    if why := missing():
-        click.echo(f"farm: {why}", err=True)
-    result = run_night(expanded, bench, night, Lines(lambda line: click.echo(line, err=True)))
     counts = {state.value: result.counts.get(state, 0) for state in State}
     if as_json:
         print_json(
@@ -77,13 +145,13 @@ def _run(expanded: Expanded, bench: Path | None, night: str | None, *, as_json: 
             }
         )
     if not result.is_over:
-        raise KeyboardInterrupt(f"`edgeprune farm run {expanded.plan.file}` goes on")
+        raise KeyboardInterrupt(f"`edgeprune farm run {plan.file}` goes on")
     if not as_json:
         told = ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
         worse = f"; {result.regressions} confirmed to be worse" if result.regressions else ""
         click.echo(f"{result.night}: {told}{worse}")
     code = 1 if counts["failed"] or counts["missed"] or result.regressions else 0
-    return write_morning(expanded.plan, result.night, code)
+    return write_morning(plan, result.night, code)
 
 
 def _show_schedule(expanded: Expanded, *, as_json: bool) -> int:

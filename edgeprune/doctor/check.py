@@ -22,6 +22,7 @@ NEEDED_FOR: dict[str, str] = {
     "quantize": "--quantize",
     "example": "edgeprune example digits",
     "flash": "edgeprune firmware flash",
+    "dask": "farms on several hosts",
     "build": "agents compiled from a checkout; the wheel carries them",
     "walls": "models of strangers: walls around the process that loads them",
 }

@@ -16,7 +16,7 @@ from edgeprune.doctor.check import EVERY_BOARD, FAULTS, Check
 from edgeprune.text.untrusted import reason_of
 
 CHECKOUT = Path(__file__).parents[2]
-_EXTRAS = ("keras", "quantize", "example", "flash", "build")
+_EXTRAS = ("keras", "quantize", "example", "flash", "build", "dask")
 """Optional parts of edgeprune beside those of transports: each is a scope of its own."""
 
 

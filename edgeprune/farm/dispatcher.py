@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from edgeprune.farm import confirming, health
 from edgeprune.farm.executor import Assignment, Ending, Lease, Sign
-from edgeprune.farm.job import ErrorKind, Job, Kind, State
+from edgeprune.farm.job import Job, Kind, State
 from edgeprune.farm.plan import DEFAULT_CONFIRM_SHARE
 from edgeprune.farm.store import devices, golden, jobs, leases, nights, results
 from edgeprune.farm.store.devices import Event, Presence, Standing
@@ -35,10 +35,11 @@ class Work:
     Attributes:
         night: The night.
         jobs: Its jobs.
-        boards: Board of each device that this host reaches.
+        boards: Board of each device that this host, or one of the farm's hosts, reaches.
         golden: The golden job of each device; empty where there is no golden model.
         band: How far the golden model's figure may lie from what is usual, as a share.
         confirm_share: Largest share of the night in which changes are measured again.
+        hosts: Which host reaches a device, where that is another one.
     """
 
     night: Night
@@ -47,6 +48,7 @@ class Work:
     golden: Mapping[str, Job] = field(default_factory=dict)
     band: float = 0.15
     confirm_share: float = DEFAULT_CONFIRM_SHARE
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,29 @@ class Dispatcher:
             now_ms = self._clock_ms(connection)
             nights.begin(connection, night, now_ms)
             jobs.add(connection, night.name, self._work.jobs)
-            devices.register(connection, self._work.boards.items(), self._host, now_ms)
+            hosts = self._work.hosts
+            found = [
+                (name, board, hosts.get(name, self._host))
+                for name, board in self._work.boards.items()
+            ]
+            devices.register(connection, found, now_ms)
+
+    def widen(self, work: Work) -> None:
+        """Goes on with more devices, and the jobs that came with them.
+
+        Args:
+            work: All of it, of the same night.
+
+        Raises:
+            ConfigError: The history cannot be used: nothing happened.
+        """
+        before, self._work = self._work, work
+        try:
+            self.begin()
+        except BaseException:
+            self._work = before
+            raise
+        self._next_refresh_ms = -math.inf
 
     def turn(
         self,
@@ -214,7 +238,7 @@ class Dispatcher:
             change = health.after_job(standing, ending, has_golden=has_golden)
             self._changed(connection, standing, change, now_ms)
         self._idle.discard(device)
-        if ending.error_kind is ErrorKind.INFRASTRUCTURE:
+        if ending.leaves_doubt:
             self._online.pop(device, None)  # nobody knows until it is asked again
         return True
 

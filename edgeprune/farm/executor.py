@@ -89,7 +89,7 @@ class Ending:
 
     Attributes:
         run: The result, or None. One with ``error_kind`` shows what was wrong, and nothing else.
-        error_kind: Why there is none, or None.
+        error_kind: Why there is none, or None where it was called off, by us or by its host.
         message: The error in one line, or empty.
         beside: Of a re-run, what else was measured: the old file in turns with ``run``, or the same
             file before it.
@@ -103,6 +103,11 @@ class Ending:
     beside: tuple[Run, ...] = ()
     warning: str = ""
     is_hosts: bool = False
+
+    @property
+    def leaves_doubt(self) -> bool:
+        """Whether the device is to be asked before it gets another job: it failed, or its host."""
+        return self.run is None and self.error_kind in (None, ErrorKind.INFRASTRUCTURE)
 
 
 class Executor(Protocol):

@@ -47,15 +47,32 @@ class Expanded:
     golden: dict[str, Job]
 
 
+NOT_ON_THIS_DESK = (
+    "no device on this desk is a {board}: add one with `edgeprune devices add NAME --board {board}`"
+)
+
+
 def expand(plan: Plan, bench: Bench) -> Expanded:
+    """Makes the jobs of a plan for the devices of this desk; see :func:`expand_for`."""
+    return expand_for(plan, lambda boards: inventory(bench, boards), NOT_ON_THIS_DESK)
+
+
+def expand_for(
+    plan: Plan, find: Callable[[list[str]], dict[str, FarmDevice]], lacking: str
+) -> Expanded:
     """Makes the jobs of a plan.
+
+    Args:
+        plan: The plan.
+        find: Given names of boards, has their devices by name.
+        lacking: What is wrong where no device is of a ``{board}``.
 
     Raises:
         ConfigError: A model, board, recipe or device does not exist or is wrong, or a job stands
             twice in the plan; all faults are in one message.
     """
-    looking = _Looking(plan)
-    devices = inventory(bench, looking.boards())
+    looking = _Looking(plan, lacking)
+    devices = find(looking.boards())
     jobs: dict[str, Job] = {}
     golden = dict(_golden(looking, devices))
     for job in _planned(looking, devices):
@@ -77,12 +94,13 @@ class _Looking:
 
     Attributes:
         plan: The plan.
+        lacking: What is wrong where no device is of a ``{board}``.
         faults: What is wrong so far.
         wrong_boards: Names that are no board.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, lacking: str) -> None:
+        self.plan, self.lacking = plan, lacking
         self.faults: list[str] = []
         self.wrong_boards: set[str] = set()
         self._digests: dict[Path, str | None] = {}
@@ -167,7 +185,7 @@ def _places(
         if table.each_device:
             names = [one.name for one in fitting]
         elif table.devices:
-            names = [one.name for one in fitting if one.plain in table.devices]
+            names = [one.name for one in fitting if {one.plain, one.name} & {*table.devices}]
         for word in table.recipes or (fitting[0].board.recipe.default,):
             recipe = str(looking.plan.path_of(word)) if word.endswith(".toml") else word
             if looking.at(recipe_with, recipe, options):
@@ -179,16 +197,13 @@ def _check_names(looking: _Looking, table: JobsTable, devices: Mapping[str, Farm
     of_boards = [one for one in devices.values() if one.board.name in table.boards]
     for board in table.boards:
         if board not in looking.wrong_boards and board not in {one.board.name for one in of_boards}:
-            looking.faults.append(
-                f"no device on this desk is a {board}: add one with `edgeprune devices add NAME "
-                f"--board {board}`"
-            )
-    plain = [one.plain for one in of_boards]
+            looking.faults.append(looking.lacking.format(board=board))
+    known = sorted({word for one in of_boards for word in (one.plain, one.name)})
     for name in table.devices:
-        if name not in plain:
+        if name not in known:
             boards = ", ".join(table.boards)
             looking.faults.append(
-                f"no device of {boards} is called {name!r}{did_you_mean(name, plain)}"
+                f"no device of {boards} is called {name!r}{did_you_mean(name, known)}"
             )
 
 

@@ -18,7 +18,8 @@ class FarmDevice:
 
     Attributes:
         name: By which the farm's tables know it: as the bench file calls it, with this host's name
-            where it is this machine or runs on it, so that no two hosts mean the same.
+            where it is this machine or runs on it, so that no two hosts mean the same; in a farm on
+            several hosts with its host's name in any case.
         plain: As the bench file, or a plan, calls it.
         host: What ``--host`` must say to reach it, or None where there is only one.
         board: What it is.

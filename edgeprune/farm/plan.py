@@ -28,7 +28,7 @@ DEFAULT_KEEP_NIGHTS = 30
 _NAME = re.compile(r"[\w.-]{1,64}")
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _MAX_PRIORITY = 1000
-_MAX_WORKERS = 1000
+MAX_WORKERS = 1000
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class JobsTable:
         models: Model files, or folders of SavedModels; relative ones to the plan's folder.
         boards: Names of boards.
         recipes: Names of recipes, or ``.toml`` files; empty takes each board's own.
-        devices: Names of devices in the bench file, each of which runs the job; empty lets any
-            device of the board run it.
+        devices: Names of devices in the bench file, or with their host as ``desk-pi@lab1``, each of
+            which runs the job; empty lets any device of the board run it.
         each_device: Every device of the board runs the job.
         tags: Words for who reads the results.
         priority: Jobs of a higher one run first.
@@ -123,7 +123,8 @@ class Plan:
         name: What its nights are called; the file's name if not given.
         deadline: Local time as ``07:00`` by which all must be done; None sets none.
         time_budget: How long a job may have a device, as ``10m``.
-        workers: How many jobs may run at once on this host; 0 leaves that to us.
+        workers: How many jobs may run at once on this host, or on all hosts of a farm together;
+            0 leaves that to us.
         golden: The golden model; None trusts devices unchecked.
         confirm_share: Largest share of the night in which suspected changes are measured again; 0
             makes none.
@@ -197,8 +198,8 @@ def _faults(plan: Plan) -> list[str]:
         faults.append(f"name {plan.name!r} must be 1 to 64 letters, digits and _ . -")
     if plan.deadline is not None and parse_time(plan.deadline) is None:
         faults.append(f"deadline must be a local time as 07:00, got {plan.deadline!r}")
-    if not 0 <= plan.workers <= _MAX_WORKERS:
-        faults.append(f"workers must be 0 to {_MAX_WORKERS}, got {plan.workers}")
+    if not 0 <= plan.workers <= MAX_WORKERS:
+        faults.append(f"workers must be 0 to {MAX_WORKERS}, got {plan.workers}")
     if not plan.jobs:
         faults.append("jobs: there are none; write a table [[jobs]] with models and boards")
     if plan.golden is not None and not 0 < plan.golden.band < 1:

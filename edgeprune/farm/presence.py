@@ -44,6 +44,12 @@ class Presence:
         self.signs: dict[str, Sign] = {}
         self.cycled: list[tuple[str, str]] = []
 
+    def add(self, devices: Iterable[str]) -> None:
+        """More devices: those that are new are asked at once."""
+        for device in devices:
+            if device not in self._due_s:
+                self._due_s[device], self._misses[device] = self._now_s(), 0
+
     def ask_soon(self, device: str) -> None:
         """A device failed: it is asked before it gets another job."""
         if device in self._due_s:

@@ -1,4 +1,4 @@
-"""The built-in engine: runs a night on this host's devices, whatever breaks meanwhile."""
+"""Runs a night on all devices that an engine reaches, whatever breaks meanwhile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from edgeprune.errors import ConfigError
-from edgeprune.farm.dispatcher import REFRESH_MS, Dispatcher, Turn
+from edgeprune.farm.dispatcher import REFRESH_MS, Dispatcher, Turn, Work
 from edgeprune.farm.executor import Assignment, Ending, Executor
 from edgeprune.farm.job import ErrorKind, Kind
 from edgeprune.farm.presence import Presence
@@ -85,6 +85,12 @@ class Scheduler:
         self._endings: list[tuple[Assignment, Ending]] = []
         self._stop_reason = ""
         self._warned: set[str] = set()
+        self._wider: Work | None = None
+
+    def widen(self, work: Work) -> None:
+        """There are more devices from the next turn on, and the jobs that came with them."""
+        self._wider = work
+        self._wake.set()
 
     def stop(self, reason: str) -> None:
         """Ends in order, and soon: running jobs are called off, and wait for another time."""
@@ -105,6 +111,10 @@ class Scheduler:
         try:
             while not self._stop_reason:
                 self._wake.clear()
+                if self._wider is not None:
+                    work, self._wider = self._wider, None
+                    await self._call(self._dispatcher.widen, work)
+                    self._presence.add(work.boards)
                 self._presence.ask(self._tasks)
                 turn = await self._turn()
                 self._act_on(turn)
@@ -184,7 +194,7 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001  # a fault of an engine ends its job alone
             ending = Ending(None, ErrorKind.BUG, f"{type(error).__name__}: {error}")
         self._endings.append((assignment, ending))
-        if ending.error_kind is ErrorKind.INFRASTRUCTURE:
+        if ending.leaves_doubt:
             self._presence.ask_soon(device)
         del self._tasks[device]
         self._wake.set()

@@ -63,15 +63,12 @@ class Standing:
     trusted_night: str | None
 
 
-def register(
-    connection: Connection, devices: Iterable[tuple[str, str]], host: str, now_ms: int
-) -> None:
+def register(connection: Connection, devices: Iterable[tuple[str, str, str]], now_ms: int) -> None:
     """Adds the devices that are not known yet.
 
     Args:
         connection: Inside a transaction.
-        devices: Name and board of each.
-        host: Which host reaches them.
+        devices: Of each its name, its board, and which host reaches it.
         now_ms: The present moment.
     """
     known = set(connection.execute(select(_D.device)).scalars())
@@ -86,7 +83,7 @@ def register(
             "clean_runs": 0,
             "troubles": 0,
         }
-        for name, board in devices
+        for name, board, host in devices
         if name not in known
     ]
     if rows:
