@@ -21,7 +21,7 @@ from edgeprune.history.writer import Writer
 
 BOARD = "rpi4"
 START_MS = 1_790_000_000_000
-RERUN_RUNS = 4
+RERUN_RUNS = {"turns": 4, "repeat": 2}
 """A re-run takes as long as so many other jobs."""
 
 
@@ -142,7 +142,7 @@ class SimExecutor:
         chance = lab.random.random()
         took_s = device.speed_s * lab.random.uniform(0.9, 1.1)
         if assignment.job.kind is Kind.CONFIRM:
-            took_s *= RERUN_RUNS
+            took_s *= RERUN_RUNS[assignment.job.options["how"]]
         if chance < lab.odds.device_vanishes:
             device.gone_until_s = begins_s + lab.random.uniform(60, 7200)
             device.lose(begins_s)

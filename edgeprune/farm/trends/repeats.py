@@ -61,7 +61,8 @@ def why_unknown(noise: RunNoise) -> str:
 def judged_repeats(before: Sequence[float], repeats: Sequence[float], noise: RunNoise) -> Rerun:
     """Whether runs that were repeated lie away from the level before by more than runs do.
 
-    All repetitions count as one run, since they share the device's state of that night.
+    The repetition that lies nearest the level before counts, and as one run: all of them share the
+    device's state of that night, and one wild run is no level.
 
     Args:
         before: Figures of the nights before the change, above 0, newest last.
@@ -70,7 +71,9 @@ def judged_repeats(before: Sequence[float], repeats: Sequence[float], noise: Run
 
     Source: Student's t; the median's variance is pi / 2 times that of a mean.
     """
-    away = float(np.mean(np.log(repeats)) - np.median(np.log(before)))
+    each = np.log(repeats) - np.median(np.log(before))
+    nearest = float(each[np.argmin(np.abs(each))])
+    away = nearest if bool((np.sign(each) == np.sign(nearest)).all()) else 0.0
     error = noise.scale * math.sqrt(1 + math.pi / 2 / len(before))
     if error:
         p_value = student_p(away / error, noise.degrees)

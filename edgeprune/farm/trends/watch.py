@@ -46,10 +46,12 @@ MIN_BUDGET_S = 1800
 slow board take a quarter of an hour."""
 
 FIRST, LAST = 5_000, -5_000
-"""Priorities of re-runs before and behind all of a plan's jobs, to which the change's size is
-added: the largest is the first."""
+"""Priorities of re-runs before and behind all of a plan's jobs. Added to them is the change's size,
+so that the largest is the first, and :data:`_OTHER_FILE` where the file changed: that is likelier
+to be true, and somebody's to mend."""
 
 _MAX_PERMILLE = 1_000
+_OTHER_FILE = 1_001
 _J = JOBS.c
 
 # Statements are made once: SQLAlchemy takes longer to make one than SQLite to run it.
@@ -210,6 +212,7 @@ def _options(
 
 def _job(of: Job, device: str, options: Mapping[str, Any], base: int, asked: Asked) -> Job:
     permille = min(_MAX_PERMILLE, round(1000 * abs(asked.effect)))
+    bonus = permille + (_OTHER_FILE if options["how"] == How.TURNS else 0)
     is_first = base >= FIRST
     return Job(
         number=of.number,
@@ -220,7 +223,7 @@ def _job(of: Job, device: str, options: Mapping[str, Any], base: int, asked: Ask
         board=of.board,
         device=device,
         tags=of.tags,
-        priority=(FIRST if is_first else LAST) + permille,
+        priority=(FIRST if is_first else LAST) + bonus,
         time_budget_s=max(of.time_budget_s, MIN_BUDGET_S),
         options=options,
     )
