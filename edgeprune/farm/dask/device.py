@@ -182,6 +182,8 @@ async def _serve(start: Start, executor: MakeExecutor) -> None:
     async with door.WorkerSide(address, start.device, hello_of(start.host), folder) as side:
         waits = [asyncio.create_task(one) for one in (stop.wait(), side.lost())]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for one in waits:
+            one.cancel()
         await device.end("its host was stopped")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DELIVERY_S):
