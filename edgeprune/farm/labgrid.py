@@ -173,32 +173,32 @@ class Places:
             for name, one in devices.items()
             if one.device.labgrid_place is not None
         }
+        self._locks = {place: asyncio.Lock() for place in self._places.values()}
 
     def place_of(self, device: str) -> str | None:
         """A device's place, or None."""
         return self._places.get(device)
 
-    async def holder(self, place: str) -> str | None:
-        """Who else has a place; raises as :meth:`Client.holder`."""
-        holder = await self._client.holder(place)
-        return None if holder == self._client.me else holder
-
     @contextlib.asynccontextmanager
     async def held(self, place: str) -> AsyncIterator[None]:
-        """Has a place inside the ``async with`` block; raises as :meth:`Client.acquire`."""
-        try:
-            await self._client.acquire(place)
-        except asyncio.CancelledError:  # it may have come to pass
-            await self._release(place)
-            raise
-        try:
-            yield
-        finally:
-            await self._release(place)
+        """Has a place inside the ``async with`` block; raises as :meth:`Client.acquire`.
+
+        One of this process after the other: what asks a device must not release what a job has.
+        """
+        async with self._locks[place]:
+            try:
+                await self._client.acquire(place)
+            except asyncio.CancelledError:  # it may have come to pass
+                await self._release(place)
+                raise
+            try:
+                yield
+            finally:
+                await self._release(place)
 
     async def release_all(self) -> None:
         """At the end of a night: what an earlier, killed one left goes too."""
-        for place in set(self._places.values()):
+        for place in self._locks:
             await self._release(place)
 
     async def _release(self, place: str) -> None:
@@ -232,23 +232,22 @@ class PlaceExecutor:
 
 
 class PlaceProber:
-    """Leaves devices alone that somebody else has; see :class:`edgeprune.farm.executor.Prober`."""
+    """Asks devices while their place is ours; see :class:`edgeprune.farm.executor.Prober`."""
 
     def __init__(self, inner: Prober, places: Places) -> None:
         """``inner`` asks the devices."""
         self._inner, self._places = inner, places
 
     async def probe(self, device: str, timeout_s: float) -> Sign:
-        """Asks once; what labgrid says is no reason to switch a device off."""
+        """Asks once; a place that is not to be had is no reason to switch a device off."""
         place = self._places.place_of(device)
-        if place is not None:
-            try:
-                holder = await self._places.holder(place)
-            except (ConfigError, DeviceError) as error:
-                return Sign(False, one_line(error), is_miss=False)
-            if holder is not None:
-                return Sign(False, f"{holder} has its place in labgrid, {place}", is_miss=False)
-        return await self._inner.probe(device, timeout_s)
+        if place is None:
+            return await self._inner.probe(device, timeout_s)
+        try:
+            async with self._places.held(place):
+                return await self._inner.probe(device, timeout_s)
+        except (ConfigError, DeviceError) as error:
+            return Sign(False, one_line(error), is_miss=False)
 
     async def power_cycle(self, device: str, timeout_s: float) -> str:
         """Runs the device's command while its place is ours."""

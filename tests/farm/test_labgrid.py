@@ -32,7 +32,9 @@ class Inner:
         return Ending(message="ran")
 
     async def probe(self, device, timeout_s):
-        self.seen.append("asked")
+        self.seen.append(self.held())
+        await asyncio.sleep(0.2)
+        self.seen.append(self.held())
         return Sign(False, "no answer")
 
     async def power_cycle(self, device, timeout_s):
@@ -94,6 +96,17 @@ def test_what_a_killed_farm_left_is_ours_again_and_is_released_in_the_end(lab):
     asyncio.run(lab.places.release_all())
     assert lab.holder() is None
     assert Client("another plan").me != lab.client.me
+
+
+def test_what_asks_a_device_does_not_release_the_place_of_a_job(lab):
+    async def at_once():
+        job = Assignment("a" * 32, "night", JOB, Lease("pi", 1, "me"), 60.0)
+        asked = asyncio.create_task(lab.prober.probe("pi", 1.0))
+        ran = asyncio.create_task(PlaceExecutor(lab.inner, lab.places).run(job))
+        await asyncio.gather(asked, ran)
+
+    asyncio.run(at_once())
+    assert lab.inner.seen == [lab.client.me] * 3 and lab.holder() is None
 
 
 def test_a_job_that_is_called_off_leaves_no_lock(lab):
