@@ -18,11 +18,6 @@ from edgeprune.cli.options.output import json_option
 @click.option("--at", default="22:00", show_default=True, help="When a night begins, local time.")
 @click.option("--bench", type=click.Path(path_type=Path), help="Bench file to use.")
 @click.option(
-    "--site",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the morning's site, brought up to date whenever the farm ends.",
-)
-@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -34,7 +29,6 @@ def install(
     kind: str | None,
     at: str,
     bench: Path | None,
-    site: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -52,7 +46,7 @@ def install(
     if kind == "cron" and output is not None:
         raise click.UsageError("--output is for --systemd; `crontab -e` takes the line.")
     load_bench(bench)  # a wrong one is told now, and not in the night
-    start = made.start_of(read_plan(plan), bench, at, site)
+    start = made.start_of(read_plan(plan), bench, at)
     texts = made.units(start) if kind == "systemd" else {"crontab": made.cron_line(start)}
     written = [] if output is None else made.write_units(start, output)
     if start.user == "root":

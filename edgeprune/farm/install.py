@@ -46,7 +46,6 @@ class Start:
     Attributes:
         name: Of the plan.
         argv: What to run, all paths absolute.
-        report: What to run whenever that has ended; empty runs nothing.
         hours: Full hours at which to start, in their order from the evening on.
         minute: Minute of these hours.
         user: Who runs it.
@@ -56,7 +55,6 @@ class Start:
 
     name: str
     argv: tuple[str, ...]
-    report: tuple[str, ...]
     hours: tuple[int, ...]
     minute: int
     user: str
@@ -64,14 +62,13 @@ class Start:
     secrets: Path
 
 
-def start_of(plan: Plan, bench: Path | None, at: str, site: Path | None = None) -> Start:
+def start_of(plan: Plan, bench: Path | None, at: str) -> Start:
     """How the nights of a plan start here: by this user, from this environment.
 
     Args:
         plan: Checked.
         bench: Bench file, or None for the user's own.
         at: Local time of the evening, as ``22:00``.
-        site: Folder that holds the morning's site; None makes none.
 
     Raises:
         ConfigError: ``at`` is no time, or a path holds a line break.
@@ -83,17 +80,14 @@ def start_of(plan: Plan, bench: Path | None, at: str, site: Path | None = None) 
     argv = [*_program(), "farm", "run", str(plan.file)]
     if bench is not None:
         argv += ["--bench", str(bench.absolute())]
-    report: tuple[str, ...] = ()
-    if site is not None:
-        report = (*_program(), "farm", "report", "--site", str(site.absolute()))
-    for text in (*argv, *report, *environment.values()):
+    for text in (*argv, *environment.values()):
         if any(ord(letter) < 32 for letter in text):
             raise ConfigError(f"{text!r}: neither systemd nor cron takes a line break in a path")
     hours = _hours(begins, parse_time(plan.deadline or ""))
     user = pwd.getpwuid(os.getuid()).pw_name
     secrets = paths.config_folder().absolute() / "farm.env"
     minute = begins.minute
-    return Start(plan.name, tuple(argv), report, hours, minute, user, environment, secrets)
+    return Start(plan.name, tuple(argv), hours, minute, user, environment, secrets)
 
 
 def _hours(begins: datetime.time, ends: datetime.time | None) -> tuple[int, ...]:
@@ -140,7 +134,6 @@ def _service(start: Start) -> str:
         "# Secrets, as EDGEPRUNE_HISTORY and EDGEPRUNE_WEBHOOK, NAME=value a line; chmod 600.",
         f"EnvironmentFile=-{str(start.secrets).replace('%', '%%')}",
         f"ExecStart={_command_line(start.argv)}",
-        *([f"ExecStopPost=-{_command_line(start.report)}"] if start.report else []),
         "# A killed night goes on. Exit code 1 is one that is over, with jobs that failed; 130 was",
         "# stopped.",
         "Restart=on-failure",
@@ -184,11 +177,9 @@ def cron_line(start: Start) -> str:
     folder = paths.data_folder().absolute()
     hours = ",".join(map(str, start.hours))
     words = [_flock(), "-n", str(folder / f"{start.name}.lock"), *start.argv]
-    assigned = [f"{key}={shlex.quote(value)}; " for key, value in start.environment.items()]
-    exported = f"export {' '.join(start.environment)}; " if start.environment else ""
-    commands = "; ".join(shlex.join(argv) for argv in (words, start.report) if argv)
+    assigned = [f"{key}={shlex.quote(value)}" for key, value in start.environment.items()]
     log = shlex.quote(str(folder / f"{start.name}.log"))
-    command = f"{''.join(assigned)}{exported}{{ {commands}; }} >> {log} 2>&1"
+    command = " ".join([*assigned, shlex.join(words), ">>", log, "2>&1"])
     # In a crontab a bare % is a line break, whatever the shell's quotes say.
     return f"{start.minute} {hours} * * * {command}".replace("%", "\\%") + "\n"
 

@@ -108,7 +108,7 @@ def test_a_broken_lease_refuses_the_result_and_the_job_is_tried_again(farm):
 
 def test_a_job_whose_device_somebody_else_has_waits_and_that_counts_for_nothing(farm):
     (first,) = turn(farm).assignments
-    busy = (first, Ending(message="anna has it", is_busy=True))
+    busy = (first, Ending(message="anna has it"))
     after = farm.turn([busy], {}, [], 8, counts=True)
     assert after.assignments == () and sum(after.open_jobs.values()) == 3  # it is asked first
     assert turn(farm, online=False).assignments == ()

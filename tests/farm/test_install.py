@@ -32,9 +32,8 @@ def odd_start(folder, name=ODD):
     program.write_text(f"#!{sys.executable}\n{PRINTS}")
     program.chmod(0o755)
     argv = (str(program), "farm", "run", str(folder / f"{ODD}.toml"))
-    report = (str(program), "farm", "report", "--site", str(place / "site"))
     environment = {"EDGEPRUNE_HOME": str(place)}
-    return Start("odd", argv, report, (22, 23), 30, "root", environment, place / "farm.env")
+    return Start("odd", argv, (22, 23), 30, "root", environment, place / "farm.env")
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
@@ -69,9 +68,9 @@ def test_the_line_for_cron_means_what_was_said(tmp_path, monkeypatch):
     assert (minute, hours, rest[:3]) == ("30", "22,23", ["*"] * 3) and line.count("\n") == 1
     command = rest[3].replace("\\%", "%")  # as crontab(5) says
     subprocess.run(["sh", "-ec", command], check=True, timeout=60)
-    told = (tmp_path / "data 1%" / "odd.log").read_text().splitlines()
-    for said, argv in zip(told, (start.argv, start.report), strict=True):
-        assert json.loads(said) == [list(argv[1:]), start.environment["EDGEPRUNE_HOME"]]
+    argv, home = json.loads((tmp_path / "data 1%" / "odd.log").read_text())
+    assert argv == list(start.argv[1:])
+    assert home == start.environment["EDGEPRUNE_HOME"]
 
 
 @pytest.mark.parametrize(
@@ -111,9 +110,7 @@ def test_the_command_prints_units_or_writes_them(tmp_path, home, monkeypatch, ca
 
     code, printed = told("--systemd")
     assert code == 0 and "# edgeprune-nightly.service\n[Unit]" in printed.out
-    code, printed = told("--systemd", "-o", "units", "--site", "morning")
-    service = (tmp_path / "units" / "edgeprune-nightly.service").read_text()
-    assert f" farm report --site {tmp_path / 'morning'}\n" in service
+    code, printed = told("--systemd", "-o", "units")
     assert "sudo systemctl enable --now edgeprune-nightly.timer" in printed.out
     assert sorted(one.name for one in (tmp_path / "units").iterdir()) == [
         "edgeprune-nightly.service", "edgeprune-nightly.timer",

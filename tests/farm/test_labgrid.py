@@ -9,11 +9,18 @@ import labgrid_client
 import pytest
 
 from edgeprune.devices.bench import load_bench
+from edgeprune.devices.links import labgrid
+from edgeprune.devices.links.labgrid import Client
 from edgeprune.errors import ConfigError
-from edgeprune.farm import labgrid
 from edgeprune.farm.executor import Assignment, Ending, Lease, Sign
 from edgeprune.farm.job import ErrorKind, Job, Kind
-from edgeprune.farm.labgrid import Client, PlaceExecutor, PlaceProber, Places, places_of
+from edgeprune.farm.labgrid import (
+    PlaceExecutor,
+    PlaceProber,
+    Places,
+    asked_with_places,
+    with_places,
+)
 from edgeprune.farm.presence import MISSES_TO_CYCLE, Presence
 
 JOB = Job(0, Kind.MEASURE, "/m.tflite", "a" * 64, "auto", "rpi4", None)
@@ -43,7 +50,7 @@ class Inner:
 
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch):
+def lab(home, tmp_path, monkeypatch):
     """A coordinator with one place, and a device that is that place."""
     state = labgrid_client.install(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -61,8 +68,8 @@ def lab(tmp_path, monkeypatch):
         name: SimpleNamespace(device=SimpleNamespace(labgrid_place=place))
         for name, place in named.items()
     }
-    client, inner, troubles = Client("nightly in a file"), Inner(holder), []
-    places = Places(client, devices, troubles.append)
+    client, inner, troubles = Client(), Inner(holder), []
+    places = Places(client, {key: place for key, place in named.items() if place}, troubles.append)
     return SimpleNamespace(
         holder=holder, state=state, client=client, inner=inner, troubles=troubles, places=places,
         run=lambda device, timeout_s=60.0: asyncio.run(PlaceExecutor(inner, places).run(
@@ -80,7 +87,7 @@ def test_a_place_is_ours_while_a_job_runs_and_no_longer(lab):
 def test_a_place_of_somebody_else_makes_the_device_busy_and_stays_theirs(lab):
     lab.holder("desk/anna")
     ending = lab.run("pi")
-    assert ending.is_busy and ending.error_kind is None and ending.run is None
+    assert ending.error_kind is None and ending.run is None and ending.leaves_doubt
     assert ending.message == "desk/anna has its place in labgrid, rpi4-01"
     assert lab.holder() == "desk/anna" and lab.inner.seen == []
     sign = asyncio.run(lab.prober.probe("pi", 1.0))
@@ -88,14 +95,15 @@ def test_a_place_of_somebody_else_makes_the_device_busy_and_stays_theirs(lab):
     assert "desk/anna" in asyncio.run(lab.prober.power_cycle("pi", 1.0)) and lab.inner.seen == []
 
 
-def test_what_a_killed_farm_left_is_ours_again_and_is_released_in_the_end(lab):
+def test_what_a_killed_farm_left_is_ours_again_and_is_released(lab, monkeypatch):
     lab.holder(lab.client.me)
     assert lab.run("pi").message == "ran" and lab.holder() is None
     lab.holder(lab.client.me)
     assert asyncio.run(lab.prober.probe("pi", 1.0)).message == "no answer"
-    asyncio.run(lab.places.release_all())
-    assert lab.holder() is None
-    assert Client("another plan").me != lab.client.me
+    assert lab.holder() is None and lab.troubles == []
+    assert Client().me == lab.client.me
+    monkeypatch.setenv("EDGEPRUNE_HOME", "/elsewhere")
+    assert Client().me != lab.client.me
 
 
 def test_what_asks_a_device_does_not_release_the_place_of_a_job(lab):
@@ -162,17 +170,19 @@ def test_devices_that_are_busy_are_not_switched_off(lab):
 def test_a_coordinator_in_plain_text_and_a_missing_client_are_refused(lab, monkeypatch):
     for address in ("127.0.0.1:20408", "localhost", "[::1]:20408"):
         monkeypatch.setenv("LG_COORDINATOR", address)
-        assert Client("f")
+        assert Client()
     for address in ("lab.example:20408", "10.0.0.5", "localhost.example"):
         monkeypatch.setenv("LG_COORDINATOR", address)
         with pytest.raises(ConfigError, match=r"plain text.*LG_PROXY"):
-            Client("f")
+            Client()
     monkeypatch.setenv("LG_PROXY", "lab.example")
-    assert Client("f")
+    assert Client()
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match="pipx install labgrid"):
-        places_of(lab.devices, "f", print)
-    assert places_of({"phone": lab.devices["phone"]}, "f", print) is None
+        with_places(lab.inner, lab.devices, print)
+    phone = {"phone": lab.devices["phone"]}
+    assert with_places(lab.inner, phone, print) is lab.inner
+    assert asked_with_places(lab.inner, phone, print) is lab.inner
 
 
 @pytest.mark.parametrize("name", ["rpi4-*", "-x", "", "a b", "a/b"])

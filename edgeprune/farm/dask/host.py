@@ -23,6 +23,7 @@ from edgeprune.farm.dask.messages import Announced, Piece, Question, hello_of
 from edgeprune.farm.dask.reach import reach
 from edgeprune.farm.executor import Sign
 from edgeprune.farm.inventory import FarmDevice
+from edgeprune.farm.labgrid import asked_with_places
 from edgeprune.farm.probing import TransportProber
 from edgeprune.files import paths
 from edgeprune.text.untrusted import one_line
@@ -82,7 +83,7 @@ class Host:
             ConfigError: It is wrong.
         """
         self._devices, wrong = devices_of(self._settings.bench, self._settings.name)
-        self._prober = TransportProber(self._devices)
+        self._prober = asked_with_places(TransportProber(self._devices), self._devices, self._say)
         for line in wrong:
             self._say(line)
 
