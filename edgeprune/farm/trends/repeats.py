@@ -19,6 +19,9 @@ from edgeprune.history.tables import FIGURES
 from edgeprune.significance.run_noise import MIN_DEGREES, RunNoise, run_noise
 from edgeprune.significance.student import student_p
 
+MIN_NIGHTS = 3
+"""Nights of the level before: of two, one wild one moves the median. Source: ours."""
+
 GOLDEN_RUNS = 100
 """Newest runs of the golden model that tell the noise. Source: ours, a season."""
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select
 from edgeprune.farm.executor import Assignment, Run
 from edgeprune.farm.job import How, Job, Kind, State
 from edgeprune.farm.store import jobs
+from edgeprune.farm.trends.detectors import MAX_AFTER
 from edgeprune.farm.trends.nightly import (
     EXACT,
     Key,
@@ -31,7 +32,7 @@ from edgeprune.farm.trends.nightly import (
 )
 from edgeprune.farm.trends.reasons import Night
 from edgeprune.farm.trends.repeats import golden_noise, why_unknown
-from edgeprune.farm.trends.series import Asked, Decision, asked_tonight
+from edgeprune.farm.trends.series import Asked, Decision, asked_at, asked_tonight
 from edgeprune.history.farm_tables import CHANGES, JOBS, RESULTS
 from edgeprune.history.tables import RUNS
 
@@ -117,12 +118,28 @@ def look_at(connection: Connection, assignment: Assignment, run: Run, terms: Ter
                 keep_decision(connection, key, nights, decision)
                 lines.append(_line(assignment, key, decision.effect, "which is exact"))
             continue
-        asked = asked_tonight([night.value for night in nights], decisions)
+        asked = _suspected(nights, decisions)
         asked = asked or _left_open(connection, assignment, key, nights, decisions)
         if asked is not None:
             why = _ask(connection, assignment, key, nights, asked, terms)
             lines.append(_line(assignment, key, asked.effect, f"suspected: {why}"))
     return lines
+
+
+def _suspected(nights: Sequence[Night], decisions: Sequence[Decision]) -> Asked | None:
+    """What the newest night makes one suspect; where the file changed, of that first."""
+    values = [night.value for night in nights]
+    first = changed_file(nights, max(1, len(nights) - MAX_AFTER), len(nights) - 1)
+    at_file = None if first is None else asked_at(values, decisions, first)
+    return at_file or asked_tonight(values, decisions)
+
+
+def changed_file(nights: Sequence[Night], low: int, high: int) -> int | None:
+    """The last night in a range, with both its ends, that has another file than the one before."""
+    for index in range(high, low - 1, -1):
+        if nights[index].file_sha256 != nights[index - 1].file_sha256:
+            return index
+    return None
 
 
 def _line(assignment: Assignment, key: Key, effect: float, rest: str) -> str:
