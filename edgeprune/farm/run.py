@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import ConfigError
 from edgeprune.farm import cleaning, confirming
 from edgeprune.farm.children import Children
@@ -28,7 +29,6 @@ from edgeprune.farm.folder import night_folder
 from edgeprune.farm.holder import this_process
 from edgeprune.farm.inventory import FarmDevice
 from edgeprune.farm.job import State
-from edgeprune.farm.labgrid import asked_with_places, with_places
 from edgeprune.farm.night import night_name
 from edgeprune.farm.plan import MAX_WORKERS, Plan, deadline_after
 from edgeprune.farm.presence import Presence
@@ -122,18 +122,21 @@ def run_night(
 
     async def whole() -> NightResult:
         with _history() as (writer, call):
+            _tell_bad_models(expanded, reporter)
             work, deadline_s = await call(_work, writer, expanded, night)
             folder = night_folder(work.night.name)
-            devices, trouble = expanded.devices, reporter.trouble
             engine = _Engine(
-                with_places(Children(devices, folder, bench), devices, trouble),
-                asked_with_places(TransportProber(devices), devices, trouble),
+                Children(expanded.devices, folder, bench),
+                TransportProber(expanded.devices),
                 _workers(expanded),
             )
             settings = Settings(engine.workers, deadline_s, time.monotonic, call)
             return await _run(writer, work, engine, settings, reporter)
 
-    return asyncio.run(whole())
+    with contextlib.ExitStack() as stack:
+        for use in {one.board.transport.use for one in expanded.devices.values()}:
+            stack.enter_context(TRANSPORTS.get(use).left_as_found())
+        return asyncio.run(whole())
 
 
 def run_night_on_hosts(
@@ -157,6 +160,7 @@ def run_night_on_hosts(
         with _history() as (writer, call):
             async with Hosts(listening.address, reporter.trouble) as hosts:
                 expanded = await _gathered(plan, hosts, listening.wait_s, reporter)
+                _tell_bad_models(expanded, reporter)
                 work, deadline_s = await call(_work, writer, expanded, night)
                 workers = plan.workers or MAX_WORKERS
                 engine = _Engine(hosts, hosts, workers, lambda it: _grow(it, work, plan, hosts))
@@ -164,6 +168,11 @@ def run_night_on_hosts(
                 return await _run(writer, work, engine, settings, reporter)
 
     return asyncio.run(whole())
+
+
+def _tell_bad_models(expanded: Expanded, reporter: Reporter) -> None:
+    for line in expanded.bad_models:
+        reporter.trouble(f"{line}; its jobs will fail")
 
 
 @contextlib.contextmanager

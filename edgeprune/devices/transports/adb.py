@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
+from edgeprune.devices.links.adb.left_as_found import left_as_found
 from edgeprune.devices.links.adb.link import Link
 from edgeprune.devices.links.adb.program import CHUNK_BYTES, Program
 from edgeprune.devices.links.adb.server import Server
@@ -47,6 +49,11 @@ class Adb(CommandTransport):
     def probes(cls, boards: Sequence[Board], agent: Callable[[Board], Path]) -> Sequence[Probe]:
         """The libraries that are pushed to a phone."""
         return (Probe("glibc for phones", _libraries, install_hint(glibc.APT_PACKAGES)),)
+
+    @classmethod
+    def left_as_found(cls) -> contextlib.AbstractContextManager[None]:
+        """The adb server, unless it was there before."""
+        return left_as_found()
 
     @classmethod
     def addressed(cls, device: Device) -> Device:

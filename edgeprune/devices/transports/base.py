@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,11 @@ class Transport(Opened):
             agent: Builds our agent for a board, and returns the program.
         """
         return ()
+
+    @classmethod
+    def left_as_found(cls) -> contextlib.AbstractContextManager[None]:
+        """For a night of many runs: what they start here beside them ends with the block."""
+        return contextlib.nullcontext()
 
     @classmethod
     def addressed(cls, device: Device) -> Device:

@@ -46,7 +46,7 @@ class Server:
         # ValueError: a length or a text that is none, as from another program on adb's port.
         self._errors = (adbutils.AdbError, OSError, EOFError, ValueError)
         self._client = adbutils.AdbClient()
-        if not self._answers():
+        if not is_answering(self._client):
             self._start(adbutils)
 
     def ask(self, request: str, timeout_s: float = _TIMEOUT_S) -> str:
@@ -172,13 +172,6 @@ class Server:
             if on_network and state == "absent":
                 self.reach(serial)
 
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection((self._client.host, self._client.port), 3.0).close()
-        except OSError:
-            return False
-        return True
-
     def _start(self, adbutils: Any) -> None:
         """Starts the server with the user's adb, or with the one that comes with adbutils."""
         try:
@@ -186,8 +179,17 @@ class Server:
         except adbutils.AdbError as error:
             raise DeviceError(f"{one_line(error)}: {install_hint('adb')}") from error
         code, _, words = run_to_end([program, "start-server"], 2 * _TIMEOUT_S)
-        if code or not self._answers():
+        if code or not is_answering(self._client):
             raise DeviceError(f"the adb server does not start: {one_line(words)}")
+
+
+def is_answering(client: Any) -> bool:
+    """Whether something listens where adb's client looks for the server."""
+    try:
+        socket.create_connection((client.host, client.port), 3.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def read_states(lines: str) -> dict[str, str]:
