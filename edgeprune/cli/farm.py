@@ -86,10 +86,13 @@ def run(
     change for the worse is confirmed, or a job failed or was not done by the deadline.
     """
     from edgeprune.devices.bench import load_bench
-    from edgeprune.farm.expand import expand
+    from edgeprune.farm.expand import expand, wrong_plan
+    from edgeprune.farm.night import check_night_name
     from edgeprune.farm.plan import read_plan
     from edgeprune.farm.run import run_night
 
+    if night is not None:
+        check_night_name(night)
     read = read_plan(plan)
     if engine == "dask":
         if bench is not None or dry_run:
@@ -102,6 +105,8 @@ def run(
         raise click.UsageError("--listen and --certificates need --engine dask.")
     expanded = expand(read, load_bench(bench))
     if dry_run:
+        if expanded.bad_models:
+            raise wrong_plan(read, expanded.bad_models)
         return _show_schedule(expanded, as_json=as_json)
     check_morning(read)
     return _ended(read, run_night(expanded, bench, night, _lines()), as_json)

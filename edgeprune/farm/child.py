@@ -103,6 +103,7 @@ def _measured(order: Order) -> Ending:
     from edgeprune.farm.rerun import measured_again
     from edgeprune.load.digest import digest_of
     from edgeprune.pipeline import deploy
+    from edgeprune.pipeline.preflight import check_model
     from edgeprune.pipeline.request import Request
     from edgeprune.progress import Progress
     from edgeprune.tasks import parse_limit
@@ -111,8 +112,10 @@ def _measured(order: Order) -> Ending:
     options: dict[str, Any] = dict(job.options)
     path = Path(job.model_path)
     is_again = job.kind is Kind.CONFIRM
-    if not is_again and path.exists() and digest_of(path) != job.model_sha256:
-        raise ModelError(f"{path}: has changed since the night began: start the farm again")
+    if not is_again:
+        check_model(path)
+        if digest_of(path) != job.model_sha256:
+            raise ModelError(f"{path}: has changed since the night began: start the farm again")
     drop = options.get("max_accuracy_drop")
     request = Request(
         model=path,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,15 @@ class Expanded:
         jobs: In the plan's order.
         devices: All devices of the plan's boards, by name.
         golden: The golden job of each device; empty where the plan has no golden model.
+        bad_models: What is wrong with models, a line each: their jobs will fail, which is no
+            reason to lose a night of the others.
     """
 
     plan: Plan
     jobs: list[Job]
     devices: dict[str, FarmDevice]
     golden: dict[str, Job]
+    bad_models: tuple[str, ...] = ()
 
 
 NOT_ON_THIS_DESK = (
@@ -68,8 +72,8 @@ def expand_for(
         lacking: What is wrong where no device is of a ``{board}``.
 
     Raises:
-        ConfigError: A model, board, recipe or device does not exist or is wrong, or a job stands
-            twice in the plan; all faults are in one message.
+        ConfigError: A board, recipe or device does not exist or is wrong, a job stands twice in the
+            plan, or no model can be used; all faults are in one message.
     """
     looking = _Looking(plan, lacking)
     devices = find(looking.boards())
@@ -84,9 +88,16 @@ def expand_for(
                 "plan: leave one out"
             )
         jobs[key] = dataclasses.replace(job, number=len(jobs))
-    if looking.faults:
-        raise ConfigError(f"{plan.file}: " + "; ".join(dict.fromkeys(looking.faults)))
-    return Expanded(plan, list(jobs.values()), devices, golden)
+    bad_models = tuple(looking.bad_models.values())
+    is_all_bad = all(Path(job.model_path) in looking.bad_models for job in jobs.values())
+    if looking.faults or is_all_bad:
+        raise wrong_plan(plan, [*looking.faults, *bad_models])
+    return Expanded(plan, list(jobs.values()), devices, golden, bad_models)
+
+
+def wrong_plan(plan: Plan, faults: Iterable[str]) -> ConfigError:
+    """The error that names all that is wrong with a plan."""
+    return ConfigError(f"{plan.file}: " + "; ".join(dict.fromkeys(faults)))
 
 
 class _Looking:
@@ -97,13 +108,15 @@ class _Looking:
         lacking: What is wrong where no device is of a ``{board}``.
         faults: What is wrong so far.
         wrong_boards: Names that are no board.
+        bad_models: What is wrong with a model, by its path.
     """
 
     def __init__(self, plan: Plan, lacking: str) -> None:
         self.plan, self.lacking = plan, lacking
         self.faults: list[str] = []
         self.wrong_boards: set[str] = set()
-        self._digests: dict[Path, str | None] = {}
+        self.bad_models: dict[Path, str] = {}
+        self._digests: dict[Path, str] = {}
 
     def boards(self) -> list[str]:
         """The plan's boards, but for those that are wrong."""
@@ -120,20 +133,21 @@ class _Looking:
             return False
         return True
 
-    def digest(self, path: Path) -> str | None:
-        """SHA-256 of a model; None where it is none."""
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a model; of its path where it is bad, to tell its jobs from others'."""
         if path not in self._digests:
             self._digests[path] = self._digest(path)
         return self._digests[path]
 
-    def _digest(self, path: Path) -> str | None:
-        if not self.at(check_model, path):
-            return None
+    def _digest(self, path: Path) -> str:
         try:
+            check_model(path)
             return digest_of(path)
+        except EdgepruneError as error:
+            self.bad_models[path] = str(error)
         except OSError as error:
-            self.faults.append(f"{path}: cannot be read: {error.strerror or error}")
-            return None
+            self.bad_models[path] = f"{path}: cannot be read: {error.strerror or error}"
+        return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _golden(looking: _Looking, devices: Mapping[str, FarmDevice]) -> Iterator[tuple[str, Job]]:
@@ -143,8 +157,8 @@ def _golden(looking: _Looking, devices: Mapping[str, FarmDevice]) -> Iterator[tu
         return
     path = looking.plan.path_of(table.model)
     sha256 = looking.digest(path)
-    if sha256 is None:
-        return
+    if path in looking.bad_models:
+        looking.faults.append(looking.bad_models[path])
     budget_s = round(parse_duration(looking.plan.time_budget))
     for name, device in devices.items():
         job = Job(
@@ -161,12 +175,11 @@ def _planned(looking: _Looking, devices: Mapping[str, FarmDevice]) -> Iterator[J
         digests = {model: looking.digest(looking.plan.path_of(model)) for model in table.models}
         for board, recipe, device in _places(looking, table, options, devices):
             for model, sha256 in digests.items():
-                if sha256 is not None:
-                    path = str(looking.plan.path_of(model))
-                    yield Job(
-                        0, Kind.MEASURE, path, sha256, recipe, board, device, table.tags,
-                        table.priority, budget_s, options,
-                    )  # fmt: skip
+                path = str(looking.plan.path_of(model))
+                yield Job(
+                    0, Kind.MEASURE, path, sha256, recipe, board, device, table.tags,
+                    table.priority, budget_s, options,
+                )  # fmt: skip
 
 
 def _places(

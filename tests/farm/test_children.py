@@ -39,7 +39,7 @@ def test_a_model_that_is_missing_is_the_jobs_error(tmp_path):
 
 
 def test_a_model_that_changed_since_the_night_began_is_not_measured(tmp_path):
-    (tmp_path / "net.tflite").write_bytes(b"other")
+    (tmp_path / "net.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(24))
     ending = ran(tmp_path, "net.tflite")
     assert ending.error_kind is ErrorKind.JOB and "has changed since" in ending.message
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgeprune.devices.bench import Bench
 from edgeprune.errors import ConfigError
 from edgeprune.farm.expand import expand
-from edgeprune.farm.night import night_name
+from edgeprune.farm.night import check_night_name, night_name
 from edgeprune.farm.plan import Plan, deadline_after, read_plan
 from edgeprune.farm.schedule import schedule
 
@@ -137,3 +137,25 @@ def test_a_schedule_keeps_priorities_and_gives_no_device_two_jobs(written):
     slots = schedule(made.jobs, made.devices)
     assert slots[0].job.priority == 3
     assert [slot.begins_s for slot in slots] == [0, 1200, 1800, 2400, 3000]
+
+
+def test_a_bad_model_costs_its_own_jobs_and_not_the_night(written, tmp_path):
+    (tmp_path / "empty.tflite").write_bytes(b"")
+    (tmp_path / "empty too.tflite").write_bytes(b"")
+    names = '"net.tflite", "empty.tflite", "empty too.tflite", "$(id).tflite"'
+    made = expanded(written(JOBS.replace('"net.tflite"', names)))
+    assert len(made.jobs) == 4 and len({job.id_in("a") for job in made.jobs}) == 4
+    told = [line.removeprefix(f"{tmp_path}/") for line in made.bad_models]
+    assert told == [
+        "empty.tflite: is empty",
+        "empty too.tflite: is empty",
+        f"$(id).tflite: no such file; did you mean {tmp_path}/net.tflite?",
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a\nb", "\x1b[2J", " a", "a" * 101])
+def test_no_night_is_called_what_no_folder_can_be(name):
+    with pytest.raises(ConfigError, match=r"^--night .* must be 1 to 100 letters"):
+        check_night_name(name)
+    check_night_name("nightly 2026-11-29")
+    check_night_name("again_2.1")
