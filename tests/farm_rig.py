@@ -167,7 +167,10 @@ class Farm:
         return found
 
     def _running(self) -> list[str]:
-        found = [f"{pid} {command}" for pid, command in self.running_here()]
+        # Where the adb server was killed that ran before, a night leaves one in its place.
+        may_stay = self.processes["adb"].poll() is not None
+        here = [one for one in self.running_here() if not (may_stay and "fork-server" in one[1])]
+        found = [f"{pid} {command}" for pid, command in here]
         inside = sh("ip", "netns", "pids", self.lab.device.space, check=False).split()
         on_pi = [f"{pid} {command}" for pid in inside if (command := _command(pid))]
         return found + [line for line in on_pi if "sshd" not in line]

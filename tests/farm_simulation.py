@@ -15,14 +15,13 @@ from edgeprune.farm.dispatcher import Dispatcher, Work
 from edgeprune.farm.executor import Ending, Run, Sign
 from edgeprune.farm.job import ErrorKind, How, Job, Kind
 from edgeprune.farm.presence import Presence
-from edgeprune.farm.rerun import REPEATS
 from edgeprune.farm.scheduler import Scheduler, Settings
 from edgeprune.farm.store.nights import Night
 from edgeprune.history.writer import Writer
 
 BOARD = "rpi4"
 START_MS = 1_790_000_000_000
-RERUN_RUNS = {"turns": 4, "repeat": REPEATS}
+RERUN_RUNS = 4
 """A re-run takes as long as so many other jobs."""
 
 
@@ -143,7 +142,7 @@ class SimExecutor:
         chance = lab.random.random()
         took_s = device.speed_s * lab.random.uniform(0.9, 1.1)
         if assignment.job.kind is Kind.CONFIRM:
-            took_s *= RERUN_RUNS[assignment.job.options["how"]]
+            took_s *= RERUN_RUNS
         if chance < lab.odds.device_vanishes:
             device.gone_until_s = begins_s + lab.random.uniform(60, 7200)
             device.lose(begins_s)
@@ -173,8 +172,7 @@ class SimExecutor:
             old, new = world.in_turns(device, job.model_path, job.options["files"], night)
         else:
             digest = job.options["files"][1]
-            *old, new = (world.run(device, job.model_path, night, digest) for _ in range(REPEATS))
-            return Ending(new, beside=tuple(old))
+            old, new = (world.run(device, job.model_path, night, digest) for _ in range(2))
         return Ending(new, beside=(old,))
 
 

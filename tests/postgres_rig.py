@@ -41,7 +41,7 @@ class Server:
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 arguments, user=self._user, stdout=log, stderr=log, cwd=folder,
-                start_new_session=True,
+                start_new_session=True, env={"PATH": "/usr/bin:/bin"},
             )  # fmt: skip
         _wait_for(self, self.process, folder / "log")
 
