@@ -6,7 +6,9 @@ Needs root and Debian's iproute2. While a night runs, one host is cut off for a 
 under way, another one is killed with a job under way and comes back, a stranger with a certificate
 of another authority tries to join, and the farm itself is killed and started again. Judged from
 the agents' own record locks, which the kernel shows: no device had two leases at work, and no epoch
-came twice. Then the same plan runs on the built-in engine, and the figures have to be the same.
+came twice. Then the same plan runs on the built-in engine. Figures of the emulated microcontroller
+have to be the same to the instruction; those of user-mode emulation move by where programs lie in
+memory, a few instructions of thousands, and may differ by 0.2 %.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from int8_layers import random_layer  # noqa: E402
 from nets import Net  # noqa: E402
 
 BRIDGE, NETWORK, PORT = "epfarm", "10.77.0", 8787
@@ -44,6 +47,10 @@ models = [{models}]
 boards = ["rpi4-emulated"]
 recipes = ["as-is"]
 sessions = 1
+[[jobs]]
+models = ["layer.tflite"]
+boards = ["mps2-an386"]
+recipes = ["as-is"]
 [[jobs]]
 models = ["net0.tflite"]
 boards = ["local"]
@@ -233,6 +240,7 @@ def prepare(folder: Path, models: int) -> None:
         net = Net()
         flat = net.dense(net.input(1, 8 + number), 4)
         (folder / f"net{number}.tflite").write_bytes(net.build(flat))
+    (folder / "layer.tflite").write_bytes(random_layer(11, "CONV_2D").tflite)
     names = ", ".join(f'"net{number}.tflite"' for number in range(models))
     for name, each in (("hosts", "each_device = true"), ("alone", "")):
         (folder / f"{name}.toml").write_text(PLAN.format(models=names, each=each))
@@ -319,17 +327,31 @@ def faults(lab: Lab, agents: Agents) -> list[str]:
     return wrong
 
 
-def figures(lab: Lab, home: str) -> dict[object, object]:
-    """Instructions of each model of a home's history, which repeat exactly."""
+def figures(lab: Lab, home: str) -> dict[str, float]:
+    """Instructions of each model of a home's history, on emulated boards."""
     rows = lab.asked(
         "SELECT model_path, result FROM runs JOIN farm_results ON run = runs.id "
-        "WHERE board = 'rpi4-emulated'", home
+        "WHERE board <> 'local' ORDER BY 1", home
     )  # fmt: skip
     found = {}
     for path, result in rows:
         (variant,) = json.loads(str(result))["variants"]
         found[Path(str(path)).name] = variant["instructions"]["per_inference"]
     return found
+
+
+def differences(here: dict[str, float], there: dict[str, float]) -> list[str]:
+    """Where the engines' figures differ by more than they may."""
+    print(f"instructions, built-in engine: {here}\ninstructions, three hosts:     {there}")
+    if here.keys() != there.keys() or "layer.tflite" not in here:
+        return ["the engines measured different models"]
+    shifts = {name: abs(there[name] / here[name] - 1) for name in here}
+    print(f"largest difference: {max(shifts.values()):.3%}")
+    return [
+        f"{name}: {here[name]} and {there[name]}"
+        for name, shift in shifts.items()
+        if shift > (0 if name == "layer.tflite" else 0.002)
+    ]
 
 
 def main() -> int:
@@ -353,10 +375,7 @@ def main() -> int:
         wrong = faults(lab, agents)
         alone = lab.start("alone", "farm", "run", "alone.toml")
         alone.wait(NIGHT_TIMEOUT_S)
-        here, there = figures(lab, "alone"), figures(lab, "farm")
-        print(f"instructions, built-in engine: {here}\ninstructions, three hosts:     {there}")
-        if here != there or len(here) != given.models:
-            wrong.append("the engines' figures differ")
+        wrong += differences(figures(lab, "alone"), figures(lab, "farm"))
     finally:
         lab.end()
         agents.is_over.set()

@@ -28,6 +28,7 @@ import farm_truth
 import farm_world
 from sqlalchemy import text
 
+from edgeprune.farm.rerun import REPEATS
 from edgeprune.history import database
 from edgeprune.history.place import SqliteFile
 
@@ -115,8 +116,9 @@ def faults_in(lab: farm_simulation.Lab, place: SqliteFile) -> list[str]:
         "FROM farm_jobs j LEFT JOIN farm_results r ON r.job = j.job WHERE "
         "(j.state = 'done' OR j.error_kind IS 'test') <> (r.job IS NOT NULL)",
         "runs belong to no job, nor beside one": "SELECT count(*) - count(r.job) - (SELECT "
-        "count(*) FROM farm_results JOIN farm_jobs USING (job) WHERE kind = 'confirm' AND state = "
-        "'done') FROM runs LEFT JOIN farm_results r ON r.run = id",
+        f"coalesce(sum(CASE WHEN options LIKE '%repeat%' THEN {REPEATS - 1} ELSE 1 END), 0) FROM "
+        "farm_results JOIN farm_jobs USING (job) WHERE kind = 'confirm' AND state = 'done') "
+        "FROM runs LEFT JOIN farm_results r ON r.run = id",
         "re-runs were decided on twice": "SELECT count(*) - count(DISTINCT job) FROM farm_changes "
         "WHERE job IS NOT NULL",
         "attempts are open": "SELECT count(*) FROM farm_attempts WHERE ended_ms IS NULL",

@@ -15,13 +15,14 @@ from edgeprune.farm.dispatcher import Dispatcher, Work
 from edgeprune.farm.executor import Ending, Run, Sign
 from edgeprune.farm.job import ErrorKind, How, Job, Kind
 from edgeprune.farm.presence import Presence
+from edgeprune.farm.rerun import REPEATS
 from edgeprune.farm.scheduler import Scheduler, Settings
 from edgeprune.farm.store.nights import Night
 from edgeprune.history.writer import Writer
 
 BOARD = "rpi4"
 START_MS = 1_790_000_000_000
-RERUN_RUNS = 4
+RERUN_RUNS = {"turns": 4, "repeat": REPEATS}
 """A re-run takes as long as so many other jobs."""
 
 
@@ -142,7 +143,7 @@ class SimExecutor:
         chance = lab.random.random()
         took_s = device.speed_s * lab.random.uniform(0.9, 1.1)
         if assignment.job.kind is Kind.CONFIRM:
-            took_s *= RERUN_RUNS
+            took_s *= RERUN_RUNS[assignment.job.options["how"]]
         if chance < lab.odds.device_vanishes:
             device.gone_until_s = begins_s + lab.random.uniform(60, 7200)
             device.lose(begins_s)
@@ -172,7 +173,8 @@ class SimExecutor:
             old, new = world.in_turns(device, job.model_path, job.options["files"], night)
         else:
             digest = job.options["files"][1]
-            old, new = (world.run(device, job.model_path, night, digest) for _ in range(2))
+            *old, new = (world.run(device, job.model_path, night, digest) for _ in range(REPEATS))
+            return Ending(new, beside=tuple(old))
         return Ending(new, beside=(old,))
 
 

@@ -23,13 +23,15 @@ class Truth:
     Attributes:
         series: Series that are long enough to show a change.
         delays: Nights measured after each true change until it was told, 1 for the first; None
-            where it was not.
+            where it was not. Of series with enough nights on either side.
+        right: How often a true change was told.
         false: What was told and is none.
         reruns: Jobs of the kind ``confirm`` by their state.
     """
 
     series: int = 0
     delays: list = field(default_factory=list)
+    right: int = 0
     false: list = field(default_factory=list)
     reruns: dict = field(default_factory=dict)
 
@@ -41,7 +43,7 @@ class Truth:
     @property
     def told(self):
         """All that was told."""
-        return len(self.false) + sum(delay is not None for delay in self.delays)
+        return len(self.false) + self.right
 
 
 def truth_of(connection, world):
@@ -64,7 +66,8 @@ def truth_of(connection, world):
                 right = index[run] - step + 1
             else:
                 truth.false.append((*key, run))
-        if is_long or right is not None:
+        truth.right += right is not None
+        if is_long:
             truth.delays.append(right)
     rows = connection.execute(
         text("SELECT state, count(*) FROM farm_jobs WHERE kind = 'confirm' GROUP BY 1")

@@ -10,7 +10,7 @@ import edgeprune
 PACKAGE = Path(edgeprune.__file__).parent
 ROOT = Path(__file__).parents[1]
 MOST_LOOSE_FILES = 6
-LARGEST_ROOM = 0.12
+LARGEST_ROOM = 0.13
 """Share of the code's lines."""
 
 
@@ -48,8 +48,8 @@ def test_every_file_of_tests_that_begins_exists():
 
 PATH = re.compile(r"(?<![\w./-])((?:edgeprune|tests|benchmarks|boards|device_agents)/[\w./*-]+)")
 PLACEHOLDER = re.compile(r"(^|_)x(\.|$)|CORE|NNNN|^_|serial_port")
-ELSEWHERE = ("edgeprune/edgeprune",)
-"""What only looks like a path of ours: a repository's name."""
+ELSEWHERE = ("edgeprune/edgeprune", "edgeprune/edgeprune/comment")
+"""What only looks like a path of ours: a repository's name, and an action in it."""
 
 
 def missing(file):

@@ -25,7 +25,12 @@ from edgeprune.cli.options.output import json_option
 )
 @json_option
 def install(
-    plan: Path, kind: str | None, at: str, bench: Path | None, output: Path | None, as_json: bool
+    plan: Path,
+    kind: str | None,
+    at: str,
+    bench: Path | None,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     """Print what starts the nights of PLAN on this host, for this user and this edgeprune.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from edgeprune.text.near_names import did_you_mean, file_beside
 _METERS = "edgeprune.meters"
 _REACHING = ("host", "user", "port", "key", "jump", "serial", "password_env")
 """Keys of a device that its transport may or may not read."""
+_PLACE = re.compile(r"\w[\w.:+-]{0,99}")
+"""A place by its whole name: labgrid's client would take others for a pattern, or an option."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def _checked(device: Device) -> Device:
         raise ConfigError(f".meter.use: no meter is {device.meter.use!r}{near}")
     if device.port is not None and not 0 < device.port < 65536:
         raise ConfigError(f".port must be 1 to 65535, got {device.port}")
+    if device.labgrid_place is not None and not _PLACE.fullmatch(device.labgrid_place):
+        raise ConfigError(f".labgrid_place must be a place's name, got {device.labgrid_place!r}")
     transport = transport_of(device.board)
     if transport is None:
         return device

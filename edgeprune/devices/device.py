@@ -46,6 +46,8 @@ class Device:
             no keys; None refuses password logins.
         meter: The meter in its supply line; None takes the board's own.
         power_cycle: Program and arguments that switch it off and on; empty where none does.
+        labgrid_place: Its place in a labgrid, which the farm acquires while it uses the device;
+            None where it is none.
         epoch: Of the farm's lease under which it is used, which the agents there enforce; None
             where nobody leased it. It stands in no file.
         own: Keys that its transport alone knows (``Transport.own_keys``), with their values.
@@ -64,5 +66,6 @@ class Device:
     password_env: str | None = None
     meter: MeterTable | None = None
     power_cycle: tuple[str, ...] = ()
+    labgrid_place: str | None = None
     epoch: int | None = None
     own: dict[str, object] = field(default_factory=dict)

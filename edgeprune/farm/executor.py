@@ -127,10 +127,12 @@ class Sign:
     Attributes:
         is_online: It answered in time.
         message: Why not, in one line, or empty.
+        is_miss: Whether no answer may be the device's own fault: after three its power is cycled.
     """
 
     is_online: bool
     message: str = ""
+    is_miss: bool = True
 
 
 class Prober(Protocol):

@@ -86,7 +86,8 @@ def start_of(plan: Plan, bench: Path | None, at: str) -> Start:
     hours = _hours(begins, parse_time(plan.deadline or ""))
     user = pwd.getpwuid(os.getuid()).pw_name
     secrets = paths.config_folder().absolute() / "farm.env"
-    return Start(plan.name, tuple(argv), hours, begins.minute, user, environment, secrets)
+    minute = begins.minute
+    return Start(plan.name, tuple(argv), hours, minute, user, environment, secrets)
 
 
 def _hours(begins: datetime.time, ends: datetime.time | None) -> tuple[int, ...]:
@@ -178,7 +179,7 @@ def cron_line(start: Start) -> str:
     words = [_flock(), "-n", str(folder / f"{start.name}.lock"), *start.argv]
     assigned = [f"{key}={shlex.quote(value)}" for key, value in start.environment.items()]
     log = shlex.quote(str(folder / f"{start.name}.log"))
-    command = f"{' '.join(assigned)} {shlex.join(words)} >> {log} 2>&1".lstrip()
+    command = " ".join([*assigned, shlex.join(words), ">>", log, "2>&1"])
     # In a crontab a bare % is a line break, whatever the shell's quotes say.
     return f"{start.minute} {hours} * * * {command}".replace("%", "\\%") + "\n"
 

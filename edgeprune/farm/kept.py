@@ -26,6 +26,9 @@ from edgeprune.report.folder import remove_unfinished
 MAX_BYTES = 20_000_000_000
 """Of all kept files. Source: ours; 5 MB a model, 100 models, 40 nights."""
 
+_BESIDE = (".log", ".begun")
+"""Ends of the names of files that lie beside attempts."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -193,11 +196,11 @@ def remove_nights(stay: Collection[str], keep_s: float = 0.0, *, dry_run: bool =
 
 
 def _is_nights(folder: Path) -> bool:
-    """Whether a folder holds attempts, each beside its log, and nothing else."""
+    """Whether a folder holds attempts, each beside its files, and nothing else."""
     if not folder.is_dir():
         return False
     names = [entry.name for entry in folder.iterdir() if not entry.is_dir()]
-    return bool(names) and all(name.endswith(".log") for name in names)
+    return bool(names) and all(name.endswith(_BESIDE) for name in names)
 
 
 def _size(file: Path) -> int:

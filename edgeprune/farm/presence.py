@@ -77,8 +77,11 @@ class Presence:
     async def _ask(self, device: str) -> None:
         try:
             sign = await self._prober.probe(device, PROBE_TIMEOUT_S)
-            self._misses[device] = 0 if sign.is_online else self._misses[device] + 1
-            if self._is_to_be_cycled(device):
+            if sign.is_online:
+                self._misses[device] = 0
+            elif sign.is_miss:
+                self._misses[device] += 1
+            if sign.is_miss and self._is_to_be_cycled(device):
                 self._cycled_s[device] = self._now_s()
                 told = await self._prober.power_cycle(device, CYCLE_TIMEOUT_S)
                 if told:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from edgeprune.history.result import Result, Variant
     from edgeprune.pipeline.request import Request
 
-REPEATS = 2
-"""Runs of a file that did not change. Source: ours; what they share with that night cannot be told
-from one of them, and more than two add little."""
+REPEATS = 3
+"""Runs of a file that did not change. Source: ours; where one run in 25 is wild, two in a row were
+a tenth of what a simulated farm told (``benchmarks/farm_nights.py``)."""
 
 
 def measured_again(request: Request, job: Job) -> Ending:

@@ -29,6 +29,7 @@ from edgeprune.farm.folder import night_folder
 from edgeprune.farm.holder import this_process
 from edgeprune.farm.inventory import FarmDevice
 from edgeprune.farm.job import State
+from edgeprune.farm.labgrid import asked_with_places, with_places
 from edgeprune.farm.night import night_name
 from edgeprune.farm.plan import MAX_WORKERS, Plan, deadline_after
 from edgeprune.farm.presence import Presence
@@ -125,9 +126,10 @@ def run_night(
             _tell_bad_models(expanded, reporter)
             work, deadline_s = await call(_work, writer, expanded, night)
             folder = night_folder(work.night.name)
+            devices, trouble = expanded.devices, reporter.trouble
             engine = _Engine(
-                Children(expanded.devices, folder, bench),
-                TransportProber(expanded.devices),
+                with_places(Children(devices, folder, bench), devices, trouble),
+                asked_with_places(TransportProber(devices), devices, trouble),
                 _workers(expanded),
             )
             settings = Settings(engine.workers, deadline_s, time.monotonic, call)

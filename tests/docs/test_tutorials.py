@@ -49,13 +49,14 @@ def follow(tmp_path, monkeypatch, capsys):
         assert done.value.code == 0, f"{' '.join(argv)}\n{printed.out}{printed.err}"
         return printed.out
 
-    def follow(name, replace=(), without=()):
+    def follow(name, replace=(), without=(), also=()):
         """What each command printed, by its words.
 
         Args:
             name: The page.
             replace: Pairs of texts: what the page says, and what it is on the rig.
             without: Commands that are left out.
+            also: Pairs of a command's first words and a further one that it takes on the rig.
         """
         printed = {}
         for step in steps(name):
@@ -72,7 +73,9 @@ def follow(tmp_path, monkeypatch, capsys):
             argv = [dict(replace).get(word, word) for word in step]
             key = " ".join(step[1:3])
             if argv[0] == "edgeprune":
-                printed[key] = command(argv[1:])
+                words = " ".join(step[1:])
+                more = (word for start, word in also if words.startswith(start))
+                printed[key] = command([*argv[1:], *more])
             else:
                 printed[key] = subprocess.check_output(argv, text=True, timeout=300)
         return printed
@@ -115,14 +118,19 @@ def test_your_keras_network_takes_half_the_instructions_and_stays_as_good(home, 
     assert dense.value > 0.97 and deployed.value > dense.value - 0.015  # six of 397 images
 
 
-@pytest.mark.device
-def test_your_pi(home, lab, follow, tmp_path, monkeypatch):
+@pytest.fixture
+def box(tmp_path, monkeypatch):
+    """A board like this machine, reached over SSH."""
     text = (SHIPPED / "local.toml").read_text().replace('"local"', '"box"', 1)
     text = text.replace('use = "local"', 'use = "ssh"\nfolder = "ep"')
     text = text.replace('isa      = "host"', f'isa = "{host_isa()}"')
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards" / "box.toml").write_text(text)
     monkeypatch.setenv("EDGEPRUNE_BOARDS", str(tmp_path / "boards"))
+
+
+@pytest.mark.device
+def test_your_pi(home, lab, box, follow, tmp_path):
     rig = (
         ('host  = "192.168.1.20"', f'host = "{lab.device.address}"\nkey = "{lab.key}"'),
         ('user  = "pi"', 'user = "root"'),
@@ -132,6 +140,22 @@ def test_your_pi(home, lab, follow, tmp_path, monkeypatch):
     printed = follow("tutorials/your-pi.md", rig)
     assert lab.device.host_key().fingerprint in printed["devices trust"]
     assert (tmp_path / "deployed" / "result.json").is_file()
+
+
+@pytest.mark.device
+def test_from_one_pi_to_a_farm(home, lab, box, follow, tmp_path):
+    rig = (
+        ("pi@192.168.1.20", f"root@{lab.device.address}"),
+        ('"rpi4"', '"box"'),
+        ("rpi4", "box"),
+        ("each_device = true", "each_device = true\nsessions = 2\nruns = 3"),
+    )
+    key = [("devices add pi-01", f"--key={lab.key}")]
+    printed = follow("how-to/farm-of-50.md", rig, also=key)
+    assert "1 done" in printed["farm run"] and (tmp_path / "morning" / "index.html").is_file()
+    assert "online" in printed["devices list"] and "phone-01" in printed["devices add"]
+    assert (tmp_path / "units" / "edgeprune-nightly.timer").is_file()
+    assert len((tmp_path / "backup.jsonl").read_text().splitlines()) == 2  # the golden model's too
 
 
 @pytest.mark.device

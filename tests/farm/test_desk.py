@@ -106,6 +106,17 @@ def test_a_broken_lease_refuses_the_result_and_the_job_is_tried_again(farm):
     assert dict(asked("SELECT state, count(*) FROM farm_jobs GROUP BY 1"))["pending"] >= 2
 
 
+def test_a_job_whose_device_somebody_else_has_waits_and_that_counts_for_nothing(farm):
+    (first,) = turn(farm).assignments
+    busy = (first, Ending(message="anna has it"))
+    after = farm.turn([busy], {}, [], 8, counts=True)
+    assert after.assignments == () and sum(after.open_jobs.values()) == 3  # it is asked first
+    assert turn(farm, online=False).assignments == ()
+    assert asked("SELECT state, troubles FROM farm_devices") == [("offline", 0)]
+    (again,) = turn(farm).assignments
+    assert again.id == first.id and asked("SELECT sum(retries) FROM farm_jobs") == [(0,)]
+
+
 def tried(farm, kind):
     """Ids of the jobs that ran, where every one ends with an error of a kind."""
     tries, endings = [], []

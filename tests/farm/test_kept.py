@@ -93,6 +93,7 @@ def test_folders_of_old_nights_go_with_what_killed_runs_left_in_the_newest(home)
         (folder / "net-pi-7").mkdir(parents=True)
         (folder / "net-pi-7" / "report.txt").write_text("x")
         (folder / "net-pi-7.log").write_text("x")
+        (folder / "net-pi-7.begun").write_text("")
     half = night_folder("n 2") / "net-pi-8"
     half.mkdir()
     (half / ".edgeprune-run").write_text("killed\nand made it\n")

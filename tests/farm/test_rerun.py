@@ -49,10 +49,10 @@ def test_two_files_are_measured_in_turns_in_many_processes(tmp_path, files, monk
     assert runs() == []
 
 
-def test_a_file_by_itself_is_run_twice(tmp_path, files):
+def test_a_file_by_itself_is_run_thrice(tmp_path, files):
     ending = again(tmp_path, files, "repeat")
     assert ending.error_kind is None, ending.message
-    assert [side.model_sha256 for side in (*ending.beside, ending.run)] == [files[1]] * 2
+    assert [side.model_sha256 for side in (*ending.beside, ending.run)] == [files[1]] * 3
     assert json.loads(ending.run.result)["recipe"]["run"]["sessions"] == 1
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 import signal
@@ -31,6 +32,7 @@ from edgeprune.farm.dask.parcels import faults, unpacked
 from edgeprune.farm.executor import Assignment, Ending, Executor
 from edgeprune.farm.folder import night_folder
 from edgeprune.farm.job import ErrorKind
+from edgeprune.farm.labgrid import with_places
 from edgeprune.text.untrusted import one_line
 
 _DELIVERY_S = 5.0
@@ -182,6 +184,8 @@ async def _serve(start: Start, executor: MakeExecutor) -> None:
     async with door.WorkerSide(address, start.device, hello_of(start.host), folder) as side:
         waits = [asyncio.create_task(one) for one in (stop.wait(), side.lost())]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for one in waits:
+            one.cancel()
         await device.end("its host was stopped")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DELIVERY_S):
@@ -201,7 +205,12 @@ def _wait_for_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 def _executor_of(start: Start) -> MakeExecutor:
     bench = None if start.bench is None else Path(start.bench)
     devices, _ = devices_of(bench, start.host)
-    return lambda one: Children(devices, night_folder(one.night), bench)
+
+    def executor(assignment: Assignment) -> Executor:
+        children = Children(devices, night_folder(assignment.night), bench)
+        return with_places(children, devices, functools.partial(print, file=sys.stderr))
+
+    return executor
 
 
 def main(executor: MakeExecutor | None = None) -> None:

@@ -124,6 +124,8 @@ class DeviceProcesses:
                     await process.stdin.drain()
             waits = [asyncio.create_task(one) for one in (process.wait(), stop.wait())]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for one in waits:
+                one.cancel()
             if process.returncode is not None and process.returncode != 0 and not stop.is_set():
                 code = process.returncode
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"

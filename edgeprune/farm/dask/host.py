@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgeprune.errors import ConfigError, DeviceError
+from edgeprune.errors import ConfigError, DeviceError, EdgepruneError
+from edgeprune.farm.cleaning import clean_older
 from edgeprune.farm.dask import calls, door
 from edgeprune.farm.dask.address import Address
 from edgeprune.farm.dask.device import Start
@@ -22,12 +23,16 @@ from edgeprune.farm.dask.messages import Announced, Piece, Question, hello_of
 from edgeprune.farm.dask.reach import reach
 from edgeprune.farm.executor import Sign
 from edgeprune.farm.inventory import FarmDevice
+from edgeprune.farm.labgrid import asked_with_places
 from edgeprune.farm.probing import TransportProber
 from edgeprune.files import paths
 from edgeprune.text.untrusted import one_line
 
 _LOOK_S = 2.0
 """How often the bench file is looked at."""
+
+KEEP_DAYS = 14.0
+"""For which folders of attempts, and files that were measured, stay on a host. Source: ours."""
 
 MAX_PAUSE_S = 15.0
 """Longest pause before a farm that is not there is tried again."""
@@ -78,7 +83,7 @@ class Host:
             ConfigError: It is wrong.
         """
         self._devices, wrong = devices_of(self._settings.bench, self._settings.name)
-        self._prober = TransportProber(self._devices)
+        self._prober = asked_with_places(TransportProber(self._devices), self._devices, self._say)
         for line in wrong:
             self._say(line)
 
@@ -183,6 +188,8 @@ async def _connected(
             host.processes.new_connection()
             count = len(host.announced)
             say(f"connected to the farm at {settings.farm} as {settings.name}, {count} devices")
+            if trouble := await asyncio.to_thread(_clean):
+                say(trouble)
             changed = asyncio.create_task(_bench_changed(host, settings, say))
             waits = [asyncio.create_task(stop.wait()), asyncio.create_task(side.lost()), changed]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -197,6 +204,14 @@ async def _connected(
     except OSError as error:
         return one_line(error)
     return ""
+
+
+def _clean() -> str:
+    """Removes what old nights left on this host; why that could not be done, or nothing."""
+    try:
+        return clean_older(KEEP_DAYS).trouble
+    except EdgepruneError as error:
+        return one_line(error)
 
 
 async def _bench_changed(host: Host, settings: HostSettings, say: Callable[[str], None]) -> None:

@@ -203,6 +203,27 @@ def suspicion(stretches: Sequence[Floats]) -> Suspicion | None:
     return Suspicion(len(likeliest.after), likeliest.effect, max(seen, key=len))
 
 
+def suspicion_at(stretches: Sequence[Floats], nights: int) -> Suspicion | None:
+    """What the detectors make of a place where a change is to be expected, since the file changed.
+
+    Args:
+        stretches: As for :func:`suspicion`.
+        nights: How many of the last nights are behind that place.
+
+    Returns:
+        None where no detector sees a change there, or the level before is not known yet: one is
+        enough here.
+    """
+    least = MIN_BEFORE if len(stretches) == 1 else MIN_LEVEL
+    if not 0 < nights <= min(MAX_AFTER, len(stretches[-1]) - least):
+        return None
+    evidence = _split(stretches, nights)
+    votes = _votes(evidence)
+    if not votes or abs(evidence.effect) < SMALLEST:
+        return None
+    return Suspicion(nights, evidence.effect, votes)
+
+
 def _split(stretches: Sequence[Floats], nights: int) -> Evidence:
     before = stretches[-1][:-nights][-WINDOW:]
     return Evidence(before, stretches[-1][-nights:], scale_of([*stretches[:-1], before]))

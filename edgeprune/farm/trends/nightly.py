@@ -1,11 +1,11 @@
-"""Looks at every series of a night, has suspicions re-run, and keeps what came of them."""
+"""The series of all nights in the history, and what was decided on each."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -62,10 +62,6 @@ class Key:
 
 Series = dict[Key, list[Night]]
 """Figures by what they are of, oldest first."""
-
-RerunOf = Callable[[Key, Night, Night], Rerun]
-"""Measures side by side what two nights measured, the older one first."""
-
 
 _OF = ("board", "device", "model_path")
 
@@ -176,32 +172,6 @@ def decisions_of(
     return decisions
 
 
-def look(connection: Connection, rerun: RerunOf, of_runs: set[int] | None = None) -> list[Key]:
-    """Goes through every series whose newest run is of tonight, and keeps each decision.
-
-    Args:
-        connection: Inside a transaction.
-        rerun: Has old and new measured side by side.
-        of_runs: Numbers of tonight's runs; None for every series.
-
-    Returns:
-        The series in which a change was confirmed.
-    """
-    confirmed = []
-    series = series_of(connection)
-    earlier = decisions_of(connection, series)
-    for key, nights in series.items():
-        if of_runs is not None and nights[-1].run_id not in of_runs:
-            continue
-        decision = _decided(key, nights, earlier.get(key, []), rerun)
-        if decision is None:
-            continue
-        keep_decision(connection, key, nights, decision)
-        if decision.is_confirmed:
-            confirmed.append(key)
-    return confirmed
-
-
 def ended_by(series: Series, runs: set[int]) -> Series:
     """The series that have one of these runs, each up to the newest of them."""
     ended = {}
@@ -213,14 +183,21 @@ def ended_by(series: Series, runs: set[int]) -> Series:
 
 
 def undecided(connection: Connection, series: Series) -> Iterator[tuple[Key, Decision]]:
-    """What the newest nights make suspect and nobody had re-run; of exact figures, what changed.
+    """What the newest nights make suspect and nobody decided on; of exact figures, what changed.
 
     A decision of an exact figure is confirmed, for a repetition would show the same; of others its
-    ``rerun`` only repeats the suspicion and is not confirmed.
+    ``rerun`` shows nothing.
     """
     earlier = decisions_of(connection, series)
     for key, nights in series.items():
-        decision = _decided(key, nights, earlier.get(key, []), lambda *_: Rerun(1.0, 1.0, False))
+        decisions = earlier.get(key, [])
+        if any(one.night == len(nights) - 1 for one in decisions):
+            continue
+        if key.metric in EXACT:
+            decision = exact_decision(key, nights, decisions)
+        else:
+            values = [night.value for night in nights]
+            decision = decided_tonight(values, decisions, lambda *_: Rerun(1.0, 1.0, False))
         if decision is not None:
             yield key, decision
 
@@ -263,18 +240,6 @@ def keep_decision(
         why = [ACQUITTED if line == FILE else line for line in why]
     values = _values(key, nights, decision) | {"reasons": json.dumps(why, ensure_ascii=False)}
     connection.execute(insert(CHANGES).values(**values, job=job))
-
-
-def _decided(
-    key: Key, nights: Sequence[Night], earlier: Sequence[Decision], rerun: RerunOf
-) -> Decision | None:
-    newest = len(nights) - 1
-    if any(one.night == newest for one in earlier):
-        return None  # looked at before
-    if key.metric in EXACT:
-        return exact_decision(key, nights, earlier)
-    values = [night.value for night in nights]
-    return decided_tonight(values, earlier, lambda old, new: rerun(key, nights[old], nights[new]))
 
 
 def _values(key: Key, nights: Sequence[Night], one: Decision) -> dict[str, object]:

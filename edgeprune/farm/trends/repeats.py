@@ -19,6 +19,9 @@ from edgeprune.history.tables import FIGURES
 from edgeprune.significance.run_noise import MIN_DEGREES, RunNoise, run_noise
 from edgeprune.significance.student import student_p
 
+MIN_NIGHTS = 3
+"""Nights of the level before: of two, one wild one moves the median. Source: ours."""
+
 GOLDEN_RUNS = 100
 """Newest runs of the golden model that tell the noise. Source: ours, a season."""
 
@@ -61,7 +64,8 @@ def why_unknown(noise: RunNoise) -> str:
 def judged_repeats(before: Sequence[float], repeats: Sequence[float], noise: RunNoise) -> Rerun:
     """Whether runs that were repeated lie away from the level before by more than runs do.
 
-    All repetitions count as one run, since they share the device's state of that night.
+    The repetition that lies nearest the level before counts, and as one run: all of them share the
+    device's state of that night, and one wild run is no level.
 
     Args:
         before: Figures of the nights before the change, above 0, newest last.
@@ -70,7 +74,9 @@ def judged_repeats(before: Sequence[float], repeats: Sequence[float], noise: Run
 
     Source: Student's t; the median's variance is pi / 2 times that of a mean.
     """
-    away = float(np.mean(np.log(repeats)) - np.median(np.log(before)))
+    each = np.log(repeats) - np.median(np.log(before))
+    nearest = float(each[np.argmin(np.abs(each))])
+    away = nearest if bool((np.sign(each) == np.sign(nearest)).all()) else 0.0
     error = noise.scale * math.sqrt(1 + math.pi / 2 / len(before))
     if error:
         p_value = student_p(away / error, noise.degrees)

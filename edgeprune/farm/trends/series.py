@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeprune.farm.trends.confirmation import Rerun
-from edgeprune.farm.trends.detectors import WINDOW, Floats, Suspicion, scale_of, suspicion
+from edgeprune.farm.trends.detectors import (
+    WINDOW,
+    Floats,
+    Suspicion,
+    scale_of,
+    suspicion,
+    suspicion_at,
+)
 
 MAX_DENIALS = 2
 """Re-runs that deny a change at one place before it is left alone there. Source: ours."""
@@ -185,15 +192,37 @@ def asked_tonight(values: Sequence[float], decisions: Sequence[Decision]) -> Ask
     return Asked(first, max(told, first - 1 - SAME_PLACE), seen.effect, seen.votes)
 
 
-def answered(values: Sequence[float], asked: Asked, rerun: Rerun) -> Decision:
+def asked_at(values: Sequence[float], decisions: Sequence[Decision], first: int) -> Asked | None:
+    """What has to be measured again because the file changed on a night, and the figure seems to.
+
+    Args:
+        values: One figure a night, above 0, oldest first, tonight's last.
+        decisions: Those on earlier nights.
+        first: Index of the first night with the file of tonight.
+    """
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    stretches = _stretches(logs, level_starts(logs, decisions))
+    found = suspicion_at(stretches, len(logs) - first)
+    if found is None or _is_decided(first, decisions):
+        return None
+    return Asked(first, first - 1, found.effect, found.votes)
+
+
+def answered(
+    values: Sequence[float], asked: Asked, rerun: Rerun, first: int | None = None
+) -> Decision:
     """The decision that a re-run brings.
 
     Args:
         values: One figure a night, above 0, oldest first, tonight's last.
         asked: Of these nights.
         rerun: What it showed.
+        first: Index of the first night after the change where that is known; None where it is to
+            be found by the figures.
     """
-    first = located(values, asked.first, rerun.factor) if rerun.is_confirmed else asked.first
+    if first is None or not rerun.is_confirmed:
+        is_to_find = rerun.is_confirmed
+        first = located(values, asked.first, rerun.factor) if is_to_find else asked.first
     return Decision(len(values) - 1, first, asked.old, asked.effect, asked.votes, rerun)
 
 

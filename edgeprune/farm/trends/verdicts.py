@@ -12,9 +12,9 @@ from edgeprune.farm.job import How
 from edgeprune.farm.trends.confirmation import Rerun, judged
 from edgeprune.farm.trends.nightly import Key, decisions_of, ended_by, keep_decision, series_of
 from edgeprune.farm.trends.reasons import Night
-from edgeprune.farm.trends.repeats import golden_noise, judged_repeats, why_unknown
-from edgeprune.farm.trends.series import Asked, answered, level_begin
-from edgeprune.farm.trends.watch import ask_again, is_decided
+from edgeprune.farm.trends.repeats import MIN_NIGHTS, golden_noise, judged_repeats, why_unknown
+from edgeprune.farm.trends.series import SAME_PLACE, Asked, answered, level_begin
+from edgeprune.farm.trends.watch import ask_again, changed_file, is_decided
 from edgeprune.significance.shift import MIN_SESSIONS
 
 Of = tuple[Key, Sequence[Night]]
@@ -102,6 +102,8 @@ def _by_repeats(
     decisions = decisions_of(connection, {key: list(nights)}, of).get(key, [])
     values = [night.value for night in nights]
     before = values[level_begin(values, decisions, asked.first) : asked.first]
+    if len(before) < MIN_NIGHTS:
+        return f"the level before it lasted {len(before)} nights, too few to compare with", True
     rerun = judged_repeats(before, [one for one, _ in figures], noise)
     old, new = assignment.job.options["files"]
     is_acquitted = old != new and key.metric == "latency_us"
@@ -118,7 +120,11 @@ def _kept(
 ) -> str:
     """Writes the decision down; says it."""
     (key, nights), asked = about
-    decision = answered([night.value for night in nights], asked, rerun)
+    first = None
+    if assignment.job.options["how"] == How.TURNS:  # it is the file, so that its night is known
+        low, high = max(1, asked.first - SAME_PLACE), min(asked.first + SAME_PLACE, len(nights) - 1)
+        first = changed_file(nights, low, high)
+    decision = answered([night.value for night in nights], asked, rerun, first)
     keep_decision(connection, key, nights, decision, assignment.id, acquits_file=acquits_file)
     word = "confirmed" if rerun.is_confirmed else "denied"
     return f"{rerun.factor - 1:+.1%}, {word} by measuring again"

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select
 from edgeprune.farm.executor import Assignment, Run
 from edgeprune.farm.job import How, Job, Kind, State
 from edgeprune.farm.store import jobs
+from edgeprune.farm.trends.detectors import MAX_AFTER
 from edgeprune.farm.trends.nightly import (
     EXACT,
     Key,
@@ -31,7 +32,7 @@ from edgeprune.farm.trends.nightly import (
 )
 from edgeprune.farm.trends.reasons import Night
 from edgeprune.farm.trends.repeats import golden_noise, why_unknown
-from edgeprune.farm.trends.series import Asked, Decision, asked_tonight
+from edgeprune.farm.trends.series import Asked, Decision, asked_at, asked_tonight
 from edgeprune.history.farm_tables import CHANGES, JOBS, RESULTS
 from edgeprune.history.tables import RUNS
 
@@ -46,10 +47,12 @@ MIN_BUDGET_S = 1800
 slow board take a quarter of an hour."""
 
 FIRST, LAST = 5_000, -5_000
-"""Priorities of re-runs before and behind all of a plan's jobs, to which the change's size is
-added: the largest is the first."""
+"""Priorities of re-runs before and behind all of a plan's jobs. Added to them is the change's size,
+so that the largest is the first, and :data:`_OTHER_FILE` where the file changed: that is likelier
+to be true, and somebody's to mend."""
 
 _MAX_PERMILLE = 1_000
+_OTHER_FILE = 1_001
 _J = JOBS.c
 
 # Statements are made once: SQLAlchemy takes longer to make one than SQLite to run it.
@@ -115,12 +118,28 @@ def look_at(connection: Connection, assignment: Assignment, run: Run, terms: Ter
                 keep_decision(connection, key, nights, decision)
                 lines.append(_line(assignment, key, decision.effect, "which is exact"))
             continue
-        asked = asked_tonight([night.value for night in nights], decisions)
+        asked = _suspected(nights, decisions)
         asked = asked or _left_open(connection, assignment, key, nights, decisions)
         if asked is not None:
             why = _ask(connection, assignment, key, nights, asked, terms)
             lines.append(_line(assignment, key, asked.effect, f"suspected: {why}"))
     return lines
+
+
+def _suspected(nights: Sequence[Night], decisions: Sequence[Decision]) -> Asked | None:
+    """What the newest night makes one suspect; where the file changed, of that first."""
+    values = [night.value for night in nights]
+    first = changed_file(nights, max(1, len(nights) - MAX_AFTER), len(nights) - 1)
+    at_file = None if first is None else asked_at(values, decisions, first)
+    return at_file or asked_tonight(values, decisions)
+
+
+def changed_file(nights: Sequence[Night], low: int, high: int) -> int | None:
+    """The last night in a range, with both its ends, that has another file than the one before."""
+    for index in range(high, low - 1, -1):
+        if nights[index].file_sha256 != nights[index - 1].file_sha256:
+            return index
+    return None
 
 
 def _line(assignment: Assignment, key: Key, effect: float, rest: str) -> str:
@@ -210,6 +229,7 @@ def _options(
 
 def _job(of: Job, device: str, options: Mapping[str, Any], base: int, asked: Asked) -> Job:
     permille = min(_MAX_PERMILLE, round(1000 * abs(asked.effect)))
+    bonus = permille + (_OTHER_FILE if options["how"] == How.TURNS else 0)
     is_first = base >= FIRST
     return Job(
         number=of.number,
@@ -220,7 +240,7 @@ def _job(of: Job, device: str, options: Mapping[str, Any], base: int, asked: Ask
         board=of.board,
         device=device,
         tags=of.tags,
-        priority=(FIRST if is_first else LAST) + permille,
+        priority=(FIRST if is_first else LAST) + bonus,
         time_budget_s=max(of.time_budget_s, MIN_BUDGET_S),
         options=options,
     )

@@ -19,7 +19,8 @@ from edgeprune.farm.morning.markdown import markdown
 from edgeprune.farm.morning.night import morning
 from edgeprune.farm.morning.prometheus import prometheus
 from edgeprune.farm.trends.confirmation import Rerun
-from edgeprune.farm.trends.nightly import look, series_of
+from edgeprune.farm.trends.nightly import keep_decision, series_of, undecided
+from edgeprune.farm.trends.series import Asked, answered
 from edgeprune.history import database
 from edgeprune.history.place import place
 from edgeprune.history.retention import prune
@@ -31,12 +32,16 @@ def looked_at(factor):
     """Has tonight's suspicions re-run; what was asked for."""
     asked = []
 
-    def rerun(key, old, new):
-        asked.append((key, old, new))
-        return Rerun(factor, 1e-6, factor != 1)
-
     with database.writing(place()) as connection:
-        look(connection, rerun)
+        series = series_of(connection)
+        for key, one in list(undecided(connection, series)):
+            nights, decision = series[key], one
+            if not one.is_confirmed:
+                asked.append((key, nights[one.old], nights[-1]))
+                question = Asked(one.first, one.old, one.effect, one.votes)
+                rerun = Rerun(factor, 1e-6, factor != 1)
+                decision = answered([night.value for night in nights], question, rerun)
+            keep_decision(connection, key, nights, decision)
     return asked
 
 
