@@ -3,12 +3,12 @@
     python benchmarks/farm_hosts.py FOLDER
 
 Needs root and Debian's iproute2. While a night runs, one host is cut off for a minute with a job
-under way, another one is killed with a job under way and comes back, a stranger with a certificate
-of another authority tries to join, and the farm itself is killed and started again. Judged from
-the agents' own record locks, which the kernel shows: no device had two leases at work, and no epoch
-came twice. Then the same plan runs on the built-in engine. Figures of the emulated microcontroller
-have to be the same to the instruction; those of user-mode emulation move by where programs lie in
-memory, a few instructions of thousands, and may differ by 0.2 %.
+under way, one for a quarter of a minute, which must harm nothing, one is killed with a job under way
+and comes back, a stranger with a certificate of another authority tries to join, and the farm itself
+is killed and started again. Judged from the agents' own record locks, which the kernel shows: no
+device had two leases at work, and no epoch came twice. Then the same plan runs on the built-in
+engine. Figures of the emulated microcontroller have to be the same to the instruction; those of
+user-mode emulation move by where programs lie in memory, and may differ by 0.5 %.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from nets import Net  # noqa: E402
 BRIDGE, NETWORK, PORT = "epfarm", "10.77.0", 8787
 HOSTS = ("lab1", "lab2", "lab3")
 NIGHT_TIMEOUT_S = 3000
-CUT_S = 60
+CUT_S, SHORT_CUT_S = 60, 15
 LEASE_FILE = "edgeprune-device.lease"
 
 PLAN = """
@@ -278,6 +278,11 @@ def night(lab: Lab) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
     say(f"lab2 was killed ({len(killed)} processes) with {job}")
+    job = until("a job on lab3", lambda: lab.running_on("lab3"))
+    sh("ip", "link", "set", f"{BRIDGE}o13", "down")
+    time.sleep(SHORT_CUT_S)
+    sh("ip", "link", "set", f"{BRIDGE}o13", "up")
+    say(f"lab3 was cut off for {SHORT_CUT_S} s with {job}")
     time.sleep(max(0.0, cut_s + CUT_S - time.monotonic()))
     sh("ip", "link", "set", f"{BRIDGE}o11", "up")
     say(f"lab1 is back after {time.monotonic() - cut_s:.0f} s")
@@ -317,8 +322,12 @@ def faults(lab: Lab, agents: Agents) -> list[str]:
     print(f"two epochs on one device at once: {agents.overlap_s:.2f} s at most")
     if agents.overlap_s > 1:
         wrong.append("two epochs were at work on one device")
-    for line in lab.asked("SELECT device, message FROM farm_attempts WHERE outcome <> 'done'"):
-        print(f"  {line}")
+    for device, message in lab.asked(
+        "SELECT device, message FROM farm_attempts WHERE outcome <> 'done'"
+    ):
+        print(f"  {device}: {message}")
+        if str(device).endswith("@lab3") and "scheduler" not in str(message):
+            wrong.append("a short cut ended a job")
     log = (lab.folder / "farm.log").read_text(encoding="utf-8")
     refused = [line for line in log.splitlines() if "was refused" in line]
     print(f"refused: {refused[:1]}")
@@ -350,7 +359,7 @@ def differences(here: dict[str, float], there: dict[str, float]) -> list[str]:
     return [
         f"{name}: {here[name]} and {there[name]}"
         for name, shift in shifts.items()
-        if shift > (0 if name == "layer.tflite" else 0.002)
+        if shift > (0 if name == "layer.tflite" else 0.005)
     ]
 
 

@@ -155,8 +155,9 @@ class Device:
 
 def _begins(mark: Path) -> bool:
     """Whether an attempt begins for the first time: Dask may run a task again that it lost."""
+    mark.parent.mkdir(parents=True, exist_ok=True)
     try:
-        mark.mkdir(parents=True)
+        mark.touch(exist_ok=False)
     except FileExistsError:
         return False
     return True
