@@ -3,12 +3,12 @@
     python benchmarks/farm_hosts.py FOLDER
 
 Needs root and Debian's iproute2. While a night runs, one host is cut off for a minute with a job
-under way, one for a quarter of a minute, which must harm nothing, one is killed with a job under way
-and comes back, a stranger with a certificate of another authority tries to join, and the farm itself
-is killed and started again. Judged from the agents' own record locks, which the kernel shows: no
-device had two leases at work, and no epoch came twice. Then the same plan runs on the built-in
-engine. Figures of the emulated microcontroller have to be the same to the instruction; those of
-user-mode emulation move by where programs lie in memory, and may differ by 0.5 %.
+under way, one for a quarter of a minute, which must harm nothing, one is killed with a job under
+way and comes back, a stranger with a certificate of another authority tries to join, and the farm
+itself is killed and started again. Judged from the agents' own record locks, which the kernel
+shows: no device had two leases at work, and no epoch came twice. Then the same plan runs on the
+built-in engine. Figures of the emulated microcontroller have to be the same to the instruction;
+those of user-mode emulation move by where programs lie in memory, and may differ by 0.5 %.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgeprune.errors import EdgepruneError
-from edgeprune.farm.child import kind_of
+from edgeprune.errors import DeviceError
+from edgeprune.farm.child import of_host
 from edgeprune.farm.children import Children, folder_name
 from edgeprune.farm.dask import calls
 from edgeprune.farm.dask.address import address_of
@@ -138,10 +138,8 @@ class Device:
                 assignment, job=unpacked(assignment.job, order.parcels, files)
             )
             return await self._executor(here).run(here)
-        except EdgepruneError as error:
-            return Ending(None, kind_of(error), one_line(error))
-        except OSError as error:
-            return Ending(None, ErrorKind.INFRASTRUCTURE, one_line(error))
+        except (DeviceError, OSError) as error:
+            return of_host(one_line(error))
         finally:
             await asyncio.to_thread(shutil.rmtree, files, ignore_errors=True)
 
@@ -170,19 +168,20 @@ def key_of(assignment: Assignment) -> str:
 
 async def _serve(start: Start, executor: MakeExecutor) -> None:
     """Connects to the farm, and runs jobs until it is told to end or the farm is gone."""
-    from edgeprune.farm.dask import door
+    from edgeprune.farm.dask.door.settings import quieten
+    from edgeprune.farm.dask.door.worker import WorkerSide
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     threading.Thread(target=_wait_for_end, args=(loop, stop), daemon=True).start()
-    door.quieten(print)
+    quieten(print)
     device = Device(start.device, executor, FileCache(files_folder()))
     calls.serve(device)
     certificates = None if start.certificates is None else Path(start.certificates)
     address = address_of(start.farm, certificates)
     folder = str(files_folder().parent / "dask")
-    async with door.WorkerSide(address, start.device, hello_of(start.host), folder) as side:
+    async with WorkerSide(address, start.device, hello_of(start.host), folder) as side:
         waits = [asyncio.create_task(one) for one in (stop.wait(), side.lost())]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for one in waits:

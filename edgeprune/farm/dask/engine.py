@@ -12,12 +12,12 @@ import msgspec
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.errors import ConfigError, DeviceError, EdgepruneError
-from edgeprune.farm.child import kind_of
+from edgeprune.farm.child import kind_of, of_host
 from edgeprune.farm.children import GRACE_S
 from edgeprune.farm.dask import calls
 from edgeprune.farm.dask.address import Address
 from edgeprune.farm.dask.device import key_of
-from edgeprune.farm.dask.door import Callbacks, Cluster, WorkerGone
+from edgeprune.farm.dask.door.cluster import Callbacks, Cluster, WorkerGone
 from edgeprune.farm.dask.messages import (
     Hello,
     Parcel,
@@ -106,6 +106,8 @@ class Hosts:
             # One that never began is no attempt: a dead host must not use up a job's retries.
             kind = ErrorKind.INFRASTRUCTURE if error.began else None
             return Ending(None, kind, one_line(error), is_hosts=True)
+        except DeviceError as error:
+            return of_host(one_line(error))
         except EdgepruneError as error:
             return Ending(None, kind_of(error), one_line(error))
         except msgspec.MsgspecError as error:

@@ -13,10 +13,12 @@ import msgspec
 
 from edgeprune.errors import ConfigError, DeviceError, EdgepruneError
 from edgeprune.farm.cleaning import clean_older
-from edgeprune.farm.dask import calls, door
+from edgeprune.farm.dask import calls
 from edgeprune.farm.dask.address import Address
 from edgeprune.farm.dask.device import Start
 from edgeprune.farm.dask.device_processes import DeviceProcesses
+from edgeprune.farm.dask.door.settings import quieten
+from edgeprune.farm.dask.door.worker import Refused, WorkerSide
 from edgeprune.farm.dask.file_cache import FileCache
 from edgeprune.farm.dask.host_devices import devices_of, files_folder
 from edgeprune.farm.dask.messages import Announced, Piece, Question, hello_of
@@ -155,7 +157,7 @@ async def serve(settings: HostSettings, say: Callable[[str], None], make: type[H
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    door.quieten(say)
+    quieten(say)
     host = make(settings, say)
     calls.serve(host)
     told, pause_s = "", 1.0
@@ -184,7 +186,7 @@ async def _connected(
     hello = hello_of(settings.name, host.announced)
     folder = str(files_folder().parent / "dask")
     try:
-        async with door.WorkerSide(settings.address, settings.name, hello, folder) as side:
+        async with WorkerSide(settings.address, settings.name, hello, folder) as side:
             host.processes.new_connection()
             count = len(host.announced)
             say(f"connected to the farm at {settings.farm} as {settings.name}, {count} devices")
@@ -199,7 +201,7 @@ async def _connected(
                 say("the farm went away")
             for one in waits:
                 one.cancel()
-    except door.Refused as error:
+    except Refused as error:
         return f"it refused this host: {error}"
     except OSError as error:
         return one_line(error)

@@ -13,7 +13,7 @@ import pytest
 from edgeprune.farm.dask import calls
 from edgeprune.farm.dask.address import address_of
 from edgeprune.farm.dask.device import Start
-from edgeprune.farm.dask.door import Refused, WorkerSide
+from edgeprune.farm.dask.door.worker import Refused, WorkerSide
 from edgeprune.farm.dask.engine import Hosts
 from edgeprune.farm.dask.messages import Announced, hello_of
 from edgeprune.farm.executor import Assignment, Lease
