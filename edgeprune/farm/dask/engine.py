@@ -127,12 +127,13 @@ class Hosts:
             )
             sign = msgspec.json.decode(answer, type=Sign)
         except WorkerGone:
-            return Sign(False, f"the host {host} is not there")
+            return Sign(False, f"the host {host} is not there", is_miss=False)
         except msgspec.MsgspecError as error:
             return Sign(False, f"the host {host} answered nonsense: {one_line(error)}")
         if not sign.is_online or await self._comes(device, 3 * timeout_s):
             return sign
-        return Sign(False, f"its process on {host} did not come: see its log there")
+        why = f"its process on {host} did not come: see its log there"
+        return Sign(False, why, is_miss=False)
 
     async def power_cycle(self, device: str, timeout_s: float) -> str:
         """Has the host run the device's command; see :class:`edgeprune.farm.executor.Prober`."""

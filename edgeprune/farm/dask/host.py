@@ -125,7 +125,7 @@ class Host:
         """Asks a device; its process comes with it, and goes."""
         sign = await self._prober.probe(question.device, question.timeout_s)
         if self.processes.is_over:
-            return Sign(False, "its host is being stopped")
+            return Sign(False, "its host is being stopped", is_miss=False)
         if sign.is_online:
             self.processes.start(question.device, self._start(question.device))
         else:
