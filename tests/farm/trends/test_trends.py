@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from farm_series import KINDS, NIGHTS, Score, series
 
+from edgeprune.farm.trends import watch
 from edgeprune.farm.trends.confirmation import Rerun, judged
 from edgeprune.farm.trends.detectors import DETECTORS, Evidence, scale_of, suspicion
 from edgeprune.farm.trends.reasons import Night, reasons
+from edgeprune.farm.trends.repeats import judged_repeats
 from edgeprune.farm.trends.series import followed, suspected_tonight
+from edgeprune.significance.run_noise import run_noise
 
 RNG = np.random.default_rng(5)
 QUIET = np.exp(np.random.default_rng(3).normal(5, 0.004, 30))
@@ -107,6 +110,32 @@ def test_sessions_in_turns_confirm_what_differs_either_way_and_no_copy():
 def night(number, runtime="LiteRT 2.3.0", digest="a", **rest):
     conditions = json.dumps({"runtime": runtime, "os": "Linux", **rest})
     return Night(number, "2026-11-29T03:00:00+00:00", 100.0, digest, conditions)
+
+
+def test_a_night_with_another_file_needs_one_detector_alone():
+    values = [*np.exp(np.random.default_rng(3).normal(5, 0.012, 20))]
+    values.append(float(np.median(values)) * 1.02)
+    files = ["a"] * 20
+    alike, other = (
+        [
+            Night(n, "", value, digest, "{}")
+            for n, (value, digest) in enumerate(zip(values, [*files, new], strict=True))
+        ]
+        for new in ("a", "b")
+    )
+    assert watch._suspected(alike, ()) is None
+    asked = watch._suspected(other, ())
+    assert (asked.first, asked.old, asked.votes) == (20, 19, ("shift",))
+
+
+def test_repeated_runs_show_a_change_where_all_of_them_do_and_one_wild_run_none():
+    noise = run_noise([100 * np.exp(RNG.normal(0, 0.003, 20))])
+    before = 100 * np.exp(RNG.normal(0, 0.003, 12))
+    found = judged_repeats(before, [105.2, 104.8, 105.0], noise)
+    assert found.is_confirmed and found.factor == pytest.approx(1.048, abs=0.004)
+    for repeats in ([130, 100.1, 99.9], [105, 105, 100.2], [105, 95, 105], [100.3, 100.2, 100.4]):
+        assert not judged_repeats(before, repeats, noise).is_confirmed
+    assert not judged_repeats(before, [105] * 3, run_noise([[100, 103, 97, 104, 96]])).is_confirmed
 
 
 def test_what_changed_on_the_night_of_a_change_is_its_reason():
