@@ -65,12 +65,14 @@ class NightResult:
         is_over: All jobs ended, or the morning came; False where it was stopped.
         counts: How many jobs are in each state.
         regressions: How many changes for the worse are confirmed.
+        is_news: Something was done; False where the night was over before, and no job was new.
     """
 
     night: str
     is_over: bool
     counts: dict[State, int]
     regressions: int
+    is_news: bool = True
 
 
 @dataclass(frozen=True)
@@ -282,12 +284,13 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, scheduler.stop, "the farm was stopped")
+    earlier = await settings.call(_counts_if_over, writer, work.night.name)
     async with _growing(engine.grow, scheduler):
         is_over = await scheduler.run()
     counts, regressions = await settings.call(_outcome, writer, work.night.name)
     if is_over:
         await settings.call(_clean, writer, reporter)
-    return NightResult(work.night.name, is_over, counts, regressions)
+    return NightResult(work.night.name, is_over, counts, regressions, counts != earlier)
 
 
 @contextlib.asynccontextmanager
@@ -310,6 +313,11 @@ def _clean(writer: Writer, reporter: Reporter) -> None:
         left = cleaning.left_over(connection, clock_ms(connection))
     if trouble := cleaning.clean(left).trouble:
         reporter.trouble(trouble)
+
+
+def _counts_if_over(writer: Writer, night: str) -> dict[State, int] | None:
+    with writer.transaction() as connection:
+        return jobs.counts(connection, night) if nights.has_ended(connection, night) else None
 
 
 def _outcome(writer: Writer, night: str) -> tuple[dict[State, int], int]:

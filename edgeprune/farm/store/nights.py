@@ -53,6 +53,12 @@ def end(connection: Connection, night: str, now_ms: int) -> None:
     connection.execute(update(NIGHTS).where(_N.night == night).values(ended_ms=now_ms))
 
 
+def has_ended(connection: Connection, night: str) -> bool:
+    """Whether a night is there and over."""
+    ended = select(_N.night).where(_N.night == night, _N.ended_ms.is_not(None))
+    return connection.execute(ended).first() is not None
+
+
 def unfinished(connection: Connection, plan: str, now_ms: int) -> str | None:
     """The newest night of a plan that is not over, and whose morning is still to come."""
     return connection.execute(
