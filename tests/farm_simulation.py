@@ -109,6 +109,9 @@ class Lab:
         self.random = random.Random(seed)
         self.odds = odds
         self.night = 0
+        self.terms = {}
+        """Values of the nights' ``Work`` that are not the usual ones."""
+        self.has_deadline = False
         self.devices = {
             f"pi-{k}": SimDevice(f"pi-{k}", self.random.uniform(100, 250)) for k in range(devices)
         }
@@ -316,8 +319,10 @@ async def one_night(lab, place, number, a_device, night_s=12 * 3600.0):
     golden = golden_of(lab)
     jobs = jobs_of(lab, len(lab.devices), a_device)
     boards = dict.fromkeys(lab.devices, BOARD)
-    work = Work(Night(name, "nightly", "0" * 64, None), jobs, boards, golden)
     deadline_s = lab.now_s() + night_s
+    deadline_ms = lab.clock_ms() + round(1000 * night_s) if lab.has_deadline else None
+    night = Night(name, "nightly", "0" * 64, deadline_ms)
+    work = Work(night, jobs, boards, golden, **lab.terms)
     breaking = asyncio.create_task(chaos(lab, night_s))
     lives = 0
     while True:

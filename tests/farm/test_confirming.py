@@ -22,7 +22,10 @@ DECISIONS = (
     "SELECT c.model_path, c.device, r.night, c.is_confirmed, round(c.factor, 2), j.kind "
     "FROM farm_changes c JOIN farm_results r ON r.run = c.run JOIN farm_jobs j ON j.job = c.job"
 )
-RERUNS = "SELECT j.night, j.state, j.message, j.options FROM farm_jobs j WHERE kind = 'confirm'"
+RERUNS = (
+    "SELECT j.night, j.state, j.message, j.options FROM farm_jobs j WHERE kind = 'confirm' "
+    "ORDER BY j.ended_ms"
+)
 
 
 @pytest.fixture
@@ -36,12 +39,12 @@ def asked(place, question):
         return [tuple(row) for row in connection.execute(text(question))]
 
 
-def farm(place, odds=QUIET, factor=1.06, **rest):
-    """Two quiet devices with a model each, of which the first gets slower on a night."""
+def farm(place, odds=QUIET, factor=1.06, models=1, **rest):
+    """Two quiet devices with a model each or more, of which the first gets slower on a night."""
     world = World(["pi-0", "pi-1"], 3, nights=0, kinds=("steady",), scales=(0.002, 0.003))
     world.plant(SLOWER, STEP, factor)
     world.plant(CHANGED, STEP, 1.0)
-    return Nights(2, 1, 5, place, odds, world=world, **rest)
+    return Nights(2, models, 5, place, odds, world=world, **rest)
 
 
 def test_a_slower_file_is_told_in_its_first_night_and_one_that_only_changed_never(place):
@@ -86,6 +89,41 @@ def test_what_cannot_be_measured_again_says_why_and_is_tried_in_the_next_night(p
         nights.next()
     told = [row for row in asked(place, DECISIONS) if row[3]]
     assert [row[2] for row in told] == [f"nightly {STEP + 1}"]
+
+
+def reruns_of(place, *, night_s=7200.0, share=0.25, has_deadline=True):
+    """Priority, state and message of the re-runs of the night in which a file got slower."""
+    with farm(place, night_s=night_s) as nights:
+        nights.lab.terms, nights.lab.has_deadline = {"confirm_share": share}, has_deadline
+        for _ in range(STEP + 1):
+            nights.next()
+    question = "SELECT priority, state, message FROM farm_jobs WHERE kind = 'confirm' AND night = "
+    return asked(place, f"{question} 'nightly {STEP}' AND model_path = '{SLOWER}'")
+
+
+def test_re_runs_come_first_where_the_deadline_leaves_time_for_all(place):
+    ((priority, state, _),) = reruns_of(place)
+    assert priority >= watch.FIRST and state == "done"
+
+
+@pytest.mark.parametrize("given", [{"has_deadline": False}, {"night_s": 1800.0, "share": 0.9}])
+def test_re_runs_come_last_where_there_is_no_deadline_or_it_is_near(place, given):
+    ((priority, *_),) = reruns_of(place, **given)
+    assert watch.LAST < priority < -1000
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.0, "switched off in the plan"), (0.0001, "had their share of the night")],
+)
+def test_re_runs_have_a_share_of_the_night(place, share, words):
+    with farm(place, night_s=7200.0, models=3) as nights:
+        nights.lab.terms, nights.lab.has_deadline = {"confirm_share": share}, True
+        nights.lab.world.plant("/models/4.tflite", STEP, 1.05)  # on the same device
+        for _ in range(STEP + 1):
+            nights.next()
+    messages = [row[2] or "" for row in asked(place, RERUNS) if row[0] == f"nightly {STEP}"]
+    assert len(messages) == 2 and words in messages[1]
 
 
 def invalid(device, path, digests, night):

@@ -76,6 +76,7 @@ def test_another_content_is_another_job(written, tmp_path):
         (JOBS + JOBS, "stands twice in the plan"),
         ("[golden]\nmodel = 'no.tflite'\n" + JOBS, "no.tflite: no such file"),
         ("[golden]\nmodel = 'net.tflite'\nband = 2.0\n" + JOBS, "golden.band must be above 0"),
+        ("confirm_share = 0.95\n" + JOBS, "confirm_share must be 0 to 0.9, got 0.95"),
     ],
 )
 def test_what_is_wrong_is_told(written, text, told):
