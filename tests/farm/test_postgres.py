@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from farm_year import Year, fill
 from sqlalchemy import text
 from waits import HANG_S, until
 
@@ -13,6 +14,7 @@ from edgeprune.farm.clock import clock_ms
 from edgeprune.farm.dispatcher import Dispatcher, Work
 from edgeprune.farm.executor import Ending, Run, Sign
 from edgeprune.farm.job import Job, Kind
+from edgeprune.farm.morning.site import write_site
 from edgeprune.farm.store.nights import Night
 from edgeprune.history.figures import Figure
 from edgeprune.history.place import place
@@ -77,3 +79,17 @@ def test_two_schedulers_on_one_database_never_share_a_device(postgres):
             "SELECT count(*) FROM runs",
         )
         assert [connection.execute(text(one)).scalar_one() for one in questions] == [JOBS] * 3
+
+
+def test_the_site_of_a_postgresql_history_is_that_of_a_file(postgres, tmp_path, monkeypatch):
+    written = {}
+    for name in ("postgres", "file"):
+        fill(Year(nights=3, devices=3, models=3, samples=4))
+        write_site(tmp_path / name)
+        written[name] = {
+            page.relative_to(tmp_path / name): page.read_bytes()
+            for page in (tmp_path / name).rglob("*.html")
+        }
+        monkeypatch.delenv("EDGEPRUNE_HISTORY", raising=False)
+        monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "home"))
+    assert len(written["file"]) > 12 and written["postgres"] == written["file"]

@@ -17,10 +17,14 @@ from sqlalchemy import text
 from edgeprune.cli.farm_report import report
 from edgeprune.errors import ConfigError
 from edgeprune.farm.morning.headline import headline
+from edgeprune.farm.morning.metrics import metric_of
 from edgeprune.farm.morning.names import file_stem
 from edgeprune.farm.morning.night import morning
 from edgeprune.farm.morning.site import folder as site_folder
+from edgeprune.farm.morning.site import jobs as site_jobs
 from edgeprune.farm.morning.site import write_site
+from edgeprune.farm.morning.site.chart import Span, chart
+from edgeprune.farm.trends.reasons import Night
 from edgeprune.history import database
 from edgeprune.history.place import place
 
@@ -182,9 +186,10 @@ def test_devices_show_state_events_and_the_golden_model(lab):
     assert row, found["devices.html"].text[:500]
 
 
-def test_written_again_nothing_changes_and_a_new_night_leaves_the_old_ones(small):
+def test_written_again_nothing_changes_and_a_new_night_leaves_the_old_ones(small, monkeypatch):
     write_site(small)
     before = written(small)
+    monkeypatch.delattr(site_jobs, "render")  # what is there is not made again
     write_site(small)
     assert written(small) == before
     with database.writing(place()) as connection:
@@ -377,3 +382,16 @@ def test_the_names_of_pages_lead_nowhere_else():
     names = [file_stem(one) for one in ("..", "/", "", "a/../..", "\0", "a" * 300, "A", "a")]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z0-9-]{8,64}", name) and Path(name).name == name for name in names)
+
+
+def test_nights_without_a_figure_are_gaps_and_counted():
+    day = 86_400.0
+    span = Span([number * day for number in range(6)])
+    times = [0.5 * day, 1.5 * day, 4.2 * day]  # of the nights 0, 1 and 4
+    assert (span.gaps(times), span.missing(times)) == ([2], 3)
+    assert (span.gaps(times[2:]), span.missing(times[2:])) == ([], 1)
+    nights = [Night(1, f"1970-01-0{at}T12:00:00+00:00", 100.0 + at, "", "{}") for at in (1, 2, 5)]
+    svg = chart("c0", "net on pi", metric_of("latency_us"), nights, [], span)
+    (path,) = re.findall(r'class="nights" d="([^"]+)"', svg)
+    assert re.sub(r"[\d. ]+", "", path) == "MLMh"
+    assert "nights without a figure: 3" in svg and "highest 105.0 us" in svg

@@ -65,7 +65,7 @@ def row(job: Job, trends: Trends) -> dict[str, Any]:
     return {
         "page": page_of(job),
         "kind": job.kind,
-        "model": trends.models.get(job.model_path, job.model_path),
+        "model": trends.name(job.model_path),
         "recipe": PurePath(job.recipe).name,
         "board": job.board,
         "device": job.device or "any",

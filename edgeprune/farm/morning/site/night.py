@@ -22,6 +22,8 @@ MAX_DEVICES = 12
 """Devices of a row that are named."""
 
 
+_UNSTEADY = "its report says under Validity why"
+
 _Changed = tuple[Change, str, str | None]
 """A change, its first night, and where it leads."""
 
@@ -45,7 +47,8 @@ def page(morning: Morning, trends: Trends, at: Place) -> str:
         lost=_cut([jobs.row(job, trends) for job in morning.lost]),
         held=[(devices.page_of(one.device), one) for one in held],
         gone=[(devices.page_of(one.device), one) for one in gone],
-        unsteady=_cut([jobs.row(job, trends) for job in morning.unsteady]),
+        unsteady=_cut([jobs.row(job, trends) | {"who": "look at it", "message": _UNSTEADY}
+                       for job in morning.unsteady]),
         boards=boards, rows=rows,
     )  # fmt: skip
 
@@ -71,7 +74,7 @@ def _changes(morning: Morning, trends: Trends) -> dict[str, tuple[Sequence[Any],
     figures = {(one.run, one.metric): one for one in morning.figures}
     golden = {job.run: job.device for job in morning.jobs if job.kind == "golden"}
     alike: dict[tuple[Any, ...], list[_Changed]] = defaultdict(list)
-    for change in morning.changes:
+    for change in sorted(morning.changes, key=_order):
         series = trends.series(change)
         since, link = "-", None
         if series is not None:
@@ -89,6 +92,12 @@ def _changes(morning: Morning, trends: Trends) -> dict[str, tuple[Sequence[Any],
     return {verdict: _cut(found) for verdict, found in rows.items()}
 
 
+def _order(change: Change) -> tuple[Any, ...]:
+    """By model and board, the figure that matters most first."""
+    of = (change.model_path, change.recipe, change.board)
+    return *of, METRICS.index(change.metric), change.device, change.run
+
+
 def _change_row(
     same: Sequence[_Changed],
     figures: dict[tuple[int, str], Figure],
@@ -104,7 +113,7 @@ def _change_row(
         if (change.run, change.metric) in figures
     )
     return {
-        "model": trends.models.get(first.model_path, first.model_path),
+        "model": trends.name(first.model_path),
         "recipe": PurePath(first.recipe).name,
         "board": first.board,
         "devices": [(change.device, link) for change, _, link in same[:MAX_DEVICES]],
@@ -144,7 +153,7 @@ def _overview(morning: Morning, trends: Trends) -> tuple[list[str], list[dict[st
             else None
             for of in ((path, recipe, board) for board in boards)
         ]  # fmt: skip
-        name, short = trends.models.get(path, path), PurePath(recipe).name
+        name, short = trends.name(path), PurePath(recipe).name
         rows.append({"model": name, "recipe": short, "cells": cells})
     return boards, rows
 

@@ -114,6 +114,10 @@ class Trends:
         span = Span(_nights(connection, morning.plan, since))
         return cls(dict(sorted(pages.items())), models, span)
 
+    def name(self, model_path: str) -> str:
+        """A model's short name."""
+        return self.models.get(model_path) or PurePath(model_path).name
+
     def link(self, model_path: str, recipe: str, board: str) -> str | None:
         """The page of a model with a recipe on a board, from the site's folder on, or None."""
         of = (model_path, recipe, board)
