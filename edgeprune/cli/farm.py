@@ -156,7 +156,7 @@ def _ended(plan: Plan, result: NightResult, as_json: bool) -> int:
         worse = f"; {result.regressions} confirmed to be worse" if result.regressions else ""
         click.echo(f"{result.night}: {told}{worse}")
     code = 1 if counts["failed"] or counts["missed"] or result.regressions else 0
-    return write_morning(plan, result.night, code) if result.is_news else code
+    return write_morning(plan, result.night, code, is_news=result.is_news)
 
 
 def _show_schedule(expanded: Expanded, *, as_json: bool) -> int:

@@ -39,13 +39,15 @@ def check_morning(plan: Plan) -> None:
     check(plan, plan.morning)
 
 
-def write_morning(plan: Plan, night: str, code: int) -> int:
+def write_morning(plan: Plan, night: str, code: int, *, is_news: bool = True) -> int:
     """Writes the morning of a night that is over; each thing that fails is one line.
 
     Args:
         plan: Whose night it was.
         night: The night's name.
         code: The exit code that the night itself has.
+        is_news: Something was done; else nobody is called to look, and what was killed while it
+            wrote is made good.
 
     Returns:
         The exit code: ``code`` where the night has one, else that of the first failure.
@@ -54,7 +56,7 @@ def write_morning(plan: Plan, night: str, code: int) -> int:
         return code
     from edgeprune.farm.morning.outputs import write
 
-    written = write(plan, plan.morning, night)
+    written = write(plan, plan.morning, night, is_news=is_news)
     for error in written.troubles:
         click.echo(f"morning: {error}; `edgeprune farm report` writes it again", err=True)
     if plan.morning.site is not None and not written.troubles:

@@ -78,13 +78,14 @@ def check(plan: Plan, table: MorningTable) -> None:
         raise ConfigError(f"{shown(plan.file)}: " + "; ".join(faults))
 
 
-def write(plan: Plan, table: MorningTable, night: str) -> Written:
+def write(plan: Plan, table: MorningTable, night: str, *, is_news: bool = True) -> Written:
     """Writes all that the table asks for; what cannot be written keeps nothing else from it.
 
     Args:
         plan: Whose night it was.
         table: Its table ``[morning]``.
         night: The night's name.
+        is_news: Whether to call the webhook too.
     """
     troubles: list[EdgepruneError] = []
     told = None
@@ -92,7 +93,10 @@ def write(plan: Plan, table: MorningTable, night: str) -> Written:
         told = morning(night)
     except EdgepruneError as error:
         return Written(None, (error,))
-    for work in _works(plan, table, told):
+    works = list(_works(plan, table, told))
+    if is_news and (table.webhook or table.webhook_file is not None):
+        works.append(partial(_post, plan, table, told))  # last, since it calls people to look
+    for work in works:
         try:
             work()
         except EdgepruneError as error:
@@ -101,13 +105,11 @@ def write(plan: Plan, table: MorningTable, night: str) -> Written:
 
 
 def _works(plan: Plan, table: MorningTable, told: Morning) -> Iterator[Callable[[], object]]:
-    """What is to be done; the webhook last, since it calls people to look."""
+    """What is to be written."""
     for key, path in _files(plan, table):
         yield partial(write_whole, path, FORMS[key](told), replace=True)
     if table.site is not None:
         yield partial(write_site, plan.path_of(table.site), told.night, table.keep_nights)
-    if table.webhook or table.webhook_file is not None:
-        yield partial(_post, plan, table, told)
 
 
 def _post(plan: Plan, table: MorningTable, told: Morning) -> None:

@@ -130,9 +130,12 @@ def test_what_fails_is_one_line_and_keeps_nothing_else(planned, home, capsys, mo
 
 def test_a_webhook_that_is_down_gives_its_own_code(planned, home):
     (home / "hook").write_text(f"{CLOSED}\nsecret2\n")
-    plan = planned(webhook_file="hook")
+    plan = planned(webhook_file="hook", json="night.json")
     check_morning(plan)
     assert write_morning(plan, NIGHT, 0) == 3
+    (home / "night.json").unlink()
+    assert write_morning(plan, NIGHT, 0, is_news=False) == 0  # nobody is called a second time
+    assert (home / "night.json").exists()
 
 
 def test_a_morning_that_is_not_well_gives_1_and_one_that_is_gone_2(home, planned, capsys):
