@@ -51,6 +51,8 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["EDGEPRUNE_HOME"] = str(folder / "home")
     os.environ.setdefault("EDGEPRUNE_CACHE", str(folder / "cache"))
+    (folder / "lock").mkdir(exist_ok=True)
+    os.environ["EDGEPRUNE_LOCK_FOLDER"] = str(folder / "lock")  # other farms' leases are not ours
     (folder / "plan.toml").write_text(PLAN)
     kept = True
     for number in range(given.nights):
