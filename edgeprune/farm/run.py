@@ -35,7 +35,7 @@ from edgeprune.farm.plan import MAX_WORKERS, Plan, deadline_after
 from edgeprune.farm.presence import Presence
 from edgeprune.farm.probing import TransportProber
 from edgeprune.farm.scheduler import Reporter, Scheduler, Settings
-from edgeprune.farm.store import jobs, nights
+from edgeprune.farm.store import devices, jobs, nights
 from edgeprune.farm.store.nights import Night
 from edgeprune.history.place import place
 from edgeprune.history.writer import Writer
@@ -166,6 +166,8 @@ def run_night_on_hosts(
                 expanded = await _gathered(plan, hosts, listening.wait_s, reporter)
                 _tell_bad_models(expanded, reporter)
                 work, deadline_s = await call(_work, writer, expanded, night)
+                for line in await call(_missed, writer, work):
+                    reporter.trouble(line)
                 workers = plan.workers or MAX_WORKERS
                 engine = _Engine(hosts, hosts, workers, lambda it: _grow(it, work, plan, hosts))
                 settings = Settings(workers, deadline_s, time.monotonic, call)
@@ -256,6 +258,17 @@ def _work(writer: Writer, expanded: Expanded, night: str | None) -> tuple[Work, 
     work = Work(night_row, [], {}, {}, band, plan.confirm_share)
     left_s = None if deadline is None else (deadline - now).total_seconds()
     return _with_devices(work, expanded), None if left_s is None else time.monotonic() + left_s
+
+
+def _missed(writer: Writer, work: Work) -> list[str]:
+    """A line for each host that took part lately, and did not come."""
+    there = {*work.hosts.values(), socket.gethostname()}
+    with writer.transaction() as connection:
+        found = devices.away(connection, there, set(work.boards.values()), clock_ms(connection))
+    return [
+        f"{host} is not there: nothing waits for {', '.join(names)}"
+        for host, names in found.items()
+    ]
 
 
 def _with_devices(work: Work, expanded: Expanded) -> Work:

@@ -12,6 +12,9 @@ from edgeprune.history.farm_tables import DEVICES, EVENTS
 
 _D = DEVICES.c
 
+REMEMBERED_MS = 14 * 24 * 3_600_000
+"""How long a host that does not come any more is missed. Source: ours."""
+
 
 class Presence(enum.StrEnum):
     """Whether a device answers."""
@@ -96,6 +99,35 @@ def standings(connection: Connection, names: Iterable[str]) -> dict[str, Standin
     columns = [_D[name] for name in Standing.__dataclass_fields__]
     rows = connection.execute(select(*columns))
     return {row.device: Standing(*row) for row in rows if row.device in wanted}
+
+
+def away(
+    connection: Connection, hosts: Iterable[str], boards: Iterable[str], now_ms: int
+) -> dict[str, list[str]]:
+    """Marks devices of hosts that are not there as offline.
+
+    Args:
+        connection: Inside a transaction.
+        hosts: Those that are there.
+        boards: Boards that matter.
+        now_ms: The present moment.
+
+    Returns:
+        The devices of each other host that had one online within :data:`REMEMBERED_MS`.
+    """
+    rows = connection.execute(
+        select(_D.host, _D.device)
+        .where(_D.host.not_in(list(hosts)), _D.board.in_(list(boards)))
+        .where(_D.seen_ms > now_ms - REMEMBERED_MS)
+        .order_by(_D.device)
+    )
+    missing: dict[str, list[str]] = {}
+    for host, device in rows:
+        if device.endswith(f"@{host}"):
+            missing.setdefault(host, []).append(device)
+            message = f"the host {host} is not there"
+            set_presence(connection, device, Presence.OFFLINE, message, now_ms)
+    return missing
 
 
 def set_presence(
