@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import page_opening
 from farm_year import Year, fill
 
-from edgeprune.farm.morning.night import morning
-from edgeprune.farm.morning.site import write_site
+from edgeprune.morning.night import morning
+from edgeprune.morning.site import write_site
 
 MAX_OPENING_S = 2.0
 ROUNDS = 5

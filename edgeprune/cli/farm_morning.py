@@ -34,7 +34,7 @@ def check_morning(plan: Plan) -> None:
     if plan.morning is None:
         return
     check_extra()
-    from edgeprune.farm.morning.outputs import check
+    from edgeprune.morning.outputs import check
 
     check(plan, plan.morning)
 
@@ -54,7 +54,7 @@ def write_morning(plan: Plan, night: str, code: int, *, is_news: bool = True) ->
     """
     if plan.morning is None:
         return code
-    from edgeprune.farm.morning.outputs import write
+    from edgeprune.morning.outputs import write
 
     written = write(plan, plan.morning, night, is_news=is_news)
     for error in written.troubles:

@@ -15,7 +15,7 @@ from edgeprune.cli.options.output import json_option
 from edgeprune.files.whole_file import is_standard_output, write_whole
 
 if TYPE_CHECKING:
-    from edgeprune.farm.morning.data import Morning
+    from edgeprune.morning.data import Morning
 
 
 def _file_option(flag: str, text: str) -> Callable[[Callable[..., object]], Callable[..., object]]:
@@ -59,10 +59,10 @@ def report(
     import msgspec
 
     check_extra()
-    from edgeprune.farm.morning import junit as as_junit
-    from edgeprune.farm.morning import markdown as as_markdown
-    from edgeprune.farm.morning import prometheus as as_prometheus
-    from edgeprune.farm.morning import webhook as hook
+    from edgeprune.morning import junit as as_junit
+    from edgeprune.morning import markdown as as_markdown
+    from edgeprune.morning import prometheus as as_prometheus
+    from edgeprune.morning import webhook as hook
 
     told = _told(night, site, keep_nights)
     files = [
@@ -92,10 +92,10 @@ def _told(night: str | None, site: Path | None, keep_nights: int) -> Morning:
         ConfigError: There is no such night, or the history or the site cannot be used.
     """
     if site is None:
-        from edgeprune.farm.morning.night import morning
+        from edgeprune.morning.night import morning
 
         return morning(night)
-    from edgeprune.farm.morning.site import INDEX, write_site
+    from edgeprune.morning.site import INDEX, write_site
 
     told = write_site(site, night, keep_nights)
     click.echo(f"written to {site / INDEX}", err=True)

@@ -14,11 +14,11 @@ from edgeprune.farm.clock import clock_ms
 from edgeprune.farm.dispatcher import Dispatcher, Work
 from edgeprune.farm.executor import Ending, Run, Sign
 from edgeprune.farm.job import Job, Kind
-from edgeprune.farm.morning.site import write_site
 from edgeprune.farm.store.nights import Night
 from edgeprune.history.figures import Figure
 from edgeprune.history.place import place
 from edgeprune.history.writer import Writer
+from edgeprune.morning.site import write_site
 
 pytestmark = pytest.mark.device
 JOBS, DEVICES = 24, 4

@@ -13,12 +13,12 @@ from edgeprune.farm.executor import Assignment, Lease
 from edgeprune.farm.folder import night_folder
 from edgeprune.farm.holder import shown
 from edgeprune.farm.job import Job, Kind
-from edgeprune.farm.morning.changes import verdict
-from edgeprune.farm.morning.night import time_utc
 from edgeprune.farm.trends.nightly import has_index
 from edgeprune.farm.trends.reasons import Night
 from edgeprune.history.farm_tables import ATTEMPTS, CHANGES, EVENTS, JOBS, NIGHTS, RESULTS
 from edgeprune.history.tables import FIGURES, READ_ALL, RUNS
+from edgeprune.morning.changes import verdict
+from edgeprune.morning.night import time_utc
 
 MAX_EVENTS = 200
 """Newest events of a device that are shown."""

@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 
 from edgeprune.errors import ConfigError, EdgepruneError
-from edgeprune.farm.morning import webhook
-from edgeprune.farm.morning.data import Morning
-from edgeprune.farm.morning.junit import junit
-from edgeprune.farm.morning.markdown import markdown
-from edgeprune.farm.morning.night import morning
-from edgeprune.farm.morning.prometheus import prometheus
-from edgeprune.farm.morning.site import write_site
-from edgeprune.farm.morning.site.folder import SiteFolder
 from edgeprune.farm.plan import MorningTable, Plan
 from edgeprune.files.whole_file import Reserved, is_stream, shown, write_whole
+from edgeprune.morning import webhook
+from edgeprune.morning.data import Morning
+from edgeprune.morning.junit import junit
+from edgeprune.morning.markdown import markdown
+from edgeprune.morning.night import morning
+from edgeprune.morning.prometheus import prometheus
+from edgeprune.morning.site import write_site
+from edgeprune.morning.site.folder import SiteFolder
 
 
 @dataclass(frozen=True)

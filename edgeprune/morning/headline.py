@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeprune.farm.morning.data import Morning
+from edgeprune.morning.data import Morning
 
 Mood = Literal["good", "warning", "bad"]
 

@@ -12,17 +12,17 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from edgeprune.farm.morning.data import Morning
-from edgeprune.farm.morning.metrics import metric_of, percent_text
-from edgeprune.farm.morning.names import file_stem, short_names
-from edgeprune.farm.morning.night import USUAL_NIGHTS
-from edgeprune.farm.morning.site.chart import Span, chart
-from edgeprune.farm.morning.site.folder import SiteFolder
-from edgeprune.farm.morning.site.marks import SIGNS, Mark, marks_of
-from edgeprune.farm.morning.site.page import TOP, Place, rendered
 from edgeprune.farm.trends.nightly import Key, decisions_of, recipe_in_words, series_of
 from edgeprune.farm.trends.reasons import Night
 from edgeprune.history.farm_tables import JOBS, NIGHTS
+from edgeprune.morning.data import Morning
+from edgeprune.morning.metrics import metric_of, percent_text
+from edgeprune.morning.names import file_stem, short_names
+from edgeprune.morning.night import USUAL_NIGHTS
+from edgeprune.morning.site.chart import Span, chart
+from edgeprune.morning.site.folder import SiteFolder
+from edgeprune.morning.site.marks import SIGNS, Mark, marks_of
+from edgeprune.morning.site.page import TOP, Place, rendered
 
 SHOWN_DAYS = 400
 """How far back pictures go. Source: ours, a year and a month."""

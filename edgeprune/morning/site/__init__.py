@@ -12,16 +12,16 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from edgeprune.errors import ConfigError
-from edgeprune.farm.morning.data import Morning
-from edgeprune.farm.morning.names import file_stem
-from edgeprune.farm.morning.night import morning_in, newest_night
-from edgeprune.farm.morning.site import devices, jobs, night, nights, trends
-from edgeprune.farm.morning.site.folder import SiteFolder
-from edgeprune.farm.morning.site.page import TOP, Place
-from edgeprune.farm.morning.site.records import nights_of
 from edgeprune.farm.plan import DEFAULT_KEEP_NIGHTS
 from edgeprune.history import database
 from edgeprune.history.place import place
+from edgeprune.morning.data import Morning
+from edgeprune.morning.names import file_stem
+from edgeprune.morning.night import morning_in, newest_night
+from edgeprune.morning.site import devices, jobs, night, nights, trends
+from edgeprune.morning.site.folder import SiteFolder
+from edgeprune.morning.site.page import TOP, Place
+from edgeprune.morning.site.records import nights_of
 
 INDEX = "index.html"
 

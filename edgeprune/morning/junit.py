@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from edgeprune.farm.morning.data import Morning
+from edgeprune.morning.data import Morning
 from edgeprune.text.untrusted import printable
 
 

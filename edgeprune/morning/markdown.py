@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import PurePath
 
-from edgeprune.farm.morning.data import Change, Figure, Job, Morning
-from edgeprune.farm.morning.headline import headline
-from edgeprune.farm.morning.metrics import metric_of, percent_text
-from edgeprune.farm.morning.names import short_names
+from edgeprune.morning.data import Change, Figure, Job, Morning
+from edgeprune.morning.headline import headline
+from edgeprune.morning.metrics import metric_of, percent_text
+from edgeprune.morning.names import short_names
 from edgeprune.report.compare_markdown import plain
 
 _OF = ("model", "recipe", "board", "device")

@@ -11,8 +11,6 @@ from sqlalchemy import Connection, RowMapping, select
 
 from edgeprune.errors import ConfigError
 from edgeprune.farm.job import Kind
-from edgeprune.farm.morning.changes import changes
-from edgeprune.farm.morning.data import Device, Figure, Job, Morning
 from edgeprune.farm.trends.nightly import (
     Series,
     ended_by,
@@ -22,6 +20,8 @@ from edgeprune.farm.trends.nightly import (
 from edgeprune.history import database
 from edgeprune.history.farm_tables import DEVICES, JOBS, NIGHTS, RESULTS
 from edgeprune.history.place import Place, place
+from edgeprune.morning.changes import changes
+from edgeprune.morning.data import Device, Figure, Job, Morning
 
 USUAL_NIGHTS = 7
 """Nights before whose median a figure is shown beside. Source: ours, a week."""

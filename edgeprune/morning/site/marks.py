@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeprune.farm.morning.changes import verdict as verdict_of
-from edgeprune.farm.morning.data import Change
 from edgeprune.farm.trends.nightly import EXACT, Key
 from edgeprune.farm.trends.reasons import Night, reasons
 from edgeprune.farm.trends.series import Decision
+from edgeprune.morning.changes import verdict as verdict_of
+from edgeprune.morning.data import Change
 
 Verdict = Literal["worse", "better", "suspected", "denied", "conditions"]
 

@@ -13,10 +13,10 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from edgeprune.errors import ConfigError, DeviceError
-from edgeprune.farm.morning.data import Morning
-from edgeprune.farm.morning.markdown import markdown
 from edgeprune.files.read_file import read_text
 from edgeprune.files.whole_file import shown
+from edgeprune.morning.data import Morning
+from edgeprune.morning.markdown import markdown
 
 URL_VARIABLE = "EDGEPRUNE_WEBHOOK"
 """Holds the URL, which is a secret of its own with most services."""

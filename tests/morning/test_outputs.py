@@ -11,10 +11,10 @@ from farm_year import Year, fill, night_name
 
 from edgeprune.cli.farm_morning import check_morning, write_morning
 from edgeprune.errors import ConfigError
-from edgeprune.farm.morning.night import morning
-from edgeprune.farm.morning.site.folder import MARK
-from edgeprune.farm.morning.webhook import TOKEN_VARIABLE, URL_VARIABLE
 from edgeprune.farm.plan import read_plan
+from edgeprune.morning.night import morning
+from edgeprune.morning.site.folder import MARK
+from edgeprune.morning.webhook import TOKEN_VARIABLE, URL_VARIABLE
 
 NIGHT = night_name(2)
 FILES = {"markdown": "night.md", "junit": "night.xml", "json": "night.json",

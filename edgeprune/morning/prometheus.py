@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from edgeprune.farm.morning.data import Morning
+from edgeprune.morning.data import Morning
 
 _UNITS = {
     "latency_us": ("latency_seconds", 1e-6, "Median time of an inference."),

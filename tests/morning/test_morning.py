@@ -13,17 +13,17 @@ from results import counted, result_of
 
 from edgeprune.cli.farm_report import report
 from edgeprune.errors import ConfigError, DeviceError
-from edgeprune.farm.morning import webhook
-from edgeprune.farm.morning.junit import junit
-from edgeprune.farm.morning.markdown import markdown
-from edgeprune.farm.morning.night import morning
-from edgeprune.farm.morning.prometheus import prometheus
 from edgeprune.farm.trends.confirmation import Rerun
 from edgeprune.farm.trends.nightly import keep_decision, series_of, undecided
 from edgeprune.farm.trends.series import Asked, answered
 from edgeprune.history import database
 from edgeprune.history.place import place
 from edgeprune.history.retention import prune
+from edgeprune.morning import webhook
+from edgeprune.morning.junit import junit
+from edgeprune.morning.markdown import markdown
+from edgeprune.morning.night import morning
+from edgeprune.morning.prometheus import prometheus
 
 HOSTILE = 'a|b"<script>\n\x07@all.tflite'
 

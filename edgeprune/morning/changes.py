@@ -10,11 +10,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection, RowMapping, select
 
 from edgeprune.farm.job import How, Kind, State
-from edgeprune.farm.morning.data import Change
 from edgeprune.farm.trends.nightly import WORSE_WHEN_HIGHER, Key, Series, undecided
 from edgeprune.farm.trends.reasons import Night, reasons
 from edgeprune.farm.trends.series import Decision
 from edgeprune.history.farm_tables import CHANGES, JOBS, RESULTS
+from edgeprune.morning.data import Change
 
 _WAITS = {
     State.PENDING.value: "it waits to be measured again",

@@ -13,15 +13,15 @@ from markupsafe import Markup
 from sqlalchemy import Connection, select
 
 from edgeprune.errors import ConfigError
-from edgeprune.farm.morning.data import Job, Morning
-from edgeprune.farm.morning.headline import WHO_ACTS
-from edgeprune.farm.morning.site import records
-from edgeprune.farm.morning.site.folder import SiteFolder
-from edgeprune.farm.morning.site.page import Place, part, rendered, site_style, style
-from edgeprune.farm.morning.site.trends import Trends
 from edgeprune.history.place import place
 from edgeprune.history.queries import run_of
 from edgeprune.history.tables import RUNS
+from edgeprune.morning.data import Job, Morning
+from edgeprune.morning.headline import WHO_ACTS
+from edgeprune.morning.site import records
+from edgeprune.morning.site.folder import SiteFolder
+from edgeprune.morning.site.page import Place, part, rendered, site_style, style
+from edgeprune.morning.site.trends import Trends
 from edgeprune.report.page import Frame, render
 from edgeprune.version import __version__
 

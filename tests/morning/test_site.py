@@ -16,17 +16,17 @@ from sqlalchemy import text
 
 from edgeprune.cli.farm_report import report
 from edgeprune.errors import ConfigError
-from edgeprune.farm.morning.headline import headline
-from edgeprune.farm.morning.metrics import metric_of
-from edgeprune.farm.morning.names import file_stem
-from edgeprune.farm.morning.night import morning
-from edgeprune.farm.morning.site import folder as site_folder
-from edgeprune.farm.morning.site import jobs as site_jobs
-from edgeprune.farm.morning.site import write_site
-from edgeprune.farm.morning.site.chart import Span, chart
 from edgeprune.farm.trends.reasons import Night
 from edgeprune.history import database
 from edgeprune.history.place import place
+from edgeprune.morning.headline import headline
+from edgeprune.morning.metrics import metric_of
+from edgeprune.morning.names import file_stem
+from edgeprune.morning.night import morning
+from edgeprune.morning.site import folder as site_folder
+from edgeprune.morning.site import jobs as site_jobs
+from edgeprune.morning.site import write_site
+from edgeprune.morning.site.chart import Span, chart
 
 SMALL = Year(nights=12, devices=10, models=4, samples=4)
 LAST = night_name(SMALL.last)
@@ -368,7 +368,7 @@ def test_it_is_green_only_where_nothing_is_wrong(small, change, mood, words):
         one = msgspec.structs.replace(told.jobs[0], state=changed.pop("job"))
         changed["jobs"] = (one, *told.jobs[1:])
     if "changes" in changed:
-        from edgeprune.farm.morning.data import Change
+        from edgeprune.morning.data import Change
 
         changed["changes"] = (Change(
             model_path="m", recipe="r", board="b", device="d", metric="latency_us", percent=5.0,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeprune.farm.morning.data import Morning
-from edgeprune.farm.morning.headline import WORDS, Mood
-from edgeprune.farm.morning.site.folder import SiteFolder
-from edgeprune.farm.morning.site.page import TOP, Place, rendered
-from edgeprune.farm.morning.site.records import NightRow
+from edgeprune.morning.data import Morning
+from edgeprune.morning.headline import WORDS, Mood
+from edgeprune.morning.site.folder import SiteFolder
+from edgeprune.morning.site.page import TOP, Place, rendered
+from edgeprune.morning.site.records import NightRow
 
 
 def write(site: SiteFolder, morning: Morning, rows: Sequence[NightRow], kept: set[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from edgeprune.farm.morning.names import file_stem
+from edgeprune.morning.names import file_stem
 from edgeprune.report.page import environment
 from edgeprune.report.page import style as report_style
 

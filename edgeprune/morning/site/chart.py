@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
 
-from edgeprune.farm.morning.metrics import Metric
-from edgeprune.farm.morning.site.marks import SIGNS, Mark
 from edgeprune.farm.trends.reasons import Night
+from edgeprune.morning.metrics import Metric
+from edgeprune.morning.site.marks import SIGNS, Mark
 from edgeprune.report.page.svg import (
     WIDTH,
     Scale,

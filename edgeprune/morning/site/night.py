@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from edgeprune.farm.morning.data import Change, Figure, Job, Morning
-from edgeprune.farm.morning.headline import headline
-from edgeprune.farm.morning.metrics import metric_of, percent_text
-from edgeprune.farm.morning.site import devices, jobs
-from edgeprune.farm.morning.site.page import Place, rendered
-from edgeprune.farm.morning.site.trends import METRICS, Trends
+from edgeprune.morning.data import Change, Figure, Job, Morning
+from edgeprune.morning.headline import headline
+from edgeprune.morning.metrics import metric_of, percent_text
+from edgeprune.morning.site import devices, jobs
+from edgeprune.morning.site.page import Place, rendered
+from edgeprune.morning.site.trends import METRICS, Trends
 
 MAX_ROWS = 200
 """Rows of a table before the rest is only counted."""

@@ -11,17 +11,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from edgeprune.farm.health import REFERENCE_RUNS
-from edgeprune.farm.morning.data import Device, Morning
-from edgeprune.farm.morning.metrics import metric_of, percent_text
-from edgeprune.farm.morning.names import file_stem
-from edgeprune.farm.morning.site import records
-from edgeprune.farm.morning.site.chart import Span
-from edgeprune.farm.morning.site.folder import SiteFolder
-from edgeprune.farm.morning.site.marks import marks_of
-from edgeprune.farm.morning.site.page import TOP, Place, rendered
-from edgeprune.farm.morning.site.trends import SHOWN_DAYS, Followed, shown_series
 from edgeprune.farm.trends.nightly import Key
 from edgeprune.farm.trends.reasons import Night
+from edgeprune.morning.data import Device, Morning
+from edgeprune.morning.metrics import metric_of, percent_text
+from edgeprune.morning.names import file_stem
+from edgeprune.morning.site import records
+from edgeprune.morning.site.chart import Span
+from edgeprune.morning.site.folder import SiteFolder
+from edgeprune.morning.site.marks import marks_of
+from edgeprune.morning.site.page import TOP, Place, rendered
+from edgeprune.morning.site.trends import SHOWN_DAYS, Followed, shown_series
 
 RECENT_DAYS = 30
 """Over which attempts are counted. Source: ours."""
