@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from edgeprune.farm.job import Kind, State
 from edgeprune.morning.data import Morning
 
 Mood = Literal["good", "warning", "bad"]
@@ -46,6 +48,16 @@ def headline(morning: Morning) -> Headline:
     return Headline(mood, WORDS[mood], sentence)
 
 
+def jobs_text(morning: Morning) -> str:
+    """How the plan's jobs ended, and how many others ran beside them."""
+    kinds = Counter(job.kind for job in morning.jobs)
+    counts = Counter(job.state for job in morning.jobs if job.kind == Kind.MEASURE)
+    told = [f"{counts[state]:,} {state}" for state in State if counts[state]]
+    others = {"run of the golden model": kinds[Kind.GOLDEN], "re-run": kinds[Kind.CONFIRM]}
+    beside = [_counted(number, what) for what, number in others.items() if number]
+    return "; beside them ".join(filter(None, [", ".join(told) or "none", ", ".join(beside)]))
+
+
 def _urgent(morning: Morning) -> list[str]:
     parts = []
     if morning.regressions:
@@ -77,4 +89,5 @@ def _others(morning: Morning) -> list[str]:
 
 
 def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
+    word, *rest = what.split(" ", 1)
+    return " ".join([f"{number:,} {word}{'s' * (number != 1)}", *rest])

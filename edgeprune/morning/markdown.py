@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import PurePath
 
 from edgeprune.morning.data import Change, Figure, Job, Morning
-from edgeprune.morning.headline import headline
+from edgeprune.morning.headline import headline, jobs_text
 from edgeprune.morning.metrics import metric_of, percent_text
 from edgeprune.morning.names import short_names
 from edgeprune.report.compare_markdown import plain
@@ -20,10 +19,8 @@ MAX_ROWS = 50
 def markdown(morning: Morning) -> str:
     """The whole text; names in it do nothing, whatever characters they have."""
     first = headline(morning)
-    counts = Counter(job.state for job in morning.jobs)
-    told = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
     lines = [f"### {plain(morning.night)}", f"**{first.word}: {first.sentence}**", ""]
-    lines += [f"Jobs: {told}.", ""]
+    lines += [f"Jobs: {jobs_text(morning)}.", ""]
     models = short_names(job.model_path for job in morning.jobs)
     lines += _table(
         ["change", *_OF, "figure", "by", "what else changed", "left open"],

@@ -26,7 +26,7 @@ from edgeprune.morning.night import morning
 from edgeprune.morning.site import folder as site_folder
 from edgeprune.morning.site import jobs as site_jobs
 from edgeprune.morning.site import write_site
-from edgeprune.morning.site.chart import Span, chart
+from edgeprune.morning.site.chart import Span, chart, seconds
 
 SMALL = Year(nights=12, devices=10, models=4, samples=4)
 LAST = night_name(SMALL.last)
@@ -393,5 +393,20 @@ def test_nights_without_a_figure_are_gaps_and_counted():
     nights = [Night(1, f"1970-01-0{at}T12:00:00+00:00", 100.0 + at, "", "{}") for at in (1, 2, 4)]
     svg = chart("c0", "net on pi", metric_of("latency_us"), nights, [], span)
     (path,) = re.findall(r'class="nights" d="([^"]+)"', svg)
-    assert re.sub(r"[\d. ]+", "", path) == "MLMh"
+    assert re.sub(r"[\d. ]+", "", path) == "MLM" and svg.count("<circle") == 3
     assert "nights without a figure: 3" in svg and "highest 104.0 us" in svg
+
+
+def test_of_many_nights_one_alone_is_a_dot_and_the_first_one_stands_in_the_middle():
+    metric, dates = (
+        metric_of("latency_us"),
+        [f"2026-{k // 28 + 1:02}-{k % 28 + 1:02}" for k in range(60)],
+    )
+    nights = [Night(k, f"{date}T12:00:00+00:00", 100.0, "", "{}") for k, date in enumerate(dates)]
+    span = Span([seconds(night.time_utc) - 3600 for night in nights])
+    svg = chart("c0", "net", metric, [*nights[:50], nights[52]], [], span)
+    assert svg.count("<circle") == 1
+    svg = chart("c0", "net", metric, nights[:1], [], Span(span.nights[:1]))
+    (dot,) = re.findall(r'cx="([^"]+)"', svg)
+    (tick,) = re.findall(r'<text x="([^"]+)"[^>]*>01-01', svg)
+    assert abs(float(dot) - float(tick)) < 10

@@ -32,6 +32,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, WIDTH - 10.0, 36.0, 158.0
 _MAX_TICKS = 6
 _DAYS = (1, 2, 4, 7, 14, 28)
 _SIGN_WIDTH = 26.0
+_DAY_S = 86_400.0
+_MAX_DOTS = 40
+"""Figures of a series up to which each one has a dot."""
 _MIN_RANGE = 0.02
 """Share of a figure that the axis shows at least: noise is not to look like a mountain."""
 
@@ -83,12 +86,13 @@ def chart(
     times = [seconds(night.time_utc) for night in nights]
     values = [night.value for night in nights]
     start, end = min(times[0], *span.nights[:1]), max(times[-1], *span.nights[-1:])
-    along = Scale(*((start, end) if end > start else (start - 43_200, end + 43_200)), _LEFT, _RIGHT)
+    room = max(0.0, _DAY_S - (end - start)) / 2  # the first night stands in the middle
+    along = Scale(start - room, end + room, _LEFT, _RIGHT)
     up = Scale(*_range(values), _BOTTOM, _TOP)
     parts = axis_left(up, _LEFT, _RIGHT, unit_of(up.high, metric.unit), metric.name, rise=24)
     parts += _dates(along)
     parts += _levels(along, up, times, values, marks)
-    parts.append(_path(along, up, times, values, set(span.gaps(times))))
+    parts += _path(along, up, times, values, set(span.gaps(times)))
     parts += _signs(marks, [along(times[mark.index]) for mark in marks])
     return picture(name, _words(title, metric, nights, marks, span.missing(times)), _HEIGHT, parts)
 
@@ -102,15 +106,17 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 def _path(
     along: Scale, up: Scale, times: Sequence[float], values: Sequence[float], gaps: set[int]
-) -> Markup:
-    """A line through the nights that follow each other; a night alone is a dot."""
-    steps = []
+) -> list[Markup]:
+    """A line through the nights that follow each other; a night alone, or one of few, is a dot."""
+    steps, dots = [], []
     for at, (time, value) in enumerate(zip(times, values, strict=True)):
         is_first = at == 0 or at in gaps
         is_alone = is_first and (at + 1 == len(times) or at + 1 in gaps)
-        place = f"{'M' if is_first else 'L'}{along(time):.1f} {up(value):.1f}"
-        steps.append(place + ("h0" if is_alone else ""))
-    return Markup('<path class="nights" d="{}"/>').format("".join(steps))
+        x, y = f"{along(time):.1f}", f"{up(value):.1f}"
+        steps.append(f"{'M' if is_first else 'L'}{x} {y}")
+        if is_alone or len(times) <= _MAX_DOTS:
+            dots.append(Markup('<circle class="night" cx="{}" cy="{}" r="2.5"/>').format(x, y))
+    return [Markup('<path class="nights" d="{}"/>').format("".join(steps)), *dots]
 
 
 def _levels(
@@ -170,6 +176,9 @@ def _tick_anchor(x: float) -> str:
 
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     first, last = datetime.fromtimestamp(low, UTC), datetime.fromtimestamp(high, UTC)
+    if high - low <= _DAY_S:
+        middle = (low + high) / 2
+        return [(middle, datetime.fromtimestamp(middle, UTC).strftime("%m-%d"))]
     days = (last - first).days + 1
     step = next((step for step in _DAYS if days / step <= _MAX_TICKS), None)
     if step is not None:

@@ -99,7 +99,7 @@ def mood_of(device: Device) -> tuple[str, str]:
         return "bad", "quarantine"
     if device.state == "offline":
         return "warning", "not there"
-    return ("good", "in use") if device.state == "online" else ("plain", "not asked yet")
+    return ("good", "online") if device.state == "online" else ("plain", "not asked yet")
 
 
 def _reference(nights: Sequence[Night]) -> float:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from edgeprune.morning.data import Change, Figure, Job, Morning
-from edgeprune.morning.headline import headline
+from edgeprune.morning.headline import headline, jobs_text
 from edgeprune.morning.metrics import metric_of, percent_text
 from edgeprune.morning.site import devices, jobs
 from edgeprune.morning.site.page import Place, rendered
@@ -54,12 +54,9 @@ def page(morning: Morning, trends: Trends, at: Place) -> str:
 
 
 def _facts(morning: Morning) -> list[str]:
-    counts = Counter(job.state for job in morning.jobs)
-    states = ("done", "failed", "missed", "running", "pending")
-    told = [f"{counts[state]:,} {state}" for state in states if counts[state]]
     online = sum(one.state == "online" for one in morning.devices)
     return [
-        f"jobs: {', '.join(told) or 'none'}",
+        f"jobs: {jobs_text(morning)}",
         f"devices: {online:,} of {len(morning.devices):,} online",
     ]
 
