@@ -7,6 +7,12 @@ from collections.abc import Mapping, Sequence
 from edgeprune.agents.lease_folder import lease_folder
 from edgeprune.agents.session import AgentSession
 from edgeprune.devices.transports.base import CommandTransport
+from edgeprune.errors import AgentRefusal
+
+_WHOSE = (
+    "this farm went on without this job, or a farm with a history of its own leases the device "
+    "too; let both use one history"
+)
 
 
 def start_agent(
@@ -31,6 +37,7 @@ def start_agent(
 
     Raises:
         DeviceError: It could not be started.
+        AgentRefusal: A newer lease has the device.
     """
     argv = [*loader, agent_path, *([] if idle_s is None else [str(idle_s)])]
     channel = transport.start(argv, env or {}, count_instructions=count_instructions)
@@ -38,6 +45,9 @@ def start_agent(
     if transport.device.epoch is not None:
         try:
             session.lease(lease_folder(transport), transport.device.epoch)
+        except AgentRefusal as error:
+            session.close(0.5)
+            raise AgentRefusal(f"{error}: {_WHOSE}", error.words) from error
         except BaseException:
             session.close(0.5)
             raise

@@ -128,7 +128,7 @@ def _lines() -> Lines:
 
     if why := missing():
         tell(why)
-    return Lines(lambda line: click.echo(line, err=True))
+    return Lines(lambda line: click.echo(f"{datetime.datetime.now():%H:%M} {line}", err=True))
 
 
 def _ended(plan: Plan, result: NightResult, as_json: bool) -> int:

@@ -59,15 +59,13 @@ class Turn:
         assignments: To be started now.
         refused: Endings that came too late: another attempt has their jobs.
         lost: Devices whose lease was taken from us while a job ran.
-        gone: Devices that can no longer be used, with the reason.
-        said: What results showed of changes over nights, a line each.
+        said: What befell devices, and what results showed of changes over nights, a line each.
         open_jobs: How many jobs are not over, by kind; None where that was not counted.
     """
 
     assignments: tuple[Assignment, ...] = ()
     refused: tuple[Assignment, ...] = ()
     lost: tuple[str, ...] = ()
-    gone: tuple[tuple[str, str], ...] = ()
     said: tuple[str, ...] = ()
     open_jobs: Mapping[Kind, int] | None = None
 
@@ -96,7 +94,6 @@ class Dispatcher:
         self._golden_due_ms: dict[str, int] = {}
         self._next_refresh_ms = -math.inf
         self._idle: set[str] = set()
-        self._gone: list[tuple[str, str]] = []
         self._said: list[str] = []
 
     def begin(self) -> None:
@@ -173,16 +170,14 @@ class Dispatcher:
                 granted = self._granted(connection, room, now_ms)
                 open_jobs = jobs.open_counts(connection, night) if counts else None
         except BaseException:
-            self._next_refresh_ms, self._online, self._gone = -math.inf, was_online, []
-            self._said = []
+            self._next_refresh_ms, self._online, self._said = -math.inf, was_online, []
             raise
-        gone, self._gone = tuple(self._gone), []
         said, self._said = tuple(self._said), []
         for assignment, _ in endings:
             self._forget(assignment)
         for assignment in granted:
             self._running[assignment.lease.device] = assignment
-        return Turn(tuple(granted), tuple(refused), tuple(lost), gone, said, open_jobs)
+        return Turn(tuple(granted), tuple(refused), tuple(lost), said, open_jobs)
 
     def let_go(self) -> None:
         """Ends whatever leases we still have: a commit may have given one that we never heard of.
@@ -276,7 +271,9 @@ class Dispatcher:
             night = self._work.night.name
             devices.record(connection, after.device, event, message, night, now_ms)
             if event is Event.QUARANTINED:
-                self._gone.append((after.device, f"in quarantine: {message}"))
+                self._said.append(f"{after.device} cannot be used: in quarantine: {message}")
+            elif event is Event.RECOVERED:
+                self._said.append(f"{after.device} is trusted again: {message}")
 
     def _note(self, connection: Connection, device: str, sign: Sign, now_ms: int) -> None:
         """Writes down what a device answered."""
@@ -292,7 +289,9 @@ class Dispatcher:
             night = self._work.night.name
             devices.record(connection, device, event, sign.message, night, now_ms)
             if event is Event.LOST:
-                self._gone.append((device, sign.message))
+                self._said.append(f"{device} cannot be used: {sign.message}")
+            else:
+                self._said.append(f"{device} is back")
 
     def _refreshed(
         self, connection: Connection, ended: Collection[Lease], now_ms: int

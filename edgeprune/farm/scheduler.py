@@ -164,8 +164,6 @@ class Scheduler:
         for device, sign in signs.items():
             if self._presence.signs.get(device) is sign:
                 del self._presence.signs[device]
-        for device, message in turn.gone:
-            self._reporter.trouble(f"{device} cannot be used: {message}")
         for line in turn.said:
             self._reporter.trouble(line)
         for assignment, ending in endings:

@@ -43,13 +43,14 @@ def asked(tmp_path):
 def test_a_phone_that_was_pulled_is_lost_once_and_found_once(turn, asked):
     (assignment,) = turn([], {"phone": Sign(True)}).assignments
     broken = turn([(assignment, BROKEN)], {})
-    assert not broken.assignments and not broken.gone
+    assert not broken.assignments and not broken.said
     gone = Sign(False, "connection refused")
-    assert turn([], {"phone": gone}).gone == (("phone", "connection refused"),)
-    assert turn([], {"phone": gone}).gone == ()
+    assert turn([], {"phone": gone}).said == ("phone cannot be used: connection refused",)
+    assert turn([], {"phone": gone}).said == ()
     question = "SELECT state, state_message FROM farm_devices"
     assert asked(question) == [("offline", "connection refused")]
-    assert turn([], {"phone": Sign(True)}).assignments
+    back = turn([], {"phone": Sign(True)})
+    assert back.assignments and back.said == ("phone is back",)
     assert asked("SELECT state FROM farm_devices") == [("online",)]
     assert asked("SELECT kind FROM farm_events ORDER BY id") == [("lost",), ("found",)]
 

@@ -48,5 +48,6 @@ def test_a_newer_lease_ends_an_older_run_whose_host_still_lives(ran, tmp_path):
     assert newer.run is not None and newer.error_kind is None
     assert older.run is None and older.error_kind is ErrorKind.INFRASTRUCTURE
     assert late.run is None and late.error_kind is ErrorKind.INFRASTRUCTURE
-    assert "lease of epoch 6 is over: epoch 8 has the device" in late.message
+    assert 'lease of epoch 6 is over: epoch 8 has the device": this farm went on' in late.message
+    assert late.message.endswith("let both use one history")
     assert older.message.isprintable()
