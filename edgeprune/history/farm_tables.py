@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.types import TypeEngine
@@ -25,6 +26,7 @@ from edgeprune.history.tables import METADATA
 _BIG = BigInteger().with_variant(Integer, "sqlite")
 
 _CONFIRM = text("kind = 'confirm'")
+_GOLDEN = text("kind = 'golden'")
 """As :class:`edgeprune.farm.job.Kind` writes it."""
 
 NIGHTS = Table(
@@ -65,10 +67,14 @@ JOBS = Table(
     Column("ended_ms", _BIG),
     Index("farm_jobs_to_do", "night", "state", "board", "device", "priority", "number"),
     Index("farm_jobs_confirm", "device", sqlite_where=_CONFIRM, postgresql_where=_CONFIRM),
+    Index("farm_jobs_golden", "device", sqlite_where=_GOLDEN, postgresql_where=_GOLDEN),
     sqlite_strict=True,
 )
 """One row a job. ``device`` is null where any of the board will do. ``state`` is one of
 :class:`edgeprune.farm.job.State`."""
+
+IS_GOLDEN = JOBS.c.kind == literal_column("'golden'")
+"""Written out, not a parameter, so that the index of golden jobs can be used."""
 
 DEVICES = Table(
     "farm_devices",

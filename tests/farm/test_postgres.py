@@ -52,9 +52,11 @@ class Host(threading.Thread):
             run = Run("pi", "{}", (figure,))
             endings = [(assignment, Ending(run)) for assignment in turn.assignments]
             self.ran += [one.lease for one in turn.assignments]
-            if turn.open_jobs == 0:
+            if turn.open_jobs is not None and not any(turn.open_jobs.values()):
                 break
             self.dispatcher._next_refresh_ms = 0  # look at what the other one did
+            if not turn.assignments:
+                time.sleep(0.05)
         self.writer.close()
 
 

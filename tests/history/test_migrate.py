@@ -53,6 +53,7 @@ INDICES = {
     "farm_events_by_device",
     "farm_changes_by_series",
     "farm_jobs_confirm",
+    "farm_jobs_golden",
     "runs_by_path",
 }
 NEW = (7, [(migrate.HEAD,)], INDICES)

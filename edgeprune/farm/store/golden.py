@@ -10,7 +10,7 @@ from edgeprune.farm.executor import Lease
 from edgeprune.farm.job import Job, Kind, State
 from edgeprune.farm.store import jobs
 from edgeprune.farm.store.devices import Event
-from edgeprune.history.farm_tables import EVENTS, JOBS, RESULTS
+from edgeprune.history.farm_tables import EVENTS, IS_GOLDEN, JOBS, RESULTS
 from edgeprune.history.tables import FIGURES
 
 _J, _R = JOBS.c, RESULTS.c
@@ -72,9 +72,9 @@ def earlier_figures(
         .join_from(RESULTS, JOBS, _J.job == _R.job)
         .join(FIGURES, FIGURES.c.run_id == _R.run)
         .where(
-            _R.device == lease.device,
+            _J.device == lease.device,
+            IS_GOLDEN,
             _R.epoch < lease.epoch,
-            _J.kind == Kind.GOLDEN.value,
             _J.model_sha256 == model_sha256,
             _J.ended_ms >= (since_ms or 0),
             FIGURES.c.variant == "deployed",

@@ -24,11 +24,14 @@ class Orphan:
         lease: Whose it was.
         job: The job that was under way, or None where a person had the device.
         why: What became of its holder.
+        is_unheard: Its own holder never heard of it, so that the job did not begin: the answer to
+            the commit that gave it was lost.
     """
 
     lease: Lease
     job: str | None
     why: str
+    is_unheard: bool = False
 
 
 # Statements are made once: SQLAlchemy takes longer to make one than SQLite to run it.
@@ -144,5 +147,5 @@ def orphans(connection: Connection, me: str, mine: dict[str, int], now_ms: int) 
         elif is_late:
             why = "its scheduler was not heard of for a minute" if job else "its time is over"
         if why:
-            found.append(Orphan(Lease(device, int(epoch), holder), job, why))
+            found.append(Orphan(Lease(device, int(epoch), holder), job, why, holder == me))
     return found

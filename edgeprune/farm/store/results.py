@@ -90,7 +90,8 @@ def abandon(connection: Connection, orphan: leases.Orphan, now_ms: int) -> None:
     if orphan.job is None:
         return
     close_attempt(connection, orphan.lease, ErrorKind.INFRASTRUCTURE.value, orphan.why, now_ms)
-    jobs.put_back(connection, orphan.job, orphan.lease.device, orphan.why, now_ms, counts=True)
+    counts = not orphan.is_unheard
+    jobs.put_back(connection, orphan.job, orphan.lease.device, orphan.why, now_ms, counts=counts)
 
 
 def close_attempt(

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from edgeprune.farm.trends.confirmation import MAX_P, MIN_EFFECT, Rerun
-from edgeprune.history.farm_tables import JOBS, RESULTS
+from edgeprune.history.farm_tables import IS_GOLDEN, JOBS, RESULTS
 from edgeprune.history.tables import FIGURES
 from edgeprune.significance.run_noise import MIN_DEGREES, RunNoise, run_noise
 from edgeprune.significance.student import student_p
@@ -39,7 +39,7 @@ def golden_noise(connection: Connection, device: str, metric: str) -> RunNoise:
         select(figures.file_sha256, figures.conditions, figures.value)
         .join_from(RESULTS, JOBS, JOBS.c.job == RESULTS.c.job)
         .join(FIGURES, figures.run_id == RESULTS.c.run)
-        .where(RESULTS.c.device == device, JOBS.c.kind == "golden")
+        .where(JOBS.c.device == device, IS_GOLDEN)
         .where(figures.variant == "deployed", figures.metric == metric, figures.value > 0)
         .order_by(RESULTS.c.epoch.desc())
         .limit(GOLDEN_RUNS)

@@ -78,7 +78,8 @@ def test_a_login_shells_greeting_is_skipped(local):
     ],
 )
 def test_a_program_that_answers_nonsense_is_a_device_error(local, answer, words):
-    code = f"import sys; sys.stdout.buffer.write({pack(Frame(answer))!r}); sys.stdout.flush()"
+    said = pack(Frame(answer))
+    code = f"import sys; sys.stdout.buffer.write({said!r}); sys.stdout.flush(); sys.stdin.read()"
     loader = [sys.executable, "-c", code]
     with start_agent(local, "agent", loader=loader) as agent:
         with pytest.raises(DeviceError, match=words):
