@@ -1,7 +1,13 @@
-"""A database of a real PostgreSQL server, for the farm's tests."""
+"""What the farm's tests share: leases of their own, and a database of a real PostgreSQL server."""
 
 import postgres_rig
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def leases_of_its_own(monkeypatch, tmp_path_factory):
+    """No test finds this machine leased with the epoch of another one's history."""
+    monkeypatch.setenv("EDGEPRUNE_LOCK_FOLDER", str(tmp_path_factory.mktemp("leases")))
 
 
 @pytest.fixture(scope="module")
