@@ -104,9 +104,10 @@ def _read_result(content):
     from rich.console import Console
 
     from edgeprune.history.result_file import json_text, parse_result, read_result
-    from edgeprune.report.compare import Limits, compare, regressions, unchecked
+    from edgeprune.report.compare import compare
     from edgeprune.report.compare_markdown import context, markdown
     from edgeprune.report.page import render
+    from edgeprune.report.regressions import Limits, regressions, unchecked
     from edgeprune.report.terminal import print_layers, print_report
     from edgeprune.significance.run_noise import RunNoise
 

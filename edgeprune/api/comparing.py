@@ -9,8 +9,9 @@ from edgeprune.api import html
 from edgeprune.api.deploying import Deployment
 from edgeprune.errors import ConfigError
 from edgeprune.report import compare as report
-from edgeprune.report.compare import Change, Limits
+from edgeprune.report.compare import Change
 from edgeprune.report.compare_markdown import change_text, context, markdown, metric_name
+from edgeprune.report.regressions import Limits, regressions, unchecked
 from edgeprune.report.run_noise import noise_between, noise_text
 from edgeprune.report.source import find_result
 
@@ -98,8 +99,8 @@ def compare(
         names,
         tuple(changes),
         tuple(context(base, new)),
-        tuple(report.regressions(changes, limits)),
-        tuple(report.unchecked(changes, limits)),
+        tuple(regressions(changes, limits)),
+        tuple(unchecked(changes, limits)),
         markdown(names, base, new, changes, noise_text(noise)),
     )
 

@@ -13,7 +13,8 @@ from edgeprune.cli.words import RESULT
 from edgeprune.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edgeprune.report.compare import Change, Limits
+    from edgeprune.report.compare import Change
+    from edgeprune.report.regressions import Limits
 
 
 def _percent(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
@@ -63,14 +64,9 @@ def compare(
     A and B are output folders, result.json files, or numbers of recorded runs, which `edgeprune
     report --history` lists.
     """
-    from edgeprune.report.compare import (
-        Limits,
-        are_different_models,
-        compare,
-        regressions,
-        unchecked,
-    )
+    from edgeprune.report.compare import are_different_models, compare
     from edgeprune.report.compare_markdown import context, markdown
+    from edgeprune.report.regressions import Limits, regressions, unchecked
     from edgeprune.report.run_noise import noise_between, noise_text
     from edgeprune.report.source import find_result
 

@@ -116,6 +116,8 @@ def run_side_by_side(
         with uninterrupted(), progress.stage("report"):
             with raw_kept(run):
                 outcomes = _together([side.outcome(run) for side in sides], len(requests))
+            if control is not None and known(outcomes[0].result.control) is None:
+                progress.warn(f"{control}: no session of it is valid: the result has no control")
             if wrong:
                 raise refused(outcomes, wrong, records=first.epoch is None)
             records = first.epoch is None

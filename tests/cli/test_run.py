@@ -127,6 +127,7 @@ def test_a_control_is_timed_in_turns_and_kept_with_the_result(folder, capsys):
     assert result == json.loads((folder / "out" / "result.json").read_text())
     assert {"deployed", "golden"} == set(result["timed"]["order"]) and "sitting" not in result
     assert not list(folder.glob("*control*"))
+    assert ("control" in result) != ("the result has no control" in err)
     assert [run.model_path for run in history.runs()] == ["net.tflite"]
 
 

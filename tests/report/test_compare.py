@@ -3,7 +3,8 @@ from results import GONE, changed, counted, processes, result_of, top1, variant
 from results import compared as compare
 
 from edgeprune.errors import ConfigError
-from edgeprune.report.compare import Limits, are_different_models, regressions, subject, unchecked
+from edgeprune.report.compare import are_different_models, subject
+from edgeprune.report.regressions import Limits, regressions, unchecked
 from edgeprune.significance.rank_test import mann_whitney
 
 ANY = Limits(0)

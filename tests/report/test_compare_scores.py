@@ -5,7 +5,7 @@ from results import compared as compare
 from results import counted, processes, result_of, top1, variant
 from scipy.stats import fisher_exact
 
-from edgeprune.report.compare import Limits, regressions, unchecked
+from edgeprune.report.regressions import Limits, regressions, unchecked
 
 ANY = Limits(0)
 
