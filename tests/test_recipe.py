@@ -8,6 +8,7 @@ from edgeprune.recipe import Recipe, checked, load_recipe, recipe_names, with_ch
 from edgeprune.recipe.channels_table import ChannelLimit, ChannelsTable
 from edgeprune.recipe.cluster_table import ClusterCount, ClusterTable
 from edgeprune.recipe.prune_table import Limit, PruneTable
+from edgeprune.recipe.quantize_table import LayerMode, QuantizeTable
 from edgeprune.recipe.run_table import RunTable
 
 
@@ -191,3 +192,21 @@ def test_channels_that_are_given_twice_are_refused():
     recipe = Recipe(channels=ChannelsTable(0.5), prune=PruneTable(pattern="channel"))
     with pytest.raises(ConfigError, match=r"pattern = 'channel' takes sparsity, ignored and"):
         checked(recipe)
+
+
+def test_layers_with_a_mode_of_their_own_are_read_in_their_order_and_written_again(tmp_path):
+    file = tmp_path / "mine.toml"
+    entries = [("b*", "none"), ("b/x y", "fp16"), ("b*", "int16x8")]
+    lines = [f'[[quantize.layers]]\nlayer = "{one}"\nmode = "{mode}"\n' for one, mode in entries]
+    file.write_text('[quantize]\nmode = "int8"\n' + "".join(lines))
+    recipe = load_recipe(str(file))
+    assert recipe.quantize.layers == tuple(LayerMode(*entry) for entry in entries)
+    assert recipe.quantize.modes == {"int8", "none", "fp16", "int16x8"}
+    write_recipe(recipe, tmp_path / "again.toml")
+    assert load_recipe(str(tmp_path / "again.toml")).quantize == recipe.quantize
+
+
+def test_a_mode_of_a_layer_that_does_not_exist_is_refused():
+    table = QuantizeTable("int8", layers=(LayerMode("a", "none"), LayerMode("b", "int9")))
+    with pytest.raises(ConfigError, match=r"\[quantize\] layers: that of b must be one of none"):
+        checked(Recipe(quantize=table))

@@ -117,6 +117,8 @@ def _document(written: Written, output: Path) -> dict[str, Any]:
         "shares": [dataclasses.asdict(share) for share in compressed.pruned.shares],
         "tensors": [dataclasses.asdict(tensor) for tensor in sparsified.tensors],
         "tensor_errors": [dataclasses.asdict(error) for error in compressed.tensor_errors],
+        "fragile_layers": [dataclasses.asdict(layer) for layer in compressed.fragile_layers],
+        "precision_remedy": compressed.precision_remedy,
     }
 
 

@@ -42,8 +42,14 @@ _FAMILIES = (
     ("Softmax", "SOFTMAX"),
     ("Add", "ADD"),
     ("Multiply", "MUL"),
+    ("Convert (", "conversions"),
+    ("QUANTIZE", "conversions"),
+    ("DEQUANTIZE", "conversions"),
 )
-_WEIGHT_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_FAMILY_OF = {
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), "weights"),
+    **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), "conversions"),
+}
 
 
 def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[LayerTiming, ...]:
@@ -157,7 +163,7 @@ def _matched(
     ops: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for op in operators:
         name = graph.op_name(reader.model, op)
-        family = "weights" if name in _WEIGHT_OPS else name
+        family = _FAMILY_OF.get(name, name)
         first = next((int(out) for out in op.outputs), -1)
         ops[family].append((reader.name(first) if first >= 0 else name, name))
     return {

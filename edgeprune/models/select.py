@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
@@ -21,13 +21,35 @@ def matching(layer: str, names: Sequence[str]) -> list[str]:
     >>> matching("conv*", ["block1/conv_1/kernel", "head/kernel"])
     ['block1/conv_1/kernel']
     """
-    matches = [name for name in names if any(fnmatchcase(form, layer) for form in _forms(name))]
+    layers = [_forms(name)[1] for name in names]
+    return chosen(layer, {name: _forms(name) for name in names}, layers, "layer to prune")
+
+
+def chosen(
+    layer: str, forms: Mapping[str, Sequence[str]], names: Sequence[str], what: str
+) -> list[str]:
+    """The keys of which one form is a name, or fits a pattern of the shell.
+
+    Args:
+        layer: The name or pattern.
+        forms: Key to every name that stands for it.
+        names: Those to show where nothing is like ``layer``.
+        what: What is looked for, for the message.
+
+    Raises:
+        ModelError: It fits none; the message says names close to it.
+    """
+    matches = [key for key, own in forms.items() if any(_fits(form, layer) for form in own)]
     if not matches:
-        forms = list(dict.fromkeys(form for name in names for form in _forms(name)))
-        close = get_close_matches(layer, forms, n=3)
+        known = list(dict.fromkeys(form for own in forms.values() for form in own))
+        close = get_close_matches(layer, known, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {_some(names)}"
-        raise ModelError(f"no layer to prune is called {layer!r}: {hint}")
+        raise ModelError(f"no {what} is called {layer!r}: {hint}")
     return matches
+
+
+def _fits(form: str, layer: str) -> bool:
+    return form == layer or fnmatchcase(form, layer)
 
 
 def _forms(name: str) -> tuple[str, str, str]:
@@ -36,5 +58,4 @@ def _forms(name: str) -> tuple[str, str, str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    layers = [_forms(name)[1] for name in names]
-    return ", ".join(layers[:5]) + (f" and {len(layers) - 5} more" if len(layers) > 5 else "")
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -83,6 +83,8 @@ def _refusal(limit: float, attempts: list[_Attempt]) -> str:
 def _remedies(closest: _Attempt, attempts: list[_Attempt]) -> str:
     """What the user can change, the least costly for the accuracy first."""
     recipe, remedies = closest.compressed.recipe, []
+    if line := closest.compressed.precision_remedy:
+        remedies.append(f"[quantize] with {line}")
     if recipe.prune.sparsity:
         remedies.append("a lower --sparsity")
     if closest.compressed.is_trainable:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgeprune import verify
 from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.clustered import ClusterRecord
+from edgeprune.artifacts.fragile_layer import FragileLayer
 from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.artifacts.model import LoadRecord
 from edgeprune.artifacts.pruned import PruneRecord
@@ -49,6 +50,9 @@ class Compressed:
             and ``float32`` on the test samples; empty where there is nothing to score. Where there
             is ``dense_int8``, ``dense`` is that, and ``float32`` the user's model.
         tensor_errors: What quantization changed in each weight tensor.
+        fragile_layers: Layers that lose most on integers, where these cost more than they may.
+        precision_remedy: Line of the table ``[quantize]`` that keeps these layers in float; empty
+            where none is needed, or none helps.
         notes: What the checks between the stages found.
     """
 
@@ -72,6 +76,8 @@ class Compressed:
     test_inputs: Array | None = None
     scores: Mapping[str, Accuracy] = field(default_factory=dict)
     tensor_errors: tuple[verify.TensorError, ...] = ()
+    fragile_layers: tuple[FragileLayer, ...] = ()
+    precision_remedy: str = ""
     notes: tuple[str, ...] = ()
 
     @property

@@ -123,8 +123,8 @@ def _compressed(tflite: bytes, recipe: Recipe, cpu: Cpu) -> tuple[Recipe, Foreca
 
     stored, tflite = stored_as(tflite), stored_dense(tflite)
     in_force = choose(recipe, cpu, tflite, stored=stored, has_data=True)
-    check_mode(tflite, in_force.quantize.mode)
-    if stored == "integers" or in_force.quantize.mode in INTEGER_MODES:
+    check_mode(tflite, in_force.quantize.mode, in_force.quantize.layers)
+    if stored == "integers" or not in_force.quantize.modes.isdisjoint(INTEGER_MODES):
         return in_force, None
     return in_force, forecast(tflite, in_force.prune, cpu)
 

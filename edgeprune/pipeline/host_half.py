@@ -21,6 +21,7 @@ from edgeprune.artifacts.stored import Quantized, Rewritten
 from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
 from edgeprune.errors import ModelError
 from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.fragile_layers import advice
 from edgeprune.pipeline.planned import check_int8, misfit, planned
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.users_data import (
@@ -85,10 +86,12 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
             "rewrite", compressed_float, rewritten.tflite, codebooks=has_codebooks
         )
     with progress.stage("quantize"):
-        recipe, quantized = _quantized(rewritten.tflite, recipe, data, request, progress)
+        recipe, quantized = _quantized(
+            rewritten.tflite, recipe, data, request, progress, named_in=compressed_float
+        )
         mode = recipe.quantize.mode
         # Integer layers have no sparse kernels, so it does not matter how their zeros lie.
-        blocks = mode not in INTEGER_MODES
+        blocks = recipe.quantize.modes.isdisjoint(INTEGER_MODES)
         lines += verify.check_kept(
             "quantize", rewritten.tflite, quantized.tflite, blocks=blocks, codebooks=has_codebooks
         )
@@ -111,6 +114,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         lines += (f"dense: not measured, because {too_large}",) if too_large else ()
     with _stage_if(progress, "score", data is not None):
         scores = _scores(trained, sparsified.tflite, dense_int8)
+    said = advice(request, recipe, rewritten.tflite, data, scores.get("deployed"), progress)
     return Compressed(
         recipe=recipe,
         loaded=trained.loaded.record,
@@ -132,7 +136,10 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
         test_inputs=None if x_test is None else x_test[: recipe.verify.samples],
         scores=scores,
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
+        fragile_layers=said.layers,
+        precision_remedy=said.remedy,
         notes=(
+            *said.lines,
             *data_lines(data),
             *trained.task_lines,
             *trained.clustered.notes,
@@ -251,13 +258,26 @@ def _check_storage(tflite: bytes, recipe: Recipe, cpu: Cpu, loaded: Loaded) -> N
 
     if cpu.is_microcontroller:
         check_int8(recipe, loaded)
-    check_mode(tflite, recipe.quantize.mode)
+    check_mode(tflite, recipe.quantize.mode, recipe.quantize.layers)
 
 
 def _quantized(
-    tflite: bytes, recipe: Recipe, data: Dataset | None, request: Request, progress: Progress
+    tflite: bytes,
+    recipe: Recipe,
+    data: Dataset | None,
+    request: Request,
+    progress: Progress,
+    named_in: bytes | None = None,
 ) -> tuple[Recipe, Quantized]:
     """The file as the recipe stores it, or as ``auto`` does where that turns out to be impossible.
+
+    Args:
+        tflite: The float file.
+        recipe: In force.
+        data: To calibrate on.
+        request: The user's.
+        progress: Is told what is not possible.
+        named_in: The file before it was rewritten, in which layers have their names.
 
     Returns:
         The recipe in force, and the file.
@@ -274,7 +294,9 @@ def _quantized(
         table = recipe.quantize
         calibration = calibration_samples(data, table.calibration_samples)
         try:
-            quantized = quantize(tflite, table.mode, calibration, seed=recipe.prune.seed)
+            quantized = quantize(
+                tflite, table.mode, calibration, recipe.prune.seed, table.layers, named_in
+            )
             check_runnable(quantized.tflite, board, must_fit=request.must_fit)
         except ModelError as error:
             is_firmware = board.kind == MICROCONTROLLER  # which runs nothing else

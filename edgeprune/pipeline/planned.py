@@ -68,6 +68,13 @@ def check_int8(recipe: Recipe, loaded: Loaded) -> None:
             f"firmware computes on int8, and the file stores its weights {how}, which cannot be "
             "quantized again: give the float32 model that it was made from"
         )
+    others = [one for one in recipe.quantize.layers if one.mode != "int8"]
+    if others and loaded.stored != "integers":
+        raise ConfigError(
+            f"firmware computes on int8 alone, and the recipe {recipe.name} has [quantize] layers "
+            f'with layer = "{others[0].layer}", mode = "{others[0].mode}": leave them out, or '
+            "deploy to a board with Linux"
+        )
     if loaded.stored == "integers" or recipe.quantize.mode == "int8":
         return
     if recipe.name == "as-is":

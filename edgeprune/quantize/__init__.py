@@ -11,12 +11,16 @@ from edgeprune.artifacts.stored import Quantized, QuantizeMode
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.quantize.full_integer import (
-    INTEGER_MODES,
     RANDOM_SAMPLES,
-    full_integer,
+    Calibrated,
+    give_each_a_name,
     random_samples,
 )
-from edgeprune.quantize.storage import as_float16, as_int8, store, weights_of
+from edgeprune.quantize.layer_modes import carried, layer_modes, layers_of
+from edgeprune.quantize.mixed import mixed, store_layers
+from edgeprune.quantize.scopes import INTEGER_MODES
+from edgeprune.quantize.storage import weights_of
+from edgeprune.recipe.quantize_table import LayerMode
 from edgeprune.text.near_names import did_you_mean
 
 __all__ = ["INTEGER_MODES", "RANDOM_SAMPLES", "check_mode", "obstacle", "quantize"]
@@ -38,6 +42,8 @@ def quantize(
     mode: str,
     calibration: Sequence[Sequence[Array]] | None,
     seed: int = 0,
+    layers: Sequence[LayerMode] = (),
+    named_in: bytes | None = None,
 ) -> Quantized:
     """Quantizes a float TFLite file.
 
@@ -52,29 +58,61 @@ def quantize(
             order; only the modes of :data:`INTEGER_MODES` use them, to find the activations'
             ranges. None makes :data:`RANDOM_SAMPLES` uniform ones in [0, 1).
         seed: Random seed of the samples, where none are given.
+        layers: Layers with another mode, by :func:`~edgeprune.quantize.layer_modes.named`; later
+            entries win. Between a layer on integers and one on floats the file converts. Inputs and
+            outputs are as fine as the finest layer there.
+        named_in: The file in which ``layers`` are looked for, where ``tflite`` is a rewritten one;
+            None for itself.
 
     Returns:
         The new file; ``profiling_only`` where its ranges come from random samples.
 
     Raises:
-        ModelError: The mode is unknown, the model is quantized already, a weight does not fit
-            into 16 bits, or the calibration samples do not fit the model.
+        ModelError: A mode is unknown, an entry fits no layer, a layer has no kernels for its mode,
+            the model is quantized already, a weight does not fit into 16 bits, or the calibration
+            samples do not fit the model.
         ConfigError: ``int8`` or ``int16x8`` without ``litert-quantizer`` installed.
     """
+    known = _known(mode)
+    model = graph.read(tflite)
+    modes: dict[str, str] | None = None
+    used = {known}
+    if layers:
+        give_each_a_name(model)
+        modes = _modes(model, known, layers, named_in)
+        used = {_known(own) for own in modes.values()} or used
+    if used == {"none"}:
+        return Quantized(tflite, known, profiling_only=False)
+    for own in used:
+        _check(model, own)
+    if used.isdisjoint(INTEGER_MODES):
+        store_layers(model, known, modes)
+        return Quantized(graph.write(model), known, profiling_only=False)
+    calibrated = Calibrated(model, calibration or random_samples(model, seed))
+    if len(used) == 1:
+        return Quantized(calibrated.quantized(next(iter(used))), known, not calibration)
+    return Quantized(mixed(calibrated, known, modes or {}), known, not calibration)
+
+
+def _known(mode: str) -> QuantizeMode:
     known = _MODES.get(mode)
     if known is None:
         raise ModelError(
             f"quantize must be one of {', '.join(_MODES)}, got {mode!r}{did_you_mean(mode, _MODES)}"
         )
-    if known == "none":
-        return Quantized(tflite, known, profiling_only=False)
-    model = graph.read(tflite)
-    _check(model, known)
-    if known in INTEGER_MODES:
-        samples = calibration or random_samples(model, seed)
-        return Quantized(full_integer(model, known, samples), known, profiling_only=not calibration)
-    store(model, as_float16 if known == "fp16" else as_int8)
-    return Quantized(graph.write(model), known, profiling_only=False)
+    return known
+
+
+def _modes(
+    model: graph.Model, mode: str, entries: Sequence[LayerMode], named_in: bytes | None
+) -> dict[str, str]:
+    """Each layer's mode by its name."""
+    own = layers_of(model)
+    if named_in is None:
+        return layer_modes(own, mode, entries)
+    original = graph.read(named_in)
+    give_each_a_name(original)
+    return carried(layer_modes(layers_of(original), mode, entries), own, mode)
 
 
 def obstacle(model: graph.Model, mode: str) -> tuple[str, str]:
@@ -100,14 +138,22 @@ def obstacle(model: graph.Model, mode: str) -> tuple[str, str]:
     return "", ""
 
 
-def check_mode(tflite: bytes, mode: str) -> None:
+def check_mode(tflite: bytes, mode: str, layers: Sequence[LayerMode] = ()) -> None:
     """Refuses a mode that a model cannot be stored in, before anything is trained for it.
 
+    Args:
+        tflite: The model.
+        mode: As for :func:`quantize`.
+        layers: As for :func:`quantize`.
+
     Raises:
-        ModelError: It cannot, or the file is damaged.
+        ModelError: It cannot, an entry fits no layer, or the file is damaged.
     """
-    if mode != "none":
-        _check(graph.view(tflite), mode)
+    used = {mode}
+    if layers:
+        used = set(layer_modes(layers_of(graph.view(tflite)), mode, layers).values()) or used
+    for own in sorted(used - {"none"}):
+        _check(graph.view(tflite), own)
 
 
 def _check(model: graph.Model, mode: str) -> None:

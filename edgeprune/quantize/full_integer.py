@@ -1,11 +1,11 @@
-"""The modes ``int8`` and ``int16x8``: the whole model in integers, by ``litert-quantizer``."""
+"""The modes ``int8`` and ``int16x8``: layers in integers, by ``litert-quantizer``."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError, from_extra
 from edgeprune.models.tflite import graph
 from edgeprune.progress import each
+from edgeprune.quantize.output_values import mend_outputs
+from edgeprune.quantize.scopes import quantizer_recipe, scopes_of
 from edgeprune.quantize.zero_channels import mend_biases
 from edgeprune.text.untrusted import reason_of
 
@@ -22,44 +24,104 @@ RANDOM_SAMPLES = 16
 """Calibration inputs made where the user gave none."""
 
 
-INTEGER_MODES = {"int8": "static_wi8_ai8", "int16x8": "static_wi8_ai16"}
-"""Modes whose layers compute on integers, and the quantizer's own recipe for each."""
-
-
 def full_integer(model: graph.Model, mode: str, samples: Sequence[Sequence[Array]]) -> bytes:
-    """The model in integers throughout, by ``litert-quantizer``: 8-bit weights in both modes.
+    """The model in integers throughout: 8-bit weights in both modes.
 
     Args:
-        model: A float model.
-        mode: One of :data:`INTEGER_MODES`: activations of 8 or of 16 bits.
+        model: A float model; its tensors are given a name each.
+        mode: One of :data:`~edgeprune.quantize.scopes.INTEGER_MODES`: activations of 8 or 16 bits.
         samples: To find the activations' ranges.
 
     Raises:
         ModelError: The samples do not fit, or the quantizer refuses the model.
         ConfigError: ``litert-quantizer`` is not installed.
     """
-    subgraph = model.subgraphs[0]
-    _give_each_a_name(model)
-    if not model.signatureDefs:  # the quantizer calls a model by its signature
-        names = [f"input_{k}" for k in range(len(subgraph.inputs))]
-        graph.add_signature(model, names, [f"output_{k}" for k in range(len(subgraph.outputs))])
-    signature = model.signatureDefs[0]
-    by_tensor = {int(entry.tensorIndex): entry.name.decode() for entry in signature.inputs}
-    names = [by_tensor[index] for index in graph.io_tensors(model)[0]]
-    feeds = [
-        dict(zip(names, _fitted(sample, input_tensors(model)), strict=True)) for sample in samples
-    ]
-    try:
-        # The quantizer draws a progress bar through Python, which ``quiet`` lets pass.
-        with quiet(), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            key = signature.signatureKey.decode()
-            quantized = _by_quantizer(graph.write(model), mode, key, feeds)
-            return mend_biases(quantized, model)
-    except (RuntimeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise ModelError(f"cannot be quantized to {mode}: {reason_of(error)}") from error
+    return Calibrated(model, samples).quantized(mode)
 
 
-def _give_each_a_name(model: graph.Model) -> None:
+class Calibrated:
+    """A float model whose activations' ranges are looked for once, however often it is quantized.
+
+    Args:
+        model: Its tensors are given a name each; it is not to be changed any more.
+        samples: To find the activations' ranges.
+
+    Raises:
+        ModelError: The samples do not fit.
+    """
+
+    def __init__(self, model: graph.Model, samples: Sequence[Sequence[Array]]) -> None:
+        self.model = model
+        subgraph = model.subgraphs[0]
+        give_each_a_name(model)
+        if not model.signatureDefs:  # the quantizer calls a model by its signature
+            names = [f"input_{k}" for k in range(len(subgraph.inputs))]
+            outputs = [f"output_{k}" for k in range(len(subgraph.outputs))]
+            graph.add_signature(model, names, outputs)
+        signature = model.signatureDefs[0]
+        by_tensor = {int(entry.tensorIndex): entry.name.decode() for entry in signature.inputs}
+        names = [by_tensor[index] for index in graph.io_tensors(model)[0]]
+        inputs = input_tensors(model)
+        self._key = signature.signatureKey.decode()
+        self._feeds = [dict(zip(names, _fitted(sample, inputs), strict=True)) for sample in samples]
+        self._tflite = graph.write(model)
+        self._ranges: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def quantized(self, mode: str, modes: Mapping[str, str] | None = None) -> bytes:
+        """The model in integers, or in part.
+
+        Args:
+            mode: One of :data:`~edgeprune.quantize.scopes.INTEGER_MODES`. With ``modes`` any, that
+                of the model's inputs and outputs where no layer there is finer.
+            modes: Each layer's mode by its name; layers of no integer mode stay in float32. None
+                computes everything in ``mode``.
+
+        Raises:
+            ModelError: The quantizer refuses the model.
+            ConfigError: ``litert-quantizer`` is not installed.
+        """
+        scopes = None if modes is None else scopes_of(self.model, mode, modes)
+        used = [mode] if scopes is None else sorted(scopes)
+        if not used:
+            return self._tflite
+        try:
+            # The quantizer draws a progress bar through Python, which ``quiet`` lets pass.
+            with quiet(), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+                ranges: dict[str, dict[str, Any]] = {}
+                for own in used:
+                    ranges |= self._ranges_for(own)
+                worker = self._worker(mode, scopes)
+                result = worker.quantize(
+                    ranges, enable_progress_report=False, enable_progress_bar=False
+                )
+                quantized = graph.opened(bytes(result.quantized_model))
+                return mend_biases(mend_outputs(quantized), self.model)
+        except (RuntimeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+            what = mode if modes is None else "the modes of its layers"
+            raise ModelError(f"cannot be quantized to {what}: {reason_of(error)}") from error
+
+    def _worker(self, mode: str, scopes: Mapping[str, Sequence[str]] | None) -> Any:
+        with from_extra("quantize", f"--quantize {mode}"):
+            from litert_quantizer import quantizer
+
+        return quantizer.Quantizer(self._tflite, quantizer_recipe(mode, scopes))
+
+    def _ranges_for(self, mode: str) -> dict[str, dict[str, Any]]:
+        """Least and largest value of each tensor that a mode rounds, by the tensor's name."""
+        if mode not in self._ranges:
+            worker = self._worker(mode, None)
+            ranges: dict[str, dict[str, Any]] = {}
+            # One sample at a time: over several the quantizer averages with 0.95 for what came
+            # before, so the first sample would nearly decide, and whatever lies outside its range
+            # be cut off.
+            for feed in each(self._feeds, "calibration sample"):
+                for name, seen in worker.calibrate({self._key: [feed]}, num_threads=2).items():
+                    ranges[name] = _widened(ranges.get(name), seen)
+            self._ranges[mode] = ranges
+        return self._ranges[mode]
+
+
+def give_each_a_name(model: graph.Model) -> None:
     """Renames tensors of a name that is taken: the quantizer tells tensors apart by their names."""
     taken: set[bytes] = set()
     for subgraph in model.subgraphs:
@@ -87,21 +149,6 @@ def _fitted(sample: Sequence[Array], tensors: list[graph.Tensor]) -> list[Array]
             raise ModelError(f"calibration data of shape {values.shape} for an input of {shape}")
         fitted.append(values.reshape(shape).astype(graph.dtype_of(tensor)))
     return fitted
-
-
-def _by_quantizer(tflite: bytes, mode: str, signature: str, feeds: list[dict[str, Any]]) -> bytes:
-    with from_extra("quantize", f"--quantize {mode}"):
-        from litert_quantizer import quantizer, recipe
-
-    worker = quantizer.Quantizer(tflite, getattr(recipe, INTEGER_MODES[mode])())
-    ranges: dict[str, dict[str, Any]] = {}
-    # One sample at a time: over several the quantizer averages with 0.95 for what came before,
-    # so the first sample would nearly decide, and whatever lies outside its range be cut off.
-    for feed in each(feeds, "calibration sample"):
-        for name, seen in worker.calibrate({signature: [feed]}, num_threads=2).items():
-            ranges[name] = _widened(ranges.get(name), seen)
-    result = worker.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)
-    return graph.opened(bytes(result.quantized_model))
 
 
 def _widened(known: dict[str, Any] | None, seen: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -10,7 +11,9 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeprune.artifacts.arrays import Array, FloatArray
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.edit import set_operand
 from edgeprune.prediction.xnnpack.spmm import analyse
+from edgeprune.quantize.layer_modes import name_of
 
 CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 """Axis of the output channels in each operator's filter."""
@@ -67,11 +70,24 @@ def _block(weights: Array) -> int:
 
 
 def store(
-    model: graph.Model, stored_as: Callable[[FloatArray, int, int, str], Stored | None]
+    model: graph.Model,
+    stored_as: Callable[[FloatArray, int, int, str], Stored | None],
+    layers: Collection[str] | None = None,
 ) -> None:
-    """Replaces weights by a narrower constant and a DEQUANTIZE that feeds their readers."""
+    """Replaces weights by a narrower constant and a DEQUANTIZE that feeds their readers.
+
+    Args:
+        model: Is changed.
+        stored_as: One of the ways above.
+        layers: Names of the layers whose weights it is for; None for all. A weight that another
+            layer reads as well is stored twice.
+    """
+    if layers is not None:
+        _part(model, layers)
     converted: set[tuple[int, int]] = set()
     for subgraph, op, operand, name in weights_of(model):
+        if layers is not None and name_of(subgraph, op) not in layers:
+            continue
         index = int(op.inputs[operand])
         tensor = subgraph.tensors[index]
         values = graph.constant(model, tensor)
@@ -82,6 +98,39 @@ def store(
         if stored is not None:
             converted.add((id(subgraph), index))
             _dequantize(model, subgraph, index, stored, axis)
+
+
+def _part(model: graph.Model, layers: Collection[str]) -> None:
+    """Gives layers a tensor of their own where they share a weight with a layer outside."""
+    for subgraph in model.subgraphs:
+        outside = {
+            int(index)
+            for op in subgraph.operators
+            if name_of(subgraph, op) not in layers
+            for index in (op.inputs if op.inputs is not None else ())
+        }
+        own: dict[int, int] = {}
+        for op in subgraph.operators:
+            if graph.op_name(model, op) not in graph.FILTER_OPERANDS:
+                continue
+            if name_of(subgraph, op) in layers:
+                for operand, index in enumerate(map(int, op.inputs)):
+                    if operand and index in outside and _is_constant(model, subgraph, index):
+                        set_operand(op, operand, _copied(subgraph, index, own))
+
+
+def _is_constant(model: graph.Model, subgraph: graph.Subgraph, index: int) -> bool:
+    return index >= 0 and graph.constant(model, subgraph.tensors[index]) is not None
+
+
+def _copied(subgraph: graph.Subgraph, index: int, own: dict[int, int]) -> int:
+    """The copy of a constant's tensor, made once; the buffer stays the same."""
+    if index not in own:
+        tensor = copy.copy(subgraph.tensors[index])
+        tensor.name = f"{graph.tensor_name(tensor)}/own".encode()
+        own[index] = len(subgraph.tensors)
+        subgraph.tensors.append(tensor)
+    return own[index]
 
 
 def _dequantize(

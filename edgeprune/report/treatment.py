@@ -30,8 +30,10 @@ def treatment(recipe: Mapping[str, Any], sparsity: float, *, is_trained: bool) -
         phrases.append(f"clustered to {clusters} values a layer")
     phrases += _trained(recipe) if phrases and is_trained else []
     mode = _table(recipe, "quantize").get("mode", "none")
-    if phrases or mode != "none":
-        phrases.append(f"stored {_STORED_AS.get(mode, f'as {mode}')}")
+    others = _others(_table(recipe, "quantize"), mode)
+    if phrases or mode != "none" or others:
+        stored = _STORED_AS.get(mode, f"as {mode}")
+        phrases.append(f"stored {stored.removesuffix(' throughout') if others else stored}{others}")
     return ", ".join(phrases) if phrases else "nothing, measured as it is"
 
 
@@ -64,6 +66,20 @@ def _zeros(table: Mapping[str, Any], sparsity: float) -> list[str]:
         return [f"pruned to {zeros} zeros"]
     shape = "the fastest pattern for each layer" if pattern == "kernel" else f"pattern {pattern}"
     return [f"pruned to {zeros} zeros ({shape})"]
+
+
+def _others(quantize: Mapping[str, Any], mode: str) -> str:
+    """The layers that a recipe stores otherwise than the rest, in words; empty where none are."""
+    named: dict[str, str] = {}
+    for one in quantize.get("layers") or ():
+        named |= {one["layer"]: one["mode"]}
+    words = [
+        f"{layer} {_STORED_AS.get(own, f'as {own}').removesuffix(' throughout')}"
+        for layer, own in named.items()
+        if own != mode
+    ]
+    shown = ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
+    return f" but for {shown}" if words else ""
 
 
 def _trained(recipe: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,8 @@ from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.progress import each
 from edgeprune.sandbox import watch
-from edgeprune.verify.parity import real_values
+from edgeprune.verify.parity import INTEGER_LIMIT_STEPS, real_values
+from edgeprune.verify.steps import moved_by_steps
 
 _BUILT_IN_THREADS = 1
 """With two, LiteRT 2.3.0's built-in convolution is wrong where SAME pads a map at its end only and
@@ -90,7 +91,7 @@ def reference_outputs(tflite: bytes, samples: Samples, *, xnnpack: bool = True) 
     Raises:
         ModelError: The host cannot run the model.
     """
-    is_integer = graph.computes_on_integers(graph.view(tflite))
+    is_integer = graph.rounds_to_integers(graph.view(tflite))
     model = HostModel(tflite, reference=not (is_integer and xnnpack))
     return [model(sample) for sample in each(samples, "reference input")]
 
@@ -105,16 +106,18 @@ def rounding_of(tflite: bytes, samples: Samples, *, xnnpack: bool = True) -> lis
 
     Returns:
         One number an output, in the units that it stands for: the largest difference between the
-        host's built-in kernels and XNNPACK's. 0.0 for integer networks on XNNPACK, where built-in
-        kernels are no second opinion, and where the two differ by what is no number.
+        host's built-in kernels and XNNPACK's, 0.0 where the two differ by what is no number. For
+        networks with integers on XNNPACK, where built-in kernels are no second opinion, 0.0 for
+        integer outputs, and for others by how
+        much they change where each integer that becomes a float is as many steps larger as pass.
 
     Raises:
         ModelError: The host cannot run the model.
     """
     model = graph.view(tflite)
     count = len(graph.io_tensors(model)[1])
-    if xnnpack and graph.computes_on_integers(model):
-        return [0.0] * count
+    if xnnpack and graph.rounds_to_integers(model):
+        return _answer_to_steps(tflite, samples)
     built_in = HostModel(tflite, reference=True)
     fast = HostModel(tflite, reference=False)
     worst = np.zeros(count)
@@ -124,3 +127,23 @@ def rounding_of(tflite: bytes, samples: Samples, *, xnnpack: bool = True) -> lis
             gap = np.abs(real_values(ours, tensor) - real_values(theirs, tensor)).max(initial=0.0)
             worst[k] = max(worst[k], gap)
     return [float(gap) if np.isfinite(gap) else 0.0 for gap in worst]
+
+
+def _answer_to_steps(tflite: bytes, samples: Samples) -> list[float]:
+    """How far float outputs move with the integers that become floats inside a network.
+
+    Raises:
+        ModelError: The host cannot run the model.
+    """
+    moved = moved_by_steps(tflite, INTEGER_LIMIT_STEPS)
+    before = HostModel(tflite, reference=False)
+    worst = [0.0] * len(before.output_tensors)
+    if moved is None:
+        return worst
+    after = HostModel(moved, reference=False)
+    for sample in each(samples, "reference input"):
+        for k, (old, new) in enumerate(zip(before(sample), after(sample), strict=True)):
+            if old.dtype.kind == "f":
+                gap = np.abs(new.astype(np.float64) - old).max(initial=0.0)
+                worst[k] = max(worst[k], float(gap) if np.isfinite(gap) else 0.0)
+    return worst

@@ -10,6 +10,10 @@ from edgeprune.errors import ModelError
 from edgeprune.firmware.plan import compiled
 from edgeprune.firmware.read import check_operators
 from edgeprune.models.tflite import graph
+from edgeprune.quantize import quantize
+from edgeprune.quantize.layer_modes import layers_of
+from edgeprune.recipe.quantize_table import LayerMode
+from edgeprune.verify import sample_inputs
 
 
 def refused(tflite):
@@ -239,3 +243,18 @@ def test_a_network_that_computes_nothing_is_refused():
     x = net.source((1, 4), 0.5, 0)
     y = net.op("DEQUANTIZE", [x], (1, 4), "DequantizeOptions", version=2)
     assert "computes nothing" in refused(net.finished(y))
+
+
+@pytest.mark.parametrize("mode", ["none", "fp16", "int8-weights", "int16x8"])
+@pytest.mark.parametrize("layer", [0, 1, 4])
+def test_mixed_precision_is_refused_with_the_layer_and_what_to_do(mode, layer):
+    net = Net()
+    x = net.conv(net.input(1, 8, 8, 3), 8)
+    x = net.conv(net.conv(net.depthwise(x), 8), 8)
+    tflite = net.build(net.dense(net.mean(x), 5))
+    name = list(layers_of(graph.read(tflite)))[layer if layer < 4 else -1]
+    layers = [LayerMode(name, mode)]
+    text = refused(quantize(tflite, "int8", sample_inputs(tflite, None, 4), layers=layers).tflite)
+    kind = "int16" if mode == "int16x8" else "float32"
+    assert f"is of mixed precision: layer {name!r} computes on {kind}, others on int8" in text
+    assert "quantize all of it to int8, without layers in [quantize], or run it on a board" in text

@@ -181,6 +181,15 @@ def test_another_storage_than_int8_is_refused_before_anything_is_done(
     assert code == 2 and "firmware computes on int8" in said and "--quantize int8" in said
 
 
+def test_layers_in_other_modes_are_refused_before_anything_is_done(float_model, tmp_path, capsys):
+    recipe = tmp_path / "mixed.toml"
+    entry = '[[quantize.layers]]\nlayer = "stem*"\nmode = "none"\n'
+    recipe.write_text(f'[prune]\nsparsity = 0\n[quantize]\nmode = "int8"\n{entry}')
+    words = ["deploy", float_model, "--board", BOARD, "--recipe", recipe]
+    code, _, said = run(capsys, tmp_path / "out", *words)
+    assert code == 2 and 'layers with layer = "stem*", mode = "none": leave them out' in said
+
+
 def half():
     return quantize(eligible(), "fp16", None).tflite
 

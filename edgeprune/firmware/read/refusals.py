@@ -12,6 +12,7 @@ from edgeprune.errors import ModelError
 from edgeprune.firmware.ends import ends_of
 from edgeprune.firmware.read.reader import Reader
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.layer_names import short_name
 
 _MAX_RANK = 6
 """``EP_MAX_RANK`` of ``firmware/include/edgeprune/plan.h``."""
@@ -48,6 +49,29 @@ def check_network(reader: Reader) -> None:
                 f"computes on int8 throughout: {_FROM_FLOAT}"
             )
         raise ModelError(f"the model is float, and firmware computes on int8: {_QUANTIZE}")
+    _check_one_precision(reader)
+
+
+def _check_one_precision(reader: Reader) -> None:
+    """Refuses a network some of whose layers compute on int8 and others on something else.
+
+    Raises:
+        ModelError: Which one does, and what to do.
+    """
+    found: dict[str, str] = {}
+    for op in reader.subgraph.operators:
+        if graph.op_name(reader.model, op) in graph.FILTER_OPERANDS:
+            dtype = graph.dtype_of(reader.tensor(int(op.inputs[0])))
+            kind = "an unknown type" if dtype is None else dtype.name
+            found.setdefault(kind, short_name(reader.name(int(op.outputs[0]))))
+    others = [(kind, layer) for kind, layer in found.items() if kind != "int8"]
+    if "int8" in found and others:
+        kind, layer = others[0]
+        raise ModelError(
+            f"the model is of mixed precision: layer {layer!r} computes on {kind}, others on "
+            "int8, and firmware computes on int8 alone: quantize all of it to int8, without layers "
+            "in [quantize], or run it on a board with Linux"
+        )
 
 
 def check_ends(reader: Reader) -> None:

@@ -234,6 +234,15 @@ def computes_on_integers(model: Model) -> bool:
     return False
 
 
+def rounds_to_integers(model: Model) -> bool:
+    """Whether anything is computed on integers, be it an operator without weights alone."""
+    return computes_on_integers(model) or any(
+        op_name(model, op) == "QUANTIZE"
+        for subgraph in model.subgraphs
+        for op in subgraph.operators
+    )
+
+
 def weight_sparsity(tflite: bytes) -> float:
     """Share of zeros over all weights of convolutions, depthwise and dense layers, in [0, 1].
 

@@ -51,6 +51,16 @@ def _any(reader: Reader, op: graph.Operator) -> bool:
     return True
 
 
+def _quantize(reader: Reader, op: graph.Operator) -> bool:
+    """To 8 bits, and from integers to the same kind of them."""
+    before, after = (
+        graph.dtype_of(reader.subgraph.tensors[int(i)]) for i in (op.inputs[0], op.outputs[0])
+    )
+    if after not in (np.dtype(np.int8), np.dtype(np.uint8)):
+        return False
+    return before == np.float32 or before == after
+
+
 def _convolution(reader: Reader, op: graph.Operator) -> bool:
     """Weights and bias are there, static, and of types that go together."""
     operands = [int(i) for i in op.inputs]
@@ -157,7 +167,7 @@ _CHECKS: dict[str, Callable[[Reader, graph.Operator], bool]] = {
     "FULLY_CONNECTED": _fully_connected,
     "MAX_POOL_2D": _pool,
     "PAD": _pad,
-    "QUANTIZE": _any,
+    "QUANTIZE": _quantize,
     "RESHAPE": _parameters_are_static,
     "RESIZE_BILINEAR": _parameters_are_static,
     "SLICE": _parameters_are_static,

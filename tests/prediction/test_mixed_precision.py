@@ -1,0 +1,83 @@
+"""What ``explain`` says of files of mixed precision is what the emulated boards do."""
+
+import random
+from collections import Counter
+
+import emulated
+import pytest
+import random_nets
+from full_range import also
+
+from edgeprune import verify
+from edgeprune.devices.boards import load_board, resolved_cpu
+from edgeprune.errors import ModelError
+from edgeprune.models.tflite import graph
+from edgeprune.prediction import explain
+from edgeprune.quantize import quantize
+from edgeprune.quantize.layer_modes import layers_of
+from edgeprune.recipe.quantize_table import MODES, LayerMode
+from edgeprune.sparsify import sparsify, stored_dense
+from edgeprune.verify.host import rounding_of
+from edgeprune.verify.parity import parity
+
+COUNTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "QUANTIZE", "DEQUANTIZE")
+OUTSIDE = "it runs outside XNNPACK"
+CASES = [
+    ("rpi4-emulated", 15),
+    ("rpi4-emulated", 22),
+    ("rpi4-emulated", 39),
+    ("rpi4-emulated", 121),
+    ("rpi5-emulated", 13),
+    ("rpi5-emulated", 96),
+    *(also("rpi4-emulated", seed) for seed in range(160, 260)),
+]
+"""Seeds whose files have layers in and outside of XNNPACK, integers between floats, and outputs
+that a layer of another mode reads."""
+
+
+def mixed(seed):
+    """A random network in random modes; None where it is refused or stored narrow already."""
+    drawn = random.Random(seed)
+    tflite = random_nets.random_graph(drawn)
+    model = graph.read(tflite)
+    if any(graph.op_name(model, op) == "DEQUANTIZE" for op in model.subgraphs[0].operators):
+        return None
+    base = drawn.choice(["int8", "int8", "none"])
+    layers = [LayerMode(n, drawn.choice(MODES)) for n in layers_of(model) if drawn.random() < 0.4]
+    try:
+        file = quantize(tflite, base, verify.sample_inputs(tflite, None, 4), layers=layers).tflite
+        verify.HostModel(file, reference=False)
+    except ModelError:
+        return None
+    return file
+
+
+@pytest.mark.device
+@pytest.mark.parametrize(("board", "seed"), CASES)
+def test_planned_kernels_run_and_outputs_are_right(board, seed, monkeypatch, tmp_path):
+    monkeypatch.setattr(emulated, "BOARD", board)
+    found = mixed(seed)
+    if found is None:
+        return
+    kind = load_board(board)
+    file = sparsify(found, resolved_cpu(kind.cpu)).tflite
+    plan = explain(file, resolved_cpu(kind.cpu), release=kind.runtime.version)
+    ran = emulated.kernels(file, tmp_path)
+    assert {layer.name for layer in ran if layer.sparse} == set(plan.sparse)
+    outside = Counter(op.op for op in plan.operators if op.reason.startswith(OUTSIDE))
+    assert Counter(layer.kernel for layer in ran if layer.kernel in COUNTED) == Counter(
+        {op: count for op, count in outside.items() if op in COUNTED}
+    )
+    dense = stored_dense(file)
+    samples = verify.sample_inputs(file, None, 4)
+    expected = verify.reference_outputs(dense, samples)
+    rounding = rounding_of(dense, samples)
+    outputs = emulated.outputs(file, tmp_path, samples)
+    assert parity(dense, expected, outputs, board, rounding).passed
+
+
+@pytest.mark.device
+def test_conversions_are_named_after_what_they_make(tmp_path):
+    file = mixed(15)
+    named = {layer.op for layer in emulated.kernels(file, tmp_path)}
+    assert {"QUANTIZE", "DEQUANTIZE"} <= named
