@@ -7,6 +7,7 @@ import emulated
 import pytest
 import random_nets
 from full_range import also
+from nets import Net
 
 from edgeprune import verify
 from edgeprune.devices.boards import load_board, resolved_cpu
@@ -59,10 +60,14 @@ def test_planned_kernels_run_and_outputs_are_right(board, seed, monkeypatch, tmp
     found = mixed(seed)
     if found is None:
         return
+    checked(sparsify(found, resolved_cpu(load_board(board).cpu)).tflite, board, tmp_path)
+
+
+def checked(file, board, folder):
+    """The plan of a file, once what ran there was what it says, and the outputs were right."""
     kind = load_board(board)
-    file = sparsify(found, resolved_cpu(kind.cpu)).tflite
     plan = explain(file, resolved_cpu(kind.cpu), release=kind.runtime.version)
-    ran = emulated.kernels(file, tmp_path)
+    ran = emulated.kernels(file, folder)
     assert {layer.name for layer in ran if layer.sparse} == set(plan.sparse)
     outside = Counter(op.op for op in plan.operators if op.reason.startswith(OUTSIDE))
     assert Counter(layer.kernel for layer in ran if layer.kernel in COUNTED) == Counter(
@@ -71,9 +76,24 @@ def test_planned_kernels_run_and_outputs_are_right(board, seed, monkeypatch, tmp
     dense = stored_dense(file)
     samples = verify.sample_inputs(file, None, 4)
     expected = verify.reference_outputs(dense, samples)
-    rounding = rounding_of(dense, samples)
-    outputs = emulated.outputs(file, tmp_path, samples)
-    assert parity(dense, expected, outputs, board, rounding).passed
+    outputs = emulated.outputs(file, folder, samples)
+    assert parity(dense, expected, outputs, board, rounding_of(dense, samples)).passed
+    return plan
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("storage", ["none", "int8-weights", "fp16"])
+def test_sparse_layers_in_floats_run_sparse_beside_a_layer_on_integers(storage, tmp_path):
+    net = Net()
+    x = net.conv(net.pad(net.input(1, 16, 16, 3)), 16, kernel=3, stride=2, padding="VALID")
+    x = net.conv(x, 64, sparsity=0.9)
+    x = net.conv(net.depthwise(net.pad(x), stride=2, padding="VALID"), 64, sparsity=0.9)
+    tflite = net.build(net.dense(net.mean(x), 10, sparsity=0.9))
+    head = [LayerMode(list(layers_of(graph.read(tflite)))[-1], "int8")]
+    inputs = verify.sample_inputs(tflite, None, 4)
+    file = quantize(tflite, storage, inputs, layers=head).tflite
+    stored = sparsify(file, resolved_cpu(load_board("rpi4-emulated").cpu)).tflite
+    assert len(checked(stored, "rpi4-emulated", tmp_path).sparse) == 2
 
 
 @pytest.mark.device
