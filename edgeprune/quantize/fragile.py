@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from edgeprune.artifacts.arrays import Array
 from edgeprune.models.tflite import graph
+from edgeprune.quantize import check_mode
 from edgeprune.quantize.full_integer import Calibrated
 from edgeprune.quantize.layer_modes import entries_of, layers_of, spoken
 from edgeprune.quantize.mixed import mixed
@@ -173,6 +174,7 @@ class _Search:
         mode: str,
         scorings: int,
     ) -> None:
+        check_mode(tflite, mode)
         self.calibrated = Calibrated(graph.read(tflite), samples)
         self.layers = layers_of(self.calibrated.model)
         self.mode, self.most, self.used = mode, scorings, 0

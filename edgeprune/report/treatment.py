@@ -69,7 +69,11 @@ def _zeros(table: Mapping[str, Any], sparsity: float) -> list[str]:
 
 
 def _others(quantize: Mapping[str, Any], mode: str) -> str:
-    """The layers that a recipe stores otherwise than the rest, in words; empty where none are."""
+    """The layers that a recipe stores otherwise than the rest, in words; empty where none are.
+
+    >>> _others({"layers": [{"layer": "stem", "mode": "none"}]}, "int8")
+    ' but for stem in float32'
+    """
     named: dict[str, str] = {}
     for one in quantize.get("layers") or ():
         named |= {one["layer"]: one["mode"]}

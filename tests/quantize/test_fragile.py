@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from spread_net import agreement, samples, spread_net
 
+from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
 from edgeprune.quantize import quantize
 from edgeprune.quantize.fragile import fragile_layers, keep_fragile
@@ -110,3 +111,10 @@ def test_a_layer_answers_for_its_own_error_alone():
     assert by_layer[wide].lost > 0.2 and by_layer[wide].weights_lost < 0.01
     others = [one.lost for one in errors if one.layer != wide]
     assert max(others) < by_layer[wide].lost / 2
+
+
+def test_a_file_on_integers_is_refused():
+    tflite, _ = spread_net()
+    file = quantize(tflite, "int8", samples()).tflite
+    with pytest.raises(ModelError, match=r"cannot be quantized to int8: weights of .* are already"):
+        fragile_layers(file, samples())
