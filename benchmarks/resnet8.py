@@ -52,10 +52,10 @@ from edgeprune.quantize import quantize
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.recipe.qat_table import QatTable
 from edgeprune.recipe.quantize_table import QuantizeTable
-from edgeprune.training.checkpoint import Checkpoint
 from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import Teacher, teacher_of
 from edgeprune.training.loop import TrainingJob, fine_tune
+from edgeprune.training.store import Place
 from edgeprune.training.training_data import known_data
 from edgeprune.verify import accuracy, check_kept
 
@@ -139,10 +139,10 @@ class Lab:
         """Trains a model in place, as it is."""
         import_keras("tf_keras").utils.set_random_seed(spec.seed)
         data = known_data(model.keras, self.data.x_train, self.data.y_train)
-        kept = Checkpoint(self.folder / f"{name}-{spec.seed}.npz")
+        place = Place(self.folder / f"{name}-{spec.seed}")
         options = spec.training()
-        job = TrainingJob(model.keras, "tf_keras", None, options, data, say, kept, teacher=teacher)
-        fine_tune(job)
+        job = TrainingJob(model.keras, "tf_keras", None, options, data, say, place)
+        fine_tune(dataclasses.replace(job, teacher=lambda: teacher))
 
     def keep(self, seed: int, net: str, file: str, tflite: bytes) -> None:
         """Scores a file and writes its row down."""

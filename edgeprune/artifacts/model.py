@@ -56,6 +56,9 @@ class Loaded:
             where the user gave nothing.
         compiled: Losses and metrics that a Keras model was compiled with.
         stored: How the file stores its weights, as far as it is a ``.tflite`` file.
+        made: What tells a model that stages made of it from all others, as
+            :func:`edgeprune.training.store.identity_after` gives it; empty for the model as it
+            came.
     """
 
     source: ModelFile
@@ -66,6 +69,12 @@ class Loaded:
     input_shape: tuple[int, ...] | None = None
     compiled: Compiled = field(default_factory=Compiled)
     stored: Storage = "float32"
+    made: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What tells this model from all others; empty where it comes from no file."""
+        return self.source.sha256 and (self.made or self.source.sha256)
 
     @property
     def record(self) -> LoadRecord:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edgeprune.artifacts.arrays import BoolArray
@@ -34,12 +33,11 @@ class ChannelPruned:
 
     Attributes:
         model: The smaller model, or the user's own where no channels were to go.
-        dense: The user's own model.
+        dense: The dense model that it was: the user's own, or that after it was trained as it is.
         groups: What could be removed, in model order.
         fine_tuned: Whether the smaller model was trained.
         profiling_only: True if channels went without any data: fit to measure, not to use.
         control: The dense model trained exactly as long, on the same batches; None if not trained.
-        checkpoint: Folder to remove when no later stage may be interrupted any more, or None.
         notes: Lines for the report.
     """
 
@@ -49,7 +47,6 @@ class ChannelPruned:
     fine_tuned: bool = False
     profiling_only: bool = False
     control: Loaded | None = None
-    checkpoint: Path | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -21,10 +19,10 @@ from edgeprune.models.keras.flavours import import_keras
 from edgeprune.models.keras.weights import clone
 from edgeprune.recipe.channels_table import ChannelsTable
 from edgeprune.training.capture import Calibration
-from edgeprune.training.checkpoint import Checkpoint, folder_for
 from edgeprune.training.context import StageContext
-from edgeprune.training.distillation import teacher_of
+from edgeprune.training.distillation import asked_once
 from edgeprune.training.loop import TrainingJob, fine_tune, trained
+from edgeprune.training.store import identity_after, place_of
 from edgeprune.training.training_data import training_data
 
 SAMPLES = 512
@@ -39,16 +37,16 @@ def remove_channels(
 ) -> ChannelPruned:
     """Makes a smaller model of a Keras model, and trains it where there is data.
 
-    A model that comes from a file leaves a checkpoint after every epoch in the user's data folder;
-    the same call goes on from there. It outlives this stage, so that one that comes later and is
-    interrupted does not send the user back to the start: see ``ChannelPruned.checkpoint``.
+    A model that comes from a file leaves a checkpoint after every epoch in the user's data folder,
+    and its result in the end; the same call goes on from there, see
+    :mod:`edgeprune.training.store`.
 
     Args:
         model: Is not changed.
         table: What to remove and how to train; a table that asks for nothing removes nothing.
         context: Data to train with and to score channels with, who is told what goes, and so on.
             Where it limits the drop in accuracy, the best epoch is handed out, and training stops
-            where the limit is lost.
+            where the limit is lost. Its teacher, or else the model, is the dense one.
         control: Train the dense model exactly as long.
 
     Raises:
@@ -57,27 +55,33 @@ def remove_channels(
         ConfigError: An option is out of its range, or names no layer or criterion.
     """
     if table.is_noop:
-        return ChannelPruned(model, model)
+        return ChannelPruned(model, context.teacher or model)
     if model.tflite is not None:
         raise ModelError(
             f"{model.source.path}: channels are removed from Keras models, and this is a TFLite "
             "file: give the .keras or .h5 file that it was converted from"
         )
-    training = training_data(context.data, model.keras)
+    dense = context.teacher or model
+    training = training_data(context.data, dense.keras)
     import_keras(model.flavour or "keras").utils.set_random_seed(context.seed)
     pruned = _pruned(model.keras, table, training, context.seed)
     notes = [_headline(pruned), *summed(pruned.notes)]
     for line in notes:
         context.say(line)
-    source = dataclasses.replace(model.source, sha256=_derived(model.source.sha256, table))
-    smaller = dataclasses.replace(model, source=source, keras=pruned.model)
-    channel_pruned = ChannelPruned(smaller, model, _groups(pruned), profiling_only=training is None)
+    limit = context.max_accuracy_drop
+    identity = identity_after(
+        model,
+        {"channels": dataclasses.asdict(table), "seed": context.seed},
+        training,
+        max_accuracy_drop=limit,
+        beside=[dense],
+    )
+    smaller = dataclasses.replace(model, keras=pruned.model, made=identity)
+    channel_pruned = ChannelPruned(smaller, dense, _groups(pruned), profiling_only=training is None)
     if training is None:
         note = "channels were removed at once, without training data"
         return dataclasses.replace(channel_pruned, notes=(note, *notes))
     options = table.training(context.seed)
-    limit = context.max_accuracy_drop
-    folder = folder_for(model, {"channels": repr(table), "seed": context.seed}, limit, training)
     task = TrainingJob(
         smaller.keras,
         model.flavour or "keras",
@@ -85,11 +89,11 @@ def remove_channels(
         options,
         training,
         context.say,
-        _checkpoint(folder, "smaller"),
+        place_of(identity),
         limit,
-        model.keras,
-        teacher=teacher_of(
-            model.keras, training.x, table.distillation, table.temperature, training.task
+        dense.keras,
+        teacher=asked_once(
+            dense.keras, training.x, table.distillation, table.temperature, training.task
         ),
     )
     notes = [
@@ -100,8 +104,7 @@ def remove_channels(
     return dataclasses.replace(
         channel_pruned,
         fine_tuned=True,
-        control=_control(model, task, folder) if control else None,
-        checkpoint=folder,
+        control=_control(dense, task) if control else None,
         notes=tuple(notes),
     )
 
@@ -163,17 +166,9 @@ def _groups(pruned: ChannelRemoval) -> tuple[ChannelGroup, ...]:
     )
 
 
-def _derived(sha256: str, table: ChannelsTable) -> str:
-    """Tells models apart that came of one file: their checkpoints must not be mistaken."""
-    return sha256 and hashlib.sha256(f"{sha256} {table}".encode()).hexdigest()
-
-
-def _checkpoint(folder: Path | None, name: str) -> Checkpoint | None:
-    return None if folder is None else Checkpoint(folder / f"{name}.npz")
-
-
-def _control(model: Loaded, task: TrainingJob, folder: Path | None) -> Loaded:
+def _control(model: Loaded, task: TrainingJob) -> Loaded:
     """The dense model after the same training."""
+    identity = identity_after(model, {"control": dataclasses.asdict(task.training)}, task.data)
     import_keras(task.flavour).utils.set_random_seed(task.training.seed)
     dense = clone(model)
     fine_tune(
@@ -181,9 +176,9 @@ def _control(model: Loaded, task: TrainingJob, folder: Path | None) -> Loaded:
             task,
             model=dense,
             name="dense",
-            checkpoint=_checkpoint(folder, "dense"),
+            place=place_of(identity),
             max_accuracy_drop=None,
             reference=None,
         )
     )
-    return dataclasses.replace(model, keras=dense)
+    return dataclasses.replace(model, keras=dense, made=identity)

@@ -24,10 +24,11 @@ from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.recipe.training import Training
 from edgeprune.training.codebooks import Codebooks
 from edgeprune.training.context import StageContext
-from edgeprune.training.distillation import Teacher, teacher_of
+from edgeprune.training.distillation import asked_once
 from edgeprune.training.kept_zeros import held_zeros
 from edgeprune.training.kmeans import codebook, nearest
 from edgeprune.training.loop import TrainingJob, fine_tune, trained
+from edgeprune.training.store import identity_after, place_of
 from edgeprune.training.training_data import training_data
 
 
@@ -70,13 +71,13 @@ def cluster(model: Loaded, spec: ClusterTable, context: StageContext) -> Cluster
     counts |= {weight.name: spec.biases for weight in bias_weights}
     codebooks = Codebooks(copied.keras, [*weights, *bias_weights], counts, spec.init, seed)
     ratios = {weight.name: sqnr_db(before[weight.name], weight.value()) for weight in weights}
-    taught = (context.teacher or model).keras
-    training = training_data(context.data, taught) if spec.epochs else None
+    dense = context.teacher or model
+    training = training_data(context.data, dense.keras) if spec.epochs else None
+    done = {"cluster": dataclasses.asdict(spec), "seed": seed}
+    copied = dataclasses.replace(copied, made=identity_after(model, done, training, beside=[dense]))
     if training is not None:
-        weight, x, task = spec.distillation, training.x, training.task
-        teacher = teacher_of(taught, x, weight, spec.temperature, task)
         settings = spec.training(seed)
-        _train(copied, codebooks, settings, training, context.say, teacher)
+        _train(copied, codebooks, settings, training, context.say, dense)
         notes.append(f"centroids {trained(settings, training)}")
     if spec.bfloat16:
         codebooks.round()
@@ -95,14 +96,18 @@ def _train(
     settings: Training,
     training: TrainingData,
     progress: Callable[[str], None],
-    teacher: Teacher | None,
+    dense: Loaded,
 ) -> None:
     flavour = model.flavour or "keras"
     clustered = {id(weight.variable) for weight in codebooks.weights}
     with contextlib.ExitStack() as stack:
         stack.enter_context(held_zeros(model.keras, besides=clustered))
         stack.enter_context(codebooks)
-        task = TrainingJob(model.keras, flavour, None, settings, training, progress)
+        weight, temperature = settings.distillation, settings.temperature
+        teacher = asked_once(dense.keras, training.x, weight, temperature, training.task)
+        task = TrainingJob(
+            model.keras, flavour, None, settings, training, progress, place_of(model.made)
+        )
         fine_tune(dataclasses.replace(task, hooks=[codebooks], teacher=teacher))
 
 

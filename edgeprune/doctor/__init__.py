@@ -77,6 +77,7 @@ def diagnose(bench_file: Path | None = None) -> Diagnosis:
         checked("board files", EVERY_BOARD, probes.board_files, reinstall),
         probes.folder("data folder", paths.data_folder),
         probes.folder("cache folder", paths.cache_folder),
+        checked("kept trainings", "keras", probes.trainings, "see the message"),
         *_transport_checks(ways, boards),
         *probes.flashers(),
         *wall_checks(),

@@ -89,6 +89,13 @@ def board_files() -> str:
     return f"{len(board_names())} boards"
 
 
+def trainings() -> str:
+    """What the store of trainings holds."""
+    from edgeprune.training.store import summary
+
+    return summary()
+
+
 def folder(name: str, where: Callable[[], Path]) -> Check:
     """A folder that must take files and have room."""
 

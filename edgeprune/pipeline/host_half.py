@@ -162,7 +162,6 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     from edgeprune.convert import convert, keras_outputs
     from edgeprune.pipeline.grown import Unpruned
     from edgeprune.qat import qat
-    from edgeprune.training.checkpoint import remove
     from edgeprune.training.context import StageContext
 
     loaded, dense, data = _loaded(request, progress)
@@ -188,7 +187,6 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     with progress.stage("prune"):
         whole = Unpruned(channel_pruned, smaller, dense, score)
         recipe, pruned = _pruned(request, recipe, whole, context, progress)
-        remove(channel_pruned.checkpoint)
     with _stage_if(progress, "cluster", not recipe.cluster.is_noop):
         clustered = cluster(pruned.model, recipe.cluster, context)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)

@@ -163,7 +163,7 @@ def run_exactly(request: ExactJob, progress: Progress) -> HostOutputs:
 
 
 def compress_in_child(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
-    """:func:`compress_model`, in a child that may also write the checkpoints of trainings.
+    """:func:`compress_model`, in a child that may also write the store of trainings.
 
     Raises:
         EdgepruneError: As :func:`compress_within_limit`.
@@ -175,7 +175,7 @@ def compress_in_child(request: Request, cpu: Cpu, progress: Progress) -> Compres
             compress_model,
             job,
             progress,
-            reach=Reach(_checkpoints(request), _given(job)),
+            reach=Reach(_store(request), _given(job)),
             answer_bytes=_answer_bytes(request.model),
         )
     )
@@ -213,13 +213,13 @@ def _given(job: CompressJob) -> tuple[Path, ...] | None:
     return None if links is None else (*files, data, *links)
 
 
-def _checkpoints(request: Request) -> tuple[Path, ...]:
-    """The folder of trainings' checkpoints, where something may be trained."""
-    from edgeprune.training.checkpoint import checkpoint_folder
+def _store(request: Request) -> tuple[Path, ...]:
+    """The folder of the store of trainings, where something may be trained."""
+    from edgeprune.training.store import store_folder
 
     if request.data is None or sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
         return ()
-    folder = checkpoint_folder()
+    folder = store_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:  # then a training that is interrupted begins anew

@@ -34,7 +34,7 @@ def prune(
 
     Args:
         model: Is not changed. What the stage ``channels`` made of one is compared with the dense
-            model that it was.
+            model that it was, and any other with the context's teacher, where it has one.
         spec: What to prune and how to train; a sparsity of 0 prunes nothing.
         context: Data to fine-tune with, who is told a line per epoch, and so on. The pattern
             ``kernel`` and the allocation ``cost_aware`` choose for its board's cores, and need
@@ -43,8 +43,9 @@ def prune(
         dense: A Keras model as float TFLite, from which those read its layers' sizes; without it
             they count as unknown.
 
-    A model that comes from a file leaves a checkpoint after every epoch in the user's data folder
-    until its training is done; the same call goes on from there.
+    A model that comes from a file leaves a checkpoint after every epoch in the user's data folder,
+    and its result in the end; the same call goes on from there, see
+    :mod:`edgeprune.training.store`. Zeros of weights that are not pruned here stay zeros.
 
     Returns:
         The pruned model, with masks and counts per tensor. ``control`` is the dense model trained
@@ -57,7 +58,11 @@ def prune(
     check(spec)
     if spec.pattern == CHANNEL:
         raise ModelError("the stage prune removes no channels: use the stage channels before it")
-    before = model if isinstance(model, ChannelPruned) else ChannelPruned(model, model)
+    before = (
+        model
+        if isinstance(model, ChannelPruned)
+        else ChannelPruned(model, context.teacher or model)
+    )
     pruned = _pruned(Job(before, spec, context, dense))
     return _joined(before, pruned) if before.groups else pruned
 

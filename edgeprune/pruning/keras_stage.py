@@ -37,10 +37,11 @@ from edgeprune.recipe.prune_parts import SCHEDULES
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.text.untrusted import reason_of
 from edgeprune.training.capture import Calibration
-from edgeprune.training.checkpoint import Checkpoint, folder_for, remove
 from edgeprune.training.context import StageContext
-from edgeprune.training.distillation import teacher_of
+from edgeprune.training.distillation import asked_once
+from edgeprune.training.kept_zeros import held_zeros
 from edgeprune.training.loop import TrainingJob, fine_tune, trained
+from edgeprune.training.store import identity_after, place_of
 from edgeprune.training.training_data import training_data
 
 
@@ -73,8 +74,7 @@ def prune_keras(job: Job) -> Pruned:
         return nothing_to_prune(model, spec)
     whole = left_whole(_sizes(weights), _sizes(prunable_weights(copied, "all")))
     weights = wanted(weights, spec)
-    needs_sizes = spec.pattern == "kernel" or spec.allocation != "uniform"
-    layers = layers_of(weights, job.dense if needs_sizes else None)
+    layers = layers_of(weights, job.dense if spec.needs_sizes else None)
     cpu = job.context.cpu
     choice = pattern_choice(layers, spec, cpu)
     weights = [dataclasses.replace(w, pattern=choice.patterns[w.name]) for w in weights]
@@ -96,7 +96,7 @@ def prune_keras(job: Job) -> Pruned:
     else:
         control, notes = _fine_tuned(job, copied, held, job.training)
     return Pruned(
-        dataclasses.replace(model, keras=copied),
+        dataclasses.replace(model, keras=copied, made=_identity(job, held)),
         held.masks,
         _counted(weights, held.masks),
         fine_tuned=job.training is not None and spec.epochs > 0,
@@ -152,13 +152,6 @@ def _fine_tuned(
 ) -> tuple[Loaded | None, tuple[str, ...]]:
     """Trains the copied model under its masks, and the dense one; gives that and notes."""
     spec, before = job.spec, job.before
-    patterns = {weight.name: weight.pattern for weight in held.weights}
-    folder = folder_for(
-        before.model,
-        {"spec": dataclasses.asdict(spec), "patterns": patterns},
-        job.context.max_accuracy_drop,
-        training,
-    )
     task = TrainingJob(
         model=copied,
         flavour=before.model.flavour or "keras",
@@ -166,18 +159,31 @@ def _fine_tuned(
         training=spec.training(),
         data=training,
         progress=job.context.say,
-        checkpoint=None if folder is None else Checkpoint(folder / "pruned.npz"),
+        place=place_of(_identity(job, held)),
         max_accuracy_drop=job.context.max_accuracy_drop,
-        reference=before.dense.keras if before.groups else None,
-        teacher=teacher_of(
+        reference=None if before.model is before.dense else before.dense.keras,
+        teacher=asked_once(
             before.dense.keras, training.x, spec.distillation, spec.temperature, training.task
         ),
         schedule=functools.partial(schedule, spec),
     )
-    notes = (_trained(spec, training), *fine_tune(task))
-    control = _control(before.control or before.dense, task) if spec.control else None
-    remove(folder)
-    return control, notes
+    with held_zeros(copied, besides={id(weight.variable) for weight in held.weights}):
+        notes = (_trained(spec, training), *fine_tune(task))
+    return _control(before.control or before.dense, job, task) if spec.control else None, notes
+
+
+def _identity(job: Job, held: Masks) -> str:
+    """What tells the pruned model from all others: see :func:`identity_after`."""
+    before = job.before
+    done = {
+        "prune": dataclasses.asdict(dataclasses.replace(job.spec, control=False)),
+        "patterns": {weight.name: weight.pattern for weight in held.weights},
+        "sparsities": held.final,  # chosen for the board, by some allocations
+    }
+    drop = job.context.max_accuracy_drop
+    return identity_after(
+        before.model, done, job.training, max_accuracy_drop=drop, beside=[before.dense]
+    )
 
 
 def _trained(spec: PruneTable, training: TrainingData) -> str:
@@ -185,11 +191,16 @@ def _trained(spec: PruneTable, training: TrainingData) -> str:
     return trained(spec.training(), training, times)
 
 
-def _control(model: Loaded, task: TrainingJob) -> Loaded:
-    """The dense model after the same training."""
+_STEPS = ("schedule", "rounds", "rewind", "rewind_step")
+"""Keys that say how many steps a training has, and at which rate each is."""
+
+
+def _control(model: Loaded, job: Job, task: TrainingJob) -> Loaded:
+    """The dense model after the same training, which does not depend on what is pruned."""
+    done = dataclasses.asdict(task.training) | {key: getattr(job.spec, key) for key in _STEPS}
+    identity = identity_after(model, {"control": done}, task.data, beside=[job.before.dense])
     import_keras(task.flavour).utils.set_random_seed(task.training.seed)
     dense = clone(model)
-    kept = task.checkpoint
     fine_tune(
         dataclasses.replace(
             task,
@@ -197,10 +208,10 @@ def _control(model: Loaded, task: TrainingJob) -> Loaded:
             masks=None,
             reference=None,
             name="dense",
-            checkpoint=None if kept is None else Checkpoint(kept.path.with_name("dense.npz")),
+            place=place_of(identity),
         )
     )
-    return dataclasses.replace(model, keras=dense)
+    return dataclasses.replace(model, keras=dense, made=identity)
 
 
 def _counted(weights: Sequence[Weight], masks: Mapping[str, BoolArray]) -> tuple[PrunedTensor, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from edgeprune.artifacts.clustered import QuantizationTrained
 from edgeprune.artifacts.model import Loaded
@@ -18,11 +19,12 @@ from edgeprune.qat.weights import QuantizedWeights
 from edgeprune.recipe.qat_table import QatTable
 from edgeprune.training.codebooks import Codebooks
 from edgeprune.training.context import StageContext
-from edgeprune.training.distillation import teacher_of
+from edgeprune.training.distillation import asked_once
 from edgeprune.training.hook import Hook
 from edgeprune.training.kept_zeros import held_zeros
 from edgeprune.training.loop import TrainingJob, fine_tune, trained
-from edgeprune.training.training_data import training_data
+from edgeprune.training.store import identity_after, place_of
+from edgeprune.training.training_data import training_data, why_untrained
 
 __all__ = ["QuantizedActivations", "QuantizedWeights", "qat"]
 
@@ -51,17 +53,24 @@ def qat(
     """
     if table.is_noop:
         return QuantizationTrained(model)
-    data, taught = context.data, (context.teacher or model).keras
-    training = None if model.keras is None else training_data(data, taught)
+    data, dense = context.data, context.teacher or model
+    training = None if model.keras is None else training_data(data, dense.keras)
     if training is None:
-        is_file = model.keras is None and data is not None and data.x_train is not None
-        what = "a .tflite file cannot be trained" if is_file else "there is no training data"
-        return QuantizationTrained(model, (f"no quantization-aware training: {what}",))
+        why = why_untrained(model, data)
+        return QuantizationTrained(model, (f"no quantization-aware training: {why}",))
     flavour = model.flavour or "keras"
     import_keras(flavour).utils.set_random_seed(context.seed)
     copied = clone(model)
     options = table.training(context.seed)
+    done = {
+        "qat": dataclasses.asdict(table),
+        "mode": mode,
+        "codebooks": dict(codebooks),
+        "seed": context.seed,
+    }
+    identity = identity_after(model, done, training, beside=[dense])
     hooks: list[Hook] = [QuantizedWeights(copied)]
+    ranges: list[Any] = []
     notes = [f"with rounding {trained(options, training)}"]
     with contextlib.ExitStack() as stack:
         weights = [
@@ -75,10 +84,13 @@ def qat(
         stack.enter_context(held_zeros(copied, besides=shared))
         if mode == "int8":
             rounding = stack.enter_context(QuantizedActivations(copied))
+            ranges = rounding.ranges
             if not rounding.layers:
                 notes.append("only weights were rounded in training: the model is subclassed")
         weight, temperature = table.distillation, table.temperature
-        teacher = teacher_of(taught, training.x, weight, temperature, training.task)
-        task = TrainingJob(copied, flavour, None, options, training, context.say, hooks=hooks)
-        fine_tune(dataclasses.replace(task, teacher=teacher))
-    return QuantizationTrained(dataclasses.replace(model, keras=copied), tuple(notes))
+        teacher = asked_once(dense.keras, training.x, weight, temperature, training.task)
+        place = place_of(identity)
+        task = TrainingJob(copied, flavour, None, options, training, context.say, place)
+        fine_tune(dataclasses.replace(task, hooks=hooks, teacher=teacher, beside=ranges))
+    trained_model = dataclasses.replace(model, keras=copied, made=identity)
+    return QuantizationTrained(trained_model, tuple(notes))

@@ -30,17 +30,21 @@ class QuantizedActivations:
 
     Args:
         model: Either Keras.
+
+    Attributes:
+        layers: Whose outputs are rounded.
+        ranges: What each of them gave so far, lowest and highest: variables.
     """
 
     def __init__(self, model: Any) -> None:
         tf = import_tensorflow()
         flow = Flow(model)
         self.layers = [layer for _, layer in walk(model) if _is_stored(layer, flow)]
-        self._ranges = [tf.Variable([0.0, 0.0], trainable=False) for _ in self.layers]
+        self.ranges = [tf.Variable([0.0, 0.0], trainable=False) for _ in self.layers]
 
     def __enter__(self) -> QuantizedActivations:
         """Puts a rounding behind each layer's own computation."""
-        for layer, limits in zip(self.layers, self._ranges, strict=True):
+        for layer, limits in zip(self.layers, self.ranges, strict=True):
             # Past the layer's own bookkeeping, which would take this for one of its parts.
             vars(layer)["call"] = _rounding(layer.call, limits)
         return self

@@ -101,6 +101,11 @@ class PruneTable:
     seed: int = 0
     control: bool = True
 
+    @property
+    def needs_sizes(self) -> bool:
+        """Whether a layer's size as TFLite has it decides how it is pruned."""
+        return self.pattern == "kernel" or self.allocation != "uniform"
+
     def training(self) -> Training:
         """How its epochs are trained."""
         return training_of(self, self.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,13 @@ def teacher_of(
             "teach: check the data's range, or set distillation = 0"
         )
     return Teacher(answers, weight, temperature, ask)
+
+
+def asked_once(
+    model: Any, x: Array, weight: float, temperature: float, task: Task
+) -> Callable[[], Teacher | None]:
+    """Asks as :func:`teacher_of` does, when somebody wants to know first, and then never again."""
+    return functools.cache(lambda: teacher_of(model, x, weight, temperature, task))
 
 
 def outputs_at(model: Any, x: Array) -> list[FloatArray]:

@@ -16,7 +16,11 @@ def held_zeros(model: Any, besides: Collection[int] = ()) -> HeldMasks:
         model: A model of either Keras.
         besides: ``id`` of variables to leave alone.
     """
-    weights = [one for one in prunable_weights(model, "all") if id(one.variable) not in besides]
+    weights = [
+        one
+        for one in prunable_weights(model, "all")
+        if id(one.variable) not in besides and not one.value().all()
+    ]
     masks = HeldMasks(model, weights)
     masks.set({one.name: one.value() != 0 for one in weights})
     return masks

@@ -26,13 +26,13 @@ from edgeprune.recipe.training import Training
 from edgeprune.tasks import ROUNDING, check_share, worst_drop
 from edgeprune.text.untrusted import reason_of
 from edgeprune.training.batch_norm import BatchNormStatistics
-from edgeprune.training.checkpoint import Checkpoint
 from edgeprune.training.distillation import Teacher
 from edgeprune.training.drop_limit import DropLimit, Seen, is_lost
 from edgeprune.training.epochs import epoch_of
 from edgeprune.training.hook import Hook
 from edgeprune.training.schedule import GrowingMasks, Moment, Schedule, SinglePass
 from edgeprune.training.step import Trainer
+from edgeprune.training.store import Place, keep, taken
 from edgeprune.training.validation_split import HeldOut, split
 
 
@@ -47,13 +47,16 @@ class TrainingJob:
         training: Epochs, batch size, learning rate and seed.
         data: Inputs and targets, and what they are for.
         progress: Told a line per epoch.
-        checkpoint: Written after every epoch, and read at the start; or None.
+        place: Where a checkpoint is written after every epoch, and the result at the end; what is
+            found there is not trained again. None keeps nothing.
         max_accuracy_drop: What pruning may cost on held-out samples beside ``reference``, or None;
             its meaning is :func:`edgeprune.tasks.worst_drop`'s.
         reference: The model before anything was pruned; None where that is ``model`` as it comes,
             which needs masks.
         hooks: Change the training step, in this order.
-        teacher: The model whose answers count in the loss, or None.
+        teacher: Gives the model whose answers count in the loss, or None; asked where something is
+            left to train.
+        beside: Variables beside the model's that training moves.
         schedule: Makes what drives the masks, of the number of steps an epoch has; None trains
             once through all epochs.
         name: Which network it is, for lines about it; empty for the one that is deployed.
@@ -65,11 +68,12 @@ class TrainingJob:
     training: Training
     data: TrainingData
     progress: Callable[[str], None]
-    checkpoint: Checkpoint | None = None
+    place: Place | None = None
     max_accuracy_drop: float | None = None
     reference: Any = None
     hooks: Sequence[Hook] = ()
-    teacher: Teacher | None = None
+    teacher: Callable[[], Teacher | None] | None = None
+    beside: Sequence[Any] = ()
     schedule: Callable[[int], Schedule] | None = None
     name: str = ""
 
@@ -87,7 +91,8 @@ def fine_tune(task: TrainingJob) -> tuple[str, ...]:
 
     Batches depend on the seed, the sample count and the training alone, so that a dense model can
     be trained on the very same ones. A share of the samples is held out, see
-    :mod:`~edgeprune.training.validation_split`.
+    :mod:`~edgeprune.training.validation_split`. A training that was finished before, by whatever
+    process, is taken from where it is kept.
 
     Returns:
         Notes, one line each.
@@ -98,16 +103,25 @@ def fine_tune(task: TrainingJob) -> tuple[str, ...]:
     """
     if task.max_accuracy_drop is not None:
         check_share(task.max_accuracy_drop)
+    known = None if task.place is None else taken(task.place, task.model, task.masks)
+    if task.place is not None and known is not None:
+        task.say(f"trained before: taken from {task.place.result.path}")
+        return known
+    teacher = None if task.teacher is None else task.teacher()
     try:
         with task.masks or contextlib.nullcontext():
             with quiet():
                 rate, data = task.training.learning_rate, task.data
-                trainer = Trainer(task.model, task.flavour, rate, data, task.hooks, task.teacher)
-            training = _Training(task, trainer)
-            training.run()
-            return training.finish()
+                trainer = Trainer(task.model, task.flavour, rate, data, task.hooks, teacher)
+            with contextlib.closing(trainer):
+                training = _Training(task, trainer, teacher)
+                training.run()
+                notes = training.finish()
     except library_errors() as error:
         raise ModelError(f"the model cannot be trained: {reason_of(error)}") from error
+    if task.place is not None:
+        keep(task.place, task.model, task.masks, notes, task.say)
+    return notes
 
 
 def trained(training: Training, data: TrainingData, times: int = 1) -> str:
@@ -129,8 +143,9 @@ def trained(training: Training, data: TrainingData, times: int = 1) -> str:
 class _Training:
     """A training under way."""
 
-    def __init__(self, task: TrainingJob, trainer: Trainer) -> None:
+    def __init__(self, task: TrainingJob, trainer: Trainer, teacher: Teacher | None) -> None:
         self._task = task
+        self._teacher = teacher
         self._trainer = trainer
         self._statistics = BatchNormStatistics(task.model)
         fixed = fixed_batch(task.model)
@@ -160,8 +175,8 @@ class _Training:
 
     def _drop_limit(self, held: Array) -> DropLimit | None:
         """The limit of the drop; None where there is none, or where nothing is held out."""
-        task, before = self._task, self._held_out
-        if not self._is_limited or before.is_empty:
+        task = self._task
+        if not self._is_limited or self._held_out.is_empty:
             return None
         if task.reference is not None:
             with quiet():
@@ -170,15 +185,16 @@ class _Training:
                     task.flavour,
                     task.training.learning_rate,
                     task.data,
-                    teacher=task.teacher,
+                    teacher=self._teacher,
                 )
-            before = self._held_out_of(trainer, held)
-        self._before = before.scores()
+            with contextlib.closing(trainer):
+                self._before = self._held_out_of(trainer, held).scores()
+        else:
+            self._before = self._held_out.scores()
         return DropLimit(-(task.max_accuracy_drop or 0.0) - ROUNDING)
 
     def _held_out_of(self, trainer: Trainer, held: Array) -> HeldOut:
-        teacher = self._task.teacher
-        taught = None if teacher is None else teacher.answers
+        taught = None if self._teacher is None else self._teacher.answers
         return HeldOut(trainer, self._task.data, held, fixed_batch(self._task.model), taught)
 
     def run(self) -> None:
@@ -211,9 +227,7 @@ class _Training:
     def _one_epoch(self, order: Array) -> float:
         """Mean loss over the epoch's batches."""
         loss = 0.0
-        self._now = epoch_of(
-            self._task.data, self._task.teacher, self._task.training.seed, self._epoch
-        )
+        self._now = epoch_of(self._task.data, self._teacher, self._task.training.seed, self._epoch)
         total = self._per_epoch * self._schedule.epochs
         for k in range(self._per_epoch):
             step = self._epoch * self._per_epoch + k
@@ -244,8 +258,9 @@ class _Training:
             f"training diverged in epoch {self._epoch + 1}: the {self._trainer.loss_name} is "
             f"{loss}; lower learning_rate, or scale the data as the model expects it"
         )
-        if self._task.checkpoint is not None and self._epoch:
-            line += f" (the state after epoch {self._epoch} is in {self._task.checkpoint.path})"
+        if self._task.place is not None and self._epoch:
+            kept_in = self._task.place.checkpoint.path
+            line += f" (the state after epoch {self._epoch} is in {kept_in})"
         raise ModelError(line)
 
     def _tell(self, loss: float, scores: Mapping[str, float]) -> None:
@@ -294,9 +309,10 @@ class _Training:
         return f"the best epoch is kept: {limit.best.text} on held-out samples{early}"
 
     def _save(self) -> None:
-        if self._task.checkpoint is None:
+        if self._task.place is None:
             return
-        lists = {"state": self._trainer.state(), "masks": []}
+        beside = [np.asarray(variable.numpy()) for variable in self._task.beside]
+        lists = {"state": self._trainer.state(), "beside": beside, "masks": []}
         lists |= {f"saved {name}": part for name, part in self._schedule.saved.items()}
         facts: dict[str, Any] = {"epoch": self._epoch, "stopped": self._is_stopped}
         if self._task.masks is not None and self._task.masks.masks:
@@ -305,19 +321,21 @@ class _Training:
             lists |= {"best weights": limit.weights, "best masks": limit.masks}
             facts |= {"floor": limit.floor, "seen": limit.seen, "best": limit.best}
         try:
-            self._task.checkpoint.save(lists, facts)
+            self._task.place.checkpoint.save(lists, facts)
             self._tell_kept()
         except (OSError, ConfigError) as error:
             self._task.say(f"no checkpoint could be written: {reason_of(error)}")
 
     def _resume(self) -> None:
-        saved = self._task.checkpoint.load() if self._task.checkpoint else None
+        saved = self._task.place.checkpoint.load() if self._task.place else None
         if saved is None:
             return
         lists, facts = saved
         if lists["masks"] and self._task.masks is not None:
             self._task.masks.set(_named(self._task.masks, lists["masks"]))
         self._trainer.restore(lists["state"])
+        for variable, value in zip(self._task.beside, lists["beside"], strict=True):
+            variable.assign(value)
         self._schedule.saved = {
             name.removeprefix("saved "): part
             for name, part in lists.items()
@@ -334,10 +352,10 @@ class _Training:
         self._task.say(f"resuming after epoch {self._epoch}/{self._schedule.epochs}")
 
     def _tell_kept(self) -> None:
-        if self._task.checkpoint is not None:
+        if self._task.place is not None:
             kept(
                 f"the training up to epoch {self._epoch} of {self._schedule.epochs} is kept in "
-                f"{self._task.checkpoint.path}: the same command goes on from there"
+                f"{self._task.place.checkpoint.path}: the same command goes on from there"
             )
 
 

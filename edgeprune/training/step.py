@@ -64,11 +64,10 @@ class Trainer:
         self._tf = tf
         self._model = model
         self._hooks = hooks
-        for _, layer in walk(model):
-            _draw_from_a_variable(layer)
         self._variables = list(model.trainable_variables)
         if not self._variables:
             raise ModelError("every layer of the model is frozen: nothing can be fine-tuned")
+        self._drawing = [layer for _, layer in walk(model) if _draw_from_a_variable(layer)]
         self._learning_rate = learning_rate
         self._optimizer = import_keras(flavour).optimizers.Adam(learning_rate)
         self._optimizer.build(self._variables)
@@ -81,6 +80,12 @@ class Trainer:
         self._step = _traced(tf, self._traced_step, inputs, targets, rate)
         self._gradients = _traced(tf, self._traced_gradients, inputs, targets)
         self._answers = _traced(tf, self._traced_answers, inputs)
+
+    def close(self) -> None:
+        """Leaves random layers as they came, so that a copy of the model draws as one of it did."""
+        for layer in self._drawing:
+            _set_drawing(layer._random_generator, "legacy_stateful")
+        self._drawing = []
 
     def step(self, x: Array, y: Array, position: float, taught: FloatArray | None = None) -> float:
         """One step, with the learning rate ``position`` of its way down; the loss before it.
@@ -217,16 +222,25 @@ class Trainer:
         return flat_outputs(call(self._model, [x], training=False))
 
 
-def _draw_from_a_variable(layer: Any) -> None:
+def _draw_from_a_variable(layer: Any) -> bool:
     """Lets a random layer of Keras 2 draw from a variable, which a checkpoint holds.
 
     As it comes, its operator counts its draws where nobody can read or set them, so that a training
     that is resumed would see other noise. Source: ``RandomGenerator`` in tf_keras's ``backend.py``.
+
+    Returns:
+        Whether it drew otherwise before.
     """
     draws: Any = getattr(layer, "_random_generator", None)
-    if getattr(draws, "_rng_type", None) == "legacy_stateful":
-        draws._rng_type, draws._built = "stateful", False
-        draws._maybe_init()
+    if getattr(draws, "_rng_type", None) != "legacy_stateful":
+        return False
+    _set_drawing(draws, "stateful")
+    return True
+
+
+def _set_drawing(draws: Any, kind: str) -> None:
+    draws._rng_type, draws._built = kind, False
+    draws._maybe_init()
 
 
 def _check_model(model: Any, data: TrainingData) -> None:

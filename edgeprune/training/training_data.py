@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.dataset import Dataset, TrainingData
+from edgeprune.artifacts.model import Loaded
 from edgeprune.console.quiet import quiet
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import (
@@ -50,6 +51,12 @@ def training_data(data: Dataset | None, model: Any) -> TrainingData | None:
     return dataclasses.replace(
         known, held_out=data.held_out, augment=data.augment, fresh=_fresh(data.fresh)
     )
+
+
+def why_untrained(model: Loaded, data: Dataset | None) -> str:
+    """Why :func:`training_data` has nothing for a model, in words."""
+    is_file = model.keras is None and data is not None and data.x_train is not None
+    return "a .tflite file cannot be trained" if is_file else "there is no training data"
 
 
 def _targets(data: Dataset) -> Array | None:

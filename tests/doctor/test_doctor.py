@@ -46,6 +46,8 @@ def test_this_machine_is_ready_and_ssh_boards_need_a_device(home):
     assert needs_of(diagnosis, "local") == ()
     assert needs_of(diagnosis, "rpi4-emulated") == ()
     assert check_of(diagnosis, "agent").found.endswith("answers")
+    kept = f"0, 0.0 MB of at most 4 GB, in {home / 'home' / 'training'}"
+    assert check_of(diagnosis, "kept trainings").found == kept
     assert check_of(diagnosis, "instruction counting").found.startswith("works: ")
     (home / "home").mkdir(exist_ok=True)
     (home / "home" / "bench.toml").write_text(

@@ -52,14 +52,19 @@ def test_a_killed_training_ends_as_if_it_had_not_been(homes, case, tmp_path, mon
     resumed = training_case.train(*what, said.append)
     after = said[said.index(line.replace("epoch", "resuming after epoch")) + 1 :]
     assert not any(one.startswith(line) for one in said)
-    assert not list((homes[case] / "training").iterdir())
+    assert {file.name for file in (homes[case] / "training").glob("*/*")} == {"trained.npz"}
+    said.clear()
+    again = training_case.train(*what, said.append)
+    assert [line for line in said if ": loss" in line] == []
+    assert len([line for line in said if "trained before: taken from" in line]) == 2
+    assert all(np.array_equal(one, two) for one, two in zip(again, resumed, strict=True))
     monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path))
     said.clear()
     whole = training_case.train(*what, said.append)
     assert any(one.startswith(line) for one in said)
     assert after and said[-len(after) :] == after  # the best epoch's weights could hide the others
     for one, two in zip(whole, resumed, strict=True):
-        np.testing.assert_allclose(one, two, rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(one, two)
 
 
 def from_file(model, flavour, name):
@@ -77,7 +82,7 @@ def test_a_training_that_diverges_leaves_its_last_good_state():
     spec = PruneTable(sparsity=0.5, epochs=3)
     with pytest.raises(ModelError, match=r"epoch 3: .* \(the state after epoch 2 is in .*npz\)"):
         prune(model, spec, StageContext(data, spoil))
-    [kept] = (paths.data_folder() / "training").glob("*/pruned.npz")
+    [kept] = (paths.data_folder() / "training").glob("*/epochs.npz")
     state = np.load(kept)
     assert all(np.isfinite(state[name]).all() for name in state.files if "state" in name)
     kept.unlink()
@@ -150,4 +155,4 @@ def test_every_batch_is_counted_and_every_epoch_kept(tmp_path, monkeypatch):
     assert [one.done for one in batches] == list(range(1, batches[0].total + 1))
     assert batches[-1].text.startswith("epoch 2 of 2, batch ")
     assert "up to epoch 1 of 2 is kept" in heard.keeps[0]
-    assert heard.keeps[-1] == ""
+    assert heard.keeps[-1].startswith(f"what is trained is kept in {tmp_path}/training: ")
