@@ -13,17 +13,19 @@ from edgeprune import recipe
 from edgeprune.devices import bench, boards, device
 from edgeprune.farm import plan
 from edgeprune.files import paths
+from edgeprune.recipe import steps, tune_table
 
 _NO_KEYS = ("| `name` |", "| `own` |")
 """Fields of a device that edgeprune fills in itself."""
 
 
 def recipe_keys() -> str:
-    """All keys of a recipe, table by table."""
+    """All keys of a recipe, table by table; of its steps, what no other table has."""
     hints = typing.get_type_hints(recipe.Recipe)
     fields = [field.name for field in dataclasses.fields(recipe.Recipe)]
     tables = {name: hints[name] for name in fields if dataclasses.is_dataclass(hints[name])}
-    return "".join(_table(f"[{name}]", table) for name, table in tables.items())
+    text = "".join(_table(f"[{name}]", table) for name, table in tables.items())
+    return text + _table("[[steps]]", steps.Step) + _table("[steps.tune]", tune_table.TuneTable)
 
 
 def example_recipe() -> str:
@@ -76,7 +78,7 @@ def _table(title: str, table: typing.Any) -> str:
     name = f"`{title}`" if title.startswith("[") else title
     told = " ".join(docstrings.sections(table).get("", "").split())
     # "Table `[x]`: what it is" stands below a heading that says the first half already.
-    told = re.sub(r"^Table ``\[\w+\]``(: |\. ?)", "", told)
+    told = re.sub(r"^Table ``\[[\w.]+\]``(: |\. ?)", "", told)
     told = docstrings.named_values(
         docstrings.markdown(told[:1].upper() + told[1:]), table.__module__
     )

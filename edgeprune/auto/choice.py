@@ -118,8 +118,7 @@ def choose(
     Raises:
         ModelError: The file is damaged.
     """
-    if cpu.is_microcontroller:  # its sparse kernels run every convolution
-        recipe = dataclasses.replace(recipe, prune=dataclasses.replace(recipe.prune, layers="all"))
+    recipe = for_core(recipe, cpu)
     if recipe.name != "auto" or recipe.why:
         return recipe
     if stored != "float32":
@@ -142,6 +141,23 @@ def choose(
     if has_data or not (is_integer or chosen.prune.sparsity):
         return chosen
     return dataclasses.replace(chosen, why=f"{chosen.why}; a file fit for use needs --data")
+
+
+def for_core(recipe: Recipe, cpu: Cpu) -> Recipe:
+    """The recipe with every table ``[prune]`` meant for the layers that a core can run sparse.
+
+    A microcontroller's sparse kernels run every convolution.
+    """
+    if not cpu.is_microcontroller:
+        return recipe
+    prune = dataclasses.replace(recipe.prune, layers="all")
+    steps = tuple(
+        step
+        if step.prune is None
+        else dataclasses.replace(step, prune=dataclasses.replace(step.prune, layers="all"))
+        for step in recipe.steps
+    )
+    return dataclasses.replace(recipe, prune=prune, steps=steps)
 
 
 def _allocated(recipe: Recipe) -> Recipe:

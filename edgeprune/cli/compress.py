@@ -18,7 +18,7 @@ from edgeprune.cli.options.model import load_options, model_argument
 from edgeprune.cli.options.output import json_option, verbose_option
 from edgeprune.cli.options.recipe import recipe_options
 from edgeprune.files.whole_file import is_standard_output
-from edgeprune.recipe import Recipe
+from edgeprune.recipe import Recipe, recipe_table
 
 if TYPE_CHECKING:
     from edgeprune.pipeline.written import Written
@@ -101,14 +101,14 @@ def _document(written: Written, output: Path) -> dict[str, Any]:
         "file": str(output),
         "bytes": written.file_bytes,
         "unpacked_bytes": len(sparsified.tflite),
-        "recipe": dataclasses.asdict(compressed.recipe),
+        "recipe": recipe_table(compressed.recipe),
         "profiling_only": compressed.profiling_only,
         "sparse_layers_expected": len(sparsified.expected),
         "task": msgspec.to_builtins(compressed.task_entry),
         "parity": None if parity is None else dataclasses.asdict(parity),
         "parity_remark": written.remark,
         "rewrite": dataclasses.asdict(compressed.rewritten)["notes"],
-        "notes": [*sparsified.reasons, *compressed.notes],
+        "notes": [*sparsified.reasons, *compressed.pruned.notes, *compressed.notes],
         "tflm": None
         if written.tflm is None
         else [dataclasses.asdict(tensor) for tensor in written.tflm],
@@ -133,7 +133,7 @@ def _print_answer(written: Written, model: Path, board: str, output: Path) -> No
     task = compressed.task_entry
     can_train = task is not None and task.train > 0 and compressed.loaded.source.format != "tflite"
     sparsity = graph.weight_sparsity(tflite)
-    treated = treatment(dataclasses.asdict(compressed.recipe), sparsity, is_trained=can_train)
+    treated = treatment(recipe_table(compressed.recipe), sparsity, is_trained=can_train)
     checked = written.remark
     if parity is not None:
         checked = f"outputs are right on {parity.samples} inputs, on {parity.where}"

@@ -1,6 +1,6 @@
 """The host half of edgeprune: from the user's file to a ``.tflite`` file for one kind of core.
 
-load -> channels -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify
+load -> steps -> channels -> prune -> cluster -> qat -> convert -> rewrite -> quantize -> sparsify
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgeprune.artifacts.clustered import Clustered, QuantizationTrained
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.artifacts.model import Loaded
-from edgeprune.artifacts.pruned import Pruned
+from edgeprune.artifacts.pruned import ChannelPruned, Pruned
 from edgeprune.artifacts.stored import Quantized, Rewritten
 from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
 from edgeprune.errors import ModelError
@@ -156,8 +156,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         ModelError: As :func:`compress`.
         VerifyError: As :func:`compress`.
     """
-    from edgeprune.auto.choice import choose
-    from edgeprune.channels.stage import remove_channels
+    from edgeprune.auto.choice import for_core
     from edgeprune.clustering import cluster
     from edgeprune.convert import convert, keras_outputs
     from edgeprune.pipeline.grown import Unpruned
@@ -166,27 +165,15 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
 
     loaded, dense, data = _loaded(request, progress)
     score = None if data is None else verify.accuracy(dense, data, dense)
-    recipe, drop = with_channels(request.recipe), request.max_accuracy_drop
+    recipe = for_core(with_channels(request.recipe), cpu)
+    drop = request.max_accuracy_drop
     task_lines = [] if data is None or data.task is None else [data.task.line(*sizes_of(data))]
     if drop is not None:
         task_lines += limit_lines(data, score, drop)
     _tell_once(request, progress, task_lines)
     context = StageContext(data, progress.say, recipe.prune.seed, cpu, drop, loaded)
-    with _stage_if(progress, "channels", not recipe.channels.is_noop):
-        channel_pruned = remove_channels(loaded, recipe.channels, context, recipe.prune.control)
-        smaller = convert(channel_pruned.model) if channel_pruned.groups else dense
-        recipe = choose(
-            recipe,
-            cpu,
-            smaller,
-            stored=loaded.stored,
-            has_data=data is not None,
-            is_trainable=is_trainable(loaded, data),
-        )
-    _check_storage(smaller, recipe, cpu, loaded)
-    with progress.stage("prune"):
-        whole = Unpruned(channel_pruned, smaller, dense, score)
-        recipe, pruned = _pruned(request, recipe, whole, context, progress)
+    whole = Unpruned(ChannelPruned(loaded, loaded), dense, dense, score)
+    recipe, context, pruned = _removed(request, recipe, whole, context, cpu, progress)
     with _stage_if(progress, "cluster", not recipe.cluster.is_noop):
         clustered = cluster(pruned.model, recipe.cluster, context)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)
@@ -218,6 +205,53 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
         score,
         tuple(task_lines),
     )
+
+
+def _removed(
+    request: Request,
+    recipe: Recipe,
+    whole: Unpruned,
+    context: StageContext,
+    cpu: Cpu,
+    progress: Progress,
+) -> tuple[Recipe, StageContext, Pruned]:
+    """The recipe's steps, and the stages ``channels`` and ``prune``.
+
+    Args:
+        request: What the user asked for.
+        recipe: As asked for, for the board's core.
+        whole: The user's model.
+        context: For the steps.
+        cpu: The board's cores.
+        progress: Shows the stages.
+
+    Returns:
+        The recipe in force, the context for later stages, and the pruned model.
+    """
+    from edgeprune.auto.choice import choose
+    from edgeprune.channels.stage import remove_channels
+    from edgeprune.convert import convert
+    from edgeprune.pipeline.steps import after_steps
+
+    loaded, data = whole.pruned.model, context.data
+    stepped = after_steps(loaded, recipe, context, progress)
+    context = dataclasses.replace(context, teacher=stepped.dense)
+    with _stage_if(progress, "channels", not recipe.channels.is_noop):
+        smaller = remove_channels(stepped.model, recipe.channels, context, recipe.prune.control)
+        tflite = whole.dense if smaller.model is loaded else convert(smaller.model)
+        recipe = choose(
+            recipe,
+            cpu,
+            tflite,
+            stored=loaded.stored,
+            has_data=data is not None,
+            is_trainable=is_trainable(loaded, data),
+        )
+    _check_storage(tflite, recipe, cpu, loaded)
+    with progress.stage("prune"):
+        whole = dataclasses.replace(whole, pruned=smaller, tflite=tflite)
+        recipe, pruned = _pruned(request, recipe, whole, context, progress)
+    return recipe, context, stepped.joined(pruned)
 
 
 def _pruned(

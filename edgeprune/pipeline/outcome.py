@@ -76,7 +76,6 @@ def outcome_of(
     from edgeprune.report.result import build_result
 
     has_data = compressed.test_inputs is not None
-    recipe_table = dataclasses.asdict(compressed.recipe)
     lines = notes(
         compressed.recipe,
         compressed.loaded,
@@ -91,7 +90,7 @@ def outcome_of(
         build_result(
             compressed.loaded.source,
             board.name,
-            recipe_table,
+            recipe.recipe_table(compressed.recipe),
             run,
             variants,
             compressed.scores,

@@ -26,6 +26,7 @@ from edgeprune.recipe.quantize_table import QuantizeTable, quantize_faults
 from edgeprune.recipe.renamed import RENAMED_KEYS
 from edgeprune.recipe.run_table import RunTable, run_faults
 from edgeprune.recipe.small_tables import RewriteTable, SparsifyTable, VerifyTable, verify_faults
+from edgeprune.recipe.steps import Step, step_faults, with_channels_written_out
 from edgeprune.recipe.task_table import TaskTable, task_faults
 from edgeprune.text.near_names import did_you_mean, file_beside
 
@@ -41,11 +42,13 @@ class Recipe:
         why: Why this recipe, in one line.
         fixed: What the user set beside a named recipe, of ``sparsity``, ``pattern`` and
             ``quantize``; the recipe ``auto`` leaves it as it is.
+        steps: What is done first, in this order.
     """
 
     name: str = "auto"
     why: str = ""
     fixed: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     task: TaskTable = field(default_factory=TaskTable)
     channels: ChannelsTable = field(default_factory=ChannelsTable)
     prune: PruneTable = field(default_factory=PruneTable)
@@ -82,27 +85,47 @@ def load_recipe(name: str) -> Recipe:
         )
     raw = read_toml(path)
     recipe = dataclasses.replace(read_table(Recipe, raw, str(path), RENAMED_KEYS), name=name)
-    said = raw.get("prune")
-    if not isinstance(said, dict) or "sparsity" not in said:
-        prune = dataclasses.replace(recipe.prune, sparsity=_unsaid(recipe.prune, "channels" in raw))
-        recipe = dataclasses.replace(recipe, prune=prune)
-    return checked(recipe)
+    # Who asks for fewer channels, or for steps, has not asked for zeros among what is left.
+    is_alone = "channels" not in raw and "steps" not in raw
+    prune = _with_sparsity(recipe.prune, raw, PruneTable.sparsity if is_alone else 0.0)
+    steps = tuple(map(_with_step_sparsity, recipe.steps, _listed(raw.get("steps"))))
+    return checked(dataclasses.replace(recipe, prune=prune, steps=steps))
 
 
-def _unsaid(table: PruneTable, has_channels: bool) -> float:
-    """The sparsity of a recipe file that says none."""
-    if table.pattern == CHANNEL:
-        return CHANNEL_RATIO
-    # Who asks for fewer channels has not asked for zeros among the weights that are left.
-    return 0.0 if has_channels else table.sparsity
+def _with_sparsity(table: PruneTable, raw: object, unsaid: float) -> PruneTable:
+    """A table ``[prune]`` with its sparsity where the file says none.
+
+    Args:
+        table: As it was read.
+        raw: What holds it in the file.
+        unsaid: What the pattern has that is not ``channel``.
+    """
+    said = raw.get("prune") if isinstance(raw, dict) else None
+    if isinstance(said, dict) and "sparsity" in said:
+        return table
+    sparsity = CHANNEL_RATIO if table.pattern == CHANNEL else unsaid
+    return dataclasses.replace(table, sparsity=sparsity)
+
+
+def _with_step_sparsity(step: Step, raw: object) -> Step:
+    if step.prune is None:
+        return step
+    return dataclasses.replace(step, prune=_with_sparsity(step.prune, raw, PruneTable.sparsity))
+
+
+def _listed(raw: object) -> list[object]:
+    return raw if isinstance(raw, list) else []
 
 
 def with_channels(recipe: Recipe) -> Recipe:
     """The recipe with ``pattern = "channel"`` written out as a table ``[channels]``.
 
     ``sparsity``, ``ignored``, ``limits`` and the training of ``[prune]`` are then those of
-    ``[channels]``, and nothing else is pruned.
+    ``[channels]``, and nothing else is pruned. So it is in each step.
     """
+    if recipe.steps:
+        steps = tuple(map(with_channels_written_out, recipe.steps))
+        recipe = dataclasses.replace(recipe, steps=steps)
     if recipe.prune.pattern != CHANNEL:
         return recipe
     prune, channels = channels_of(recipe.prune, recipe.channels)
@@ -126,7 +149,8 @@ def checked(recipe: Recipe) -> Recipe:
         "verify": verify_faults(recipe.verify),
         "run": run_faults(recipe.run),
     }
-    wrong = [f"[{table}] {fault}" for table, found in faults.items() for fault in found]
+    wrong = step_faults(recipe.steps, Step(channels=recipe.channels, prune=recipe.prune))
+    wrong += [f"[{table}] {fault}" for table, found in faults.items() for fault in found]
     if wrong:
         raise ConfigError(f"recipe {recipe.name}: " + "; ".join(wrong))
     return recipe
@@ -139,13 +163,23 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
         ConfigError: The file cannot be written.
     """
     tables = {
-        name: _without_none(table)
-        for name, table in dataclasses.asdict(recipe).items()
-        if isinstance(table, dict)
+        key: _without_none(value)
+        for key, value in recipe_table(recipe).items()
+        if isinstance(value, dict) or key in ("why", "steps")
     }
-    write_whole(path, tomli_w.dumps({"why": recipe.why, **tables}), replace=True)
+    if not recipe.steps:
+        del tables["steps"]
+    write_whole(path, tomli_w.dumps(tables), replace=True)
 
 
-def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+def recipe_table(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain tables; a step has but the one that is given."""
+    tables = dataclasses.asdict(recipe)
+    return tables | {"steps": [_without_none(step) for step in tables["steps"]]}
+
+
+def _without_none(value: Any) -> Any:
     """A table without what is not given, which TOML has no word for."""
-    return {key: value for key, value in table.items() if value is not None}
+    if isinstance(value, dict):
+        return {key: _without_none(one) for key, one in value.items() if one is not None}
+    return [_without_none(one) for one in value] if isinstance(value, (list, tuple)) else value

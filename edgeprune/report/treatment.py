@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgeprune.history.result import Result, known
@@ -25,10 +25,14 @@ def treatment(recipe: Mapping[str, Any], sparsity: float, *, is_trained: bool) -
         sparsity: Share of zeros in the deployed file's weights.
         is_trained: Whether there was something to train, and to train with.
     """
-    phrases = [*_channels(_table(recipe, "channels")), *_zeros(_table(recipe, "prune"), sparsity)]
+    phrases = [
+        *(phrase for table in _each(recipe, "channels") for phrase in _channels(table)),
+        *_zeros(_each(recipe, "prune"), sparsity),
+    ]
     if clusters := _table(recipe, "cluster").get("clusters"):
         phrases.append(f"clustered to {clusters} values a layer")
-    phrases += _trained(recipe) if phrases and is_trained else []
+    if is_trained and (phrases or any(_each(recipe, "tune"))):
+        phrases += _trained(recipe)
     mode = _table(recipe, "quantize").get("mode", "none")
     others = _others(_table(recipe, "quantize"), mode)
     if phrases or mode != "none" or others:
@@ -44,6 +48,11 @@ def treatment_of(result: Result) -> str:
     return treatment(result.recipe, result.deployed.sparsity, is_trained=is_trained)
 
 
+def _each(recipe: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The tables of this name in the recipe's steps, and its own."""
+    return [*(_table(step, name) for step in recipe.get("steps") or ()), _table(recipe, name)]
+
+
 def _table(recipe: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     table = recipe.get(name)
     return table if isinstance(table, Mapping) else {}
@@ -57,11 +66,12 @@ def _channels(table: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _zeros(table: Mapping[str, Any], sparsity: float) -> list[str]:
-    if not table.get("sparsity") or not sparsity:
+def _zeros(tables: Sequence[Mapping[str, Any]], sparsity: float) -> list[str]:
+    """Of several prunings the last one's pattern is what is left."""
+    patterns = [one.get("pattern", "unstructured") for one in tables if one.get("sparsity")]
+    if not patterns or not sparsity:
         return []
-    zeros = percent_text(sparsity)
-    pattern = table.get("pattern", "unstructured")
+    zeros, pattern = percent_text(sparsity), patterns[-1]
     if pattern == "unstructured":
         return [f"pruned to {zeros} zeros"]
     shape = "the fastest pattern for each layer" if pattern == "kernel" else f"pattern {pattern}"
@@ -87,9 +97,9 @@ def _others(quantize: Mapping[str, Any], mode: str) -> str:
 
 
 def _trained(recipe: Mapping[str, Any]) -> list[str]:
-    prune, channels = _table(recipe, "prune"), _table(recipe, "channels")
-    epochs = prune.get("epochs", 0) if prune.get("sparsity") else 0
-    epochs += channels.get("epochs", 0) if _channels(channels) else 0
+    epochs = sum(one.get("epochs", 0) for one in _each(recipe, "tune"))
+    epochs += sum(one.get("epochs", 0) for one in _each(recipe, "prune") if one.get("sparsity"))
+    epochs += sum(one.get("epochs", 0) for one in _each(recipe, "channels") if _channels(one))
     cluster = _table(recipe, "cluster")
     epochs += cluster.get("epochs", 0) if cluster.get("clusters") else 0
     epochs += _table(recipe, "qat").get("epochs", 0)
