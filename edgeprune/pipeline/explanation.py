@@ -82,6 +82,11 @@ def explain(
             "explain leaves all channels in: `edgeprune compress` removes them, and its table says "
             "what that saves"
         )
+    if recipe.steps:
+        remarks.append(
+            "explain carries out none of the recipe's [[steps]]: `edgeprune compress` does, and "
+            "its table says what they save"
+        )
     check_model(model)
     cpu = resolved_cpu(kind.cpu)
     release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)

@@ -181,3 +181,10 @@ def test_a_microcontroller_prunes_every_convolution_in_steps_too(flavour):
     assert len(done.tensors) == len(stepped(from_file(flavour), SPARSE).tensors)
     same = for_core(Recipe(steps=recipe.steps), resolved_cpu(load_board("rpi4").cpu))
     assert same.steps == recipe.steps
+
+
+def test_explain_says_that_it_carries_out_no_steps(folder, capsys):
+    (folder / "chain.toml").write_text(CHAIN)
+    with pytest.raises(SystemExit):
+        cli.main(["explain", "net.tflite", "--board", "rpi4", "--recipe", "chain.toml"])
+    assert "explain carries out none of the recipe's [[steps]]" in capsys.readouterr().out
