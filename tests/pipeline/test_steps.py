@@ -187,4 +187,4 @@ def test_explain_says_that_it_carries_out_no_steps(folder, capsys):
     (folder / "chain.toml").write_text(CHAIN)
     with pytest.raises(SystemExit):
         cli.main(["explain", "net.tflite", "--board", "rpi4", "--recipe", "chain.toml"])
-    assert "explain carries out none of the recipe's [[steps]]" in capsys.readouterr().out
+    assert "explain carries out none of the recipe's [[steps]]" in capsys.readouterr().err
