@@ -45,15 +45,14 @@ from edgeprune.channels.stage import remove_channels
 from edgeprune.console.quiet import quiet
 from edgeprune.load import load
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.models.keras.weights import clone
 from edgeprune.pruning import prune
 from edgeprune.recipe.channels_table import ChannelsTable
 from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.recipe.training import Training
+from edgeprune.recipe.tune_table import TuneTable
 from edgeprune.training.context import StageContext
-from edgeprune.training.distillation import outputs_at, teacher_of
-from edgeprune.training.loop import TrainingJob, fine_tune
-from edgeprune.training.training_data import training_data
+from edgeprune.training.distillation import outputs_at
+from edgeprune.tuning import tune
 
 TRAINED = {"mobilenet": 12_000, "resnet8": 20_000, "lenet": 20_000, "windows": 8_000}
 """Samples that each network is trained on; the others score it."""
@@ -234,21 +233,11 @@ class Lab:
         if step.kind == "prune":
             spec = PruneTable(step.value, layers="all", allocation="global", control=False, **keys)
             return prune(parent, spec, context).model.keras
+        del keys["seed"]  # the context has it
         if step.kind == "channels":
-            del keys["seed"]
             table = ChannelsTable(macs=step.value, round_to=ROUND_TO.get(self.net, 1), **keys)
             return remove_channels(parent, table, context, control=False).model.keras
-        return self._tuned(parent, step.training)
-
-    def _tuned(self, parent: Loaded, training: Training) -> Any:
-        known = training_data(self.data, parent.keras)
-        if known is None:
-            sys.exit("there is nothing to train with")
-        import_keras("tf_keras").utils.set_random_seed(self.seed)
-        model, weight = clone(parent), training.distillation
-        teacher = teacher_of(parent.keras, known.x, weight, training.temperature, known.task)
-        fine_tune(TrainingJob(model, "tf_keras", None, training, known, say, teacher=teacher))
-        return model
+        return tune(parent, TuneTable(**keys), context).model.keras
 
     def _score(self, model: Any) -> float:
         found = outputs_at(model, self.data.x_test)[0].argmax(axis=-1)
