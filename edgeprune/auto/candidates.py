@@ -1,0 +1,144 @@
+"""Networks that a search has judged, and the best of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgeprune.auto.goal import Cost, Goal
+from edgeprune.auto.moves import Node
+from edgeprune.tasks import ROUNDING
+
+SURE = 1.0
+"""Standard errors by which a loss must stay below its limit. Source: ours; 5 of 6 hold then."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network, stored in one way.
+
+    Attributes:
+        node: How it was trained.
+        mode: How it is stored, in the words of ``[quantize]``.
+        lost: What it lost beside the user's model on the samples that choose, in the unit of
+            :func:`edgeprune.tasks.drop`; not finite where it lost all.
+        error: Standard error of that, because the samples are few; 0 where it is exact.
+        costs: What it takes, by board.
+        kept_layers: Layers that stay more precise than ``mode``, by name.
+        belief: What it is believed to lose on endlessly many samples, and the standard deviation of
+            that: of many candidates the best one was lucky as well. None where nothing but ``lost``
+            is known.
+    """
+
+    node: Node
+    mode: str
+    lost: float
+    error: float
+    costs: Mapping[str, Cost]
+    kept_layers: Mapping[str, str] = field(default_factory=dict)
+    belief: tuple[float, float] | None = None
+
+    @property
+    def believed(self) -> float:
+        """What it is believed to lose; see ``belief``."""
+        return self.lost if self.belief is None else self.belief[0]
+
+    def holds(self, limit: float) -> bool:
+        """Whether it keeps a limit, sampling error allowed for."""
+        loss, doubt = self.belief or (self.lost, self.error)
+        return loss + SURE * doubt <= limit + ROUNDING
+
+    def text(self) -> str:
+        """The network in words."""
+        parts = [] if self.node.shape.is_whole else [self.node.shape.text()]
+        if self.mode != "none":
+            kept = f" but for {len(self.kept_layers)} layers" if self.kept_layers else ""
+            parts.append(self.mode + kept)
+        return ", ".join(parts) or "float32"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All that was judged so far.
+
+    Attributes:
+        goal: What counts.
+        dense: What the user's model takes as it is, by board.
+        candidates: In the order in which they were judged.
+    """
+
+    goal: Goal
+    dense: Mapping[str, Cost]
+    candidates: list[Candidate] = field(default_factory=list)
+
+    def saving(self, candidate: Candidate, board: str) -> float | None:
+        """As :meth:`Goal.saving`; None where the candidate is not for this board."""
+        cost = candidate.costs.get(board)
+        return None if cost is None else self.goal.saving(cost, self.dense[board])
+
+    def best_saving(self, board: str, limit: float) -> float:
+        """The largest saving of those that hold a limit; 0 where the user's model stays."""
+        savings = [
+            saving
+            for one in self.candidates
+            if one.holds(limit) and (saving := self.saving(one, board)) is not None
+        ]
+        return max([0.0, *savings])
+
+    def holders(self, board: str, limit: float) -> list[Candidate]:
+        """Those that hold a limit and save something, what saves most first."""
+        saved = [(self.saving(one, board), one) for one in self.candidates if one.holds(limit)]
+        found = [(saving, one) for saving, one in saved if saving is not None and saving > 0]
+        return [one for _, one in sorted(found, key=lambda pair: -pair[0])]
+
+    def front(self, board: str) -> list[Candidate]:
+        """Those that nothing else beats in both loss and saving; the most accurate first."""
+        rows = [
+            (one.lost, saving, one)
+            for one in self.candidates
+            if (saving := self.saving(one, board)) is not None and math.isfinite(one.lost)
+        ]
+        front: list[Candidate] = []
+        most = -math.inf
+        for _, saving, one in sorted(rows, key=lambda row: (row[0], -row[1])):
+            if saving > most:
+                front.append(one)
+                most = saving
+        return front
+
+    def closest(self, board: str) -> Candidate | None:
+        """The one that lost least of those that the board can take and that change something."""
+        able = [one for one in self.candidates if self.saving(one, board) is not None]
+        return min(able, key=lambda one: one.lost, default=None)
+
+
+def hypervolume(points: Iterable[tuple[float, float]], loss: float, saving: float = 0.0) -> float:
+    """Area between a front and a point that it should beat.
+
+    Args:
+        points: Loss and saving of networks.
+        loss: The point's; networks that lose more count nothing.
+        saving: The point's; networks that save less count nothing.
+
+    Source: Zitzler and Thiele 1998, the size of the space covered.
+
+    >>> round(hypervolume([(0.0, 1.0), (0.01, 2.0), (0.005, 0.5)], loss=0.02), 6)
+    0.03
+    """
+    rows = sorted((a, b) for a, b in points if a < loss and b > saving)
+    area, most = 0.0, saving
+    for lost, saved in rows:
+        if saved > most:
+            area += (loss - lost) * (saved - most)
+            most = saved
+    return area
+
+
+def losses_around(limit: float) -> Sequence[float]:
+    """Losses at which a front is looked at: from none to three times the limit.
+
+    >>> [round(loss, 4) for loss in losses_around(0.01)]
+    [0.0, 0.005, 0.01, 0.02, 0.03]
+    """
+    return [limit * share for share in (0.0, 0.5, 1.0, 2.0, 3.0)]

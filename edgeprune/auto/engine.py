@@ -1,0 +1,247 @@
+"""The search for the best network: judge, train what promises most for its time, and again."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgeprune.auto.candidates import Candidate, Judged
+from edgeprune.auto.expected import Expected
+from edgeprune.auto.goal import Cost, Goal
+from edgeprune.auto.moves import Move, Node, Shape
+from edgeprune.auto.options import Lab, Options
+from edgeprune.auto.proposals import Proposal, Proposals
+from edgeprune.errors import EdgepruneError
+
+MIN_GAIN = 0.01
+"""Expected rise of the savings below which nothing more is tried. Source: ours, a hundredth."""
+
+SCREENED_MACS, SCREENED_SPARSITY = 0.85, 0.5
+"""What is removed at once to see which way hurts less. Source: ours; more tells nothing."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How much time there is.
+
+    Attributes:
+        budget_s: Seconds in all.
+        now_s: Tells the time in seconds.
+        begun_s: When it began.
+    """
+
+    budget_s: float
+    now_s: Callable[[], float] = time.monotonic
+    begun_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left; negative when it is over."""
+        return self.budget_s - (self.now_s() - self.begun_s)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a search.
+
+    Attributes:
+        judged: Everything that was judged.
+        ended: Why it ended, in words.
+        failed: What could not be done, and why, a line each.
+    """
+
+    judged: Judged
+    ended: str
+    failed: tuple[str, ...] = ()
+
+
+class Notebook:
+    """Keeps what a search judged; this one forgets it at the end.
+
+    Args:
+        say: Is told each candidate.
+    """
+
+    def __init__(self, say: Callable[[Candidate], None]) -> None:
+        self._say = say
+
+    def known(self) -> Sequence[Candidate]:
+        """What an earlier run of the same search judged."""
+        return ()
+
+    def write(self, candidate: Candidate) -> None:
+        """Keeps a candidate that was judged."""
+        self._say(candidate)
+
+    def suggest(self) -> Shape | None:
+        """A shape to try beside what promises most; None most times."""
+        return None
+
+
+class Search:
+    """A search under way.
+
+    Args:
+        lab: Trains and judges.
+        goal: What counts.
+        options: What may be done.
+        dense: What the user's model takes as it is, by board.
+        clock: How much time there is.
+        notebook: Keeps what was judged.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        goal: Goal,
+        options: Options,
+        dense: Mapping[str, Cost],
+        clock: Clock,
+        notebook: Notebook,
+    ) -> None:
+        self._lab, self._options, self._clock, self._notebook = lab, options, clock, notebook
+        self._judged = Judged(goal, dense)
+        self._expected = Expected()
+        self._spoilt: set[Node] = set()
+        self._failed: list[str] = []
+        for one in notebook.known():
+            self._add(one)
+        self._proposals = Proposals(self._judged, self._expected, options, lab, self._spoilt)
+
+    def run(self) -> Outcome:
+        """Goes on until nothing promises anything, or the time is over."""
+        for mode in self._options.all_modes:
+            if mode != "none" and not self._is_known(Node(), mode):
+                self._judge(Node(), mode)
+        if not self._options.epochs:
+            return self._ended("nothing can be trained")
+        self._screen()
+        if self._options.tunes:
+            self._try(Node().after(Move("tune", epochs=self._options.epochs)))
+        while True:
+            best = self._proposals.best(math.inf)
+            if best is None or best.gain < MIN_GAIN:
+                return self._ended("nothing that is left promises more")
+            best = self._proposals.best(self._clock.left_s)
+            if best is None:
+                return self._ended("the time is over")
+            self._follow(best)
+            if (shape := self._notebook.suggest()) is not None:
+                self._reach(shape)
+
+    def _ended(self, why: str) -> Outcome:
+        return Outcome(self._judged, why, tuple(self._failed))
+
+    def _screen(self) -> None:
+        """Removes a little at once, each way, to know which one hurts less."""
+        options, shapes = self._options, []
+        if options.removes_channels:
+            shapes.append(Shape(macs=SCREENED_MACS))
+        for kernels, patterns in options.patterns.items():
+            shapes.append(Shape(1.0, SCREENED_SPARSITY, kernels, patterns[0]))
+        if len(shapes) < 2:  # then there is nothing to choose between
+            return
+        for shape in shapes:
+            try:
+                lost = self._lab.screened(shape)
+            except EdgepruneError as error:
+                self._failed.append(f"{shape.text()} at once: {error}")
+                continue
+            if lost is not None:
+                self._expected.screen(shape, lost)
+
+    def _follow(self, proposal: Proposal) -> None:
+        if not proposal.keeps_layers:
+            self._try(proposal.node)
+            return
+        node, limit = proposal.node, self._judged.goal.limit
+        try:
+            kept = self._lab.keep_layers(node, "int8", limit)
+        except EdgepruneError as error:
+            self._fail(node, error)
+            return
+        if kept is None:
+            self._spoilt.add(node)
+        else:
+            self._add(kept)
+            self._notebook.write(kept)
+
+    def _reach(self, shape: Shape) -> None:
+        """Trains a shape that was suggested, from the network that is closest to it."""
+        fits = [
+            one.node
+            for one in self._judged.candidates
+            if one.node.shape.macs >= shape.macs - 1e-6
+            and one.node.shape.sparsity <= shape.sparsity
+            and not one.node.is_rounded
+            and (not one.node.shape.sparsity or one.node.shape.macs == shape.macs)
+            and one.node.shape.kernels in ("", shape.kernels)
+            and one.node.shape.pattern in ("", shape.pattern)
+        ]
+        node = max(
+            [Node(), *fits],
+            key=lambda one: one.shape.thinned + one.shape.emptied + 1e-3 * one.epochs,
+        )
+        steps = []
+        if node.shape.macs > shape.macs + 1e-6:
+            share = shape.macs / node.shape.macs
+            steps.append(Move("channels", share, self._options.epochs))
+        if shape.sparsity > node.shape.sparsity:
+            zeros = shape.sparsity, self._options.epochs, shape.kernels, shape.pattern
+            steps.append(Move("prune", *zeros))
+        for step in steps:
+            node = node.after(step)
+            if self._lab.seconds(node) > self._clock.left_s or node in self._spoilt:
+                return
+            if not any(one.node == node for one in self._judged.candidates):
+                self._try(node)
+
+    def _try(self, node: Node) -> None:
+        """Trains a network and judges it in every way that some board wants."""
+        if any(one.node == node for one in self._judged.candidates):
+            return
+        try:
+            self._lab.train(node)
+        except EdgepruneError as error:
+            self._fail(node, error)
+            return
+        modes = ["int8"] if node.is_rounded else ["none", *self._options.all_modes]
+        for mode in dict.fromkeys(modes):
+            self._judge(node, mode)
+        if not any(one.node == node for one in self._judged.candidates):
+            self._spoilt.add(node)
+
+    def _judge(self, node: Node, mode: str) -> None:
+        try:
+            candidate = self._lab.judge(node, mode)
+        except EdgepruneError as error:
+            self._failed.append(f"{node.shape.text()}, {mode}: {error}")
+            return
+        self._add(candidate)
+        self._notebook.write(candidate)
+
+    def _add(self, candidate: Candidate) -> None:
+        node = candidate.node
+        if candidate.mode == "none":
+            belief = self._expected.believed(node, candidate.lost, candidate.error)
+            self._expected.observe(node, belief[0])
+        else:  # as much luckier as the same network in float32
+            belief = self._luck(candidate)
+        self._judged.candidates.append(dataclasses.replace(candidate, belief=belief))
+
+    def _luck(self, candidate: Candidate) -> tuple[float, float]:
+        for one in self._judged.candidates:
+            if one.node == candidate.node and one.mode == "none" and one.belief is not None:
+                mean, doubt = one.belief
+                return candidate.lost + mean - one.lost, max(doubt, candidate.error / 2)
+        return candidate.lost, candidate.error
+
+    def _is_known(self, node: Node, mode: str) -> bool:
+        return any(one.node == node and one.mode == mode for one in self._judged.candidates)
+
+    def _fail(self, node: Node, error: EdgepruneError) -> None:
+        self._spoilt.add(node)
+        self._failed.append(f"{node.shape.text()}: {error}")

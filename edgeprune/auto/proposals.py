@@ -1,0 +1,175 @@
+"""What a search could do next, and how much each would be expected to bring for its time."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgeprune.auto.candidates import SURE, Candidate, Judged
+from edgeprune.auto.expected import Expectation, Expected
+from edgeprune.auto.goal import Cost
+from edgeprune.auto.moves import Move, Node
+from edgeprune.auto.options import Lab, Options
+
+INT8_LOSS = 0.004
+"""What int8 is expected to lose beside float32 before it was seen. Source: ours."""
+
+QAT_LEAVES, KEPT_LEAVES = 0.3, 0.3
+"""Share of the loss by rounding that training with it leaves, and that keeping layers leaves.
+
+Source: ours.
+"""
+
+KEPT_COST = 1.15
+"""What a network with more precise layers takes of the same without them. Source: ours."""
+
+MAX_TUNINGS = 3
+"""How often one shape is trained again. Source: ours; the gain falls by a third each time."""
+
+WORTH_ROUNDING = 0.002
+"""Loss by rounding from which something is done about it. Source: ours, below the scatter."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Something to do next.
+
+    Attributes:
+        node: The network that will be judged.
+        gain: Expected rise of the savings, each at its loss, over all boards.
+        seconds: How long it takes, about.
+        keeps_layers: Whether it is the same network with some layers more precise.
+    """
+
+    node: Node
+    gain: float
+    seconds: float
+    keeps_layers: bool = False
+
+    @property
+    def rate(self) -> float:
+        """What it brings a second."""
+        return self.gain / max(self.seconds, 1e-3)
+
+
+class Proposals:
+    """Weighs what could be done.
+
+    Args:
+        judged: What was judged so far; grows.
+        expected: What losses are to be expected; learns.
+        options: What may be done.
+        lab: Knows what networks take.
+        spoilt: Networks that could not be made; grows.
+    """
+
+    def __init__(
+        self, judged: Judged, expected: Expected, options: Options, lab: Lab, spoilt: set[Node]
+    ) -> None:
+        self._judged, self._expected, self._options = judged, expected, options
+        self._lab, self._spoilt = lab, spoilt
+
+    def best(self, seconds_left: float) -> Proposal | None:
+        """What brings most a second, of what can be done in the time that is left."""
+        able = [one for one in self._all() if one.seconds <= seconds_left and one.gain > 0]
+        return max(able, key=lambda one: one.rate, default=None)
+
+    def _all(self) -> Iterator[Proposal]:
+        by_node: dict[Node, dict[str, Candidate]] = {}
+        for one in self._judged.candidates:
+            by_node.setdefault(one.node, {})[one.mode] = one
+        done = set(by_node) | self._spoilt
+        rounding = self._rounding_loss(by_node)
+        tuned = Node().after(Move("tune", epochs=self._options.epochs))
+        is_tuned = tuned in by_node
+        for node, rows in by_node.items():
+            if node == Node() and is_tuned:
+                continue
+            for move in self._options.moves(node):
+                child = node.after(move)
+                if child not in done:
+                    yield self._training(node, child, rounding)
+            longer = node.after(Move("tune", epochs=2 * self._options.epochs))
+            if self._is_worth_longer(node) and longer not in done:
+                yield self._training(node, longer, rounding)
+            if "none" in rows and "int8" in rows:
+                yield from self._against_rounding(node, rows, done)
+
+    def _is_worth_longer(self, node: Node) -> bool:
+        return node.is_trained and not node.is_rounded and node.tunings < MAX_TUNINGS
+
+    def _against_rounding(
+        self, node: Node, rows: dict[str, Candidate], done: set[Node]
+    ) -> Iterator[Proposal]:
+        """What could be done about int8's loss."""
+        float32, int8 = rows["none"], rows["int8"]
+        lost = int8.lost - float32.lost
+        if not lost > WORTH_ROUNDING or not math.isfinite(lost):
+            return
+        epochs = self._options.qat_epochs
+        child = node.after(Move("qat", epochs=epochs))
+        if epochs and child not in done and not node.is_rounded:
+            left = Expectation(float32.lost + QAT_LEAVES * lost, 0.3 * lost)
+            yield Proposal(child, self._gain(left, int8, 1.0), self._lab.seconds(child))
+        is_kept = any(one.node == node and one.kept_layers for one in self._judged.candidates)
+        if self._options.keeps_layers and not is_kept and node not in self._spoilt:
+            left = Expectation(float32.lost + KEPT_LEAVES * lost, 0.5 * lost)
+            gain = self._gain(left, int8, KEPT_COST)
+            yield Proposal(node, gain, self._lab.seconds(node), keeps_layers=True)
+
+    def _rounding_loss(self, by_node: dict[Node, dict[str, Candidate]]) -> float:
+        """What int8 loses beside float32, by those that were judged both ways."""
+        seen = [
+            rows["int8"].lost - rows["none"].lost
+            for rows in by_node.values()
+            if "int8" in rows and "none" in rows and math.isfinite(rows["int8"].lost)
+        ]
+        return statistics.median([INT8_LOSS, *seen])
+
+    def _training(self, parent: Node, child: Node, rounding: float) -> Proposal:
+        expectation = self._expected.child(parent, child)
+        gain = 0.0
+        for board, modes in self._options.modes.items():
+            gains = [0.0]
+            for mode in modes:
+                cost = self._lab.forecast(child.shape, mode, board)
+                saving = None if cost is None else self._saving(cost, board)
+                if saving is not None and self._suits(child, board):
+                    lost = expectation.mean + (rounding if mode == "int8" else 0.0)
+                    rise = self._rise(Expectation(lost, expectation.spread), saving, board)
+                    gains.append(rise)
+            gain += max(gains)
+        return Proposal(child, gain, self._lab.seconds(child))
+
+    def _suits(self, node: Node, board: str) -> bool:
+        """Whether zeros lie as a board's kernels want them; others would run dense."""
+        return node.shape.kernels in ("", self._options.cores.get(board, ""))
+
+    def _gain(self, left: Expectation, like: Candidate, times: float) -> float:
+        """The same for a network that takes so many times what another one does."""
+        gain = 0.0
+        for board in like.costs:
+            saving = self._judged.saving(like, board)
+            if saving is not None and "int8" in self._options.modes.get(board, ()):
+                gain += self._rise(left, saving - math.log(times), board)
+        return gain
+
+    def _saving(self, cost: Cost, board: str) -> float | None:
+        return self._judged.goal.saving(cost, self._judged.dense[board])
+
+    def _rise(self, loss: Expectation, saving: float, board: str) -> float:
+        """By how much the best saving at each loss is expected to rise."""
+        error = SURE * self._error()
+        return sum(
+            weight
+            * loss.at_most(limit - error)
+            * max(0.0, saving - self._judged.best_saving(board, limit))
+            for limit, weight in self._judged.goal.weights().items()
+        )
+
+    def _error(self) -> float:
+        """Standard error of a loss, as those that are seen have it."""
+        seen = [one.error for one in self._judged.candidates if math.isfinite(one.lost)]
+        return statistics.median(seen) if seen else 0.0
