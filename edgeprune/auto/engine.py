@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,9 @@ from edgeprune.errors import EdgepruneError
 
 MIN_GAIN = 0.01
 """Expected rise of the savings below which nothing more is tried. Source: ours, a hundredth."""
+
+MAX_STALE = 20
+"""Suggestions in a row that may be known already. Source: ours."""
 
 SCREENED_MACS, SCREENED_SPARSITY = 0.85, 0.5
 """What is removed at once to see which way hurts less. Source: ours; more tells nothing."""
@@ -76,8 +78,8 @@ class Notebook:
         """Keeps a candidate that was judged."""
         self._say(candidate)
 
-    def suggest(self) -> Shape | None:
-        """A shape to try beside what promises most; None most times."""
+    def suggest(self, *, now: bool = False) -> Shape | None:
+        """A shape to try beside what promises most; None most times, unless ``now``."""
         return None
 
 
@@ -122,15 +124,28 @@ class Search:
         if self._options.tunes:
             self._try(Node().after(Move("tune", epochs=self._options.epochs)))
         while True:
-            best = self._proposals.best(math.inf)
-            if best is None or best.gain < MIN_GAIN:
+            proposals = [one for one in self._proposals.all() if one.gain >= MIN_GAIN]
+            if not proposals and not self._wander():
                 return self._ended("nothing that is left promises more")
-            best = self._proposals.best(self._clock.left_s)
-            if best is None:
+            able = [one for one in proposals if one.seconds <= self._clock.left_s]
+            if proposals and not able:
                 return self._ended("the time is over")
-            self._follow(best)
+            if able:
+                self._follow(able[0])
             if (shape := self._notebook.suggest()) is not None:
                 self._reach(shape)
+
+    def _wander(self) -> bool:
+        """Tries suggestions where nothing promises anything; False where none is new."""
+        before = len(self._judged.candidates)
+        for _ in range(MAX_STALE):
+            shape = self._notebook.suggest(now=True)
+            if shape is None or self._clock.left_s <= 0:
+                return False
+            self._reach(shape)
+            if len(self._judged.candidates) > before:
+                return True
+        return False
 
     def _ended(self, why: str) -> Outcome:
         return Outcome(self._judged, why, tuple(self._failed))

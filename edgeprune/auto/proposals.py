@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgeprune.auto.candidates import SURE, Candidate, Judged
 from edgeprune.auto.expected import Expectation, Expected
 from edgeprune.auto.goal import Cost
-from edgeprune.auto.moves import Move, Node
+from edgeprune.auto.moves import Move, Node, Shape
 from edgeprune.auto.options import Lab, Options
 
 INT8_LOSS = 0.004
@@ -70,23 +70,28 @@ class Proposals:
     ) -> None:
         self._judged, self._expected, self._options = judged, expected, options
         self._lab, self._spoilt = lab, spoilt
+        self._best: dict[tuple[str, float], float] = {}
+        self._sampling = 0.0
 
-    def best(self, seconds_left: float) -> Proposal | None:
-        """What brings most a second, of what can be done in the time that is left."""
-        able = [one for one in self._all() if one.seconds <= seconds_left and one.gain > 0]
-        return max(able, key=lambda one: one.rate, default=None)
+    def all(self) -> list[Proposal]:
+        """What could be done and would bring something; what brings most a second comes first."""
+        judged = self._judged
+        self._best = {
+            (board, limit): judged.best_saving(board, limit)
+            for board in judged.dense
+            for limit in judged.goal.weights()
+        }
+        self._sampling = SURE * self._error()
+        able = [one for one in self._found() if one.gain > 0]
+        return sorted(able, key=lambda one: -one.rate)
 
-    def _all(self) -> Iterator[Proposal]:
+    def _found(self) -> Iterator[Proposal]:
         by_node: dict[Node, dict[str, Candidate]] = {}
         for one in self._judged.candidates:
             by_node.setdefault(one.node, {})[one.mode] = one
         done = set(by_node) | self._spoilt
         rounding = self._rounding_loss(by_node)
-        tuned = Node().after(Move("tune", epochs=self._options.epochs))
-        is_tuned = tuned in by_node
-        for node, rows in by_node.items():
-            if node == Node() and is_tuned:
-                continue
+        for node, rows in self._parents(by_node).items():
             for move in self._options.moves(node):
                 child = node.after(move)
                 if child not in done:
@@ -96,6 +101,20 @@ class Proposals:
                 yield self._training(node, longer, rounding)
             if "none" in rows and "int8" in rows:
                 yield from self._against_rounding(node, rows, done)
+
+    def _parents(
+        self, by_node: dict[Node, dict[str, Candidate]]
+    ) -> dict[Node, dict[str, Candidate]]:
+        """What a further training may begin with: of each shape, what lost least of it."""
+        best: dict[Shape, Node] = {}
+        is_tuned = Node().after(Move("tune", epochs=self._options.epochs)) in by_node
+        for node, rows in by_node.items():
+            if node == Node() and is_tuned:  # whose weights are used to such training
+                continue
+            other = best.get(node.shape)
+            if other is None or _lost(rows) < _lost(by_node[other]):
+                best[node.shape] = node
+        return {node: by_node[node] for node in best.values()}
 
     def _is_worth_longer(self, node: Node) -> bool:
         return node.is_trained and not node.is_rounded and node.tunings < MAX_TUNINGS
@@ -161,15 +180,18 @@ class Proposals:
 
     def _rise(self, loss: Expectation, saving: float, board: str) -> float:
         """By how much the best saving at each loss is expected to rise."""
-        error = SURE * self._error()
         return sum(
-            weight
-            * loss.at_most(limit - error)
-            * max(0.0, saving - self._judged.best_saving(board, limit))
+            weight * loss.at_most(limit - self._sampling) * (saving - best)
             for limit, weight in self._judged.goal.weights().items()
+            if saving > (best := self._best[board, limit])
         )
 
     def _error(self) -> float:
         """Standard error of a loss, as those that are seen have it."""
         seen = [one.error for one in self._judged.candidates if math.isfinite(one.lost)]
         return statistics.median(seen) if seen else 0.0
+
+
+def _lost(rows: Mapping[str, Candidate]) -> float:
+    """What a network lost, stored in the way that loses least."""
+    return min(one.believed for one in rows.values())
