@@ -136,9 +136,9 @@ def hypervolume(points: Iterable[tuple[float, float]], loss: float, saving: floa
 
 
 def losses_around(limit: float) -> Sequence[float]:
-    """Losses at which a front is looked at: from none to three times the limit.
+    """Losses at which a front is looked at: from a gain of as much to three times the limit.
 
     >>> [round(loss, 4) for loss in losses_around(0.01)]
-    [0.0, 0.005, 0.01, 0.02, 0.03]
+    [-0.01, -0.005, 0.0, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03]
     """
-    return [limit * share for share in (0.0, 0.5, 1.0, 2.0, 3.0)]
+    return [limit * share for share in (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)]

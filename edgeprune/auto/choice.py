@@ -57,7 +57,8 @@ dense layers), 0.66 (EfficientNetB0), 0.79 (MobileNet), 1.04 (ResNet-8), 1.35 (D
 """
 
 
-ARM32_INT8 = "0.66 of float32's instructions on ResNet-8, emulated"
+ARM32_INT8_SHARE = 0.66
+ARM32_INT8 = f"{ARM32_INT8_SHARE} of float32's instructions on ResNet-8, emulated"
 """What full-integer inference takes in tflite-runtime 2.14.0 on 32-bit Arm: 7.81 of 11.92 million.
 
 Source: ``python benchmarks/armhf_chroot.py FOLDER``.
@@ -247,12 +248,12 @@ def _costs(dense: bytes, cpu: Cpu, table: PruneTable, stored: Plan) -> _Costs | 
     if before is None or plan.instructions is None:
         return None
     layers = 0 if plan.wrong else len(plan.sparse)
-    int8 = _int8_instructions(stored) if DOT_PRODUCT in cpu.features else None
+    int8 = int8_instructions(stored) if DOT_PRODUCT in cpu.features else None
     return _Costs(before, plan.instructions, int8, layers)
 
 
-def _int8_instructions(dense: Plan) -> float:
-    """What a dense float32 model would take in full integers, on a core with dot product."""
+def int8_instructions(dense: Plan) -> float:
+    """What a float32 model would take in full integers, on a core with dot product."""
     return sum(
         INT8_OPERATOR + INT8_SHARES.get(op.op, INT8_SHARE_OF_OTHERS) * (op.instructions or 0)
         for op in dense.operators

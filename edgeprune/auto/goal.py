@@ -65,7 +65,7 @@ class Goal:
         others = [loss for loss in self.losses if loss != self.limit]
         if not others:
             return {self.limit: 1.0}
-        return {self.limit: 0.5} | {loss: 0.5 / len(others) for loss in others}
+        return {self.limit: 0.3} | {loss: 0.7 / len(others) for loss in others}
 
     def saving(self, cost: Cost, dense: Cost) -> float | None:
         """Natural logarithm of how many times less a network takes than the user's.

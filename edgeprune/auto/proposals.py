@@ -109,7 +109,8 @@ class Proposals:
         best: dict[Shape, Node] = {}
         is_tuned = Node().after(Move("tune", epochs=self._options.epochs)) in by_node
         for node, rows in by_node.items():
-            if node == Node() and is_tuned:  # whose weights are used to such training
+            # A tuned one is used to such training; one that was rounded is good for nothing more.
+            if node.is_rounded or (node == Node() and is_tuned):
                 continue
             other = best.get(node.shape)
             if other is None or _lost(rows) < _lost(by_node[other]):
@@ -145,7 +146,9 @@ class Proposals:
             for rows in by_node.values()
             if "int8" in rows and "none" in rows and math.isfinite(rows["int8"].lost)
         ]
-        return statistics.median([INT8_LOSS, *seen])
+        lost = statistics.median([INT8_LOSS, *seen])
+        # Where rounding costs much, training with it comes next.
+        return QAT_LEAVES * lost if self._options.qat_epochs and lost > WORTH_ROUNDING else lost
 
     def _training(self, parent: Node, child: Node, rounding: float) -> Proposal:
         expectation = self._expected.child(parent, child)

@@ -21,7 +21,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import shown
 
 if TYPE_CHECKING:
-    from optuna.storages.journal import BaseJournalFileLock
+    from optuna.storages.journal._file import BaseJournalFileLock
 
 SUGGESTS_EVERY = 6
 """Candidates after which one suggestion comes. Source: ours."""

@@ -10,7 +10,7 @@ layer grew to 44 steps in ResNet-8's output), while XNNPACK's agree to a step on
 from __future__ import annotations
 
 from edgeprune.artifacts.tensor_error import TensorError
-from edgeprune.verify.accuracy import accuracy, answers_of
+from edgeprune.verify.accuracy import accuracy, answers_of, scores_by_part
 from edgeprune.verify.checks import REWRITE_LIMIT, check_conversion, check_rewrite
 from edgeprune.verify.exact import EXACT_REFERENCE, exact_outputs, exact_parity
 from edgeprune.verify.gains import check_converted, check_counts, check_kept, gains_of
@@ -49,6 +49,7 @@ __all__ = [
     "reference_outputs",
     "rounding_of",
     "sample_inputs",
+    "scores_by_part",
     "tensor_errors",
     "verify_off_board",
     "with_parity",

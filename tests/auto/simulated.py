@@ -1,6 +1,7 @@
 """A laboratory whose networks are formulas: what a search decides, without training anything."""
 
 import math
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,10 +52,12 @@ class SimulatedLab:
         shape, lost = node.shape, 0.0
         if node.is_trained:
             lost = self.base + self.thinned * shape.thinned**2 + self.emptied * shape.emptied**2
-            jump = max([0.0, *(abs(math.log(m.amount)) for m in node.moves if m.kind == "channels")])
+            jump = max(
+                [0.0, *(abs(math.log(m.amount)) for m in node.moves if m.kind == "channels")]
+            )
             lost += 0.01 * max(0.0, jump - 0.7)
             lost -= 0.3 * (lost - self.base) * (1 - 0.6**node.tunings) if node.tunings else 0.0
-            rng = np.random.default_rng(abs(hash((self.seed, node))) % 2**32)
+            rng = np.random.default_rng(zlib.crc32(repr((self.seed, node)).encode()))
             lost += rng.normal(0, 0.002)
         rounding = self.rounding * (0.3 if node.is_rounded else 1.0)
         return lost + (rounding if mode == "int8" else 0.0)

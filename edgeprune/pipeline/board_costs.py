@@ -1,0 +1,199 @@
+"""What networks take on one board: of a file exactly as it is planned, of a shape by prediction."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from edgeprune.auto.choice import ARM32_INT8_SHARE, DOT_PRODUCT, int8_instructions
+from edgeprune.auto.firmware_forecast import firmware_forecasts
+from edgeprune.auto.forecast import forecast
+from edgeprune.auto.goal import Cost
+from edgeprune.auto.moves import Shape
+from edgeprune.devices.boards import MICROCONTROLLER, Board, Cpu
+from edgeprune.errors import EdgepruneError, ModelError
+from edgeprune.firmware.board import Room, excess
+from edgeprune.firmware.planned import planned_on
+from edgeprune.models.tflite.macs import size
+from edgeprune.prediction import explain, has_sparse_kernels
+from edgeprune.prediction.cost import cost_table
+from edgeprune.quantize import quantize
+from edgeprune.recipe.prune_table import PruneTable
+
+SKELETONS = (1.0, 0.5, 0.25)
+"""Shares of the multiply-accumulates at which networks are really made to see what they take.
+
+Source: ours; in between, and beyond, costs follow a power of the share.
+"""
+
+FORECAST_AT = (0.5, 0.7, 0.8, 0.9, 0.95)
+"""Shares of zeros at which costs are predicted; in between on a straight line. Source: ours."""
+
+MIN_GAIN = 0.9
+"""Sparse kernels must bring a network below this share of its time at 90 % zeros. Source: ours."""
+
+Skeleton = Callable[[float], bytes]
+"""Makes the network as float TFLite with this share of its multiply-accumulates, untrained."""
+
+
+class BoardCosts:
+    """Costs on one board.
+
+    Args:
+        board: The board.
+        cpu: Its cores, as they were found.
+        skeleton: Makes smaller networks.
+        room: What a network may take of a microcontroller; None for other boards.
+        table: How sparse networks are pruned.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        cpu: Cpu,
+        skeleton: Skeleton,
+        room: Room | None,
+        table: PruneTable,
+    ) -> None:
+        self.board, self.cpu, self._skeleton, self._room = board, cpu, skeleton, room
+        self._table = dataclasses.replace(table, allocation="uniform", criterion="magnitude")
+        self._whole = lru_cache(maxsize=None)(self._made)
+        self._zeros = lru_cache(maxsize=None)(self._times_with_zeros)
+
+    @property
+    def is_firmware(self) -> bool:
+        """Whether firmware runs networks there."""
+        return self.board.kind == MICROCONTROLLER
+
+    def of_file(self, tflite: bytes, mode: str, float32: bytes) -> Cost:
+        """What a file takes that is stored as the board is given it.
+
+        Args:
+            tflite: The file.
+            mode: How it is stored, in the words of ``[quantize]``.
+            float32: The same network as float TFLite, from which the cost of integers is predicted.
+
+        Raises:
+            ModelError: The board cannot run it.
+        """
+        if self.is_firmware:
+            planned = planned_on(tflite, self.board)
+            wrong = (
+                ""
+                if self._room is None
+                else excess(planned.flash_bytes, planned.ram_bytes, self._room)
+            )
+            return Cost(planned.instructions, planned.flash_bytes, planned.ram_bytes, wrong)
+        return Cost(self._time(float32 if mode == "int8" else tflite, mode), len(tflite))
+
+    def forecast(self, shape: Shape, mode: str) -> Cost | None:
+        """What a network of a shape would take; None where nobody knows."""
+        try:
+            low, high = self._around(shape.macs)
+            zeros = self._zeros(shape.pattern, mode) if shape.sparsity else None
+        except EdgepruneError:
+            return None
+        share = 0.0 if low == high else math.log(shape.macs / high) / math.log(low / high)
+        cost = _between(self._whole(high, mode), self._whole(low, mode), share)
+        if cost is None or zeros is None:
+            return cost
+        times, sizes = (np.interp(shape.sparsity, [0.0, *FORECAST_AT], rows) for rows in zeros)
+        time = None if cost.time is None else cost.time * float(times)
+        return self._checked(dataclasses.replace(cost, time=time, bytes=int(cost.bytes * sizes)))
+
+    def gains_by_zeros(self, pattern: str, mode: str) -> bool:
+        """Whether the board is faster, or its file smaller, with many zeros."""
+        if not self.is_firmware and (not has_sparse_kernels(self.cpu) or mode == "int8"):
+            return False
+        try:
+            times, sizes = self._zeros(pattern, mode)
+        except EdgepruneError:
+            return False
+        at = 1 + FORECAST_AT.index(0.9)
+        return times[at] < MIN_GAIN or (self.is_firmware and sizes[at] < MIN_GAIN)
+
+    def _checked(self, cost: Cost) -> Cost:
+        if self._room is None:
+            return cost
+        wrong = excess(cost.bytes, cost.memory_bytes or 0, self._room)
+        return dataclasses.replace(cost, excess=wrong)
+
+    def _around(self, macs: float) -> tuple[float, float]:
+        """The two skeletons next to a share, the smaller one first; the last two below all."""
+        if macs in SKELETONS:
+            return macs, macs
+        for high, low in itertools.pairwise(SKELETONS):
+            if low <= macs:
+                return low, high
+        return SKELETONS[-1], SKELETONS[-2]
+
+    def _made(self, macs: float, mode: str) -> Cost | None:
+        """What a network takes with so much of its multiply-accumulates."""
+        tflite = self._skeleton(macs)
+        if not self.is_firmware:
+            stored = tflite if mode == "none" else quantize(tflite, mode, None).tflite
+            return self.of_file(stored, mode, tflite)
+        return self.of_file(quantize(tflite, "int8", None).tflite, mode, tflite)
+
+    def _times_with_zeros(self, pattern: str, mode: str) -> tuple[list[float], list[float]]:
+        """Shares of the whole network's time and size that are left with zeros, from none on."""
+        tflite = self._skeleton(1.0)
+        table = dataclasses.replace(self._table, pattern=pattern or self._table.pattern)
+        if self.is_firmware:
+            room = self._room
+            if room is None:
+                raise ModelError(f"{self.board.name}: nothing is known of its memory")
+            rows = firmware_forecasts(tflite, table, (0.0, *FORECAST_AT), self.board, room)
+            first = rows[0].planned
+            return (
+                [row.planned.instructions / max(first.instructions, 1) for row in rows],
+                [row.planned.flash_bytes / max(first.flash_bytes, 1) for row in rows],
+            )
+        dense = explain(tflite, self.cpu).instructions
+        if dense is None:
+            raise ModelError(f"what networks take on {self.cpu.core} is not known")
+        times = [1.0]
+        for sparsity in FORECAST_AT:
+            sparse = dataclasses.replace(table, sparsity=sparsity)
+            after = forecast(tflite, sparse, self.cpu).plan.instructions
+            times.append(1.0 if after is None else after / dense)
+        return times, [1.0, *(1 - 0.6 * sparsity for sparsity in FORECAST_AT)]
+
+    def _time(self, tflite: bytes, mode: str) -> float | None:
+        """Predicted instructions, or multiply-accumulates where the core has no table of costs."""
+        if mode == "int8" and not self._has_int8_cost:
+            return None
+        if cost_table(self.cpu) is None:
+            macs = size(tflite).macs
+            share = ARM32_INT8_SHARE if mode == "int8" else 1.0
+            return None if macs is None else macs * share
+        plan = explain(tflite, self.cpu)
+        return int8_instructions(plan) if mode == "int8" else plan.instructions
+
+    @property
+    def _has_int8_cost(self) -> bool:
+        is_arm32 = self.cpu.isa == "armv7l"
+        return DOT_PRODUCT in self.cpu.features or is_arm32
+
+
+def _between(high: Cost | None, low: Cost | None, share: float) -> Cost | None:
+    """The cost between two, on a straight line of logarithms."""
+    if high is None or low is None:
+        return None
+
+    def mixed(a: float | None, b: float | None) -> float | None:
+        if a is None or b is None or a <= 0 or b <= 0:
+            return None
+        return math.exp((1 - share) * math.log(a) + share * math.log(b))
+
+    memory = mixed(high.memory_bytes, low.memory_bytes)
+    return Cost(
+        mixed(high.time, low.time),
+        int(mixed(high.bytes, low.bytes) or high.bytes),
+        None if memory is None else int(memory),
+    )

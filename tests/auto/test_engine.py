@@ -1,0 +1,197 @@
+"""What a search decides, on networks that are formulas."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from auto.simulated import BOTH, DENSE, SimulatedLab, searched
+
+from edgeprune.auto.candidates import Candidate, Judged, hypervolume, losses_around
+from edgeprune.auto.engine import Clock, Notebook, Search
+from edgeprune.auto.goal import Cost, Goal
+from edgeprune.auto.moves import Move, Node
+from edgeprune.auto.options import Options
+from edgeprune.auto.study import Study
+from edgeprune.errors import ConfigError
+
+GOAL = Goal(0.01, losses=losses_around(0.01))
+
+
+def _search(lab, budget_s, notebook=None, goal=GOAL, options=BOTH):
+    clock = Clock(budget_s, lab.now_s, 0.0)
+    notebook = notebook or Notebook(lambda candidate: None)
+    return Search(lab, goal, options, {"board": DENSE}, clock, notebook).run()
+
+
+def _area(lab, outcome):
+    points = [
+        (lab.true_loss(one.node, one.mode), outcome.judged.saving(one, "board"))
+        for one in outcome.judged.candidates
+    ]
+    return hypervolume(points, loss=0.03)
+
+
+def _random(lab, budget_s, seed):
+    """The same laboratory, whose networks are drawn and each trained from the user's model."""
+    draw = np.random.default_rng(seed)
+    judged = Judged(GOAL, {"board": DENSE}, [])
+    for mode in ("none", "int8"):
+        judged.candidates.append(lab.judge(Node(), mode))
+    while lab.clock_s < budget_s:
+        node = Node()
+        macs, sparsity = draw.uniform(0.1, 1), draw.choice([0.0, draw.uniform(0.3, 0.95)])
+        node = node.after(Move("channels", round(float(macs), 3), 8))
+        lab.train(node)
+        if sparsity:
+            node = node.after(Move("prune", round(float(sparsity), 3), 8, "core", "kernel"))
+            lab.train(node)
+        for mode in ("none", "int8"):
+            judged.candidates.append(lab.judge(node, mode))
+    return judged
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_it_recommends_keeps_the_limit_and_is_never_slower_than_dense(seed):
+    lab = SimulatedLab(seed=seed, samples=4000)
+    best = searched(lab, 600).judged.holders("board", 0.01)
+    for one in best[:1]:
+        assert lab.true_loss(one.node, one.mode) < 0.01 + 0.008  # two standard errors of 4,000
+        assert one.costs["board"].time < DENSE.time
+
+
+def test_channels_are_found_where_sparse_kernels_bring_nothing():
+    lab = SimulatedLab(seed=5, sparse_cost=1.5, int8_cost=3.0)
+    best = searched(lab, 600).judged.holders("board", 0.01)[0]
+    assert best.node.shape.macs < 0.6
+    assert not best.node.shape.sparsity
+
+
+def test_int8_and_channels_are_combined_where_both_bring_something():
+    lab = SimulatedLab(seed=6, int8_cost=0.3)
+    best = searched(lab, 600).judged.holders("board", 0.01)[0]
+    assert best.mode == "int8"
+    assert best.node.shape.macs < 1
+
+
+def test_what_loses_most_by_rounding_is_trained_with_it():
+    lab = SimulatedLab(seed=2, int8_cost=0.3)
+    lab.rounding = 0.02
+    judged = searched(lab, 900).judged
+    assert any(one.node.is_rounded for one in judged.candidates)
+    assert judged.holders("board", 0.01)[0].mode == "int8"
+
+
+def test_nothing_is_trained_twice_and_nothing_before_its_parent():
+    lab = SimulatedLab(seed=3)
+    searched(lab, 900)
+    assert len(lab.trained) == len(set(lab.trained))  # parents: the laboratory itself looks
+
+
+def test_it_ends_in_time():
+    lab = SimulatedLab(seed=5)
+    searched(lab, 300)
+    assert lab.clock_s < 300 + 5  # the screening
+
+
+def test_a_training_that_fails_is_left_out_and_the_search_goes_on():
+    lab = SimulatedLab(seed=6, breaks=0.3)
+    outcome = searched(lab, 600)
+    assert outcome.failed
+    assert outcome.judged.holders("board", 0.01)
+
+
+def test_a_budget_too_small_for_a_training_leaves_what_needs_none():
+    outcome = searched(SimulatedLab(seed=6, seconds_each=500.0), 60)
+    assert {one.node.epochs for one in outcome.judged.candidates} <= {0, BOTH.epochs}
+    assert outcome.ended == "the time is over"
+
+
+def test_without_training_only_ways_to_store_are_judged():
+    options = dataclasses.replace(BOTH, epochs=0)
+    outcome = searched(SimulatedLab(seed=6), 600, options=options)
+    assert all(one.node == Node() for one in outcome.judged.candidates)
+
+
+def test_half_the_time_is_worth_more_than_random_search_in_the_whole():
+    shares = []
+    for seed in range(10):
+        half, whole = SimulatedLab(seed=seed), SimulatedLab(seed=seed)
+        area = _area(half, _search(half, 300))
+        judged = _random(whole, 600, seed)
+        points = [
+            (whole.true_loss(one.node, one.mode), judged.saving(one, "board"))
+            for one in judged.candidates
+        ]
+        shares.append(area / hypervolume(points, loss=0.03))
+    assert np.mean(shares) > 1, shares
+
+
+def test_a_search_that_was_killed_goes_on_from_its_journal(tmp_path):
+    file, told = tmp_path / "journal", []
+
+    class Killed(BaseException):
+        pass
+
+    def say(candidate):
+        told.append(candidate)
+        if len(told) == 9:
+            raise Killed
+
+    lab = SimulatedLab(seed=1)
+    with pytest.raises(Killed):
+        _search(lab, 600, Study(file, "a", BOTH, GOAL, {"board": DENSE}, say))
+    raw = file.read_bytes()
+    file.write_bytes(raw + b'{"op_code": 5, "wor')  # as it was writing a line
+    again = Study(file, "a", BOTH, GOAL, {"board": DENSE}, lambda candidate: None)
+    known = list(again.known())
+    assert [one.node for one in known] == [one.node for one in told]
+    before = set(lab.trained)
+    _search(lab, 900, again)
+    assert len(lab.trained) == len(set(lab.trained))
+    assert before < set(lab.trained)
+
+
+def test_a_journal_of_another_search_is_refused(tmp_path):
+    file = tmp_path / "journal"
+    Study(file, "a", BOTH, GOAL, {"board": DENSE}, lambda candidate: None)
+    with pytest.raises(ConfigError, match="another search"):
+        Study(file, "b", BOTH, GOAL, {"board": DENSE}, lambda candidate: None)
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path):
+    file = tmp_path / "journal"
+    file.write_text("no journal\nat all\n")
+    with pytest.raises(ConfigError, match="no journal of a search"):
+        Study(file, "a", BOTH, GOAL, {"board": DENSE}, lambda candidate: None)
+
+
+def _candidate(lost, time, error=0.0):
+    return Candidate(Node(), "none", lost, error, {"board": Cost(time, 1)})
+
+
+def test_a_loss_within_its_sampling_error_of_the_limit_does_not_hold():
+    assert _candidate(0.009, 1.0, 0.0005).holds(0.01)
+    assert not _candidate(0.009, 1.0, 0.002).holds(0.01)
+    assert not _candidate(math.inf, 1.0).holds(0.01)
+
+
+def test_the_front_holds_what_nothing_beats():
+    rows = [_candidate(0.0, 100e6), _candidate(0.01, 50e6), _candidate(0.02, 60e6)]
+    judged = Judged(Goal(0.01), {"board": DENSE}, rows)
+    assert judged.front("board") == rows[:2]
+
+
+def test_what_a_board_cannot_take_is_no_candidate_for_it():
+    large = Candidate(Node(), "none", 0.0, 0.0, {"board": Cost(1.0, 1, excess="too large")})
+    judged = Judged(Goal(0.01), {"board": DENSE}, [large])
+    assert judged.holders("board", 0.01) == []
+    assert judged.closest("board") is None
+
+
+def test_options_offer_no_channels_after_zeros():
+    node = Node().after(Move("prune", 0.5, 4, "core", "kernel"))
+    moves = BOTH.moves(node)
+    assert {move.kind for move in moves} == {"prune"}
+    assert min(move.amount for move in moves) > 0.5
+    assert Options({"board": ("none",)}).moves(Node()) == []
