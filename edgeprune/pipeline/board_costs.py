@@ -166,7 +166,7 @@ class BoardCosts:
 
     def _time(self, tflite: bytes, mode: str) -> float | None:
         """Predicted instructions, or multiply-accumulates where the core has no table of costs."""
-        if mode == "int8" and not self._has_int8_cost:
+        if mode == "int8" and not self.has_int8_cost:
             return None
         if cost_table(self.cpu) is None:
             macs = size(tflite).macs
@@ -176,7 +176,8 @@ class BoardCosts:
         return int8_instructions(plan) if mode == "int8" else plan.instructions
 
     @property
-    def _has_int8_cost(self) -> bool:
+    def has_int8_cost(self) -> bool:
+        """Whether it is known what full integers take there."""
         is_arm32 = self.cpu.isa == "armv7l"
         return DOT_PRODUCT in self.cpu.features or is_arm32
 

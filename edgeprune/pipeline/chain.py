@@ -1,0 +1,198 @@
+"""The moves of a search as steps of a recipe, and what they make of a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.model import Loaded
+from edgeprune.auto.moves import Move, Node, Shape
+from edgeprune.devices.boards import Cpu
+from edgeprune.errors import ModelError
+from edgeprune.pipeline.steps import Stepped, after_step
+from edgeprune.recipe import Recipe
+from edgeprune.recipe.channels_table import ChannelsTable
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.recipe.qat_table import QatTable
+from edgeprune.recipe.steps import Step
+from edgeprune.recipe.tune_table import TuneTable
+from edgeprune.training.context import StageContext
+
+STEPS = 1500
+"""Training steps of one move, if the time allows. Source: ours."""
+
+MIN_EPOCHS, MAX_EPOCHS = 2, 40
+"""Of one move, whatever the data. Source: ours."""
+
+MOVES_IN_BUDGET = 12
+"""Trainings that a budget should hold: each is shorter where it would not. Source: ours."""
+
+DISTILLATION = 0.5
+"""Weight of the teacher's answers in the loss of every move. Source: ours."""
+
+_TIMED = 256
+_BACKWARD = 3.0
+"""A training step takes as many times an inference: forward, and backward twice that. Ours."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """Makes networks, each of the one before.
+
+    Attributes:
+        context: For the stages; its limit is not watched.
+        recipe: What the user asked for.
+        cpus: The cores of the boards, by the core's name.
+    """
+
+    context: StageContext
+    recipe: Recipe
+    cpus: dict[str, Cpu]
+
+    def step(self, move: Move) -> Step:
+        """A move as a step of a recipe; a move of the kind ``qat`` is none."""
+        base = self.recipe.prune
+        common: dict[str, Any] = {
+            "epochs": move.epochs,
+            "batch_size": base.batch_size,
+            "distillation": DISTILLATION,
+        }
+        if move.kind == "tune":
+            return Step(tune=TuneTable(**common))
+        if move.kind == "channels":
+            table = self.recipe.channels
+            return Step(channels=dataclasses.replace(table, macs=round(move.amount, 6), **common))
+        cpu = self.cpus[move.kernels]
+        table = dataclasses.replace(
+            base,
+            sparsity=move.amount,
+            pattern=move.pattern,
+            layers="all" if cpu.is_microcontroller else base.layers,
+            allocation="uniform" if cpu.is_microcontroller else "cost_aware",
+            control=False,
+            **common,
+        )
+        return Step(prune=table)
+
+    def after(self, before: Stepped, move: Move) -> Stepped:
+        """A network after one more training.
+
+        Raises:
+            ModelError: It cannot be trained.
+        """
+        if move.kind == "qat":
+            return self._rounded(before, move)
+        cpu = self.cpus.get(move.kernels)
+        unwatched = dataclasses.replace(
+            self.context, max_accuracy_drop=None, teacher=before.dense, cpu=cpu
+        )
+        return after_step(before, self.step(move), unwatched)
+
+    def recipe_of(self, node: Node, mode: str, why: str) -> Recipe:
+        """The recipe that makes a candidate again, exactly."""
+        steps = tuple(self.step(move) for move in node.moves if move.kind != "qat")
+        return dataclasses.replace(
+            self.recipe,
+            why=why,
+            steps=steps,
+            prune=dataclasses.replace(self.recipe.prune, sparsity=0.0, pattern="unstructured"),
+            channels=ChannelsTable(),
+            qat=self._qat(node.moves[-1]) if node.is_rounded else QatTable(),
+            quantize=dataclasses.replace(self.recipe.quantize, mode=mode),
+        )
+
+    def _qat(self, move: Move) -> QatTable:
+        return dataclasses.replace(self.recipe.qat, epochs=move.epochs, distillation=DISTILLATION)
+
+    def _rounded(self, before: Stepped, move: Move) -> Stepped:
+        from edgeprune.qat import qat
+
+        unwatched = dataclasses.replace(self.context, max_accuracy_drop=None, teacher=before.dense)
+        done = qat(before.model, self._qat(move), "int8", unwatched, {})
+        return dataclasses.replace(before, model=done.model)
+
+
+def epochs_for(samples: int, batch_size: int, epoch_s: float, budget_s: float) -> int:
+    """Epochs of one move: as many as make :data:`STEPS` steps, fewer where time is short.
+
+    Args:
+        samples: Training samples.
+        batch_size: Samples in a step.
+        epoch_s: Seconds of one epoch.
+        budget_s: Of the whole search.
+
+    Returns:
+        0 where not even two epochs fit twice into the budget.
+
+    >>> epochs_for(12_000, 64, epoch_s=5.0, budget_s=600.0)
+    8
+    >>> epochs_for(12_000, 64, epoch_s=25.0, budget_s=600.0)
+    2
+    >>> epochs_for(1_000_000, 64, epoch_s=2_000.0, budget_s=600.0)
+    0
+    """
+    wanted = math.ceil(STEPS / max(1, samples // batch_size))
+    affordable = int(budget_s / MOVES_IN_BUDGET / max(epoch_s, 1e-3))
+    epochs = max(MIN_EPOCHS, min(MAX_EPOCHS, wanted, affordable))
+    return 0 if 2 * epochs * epoch_s > budget_s else epochs
+
+
+def epoch_seconds(
+    model: Loaded, data: Dataset, now_s: Callable[[], float] = time.monotonic
+) -> float:
+    """About how long an epoch takes, from inferences on a few training samples.
+
+    Raises:
+        ModelError: There is nothing to train with, or the model does not run on it.
+    """
+    from edgeprune.training.distillation import outputs_at
+
+    if data.x_train is None:
+        raise ModelError("there are no samples to train with")
+    some = data.x_train[:_TIMED]
+    outputs_at(model.keras, some)  # traces
+    begun_s = now_s()
+    outputs_at(model.keras, some)
+    return _BACKWARD * (now_s() - begun_s) * len(data.x_train) / len(some)
+
+
+def at_once(chain: Chain, before: Stepped, shape: Shape) -> bytes:
+    """A network with so much removed at once and nothing trained, as float TFLite.
+
+    Raises:
+        ModelError: Nothing can be removed so.
+    """
+    from edgeprune.convert import convert
+
+    if shape.macs < 1:
+        return convert(without_channels(before.model, shape.macs, chain.context.data))
+    move = Move("prune", shape.sparsity, 0, shape.kernels, shape.pattern)
+    table = chain.step(move).prune or PruneTable()
+    table = dataclasses.replace(table, schedule="one_shot", allocation="uniform", distillation=0.0)
+    unwatched = dataclasses.replace(
+        chain.context, max_accuracy_drop=None, cpu=chain.cpus.get(shape.kernels)
+    )
+    done = after_step(before, Step(prune=table), unwatched)
+    return convert(done.model)
+
+
+def without_channels(model: Loaded, macs: float, data: Dataset | None) -> Loaded:
+    """A model with channels removed at once, and batch normalization measured anew.
+
+    Raises:
+        ModelError: Its channels cannot be followed.
+    """
+    from edgeprune.channels import prune_channels
+    from edgeprune.training.batch_norm import BatchNormStatistics
+
+    smaller = prune_channels(model.keras, macs=macs)
+    if data is not None and data.x_train is not None:
+        order = np.random.default_rng(0).permutation(len(data.x_train))[: 8 * 64]
+        BatchNormStatistics(smaller.model).measure(data.x_train, order, 64)
+    return dataclasses.replace(model, keras=smaller.model)

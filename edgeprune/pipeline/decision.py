@@ -1,0 +1,93 @@
+"""What ``auto`` decides on where there is data: searched within a budget of time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.measurement import Accuracy
+from edgeprune.auto.engine import Clock, Notebook, Outcome, Search
+from edgeprune.auto.goal import Goal
+from edgeprune.pipeline.ground import Ground, Prepared
+from edgeprune.pipeline.request import Request
+from edgeprune.progress import Progress
+from edgeprune.recipe import Recipe
+from edgeprune.training.context import StageContext
+
+DEFAULT_DROP = 0.01
+"""What ``auto`` may lose where the user gives no limit: a point of top-1 accuracy. Source: ours."""
+
+DEFAULT_BUDGET_S = 600.0
+"""Time in which ``auto`` decides where the user gives none. Source: ours, a coffee."""
+
+MAX_CHOICES = 5
+"""Networks that are made in full until one keeps the limit on the reported samples too. Ours."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What came of a search.
+
+    Attributes:
+        recipes: Those that keep the limit, what saves most first; none where nothing does.
+        outcome: All that was judged.
+        lines: What the user should know.
+    """
+
+    recipes: tuple[Recipe, ...]
+    outcome: Outcome
+    lines: tuple[str, ...]
+
+
+def searches(
+    request: Request, recipe: Recipe, data: Dataset | None, score: Accuracy | None
+) -> bool:
+    """Whether the recipe is to be found by a search.
+
+    Args:
+        request: What the user asked for; a recipe that says why it was chosen is chosen already.
+        recipe: In force.
+        data: The user's.
+        score: The dense model's.
+    """
+    return (
+        recipe.name == "auto"
+        and not request.recipe.why
+        and not {"sparsity", "pattern"} & set(recipe.fixed)
+        and recipe.quantize.mode != "int16x8"
+        and data is not None
+        and score is not None
+        and data.task is not None
+    )
+
+
+def decide(
+    request: Request, recipe: Recipe, prepared: Prepared, context: StageContext, progress: Progress
+) -> Decision:
+    """Searches the best network within the user's budget.
+
+    Args:
+        request: What the user asked for.
+        recipe: In force.
+        prepared: The model and its data.
+        context: For the stages.
+        progress: Is told each network that was judged.
+
+    Raises:
+        ModelError: The model cannot be judged on the data.
+    """
+    limit = DEFAULT_DROP if request.max_accuracy_drop is None else request.max_accuracy_drop
+    budget_s = DEFAULT_BUDGET_S if request.budget_s is None else request.budget_s
+    clock = Clock(budget_s, time.monotonic)
+    ground = Ground(request, recipe, prepared, context, budget_s)
+    notebook = Notebook(lambda one: progress.note(f"tried: {ground.text(one)}"))
+    goal = Goal(limit)
+    search = Search(ground.lab, goal, ground.options, ground.dense_costs, clock, notebook)
+    outcome = search.run()
+    board = next(iter(prepared.cpus))
+    recipes = [
+        ground.chain.recipe_of(one.node, ground.storage(one, limit), f"{ground.text(one)}")
+        for one in outcome.judged.holders(board, limit)[:MAX_CHOICES]
+    ]
+    return Decision(tuple(recipes), outcome, ground.lines(outcome))

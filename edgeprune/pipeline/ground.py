@@ -1,0 +1,212 @@
+"""What a search stands on: the model, its data, and what may be done to it for which boards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edgeprune.artifacts.dataset import Dataset
+from edgeprune.artifacts.model import Loaded
+from edgeprune.auto.candidates import Candidate
+from edgeprune.auto.choice import has_quantizer
+from edgeprune.auto.engine import Outcome
+from edgeprune.auto.goal import Cost
+from edgeprune.auto.options import Options
+from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
+from edgeprune.errors import EdgepruneError
+from edgeprune.models.tflite import graph
+from edgeprune.pipeline.board_costs import BoardCosts
+from edgeprune.pipeline.chain import Chain, epoch_seconds, epochs_for, without_channels
+from edgeprune.pipeline.choosing import Judge
+from edgeprune.pipeline.lab import Bench, KerasLab
+from edgeprune.pipeline.planned import room_for
+from edgeprune.pipeline.request import Request
+from edgeprune.pipeline.users_data import calibration_samples
+from edgeprune.quantize import obstacle, quantize
+from edgeprune.recipe import Recipe
+from edgeprune.tasks import amount_text
+from edgeprune.training.context import StageContext
+
+QAT_SHARE = 4
+"""Moves are as many times longer than training with rounding. Source: ours."""
+
+SMALLER_MODES = ("int8-weights", "fp16")
+"""Ways to store a float32 network in fewer bytes, the smallest first."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model and its data, read once.
+
+    Attributes:
+        loaded: The user's model.
+        dense: It, as float TFLite.
+        choosing: Data whose test samples choose.
+        cpus: The cores of each board.
+    """
+
+    loaded: Loaded
+    dense: bytes
+    choosing: Dataset
+    cpus: Mapping[str, Cpu]
+
+
+class Ground:
+    """What one search stands on.
+
+    Args:
+        request: What the user asked for.
+        recipe: In force.
+        prepared: The model and its data.
+        context: For the stages.
+        budget_s: Time for all.
+
+    Attributes:
+        lab: Trains and judges.
+        options: What may be done.
+        dense_costs: What the user's model takes as it is, by board.
+        chain: Makes recipes.
+
+    Raises:
+        ModelError: The model cannot be judged on the data.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        recipe: Recipe,
+        prepared: Prepared,
+        context: StageContext,
+        budget_s: float,
+    ) -> None:
+        self._recipe, self._prepared, self._request = recipe, prepared, request
+        self._judge = Judge(prepared.choosing, prepared.dense)
+        self.chain = Chain(context, recipe, {cpu.core: cpu for cpu in prepared.cpus.values()})
+        self._skeletons: dict[float, bytes] = {1.0: prepared.dense}
+        self._costs = {name: self._costs_of(name, cpu) for name, cpu in prepared.cpus.items()}
+        calibration = calibration_samples(context.data, recipe.quantize.calibration_samples)
+        self._calibration = calibration
+        epochs, epoch_s = self._epochs(context.data, budget_s)
+        self.options = self._options(epochs)
+        bench = Bench(
+            prepared.loaded,
+            prepared.dense,
+            self._judge,
+            self._costs,
+            self.options.modes,
+            recipe,
+            calibration,
+        )
+        self.lab = KerasLab(bench, self.chain, epoch_s)
+        self.dense_costs = {name: self._dense_cost(costs) for name, costs in self._costs.items()}
+
+    def text(self, one: Candidate) -> str:
+        """A candidate in words, with what it lost and what it takes."""
+        words = [f"{one.text()}: {self._lost_text(one.lost)}"]
+        for board, cost in one.costs.items():
+            dense = self.dense_costs[board]
+            where = f" on {board}" if len(self._costs) > 1 else ""
+            if cost.excess:
+                words.append(f"too large{where}: {cost.excess}")
+            elif cost.time and dense.time:
+                words.append(f"{dense.time / cost.time:.2f}x faster{where} (predicted)")
+        return ", ".join(words)
+
+    def storage(self, one: Candidate, limit: float) -> str:
+        """How a chosen candidate is stored: a float32 one in fewer bytes, where that loses nothing.
+
+        Args:
+            one: The candidate.
+            limit: What it may lose.
+        """
+        if one.mode != "none" or "quantize" in self._recipe.fixed:
+            return one.mode
+        for mode in SMALLER_MODES:
+            if self._stores(mode) and self.lab.judge(one.node, mode).holds(limit):
+                return mode
+        return "none"
+
+    def lines(self, outcome: Outcome) -> tuple[str, ...]:
+        """What the user should know of a search."""
+        count = len({one.node for one in outcome.judged.candidates if one.node.moves})
+        tried = f"{count} trained networks were judged; the search ended because {outcome.ended}"
+        return (tried, *outcome.failed)
+
+    def _lost_text(self, lost: float) -> str:
+        task = self._prepared.choosing.task
+        if task is None or not math.isfinite(lost):
+            return "lost all"
+        amount = amount_text(task.judged[0].metric, abs(lost))
+        return f"{amount} {'worse' if lost > 0 else 'better'}"
+
+    def _stores(self, mode: str) -> bool:
+        cpus = self._prepared.cpus.values()
+        # Without XNNPACK, weights alone would be made float32 again at every inference.
+        return (
+            all(not cpu.is_microcontroller and cpu.isa != "armv7l" for cpu in cpus)
+            and not (obstacle(graph.view(self._prepared.dense), mode)[0])
+        )
+
+    def _costs_of(self, name: str, cpu: Cpu) -> BoardCosts:
+        board = load_board(name)
+        room = room_for(self._request, board) if board.kind == MICROCONTROLLER else None
+        return BoardCosts(board, cpu, self._skeleton, room, self._recipe.prune)
+
+    def _skeleton(self, macs: float) -> bytes:
+        from edgeprune.convert import convert
+
+        if macs not in self._skeletons:
+            self._skeletons[macs] = convert(without_channels(self._prepared.loaded, macs, None))
+        return self._skeletons[macs]
+
+    def _dense_cost(self, costs: BoardCosts) -> Cost:
+        """What the user's model takes; on a microcontroller, as int8."""
+        dense = self._prepared.dense
+        if not costs.is_firmware:
+            return costs.of_file(dense, "none", dense)
+        return costs.of_file(quantize(dense, "int8", self._calibration).tflite, "int8", dense)
+
+    def _epochs(self, data: Dataset | None, budget_s: float) -> tuple[int, float]:
+        """Epochs of one training, none where nothing can be trained; and seconds of an epoch."""
+        loaded = self._prepared.loaded
+        if loaded.keras is None or data is None or data.x_train is None:
+            return 0, 1.0
+        epoch_s = epoch_seconds(loaded, data)
+        batch_size = self._recipe.prune.batch_size
+        return epochs_for(len(data.x_train), batch_size, epoch_s, budget_s), epoch_s
+
+    def _options(self, epochs: int) -> Options:
+        modes = {name: self._modes(costs) for name, costs in self._costs.items()}
+        patterns: dict[str, Sequence[str]] = {}
+        if epochs:
+            for name, costs in self._costs.items():
+                mode = "int8" if costs.is_firmware else "none"
+                if mode in modes[name] and costs.gains_by_zeros("kernel", mode):
+                    patterns[costs.cpu.core] = ("kernel",)
+        return Options(
+            modes=modes,
+            patterns=patterns,
+            cores={name: costs.cpu.core for name, costs in self._costs.items()},
+            removes_channels=bool(epochs) and self._removes_channels(),
+            tunes=bool(epochs),
+            epochs=epochs,
+            qat_epochs=max(1, epochs // QAT_SHARE) if epochs else 0,
+        )
+
+    def _modes(self, costs: BoardCosts) -> tuple[str, ...]:
+        fixed = self._recipe.quantize.mode if "quantize" in self._recipe.fixed else ""
+        if fixed:
+            return (fixed,)
+        if costs.is_firmware:
+            return ("int8",)
+        can_int8 = has_quantizer() and not obstacle(graph.view(self._prepared.dense), "int8")[0]
+        return ("none", "int8") if can_int8 and costs.has_int8_cost else ("none",)
+
+    def _removes_channels(self) -> bool:
+        from edgeprune.channels import find_groups
+
+        try:
+            return bool(find_groups(self._prepared.loaded.keras))
+        except EdgepruneError:
+            return False
