@@ -30,6 +30,9 @@ MIN_SPREAD = 0.004
 STEP_SPREAD = 0.5
 """Standard deviation of a further loss, as a share of it. Source: ours."""
 
+MAX_SPREAD = 0.015
+"""Of any expectation: a network that should lose ten points does not keep one. Source: ours."""
+
 PARENT_SHARE = 0.7
 """How much of what a network loses beyond the curve its children keep. Source: ours."""
 
@@ -158,4 +161,4 @@ def _features(shape: Shape) -> FloatArray:
 
 
 def _spread(further: float) -> float:
-    return math.hypot(MIN_SPREAD, STEP_SPREAD * further)
+    return math.hypot(MIN_SPREAD, min(MAX_SPREAD, STEP_SPREAD * abs(further)))

@@ -107,10 +107,11 @@ class Proposals:
     ) -> dict[Node, dict[str, Candidate]]:
         """What a further training may begin with: of each shape, what lost least of it."""
         best: dict[Shape, Node] = {}
-        is_tuned = Node().after(Move("tune", epochs=self._options.epochs)) in by_node
+        tuned = by_node.get(Node().after(Move("tune", epochs=self._options.epochs)))
+        is_better = tuned is not None and _lost(tuned) <= self._judged.goal.limit
         for node, rows in by_node.items():
             # A tuned one is used to such training; one that was rounded is good for nothing more.
-            if node.is_rounded or (node == Node() and is_tuned):
+            if node.is_rounded or (node == Node() and is_better):
                 continue
             other = best.get(node.shape)
             if other is None or _lost(rows) < _lost(by_node[other]):

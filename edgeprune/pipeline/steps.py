@@ -76,13 +76,13 @@ def after_steps(
         name = f"step {number} {' '.join(step.names)}"
         with progress.stage(name):
             unwatched = dataclasses.replace(context, max_accuracy_drop=None, teacher=now.dense)
-            after = _after(now, step, unwatched)
+            after = after_step(now, step, unwatched)
         lines = [f"{name}: {note}" for note in after.notes]
         now = dataclasses.replace(after, notes=(*now.notes, *lines))
     return now
 
 
-def _after(now: Stepped, step: Step, context: StageContext) -> Stepped:
+def after_step(now: Stepped, step: Step, context: StageContext) -> Stepped:
     """One step more; its notes are those of that step alone."""
     if step.tune is not None:
         return _tuned(now, step.tune, context)

@@ -84,6 +84,21 @@ def asked_once(
     return functools.cache(lambda: teacher_of(model, x, weight, temperature, task))
 
 
+def answering(model: Any) -> Callable[[Array], list[FloatArray]]:
+    """A function that gives a model's outputs at inference, traced once for inputs of one shape.
+
+    It takes inputs ``(n, ...)`` and gives one float32 array ``(n, ...)`` for each output.
+
+    Args:
+        model: A model of either Keras.
+    """
+    tf = import_tensorflow()
+    ask: Callable[[Any], list[Any]] = tf.function(
+        lambda rows: flat_outputs(call(model, [rows], training=False))
+    )
+    return lambda rows: [np.asarray(one.numpy(), np.float32) for one in ask(tf.constant(rows))]
+
+
 def outputs_at(model: Any, x: Array) -> list[FloatArray]:
     """A model's outputs at inference for all samples, one float32 array ``(n, ...)`` each.
 
@@ -91,15 +106,11 @@ def outputs_at(model: Any, x: Array) -> list[FloatArray]:
         model: A model of either Keras.
         x: Inputs ``(n, ...)``.
     """
-    tf = import_tensorflow()
     batch = fixed_batch(model) or _BATCH
-    ask: Callable[[Any], list[Any]] = tf.function(
-        lambda rows: flat_outputs(call(model, [rows], training=False))
-    )
+    ask = answering(model)
     parts: list[list[FloatArray]] = []
     for start in range(0, len(x), batch):
         # Around the end, because a model may insist on whole batches.
         chosen = np.arange(start, start + batch) % len(x)
-        outputs = ask(tf.constant(x[chosen]))
-        parts.append([np.asarray(one.numpy(), np.float32)[: len(x) - start] for one in outputs])
+        parts.append([one[: len(x) - start] for one in ask(x[chosen])])
     return [np.concatenate(one) for one in zip(*parts, strict=True)]
