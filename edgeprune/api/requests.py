@@ -75,6 +75,8 @@ class DataOptions(TypedDict, total=False):
     Attributes:
         max_accuracy_drop: Largest accepted loss on the test samples, as 0.01: a point of top-1
             accuracy, or one percent of the dense model's own score by any other metric.
+        budget_s: Seconds in which the best network is searched where no recipe is named; 600 if
+            not given.
         task: What the model is for; found out if not given.
         loss: Loss to train with.
         metric: Metric to score with.
@@ -84,6 +86,7 @@ class DataOptions(TypedDict, total=False):
     """
 
     max_accuracy_drop: float | None
+    budget_s: float | None
     task: str | None
     loss: str | None
     metric: str | None
@@ -134,7 +137,7 @@ class DeviceOptions(TypedDict, total=False):
 
 _TIMING = ("effort", "sessions", "runs", "governor")
 _TASK = ("task", "loss", "metric")
-_NEED_DATA = ("max_accuracy_drop", *_TASK, "scale", "allow_weak")
+_NEED_DATA = ("max_accuracy_drop", "budget_s", *_TASK, "scale", "allow_weak")
 
 
 def recipe_for(board: str, options: Mapping[str, Any], default: str | None = None) -> Recipe:

@@ -35,6 +35,7 @@ class Request:
             its own.
         max_size: Most bytes of flash for the plan on a microcontroller, or None for a whole slot.
         max_memory: Most bytes of RAM for its arena, or None for what the firmware leaves.
+        budget_s: Seconds in which ``auto`` searches the best network, or None for its own.
         must_fit: Whether a network that is too large for a microcontroller is refused.
     """
 
@@ -58,4 +59,5 @@ class Request:
     epoch: int | None = None
     max_size: int | None = None
     max_memory: int | None = None
+    budget_s: float | None = None
     must_fit: bool = True

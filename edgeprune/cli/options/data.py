@@ -14,6 +14,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.overrides import check_said, with_task
 from edgeprune.tasks.vocabulary import LOSSES, TASK_METRICS, TASKS
+from edgeprune.text.duration import parse_duration
 
 AUGMENT = ("auto", "none", "flips", "shifts", "flips-and-shifts")
 """Words of ``--augment``: those of :data:`edgeprune.data.augment.CHOICES`."""
@@ -68,8 +69,10 @@ def data_options(function: Function) -> Function:
     """``--data``, ``--max-accuracy-drop``, and what the model is for, all of which need it."""
 
     @functools.wraps(function)
-    def with_data(data: str | None, max_accuracy_drop: str | None, **rest: Any) -> Any:
-        given = {"max-accuracy-drop": max_accuracy_drop}
+    def with_data(
+        data: str | None, max_accuracy_drop: str | None, budget: str | None, **rest: Any
+    ) -> Any:
+        given = {"max-accuracy-drop": max_accuracy_drop, "budget": budget}
         given |= {key: rest.get(key) for key in ("task", "loss", "metric")}
         if data is None and (asked := [key for key, value in given.items() if value is not None]):
             raise ConfigError(f"--{asked[0]} needs --data: without it accuracy is not measured")
@@ -78,8 +81,9 @@ def data_options(function: Function) -> Function:
             from edgeprune.tasks import parse_limit
 
             limit = parse_limit(max_accuracy_drop)
+        budget_s = None if budget is None else _budget_s(budget)
         check_said(*(rest.get(key) or "" for key in ("task", "loss", "metric")))
-        return function(data=data, max_accuracy_drop=limit, **rest)
+        return function(data=data, max_accuracy_drop=limit, budget_s=budget_s, **rest)
 
     command: Any = augment_option(input_options(cast(Function, with_data)))
     for option in (
@@ -99,6 +103,12 @@ def data_options(function: Function) -> Function:
             "outputs NAME=WORD,NAME=WORD, as with --loss and --metric.",
         ),
         click.option(
+            "--budget",
+            metavar="TIME",
+            help="Time in which the best network is searched where no recipe is named, as 90s, 10m "
+            "or 2h.  [default: 10m]",
+        ),
+        click.option(
             "--max-accuracy-drop",
             help="Largest loss that is accepted on the test samples: 1% is one point of top-1 "
             "accuracy, and one percent of the dense model's own score by any other metric. A model "
@@ -113,6 +123,18 @@ def data_options(function: Function) -> Function:
     ):
         command = option(command)
     return cast(Function, command)
+
+
+def _budget_s(text: str) -> float:
+    """Seconds of ``--budget``.
+
+    Raises:
+        ConfigError: It is no time.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"--budget {error}") from error
 
 
 def task_options(function: Function) -> Function:
