@@ -7,13 +7,15 @@ import math
 from dataclasses import dataclass
 
 from edgeprune.devices.boards import Cpu
-from edgeprune.errors import ModelError, VerifyError
+from edgeprune.errors import VerifyError
 from edgeprune.pipeline.compressed import Compressed
-from edgeprune.pipeline.host_half import compress
+from edgeprune.pipeline.decision import searches
+from edgeprune.pipeline.host_half import compress, lost_most, read_model
 from edgeprune.pipeline.request import Request
+from edgeprune.pipeline.searched import compress_searched
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
-from edgeprune.tasks import METRICS, ROUNDING, Head, amount_text, check_share, worst_drop
+from edgeprune.tasks import METRICS, ROUNDING, Head, amount_text, check_share
 
 _LARGEST_SUGGESTED = 0.1
 """Of a limit; what loses more is of no use to anybody. Source: ours."""
@@ -49,9 +51,14 @@ def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Com
     limit = request.max_accuracy_drop
     if limit is not None:
         check_share(limit)
+    read = read_model(request, progress)
+    if searches(request, read.data, read.score):
+        searched = compress_searched(request, cpu, read, progress)
+        if searched is not None:
+            return searched
     attempts: list[_Attempt] = []
     while True:
-        compressed = compress(request, cpu, progress)
+        compressed = compress(request, cpu, progress, read)
         if limit is None:
             return compressed
         head, lost = lost_most(compressed)
@@ -103,19 +110,6 @@ def _remedies(closest: _Attempt, attempts: list[_Attempt]) -> str:
 
 def _lines(attempts: list[_Attempt]) -> str:
     return "; ".join(attempt.line for attempt in attempts)
-
-
-def lost_most(compressed: Compressed) -> tuple[Head, float]:
-    """The output whose score on the test samples suffered most, and by how much.
-
-    Raises:
-        ModelError: There is no score.
-    """
-    if compressed.task is None or "deployed" not in compressed.scores:
-        raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
-    names = (compressed.first_score, "deployed")
-    scores = [compressed.scores[name].by_head(compressed.task) for name in names]
-    return worst_drop(compressed.task, scores[0], scores[1])
 
 
 def _with_history(compressed: Compressed, attempts: list[_Attempt]) -> Compressed:

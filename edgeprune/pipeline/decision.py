@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.measurement import Accuracy
+from edgeprune.auto.candidates import Candidate
 from edgeprune.auto.engine import Clock, Notebook, Outcome, Search
 from edgeprune.auto.goal import Goal
+from edgeprune.auto.moves import Node
 from edgeprune.pipeline.ground import Ground, Prepared
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
@@ -32,28 +34,28 @@ class Decision:
     Attributes:
         recipes: Those that keep the limit, what saves most first; none where nothing does.
         outcome: All that was judged.
+        fallback: What is done where none of them keeps it: the dense network, in fewer bytes.
         lines: What the user should know.
     """
 
     recipes: tuple[Recipe, ...]
+    fallback: Recipe
     outcome: Outcome
     lines: tuple[str, ...]
 
 
-def searches(
-    request: Request, recipe: Recipe, data: Dataset | None, score: Accuracy | None
-) -> bool:
+def searches(request: Request, data: Dataset | None, score: Accuracy | None) -> bool:
     """Whether the recipe is to be found by a search.
 
     Args:
         request: What the user asked for; a recipe that says why it was chosen is chosen already.
-        recipe: In force.
         data: The user's.
         score: The dense model's.
     """
+    recipe = request.recipe
     return (
         recipe.name == "auto"
-        and not request.recipe.why
+        and not recipe.why
         and not {"sparsity", "pattern"} & set(recipe.fixed)
         and recipe.quantize.mode != "int16x8"
         and data is not None
@@ -87,7 +89,9 @@ def decide(
     outcome = search.run()
     board = next(iter(prepared.cpus))
     recipes = [
-        ground.chain.recipe_of(one.node, ground.storage(one, limit), f"{ground.text(one)}")
+        ground.recipe(one, limit, ground.text(one))
         for one in outcome.judged.holders(board, limit)[:MAX_CHOICES]
     ]
-    return Decision(tuple(recipes), outcome, ground.lines(outcome))
+    dense = Candidate(Node(), "none", 0.0, 0.0, ground.dense_costs)
+    fallback = ground.recipe(dense, limit, ground.nothing(outcome.judged.closest(board)))
+    return Decision(tuple(recipes), fallback, outcome, ground.lines(outcome))

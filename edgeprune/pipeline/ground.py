@@ -113,13 +113,28 @@ class Ground:
                 words.append(f"{dense.time / cost.time:.2f}x faster{where} (predicted)")
         return ", ".join(words)
 
-    def storage(self, one: Candidate, limit: float) -> str:
-        """How a chosen candidate is stored: a float32 one in fewer bytes, where that loses nothing.
+    def recipe(self, one: Candidate, limit: float, why: str) -> Recipe:
+        """The recipe that makes a candidate again, stored in few bytes.
 
         Args:
             one: The candidate.
             limit: What it may lose.
+            why: Why it was chosen, in one line.
         """
+        return self.chain.recipe_of(one.node, self._storage(one, limit), why)
+
+    def nothing(self, closest: Candidate | None) -> str:
+        """Why the dense network stays, in one line.
+
+        Args:
+            closest: What lost least of all that was judged.
+        """
+        if closest is None:
+            return "nothing else could be made of the model: it stays as it is"
+        return f"nothing cheaper keeps the limit: the closest is {self.text(closest)}"
+
+    def _storage(self, one: Candidate, limit: float) -> str:
+        """How a candidate is stored: a float32 one in fewer bytes, where that keeps the limit."""
         if one.mode != "none" or "quantize" in self._recipe.fixed:
             return one.mode
         for mode in SMALLER_MODES:
@@ -157,7 +172,8 @@ class Ground:
         from edgeprune.convert import convert
 
         if macs not in self._skeletons:
-            self._skeletons[macs] = convert(without_channels(self._prepared.loaded, macs, None))
+            smaller = without_channels(self._prepared.loaded, macs, self.chain.round_to)
+            self._skeletons[macs] = convert(smaller)
         return self._skeletons[macs]
 
     def _dense_cost(self, costs: BoardCosts) -> Cost:

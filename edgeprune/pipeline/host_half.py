@@ -33,6 +33,7 @@ from edgeprune.pipeline.users_data import (
 )
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
+from edgeprune.tasks import Head, worst_drop
 
 if TYPE_CHECKING:
     from edgeprune.pipeline.grown import Unpruned
@@ -56,8 +57,42 @@ class _Trained:
     task_lines: tuple[str, ...]
 
 
-def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
+@dataclass(frozen=True)
+class Read:
+    """The user's model and data, as they were read.
+
+    Attributes:
+        loaded: The model.
+        dense: It, as float TFLite.
+        data: The data, or None.
+        score: The model's, on the test samples; None where there is nothing to score.
+    """
+
+    loaded: Loaded
+    dense: bytes
+    data: Dataset | None
+    score: Accuracy | None
+
+
+def read_model(request: Request, progress: Progress) -> Read:
+    """Reads the user's model and data.
+
+    Raises:
+        ModelError: They cannot be read, or the board cannot run the model.
+    """
+    loaded, dense, data = _loaded(request, progress)
+    score = None if data is None else verify.accuracy(dense, data, dense)
+    return Read(loaded, dense, data, score)
+
+
+def compress(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Compressed:
     """The host half: from the user's file to a ``.tflite`` file for one kind of core.
+
+    Args:
+        request: What the user asked for.
+        cpu: The board's cores.
+        progress: Shows the stages.
+        read: The model and its data.
 
     Raises:
         ModelError: The model or the data cannot be treated as asked.
@@ -69,7 +104,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
     from edgeprune.rewrite import rewrite
     from edgeprune.sparsify import sparsify, stored_dense
 
-    trained = _trained(request, cpu, progress)
+    trained = _trained(request, cpu, progress, read)
     recipe, data, compressed_float = trained.recipe, trained.data, trained.compressed_float
     board = load_board(request.board)
     is_firmware = board.kind == MICROCONTROLLER
@@ -149,7 +184,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress) -> Compressed:
     )
 
 
-def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
+def _trained(request: Request, cpu: Cpu, progress: Progress, read: Read) -> _Trained:
     """From the user's file to a float ``.tflite`` file of the pruned and clustered model.
 
     Raises:
@@ -163,8 +198,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress) -> _Trained:
     from edgeprune.qat import qat
     from edgeprune.training.context import StageContext
 
-    loaded, dense, data = _loaded(request, progress)
-    score = None if data is None else verify.accuracy(dense, data, dense)
+    loaded, dense, data, score = read.loaded, read.dense, read.data, read.score
     recipe = for_core(with_channels(request.recipe), cpu)
     drop = request.max_accuracy_drop
     task_lines = [] if data is None or data.task is None else [data.task.line(*sizes_of(data))]
@@ -395,3 +429,16 @@ def _scores(trained: _Trained, deployed: bytes, dense_int8: bytes | None) -> dic
     }
     known = {name: score for name, score in scores.items() if score is not None}
     return {first: trained.score, **known}
+
+
+def lost_most(compressed: Compressed) -> tuple[Head, float]:
+    """The output whose score on the test samples suffered most, and by how much.
+
+    Raises:
+        ModelError: There is no score.
+    """
+    if compressed.task is None or "deployed" not in compressed.scores:
+        raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
+    names = (compressed.first_score, "deployed")
+    scores = [compressed.scores[name].by_head(compressed.task) for name in names]
+    return worst_drop(compressed.task, scores[0], scores[1])

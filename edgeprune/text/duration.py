@@ -27,3 +27,16 @@ def parse_duration(text: str) -> float:
     if not 0 <= seconds <= MAX_S:
         raise ValueError(f"must be 0 to 168h, as 90s, 10m or 2h, got {text!r}")
     return seconds
+
+
+def duration_text(seconds: float) -> str:
+    """A time as people say it, rounded to its unit.
+
+    >>> duration_text(90), duration_text(600), duration_text(5400), duration_text(20)
+    ('1.5 minutes', '10 minutes', '1.5 hours', '20 seconds')
+    """
+    for unit_s, unit in ((3600.0, "hour"), (60.0, "minute")):
+        if seconds >= unit_s:
+            count = f"{seconds / unit_s:.3g}"
+            return f"{count} {unit}" + "s" * (count != "1")
+    return f"{seconds:.0f} seconds"

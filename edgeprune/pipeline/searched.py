@@ -1,0 +1,102 @@
+"""The host half where ``auto`` searches: decides on some samples, and scores on others."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from edgeprune import verify
+from edgeprune.auto.choice import for_core
+from edgeprune.devices.boards import Cpu
+from edgeprune.errors import ModelError
+from edgeprune.pipeline.choosing import kept_apart
+from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision, decide
+from edgeprune.pipeline.ground import Prepared
+from edgeprune.pipeline.host_half import Read, compress, lost_most
+from edgeprune.pipeline.request import Request
+from edgeprune.pipeline.users_data import limit_lines
+from edgeprune.progress import Progress
+from edgeprune.recipe import Recipe
+from edgeprune.tasks import ROUNDING, amount_text
+from edgeprune.text.duration import duration_text
+from edgeprune.training.context import StageContext
+
+
+def compress_searched(
+    request: Request, cpu: Cpu, read: Read, progress: Progress
+) -> Compressed | None:
+    """Searches the best network that keeps the limit, and makes it in full.
+
+    Args:
+        request: What the user asked for.
+        cpu: The board's cores.
+        read: The model and its data.
+        progress: Shows what is going on.
+
+    Returns:
+        None where no limit means anything on these data, and the user gave none.
+
+    Raises:
+        ModelError: The model or the data cannot be treated so.
+    """
+    data = read.data
+    if data is None:
+        return None
+    limit = DEFAULT_DROP if request.max_accuracy_drop is None else request.max_accuracy_drop
+    choosing, reported, which = kept_apart(data)
+    own = Read(read.loaded, read.dense, reported, verify.accuracy(read.dense, reported, read.dense))
+    try:
+        lines = limit_lines(reported, own.score, limit)
+    except ModelError:
+        if request.max_accuracy_drop is None:
+            return None
+        raise
+    if request.max_accuracy_drop is None:
+        lines = [f"{line} (--max-accuracy-drop sets another)" for line in lines]
+    budget_s = DEFAULT_BUDGET_S if request.budget_s is None else request.budget_s
+    lines = [*lines, which]
+    for line in lines:
+        progress.note(line)
+    recipe = for_core(request.recipe, cpu)
+    context = StageContext(data, progress.say, recipe.prune.seed, cpu, None, read.loaded)
+    prepared = Prepared(read.loaded, read.dense, choosing, {request.board: cpu})
+    with progress.stage("search"):
+        progress.note(f"searching for at most {duration_text(budget_s)} (--budget)")
+        decision = decide(request, recipe, prepared, context, progress)
+    unwatched = dataclasses.replace(request, max_accuracy_drop=None)
+    compressed, told = _first_that_holds(unwatched, cpu, own, progress, decision, limit)
+    return dataclasses.replace(
+        compressed, notes=(*compressed.notes, *lines, *decision.lines, *told)
+    )
+
+
+def _first_that_holds(
+    request: Request,
+    cpu: Cpu,
+    read: Read,
+    progress: Progress,
+    decision: Decision,
+    limit: float,
+) -> tuple[Compressed, list[str]]:
+    """Makes one network after the other until one keeps the limit on the reported samples too.
+
+    Returns:
+        It, or else what is left of the dense network; and what was lost before.
+    """
+    told: list[str] = []
+    for recipe in decision.recipes:
+        compressed = _made(request, recipe, cpu, read, progress)
+        head, lost = lost_most(compressed)
+        if lost <= limit + ROUNDING:
+            return compressed, told
+        line = (
+            f"{recipe.why}: loses {amount_text(head.metric, lost)} on the samples that are "
+            "reported, so that the next one was taken"
+        )
+        progress.note(line)
+        told.append(line)
+    return _made(request, decision.fallback, cpu, read, progress), told
+
+
+def _made(request: Request, recipe: Recipe, cpu: Cpu, read: Read, progress: Progress) -> Compressed:
+    return compress(dataclasses.replace(request, recipe=recipe), cpu, progress, read)
