@@ -11,7 +11,7 @@ from edgeprune.auto.candidates import Candidate, Judged
 from edgeprune.auto.expected import Expected
 from edgeprune.auto.goal import Cost, Goal
 from edgeprune.auto.moves import Move, Node, Shape
-from edgeprune.auto.options import Lab, Options
+from edgeprune.auto.options import SPARSITIES, Lab, Options
 from edgeprune.auto.proposals import Proposal, Proposals
 from edgeprune.errors import EdgepruneError
 
@@ -119,10 +119,9 @@ class Search:
             if mode != "none" and not self._is_known(Node(), mode):
                 self._judge(Node(), mode)
         if not self._options.epochs:
-            return self._ended("nothing can be trained")
-        self._screen()
-        if self._options.tunes:
-            self._try(Node().after(Move("tune", epochs=self._options.epochs)))
+            self._prune_at_once()
+            return self._ended("nothing can be trained in that time")
+        self._begin()
         while True:
             proposals = [one for one in self._proposals.all() if one.gain >= MIN_GAIN]
             if not proposals and not self._wander():
@@ -135,6 +134,37 @@ class Search:
             if (shape := self._notebook.suggest()) is not None:
                 self._reach(shape)
 
+    def _prune_at_once(self) -> None:
+        """Halves shares of zeros, without training, to the largest that keeps the limit."""
+        limit = self._judged.goal.limit
+        for kernels, patterns in self._options.patterns.items():
+            boards = [name for name, core in self._options.cores.items() if core == kernels]
+            low, high = -1, len(SPARSITIES)
+            while high - low > 1 and self._clock.left_s > 0:
+                middle = (low + high) // 2
+                node = Node().after(Move("prune", SPARSITIES[middle], 0, kernels, patterns[0]))
+                self._try(node)
+                rows = [one for one in self._judged.candidates if one.node == node]
+                fits = not any(
+                    one.costs[board].excess
+                    for one in rows
+                    for board in boards
+                    if board in one.costs
+                )
+                holds = any(one.holds(limit) for one in rows)
+                low, high = (middle, high) if holds or not fits else (low, middle)
+
+    def _make_fit(self, board: str) -> None:
+        """Trains the network that is expected to lose least of all that a board can take."""
+        if any(self._judged.saving(one, board) is not None for one in self._judged.candidates):
+            return
+        for node in self._proposals.that_fit(board):
+            if self._lab.seconds(node) > self._clock.left_s:
+                return
+            self._try(node)
+            if any(self._judged.saving(one, board) is not None for one in self._judged.candidates):
+                return
+
     def _wander(self) -> bool:
         """Tries suggestions where nothing promises anything; False where none is new."""
         before = len(self._judged.candidates)
@@ -146,6 +176,14 @@ class Search:
             if len(self._judged.candidates) > before:
                 return True
         return False
+
+    def _begin(self) -> None:
+        """What is done before anything is weighed."""
+        self._screen()
+        if self._options.tunes:
+            self._try(Node().after(Move("tune", epochs=self._options.epochs)))
+        for board in self._options.must_fit:
+            self._make_fit(board)
 
     def _ended(self, why: str) -> Outcome:
         return Outcome(self._judged, why, tuple(self._failed))

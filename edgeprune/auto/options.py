@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +37,7 @@ class Options:
         epochs: Passes over the training data of one training; 0 where nothing can be trained.
         qat_epochs: The same for training with rounding; 0 where there is none.
         keeps_layers: Whether layers may stay more precise than the rest.
+        must_fit: Boards that cannot take the network as it is, so that some other must be found.
     """
 
     modes: Mapping[str, Sequence[str]]
@@ -47,6 +48,7 @@ class Options:
     epochs: int = 0
     qat_epochs: int = 0
     keeps_layers: bool = False
+    must_fit: Collection[str] = ()
 
     @property
     def all_modes(self) -> tuple[str, ...]:

@@ -85,6 +85,24 @@ class Proposals:
         able = [one for one in self._found() if one.gain > 0]
         return sorted(able, key=lambda one: -one.rate)
 
+    def that_fit(self, board: str) -> list[Node]:
+        """Networks that a board could take; what is expected to lose least comes first."""
+        parents = {one.node for one in self._judged.candidates if not one.node.is_rounded}
+        found = {
+            parent.after(move): parent for parent in parents for move in self._options.moves(parent)
+        }
+        able = [
+            (self._expected.child(parent, node).mean, node)
+            for node, parent in found.items()
+            if node not in self._spoilt
+            and any(
+                (cost := self._lab.forecast(node.shape, mode, board)) is not None
+                and not cost.excess
+                for mode in self._options.modes[board]
+            )
+        ]
+        return [node for _, node in sorted(able, key=lambda row: row[0])]
+
     def _found(self) -> Iterator[Proposal]:
         by_node: dict[Node, dict[str, Candidate]] = {}
         for one in self._judged.candidates:

@@ -18,7 +18,6 @@ from edgeprune.errors import ModelError
 from edgeprune.pipeline.steps import Stepped, after_step
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.channels_table import ChannelsTable
-from edgeprune.recipe.prune_table import PruneTable
 from edgeprune.recipe.qat_table import QatTable
 from edgeprune.recipe.steps import Step
 from edgeprune.recipe.tune_table import TuneTable
@@ -97,6 +96,10 @@ class Chain:
             control=False,
             **common,
         )
+        if not move.epochs:
+            table = dataclasses.replace(
+                table, schedule="one_shot", allocation="uniform", distillation=0.0
+            )
         return Step(prune=table)
 
     def after(self, before: Stepped, move: Move) -> Stepped:
@@ -196,13 +199,11 @@ def at_once(chain: Chain, before: Stepped, shape: Shape) -> bytes:
     if shape.macs < 1:
         data = chain.context.data
         return convert(without_channels(before.model, shape.macs, chain.round_to, data))
-    move = Move("prune", shape.sparsity, 0, shape.kernels, shape.pattern)
-    table = chain.step(move).prune or PruneTable()
-    table = dataclasses.replace(table, schedule="one_shot", allocation="uniform", distillation=0.0)
+    step = chain.step(Move("prune", shape.sparsity, 0, shape.kernels, shape.pattern))
     unwatched = dataclasses.replace(
         chain.context, max_accuracy_drop=None, cpu=chain.cpus.get(shape.kernels)
     )
-    done = after_step(before, Step(prune=table), unwatched)
+    done = after_step(before, step, unwatched)
     return convert(done.model)
 
 

@@ -11,6 +11,7 @@ from edgeprune.auto.candidates import Candidate
 from edgeprune.auto.engine import Clock, Notebook, Outcome, Search
 from edgeprune.auto.goal import Goal
 from edgeprune.auto.moves import Node
+from edgeprune.errors import VerifyError
 from edgeprune.pipeline.ground import Ground, Prepared
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
@@ -88,10 +89,34 @@ def decide(
     search = Search(ground.lab, goal, ground.options, ground.dense_costs, clock, notebook)
     outcome = search.run()
     board = next(iter(prepared.cpus))
-    recipes = [
+    kept = [
         ground.recipe(one, limit, ground.text(one))
         for one in outcome.judged.holders(board, limit)[:MAX_CHOICES]
     ]
+    fallback = _fallback(request, ground, outcome, board)
+    return Decision(tuple(kept), fallback, outcome, ground.lines(outcome))
+
+
+def _fallback(request: Request, ground: Ground, outcome: Outcome, board: str) -> Recipe:
+    """What is done where nothing that was judged keeps the limit.
+
+    Raises:
+        ModelError: The dense network does not fit into the board, and nothing else does.
+        VerifyError: Something does, but loses more than the user allows.
+    """
+    closest = outcome.judged.closest(board)
     dense = Candidate(Node(), "none", 0.0, 0.0, ground.dense_costs)
-    fallback = ground.recipe(dense, limit, ground.nothing(outcome.judged.closest(board)))
-    return Decision(tuple(recipes), fallback, outcome, ground.lines(outcome))
+    excess = ground.dense_costs[board].excess
+    limit = request.max_accuracy_drop
+    if not excess or not request.must_fit:
+        return ground.recipe(dense, limit or DEFAULT_DROP, ground.nothing(closest))
+    if closest is None:
+        raise ground.too_large(board)
+    if limit is not None:
+        raise VerifyError(
+            f"--max-accuracy-drop {100 * limit:.6g}% cannot be kept by what fits: the closest is "
+            f"{ground.text(closest)}; what would help: more training data, a larger --budget, or "
+            "more room for the network"
+        )
+    why = f"{ground.text(closest)}; of what fits it loses least"
+    return ground.recipe(closest, DEFAULT_DROP, why)

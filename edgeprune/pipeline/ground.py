@@ -14,7 +14,7 @@ from edgeprune.auto.engine import Outcome
 from edgeprune.auto.goal import Cost
 from edgeprune.auto.options import Options
 from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
-from edgeprune.errors import EdgepruneError
+from edgeprune.errors import EdgepruneError, ModelError, VerifyError
 from edgeprune.models.tflite import graph
 from edgeprune.pipeline.board_costs import BoardCosts
 from edgeprune.pipeline.chain import Chain, epoch_seconds, epochs_for, without_channels
@@ -87,6 +87,7 @@ class Ground:
         self._costs = {name: self._costs_of(name, cpu) for name, cpu in prepared.cpus.items()}
         calibration = calibration_samples(context.data, recipe.quantize.calibration_samples)
         self._calibration = calibration
+        self.dense_costs = {name: self._dense_cost(costs) for name, costs in self._costs.items()}
         epochs, epoch_s = self._epochs(context.data, budget_s)
         self.options = self._options(epochs)
         bench = Bench(
@@ -99,7 +100,6 @@ class Ground:
             calibration,
         )
         self.lab = KerasLab(bench, self.chain, epoch_s)
-        self.dense_costs = {name: self._dense_cost(costs) for name, costs in self._costs.items()}
 
     def text(self, one: Candidate) -> str:
         """A candidate in words, with what it lost and what it takes."""
@@ -137,10 +137,22 @@ class Ground:
         """How a candidate is stored: a float32 one in fewer bytes, where that keeps the limit."""
         if one.mode != "none" or "quantize" in self._recipe.fixed:
             return one.mode
+        if all(cpu.is_microcontroller for cpu in self._prepared.cpus.values()):
+            return "int8"
         for mode in SMALLER_MODES:
             if self._stores(mode) and self.lab.judge(one.node, mode).holds(limit):
                 return mode
         return "none"
+
+    def too_large(self, board: str) -> ModelError | VerifyError:
+        """Why nothing fits into a microcontroller: by its own limit, or the user's."""
+        excess = self.dense_costs[board].excess
+        if "--max-" in excess:
+            return VerifyError(f"nothing small enough was found: {excess}: allow more")
+        return ModelError(
+            f"{board} cannot run the model, and nothing small enough was found: {excess}: use "
+            "fewer channels or a smaller input"
+        )
 
     def lines(self, outcome: Outcome) -> tuple[str, ...]:
         """What the user should know of a search."""
@@ -195,11 +207,10 @@ class Ground:
     def _options(self, epochs: int) -> Options:
         modes = {name: self._modes(costs) for name, costs in self._costs.items()}
         patterns: dict[str, Sequence[str]] = {}
-        if epochs:
-            for name, costs in self._costs.items():
-                mode = "int8" if costs.is_firmware else "none"
-                if mode in modes[name] and costs.gains_by_zeros("kernel", mode):
-                    patterns[costs.cpu.core] = ("kernel",)
+        for name, costs in self._costs.items():
+            mode = "int8" if costs.is_firmware else modes[name][0]
+            if costs.gains_by_zeros("kernel", mode):
+                patterns[costs.cpu.core] = ("kernel",)
         return Options(
             modes=modes,
             patterns=patterns,
@@ -208,6 +219,7 @@ class Ground:
             tunes=bool(epochs),
             epochs=epochs,
             qat_epochs=max(1, epochs // QAT_SHARE) if epochs else 0,
+            must_fit=[name for name, cost in self.dense_costs.items() if cost.excess],
         )
 
     def _modes(self, costs: BoardCosts) -> tuple[str, ...]:

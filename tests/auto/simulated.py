@@ -26,6 +26,8 @@ class SimulatedLab:
         seconds_each: Of a training of the whole network.
         int8_cost: Share of the time that int8 takes.
         sparse_cost: Time of an inference with nothing but zeros.
+        breaks: Share of trainings that fail.
+        at_once: Loss by the square of how many weights go, without training.
     """
 
     seed: int = 0
@@ -34,6 +36,7 @@ class SimulatedLab:
     int8_cost: float = 0.4
     sparse_cost: float = 0.2
     breaks: float = 0.0
+    at_once: float = 1.0
     clock_s: float = 0.0
     trained: list[Node] = field(default_factory=list)
 
@@ -50,6 +53,8 @@ class SimulatedLab:
     def true_loss(self, node: Node, mode: str) -> float:
         """What would be lost on endlessly many samples."""
         shape, lost = node.shape, 0.0
+        if node.moves and not node.is_trained:
+            lost = self.at_once * shape.emptied**2
         if node.is_trained:
             lost = self.base + self.thinned * shape.thinned**2 + self.emptied * shape.emptied**2
             jump = max(

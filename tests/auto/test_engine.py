@@ -107,10 +107,28 @@ def test_a_budget_too_small_for_a_training_leaves_what_needs_none():
     assert outcome.ended == "the time is over"
 
 
-def test_without_training_only_ways_to_store_are_judged():
+def test_without_training_zeros_are_halved_to_the_most_that_hold():
     options = dataclasses.replace(BOTH, epochs=0)
-    outcome = searched(SimulatedLab(seed=6), 600, options=options)
-    assert all(one.node == Node() for one in outcome.judged.candidates)
+    lab = SimulatedLab(seed=6, at_once=0.01, samples=100_000)
+    judged = searched(lab, 600, options=options).judged
+    assert all(not one.node.epochs for one in judged.candidates)
+    kept = [one.node.shape.sparsity for one in judged.holders("board", 0.01)]
+    assert 0.3 <= max(kept) <= 0.75  # 0.01 * emptied**2 is a point at 63 %
+    assert len(lab.trained) <= 4
+
+
+def test_a_board_that_is_too_small_for_the_network_gets_what_fits_and_loses_least():
+    class Small(SimulatedLab):
+        def forecast(self, shape, mode, board):
+            cost = super().forecast(shape, mode, board)
+            return dataclasses.replace(cost, excess="" if shape.macs < 0.3 else "too large")
+
+    lab = Small(seed=4)  # where that loses more than the limit
+    lab.thinned, lab.base = 0.05, 0.0
+    options = dataclasses.replace(BOTH, must_fit=["board"], patterns={})
+    judged = searched(lab, 600, options=options).judged
+    assert judged.holders("board", 0.01) == []
+    assert judged.closest("board").node.shape.macs == pytest.approx(0.27)
 
 
 def test_half_the_time_is_worth_more_than_random_search_in_the_whole():
