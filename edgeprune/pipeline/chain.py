@@ -38,7 +38,7 @@ STEPS = 1500
 MIN_EPOCHS, MAX_EPOCHS = 2, 40
 """Of one move, whatever the data. Source: ours."""
 
-MOVES_IN_BUDGET = 12
+MOVES_IN_BUDGET = 8
 """Trainings that a budget should hold: each is shorter where it would not. Source: ours."""
 
 DISTILLATION = 0.9

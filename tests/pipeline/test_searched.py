@@ -1,0 +1,145 @@
+"""Without a recipe and with data, the best network is searched, made and scored."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from keras_nets import save
+from rich.console import Console
+
+from edgeprune.console.quiet import quiet
+from edgeprune.devices.boards import load_board, resolved_cpu
+from edgeprune.errors import VerifyError
+from edgeprune.firmware.planned import planned_on
+from edgeprune.models.keras.flavours import import_keras
+from edgeprune.pipeline.accuracy_limit import compress_within_limit
+from edgeprune.pipeline.request import Request
+from edgeprune.prediction import explain
+from edgeprune.progress import Progress
+from edgeprune.recipe import Recipe, load_recipe, write_recipe
+
+RNG = np.random.default_rng(0)
+BUDGET_S = 600.0  # nothing here is cut short by it: what promises nothing more ends it
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A network much larger than its task: its answer hangs on 8 of 64 inputs."""
+    folder = tmp_path_factory.mktemp("searched")
+    x = RNG.normal(size=(1200, 64)).astype(np.float32)
+    y = (x[:, :8] @ RNG.normal(size=(8, 3))).argmax(1)
+    np.savez(folder / "data.npz", x_train=x[:600], y_train=y[:600], x_test=x[600:], y_test=y[600:])
+    keras = import_keras("keras")
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    inputs = layers.Input((64,))
+    hidden = layers.Dense(64, activation="relu")(inputs)
+    net = keras.Model(inputs, layers.Dense(3, activation="softmax")(hidden))
+    with quiet():
+        net.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+        net.fit(x[:600], y[:600], epochs=15, verbose=0)
+    save(net, folder / "net.keras")
+    return Request(
+        folder / "net.keras",
+        "mps2-an386",
+        Recipe(),
+        data=str(folder / "data.npz"),
+        budget_s=BUDGET_S,
+    )
+
+
+def compressed(request, **changes):
+    """What was made of it, and what was told meanwhile."""
+    log = io.StringIO()
+    with Progress(Console(file=log, width=1000), brief=True) as progress:
+        request = dataclasses.replace(request, **changes)
+        cpu = resolved_cpu(load_board(request.board).cpu)
+        done = compress_within_limit(request, cpu, progress)
+    return done, log.getvalue()
+
+
+def lost(done):
+    return done.scores[done.first_score].value - done.scores["deployed"].value
+
+
+@pytest.fixture(scope="module")
+def on_a_board(trained):
+    return compressed(trained)
+
+
+def test_it_keeps_a_point_on_samples_that_chose_nothing(on_a_board):
+    done, log = on_a_board
+    assert lost(done) <= 0.01
+    assert done.scores["deployed"].samples == 300
+    assert "300 of the 600 test samples choose among networks" in log
+    assert "limit: at most 1 point of top1 below dense's" in log
+    assert "searching for at most 10 minutes" in log
+
+
+def test_it_takes_less_on_the_board_than_int8_alone(on_a_board):
+    done, _ = on_a_board
+    board = load_board("mps2-an386")
+    dense, deployed = (
+        planned_on(tflite, board) for tflite in (done.dense_int8, done.sparsified.tflite)
+    )
+    assert deployed.instructions < 0.7 * dense.instructions
+    assert deployed.flash_bytes < dense.flash_bytes
+
+
+def test_its_recipe_makes_the_same_bytes_again(on_a_board, trained, tmp_path):
+    done, _ = on_a_board
+    write_recipe(done.recipe, tmp_path / "best.toml")
+    again, _ = compressed(trained, recipe=load_recipe(str(tmp_path / "best.toml")))
+    assert again.sparsified.tflite == done.sparsified.tflite
+
+
+def test_its_recipe_makes_the_same_bytes_where_nothing_is_kept(
+    on_a_board, trained, tmp_path, monkeypatch
+):
+    done, _ = on_a_board
+    write_recipe(done.recipe, tmp_path / "best.toml")
+    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "home"))
+    again, _ = compressed(trained, recipe=load_recipe(str(tmp_path / "best.toml")))
+    assert again.sparsified.tflite == done.sparsified.tflite
+
+
+def test_on_a_core_without_sparse_gains_channels_go(trained):
+    done, log = compressed(trained, board="rpi4-emulated")
+    print(log)
+    cpu = resolved_cpu(load_board("rpi4-emulated").cpu)
+    dense, deployed = (explain(one, cpu) for one in (done.dense, done.sparsified.tflite))
+    assert lost(done) <= 0.01
+    assert deployed.instructions < 0.8 * dense.instructions
+
+
+def test_what_fits_is_found_where_the_network_does_not(trained):
+    done, _ = compressed(trained, max_size=2000, max_accuracy_drop=0.5)
+    board = load_board("mps2-an386")
+    assert len(planned_on(done.sparsified.tflite, board).plan.data) <= 2000
+    assert lost(done) <= 0.5
+
+
+def test_where_nothing_fits_it_is_refused(trained):
+    with pytest.raises(VerifyError, match=r"nothing small enough was found: .* allows 300"):
+        compressed(trained, max_size=300)
+
+
+def test_a_limit_that_nothing_that_fits_keeps_is_refused_with_the_closest(trained, tmp_path):
+    data = dict(np.load(trained.data))
+    data["y_train"] = np.random.default_rng(3).permutation(data["y_train"])  # teaches nothing
+    file = tmp_path / "odd.npz"
+    np.savez(file, **data)
+    with pytest.raises(VerifyError, match=r"cannot be kept by what fits: the closest is .* worse"):
+        compressed(trained, data=str(file), max_size=1500, max_accuracy_drop=0.01)
+
+
+def test_a_budget_too_small_for_any_training_still_gives_an_answer(trained):
+    done, _ = compressed(trained, board="rpi4-emulated", budget_s=0.05)
+    assert lost(done) <= 0.01
+    assert not done.recipe.steps or not any(
+        table.epochs
+        for step in done.recipe.steps
+        for table in (step.tune, step.channels, step.prune)
+        if table is not None
+    )
