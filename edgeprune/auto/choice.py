@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from edgeprune.artifacts.model import Storage
@@ -252,10 +253,17 @@ def _costs(dense: bytes, cpu: Cpu, table: PruneTable, stored: Plan) -> _Costs | 
     return _Costs(before, plan.instructions, int8, layers)
 
 
-def int8_instructions(dense: Plan) -> float:
-    """What a float32 model would take in full integers, on a core with dot product."""
+def int8_instructions(dense: Plan, kept: Collection[str] = ()) -> float:
+    """What a float32 model would take in full integers, on a core with dot product.
+
+    Args:
+        dense: Of the float32 model.
+        kept: Layers that stay in floats; what is converted around them counts as an operator each.
+    """
     return sum(
-        INT8_OPERATOR + INT8_SHARES.get(op.op, INT8_SHARE_OF_OTHERS) * (op.instructions or 0)
+        2 * INT8_OPERATOR + (op.instructions or 0)
+        if op.name in kept
+        else INT8_OPERATOR + INT8_SHARES.get(op.op, INT8_SHARE_OF_OTHERS) * (op.instructions or 0)
         for op in dense.operators
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 import numpy as np
@@ -70,13 +70,14 @@ class BoardCosts:
         """Whether firmware runs networks there."""
         return self.board.kind == MICROCONTROLLER
 
-    def of_file(self, tflite: bytes, mode: str, float32: bytes) -> Cost:
+    def of_file(self, tflite: bytes, mode: str, float32: bytes, kept: Collection[str] = ()) -> Cost:
         """What a file takes that is stored as the board is given it.
 
         Args:
             tflite: The file.
             mode: How it is stored, in the words of ``[quantize]``.
             float32: The same network as float TFLite, from which the cost of integers is predicted.
+            kept: Layers that stay in floats.
 
         Raises:
             ModelError: The board cannot run it.
@@ -89,7 +90,8 @@ class BoardCosts:
                 else excess(planned.flash_bytes, planned.ram_bytes, self._room)
             )
             return Cost(planned.instructions, planned.flash_bytes, planned.ram_bytes, wrong)
-        return Cost(self._time(float32 if mode == "int8" else tflite, mode), len(tflite))
+        network = float32 if mode == "int8" else tflite
+        return Cost(self._time(network, mode, kept), len(tflite))
 
     def forecast(self, shape: Shape, mode: str) -> Cost | None:
         """What a network of a shape would take; None where nobody knows."""
@@ -164,7 +166,7 @@ class BoardCosts:
             times.append(1.0 if after is None else after / dense)
         return times, [1.0, *(1 - 0.6 * sparsity for sparsity in FORECAST_AT)]
 
-    def _time(self, tflite: bytes, mode: str) -> float | None:
+    def _time(self, tflite: bytes, mode: str, kept: Collection[str] = ()) -> float | None:
         """Predicted instructions, or multiply-accumulates where the core has no table of costs."""
         if mode == "int8" and not self.has_int8_cost:
             return None
@@ -173,7 +175,7 @@ class BoardCosts:
             share = ARM32_INT8_SHARE if mode == "int8" else 1.0
             return None if macs is None else macs * share
         plan = explain(tflite, self.cpu)
-        return int8_instructions(plan) if mode == "int8" else plan.instructions
+        return int8_instructions(plan, kept) if mode == "int8" else plan.instructions
 
     @property
     def has_int8_cost(self) -> bool:

@@ -121,7 +121,7 @@ class Ground:
             limit: What it may lose.
             why: Why it was chosen, in one line.
         """
-        return self.chain.recipe_of(one.node, self._storage(one, limit), why)
+        return self.chain.recipe_of(one.node, self._storage(one, limit), why, one.kept_layers)
 
     def nothing(self, closest: Candidate | None) -> str:
         """Why the dense network stays, in one line.
@@ -219,6 +219,7 @@ class Ground:
             tunes=bool(epochs),
             epochs=epochs,
             qat_epochs=max(1, epochs // QAT_SHARE) if epochs else 0,
+            keeps_layers=not any(costs.is_firmware for costs in self._costs.values()),
             must_fit=[name for name, cost in self.dense_costs.items() if cost.excess],
         )
 

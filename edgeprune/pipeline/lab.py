@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.model import Loaded
-from edgeprune.auto.candidates import Candidate
+from edgeprune.auto.candidates import SURE, Candidate
 from edgeprune.auto.goal import Cost
 from edgeprune.auto.moves import Node, Shape
 from edgeprune.pipeline.board_costs import BoardCosts
@@ -26,6 +26,9 @@ MODELS_KEPT = 3
 
 FIXED_SHARE = 0.35
 """Share of a training step's time that fewer multiply-accumulates do not save. Source: ours."""
+
+SCORINGS = 8
+"""Files that are scored to find the layers that stay more precise. Source: ours."""
 
 FIRST_JUDGE_S = 5.0
 """Time of judging before any was done. Source: ours."""
@@ -111,7 +114,36 @@ class KerasLab:
 
     def keep_layers(self, node: Node, mode: str, limit: float) -> Candidate | None:
         """See :class:`edgeprune.auto.options.Lab`."""
-        return None
+        from edgeprune.quantize import quantize
+        from edgeprune.quantize.fragile import keep_fragile
+
+        bench, tflite = self._bench, self._file(node)
+        if bench.calibration is None:
+            return None
+        lost, error = bench.judge.lost(tflite)
+        allowed = limit - SURE * error - lost
+        if allowed <= 0:
+            return None
+        kept = keep_fragile(
+            tflite,
+            bench.calibration,
+            lambda file: -bench.judge.lost(file)[0],
+            allowed,
+            mode=mode,
+            scorings=SCORINGS,
+        )
+        if not kept.is_kept or not kept.entries:
+            return None
+        seed = bench.recipe.prune.seed
+        stored = quantize(tflite, mode, bench.calibration, seed, kept.entries).tflite
+        lost, error = bench.judge.lost(stored)
+        layers = {one.layer: one.mode for one in kept.entries}
+        costs = {
+            name: board.of_file(stored, mode, tflite, layers)
+            for name, board in bench.boards.items()
+            if mode in bench.modes[name]
+        }
+        return Candidate(node, mode, lost, error, costs, layers)
 
     def _judged(self, node: Node, mode: str) -> Candidate:
         from edgeprune.quantize import INTEGER_MODES, quantize
