@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import VerifyError
-from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.compressed import Compressed, lost_most
 from edgeprune.pipeline.decision import searches
-from edgeprune.pipeline.host_half import compress, lost_most, read_model
+from edgeprune.pipeline.host_half import compress
+from edgeprune.pipeline.read import read_model
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.searched import compress_searched
 from edgeprune.progress import Progress

@@ -14,8 +14,9 @@ from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.artifacts.model import LoadRecord
 from edgeprune.artifacts.pruned import PruneRecord
 from edgeprune.artifacts.stored import Quantized, Rewritten, Sparsified
+from edgeprune.errors import ModelError
 from edgeprune.recipe import Recipe
-from edgeprune.tasks import Task
+from edgeprune.tasks import Head, Task, worst_drop
 
 if TYPE_CHECKING:
     from edgeprune.history import result as stored
@@ -96,3 +97,16 @@ class Compressed:
     def profiling_only(self) -> bool:
         """Whether the deployed file is fit to be measured but not to be used."""
         return self.pruned.profiling_only or self.quantized.profiling_only
+
+
+def lost_most(compressed: Compressed) -> tuple[Head, float]:
+    """The output whose score on the test samples suffered most, and by how much.
+
+    Raises:
+        ModelError: There is no score.
+    """
+    if compressed.task is None or "deployed" not in compressed.scores:
+        raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
+    names = (compressed.first_score, "deployed")
+    scores = [compressed.scores[name].by_head(compressed.task) for name in names]
+    return worst_drop(compressed.task, scores[0], scores[1])

@@ -7,37 +7,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from edgeprune import verify
 from edgeprune.artifacts.clustered import Clustered, QuantizationTrained
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.artifacts.model import Loaded
-from edgeprune.artifacts.pruned import ChannelPruned, Pruned
+from edgeprune.artifacts.pruned import Pruned
 from edgeprune.artifacts.stored import Quantized, Rewritten
 from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
 from edgeprune.errors import ModelError
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.fragile_layers import advice
-from edgeprune.pipeline.planned import check_int8, misfit, planned
+from edgeprune.pipeline.planned import misfit, planned
+from edgeprune.pipeline.read import Read, is_trainable
+from edgeprune.pipeline.removed import removed, stage_if
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.users_data import (
     calibration_samples,
     data_lines,
     limit_lines,
     sizes_of,
-    users_data,
 )
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, with_channels
-from edgeprune.tasks import Head, worst_drop
-
-if TYPE_CHECKING:
-    from edgeprune.pipeline.grown import Unpruned
-    from edgeprune.training.context import StageContext
 
 
 @dataclass(frozen=True)
@@ -55,34 +49,6 @@ class _Trained:
     data: Dataset | None
     score: Accuracy | None
     task_lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Read:
-    """The user's model and data, as they were read.
-
-    Attributes:
-        loaded: The model.
-        dense: It, as float TFLite.
-        data: The data, or None.
-        score: The model's, on the test samples; None where there is nothing to score.
-    """
-
-    loaded: Loaded
-    dense: bytes
-    data: Dataset | None
-    score: Accuracy | None
-
-
-def read_model(request: Request, progress: Progress) -> Read:
-    """Reads the user's model and data.
-
-    Raises:
-        ModelError: They cannot be read, or the board cannot run the model.
-    """
-    loaded, dense, data = _loaded(request, progress)
-    score = None if data is None else verify.accuracy(dense, data, dense)
-    return Read(loaded, dense, data, score)
 
 
 def compress(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Compressed:
@@ -147,7 +113,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Comp
             dense_int8 = _quantized(trained.dense, recipe, data, whatever, progress)[1].tflite
         too_large = misfit(dense_int8, board)
         lines += (f"dense: not measured, because {too_large}",) if too_large else ()
-    with _stage_if(progress, "score", data is not None):
+    with stage_if(progress, "score", data is not None):
         scores = _scores(trained, sparsified.tflite, dense_int8)
     said = advice(request, recipe, rewritten.tflite, data, scores.get("deployed"), progress)
     return Compressed(
@@ -194,7 +160,6 @@ def _trained(request: Request, cpu: Cpu, progress: Progress, read: Read) -> _Tra
     from edgeprune.auto.choice import for_core
     from edgeprune.clustering import cluster
     from edgeprune.convert import convert, keras_outputs
-    from edgeprune.pipeline.grown import Unpruned
     from edgeprune.qat import qat
     from edgeprune.training.context import StageContext
 
@@ -206,12 +171,11 @@ def _trained(request: Request, cpu: Cpu, progress: Progress, read: Read) -> _Tra
         task_lines += limit_lines(data, score, drop)
     _tell_once(request, progress, task_lines)
     context = StageContext(data, progress.say, recipe.prune.seed, cpu, drop, loaded)
-    whole = Unpruned(ChannelPruned(loaded, loaded), dense, dense, score)
-    recipe, context, pruned = _removed(request, recipe, whole, context, cpu, progress)
-    with _stage_if(progress, "cluster", not recipe.cluster.is_noop):
+    recipe, context, pruned = removed(request, recipe, read, context, cpu, progress)
+    with stage_if(progress, "cluster", not recipe.cluster.is_noop):
         clustered = cluster(pruned.model, recipe.cluster, context)
         verify.check_counts("cluster", pruned.tensors, clustered.tensors)
-    with _stage_if(progress, "qat", not recipe.qat.is_noop):
+    with stage_if(progress, "qat", not recipe.qat.is_noop):
         codebooks = {one.name: one.distinct for one in clustered.tensors}
         qat_trained = qat(clustered.model, recipe.qat, recipe.quantize.mode, context, codebooks)
     with progress.stage("convert pruned"):
@@ -239,92 +203,6 @@ def _trained(request: Request, cpu: Cpu, progress: Progress, read: Read) -> _Tra
         score,
         tuple(task_lines),
     )
-
-
-def _removed(
-    request: Request,
-    recipe: Recipe,
-    whole: Unpruned,
-    context: StageContext,
-    cpu: Cpu,
-    progress: Progress,
-) -> tuple[Recipe, StageContext, Pruned]:
-    """The recipe's steps, and the stages ``channels`` and ``prune``.
-
-    Args:
-        request: What the user asked for.
-        recipe: As asked for, for the board's core.
-        whole: The user's model.
-        context: For the steps.
-        cpu: The board's cores.
-        progress: Shows the stages.
-
-    Returns:
-        The recipe in force, the context for later stages, and the pruned model.
-    """
-    from edgeprune.auto.choice import choose
-    from edgeprune.channels.stage import remove_channels
-    from edgeprune.convert import convert
-    from edgeprune.pipeline.steps import after_steps
-
-    loaded, data = whole.pruned.model, context.data
-    stepped = after_steps(loaded, recipe, context, progress)
-    context = dataclasses.replace(context, teacher=stepped.dense)
-    with _stage_if(progress, "channels", not recipe.channels.is_noop):
-        smaller = remove_channels(stepped.model, recipe.channels, context, recipe.prune.control)
-        tflite = whole.dense if smaller.model is loaded else convert(smaller.model)
-        recipe = choose(
-            recipe,
-            cpu,
-            tflite,
-            stored=loaded.stored,
-            has_data=data is not None,
-            is_trainable=is_trainable(loaded, data),
-        )
-    _check_storage(tflite, recipe, cpu, loaded)
-    with progress.stage("prune"):
-        whole = dataclasses.replace(whole, pruned=smaller, tflite=tflite)
-        recipe, pruned = _pruned(request, recipe, whole, context, progress)
-    return recipe, context, stepped.joined(pruned)
-
-
-def _pruned(
-    request: Request,
-    recipe: Recipe,
-    model: Unpruned,
-    context: StageContext,
-    progress: Progress,
-) -> tuple[Recipe, Pruned]:
-    """The stage ``prune``, whose sparsity ``auto`` finds by training for a microcontroller."""
-    from edgeprune.pipeline.grown import check_size, chooses, grown, own_limit
-    from edgeprune.pruning import prune
-
-    if chooses(request, recipe, model, trains=is_trainable(model.pruned.model, context.data)):
-        recipe, lines = own_limit(request, recipe, model, context)
-        for line in lines:
-            progress.note(line)
-        pruned = None
-        if lines or request.max_accuracy_drop is not None:
-            recipe, pruned = grown(request, recipe, model, context, progress)
-        if pruned is not None:
-            return recipe, pruned
-    else:
-        check_size(request, recipe, model.tflite)
-    return recipe, prune(model.pruned, recipe.prune, context, model.tflite)
-
-
-def _check_storage(tflite: bytes, recipe: Recipe, cpu: Cpu, loaded: Loaded) -> None:
-    """Refuses a way of storing weights that the model or the board does not take.
-
-    Raises:
-        ModelError: The model cannot be stored so.
-        ConfigError: The board cannot compute on it.
-    """
-    from edgeprune.quantize import check_mode
-
-    if cpu.is_microcontroller:
-        check_int8(recipe, loaded)
-    check_mode(tflite, recipe.quantize.mode, recipe.quantize.layers)
 
 
 def _quantized(
@@ -382,40 +260,6 @@ def _tell_once(request: Request, progress: Progress, lines: Sequence[str]) -> No
         progress.note(line)
 
 
-def is_trainable(loaded: Loaded, data: Dataset | None) -> bool:
-    """Whether there is a Keras model, and data to train it on."""
-    return loaded.keras is not None and data is not None and data.x_train is not None
-
-
-def _stage_if(progress: Progress, name: str, has_work: bool) -> AbstractContextManager[None]:
-    """Shows a stage where it has something to do; what does nothing is no news."""
-    return progress.stage(name) if has_work else nullcontext()
-
-
-def _loaded(request: Request, progress: Progress) -> tuple[Loaded, bytes, Dataset | None]:
-    """The model, the model as float TFLite, and the data."""
-    from edgeprune.convert import convert
-    from edgeprune.load import load
-    from edgeprune.pipeline.runnable import check_runnable
-    from edgeprune.sparsify import stored_dense
-
-    with progress.stage("load"):
-        loaded = load(request.model, allow_code=request.allow_code)
-        loaded = dataclasses.replace(loaded, input_shape=request.input_shape)
-        if loaded.tflite is not None and request.recipe.sparsify.encode:
-            loaded = dataclasses.replace(loaded, tflite=stored_dense(loaded.tflite))
-    with progress.stage("convert"):
-        dense = convert(loaded)
-        board = load_board(request.board)
-        check_runnable(dense, board, must_fit=request.must_fit)
-        if loaded.tflite is not None:  # every later stage sees its shapes as they are fixed now
-            loaded = dataclasses.replace(loaded, tflite=dense, input_shape=None)
-        data = None
-        if request.data is not None:
-            data = users_data(request.data, request, loaded, dense, progress)
-    return loaded, dense, data
-
-
 def _scores(trained: _Trained, deployed: bytes, dense_int8: bytes | None) -> dict[str, Accuracy]:
     if trained.data is None or trained.score is None:
         return {}
@@ -429,16 +273,3 @@ def _scores(trained: _Trained, deployed: bytes, dense_int8: bytes | None) -> dic
     }
     known = {name: score for name, score in scores.items() if score is not None}
     return {first: trained.score, **known}
-
-
-def lost_most(compressed: Compressed) -> tuple[Head, float]:
-    """The output whose score on the test samples suffered most, and by how much.
-
-    Raises:
-        ModelError: There is no score.
-    """
-    if compressed.task is None or "deployed" not in compressed.scores:
-        raise ModelError("--max-accuracy-drop: the data gives nothing to score the model with")
-    names = (compressed.first_score, "deployed")
-    scores = [compressed.scores[name].by_head(compressed.task) for name in names]
-    return worst_drop(compressed.task, scores[0], scores[1])

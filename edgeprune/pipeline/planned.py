@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from edgeprune.artifacts.model import Loaded
 from edgeprune.artifacts.stored import Sparsified
-from edgeprune.devices.boards import Board
-from edgeprune.errors import ConfigError, VerifyError
+from edgeprune.auto.firmware_forecast import firmware_forecasts
+from edgeprune.devices.boards import MICROCONTROLLER, Board, load_board
+from edgeprune.errors import ConfigError, ModelError, VerifyError
 from edgeprune.firmware.board import (
     REMEDIES,
     Room,
@@ -16,6 +17,7 @@ from edgeprune.firmware.board import (
     room_of,
 )
 from edgeprune.firmware.facts import sparse_layers
+from edgeprune.firmware.planned import Forecast
 from edgeprune.models.tflite import graph
 from edgeprune.pipeline.request import Request
 from edgeprune.recipe import Recipe
@@ -85,3 +87,28 @@ def check_int8(recipe: Recipe, loaded: Loaded) -> None:
         f"firmware computes on int8, and the recipe {recipe.name} has [quantize] mode = "
         f'"{recipe.quantize.mode}": use --quantize int8'
     )
+
+
+def check_size(request: Request, recipe: Recipe, tflite: bytes) -> None:
+    """Refuses, before it is trained, what will be too large for a microcontroller.
+
+    Raises:
+        ModelError: It does not fit into the board.
+        VerifyError: It takes more than the user allows.
+    """
+    board = load_board(request.board)
+    if board.kind != MICROCONTROLLER or not recipe.prune.sparsity or not request.must_fit:
+        return
+    room = room_for(request, board)
+    (found,) = firmware_forecasts(tflite, recipe.prune, (recipe.prune.sparsity,), board, room)
+    if found.excess:
+        raise _too_large(request, board, found, f"at {found.sparsity:.0%} sparsity ")
+
+
+def _too_large(
+    request: Request, board: Board, found: Forecast, when: str
+) -> ModelError | VerifyError:
+    """By whose limit it is: the board's, or the user's."""
+    if "--max-" in found.excess:
+        return VerifyError(f"{when}{found.excess}: allow more, or {REMEDIES}")
+    return ModelError(f"{board.name} cannot run the model: {when}{found.excess}: {REMEDIES}")

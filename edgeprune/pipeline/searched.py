@@ -9,10 +9,11 @@ from edgeprune.auto.choice import for_core
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.pipeline.choosing import kept_apart
-from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.compressed import Compressed, lost_most
 from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision, decide
 from edgeprune.pipeline.ground import Prepared
-from edgeprune.pipeline.host_half import Read, compress, lost_most
+from edgeprune.pipeline.host_half import compress
+from edgeprune.pipeline.read import Read
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.users_data import limit_lines
 from edgeprune.progress import Progress
