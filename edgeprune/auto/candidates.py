@@ -52,6 +52,10 @@ class Candidate:
     def text(self) -> str:
         """The network in words."""
         parts = [] if self.node.shape.is_whole else [self.node.shape.text()]
+        if self.node.shape.is_whole and self.node.is_trained:
+            parts = ["nothing removed, trained further"]
+        if self.node.is_rounded:
+            parts.append("trained with rounding")
         if self.mode != "none":
             kept = f" but for {len(self.kept_layers)} layers" if self.kept_layers else ""
             parts.append(self.mode + kept)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeprune.artifacts.dataset import Dataset
@@ -35,12 +37,13 @@ class Decision:
     Attributes:
         recipes: Those that keep the limit, what saves most first; none where nothing does.
         outcome: All that was judged.
-        fallback: What is done where none of them keeps it: the dense network, in fewer bytes.
+        fallback: Says what is done where none of them keeps it: the dense network, in fewer bytes.
+            Raises VerifyError where the board cannot take that.
         lines: What the user should know.
     """
 
     recipes: tuple[Recipe, ...]
-    fallback: Recipe
+    fallback: Callable[[], Recipe]
     outcome: Outcome
     lines: tuple[str, ...]
 
@@ -84,6 +87,7 @@ def decide(
     budget_s = DEFAULT_BUDGET_S if request.budget_s is None else request.budget_s
     clock = Clock(budget_s, time.monotonic)
     ground = Ground(request, recipe, prepared, context, budget_s)
+    ground.check_fits()
     notebook = Notebook(lambda one: progress.note(f"tried: {ground.text(one)}"))
     goal = Goal(limit)
     search = Search(ground.lab, goal, ground.options, ground.dense_costs, clock, notebook)
@@ -93,7 +97,7 @@ def decide(
         ground.recipe(one, limit, ground.text(one))
         for one in outcome.judged.holders(board, limit)[:MAX_CHOICES]
     ]
-    fallback = _fallback(request, ground, outcome, board)
+    fallback = functools.partial(_fallback, request, ground, outcome, board)
     return Decision(tuple(kept), fallback, outcome, ground.lines(outcome))
 
 

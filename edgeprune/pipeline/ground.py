@@ -12,7 +12,8 @@ from edgeprune.auto.candidates import Candidate
 from edgeprune.auto.choice import has_quantizer
 from edgeprune.auto.engine import Outcome
 from edgeprune.auto.goal import Cost
-from edgeprune.auto.options import Options
+from edgeprune.auto.moves import Shape
+from edgeprune.auto.options import MACS, SPARSITIES, Options
 from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
 from edgeprune.errors import EdgepruneError, ModelError, VerifyError
 from edgeprune.models.tflite import graph
@@ -30,6 +31,9 @@ from edgeprune.training.context import StageContext
 
 QAT_SHARE = 4
 """Moves are as many times longer than training with rounding. Source: ours."""
+
+EQUAL = 0.005
+"""A speed that differs by less is told as equal. Source: ours."""
 
 SMALLER_MODES = ("int8-weights", "fp16")
 """Ways to store a float32 network in fewer bytes, the smallest first."""
@@ -110,7 +114,7 @@ class Ground:
             if cost.excess:
                 words.append(f"too large{where}: {cost.excess}")
             elif cost.time and dense.time:
-                words.append(f"{dense.time / cost.time:.2f}x faster{where} (predicted)")
+                words.append(f"{_speed_text(dense.time / cost.time)}{where} (predicted)")
         return ", ".join(words)
 
     def recipe(self, one: Candidate, limit: float, why: str) -> Recipe:
@@ -143,6 +147,24 @@ class Ground:
             if self._stores(mode) and self.lab.judge(one.node, mode).holds(limit):
                 return mode
         return "none"
+
+    def check_fits(self) -> None:
+        """Refuses a model of which nothing small enough for a board can be made.
+
+        Raises:
+            ModelError: Even the smallest network that would be tried does not fit into the board.
+            VerifyError: It takes more than the user allows.
+        """
+        options = self.options
+        for board in options.must_fit if self._request.must_fit else ():
+            core = options.cores[board]
+            pattern = options.patterns.get(core, ("",))[0]
+            sparsity = SPARSITIES[-1] if pattern else 0.0
+            macs = MACS[-1] if options.removes_channels else 1.0
+            smallest = Shape(macs, sparsity, core if pattern else "", pattern)
+            cost = self.lab.forecast(smallest, options.modes[board][0], board)
+            if cost is not None and cost.excess:
+                raise self.too_large(board)
 
     def too_large(self, board: str) -> ModelError | VerifyError:
         """Why nothing fits into a microcontroller: by its own limit, or the user's."""
@@ -239,3 +261,14 @@ class Ground:
             return bool(find_groups(self._prepared.loaded.keras))
         except EdgepruneError:
             return False
+
+
+def _speed_text(ratio: float) -> str:
+    """How much faster something is, in words.
+
+    >>> _speed_text(2.0), _speed_text(0.5), _speed_text(1.004)
+    ('2.00x faster', '2.00x slower', 'as fast')
+    """
+    if abs(ratio - 1) < EQUAL:
+        return "as fast"
+    return f"{ratio:.2f}x faster" if ratio > 1 else f"{1 / ratio:.2f}x slower"

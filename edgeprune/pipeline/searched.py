@@ -96,7 +96,7 @@ def _first_that_holds(
         )
         progress.note(line)
         told.append(line)
-    return _made(request, decision.fallback, cpu, read, progress), told
+    return _made(request, decision.fallback(), cpu, read, progress), told
 
 
 def _made(request: Request, recipe: Recipe, cpu: Cpu, read: Read, progress: Progress) -> Compressed:
