@@ -14,6 +14,23 @@ SURE = 1.0
 """Standard errors by which a loss must stay below its limit. Source: ours; 5 of 6 hold then."""
 
 
+MAX_MARGIN = 0.5
+"""Of a limit: where few samples have a larger error, nothing would ever hold. Source: ours."""
+
+
+def margin(error: float, limit: float) -> float:
+    """By how much a loss must stay below a limit.
+
+    Args:
+        error: The loss's standard error.
+        limit: The limit.
+
+    >>> margin(0.002, 0.01), margin(0.02, 0.01)
+    (0.002, 0.005)
+    """
+    return min(SURE * error, MAX_MARGIN * abs(limit))
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A network, stored in one way.
@@ -47,13 +64,15 @@ class Candidate:
     def holds(self, limit: float) -> bool:
         """Whether it keeps a limit, sampling error allowed for."""
         loss, doubt = self.belief or (self.lost, self.error)
-        return loss + SURE * doubt <= limit + ROUNDING
+        return loss + margin(doubt, limit) <= limit + ROUNDING
 
     def text(self) -> str:
         """The network in words."""
         parts = [] if self.node.shape.is_whole else [self.node.shape.text()]
         if self.node.shape.is_whole and self.node.is_trained:
             parts = ["nothing removed, trained further"]
+        elif self.node.tunings:
+            parts.append("trained longer")
         if self.node.is_rounded:
             parts.append("trained with rounding")
         if self.mode != "none":

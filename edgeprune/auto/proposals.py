@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from edgeprune.auto.candidates import SURE, Candidate, Judged
+from edgeprune.auto.candidates import Candidate, Judged, margin
 from edgeprune.auto.expected import Expectation, Expected
 from edgeprune.auto.goal import Cost
 from edgeprune.auto.moves import Move, Node, Shape
@@ -81,7 +81,7 @@ class Proposals:
             for board in judged.dense
             for limit in judged.goal.weights()
         }
-        self._sampling = SURE * self._error()
+        self._sampling = self._error()
         able = [one for one in self._found() if one.gain > 0]
         return sorted(able, key=lambda one: -one.rate)
 
@@ -203,7 +203,7 @@ class Proposals:
     def _rise(self, loss: Expectation, saving: float, board: str) -> float:
         """By how much the best saving at each loss is expected to rise."""
         return sum(
-            weight * loss.at_most(limit - self._sampling) * (saving - best)
+            weight * loss.at_most(limit - margin(self._sampling, limit)) * (saving - best)
             for limit, weight in self._judged.goal.weights().items()
             if saving > (best := self._best[board, limit])
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.model import Loaded
-from edgeprune.auto.candidates import SURE, Candidate
+from edgeprune.auto.candidates import Candidate, margin
 from edgeprune.auto.goal import Cost
 from edgeprune.auto.moves import Node, Shape
 from edgeprune.pipeline.board_costs import BoardCosts
@@ -121,7 +121,7 @@ class KerasLab:
         if bench.calibration is None:
             return None
         lost, error = bench.judge.lost(tflite)
-        allowed = limit - SURE * error - lost
+        allowed = limit - margin(error, limit) - lost
         if allowed <= 0:
             return None
         kept = keep_fragile(

@@ -117,7 +117,7 @@ def test_on_a_core_without_sparse_gains_channels_go(trained):
     cpu = resolved_cpu(load_board("rpi4-emulated").cpu)
     dense, deployed = (explain(one, cpu) for one in (done.dense, done.sparsified.tflite))
     assert lost(done) <= 0.01
-    assert deployed.instructions < 0.8 * dense.instructions
+    assert deployed.instructions < 0.9 * dense.instructions
 
 
 def test_what_fits_is_found_where_the_network_does_not(trained):
