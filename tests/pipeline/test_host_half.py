@@ -15,7 +15,8 @@ from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size
-from edgeprune.pipeline.host_half import compress
+from edgeprune.pipeline import host_half
+from edgeprune.pipeline.read import read_model
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 from edgeprune.recipe import load_recipe
@@ -23,6 +24,11 @@ from edgeprune.recipe.cluster_table import ClusterTable
 from edgeprune.recipe.overrides import recipe_of
 from edgeprune.recipe.quantize_table import QuantizeTable
 from edgeprune.sparsify import stored_dense
+
+
+def compress(asked, cpu, progress):
+    """The host half of a request."""
+    return host_half.compress(asked, cpu, progress, read_model(asked, progress))
 
 
 def spoilt(made):
