@@ -26,6 +26,8 @@ class Dataset:
         held: Range that inputs are meant to lie in, whatever these do; None where nobody knows.
         held_out: How many training samples, the last ones, are held out in training; 0 leaves that
             to the training.
+        is_watched: Whether trainings hold out samples of their own and score them after each epoch;
+            else they train on all but ``held_out``, and nobody looks until the end.
         augment: Other views of training images: words of :data:`edgeprune.data.augment.KINDS`.
         fresh: Gives the data for an epoch, by its number, with other training samples; None where
             every epoch has the same.
@@ -41,6 +43,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     held: tuple[float, float] | None = None
     held_out: int = 0
+    is_watched: bool = True
     augment: tuple[str, ...] = ()
     fresh: Callable[[int], Dataset] | None = None
     task: Task | None = None
@@ -65,6 +68,7 @@ class TrainingData:
         y: Targets ``(n, ...)``, as in :class:`Dataset`.
         task: What the model is trained for.
         held_out: As in :class:`Dataset`.
+        is_watched: As in :class:`Dataset`.
         augment: As in :class:`Dataset`.
         fresh: Gives inputs and targets for an epoch, by its number; None where every epoch has
             ``x`` and ``y``.
@@ -74,5 +78,6 @@ class TrainingData:
     y: Array
     task: Task
     held_out: int = 0
+    is_watched: bool = True
     augment: tuple[str, ...] = ()
     fresh: Callable[[int], tuple[Array, Array]] | None = None

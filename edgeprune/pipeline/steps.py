@@ -83,7 +83,14 @@ def after_steps(
 
 
 def after_step(now: Stepped, step: Step, context: StageContext) -> Stepped:
-    """One step more; its notes are those of that step alone."""
+    """One step more; its notes are those of that step alone.
+
+    Nobody watches a step, so that it trains on all samples but those that the user holds out.
+    """
+    if context.data is not None:
+        context = dataclasses.replace(
+            context, data=dataclasses.replace(context.data, is_watched=False)
+        )
     if step.tune is not None:
         return _tuned(now, step.tune, context)
     if step.channels is not None:

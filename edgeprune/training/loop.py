@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,10 @@ from edgeprune.training.hook import Hook
 from edgeprune.training.schedule import GrowingMasks, Moment, Schedule, SinglePass
 from edgeprune.training.step import Trainer
 from edgeprune.training.store import Place, keep, taken
-from edgeprune.training.validation_split import HeldOut, split
+from edgeprune.training.validation_split import HeldOut, split_of
+
+SAVED_EVERY_S = 10.0
+"""A training that nobody watches keeps its state as often; others do after each epoch. Ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +138,7 @@ def trained(training: Training, data: TrainingData, times: int = 1) -> str:
     """
     rounds = f"{times} times " if times > 1 else ""
     epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
-    trained_on, held = (len(part) for part in split(len(data.x), training.seed, data.held_out))
+    trained_on, held = (len(part) for part in split_of(data, training.seed))
     rest = f", {held:,} others held out" if held else ""
     taught = ", with distillation from the dense model" if training.distillation else ""
     return f"fine-tuned for {rounds}{epochs} on {trained_on:,} samples{rest}{taught}"
@@ -150,7 +154,7 @@ class _Training:
         self._statistics = BatchNormStatistics(task.model)
         fixed = fixed_batch(task.model)
         samples = len(task.data.x)
-        self._trained_on, held = split(samples, task.training.seed, task.data.held_out)
+        self._trained_on, held = split_of(task.data, task.training.seed)
         if fixed and fixed > len(self._trained_on):
             raise ModelError(f"the model wants batches of {fixed}, and there are {samples} samples")
         self._batch = fixed or task.training.batch_size
@@ -166,6 +170,7 @@ class _Training:
         self._limit = self._drop_limit(held)
         self._epoch = 0
         self._is_stopped = False
+        self._saved_s = time.monotonic()
 
     @property
     def _is_limited(self) -> bool:
@@ -205,12 +210,17 @@ class _Training:
                 self._trained_on
             )
             loss = self._one_epoch(order)
-            with self._trainer.hooked():
-                self._statistics.measure(self._task.data.x, order, self._batch)
-                scores = self._held_out.scores()
+            is_looked_at = self._task.data.is_watched or self._epoch + 1 == self._schedule.epochs
+            scores: Mapping[str, float] = {}
+            if is_looked_at:
+                with self._trainer.hooked():
+                    self._statistics.measure(self._task.data.x, order, self._batch)
+                    scores = self._held_out.scores()
             self._epoch += 1
             self._judge(scores)
-            self._save()
+            if is_looked_at or time.monotonic() - self._saved_s > SAVED_EVERY_S:
+                self._save()
+                self._saved_s = time.monotonic()
             self._tell(loss, scores)
 
     def finish(self) -> tuple[str, ...]:

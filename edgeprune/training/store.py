@@ -116,6 +116,7 @@ def identity_after(
             "task": dataclasses.asdict(data.task),
             "augment": data.augment,
             "held_out": data.held_out,
+            "is_watched": data.is_watched,
             "fresh": data.fresh is not None,
         }
     try:

@@ -49,7 +49,11 @@ def training_data(data: Dataset | None, model: Any) -> TrainingData | None:
     else:
         known = TrainingData(data.x_train, y, data.task)
     return dataclasses.replace(
-        known, held_out=data.held_out, augment=data.augment, fresh=_fresh(data.fresh)
+        known,
+        held_out=data.held_out,
+        is_watched=data.is_watched,
+        augment=data.augment,
+        fresh=_fresh(data.fresh),
     )
 
 

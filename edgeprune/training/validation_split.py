@@ -45,6 +45,18 @@ def split(samples: int, seed: int, held_out: int = 0) -> tuple[Array, Array]:
     return np.sort(order[held:]), np.sort(order[:held])
 
 
+def split_of(data: TrainingData, seed: int) -> tuple[Array, Array]:
+    """The same for data that may not be watched: then none of the others is held out.
+
+    Args:
+        data: What is trained with.
+        seed: Draws those that are held out.
+    """
+    if data.is_watched:
+        return split(len(data.x), seed, data.held_out)
+    return np.arange(len(data.x) - data.held_out), np.arange(0)
+
+
 class HeldOut:
     """Scores a model on held-out samples, by its task's metrics.
 
