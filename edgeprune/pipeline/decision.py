@@ -18,6 +18,10 @@ from edgeprune.pipeline.ground import Ground, Prepared
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
+from edgeprune.recipe.channels_table import ChannelsTable
+from edgeprune.recipe.cluster_table import ClusterTable
+from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.recipe.qat_table import QatTable
 from edgeprune.training.context import StageContext
 
 DEFAULT_DROP = 0.01
@@ -57,15 +61,17 @@ def searches(request: Request, data: Dataset | None, score: Accuracy | None) -> 
         score: The dense model's.
     """
     recipe = request.recipe
-    return (
+    is_left_open = (
         recipe.name == "auto"
         and not recipe.why
         and not {"sparsity", "pattern"} & set(recipe.fixed)
         and recipe.quantize.mode != "int16x8"
-        and data is not None
-        and score is not None
-        and data.task is not None
+        and (recipe.prune, recipe.channels) == (PruneTable(), ChannelsTable())
+        and (recipe.cluster, recipe.qat) == (ClusterTable(), QatTable())
+        and not recipe.steps
+        and not recipe.quantize.layers
     )
+    return is_left_open and data is not None and data.task is not None and score is not None
 
 
 def decide(

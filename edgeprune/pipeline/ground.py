@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -144,8 +145,9 @@ class Ground:
         if all(cpu.is_microcontroller for cpu in self._prepared.cpus.values()):
             return "int8"
         for mode in SMALLER_MODES:
-            if self._stores(mode) and self.lab.judge(one.node, mode).holds(limit):
-                return mode
+            with contextlib.suppress(EdgepruneError):  # then it is not stored so
+                if self._stores(mode) and self.lab.judge(one.node, mode).holds(limit):
+                    return mode
         return "none"
 
     def check_fits(self) -> None:

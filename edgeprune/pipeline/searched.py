@@ -41,7 +41,7 @@ def compress_searched(
         ModelError: The model or the data cannot be treated so.
     """
     data = read.data
-    if data is None:
+    if data is None or read.loaded.stored != "float32":  # what somebody made small before stays so
         return None
     limit = DEFAULT_DROP if request.max_accuracy_drop is None else request.max_accuracy_drop
     choosing, reported, which = kept_apart(data)
