@@ -180,8 +180,8 @@ class Search:
     def _begin(self) -> None:
         """What is done before anything is weighed."""
         self._screen()
-        if self._options.tunes:
-            self._try(Node().after(Move("tune", epochs=self._options.epochs)))
+        if self._options.tuned is not None:
+            self._try(self._options.tuned)
         for board in self._options.must_fit:
             self._make_fit(board)
 

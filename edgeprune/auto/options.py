@@ -33,7 +33,8 @@ class Options:
             nothing may be pruned.
         cores: The core of each board.
         removes_channels: Whether channels may be removed.
-        tunes: Whether the network as it is may be trained first.
+        tune_epochs: Passes over the training data of the network as it is, before all others; 0
+            leaves that out.
         epochs: Passes over the training data of one training; 0 where nothing can be trained.
         qat_epochs: The same for training with rounding; 0 where there is none.
         keeps_layers: Whether layers may stay more precise than the rest.
@@ -44,11 +45,17 @@ class Options:
     patterns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     cores: Mapping[str, str] = field(default_factory=dict)
     removes_channels: bool = False
-    tunes: bool = False
+    tune_epochs: int = 0
     epochs: int = 0
     qat_epochs: int = 0
     keeps_layers: bool = False
     must_fit: Collection[str] = ()
+
+    @property
+    def tuned(self) -> Node | None:
+        """The network as it is, trained further; None where that is left out."""
+        epochs = self.tune_epochs
+        return Node().after(Move("tune", epochs=epochs)) if epochs else None
 
     @property
     def all_modes(self) -> tuple[str, ...]:

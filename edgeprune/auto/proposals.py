@@ -125,7 +125,7 @@ class Proposals:
     ) -> dict[Node, dict[str, Candidate]]:
         """What a further training may begin with: of each shape, what lost least of it."""
         best: dict[Shape, Node] = {}
-        tuned = by_node.get(Node().after(Move("tune", epochs=self._options.epochs)))
+        tuned = None if self._options.tuned is None else by_node.get(self._options.tuned)
         is_better = tuned is not None and _lost(tuned) <= self._judged.goal.limit
         for node, rows in by_node.items():
             # A tuned one is used to such training; one that was rounded is good for nothing more.

@@ -18,6 +18,7 @@ from edgeprune.auto.options import MACS, SPARSITIES, Options
 from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
 from edgeprune.errors import EdgepruneError, ModelError, VerifyError
 from edgeprune.models.tflite import graph
+from edgeprune.pipeline import chain
 from edgeprune.pipeline.board_costs import BoardCosts
 from edgeprune.pipeline.chain import Chain, epoch_seconds, epochs_for, without_channels
 from edgeprune.pipeline.choosing import Judge
@@ -93,8 +94,8 @@ class Ground:
         calibration = calibration_samples(context.data, recipe.quantize.calibration_samples)
         self._calibration = calibration
         self.dense_costs = {name: self._dense_cost(costs) for name, costs in self._costs.items()}
-        epochs, epoch_s = self._epochs(context.data, budget_s)
-        self.options = self._options(epochs)
+        epochs, tune_epochs, epoch_s = self._epochs(context.data, budget_s)
+        self.options = self._options(epochs, tune_epochs)
         bench = Bench(
             prepared.loaded,
             prepared.dense,
@@ -219,16 +220,22 @@ class Ground:
             return costs.of_file(dense, "none", dense)
         return costs.of_file(quantize(dense, "int8", self._calibration).tflite, "int8", dense)
 
-    def _epochs(self, data: Dataset | None, budget_s: float) -> tuple[int, float]:
-        """Epochs of one training, none where nothing can be trained; and seconds of an epoch."""
+    def _epochs(self, data: Dataset | None, budget_s: float) -> tuple[int, int, float]:
+        """Epochs of one training, none where nothing can be trained; of the first; an epoch's time.
+
+        The network as it is is trained first where there are other views of its data: without, that
+        gains nothing. Source: see :data:`chain.STEPS`.
+        """
         loaded = self._prepared.loaded
         if loaded.keras is None or data is None or data.x_train is None:
-            return 0, 1.0
+            return 0, 0, 1.0
         epoch_s = epoch_seconds(loaded, data)
-        batch_size = self._recipe.prune.batch_size
-        return epochs_for(len(data.x_train), batch_size, epoch_s, budget_s), epoch_s
+        steps = max(1, len(data.x_train) // self._recipe.prune.batch_size)
+        epochs = epochs_for(chain.STEPS, steps, epoch_s, budget_s)
+        tuning = epochs_for(chain.TUNE_STEPS, steps, epoch_s, budget_s) if data.augment else 0
+        return epochs, tuning if epochs else 0, epoch_s
 
-    def _options(self, epochs: int) -> Options:
+    def _options(self, epochs: int, tune_epochs: int) -> Options:
         modes = {name: self._modes(costs) for name, costs in self._costs.items()}
         patterns: dict[str, Sequence[str]] = {}
         for name, costs in self._costs.items():
@@ -240,7 +247,7 @@ class Ground:
             patterns=patterns,
             cores={name: costs.cpu.core for name, costs in self._costs.items()},
             removes_channels=bool(epochs) and self._removes_channels(),
-            tunes=bool(epochs),
+            tune_epochs=tune_epochs,
             epochs=epochs,
             qat_epochs=max(1, epochs // QAT_SHARE) if epochs else 0,
             keeps_layers=not any(costs.is_firmware for costs in self._costs.values()),

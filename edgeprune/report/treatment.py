@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ def treatment(recipe: Mapping[str, Any], sparsity: float, *, is_trained: bool) -
         is_trained: Whether there was something to train, and to train with.
     """
     phrases = [
-        *(phrase for table in _each(recipe, "channels") for phrase in _channels(table)),
+        *_channels(_each(recipe, "channels")),
         *_zeros(_each(recipe, "prune"), sparsity),
     ]
     if clusters := _table(recipe, "cluster").get("clusters"):
@@ -58,12 +59,20 @@ def _table(recipe: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return table if isinstance(table, Mapping) else {}
 
 
-def _channels(table: Mapping[str, Any]) -> list[str]:
-    if table.get("macs", 1) != 1:
-        return [f"without channels, so that {percent_text(table['macs'])} of the work is left"]
-    if table.get("pruning_ratio"):
-        return [f"without {percent_text(table['pruning_ratio'])} of its channels"]
-    return []
+def _channels(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Channels that went, of several times together.
+
+    >>> _channels([{"macs": 0.5}, {"macs": 0.5}])
+    ['without channels, so that 25.0% of the work is left']
+    """
+    macs = math.prod(table.get("macs", 1) for table in tables)
+    channels = math.prod(1 - table.get("pruning_ratio", 0) for table in tables)
+    phrases = []
+    if macs != 1:
+        phrases.append(f"without channels, so that {percent_text(macs)} of the work is left")
+    if channels != 1:
+        phrases.append(f"without {percent_text(1 - channels)} of its channels")
+    return phrases
 
 
 def _zeros(tables: Sequence[Mapping[str, Any]], sparsity: float) -> list[str]:
@@ -99,7 +108,7 @@ def _others(quantize: Mapping[str, Any], mode: str) -> str:
 def _trained(recipe: Mapping[str, Any]) -> list[str]:
     epochs = sum(one.get("epochs", 0) for one in _each(recipe, "tune"))
     epochs += sum(one.get("epochs", 0) for one in _each(recipe, "prune") if one.get("sparsity"))
-    epochs += sum(one.get("epochs", 0) for one in _each(recipe, "channels") if _channels(one))
+    epochs += sum(one.get("epochs", 0) for one in _each(recipe, "channels") if _channels([one]))
     cluster = _table(recipe, "cluster")
     epochs += cluster.get("epochs", 0) if cluster.get("clusters") else 0
     epochs += _table(recipe, "qat").get("epochs", 0)

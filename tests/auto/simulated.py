@@ -109,7 +109,7 @@ BOTH = Options(
     patterns={"core": ("kernel",)},
     cores={"board": "core"},
     removes_channels=True,
-    tunes=True,
+    tune_epochs=8,
     epochs=8,
     qat_epochs=2,
 )
