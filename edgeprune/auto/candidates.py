@@ -88,7 +88,7 @@ class Judged:
     Attributes:
         goal: What counts.
         dense: What the user's model takes as it is, by board.
-        candidates: In the order in which they were judged.
+        candidates: In the order in which they were judged; first the user's model as it is.
     """
 
     goal: Goal
@@ -132,7 +132,11 @@ class Judged:
 
     def closest(self, board: str) -> Candidate | None:
         """The one that lost least of those that the board can take and that change something."""
-        able = [one for one in self.candidates if self.saving(one, board) is not None]
+        able = [
+            one
+            for one in self.candidates
+            if (one.node.moves or one.mode != "none") and self.saving(one, board) is not None
+        ]
         return min(able, key=lambda one: one.lost, default=None)
 
 

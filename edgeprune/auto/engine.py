@@ -109,6 +109,8 @@ class Search:
         self._expected = Expected()
         self._spoilt: set[Node] = set()
         self._failed: list[str] = []
+        costs = {name: cost for name, cost in dense.items() if "none" in options.modes[name]}
+        self._judged.candidates.append(Candidate(Node(), "none", 0.0, 0.0, costs))
         for one in notebook.known():
             self._add(one)
         self._proposals = Proposals(self._judged, self._expected, options, lab, self._spoilt)

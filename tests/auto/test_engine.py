@@ -67,6 +67,13 @@ def test_channels_are_found_where_sparse_kernels_bring_nothing():
     assert not best.node.shape.sparsity
 
 
+def test_without_int8_and_without_a_first_tuning_the_model_itself_is_where_all_begins():
+    options = dataclasses.replace(BOTH, modes={"board": ("none",)}, tune_epochs=0)
+    lab = SimulatedLab(seed=5)
+    best = searched(lab, 600, options=options).judged.holders("board", 0.01)[0]
+    assert best.node.moves[0].kind in ("channels", "prune")
+
+
 def test_int8_and_channels_are_combined_where_both_bring_something():
     lab = SimulatedLab(seed=6, int8_cost=0.3)
     best = searched(lab, 600).judged.holders("board", 0.01)[0]
