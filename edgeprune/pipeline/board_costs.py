@@ -96,17 +96,23 @@ class BoardCosts:
     def forecast(self, shape: Shape, mode: str) -> Cost | None:
         """What a network of a shape would take; None where nobody knows."""
         try:
-            low, high = self._around(shape.macs)
+            cost = self._with_channels(shape.macs, mode)
             zeros = self._zeros(shape.pattern, mode) if shape.sparsity else None
         except EdgepruneError:
             return None
-        share = 0.0 if low == high else math.log(shape.macs / high) / math.log(low / high)
-        cost = _between(self._whole(high, mode), self._whole(low, mode), share)
         if cost is None or zeros is None:
-            return cost
+            return cost if cost is None else self._checked(cost)
         times, sizes = (np.interp(shape.sparsity, [0.0, *FORECAST_AT], rows) for rows in zeros)
         time = None if cost.time is None else cost.time * float(times)
         return self._checked(dataclasses.replace(cost, time=time, bytes=int(cost.bytes * sizes)))
+
+    def _with_channels(self, macs: float, mode: str) -> Cost | None:
+        """What a network takes with so much of its multiply-accumulates."""
+        if macs in SKELETONS:
+            return self._whole(macs, mode)
+        low, high = self._around(macs)
+        share = math.log(macs / high) / math.log(low / high)
+        return _between(self._whole(high, mode), self._whole(low, mode), share)
 
     def gains_by_zeros(self, pattern: str, mode: str) -> bool:
         """Whether the board is faster, or its file smaller, with many zeros."""
@@ -127,8 +133,6 @@ class BoardCosts:
 
     def _around(self, macs: float) -> tuple[float, float]:
         """The two skeletons next to a share, the smaller one first; the last two below all."""
-        if macs in SKELETONS:
-            return macs, macs
         for high, low in itertools.pairwise(SKELETONS):
             if low <= macs:
                 return low, high
