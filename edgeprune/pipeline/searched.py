@@ -13,6 +13,7 @@ from edgeprune.pipeline.compressed import Compressed, lost_most
 from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision, decide
 from edgeprune.pipeline.ground import Prepared
 from edgeprune.pipeline.host_half import compress
+from edgeprune.pipeline.kept_decision import KeptDecision
 from edgeprune.pipeline.read import Read
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.users_data import limit_lines
@@ -61,14 +62,22 @@ def compress_searched(
     recipe = for_core(request.recipe, cpu)
     context = StageContext(data, progress.say, recipe.prune.seed, cpu, None, read.loaded)
     prepared = Prepared(read.loaded, read.dense, choosing, {request.board: cpu})
+    unwatched = dataclasses.replace(request, max_accuracy_drop=None)
+    kept = KeptDecision(request, recipe, prepared, {"limit": limit, "budget_s": budget_s})
+    if (known := kept.read()) is not None:
+        progress.note(
+            "the same search was made before, and what it chose is made again; another --budget "
+            "searches anew"
+        )
+        compressed = _made(unwatched, known[0], cpu, own, progress)
+        return dataclasses.replace(compressed, notes=(*compressed.notes, *lines, *known[1]))
     with progress.stage("search"):
         progress.note(f"searching for at most {duration_text(budget_s)} (--budget)")
         decision = decide(request, recipe, prepared, context, progress)
-    unwatched = dataclasses.replace(request, max_accuracy_drop=None)
     compressed, told = _first_that_holds(unwatched, cpu, own, progress, decision, limit)
-    return dataclasses.replace(
-        compressed, notes=(*compressed.notes, *lines, *decision.lines, *told)
-    )
+    told = [*decision.lines, *told]
+    kept.write(compressed.recipe, told)
+    return dataclasses.replace(compressed, notes=(*compressed.notes, *lines, *told))
 
 
 def _first_that_holds(

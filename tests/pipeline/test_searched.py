@@ -95,6 +95,23 @@ def test_it_takes_less_on_the_board_than_int8_alone(on_a_board):
     assert deployed.flash_bytes < dense.flash_bytes
 
 
+def test_the_same_request_is_answered_at_once_by_the_same_bytes(on_a_board, trained):
+    done, _ = on_a_board
+    again, log = compressed(trained)
+    assert "the same search was made before" in log and "tried: " not in log
+    assert again.sparsified.tflite == done.sparsified.tflite
+    assert again.recipe == done.recipe
+
+
+def test_a_damaged_decision_is_made_anew(on_a_board, trained):
+    from edgeprune.training.store import store_folder
+
+    for file in store_folder().glob("*/said.json"):
+        file.write_text("{")
+    _, log = compressed(trained)
+    assert "tried: " in log
+
+
 def test_its_recipe_makes_the_same_bytes_again(on_a_board, trained, tmp_path):
     done, _ = on_a_board
     write_recipe(done.recipe, tmp_path / "best.toml")
