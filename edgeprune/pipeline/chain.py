@@ -36,9 +36,9 @@ Source: the tiles of XNNPACK's float kernels on Arm, 8 output channels wide, and
 STEPS, TUNE_STEPS = 1100, 1900
 """Training steps of one move, and of the network as it is before all moves, if the time allows.
 
-Source: ``python benchmarks/training_quality.py FOLDER``: after some 550 steps a smaller network is
-within half a point of what it comes to, after 1,100 it is there; a network that was trained without
-augmentation gained 12 points in 1,900 steps with it, and 3 in the next 1,100.
+Source: ``python benchmarks/training_quality.py FOLDER``: LeNet-5 with a quarter of its
+multiply-accumulates comes to 96.0, 96.7 and 97.1 % after 281, 563 and 1,125 steps, dense 97.0 %;
+the first training is ours.
 """
 
 MIN_EPOCHS, MAX_EPOCHS = 2, 40
