@@ -21,6 +21,7 @@ FILES = [
         "packaging/test_container.py",
         "pipeline/test_deploy.py",
         "pipeline/test_host_half.py",
+        "pipeline/test_searched.py",
         "training/test_loop.py",
     )
 ]
