@@ -53,11 +53,13 @@ class Outcome:
         judged: Everything that was judged.
         ended: Why it ended, in words.
         failed: What could not be done, and why, a line each.
+        is_over: Whether nothing is left to do; else it ended because enough was judged at a time.
     """
 
     judged: Judged
     ended: str
     failed: tuple[str, ...] = ()
+    is_over: bool = True
 
 
 class Notebook:
@@ -82,6 +84,20 @@ class Notebook:
         """A shape to try beside what promises most; None most times, unless ``now``."""
         return None
 
+    def screened(self, shape: Shape) -> float | None:
+        """What an earlier run saw a shape lose at once; None where it did not look."""
+        return None
+
+    def keep_screened(self, shape: Shape, lost: float) -> None:
+        """Keeps what a shape loses at once."""
+
+    def spoilt(self) -> Sequence[Node]:
+        """What earlier runs could not make, or saw no use in."""
+        return ()
+
+    def keep_spoilt(self, node: Node) -> None:
+        """Keeps that a network could not be made."""
+
 
 class Search:
     """A search under way.
@@ -92,7 +108,8 @@ class Search:
         options: What may be done.
         dense: What the user's model takes as it is, by board.
         clock: How much time there is.
-        notebook: Keeps what was judged.
+        notebook: Keeps what was judged, and knows what was before.
+        at_once: Candidates after which it stops for another process to go on; None never stops it.
     """
 
     def __init__(
@@ -103,16 +120,19 @@ class Search:
         dense: Mapping[str, Cost],
         clock: Clock,
         notebook: Notebook,
+        at_once: int | None = None,
     ) -> None:
         self._lab, self._options, self._clock, self._notebook = lab, options, clock, notebook
+        self._at_once = at_once
         self._judged = Judged(goal, dense)
         self._expected = Expected()
-        self._spoilt: set[Node] = set()
+        self._spoilt: set[Node] = set(notebook.spoilt())
         self._failed: list[str] = []
         costs = {name: cost for name, cost in dense.items() if "none" in options.modes[name]}
         self._judged.candidates.append(Candidate(Node(), "none", 0.0, 0.0, costs))
         for one in notebook.known():
             self._add(one)
+        self._known = len(self._judged.candidates)
         self._proposals = Proposals(self._judged, self._expected, options, lab, self._spoilt)
 
     def run(self) -> Outcome:
@@ -125,6 +145,8 @@ class Search:
             return self._ended("nothing can be trained in that time")
         self._begin()
         while True:
+            if self._is_enough():
+                return dataclasses.replace(self._ended("enough was judged at once"), is_over=False)
             proposals = [one for one in self._proposals.all() if one.gain >= MIN_GAIN]
             if not proposals and not self._wander():
                 return self._ended("nothing that is left promises more")
@@ -135,6 +157,10 @@ class Search:
                 self._follow(able[0])
             if (shape := self._notebook.suggest()) is not None:
                 self._reach(shape)
+
+    def _is_enough(self) -> bool:
+        judged = len(self._judged.candidates) - self._known
+        return self._at_once is not None and judged >= self._at_once
 
     def _prune_at_once(self) -> None:
         """Halves shares of zeros, without training, to the largest that keeps the limit."""
@@ -182,7 +208,7 @@ class Search:
     def _begin(self) -> None:
         """What is done before anything is weighed."""
         self._screen()
-        if self._options.tuned is not None:
+        if self._options.tuned is not None and self._clock.left_s > 0:
             self._try(self._options.tuned)
         for board in self._options.must_fit:
             self._make_fit(board)
@@ -200,13 +226,16 @@ class Search:
         if len(shapes) < 2:  # then there is nothing to choose between
             return
         for shape in shapes:
-            try:
-                lost = self._lab.screened(shape)
-            except EdgepruneError as error:
-                self._failed.append(f"{shape.text()} at once: {error}")
-                continue
+            lost = self._notebook.screened(shape)
+            if lost is None:
+                try:
+                    lost = self._lab.screened(shape)
+                except EdgepruneError as error:
+                    self._failed.append(f"{shape.text()} at once: {error}")
+                    continue
             if lost is not None:
                 self._expected.screen(shape, lost)
+                self._notebook.keep_screened(shape, lost)
 
     def _follow(self, proposal: Proposal) -> None:
         if not proposal.keeps_layers:
@@ -219,7 +248,7 @@ class Search:
             self._fail(node, error)
             return
         if kept is None:
-            self._spoilt.add(node)
+            self._spoil(node)
         else:
             self._add(kept)
             self._notebook.write(kept)
@@ -267,7 +296,7 @@ class Search:
         for mode in dict.fromkeys(modes):
             self._judge(node, mode)
         if not any(one.node == node for one in self._judged.candidates):
-            self._spoilt.add(node)
+            self._spoil(node)
 
     def _judge(self, node: Node, mode: str) -> None:
         try:
@@ -297,6 +326,10 @@ class Search:
     def _is_known(self, node: Node, mode: str) -> bool:
         return any(one.node == node and one.mode == mode for one in self._judged.candidates)
 
-    def _fail(self, node: Node, error: EdgepruneError) -> None:
+    def _spoil(self, node: Node) -> None:
         self._spoilt.add(node)
+        self._notebook.keep_spoilt(node)
+
+    def _fail(self, node: Node, error: EdgepruneError) -> None:
+        self._spoil(node)
         self._failed.append(f"{node.shape.text()}: {error}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -15,7 +17,7 @@ import msgspec
 from edgeprune.auto.candidates import Candidate
 from edgeprune.auto.engine import Notebook
 from edgeprune.auto.goal import Cost, Goal
-from edgeprune.auto.moves import Shape
+from edgeprune.auto.moves import Node, Shape
 from edgeprune.auto.options import MACS, SPARSITIES, Options
 from edgeprune.errors import ConfigError
 from edgeprune.files.whole_file import shown
@@ -26,73 +28,116 @@ if TYPE_CHECKING:
 SUGGESTS_EVERY = 6
 """Candidates after which one suggestion comes. Source: ours."""
 
-_NAME, _CANDIDATE, _IDENTITY = "search", "candidate", "identity"
+_NAME, _CANDIDATE, _IDENTITY, _SPOILT = "search", "candidate", "identity", "spoilt"
 _NOTHING = "nothing"
 
 
-class Study(Notebook):
-    """Keeps candidates as trials of an Optuna study in a journal file.
-
-    A multi-objective tree-structured Parzen estimator suggests shapes from what was judged: loss
-    and, for each board, saving. Source: Ozaki et al. 2022, "Multiobjective Tree-Structured Parzen
-    Estimator"; Optuna's ``TPESampler``.
+class Journal:
+    """What a search keeps on disk: candidates as trials of an Optuna study, and notes.
 
     Args:
         file: The journal; is made where there is none.
-        identity: What the search is of: model, data, boards. Another one's journal is refused.
-        options: What may be suggested.
-        goal: Makes savings of costs.
-        dense: What the user's model takes, by board.
-        say: Is told each candidate.
+        identity: What the search is of: model, data, boards, goal. Another one's is refused.
+        boards: How many boards it is for.
 
     Raises:
         ConfigError: The file is damaged, or is another search's.
     """
 
-    def __init__(
-        self,
-        file: Path,
-        identity: str,
-        options: Options,
-        goal: Goal,
-        dense: Mapping[str, Cost],
-        say: Callable[[Candidate], None],
-    ) -> None:
+    def __init__(self, file: Path, identity: str, boards: int) -> None:
         import optuna
         from optuna.storages import journal
 
-        super().__init__(say)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._optuna, self._options, self._goal, self._dense = optuna, options, goal, dense
-        self._written = 0
+        self.optuna = optuna
         _mend(file)
         backend = journal.JournalFileBackend(str(file), _lock(file))
         try:
-            self._study = optuna.create_study(
+            self.study = optuna.create_study(
                 storage=optuna.storages.JournalStorage(backend),
                 study_name=_NAME,
                 load_if_exists=True,
-                directions=["minimize", *("maximize" for _ in dense)],
+                directions=["minimize", *["maximize"] * boards],
                 sampler=_sampler(optuna),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(
                 f"{shown(file)} is no journal of a search: {error}; remove it to begin anew"
             ) from error
-        before = self._study.user_attrs.setdefault(_IDENTITY, identity)
-        if before != identity:
+        before = self.noted(_IDENTITY)
+        if before is None:
+            self.note(_IDENTITY, identity)
+        elif before != identity:
             raise ConfigError(
                 f"{shown(file)} is of another search (other model, data, boards or goal): give "
                 "another folder, or remove this one"
             )
-        self._study.set_user_attr(_IDENTITY, identity)
+
+    def candidates(self) -> Sequence[Candidate]:
+        """What was judged, in that order."""
+        kept = [trial.user_attrs.get(_CANDIDATE) for trial in self.study.get_trials(deepcopy=False)]
+        return [msgspec.json.decode(text, type=Candidate) for text in kept if text]
+
+    def note(self, key: str, value: str) -> None:
+        """Keeps a word under a key."""
+        self.study.set_user_attr(key, value)
+
+    def noted(self, key: str) -> str | None:
+        """What was kept last under a key; None for nothing."""
+        value = self.study.user_attrs.get(key)
+        return None if value is None else str(value)
+
+
+class Study(Notebook):
+    """Keeps candidates in a journal, and suggests shapes.
+
+    A multi-objective tree-structured Parzen estimator suggests shapes from what was judged: loss
+    and, for each board, saving. Source: Ozaki et al. 2022, "Multiobjective Tree-Structured Parzen
+    Estimator"; Optuna's ``TPESampler``.
+
+    Args:
+        journal: The search's.
+        options: What may be suggested.
+        goal: Makes savings of costs.
+        dense: What the user's model takes, by board.
+        say: Is told each candidate.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        options: Options,
+        goal: Goal,
+        dense: Mapping[str, Cost],
+        say: Callable[[Candidate], None],
+    ) -> None:
+        super().__init__(say)
+        self._journal, self._study, self._optuna = journal, journal.study, journal.optuna
+        self._options, self._goal, self._dense = options, goal, dense
+        self._written = 0
 
     def known(self) -> Sequence[Candidate]:
         """What earlier runs judged."""
-        kept = [
-            trial.user_attrs.get(_CANDIDATE) for trial in self._study.get_trials(deepcopy=False)
-        ]
-        return [msgspec.json.decode(text, type=Candidate) for text in kept if text]
+        return self._journal.candidates()
+
+    def screened(self, shape: Shape) -> float | None:
+        """What an earlier run saw a shape lose at once."""
+        told = self._journal.noted(_screened(shape))
+        return None if told is None else float(told)
+
+    def keep_screened(self, shape: Shape, lost: float) -> None:
+        """Keeps what a shape loses at once."""
+        if self.screened(shape) is None:
+            self._journal.note(_screened(shape), repr(lost))
+
+    def spoilt(self) -> Sequence[Node]:
+        """What earlier runs could not make, or saw no use in."""
+        return msgspec.json.decode(self._journal.noted(_SPOILT) or "[]", type=list[Node])
+
+    def keep_spoilt(self, node: Node) -> None:
+        """Keeps that a network could not be made."""
+        nodes = [*self.spoilt(), node]
+        self._journal.note(_SPOILT, msgspec.json.encode(nodes).decode())
 
     def write(self, candidate: Candidate) -> None:
         """Keeps a candidate on disk, and says it."""
@@ -137,6 +182,46 @@ class Study(Notebook):
         near = min((1.0, *MACS), key=lambda macs: abs(macs - shape.macs))
         zeros = f"{shape.kernels} {shape.pattern}" if shape.sparsity else _NOTHING
         return {"macs": near, "sparsity": shape.sparsity, "zeros": zeros}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What stands in a journal.
+
+    Attributes:
+        notes: By key.
+        candidates: What was judged, in that order.
+    """
+
+    notes: Mapping[str, str] = field(default_factory=dict)
+    candidates: Sequence[Candidate] = ()
+
+    @property
+    def identity(self) -> str | None:
+        """What the search is of; None where nothing says it."""
+        return self.notes.get(_IDENTITY)
+
+
+def read_journal(file: Path) -> Record:
+    """What stands in a journal, read without Optuna; a line that is no word of ours says nothing.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    notes, candidates = {}, []
+    with file.open("rb") as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError, AttributeError):
+                told = json.loads(line).get("user_attr", {})
+                if _CANDIDATE in told:
+                    candidates.append(msgspec.json.decode(told[_CANDIDATE], type=Candidate))
+                else:
+                    notes.update(told)
+    return Record(notes, tuple(candidates))
+
+
+def _screened(shape: Shape) -> str:
+    return f"at once: {shape.text()} {shape.kernels}"
 
 
 def _sampler(optuna: Any) -> Any:

@@ -12,7 +12,7 @@ from edgeprune.auto.engine import Clock, Notebook, Search
 from edgeprune.auto.goal import Cost, Goal
 from edgeprune.auto.moves import Move, Node
 from edgeprune.auto.options import Options
-from edgeprune.auto.study import Study
+from edgeprune.auto.study import Journal, Study, read_journal
 from edgeprune.errors import ConfigError
 
 GOAL = Goal(0.01, losses=losses_around(0.01))
@@ -152,6 +152,27 @@ def test_half_the_time_is_worth_more_than_random_search_in_the_whole():
     assert np.mean(shares) > 1, shares
 
 
+def _study(file, say=lambda candidate: None):
+    return Study(Journal(file, "a", 1), BOTH, GOAL, {"board": DENSE}, say)
+
+
+def test_a_search_in_small_portions_is_as_good_as_one_at_once(tmp_path):
+    shares = []
+    for seed in range(3):
+        whole, parts, portions = SimulatedLab(seed=seed), SimulatedLab(seed=seed), 0
+        area = _area(whole, _search(whole, 900, _study(tmp_path / f"whole{seed}")))
+        while True:
+            notebook, clock = _study(tmp_path / f"parts{seed}"), Clock(900, parts.now_s, 0.0)
+            outcome = Search(parts, GOAL, BOTH, {"board": DENSE}, clock, notebook, 10).run()
+            portions += 1
+            if outcome.is_over:
+                break
+        assert portions > 5
+        assert len(parts.trained) == len(set(parts.trained))
+        shares.append(_area(parts, outcome) / area)
+    assert np.mean(shares) > 0.85, shares
+
+
 def test_a_search_that_was_killed_goes_on_from_its_journal(tmp_path):
     file, told = tmp_path / "journal", []
 
@@ -165,11 +186,12 @@ def test_a_search_that_was_killed_goes_on_from_its_journal(tmp_path):
 
     lab = SimulatedLab(seed=1)
     with pytest.raises(Killed):
-        _search(lab, 600, Study(file, "a", BOTH, GOAL, {"board": DENSE}, say))
+        _search(lab, 600, _study(file, say))
     raw = file.read_bytes()
     file.write_bytes(raw + b'{"op_code": 5, "wor')  # as it was writing a line
-    again = Study(file, "a", BOTH, GOAL, {"board": DENSE}, lambda candidate: None)
+    again = _study(file)
     known = list(again.known())
+    assert list(read_journal(file).candidates) == known
     assert [one.node for one in known] == [one.node for one in told]
     before = set(lab.trained)
     _search(lab, 900, again)
@@ -179,16 +201,17 @@ def test_a_search_that_was_killed_goes_on_from_its_journal(tmp_path):
 
 def test_a_journal_of_another_search_is_refused(tmp_path):
     file = tmp_path / "journal"
-    Study(file, "a", BOTH, GOAL, {"board": DENSE}, lambda candidate: None)
+    Journal(file, "a", 1)
+    assert read_journal(file).identity == "a"
     with pytest.raises(ConfigError, match="another search"):
-        Study(file, "b", BOTH, GOAL, {"board": DENSE}, lambda candidate: None)
+        Journal(file, "b", 1)
 
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path):
     file = tmp_path / "journal"
     file.write_text("no journal\nat all\n")
     with pytest.raises(ConfigError, match="no journal of a search"):
-        Study(file, "a", BOTH, GOAL, {"board": DENSE}, lambda candidate: None)
+        Journal(file, "a", 1)
 
 
 def _candidate(lost, time, error=0.0):
