@@ -11,7 +11,7 @@ from edgeprune.errors import VerifyError
 from edgeprune.pipeline.compressed import Compressed, lost_most
 from edgeprune.pipeline.decision import searches
 from edgeprune.pipeline.host_half import compress
-from edgeprune.pipeline.read import read_model
+from edgeprune.pipeline.read import read_model, scored_apart
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.searched import compress_searched
 from edgeprune.progress import Progress
@@ -57,6 +57,8 @@ def compress_within_limit(request: Request, cpu: Cpu, progress: Progress) -> Com
         searched = compress_searched(request, cpu, read, progress)
         if searched is not None:
             return searched
+    if request.recipe.verify.score_apart:
+        read = scored_apart(read)
     attempts: list[_Attempt] = []
     while True:
         compressed = compress(request, cpu, progress, read)

@@ -150,6 +150,7 @@ class Chain:
             channels=ChannelsTable(),
             qat=self._qat(node.moves[-1]) if node.is_rounded else QatTable(),
             quantize=dataclasses.replace(self.recipe.quantize, mode=mode, layers=layers),
+            verify=dataclasses.replace(self.recipe.verify, score_apart=True),
         )
 
     def _qat(self, move: Move) -> QatTable:

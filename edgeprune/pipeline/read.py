@@ -10,6 +10,7 @@ from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.artifacts.model import Loaded
 from edgeprune.devices.boards import load_board
+from edgeprune.pipeline.choosing import kept_apart
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.users_data import users_data
 from edgeprune.progress import Progress
@@ -41,6 +42,19 @@ def read_model(request: Request, progress: Progress) -> Read:
     loaded, dense, data = _loaded(request, progress)
     score = None if data is None else verify.accuracy(dense, data, dense)
     return Read(loaded, dense, data, score)
+
+
+def scored_apart(read: Read) -> Read:
+    """The same, scored on those test samples alone that choose nothing in a search.
+
+    Raises:
+        ModelError: The host cannot run the model.
+    """
+    if read.data is None:
+        return read
+    _, reported, _ = kept_apart(read.data)
+    score = verify.accuracy(read.dense, reported, read.dense)
+    return dataclasses.replace(read, data=reported, score=score)
 
 
 def is_trainable(loaded: Loaded, data: Dataset | None) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgeprune import verify
 from edgeprune.auto.choice import for_core
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
@@ -14,7 +13,7 @@ from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision
 from edgeprune.pipeline.ground import Prepared
 from edgeprune.pipeline.host_half import compress
 from edgeprune.pipeline.kept_decision import KeptDecision
-from edgeprune.pipeline.read import Read
+from edgeprune.pipeline.read import Read, scored_apart
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.users_data import limit_lines
 from edgeprune.progress import Progress
@@ -46,7 +45,7 @@ def compress_searched(
         return None
     limit = DEFAULT_DROP if request.max_accuracy_drop is None else request.max_accuracy_drop
     choosing, reported, which = kept_apart(data)
-    own = Read(read.loaded, read.dense, reported, verify.accuracy(read.dense, reported, read.dense))
+    own = scored_apart(read)
     try:
         lines = limit_lines(reported, own.score, limit)
     except ModelError:
