@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from edgeprune.api.firmware_explaining import FirmwareExplanation as FirmwareExplanation
     from edgeprune.api.pruning import masks as masks
     from edgeprune.api.pruning import prune as prune
+    from edgeprune.api.searching import FoundNetwork as FoundNetwork
+    from edgeprune.api.searching import SearchResult as SearchResult
+    from edgeprune.api.searching import search as search
     from edgeprune.api.tracking import log_to_mlflow as log_to_mlflow
 else:
     _MODULES = {
@@ -32,6 +35,7 @@ else:
         "explaining": ("Explanation", "explain"),
         "firmware_explaining": ("FirmwareExplanation",),
         "pruning": ("masks", "prune"),
+        "searching": ("FoundNetwork", "SearchResult", "search"),
         "tracking": ("log_to_mlflow",),
     }
 
@@ -53,6 +57,8 @@ __all__ = [
     "Deployment",
     "Explanation",
     "FirmwareExplanation",
+    "FoundNetwork",
+    "SearchResult",
     "__version__",
     "cluster",
     "compare",
@@ -63,4 +69,5 @@ __all__ = [
     "masks",
     "prune",
     "run",
+    "search",
 ]

@@ -22,6 +22,8 @@ FILES = [
         "pipeline/test_deploy.py",
         "pipeline/test_host_half.py",
         "pipeline/test_searched.py",
+        "searching/test_kills.py",
+        "searching/test_session.py",
         "training/test_loop.py",
     )
 ]

@@ -28,6 +28,7 @@ COMMANDS = {
     "compress": "The host half of deploy: model in, .tflite out.",
     "run": "The board half of deploy: measure a .tflite file.",
     "explain": "Say which layers will run sparse on a board, and why not.",
+    "search": "Search the best networks of a model for some boards, and measure them.",
     "report": "Show an earlier result as tables and as a page.",
     "compare": "Compare two results, for a pull request.",
     "history": "Take runs out of the history or into it, and remove old ones.",

@@ -24,22 +24,38 @@ _FIELD = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 def json_schema() -> Schema:
     """The schema, with every class's rules and every field's description in it."""
-    (_,), definitions = msgspec.json.schema_components([Result], ref_template="#/$defs/{name}")
-    for kind in _all_entries(Entry):
-        if kind.__name__ in definitions:
-            _complete(definitions[kind.__name__], kind)
+    return schema_of(Result, FILE.name, "edgeprune result.json, schema version 1")
+
+
+def schema_of(kind: type[Entry], name: str, title: str) -> Schema:
+    """The schema of a type, with rules and descriptions of every class in it.
+
+    Args:
+        kind: The type.
+        name: Of the schema's file.
+        title: What it is of.
+    """
+    (_,), definitions = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    for one in _all_entries(Entry):
+        if one.__name__ in definitions:
+            _complete(definitions[one.__name__], one)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "edgeprune:result.schema.json",
-        **definitions.pop("Result"),
-        "title": "edgeprune result.json, schema version 1",
+        "$id": f"edgeprune:{name}",
+        **definitions.pop(kind.__name__),
+        "title": title,
         "$defs": dict(sorted(definitions.items())),
     }
 
 
 def schema_text() -> str:
     """The file's text."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return text_of(json_schema())
+
+
+def text_of(schema: Schema) -> str:
+    """A schema as it stands in its file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _all_entries(kind: type[Entry]) -> list[type[Entry]]:

@@ -67,12 +67,14 @@ class Ground:
         prepared: The model and its data.
         context: For the stages.
         budget_s: Time for all.
+        pace: As an earlier run of the same search found it; None finds it out.
 
     Attributes:
         lab: Trains and judges.
         options: What may be done.
         dense_costs: What the user's model takes as it is, by board.
         chain: Makes recipes.
+        pace: Epochs of one training, of the first one, and seconds of an epoch.
 
     Raises:
         ModelError: The model cannot be judged on the data.
@@ -85,6 +87,7 @@ class Ground:
         prepared: Prepared,
         context: StageContext,
         budget_s: float,
+        pace: tuple[int, int, float] | None = None,
     ) -> None:
         self._recipe, self._prepared, self._request = recipe, prepared, request
         self._judge = Judge(prepared.choosing, prepared.dense)
@@ -94,7 +97,8 @@ class Ground:
         calibration = calibration_samples(context.data, recipe.quantize.calibration_samples)
         self._calibration = calibration
         self.dense_costs = {name: self._dense_cost(costs) for name, costs in self._costs.items()}
-        epochs, tune_epochs, epoch_s = self._epochs(context.data, budget_s)
+        self.pace = pace or self._epochs(context.data, budget_s)
+        epochs, tune_epochs, epoch_s = self.pace
         self.options = self._options(epochs, tune_epochs)
         bench = Bench(
             prepared.loaded,
@@ -127,7 +131,13 @@ class Ground:
             limit: What it may lose.
             why: Why it was chosen, in one line.
         """
-        return self.chain.recipe_of(one.node, self._storage(one, limit), why, one.kept_layers)
+        mode = self._storage(one, limit, list(self._prepared.cpus))
+        return self.chain.recipe_of(one.node, mode, why, one.kept_layers)
+
+    def recipe_for(self, board: str, one: Candidate, limit: float, why: str) -> Recipe:
+        """The same for one of the boards."""
+        mode = self._storage(one, limit, [board])
+        return self.chain.recipe_of(one.node, mode, why, one.kept_layers)
 
     def nothing(self, closest: Candidate | None) -> str:
         """Why the dense network stays, in one line.
@@ -139,15 +149,16 @@ class Ground:
             return "nothing else could be made of the model: it stays as it is"
         return f"nothing cheaper keeps the limit: the closest is {self.text(closest)}"
 
-    def _storage(self, one: Candidate, limit: float) -> str:
+    def _storage(self, one: Candidate, limit: float, boards: Sequence[str]) -> str:
         """How a candidate is stored: a float32 one in fewer bytes, where that keeps the limit."""
         if one.mode != "none" or "quantize" in self._recipe.fixed:
             return one.mode
-        if all(cpu.is_microcontroller for cpu in self._prepared.cpus.values()):
+        cpus = [self._prepared.cpus[board] for board in boards]
+        if all(cpu.is_microcontroller for cpu in cpus):
             return "int8"
         for mode in SMALLER_MODES:
             with contextlib.suppress(EdgepruneError):  # then it is not stored so
-                if self._stores(mode) and self.lab.judge(one.node, mode).holds(limit):
+                if self._stores(mode, cpus) and self.lab.judge(one.node, mode).holds(limit):
                     return mode
         return "none"
 
@@ -192,8 +203,7 @@ class Ground:
         amount = amount_text(task.judged[0].metric, abs(lost))
         return f"{amount} {'worse' if lost > 0 else 'better'}"
 
-    def _stores(self, mode: str) -> bool:
-        cpus = self._prepared.cpus.values()
+    def _stores(self, mode: str, cpus: Sequence[Cpu]) -> bool:
         # Without XNNPACK, weights alone would be made float32 again at every inference.
         return (
             all(not cpu.is_microcontroller and cpu.isa != "armv7l" for cpu in cpus)

@@ -170,18 +170,18 @@ def compress_in_child(request: Request, cpu: Cpu, progress: Progress) -> Compres
         ModelError: The child crashed, hung, or ran out of memory.
     """
     job = CompressJob(request, cpu)
-    return _opened(
+    return opened_files(
         confined(
             compress_model,
             job,
             progress,
-            reach=Reach(_store(request), _given(job)),
-            answer_bytes=_answer_bytes(request.model),
+            reach=Reach(store_folders(request), given_files(job)),
+            answer_bytes=answer_bytes_of(request.model),
         )
     )
 
 
-def _opened(compressed: Compressed) -> Compressed:
+def opened_files(compressed: Compressed) -> Compressed:
     """The same with its files checked, each once, before anybody looks into one.
 
     Raises:
@@ -200,7 +200,7 @@ def _opened(compressed: Compressed) -> Compressed:
     )
 
 
-def _given(job: CompressJob) -> tuple[Path, ...] | None:
+def given_files(job: CompressJob) -> tuple[Path, ...] | None:
     """What the user handed in; None where code of the user's choice runs, which may read all."""
     request = job.request
     if job.runs_users_code or request.allow_code:
@@ -213,7 +213,7 @@ def _given(job: CompressJob) -> tuple[Path, ...] | None:
     return None if links is None else (*files, data, *links)
 
 
-def _store(request: Request) -> tuple[Path, ...]:
+def store_folders(request: Request) -> tuple[Path, ...]:
     """The folder of the store of trainings, where something may be trained."""
     from edgeprune.training.store import store_folder
 
@@ -242,7 +242,7 @@ def read_in_child(
     job = ReadJob(path, allow_code, input_shape, board)
     given = (path, *stored_apart(path), *board_files(board or ""))
     reach = Reach(readable=None if allow_code else given)
-    limit = _answer_bytes(path)
+    limit = answer_bytes_of(path)
     tflite = confined(read_as_tflite, job, reach=reach, answer_bytes=limit, timeout_s=_READ_S)
     return graph.opened(tflite)
 
@@ -299,7 +299,7 @@ def _outputs_bytes(tflite: bytes, samples: Samples) -> int:
     return ANSWER_BYTES + _FILES_IN_ANSWER * len(tflite) * max(1, len(samples))
 
 
-def _answer_bytes(model: Path) -> int:
+def answer_bytes_of(model: Path) -> int:
     """Most that an answer about a model may hold."""
     try:
         files = [model] if model.is_file() else [p for p in model.rglob("*") if p.is_file()]

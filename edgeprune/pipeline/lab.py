@@ -77,6 +77,11 @@ class KerasLab:
         self._models: OrderedDict[Node, Stepped] = OrderedDict()
         self._files: OrderedDict[Node, bytes] = OrderedDict()
 
+    @property
+    def epoch_s(self) -> float:
+        """Seconds of an epoch of the whole network, as they turned out so far."""
+        return self._epoch_s
+
     def forecast(self, shape: Shape, mode: str, board: str) -> Cost | None:
         """See :class:`edgeprune.auto.options.Lab`."""
         return self._bench.boards[board].forecast(shape, mode)

@@ -130,7 +130,7 @@ def _variant(
         sha256=sha256_of(variant.file),
         sparsity=variant.sparsity,
         profiling_only=variant.profiling_only,
-        accuracy=_accuracy(accuracy),
+        accuracy=stored_accuracy(accuracy),
         parity=stored_part(stored.Parity, parity) if parity else None,
         latency_us=stored_part(stored.Latency, summary) if summary else None,
         sessions=tuple(stored_part(stored.Session, session) for session in sessions),
@@ -146,7 +146,7 @@ def _variant(
     )
 
 
-def _accuracy(accuracy: Accuracy | None) -> stored.Accuracy | None:
+def stored_accuracy(accuracy: Accuracy | None) -> stored.Accuracy | None:
     """A score; those of several outputs are beside the first one's."""
     if accuracy is None:
         return None

@@ -15,6 +15,8 @@ JOBS = frozenset(
         "edgeprune.pipeline.jobs:run_exactly",
         "edgeprune.pipeline.jobs:run_on_host",
         "edgeprune.sandbox.probe:probe",
+        "edgeprune.searching.jobs:make_networks",
+        "edgeprune.searching.jobs:search_on",
     }
 )
 """Functions of a request and a :class:`edgeprune.progress.Progress`, by module and name."""

@@ -70,6 +70,14 @@ class Reach:
 _NOTHING = Reach()
 
 
+def has_died(error: BaseException) -> bool:
+    """Whether an error of :func:`confined` says that the child ended, hung or was killed.
+
+    Another one may do better where a framework crashed or memory ended.
+    """
+    return isinstance(error.__cause__, (EOFError, TimeoutError))
+
+
 class JobFault(RuntimeError):
     """A fault of ours inside the child; its traceback is a note of it."""
 

@@ -65,8 +65,28 @@ def augment_option(function: Function) -> Function:
     )(function)
 
 
-def data_options(function: Function) -> Function:
-    """``--data``, ``--max-accuracy-drop``, and what the model is for, all of which need it."""
+BUDGET = (
+    "Time in which the best network is searched where no recipe is named, as 90s, 10m or 2h.  "
+    "[default: 10m]"
+)
+LIMIT = (
+    "Largest loss that is accepted on the test samples: 1% is one point of top-1 accuracy, and one "
+    "percent of the dense model's own score by any other metric. A model that loses more is "
+    "neither written nor deployed."
+)
+
+
+def data_options(
+    function: Function, *, budget: str = BUDGET, limit: str = LIMIT, is_required: bool = False
+) -> Function:
+    """``--data``, ``--max-accuracy-drop``, and what the model is for, all of which need it.
+
+    Args:
+        function: The command.
+        budget: Help of ``--budget``.
+        limit: Help of ``--max-accuracy-drop``.
+        is_required: Whether the command does nothing without data.
+    """
 
     @functools.wraps(function)
     def with_data(
@@ -76,14 +96,14 @@ def data_options(function: Function) -> Function:
         given |= {key: rest.get(key) for key in ("task", "loss", "metric")}
         if data is None and (asked := [key for key, value in given.items() if value is not None]):
             raise ConfigError(f"--{asked[0]} needs --data: without it accuracy is not measured")
-        limit = None
+        share = None
         if max_accuracy_drop is not None:
             from edgeprune.tasks import parse_limit
 
-            limit = parse_limit(max_accuracy_drop)
+            share = parse_limit(max_accuracy_drop)
         budget_s = None if budget is None else _budget_s(budget)
         check_said(*(rest.get(key) or "" for key in ("task", "loss", "metric")))
-        return function(data=data, max_accuracy_drop=limit, budget_s=budget_s, **rest)
+        return function(data=data, max_accuracy_drop=share, budget_s=budget_s, **rest)
 
     command: Any = augment_option(input_options(cast(Function, with_data)))
     for option in (
@@ -105,18 +125,16 @@ def data_options(function: Function) -> Function:
         click.option(
             "--budget",
             metavar="TIME",
-            help="Time in which the best network is searched where no recipe is named, as 90s, 10m "
-            "or 2h.  [default: 10m]",
+            help=budget,
         ),
         click.option(
             "--max-accuracy-drop",
-            help="Largest loss that is accepted on the test samples: 1% is one point of top-1 "
-            "accuracy, and one percent of the dense model's own score by any other metric. A model "
-            "that loses more is neither written nor deployed.",
+            help=limit,
         ),
         click.option(
             "--data",
             type=DATA,
+            required=is_required,
             help=".npz file, folder of images by class, or package.module:function, which runs "
             "without network and can write to temporary files alone.",
         ),
