@@ -19,9 +19,9 @@ BOARD = "rpi4-emulated"
 class Command:
     """``edgeprune search`` on a small network, as a user starts it."""
 
-    def __init__(self, folder, budget="25s", boards=(BOARD,)):
+    def __init__(self, folder, budget="25s", boards=(BOARD,), seed=0):
         self.folder, self.log = folder, folder / "log"
-        model, data = searched_net.write(folder)
+        model, data = searched_net.write(folder, seed)
         self.argv = [sys.executable, "-m", "edgeprune", "search", str(model), "--data", str(data)]
         self.argv += [word for board in boards for word in ("--board", board)]
         self.argv += ["--budget", budget, "--sessions", "1", "--runs", "2"]
