@@ -139,8 +139,16 @@ class BoardCosts:
         return SKELETONS[-1], SKELETONS[-2]
 
     def _made(self, macs: float, mode: str) -> Cost | None:
-        """What a network takes with so much of its multiply-accumulates."""
-        tflite = self._skeleton(macs)
+        """What a network takes with so much of its multiply-accumulates; None if none can be made.
+
+        That is asked often, and found out once.
+        """
+        try:
+            return self._of_skeleton(self._skeleton(macs), mode)
+        except EdgepruneError:
+            return None
+
+    def _of_skeleton(self, tflite: bytes, mode: str) -> Cost:
         if not self.is_firmware:
             stored = tflite if mode == "none" else quantize(tflite, mode, None).tflite
             return self.of_file(stored, mode, tflite)
