@@ -44,6 +44,23 @@ def test_a_model_that_changed_since_the_night_began_is_not_measured(tmp_path):
     assert ending.error_kind is ErrorKind.JOB and "has changed since" in ending.message
 
 
+def test_a_search_takes_half_of_a_jobs_time_at_most(tmp_path, monkeypatch):
+    asked = []
+
+    def deploy(request, progress):
+        asked.append(request)
+        raise errors.ModelError("enough is known")
+
+    monkeypatch.setattr("edgeprune.pipeline.deploy", deploy)
+    (tmp_path / "net.tflite").write_bytes(nets.eligible(sparsity=0.0, size=16))
+    path = tmp_path / "net.tflite"
+    job = Job(0, Kind.MEASURE, str(path), digest_of(path), "auto", "local", "pc", time_budget_s=600)
+    assignment = Assignment("a" * 32, "night", job, Lease("pc", 1, "me"), 900.0)
+    ending = ending_of(Order(assignment, None, None, str(tmp_path / "out")))
+    assert "enough is known" in ending.message
+    assert [one.budget_s for one in asked] == [300.0]
+
+
 def test_a_job_that_takes_too_long_is_ended(tmp_path):
     ending = ran(tmp_path, timeout_s=0.01)
     assert ending.error_kind is ErrorKind.JOB
