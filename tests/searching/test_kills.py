@@ -11,7 +11,7 @@ from searching.command import BOARD, Command
 
 from edgeprune.searching.front import read_front
 
-KILLS = 5
+KILLS = 3
 WAIT_S = 600.0
 
 

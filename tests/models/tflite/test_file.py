@@ -11,6 +11,7 @@ from edgeprune.errors import ModelError
 from edgeprune.models.tflite import file, graph
 from edgeprune.models.tflite.file import TfliteFile, opened
 from edgeprune.pipeline.host_half import compress
+from edgeprune.pipeline.read import read_model
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 from edgeprune.recipe import load_recipe
@@ -41,7 +42,8 @@ def test_a_whole_compression_parses_each_file_once_and_changes_none_that_others_
     (tmp_path / "net.tflite").write_bytes(net())
     request = Request(tmp_path / "net.tflite", BOARD, load_recipe("auto"))
     with Progress() as progress:
-        compress(request, resolved_cpu(load_board(BOARD).cpu), progress)
+        cpu = resolved_cpu(load_board(BOARD).cpu)
+        compress(request, cpu, progress, read_model(request, progress))
     assert set(parses.values()) == {1}
     assert len(parses) == 3  # as it came, with its zeros, as it is stored in the end
     for one in files:
