@@ -32,7 +32,7 @@ from edgeprune.searching.session import run_search
 from edgeprune.searching.words import speed_cell, time_cell
 from edgeprune.text.near_names import did_you_mean
 
-_DEFAULTS = {
+_DEFAULTS: dict[str, Any] = {
     "augment": "auto",
     "wait_s": 3600.0,
     "allow_code": False,
@@ -205,7 +205,7 @@ def search(
         request = SearchRequest(
             each,
             names,
-            limit=_DEFAULTS["max_accuracy_drop"] if limit is None else limit,  # type: ignore[arg-type]
+            limit=_DEFAULTS["max_accuracy_drop"] if limit is None else limit,
             minimize=_objectives(own["minimize"]),
             budget_s=DEFAULT_BUDGET_S if budget_s is None else budget_s,
             hosts=own["hosts"] or {},

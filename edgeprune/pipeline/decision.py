@@ -119,7 +119,9 @@ def _fallback(request: Request, ground: Ground, outcome: Outcome, board: str) ->
     excess = ground.dense_costs[board].excess
     limit = request.max_accuracy_drop
     if not excess or not request.must_fit:
-        return ground.recipe(dense, limit or DEFAULT_DROP, ground.nothing(closest))
+        return ground.recipe(
+            dense, DEFAULT_DROP if limit is None else limit, ground.nothing(closest)
+        )
     if closest is None:
         raise ground.too_large(board)
     if limit is not None:

@@ -151,7 +151,9 @@ class Ground:
 
     def _storage(self, one: Candidate, limit: float, boards: Sequence[str]) -> str:
         """How a candidate is stored: a float32 one in fewer bytes, where that keeps the limit."""
-        if one.mode != "none" or "quantize" in self._recipe.fixed:
+        if "quantize" in self._recipe.fixed:
+            return self._recipe.quantize.mode
+        if one.mode != "none":
             return one.mode
         cpus = [self._prepared.cpus[board] for board in boards]
         if all(cpu.is_microcontroller for cpu in cpus):

@@ -6,7 +6,7 @@ import dataclasses
 
 from edgeprune.auto.choice import for_core
 from edgeprune.devices.boards import Cpu
-from edgeprune.errors import ModelError
+from edgeprune.errors import ModelError, VerifyError
 from edgeprune.pipeline.choosing import kept_apart
 from edgeprune.pipeline.compressed import Compressed, lost_most
 from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision, decide
@@ -61,19 +61,18 @@ def compress_searched(
     recipe = for_core(request.recipe, cpu)
     context = StageContext(data, progress.say, recipe.prune.seed, cpu, None, read.loaded)
     prepared = Prepared(read.loaded, read.dense, choosing, {request.board: cpu})
-    unwatched = dataclasses.replace(request, max_accuracy_drop=None)
     kept = KeptDecision(request, recipe, prepared, {"limit": limit, "budget_s": budget_s})
     if (known := kept.read()) is not None:
         progress.note(
             "the same search was made before, and what it chose is made again; another --budget "
             "searches anew"
         )
-        compressed = _made(unwatched, known[0], cpu, own, progress)
+        compressed = _made(request, known[0], cpu, own, progress)
         return dataclasses.replace(compressed, notes=(*compressed.notes, *lines, *known[1]))
     with progress.stage("search"):
         progress.note(f"searching for at most {duration_text(budget_s)} (--budget)")
         decision = decide(request, recipe, prepared, context, progress)
-    compressed, told = _first_that_holds(unwatched, cpu, own, progress, decision, limit)
+    compressed, told = _first_that_holds(request, cpu, own, progress, decision, limit)
     told = [*decision.lines, *told]
     kept.write(compressed.recipe, told)
     return dataclasses.replace(compressed, notes=(*compressed.notes, *lines, *told))
@@ -104,8 +103,38 @@ def _first_that_holds(
         )
         progress.note(line)
         told.append(line)
-    return _made(request, decision.fallback(), cpu, read, progress), told
+    return _dense(request, cpu, read, progress, decision.fallback(), limit), told
+
+
+def _dense(
+    request: Request, cpu: Cpu, read: Read, progress: Progress, recipe: Recipe, limit: float
+) -> Compressed:
+    """What is left where nothing cheaper keeps the limit; as float32 where fewer bytes lose it.
+
+    Raises:
+        VerifyError: The user's limit is lost by the way to store weights that the user asked for,
+            or that the board needs.
+    """
+    compressed = _made(request, recipe, cpu, read, progress)
+    head, lost = lost_most(compressed)
+    is_open = "quantize" not in recipe.fixed and not cpu.is_microcontroller
+    if lost > limit + ROUNDING and is_open and recipe.quantize.mode != "none":
+        plain = dataclasses.replace(recipe.quantize, mode="none", layers=())
+        recipe = dataclasses.replace(recipe, quantize=plain)
+        compressed = _made(request, recipe, cpu, read, progress)
+        head, lost = lost_most(compressed)
+    samples = compressed.scores["deployed"].samples
+    if lost > limit + ROUNDING and request.max_accuracy_drop is not None:
+        raise VerifyError(
+            f"--max-accuracy-drop {100 * limit:.6g}% cannot be kept: {recipe.quantize.mode} alone "
+            f"loses {amount_text(head.metric, lost)} on {samples:,} test samples, and "
+            f"{recipe.why}; what would help: another --quantize, more training data or a larger "
+            "--budget"
+        )
+    return compressed
 
 
 def _made(request: Request, recipe: Recipe, cpu: Cpu, read: Read, progress: Progress) -> Compressed:
-    return compress(dataclasses.replace(request, recipe=recipe), cpu, progress, read)
+    # The search has its own limit, which no training watches.
+    asked = dataclasses.replace(request, recipe=recipe, max_accuracy_drop=None)
+    return compress(asked, cpu, progress, read)
