@@ -109,15 +109,19 @@ class Calibrated:
     def _ranges_for(self, mode: str) -> dict[str, dict[str, Any]]:
         """Least and largest value of each tensor that a mode rounds, by the tensor's name."""
         if mode not in self._ranges:
-            worker = self._worker(mode, None)
-            ranges: dict[str, dict[str, Any]] = {}
-            # One sample at a time: over several the quantizer averages with 0.95 for what came
-            # before, so the first sample would nearly decide, and whatever lies outside its range
-            # be cut off.
+            with from_extra("quantize", f"--quantize {mode}"):
+                from litert_quantizer.calibrator import Calibrator
+                from litert_quantizer.recipe_manager import RecipeManager
+
+            manager = RecipeManager()
+            manager.load_quantization_recipe(quantizer_recipe(mode, None))
+            # The quantizer's own way over several samples averages with 0.95 for what came before,
+            # so the first sample would nearly decide, and whatever lies outside its range be cut
+            # off. Each sample by itself begins with fresh variables.
+            calibrator = Calibrator(self._tflite, num_threads=2, qsv_update_func=_widened)
             for feed in each(self._feeds, "calibration sample"):
-                for name, seen in worker.calibrate({self._key: [feed]}, num_threads=2).items():
-                    ranges[name] = _widened(ranges.get(name), seen)
-            self._ranges[mode] = ranges
+                calibrator.calibrate({self._key: [feed]}, manager)
+            self._ranges[mode] = calibrator.get_model_qsvs()
         return self._ranges[mode]
 
 
@@ -151,10 +155,10 @@ def _fitted(sample: Sequence[Array], tensors: list[graph.Tensor]) -> list[Array]
     return fitted
 
 
-def _widened(known: dict[str, Any] | None, seen: dict[str, Any]) -> dict[str, Any]:
+def _widened(known: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
     """The range that holds both; a tensor that is not measured has none."""
     if not known or not seen:
-        return seen or known or {}
+        return seen or known
     return {
         "min": np.minimum(known["min"], seen["min"]),
         "max": np.maximum(known["max"], seen["max"]),
