@@ -10,6 +10,9 @@ from pathlib import Path
 import nets
 import pytest
 
+from edgeprune.agents.build import agent
+from edgeprune.devices.toolchain.zig import host_isa
+
 EXTRAS = (
     "h5py", "tensorflow", "tensorboard", "keras", "tf_keras", "PIL", "pillow", "litert_quantizer",
     "adbutils", "ziglang", "paramiko", "cryptography", "bcrypt", "nacl", "invoke", "cffi",
@@ -21,7 +24,11 @@ HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
 
 @pytest.fixture(scope="module")
 def core(tmp_path_factory):
-    """A Python that has this environment's packages but for those of the extras."""
+    """A Python that has this environment's packages but for those of the extras.
+
+    What an extra compiles is compiled already, as in a wheel.
+    """
+    agent(f"{host_isa()}-linux-gnu")
     folder = tmp_path_factory.mktemp("core")
     venv.create(folder, symlinks=True, with_pip=False)
     there = next(folder.glob("lib/python*/site-packages"))
