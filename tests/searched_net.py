@@ -13,21 +13,39 @@ from edgeprune.models.keras.flavours import import_keras
 CLASSES, INPUTS, TELLING = 3, 64, 8
 """Its answer hangs on 8 of 64 inputs."""
 
+TRAINED = 600
+"""Samples."""
 
-def write(folder: Path, seed: int = 0) -> tuple[Path, Path]:
-    """Writes ``net.keras``, trained, and ``data.npz`` with 600 samples each; their paths."""
+
+def write(folder: Path, seed: int = 0, hidden: int = 64, tests: int = TRAINED) -> tuple[Path, Path]:
+    """Writes ``net.keras``, trained on 600 samples, and ``data.npz``; their paths.
+
+    Args:
+        folder: Where to.
+        seed: Of samples and weights.
+        hidden: Units of its one hidden layer.
+        tests: Samples that it is not trained on.
+    """
     rng = np.random.default_rng(seed)
-    x = rng.normal(size=(1200, INPUTS)).astype(np.float32)
+    x = rng.normal(size=(TRAINED + tests, INPUTS)).astype(np.float32)
     y = (x[:, :TELLING] @ rng.normal(size=(TELLING, CLASSES))).argmax(1)
     data = folder / "data.npz"
-    np.savez(data, x_train=x[:600], y_train=y[:600], x_test=x[600:], y_test=y[600:])
+    parts = {"train": slice(None, TRAINED), "test": slice(TRAINED, None)}
+    np.savez(
+        data,
+        **{
+            f"{axis}_{name}": a[part]
+            for axis, a in (("x", x), ("y", y))
+            for name, part in parts.items()
+        },
+    )
     keras = import_keras("keras")
     keras.utils.set_random_seed(seed + 1)
     layers = keras.layers
     inputs = layers.Input((INPUTS,))
-    hidden = layers.Dense(64, activation="relu")(inputs)
-    net = keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(hidden))
+    between = layers.Dense(hidden, activation="relu")(inputs)
+    net = keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(between))
     with quiet():
         net.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
-        net.fit(x[:600], y[:600], epochs=15, verbose=0)
+        net.fit(x[:TRAINED], y[:TRAINED], epochs=15, verbose=0)
     return save(net, folder / "net.keras"), data

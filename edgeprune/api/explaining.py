@@ -125,7 +125,7 @@ def explain(
     with request_of(model, board, None, options, ExplainOptions) as request:
         release, what_if = options.get("release"), options.get("what_if", False)
         kind = load_board(request.board)
-        check_limits(request, kind)
+        check_limits(request, kind, explains=True)
         with progress_for(progress) as shown, shown.stage("explain"):
             if kind.kind == MICROCONTROLLER:
                 return FirmwareExplanation(

@@ -99,7 +99,8 @@ class LimitOptions(TypedDict, total=False):
     """What a network may take on a microcontroller.
 
     Attributes:
-        max_size: Most flash for its plan, in bytes or as ``100kB``; None allows a whole slot.
+        max_size: Most bytes of the deployed file, as a number or as ``100kB``; None allows any.
+            On a microcontroller, flash for its plan; None allows a whole slot.
         max_memory: Most RAM for its arena, likewise; None allows what the firmware leaves.
     """
 

@@ -60,7 +60,7 @@ def explain(
     from edgeprune.progress import Progress
 
     request = Request(model=model, board=board, recipe=recipe, **rest)
-    check_limits(request, load_board(board))
+    check_limits(request, load_board(board), explains=True)
     if load_board(board).kind == MICROCONTROLLER:
         _explain_firmware(request, release, what_if, as_json=as_json, verbose=verbose)
         return

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from edgeprune.cli.json_output import print_json
-from edgeprune.cli.numbers import SizeOption
 from edgeprune.cli.options import Function
 from edgeprune.cli.options.data import data_options, task_options
 from edgeprune.cli.options.device import duration_s, timing_options
+from edgeprune.cli.options.limits import limit_options
 from edgeprune.cli.options.model import load_options, model_argument
 from edgeprune.cli.options.output import json_option, verbose_option
 from edgeprune.cli.words import BOARD, DURATION, Word
@@ -76,17 +76,7 @@ def _with_data(function: Function) -> Function:
     show_default=True,
     help="What is to be small; give several to weigh them equally.",
 )
-@click.option(
-    "--max-size",
-    type=SizeOption(),
-    help="Most flash for the plan on a microcontroller, as 100kB; a slot if not given.",
-)
-@click.option(
-    "--max-memory",
-    type=SizeOption(),
-    help="Most RAM for the arena on a microcontroller, as 32kB; what the firmware leaves if not "
-    "given.",
-)
+@limit_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Random seed of trainings.")
 @click.option(
     "-o",

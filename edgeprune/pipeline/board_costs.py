@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Collection
@@ -20,6 +21,7 @@ from edgeprune.errors import EdgepruneError, ModelError
 from edgeprune.firmware.board import Room, excess
 from edgeprune.firmware.planned import planned_on
 from edgeprune.models.tflite.macs import size
+from edgeprune.pipeline.file_size import file_excess
 from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import cost_table
 from edgeprune.quantize import quantize
@@ -50,6 +52,8 @@ class BoardCosts:
         skeleton: Makes smaller networks.
         room: What a network may take of a microcontroller; None for other boards.
         table: How sparse networks are pruned.
+        max_file: Most bytes of a file on other boards, or None.
+        smaller: How a float32 network is stored there at last, in fewer bytes; empty as it is.
     """
 
     def __init__(
@@ -59,8 +63,11 @@ class BoardCosts:
         skeleton: Skeleton,
         room: Room | None,
         table: PruneTable,
+        max_file: int | None = None,
+        smaller: str = "",
     ) -> None:
         self.board, self.cpu, self._skeleton, self._room = board, cpu, skeleton, room
+        self._max_file, self._smaller = max_file, smaller
         self._table = dataclasses.replace(table, allocation="uniform", criterion="magnitude")
         self._whole = lru_cache(maxsize=None)(self._made)
         self._zeros = lru_cache(maxsize=None)(self._times_with_zeros)
@@ -91,7 +98,7 @@ class BoardCosts:
             )
             return Cost(planned.instructions, planned.flash_bytes, planned.ram_bytes, wrong)
         network = float32 if mode == "int8" else tflite
-        return Cost(self._time(network, mode, kept), len(tflite))
+        return self._checked(Cost(self._time(network, mode, kept), len(tflite)), mode)
 
     def forecast(self, shape: Shape, mode: str) -> Cost | None:
         """What a network of a shape would take; None where nobody knows."""
@@ -101,10 +108,11 @@ class BoardCosts:
         except EdgepruneError:
             return None
         if cost is None or zeros is None:
-            return cost if cost is None else self._checked(cost)
+            return cost if cost is None else self._checked(cost, mode)
         times, sizes = (np.interp(shape.sparsity, [0.0, *FORECAST_AT], rows) for rows in zeros)
         time = None if cost.time is None else cost.time * float(times)
-        return self._checked(dataclasses.replace(cost, time=time, bytes=int(cost.bytes * sizes)))
+        zeroed = dataclasses.replace(cost, time=time, bytes=int(cost.bytes * sizes))
+        return self._checked(zeroed, mode)
 
     def _with_channels(self, macs: float, mode: str) -> Cost | None:
         """What a network takes with so much of its multiply-accumulates."""
@@ -125,11 +133,24 @@ class BoardCosts:
         at = 1 + FORECAST_AT.index(0.9)
         return times[at] < MIN_GAIN or (self.is_firmware and sizes[at] < MIN_GAIN)
 
-    def _checked(self, cost: Cost) -> Cost:
-        if self._room is None:
+    def _checked(self, cost: Cost, mode: str) -> Cost:
+        """A cost that says whether the board can take it."""
+        if self._room is not None:
+            wrong = excess(cost.bytes, cost.memory_bytes or 0, self._room)
+        elif self._max_file is not None:
+            share = self._stored_share if mode == "none" else 1.0
+            wrong = file_excess(cost.bytes * share, self._max_file)
+        else:
             return cost
-        wrong = excess(cost.bytes, cost.memory_bytes or 0, self._room)
         return dataclasses.replace(cost, excess=wrong)
+
+    @functools.cached_property
+    def _stored_share(self) -> float:
+        """How much of a float32 file is left as it is stored at last, about."""
+        if not self._smaller:
+            return 1.0
+        whole = self._skeleton(1.0)
+        return len(quantize(whole, self._smaller, None).tflite) / len(whole)
 
     def _around(self, macs: float) -> tuple[float, float]:
         """The two skeletons next to a share, the smaller one first; the last two below all."""

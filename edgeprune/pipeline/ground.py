@@ -183,7 +183,7 @@ class Ground:
                 raise self.too_large(board)
 
     def too_large(self, board: str) -> ModelError | VerifyError:
-        """Why nothing fits into a microcontroller: by its own limit, or the user's."""
+        """Why nothing fits: by a microcontroller's own limit, or by the user's."""
         excess = self.dense_costs[board].excess
         if "--max-" in excess:
             return VerifyError(f"nothing small enough was found: {excess}: allow more")
@@ -214,8 +214,18 @@ class Ground:
 
     def _costs_of(self, name: str, cpu: Cpu) -> BoardCosts:
         board = load_board(name)
-        room = room_for(self._request, board) if board.kind == MICROCONTROLLER else None
-        return BoardCosts(board, cpu, self._skeleton, room, self._recipe.prune)
+        if board.kind == MICROCONTROLLER:
+            room = room_for(self._request, board)
+            return BoardCosts(board, cpu, self._skeleton, room, self._recipe.prune)
+        max_file = self._request.max_size
+        smaller = "" if max_file is None else self._smallest_storage(cpu)
+        return BoardCosts(board, cpu, self._skeleton, None, self._recipe.prune, max_file, smaller)
+
+    def _smallest_storage(self, cpu: Cpu) -> str:
+        """How a float32 network may be stored at last; empty for as it is."""
+        if "quantize" in self._recipe.fixed:
+            return ""
+        return next((mode for mode in SMALLER_MODES if self._stores(mode, [cpu])), "")
 
     def _skeleton(self, macs: float) -> bytes:
         from edgeprune.convert import convert

@@ -15,10 +15,11 @@ from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.artifacts.model import Loaded
 from edgeprune.artifacts.pruned import Pruned
-from edgeprune.artifacts.stored import Quantized, Rewritten
+from edgeprune.artifacts.stored import Quantized, Rewritten, Sparsified
 from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
 from edgeprune.errors import ModelError
 from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.file_size import check_file_size
 from edgeprune.pipeline.fragile_layers import advice
 from edgeprune.pipeline.planned import misfit, planned
 from edgeprune.pipeline.read import Read, is_trainable
@@ -62,13 +63,13 @@ def compress(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Comp
 
     Raises:
         ModelError: The model or the data cannot be treated as asked.
-        VerifyError: The converted model does not compute what the Keras model does, or a stage lost
-            zeros, codebooks or blocks.
+        VerifyError: The converted model does not compute what the Keras model does, a stage lost
+            zeros, codebooks or blocks, or the result takes more than the user allows.
     """
     # Stages are imported here because they bring TensorFlow, which boards and tables do not need.
     from edgeprune.quantize import INTEGER_MODES
     from edgeprune.rewrite import rewrite
-    from edgeprune.sparsify import sparsify, stored_dense
+    from edgeprune.sparsify import stored_dense
 
     trained = _trained(request, cpu, progress, read)
     recipe, data, compressed_float = trained.recipe, trained.data, trained.compressed_float
@@ -97,11 +98,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Comp
             "quantize", rewritten.tflite, quantized.tflite, blocks=blocks, codebooks=has_codebooks
         )
     with progress.stage("sparsify"):
-        sparsified = (
-            planned(quantized.tflite, board, request)
-            if is_firmware
-            else sparsify(quantized.tflite, cpu, encode=recipe.sparsify.encode)
-        )
+        sparsified = _sparsified(quantized.tflite, cpu, request, recipe)
         lines += verify.check_kept(
             "sparsify", quantized.tflite, sparsified.tflite, codebooks=has_codebooks
         )
@@ -251,6 +248,23 @@ def _quantized(
             recipe = easier
         else:
             return recipe, quantized
+
+
+def _sparsified(tflite: bytes, cpu: Cpu, request: Request, recipe: Recipe) -> Sparsified:
+    """The file as the board is given it.
+
+    Raises:
+        ModelError: The firmware cannot run the file, or it does not fit into the board.
+        VerifyError: It takes more than the user allows.
+    """
+    from edgeprune.sparsify import sparsify
+
+    board = load_board(request.board)
+    if board.kind == MICROCONTROLLER:
+        return planned(tflite, board, request)
+    sparsified = sparsify(tflite, cpu, encode=recipe.sparsify.encode)
+    check_file_size(sparsified.tflite, request)
+    return sparsified
 
 
 def _tell_once(request: Request, progress: Progress, lines: Sequence[str]) -> None:

@@ -33,18 +33,29 @@ def look_at(model: Path, board: str, data: str | None) -> Board:
     return chosen
 
 
-def check_limits(request: Request, board: Board) -> None:
+def check_limits(request: Request, board: Board, *, explains: bool = False) -> None:
     """Refuses limits that mean nothing on a board.
 
+    Args:
+        request: What the user asked for.
+        board: The board.
+        explains: Whether the model is only explained: no file is made then, except for firmware.
+
     Raises:
-        ConfigError: A size of flash or RAM was limited, and the board is no microcontroller.
+        ConfigError: The board is no microcontroller, and its RAM was limited, or the size of a file
+            that is not made.
     """
-    given = {"--max-size": request.max_size, "--max-memory": request.max_memory}
-    asked = [option for option, limit in given.items() if limit is not None]
-    if asked and board.kind != MICROCONTROLLER:
+    if board.kind == MICROCONTROLLER:
+        return
+    if explains and request.max_size is not None:
         raise ConfigError(
-            f"{asked[0]} limits flash and RAM of a microcontroller, and {board.name} is none: "
-            "leave it out, or name one of `edgeprune boards`"
+            f"--max-size: explain makes no file for {board.name}: leave it out; `edgeprune deploy` "
+            "and `edgeprune compress` keep it"
+        )
+    if request.max_memory is not None:
+        raise ConfigError(
+            f"--max-memory limits RAM of a microcontroller, and {board.name} is none: leave it "
+            "out, or name one of `edgeprune boards`"
         )
 
 

@@ -33,7 +33,8 @@ class Request:
         wait_s: How long to wait for a device that others use.
         epoch: Of the farm's lease of the device, whose result the farm records; None for a run of
             its own.
-        max_size: Most bytes of flash for the plan on a microcontroller, or None for a whole slot.
+        max_size: Most bytes of the deployed file, or None for any; on a microcontroller, of flash
+            for the plan, or None for a whole slot.
         max_memory: Most bytes of RAM for its arena, or None for what the firmware leaves.
         budget_s: Seconds in which ``auto`` searches the best network, or None for its own.
         must_fit: Whether a network that is too large for a microcontroller is refused.

@@ -10,7 +10,8 @@ from edgeprune.errors import ModelError, VerifyError
 from edgeprune.pipeline.choosing import kept_apart
 from edgeprune.pipeline.compressed import Compressed, lost_most
 from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision, decide
-from edgeprune.pipeline.ground import Prepared
+from edgeprune.pipeline.file_size import TooLarge
+from edgeprune.pipeline.ground import SMALLER_MODES, Prepared
 from edgeprune.pipeline.host_half import compress
 from edgeprune.pipeline.kept_decision import KeptDecision
 from edgeprune.pipeline.read import Read, scored_apart
@@ -93,45 +94,61 @@ def _first_that_holds(
     """
     told: list[str] = []
     for recipe in decision.recipes:
-        compressed = _made(request, recipe, cpu, read, progress)
-        head, lost = lost_most(compressed)
-        if lost <= limit + ROUNDING:
+        try:
+            compressed, wrong = _as_it_holds(request, cpu, read, progress, recipe, limit)
+        except TooLarge as error:
+            wrong = str(error)
+        if not wrong:
             return compressed, told
-        line = (
-            f"{recipe.why}: loses {amount_text(head.metric, lost)} on the samples that are "
-            "reported, so that the next one was taken"
-        )
+        line = f"{recipe.why}: {wrong}, so that the next one was taken"
         progress.note(line)
         told.append(line)
-    return _dense(request, cpu, read, progress, decision.fallback(), limit), told
-
-
-def _dense(
-    request: Request, cpu: Cpu, read: Read, progress: Progress, recipe: Recipe, limit: float
-) -> Compressed:
-    """What is left where nothing cheaper keeps the limit; as float32 where fewer bytes lose it.
-
-    Raises:
-        VerifyError: The user's limit is lost by the way to store weights that the user asked for,
-            or that the board needs.
-    """
-    compressed = _made(request, recipe, cpu, read, progress)
-    head, lost = lost_most(compressed)
-    is_open = "quantize" not in recipe.fixed and not cpu.is_microcontroller
-    if lost > limit + ROUNDING and is_open and recipe.quantize.mode != "none":
-        plain = dataclasses.replace(recipe.quantize, mode="none", layers=())
-        recipe = dataclasses.replace(recipe, quantize=plain)
-        compressed = _made(request, recipe, cpu, read, progress)
-        head, lost = lost_most(compressed)
-    samples = compressed.scores["deployed"].samples
-    if lost > limit + ROUNDING and request.max_accuracy_drop is not None:
+    recipe = decision.fallback()
+    compressed, wrong = _as_it_holds(request, cpu, read, progress, recipe, limit)
+    if wrong and request.max_accuracy_drop is not None:
         raise VerifyError(
             f"--max-accuracy-drop {100 * limit:.6g}% cannot be kept: {recipe.quantize.mode} alone "
-            f"loses {amount_text(head.metric, lost)} on {samples:,} test samples, and "
-            f"{recipe.why}; what would help: another --quantize, more training data or a larger "
-            "--budget"
+            f"{wrong}, and {recipe.why}; what would help: another --quantize, more training data "
+            "or a larger --budget"
         )
-    return compressed
+    return compressed, told
+
+
+def _as_it_holds(
+    request: Request, cpu: Cpu, read: Read, progress: Progress, recipe: Recipe, limit: float
+) -> tuple[Compressed, str]:
+    """One network, stored in as few bytes as keep the limit on the reported samples too.
+
+    Returns:
+        It, and what is wrong with it as it is stored last; empty where nothing is.
+
+    Raises:
+        TooLarge: It takes more than the user allows as its recipe stores it.
+    """
+    storages = _storages(recipe, cpu)
+    compressed, wrong = _made(request, storages[0], cpu, read, progress), ""
+    for stored in storages:
+        if stored is not recipe:
+            try:
+                compressed = _made(request, stored, cpu, read, progress)
+            except TooLarge:  # what lost more was not
+                break
+        head, lost = lost_most(compressed)
+        if lost <= limit + ROUNDING:
+            return compressed, ""
+        amount, samples = amount_text(head.metric, lost), compressed.scores["deployed"].samples
+        wrong = f"loses {amount} on the {samples:,} samples that are reported"
+    return compressed, wrong
+
+
+def _storages(recipe: Recipe, cpu: Cpu) -> list[Recipe]:
+    """The recipe, and then the same with the storages that take more bytes and lose less."""
+    mode = recipe.quantize.mode
+    if "quantize" in recipe.fixed or cpu.is_microcontroller or mode not in SMALLER_MODES:
+        return [recipe]
+    others = [*SMALLER_MODES[SMALLER_MODES.index(mode) + 1 :], "none"]
+    tables = [dataclasses.replace(recipe.quantize, mode=one) for one in others]
+    return [recipe, *(dataclasses.replace(recipe, quantize=table) for table in tables)]
 
 
 def _made(request: Request, recipe: Recipe, cpu: Cpu, read: Read, progress: Progress) -> Compressed:

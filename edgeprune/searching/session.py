@@ -114,10 +114,8 @@ def look(request: SearchRequest) -> dict[str, object]:
             f"--max-accuracy-drop {100 * request.limit:g}%: must be above 0% and below 100%: no "
             "network that is trained anew answers exactly as before; 0.1% is little"
         )
-    limits = {"--max-size": each.max_size, "--max-memory": each.max_memory}
-    asked = [option for option, limit in limits.items() if limit is not None]
-    if asked and not any(board.kind == MICROCONTROLLER for board in boards):
-        raise ConfigError(f"{asked[0]} limits a microcontroller, and no --board is one")
+    if each.max_memory is not None and not any(board.kind == MICROCONTROLLER for board in boards):
+        raise ConfigError("--max-memory limits RAM of a microcontroller, and no --board is one")
     if unknown := [name for name in request.hosts if name not in request.boards]:
         raise ConfigError(f"--host {unknown[0]}=...: no --board is called so")
     for name in request.boards:

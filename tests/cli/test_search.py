@@ -50,8 +50,8 @@ def run(capsys, *argv):
             "no --board is called so",
         ),
         (
-            ("--board", "local", "--data", "DATA", "-o", "out", "--max-size", "10kB"),
-            "limits a microcontroller",
+            ("--board", "local", "--data", "DATA", "-o", "out", "--max-memory", "10kB"),
+            "limits RAM of a microcontroller",
         ),
         (("--board", "local", "--data", "nothing.npz", "-o", "out"), "nothing.npz"),
     ],

@@ -122,6 +122,7 @@ def test_the_user_may_allow_less_than_the_board_has(model, tmp_path, capsys, opt
         (["--board", BOARD, "--max-size", "much"], "expected a size such as 100kB"),
         (["--board", BOARD, "--max-size", "0"], "must be at least one byte"),
         (["--board", "rpi4", "--max-memory", "1MB"], "rpi4 is none"),
+        (["--board", "rpi4", "--max-size", "1MB"], "explain makes no file for rpi4"),
     ],
 )
 def test_a_limit_that_means_nothing_is_refused(model, capsys, words, message):

@@ -2,59 +2,41 @@
 
 import dataclasses
 import io
+import time
 
 import numpy as np
 import pytest
-from keras_nets import save
+import searched_net
 from rich.console import Console
 
-from edgeprune.console.quiet import quiet
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
 from edgeprune.firmware.planned import planned_on
-from edgeprune.models.keras.flavours import import_keras
-from edgeprune.pipeline import chain
+from edgeprune.pipeline import chain, decision
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.request import Request
 from edgeprune.prediction import explain
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, load_recipe, write_recipe
 
-RNG = np.random.default_rng(0)
-BUDGET_S = 30.0
+BUDGET_S = 15.0
 
 
 @pytest.fixture(autouse=True, scope="module")
 def short_trainings():
+    """And a clock that stands while the machine does something else."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(chain, "STEPS", 150)
+        patched.setattr(decision, "now_s", time.process_time)
         yield
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A network much larger than its task: its answer hangs on 8 of 64 inputs."""
+    """A network much larger than its task."""
     folder = tmp_path_factory.mktemp("searched")
-    x = RNG.normal(size=(3600, 64)).astype(np.float32)
-    y = (x[:, :8] @ RNG.normal(size=(8, 3))).argmax(1)
-    np.savez(folder / "data.npz", x_train=x[:600], y_train=y[:600], x_test=x[600:], y_test=y[600:])
-    keras = import_keras("keras")
-    keras.utils.set_random_seed(1)
-    layers = keras.layers
-    inputs = layers.Input((64,))
-    hidden = layers.Dense(160, activation="relu")(inputs)
-    net = keras.Model(inputs, layers.Dense(3, activation="softmax")(hidden))
-    with quiet():
-        net.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
-        net.fit(x[:600], y[:600], epochs=15, verbose=0)
-    save(net, folder / "net.keras")
-    return Request(
-        folder / "net.keras",
-        "mps2-an386",
-        Recipe(),
-        data=str(folder / "data.npz"),
-        budget_s=BUDGET_S,
-    )
+    model, data = searched_net.write(folder, hidden=160, tests=3000)
+    return Request(model, "mps2-an386", Recipe(), data=str(data), budget_s=BUDGET_S)
 
 
 def compressed(request, **changes):
@@ -82,7 +64,7 @@ def test_it_keeps_a_point_on_samples_that_chose_nothing(on_a_board):
     assert done.scores["deployed"].samples == 1500
     assert "1,500 of the 3,000 test samples choose among networks" in log
     assert "limit: at most 1 point of top1 below dense's" in log
-    assert "searching for at most 30 seconds" in log
+    assert "searching for at most 15 seconds" in log
 
 
 def test_it_takes_less_on_the_board_than_int8_alone(on_a_board):
@@ -103,13 +85,16 @@ def test_the_same_request_is_answered_at_once_by_the_same_bytes(on_a_board, trai
     assert again.recipe == done.recipe
 
 
-def test_a_damaged_decision_is_made_anew(on_a_board, trained):
+def test_a_damaged_decision_is_made_anew(trained):
     from edgeprune.training.store import store_folder
 
+    first, log = compressed(trained, budget_s=0.06)
+    assert "tried: " in log and "tried: " not in compressed(trained, budget_s=0.06)[1]
     for file in store_folder().glob("*/said.json"):
         file.write_text("{")
-    _, log = compressed(trained)
+    again, log = compressed(trained, budget_s=0.06)
     assert "tried: " in log
+    assert again.sparsified.tflite == first.sparsified.tflite
 
 
 def test_its_recipe_makes_the_same_bytes_again(on_a_board, trained, tmp_path):
@@ -142,6 +127,18 @@ def test_what_fits_is_found_where_the_network_does_not(trained):
     board = load_board("mps2-an386")
     assert len(planned_on(done.sparsified.tflite, board).plan.data) <= 6000
     assert lost(done) <= 0.5
+
+
+def test_a_file_may_be_limited_too(trained):
+    done, _ = compressed(trained, board="rpi4-emulated", max_size=6000, max_accuracy_drop=0.5)
+    assert len(done.sparsified.tflite) <= 6000
+    assert lost(done) <= 0.5
+
+
+def test_a_file_that_the_users_recipe_makes_too_large_is_refused(trained):
+    recipe = dataclasses.replace(Recipe(), name="mine", why="asked")
+    with pytest.raises(VerifyError, match=r"its file takes 13,\d+ bytes, and --max-size allows"):
+        compressed(trained, board="rpi4-emulated", recipe=recipe, max_size=10_000)
 
 
 def test_where_nothing_fits_it_is_refused(trained):

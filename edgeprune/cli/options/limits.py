@@ -1,4 +1,4 @@
-"""``--max-size`` and ``--max-memory``: what a network may take on a microcontroller."""
+"""``--max-size`` and ``--max-memory``: what a network may take on a board."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def limit_options(function: Function) -> Function:
         click.option(
             "--max-size",
             type=SizeOption(),
-            help="Most flash for the plan on a microcontroller, as 100kB; a slot if not given.",
+            help="Most bytes of the deployed file, or of the plan in a microcontroller's flash, as "
+            "100kB; no limit, or a slot, if not given.",
         ),
     ):
         command = option(command)
