@@ -3,15 +3,17 @@
     python benchmarks/search_kills.py --kills 20
 
 A small network and two emulated boards; the kernel kills the parent or the child, in turns. After
-each kill no training of the store may be another file, and no network may be judged twice; at the
-end the search has to come to an answer that was measured.
+each kill no training of the store may be another file, and no network may be judged twice. A search
+that ends by itself has to come to an answer that was measured; another network's begins then, until
+all kills hit a search at work.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
-import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +26,52 @@ from searching.command import BOARD, Command
 from edgeprune.searching.front import read_front
 
 
+class Kills:
+    """Kills searches in turns, and counts what was done twice or lost."""
+
+    def __init__(self, wanted: int, budget: str, seed: int) -> None:
+        self.draw, self.wanted, self.budget = random.Random(seed), wanted, budget
+        self.done = self.twice = self.wrong = 0
+
+    def search(self, folder: Path, seed: int) -> None:
+        """One network's search, killed until it ends by itself or enough was killed."""
+        command = Command(folder, self.budget, boards=(BOARD, "mps2-an386"), seed=seed)
+        before: dict[str, int] = {}
+        while self.done < self.wanted:
+            process = command.start()
+            wanted = len(command.judged()) + self.draw.randrange(5)
+            while process.poll() is None and len(command.judged()) < wanted:
+                time.sleep(0.1)
+            self._wait(process, self.draw.uniform(0, 15))
+            which = "child" if self.done % 2 else "parent"
+            if which == "child":
+                command.kill_children(process)
+                self._wait(process, self.draw.uniform(0, 5))
+            if process.poll() is not None:
+                break
+            process.kill()
+            process.wait()
+            self.done += 1
+            before = self._checked(command, before, f"{self.done:3} {which}")
+        code = command.start().wait()
+        self._checked(command, before, "to the end")
+        front = read_front(folder / "out")
+        self.wrong += code != 0 or not front.is_complete
+        print(f"network {seed}: exit code {code}; {front.board(BOARD).sentence}", flush=True)
+
+    def _wait(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+
+    def _checked(self, command: Command, before: dict[str, int], what: str) -> dict[str, int]:
+        now = command.trained()
+        again = sum(now.get(name) != inode for name, inode in before.items())
+        rows = command.rows()
+        self.twice += again + len(rows) - len(set(rows))
+        print(f"{what}: {len(now)} trained, {len(rows)} judged, {self.twice} twice", flush=True)
+        return now
+
+
 def main() -> None:
     """Prints a line a kill, and what came of all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -31,35 +79,13 @@ def main() -> None:
     parser.add_argument("--budget", default="4m")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    draw, twice = random.Random(given.seed), 0
-    with tempfile.TemporaryDirectory() as folder:
-        command = Command(Path(folder), given.budget, boards=(BOARD, "mps2-an386"))
-        before: dict[str, int] = {}
-        for number in range(given.kills):
-            process = command.start()
-            wanted = len(command.judged()) + draw.randrange(5)
-            while process.poll() is None and len(command.judged()) < wanted:
-                time.sleep(0.1)
-            time.sleep(draw.uniform(0, 15))
-            which = "child" if number % 2 else "parent"
-            if process.poll() is not None:
-                which = f"none: it had ended with {process.returncode}"
-            elif which == "child":
-                command.kill_children(process)
-                time.sleep(draw.uniform(0, 5))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            now = command.trained()
-            again = sum(now.get(name) != number for name, number in before.items())
-            rows = command.rows()
-            twice += again + len(rows) - len(set(rows))
-            before = now
-            print(f"{number + 1:3} {which}: {len(now)} trained, {len(rows)} judged, {twice} twice")
-        code = command.start().wait()
-        front = read_front(Path(folder) / "out")
-        print(f"the last run: exit code {code}; {front.board(BOARD).sentence}")
-        print(f"{front.judged} judged, {front.trained} trained, {twice} done twice or lost")
-    sys.exit(1 if twice or code else 0)
+    kills, seed = Kills(given.kills, given.budget, given.seed), given.seed
+    while kills.done < kills.wanted:
+        with tempfile.TemporaryDirectory() as folder:
+            kills.search(Path(folder), seed)
+        seed += 1
+    print(f"{kills.done} kills, {kills.twice} done twice or lost, {kills.wrong} ended wrong")
+    sys.exit(1 if kills.twice or kills.wrong else 0)
 
 
 if __name__ == "__main__":

@@ -61,13 +61,21 @@ def test_killed_at_random_points_the_same_command_goes_on_to_the_same_answer(com
 
 
 @pytest.mark.device
-def test_a_child_that_is_killed_costs_a_line_and_the_search_goes_on(command):
+def test_a_child_that_is_killed_costs_a_line_and_the_search_goes_on(tmp_path):
+    command = Command(tmp_path, "1h")
     process = command.start()
-    wait_for(lambda: process.poll() is not None or len(command.judged()) >= 1)
-    command.kill_children(process)
-    assert process.wait(WAIT_S) == 0, command.log.read_text()
+    try:
+        wait_for(lambda: process.poll() is not None or len(command.judged()) >= 1)
+        command.kill_children(process)
+        wait_for(lambda: process.poll() is not None or "another process" in command.log.read_text())
+        before, judged = command.trained(), len(command.judged())
+        wait_for(lambda: process.poll() is not None or len(command.judged()) > judged)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT_S) == 130, command.log.read_text()
+    finally:
+        process.kill()
     assert "another process goes on" in command.log.read_text()
-    check_nothing_was_done_twice(command, {})
+    check_nothing_was_done_twice(command, before)
 
 
 @pytest.mark.device
