@@ -4,8 +4,9 @@
 
 A chain is steps joined by ``+``, each ``kind:value:epochs:rate:distillation``. ``tune::10:2e-3:0``
 trains the network as it is, ``channels:0.5:6:2e-3:0.9`` leaves half of the multiply-accumulates,
-``prune:0.8:6:2e-3:0.9`` makes 80 % zeros. Each begins with the weights that the one before left,
-whose answers it learns. Without a chain the rows that are there are printed.
+``prune:0.8:6:2e-3:0.9`` makes 80 % zeros. These are steps of a recipe: each begins with the weights
+that the one before left, trains on all samples, and learns the answers of the network as it was
+before anything was removed. Without a chain the rows that are there are printed.
 
 Networks, trained by Keras itself and without other views of their images, which are mirrored and
 moved in all steps:
@@ -24,7 +25,7 @@ and seed, and not trained again.
 """
 
 import argparse
-import dataclasses
+import itertools
 import json
 import os
 import resource
@@ -41,18 +42,16 @@ from cifar10 import SHARED, decoded
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.model import Loaded
 from edgeprune.channels import count_macs
-from edgeprune.channels.stage import remove_channels
 from edgeprune.console.quiet import quiet
 from edgeprune.load import load
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.pruning import prune
+from edgeprune.pipeline.steps import Stepped, after_step
 from edgeprune.recipe.channels_table import ChannelsTable
 from edgeprune.recipe.prune_table import PruneTable
-from edgeprune.recipe.training import Training
+from edgeprune.recipe.steps import Step
 from edgeprune.recipe.tune_table import TuneTable
 from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import outputs_at
-from edgeprune.tuning import tune
 
 TRAINED = {"mobilenet": 12_000, "resnet8": 20_000, "lenet": 20_000, "windows": 8_000}
 """Samples that each network is trained on; the others score it."""
@@ -61,26 +60,21 @@ ROUND_TO = {"resnet8": 4}
 """Fewer channels than these in a first layer damaged TensorFlow's heap: benchmarks/resnet8.py."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One training of a chain.
-
-    Attributes:
-        kind: ``tune``, ``channels`` or ``prune``.
-        value: Share of multiply-accumulates that stays, or of weights that go.
-        training: How long, and so on.
-    """
-
-    kind: str
-    value: float
-    training: Training
-
-
-def step_of(text: str, seed: int) -> Step:
+def step_of(text: str, net: str) -> Step:
     """A step as the command line says it."""
     kind, value, epochs, rate, weight = text.split(":")
-    training = Training(int(epochs), 64, float(rate), float(weight), seed=seed)
-    return Step(kind, float(value or 0), training)
+    keys: dict[str, Any] = {
+        "epochs": int(epochs),
+        "learning_rate": float(rate),
+        "distillation": float(weight),
+    }
+    if kind == "tune":
+        return Step(tune=TuneTable(**keys))
+    if kind == "channels":
+        return Step(
+            channels=ChannelsTable(macs=float(value), round_to=ROUND_TO.get(net, 1), **keys)
+        )
+    return Step(prune=PruneTable(float(value), layers="all", allocation="global", **keys))
 
 
 def say(line: str) -> None:
@@ -200,7 +194,7 @@ class Lab:
         if not path.exists():
             parent = self.node(chain[:-1]) if chain else None
             before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-            made = self._dense() if parent is None else self._trained(parent, chain[-1])
+            made = self._dense() if parent is None else self._trained(parent, chain)
             row = {
                 "net": self.net,
                 "chain": "+".join(chain),
@@ -226,18 +220,12 @@ class Lab:
         model.fit(self.data.x_train, self.data.y_train, 64, epochs, verbose=2)
         return model
 
-    def _trained(self, parent: Loaded, text: str) -> Any:
-        step = step_of(text, self.seed)
-        context = StageContext(self.data, say, self.seed)
-        keys = dataclasses.asdict(step.training)
-        if step.kind == "prune":
-            spec = PruneTable(step.value, layers="all", allocation="global", control=False, **keys)
-            return prune(parent, spec, context).model.keras
-        del keys["seed"]  # the context has it
-        if step.kind == "channels":
-            table = ChannelsTable(macs=step.value, round_to=ROUND_TO.get(self.net, 1), **keys)
-            return remove_channels(parent, table, context, control=False).model.keras
-        return tune(parent, TuneTable(**keys), context).model.keras
+    def _trained(self, parent: Loaded, chain: tuple[str, ...]) -> Any:
+        tuned = tuple(itertools.takewhile(lambda text: text.startswith("tune"), chain[:-1]))
+        is_dense = tuned == chain[:-1]
+        dense = parent if is_dense else self.node(tuned)
+        context = StageContext(self.data, say, self.seed, teacher=dense)
+        return after_step(Stepped(parent, dense), step_of(chain[-1], self.net), context).model.keras
 
     def _score(self, model: Any) -> float:
         found = outputs_at(model, self.data.x_test)[0].argmax(axis=-1)
