@@ -19,6 +19,9 @@ moved in all steps:
 
 Zeros go by the allocation ``global``, in all layers.
 
+Beside each row stands how far it is from the network of the same length that was only tuned, and in
+brackets the standard error of that, which is of the samples and not of the seed.
+
 Scored in float32 on all samples that nothing was trained on: 10,000 of ``mobilenet``, 2,000 of
 ``resnet8``, 10,000 of ``lenet``, 8,000 of ``windows``. What is done is kept in FOLDER, by its chain
 and seed, and not trained again.
@@ -187,29 +190,32 @@ class Lab:
 
     def node(self, chain: tuple[str, ...]) -> Loaded:
         """The network after a chain."""
-        if not chain and self.net == "resnet8":
-            return load(SHARED / "models" / "pretrainedResnet.h5")
         name = "+".join([self.net, *chain, *([f"seed{self.seed}"] if chain else [])])
         path = self.folder / f"{name.replace(':', '_')}.h5"
         if not path.exists():
             parent = self.node(chain[:-1]) if chain else None
             before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
             made = self._dense() if parent is None else self._trained(parent, chain)
+            right = self._right(made)
             row = {
                 "net": self.net,
                 "chain": "+".join(chain),
                 "seed": self.seed,
-                "top1": self._score(made),
+                "top1": float(right.mean()),
+                "samples": len(right),
+                "right": np.packbits(right).tobytes().hex(),
                 "macs": count_macs(made),
                 "cpu_s": resource.getrusage(resource.RUSAGE_SELF).ru_utime - before,
             }
             path.with_suffix(".json").write_text(json.dumps(row))
-            say(json.dumps(row))
+            say(f"{row['chain']}: {row['top1']:.2%}")
             with quiet():
                 made.save(path)
         return load(path)
 
     def _dense(self) -> Any:
+        if self.net == "resnet8":
+            return load(SHARED / "models" / "pretrainedResnet.h5").keras
         keras = import_keras("tf_keras")
         keras.utils.set_random_seed(0)
         build, epochs, rate = DENSE[self.net]
@@ -227,21 +233,50 @@ class Lab:
         context = StageContext(self.data, say, self.seed, teacher=dense)
         return after_step(Stepped(parent, dense), step_of(chain[-1], self.net), context).model.keras
 
-    def _score(self, model: Any) -> float:
-        found = outputs_at(model, self.data.x_test)[0].argmax(axis=-1)
-        return float((found == self.data.y_test).mean())
+    def _right(self, model: Any) -> Any:
+        """Whether each scored sample is answered right."""
+        return outputs_at(model, self.data.x_test)[0].argmax(axis=-1) == self.data.y_test
 
 
 def printed(folder: Path, net: str) -> None:
     """The table, of the rows that there are."""
     rows = [json.loads(file.read_text()) for file in folder.glob(f"{net}*.json")]
-    print("| chain | seed | top-1 % | M multiply-accumulates | CPU s of the last step |")
-    print("| --- | --- | --- | --- | --- |")
+    dense = {
+        (epochs_of(row["chain"]), row["seed"]): row
+        for row in rows
+        if all(step.startswith("tune") for step in row["chain"].split("+"))
+    }
+    print(
+        "| chain | seed | top-1 % | points beside dense, trained as long | "
+        "M multiply-accumulates | CPU s of the last step |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
     for row in sorted(rows, key=lambda row: (row["chain"].count("+"), row["chain"], row["seed"])):
+        control = dense.get((epochs_of(row["chain"]), row["seed"]), row)
         print(
             f"| {row['chain'] or 'as it comes'} | {row['seed']} | {100 * row['top1']:.2f} | "
+            f"{'' if control is row else beside(row, control)} | "
             f"{row['macs'] / 1e6:.2f} | {row['cpu_s']:.0f} |"
         )
+
+
+def epochs_of(chain: str) -> int:
+    """How long a chain trains."""
+    return sum(int(step.split(":")[2]) for step in chain.split("+") if step)
+
+
+def beside(row: dict[str, Any], control: dict[str, Any]) -> str:
+    """The difference of two networks in points of top-1, and its standard error.
+
+    Both answered the same n samples. The differences d of each sample, -1, 0 or 1, have the mean's
+    standard error ``std(d) / sqrt(n)``.
+    """
+    right, right_of_control = (
+        np.unpackbits(np.frombuffer(bytes.fromhex(one["right"]), np.uint8), count=one["samples"])
+        for one in (row, control)
+    )
+    gaps = 100.0 * (right.astype(int) - right_of_control)
+    return f"{gaps.mean():+.2f} ({gaps.std() / np.sqrt(len(gaps)):.2f})"
 
 
 def main() -> None:
