@@ -94,7 +94,7 @@ def decide(
     """
     limit = DEFAULT_DROP if request.max_accuracy_drop is None else request.max_accuracy_drop
     budget_s = DEFAULT_BUDGET_S if request.budget_s is None else request.budget_s
-    clock = Clock(budget_s, now_s)
+    clock = Clock(budget_s, now_s, now_s())
     ground = Ground(request, recipe, prepared, context, budget_s)
     ground.check_fits()
     notebook = Notebook(lambda one: progress.note(f"tried: {ground.text(one)}"))
