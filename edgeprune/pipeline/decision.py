@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgeprune.artifacts.dataset import Dataset
@@ -44,13 +44,14 @@ class Decision:
     Attributes:
         recipes: Those that keep the limit, what saves most first; none where nothing does.
         outcome: All that was judged.
-        fallback: Says what is done where none of them keeps it: the dense network, in fewer bytes.
-            Raises VerifyError where the board cannot take that.
+        fallback: Says what is done where none of them keeps it on the reported samples either, of
+            which it is given a line each: the dense network, in fewer bytes. Raises VerifyError
+            where the board cannot take that.
         lines: What the user should know.
     """
 
     recipes: tuple[Recipe, ...]
-    fallback: Callable[[], Recipe]
+    fallback: Callable[[Sequence[str]], Recipe]
     outcome: Outcome
     lines: tuple[str, ...]
 
@@ -110,8 +111,10 @@ def decide(
     return Decision(tuple(kept), fallback, outcome, ground.lines(outcome))
 
 
-def _fallback(request: Request, ground: Ground, outcome: Outcome, board: str) -> Recipe:
-    """What is done where nothing that was judged keeps the limit.
+def _fallback(
+    request: Request, ground: Ground, outcome: Outcome, board: str, lost: Sequence[str]
+) -> Recipe:
+    """What is done where nothing that was judged keeps the limit, or ``lost`` it as reported.
 
     Raises:
         ModelError: The dense network does not fit into the board, and nothing else does.
@@ -122,9 +125,12 @@ def _fallback(request: Request, ground: Ground, outcome: Outcome, board: str) ->
     excess = ground.dense_costs[board].excess
     limit = request.max_accuracy_drop
     if not excess or not request.must_fit:
-        return ground.recipe(
-            dense, DEFAULT_DROP if limit is None else limit, ground.nothing(closest)
+        why = (
+            f"nothing cheaper keeps the limit on the samples that are reported; {lost[0]}"
+            if lost
+            else ground.nothing(closest)
         )
+        return ground.recipe(dense, DEFAULT_DROP if limit is None else limit, why)
     if closest is None:
         raise ground.too_large(board)
     if limit is not None:

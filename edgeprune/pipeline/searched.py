@@ -100,10 +100,9 @@ def _first_that_holds(
             wrong = str(error)
         if not wrong:
             return compressed, told
-        line = f"{recipe.why}: {wrong}, so that the next one was taken"
-        progress.note(line)
-        told.append(line)
-    recipe = decision.fallback()
+        told.append(f"not taken: {recipe.why}: {wrong}")
+        progress.note(told[-1])
+    recipe = decision.fallback(told)
     compressed, wrong = _as_it_holds(request, cpu, read, progress, recipe, limit)
     if wrong and request.max_accuracy_drop is not None:
         raise VerifyError(

@@ -1,5 +1,6 @@
 """Where nothing cheaper keeps the limit, what is left keeps it, or is refused."""
 
+import dataclasses
 import types
 
 import pytest
@@ -46,7 +47,9 @@ def left(mode, limit, board="rpi4", fixed=(), max_size=None, holders=()):
     """What is made where the search found nothing that keeps the limit, or ``holders``."""
     recipe = Recipe(why="nothing cheaper", fixed=fixed, quantize=QuantizeTable(mode))
     found = [Recipe(why=f"found {one}", quantize=QuantizeTable(one)) for one in holders]
-    decision = Decision(tuple(found), lambda: recipe, None, ())
+    decision = Decision(
+        tuple(found), lambda lost: dataclasses.replace(recipe, why="; ".join(lost)), None, ()
+    )
     request = Request("net", board, Recipe(), max_accuracy_drop=limit, max_size=max_size)
     cpu, limit = load_board(board).cpu, 0.01 if limit is None else limit
     return searched._first_that_holds(request, cpu, None, Progress(), decision, limit)
@@ -62,10 +65,14 @@ def test_fewer_bytes_are_taken_back_as_far_as_they_lose_more(limit, mode):
 def test_so_they_are_where_the_search_found_something():
     made, told = left("none", 0.01, holders=("int8", "int8-weights"))
     assert (made.recipe.why, made.recipe.quantize.mode) == ("found int8-weights", "fp16")
-    assert told == [
-        "found int8: loses 3.00 points on the 100 samples that are reported, so that the next one "
-        "was taken"
-    ]
+    assert told == ["not taken: found int8: loses 3.00 points on the 100 samples that are reported"]
+
+
+def test_what_was_found_and_not_taken_is_the_reason_for_the_dense_network():
+    made, _ = left("none", 0.01, holders=("int8",))
+    assert made.recipe.why == (
+        "not taken: found int8: loses 3.00 points on the 100 samples that are reported"
+    )
 
 
 def test_more_bytes_than_allowed_are_not_taken():
@@ -74,7 +81,9 @@ def test_more_bytes_than_allowed_are_not_taken():
     assert left("int8-weights", 0.01, max_size=2500)[0].recipe.quantize.mode == "fp16"
     made, told = left("int8-weights", 0.02, max_size=1500, holders=("fp16",))
     assert made.recipe.quantize.mode == "int8-weights"
-    assert told[0].startswith("found fp16: its file takes 2,000 bytes, and --max-size allows 1,500")
+    assert told[0].startswith(
+        "not taken: found fp16: its file takes 2,000 bytes, and --max-size allows 1,500"
+    )
 
 
 @pytest.mark.parametrize(("board", "fixed"), [("rpi4", ("quantize",)), ("mps2-an386", ())])

@@ -154,8 +154,8 @@ def test_what_means_nothing_is_refused_in_one_line(asked, tmp_path, changes, tol
 
 
 def test_a_limit_of_memory_without_a_microcontroller_is_refused(asked, tmp_path):
-    each = dataclasses.replace(asked.each, output=tmp_path / "out", max_size=100)
-    with pytest.raises(ConfigError, match="limits a microcontroller, and no --board is one"):
+    each = dataclasses.replace(asked.each, output=tmp_path / "out", max_memory=100)
+    with pytest.raises(ConfigError, match="limits RAM of a microcontroller, and no --board is"):
         searched(dataclasses.replace(asked, each=each, boards=("rpi4-emulated",)))
 
 
