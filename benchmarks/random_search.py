@@ -24,8 +24,8 @@ import numpy as np
 from searched import prepared
 
 from edgeprune.auto.candidates import Candidate, Judged, hypervolume, losses_around
-from edgeprune.auto.choice import for_core
 from edgeprune.auto.engine import Clock, Notebook, Search
+from edgeprune.auto.for_core import for_core
 from edgeprune.auto.goal import Goal
 from edgeprune.auto.moves import Move, Node
 from edgeprune.devices.boards import load_board, resolved_cpu

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from edgeprune.artifacts.model import Storage
 from edgeprune.artifacts.plan import Plan
+from edgeprune.auto.for_core import for_core
 from edgeprune.auto.forecast import forecast
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
@@ -143,23 +144,6 @@ def choose(
     if has_data or not (is_integer or chosen.prune.sparsity):
         return chosen
     return dataclasses.replace(chosen, why=f"{chosen.why}; a file fit for use needs --data")
-
-
-def for_core(recipe: Recipe, cpu: Cpu) -> Recipe:
-    """The recipe with every table ``[prune]`` meant for the layers that a core can run sparse.
-
-    A microcontroller's sparse kernels run every convolution.
-    """
-    if not cpu.is_microcontroller:
-        return recipe
-    prune = dataclasses.replace(recipe.prune, layers="all")
-    steps = tuple(
-        step
-        if step.prune is None
-        else dataclasses.replace(step, prune=dataclasses.replace(step.prune, layers="all"))
-        for step in recipe.steps
-    )
-    return dataclasses.replace(recipe, prune=prune, steps=steps)
 
 
 def _allocated(recipe: Recipe) -> Recipe:

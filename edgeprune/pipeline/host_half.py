@@ -154,7 +154,7 @@ def _trained(request: Request, cpu: Cpu, progress: Progress, read: Read) -> _Tra
         ModelError: As :func:`compress`.
         VerifyError: As :func:`compress`.
     """
-    from edgeprune.auto.choice import for_core
+    from edgeprune.auto.for_core import for_core
     from edgeprune.clustering import cluster
     from edgeprune.convert import convert, keras_outputs
     from edgeprune.qat import qat

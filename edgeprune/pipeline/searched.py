@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgeprune.auto.choice import for_core
+from edgeprune.auto.for_core import for_core
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError, VerifyError
 from edgeprune.pipeline.choosing import kept_apart

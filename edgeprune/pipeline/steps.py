@@ -62,7 +62,7 @@ def after_steps(
 
     Args:
         loaded: The user's model; is not changed.
-        recipe: For the board, see :func:`edgeprune.auto.choice.for_core`.
+        recipe: For the board, see :func:`edgeprune.auto.for_core.for_core`.
         context: As for all stages. No step watches its limit of the drop in accuracy, so that a
             step is the same training whatever the limit.
         progress: Shows each step as a stage.

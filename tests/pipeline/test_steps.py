@@ -13,7 +13,7 @@ from keras_nets import build, dataset, loaded, save, shown_in_keras, shown_in_tf
 
 from edgeprune import cli
 from edgeprune.artifacts.model import ModelFile
-from edgeprune.auto.choice import for_core
+from edgeprune.auto.for_core import for_core
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.pipeline.steps import after_steps
 from edgeprune.progress import Progress
