@@ -24,11 +24,15 @@ from edgeprune.pipeline.halves import half_for
 from edgeprune.pipeline.jobs import check_file, compress_in_child
 from edgeprune.pipeline.outcome import Outcome, outcome_of, refused, save_outcome
 from edgeprune.pipeline.preflight import check_limits, look_at
-from edgeprune.pipeline.request import Request
+from edgeprune.pipeline.request import Instead, Request
+from edgeprune.pipeline.taken_back import OnDevice, not_slower
 from edgeprune.pipeline.variants import write_variants
 from edgeprune.progress import Progress
 
 if TYPE_CHECKING:
+    from edgeprune.devices.boards import Cpu
+    from edgeprune.pipeline.device_half import CommandHalf
+    from edgeprune.pipeline.firmware_half import FirmwareHalf
     from edgeprune.report.folder import OutputFolder
 
 KEPT_EVERY_S = 10.0
@@ -67,22 +71,12 @@ def deploy(request: Request, progress: Progress) -> Outcome:
         # What may fail for lack of a device, a network or a compiler fails before any training.
         with progress.stage("connect"):
             half = half_for(board).ready(board, device, energy, claim)
-        begun_s = time.monotonic()
-        compressed = compress_in_child(request, resolved_cpu(board.cpu), progress)
-        took_s = time.monotonic() - begun_s
-        variants = write_variants(compressed, folder)
-        with _work_kept(compressed, took_s):
-            meanwhile = _Meanwhile(
-                lambda so_far: outcome_of(request, compressed, variants, so_far, folder.path),
-                folder,
-            )
-            # Half a run of the farm is none: its job is run again.
-            keep = meanwhile if request.epoch is None else None
-            context = DeviceContext(progress, claim, energy, keep)
-            run, wrong = half.measure([Work(compressed, variants)], context)
+        claimed = DeviceContext(progress, claim, energy)
+        found = _on_device(request, resolved_cpu(board.cpu), half, folder, claimed)
+        compressed, run, wrong = found.compressed, found.run, found.wrong
         with uninterrupted(), progress.stage("report"):
             with raw_kept(run):
-                outcome = outcome_of(request, compressed, variants, run, folder.path)
+                outcome = outcome_of(request, compressed, found.variants, run, folder.path)
             if wrong:
                 raise refused([outcome], wrong, records=request.epoch is None)
             records = request.epoch is None
@@ -93,6 +87,37 @@ def deploy(request: Request, progress: Progress) -> Outcome:
             raise KeyboardInterrupt(line)
         raise DeviceError(line)
     return outcome
+
+
+def _on_device(
+    request: Request,
+    cpu: Cpu,
+    half: CommandHalf | FirmwareHalf,
+    folder: OutputFolder,
+    context: DeviceContext,
+) -> OnDevice:
+    """Makes what is to be deployed, and measures it."""
+    progress, begun_s = context.progress, time.monotonic()
+    compressed = compress_in_child(request, cpu, progress)
+    took_s = time.monotonic() - begun_s
+
+    def measured(made: Compressed) -> OnDevice:
+        variants = write_variants(made, folder)
+        meanwhile = _Meanwhile(
+            lambda so_far: outcome_of(request, made, variants, so_far, folder.path), folder
+        )
+        # Half a run of the farm is none: its job is run again.
+        keep = meanwhile if request.epoch is None else None
+        with _work_kept(made, took_s):
+            run, wrong = half.measure([Work(made, variants)], replace(context, keep=keep))
+        return OnDevice(made, variants, run, wrong)
+
+    def made_again(instead: Instead) -> Compressed:
+        made = compress_in_child(replace(request, instead=instead), cpu, progress)
+        folder.clear()
+        return made
+
+    return not_slower(measured(compressed), made_again, measured, progress)
 
 
 class _Meanwhile:

@@ -27,11 +27,14 @@ from edgeprune.prediction.cost import cost_table
 from edgeprune.quantize import quantize
 from edgeprune.recipe.prune_table import PruneTable
 
-SKELETONS = (1.0, 0.5, 0.25)
+SKELETONS = (0.5, 0.25)
 """Shares of the multiply-accumulates at which networks are really made to see what they take.
 
 Source: ours; in between, and beyond, costs follow a power of the share.
 """
+
+LARGER_SKELETONS = (0.7, 0.85)
+"""Shares, one of which is made where half of the network cannot be: small layers keep channels."""
 
 FORECAST_AT = (0.5, 0.7, 0.8, 0.9, 0.95)
 """Shares of zeros at which costs are predicted; in between on a straight line. Source: ours."""
@@ -116,9 +119,14 @@ class BoardCosts:
 
     def _with_channels(self, macs: float, mode: str) -> Cost | None:
         """What a network takes with so much of its multiply-accumulates."""
-        if macs in SKELETONS:
+        made = self._skeletons
+        if macs in made:
             return self._whole(macs, mode)
-        low, high = self._around(macs)
+        if len(made) < 2:
+            return None
+        # The two next to it; beyond all, the last two.
+        k = next((k for k, low in enumerate(made[1:], 1) if low <= macs), len(made) - 1)
+        high, low = made[k - 1], made[k]
         share = math.log(macs / high) / math.log(low / high)
         return _between(self._whole(high, mode), self._whole(low, mode), share)
 
@@ -152,12 +160,20 @@ class BoardCosts:
         whole = self._skeleton(1.0)
         return len(quantize(whole, self._smaller, None).tflite) / len(whole)
 
-    def _around(self, macs: float) -> tuple[float, float]:
-        """The two skeletons next to a share, the smaller one first; the last two below all."""
-        for high, low in itertools.pairwise(SKELETONS):
-            if low <= macs:
-                return low, high
-        return SKELETONS[-1], SKELETONS[-2]
+    @functools.cached_property
+    def _skeletons(self) -> tuple[float, ...]:
+        """Shares at which the network can be made, the largest first: 1 and up to two others."""
+        made = [share for share in SKELETONS if self._can_make(share)]
+        if not made:
+            made = list(itertools.islice(filter(self._can_make, LARGER_SKELETONS), 1))
+        return (1.0, *made)
+
+    def _can_make(self, share: float) -> bool:
+        try:
+            self._skeleton(share)
+        except EdgepruneError:
+            return False
+        return True
 
     def _made(self, macs: float, mode: str) -> Cost | None:
         """What a network takes with so much of its multiply-accumulates; None if none can be made.

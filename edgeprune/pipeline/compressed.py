@@ -54,6 +54,9 @@ class Compressed:
         fragile_layers: Layers that lose most on integers, where these cost more than they may.
         precision_remedy: Line of the table ``[quantize]`` that keeps these layers in float; empty
             where none is needed, or none helps.
+        others: What may be made in its place where a device runs it slower than the dense network,
+            best first; the last one leaves the network as it is. Empty where nothing was searched.
+        told: What a search told of itself; also in ``notes``.
         notes: What the checks between the stages found.
     """
 
@@ -79,6 +82,8 @@ class Compressed:
     tensor_errors: tuple[verify.TensorError, ...] = ()
     fragile_layers: tuple[FragileLayer, ...] = ()
     precision_remedy: str = ""
+    others: tuple[Recipe, ...] = ()
+    told: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

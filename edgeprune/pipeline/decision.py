@@ -13,7 +13,9 @@ from edgeprune.auto.candidates import Candidate
 from edgeprune.auto.engine import Clock, Notebook, Outcome, Search
 from edgeprune.auto.goal import Goal
 from edgeprune.auto.moves import Node
+from edgeprune.devices.boards import Cpu
 from edgeprune.errors import VerifyError
+from edgeprune.pipeline.chain import Chain
 from edgeprune.pipeline.ground import Ground, Prepared
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
@@ -48,12 +50,14 @@ class Decision:
             which it is given a line each: the dense network, in fewer bytes. Raises VerifyError
             where the board cannot take that.
         lines: What the user should know.
+        others: The best one of each kind that keeps the limit: see :func:`kind_of`.
     """
 
     recipes: tuple[Recipe, ...]
     fallback: Callable[[Sequence[str]], Recipe]
     outcome: Outcome
     lines: tuple[str, ...]
+    others: tuple[Recipe, ...] = ()
 
 
 def searches(request: Request, data: Dataset | None, score: Accuracy | None) -> bool:
@@ -103,12 +107,34 @@ def decide(
     search = Search(ground.lab, goal, ground.options, ground.dense_costs, clock, notebook)
     outcome = search.run()
     board = next(iter(prepared.cpus))
-    kept = [
-        ground.recipe(one, limit, ground.text(one))
-        for one in outcome.judged.holders(board, limit)[:MAX_CHOICES]
+    holders = outcome.judged.holders(board, limit)
+    kept = [ground.recipe(one, limit, ground.text(one)) for one in holders[:MAX_CHOICES]]
+    # Nobody may ever ask for these: what it takes to store them in few bytes is not looked for.
+    plain = [
+        ground.chain.recipe_of(one.node, one.mode, ground.text(one), one.kept_layers)
+        for one in holders
     ]
+    firsts = {kind_of(recipe): recipe for recipe in reversed(plain)}
+    others = [recipe for recipe in plain if recipe is firsts[kind_of(recipe)]]
     fallback = functools.partial(_fallback, request, ground, outcome, board)
-    return Decision(tuple(kept), fallback, outcome, ground.lines(outcome))
+    return Decision(tuple(kept), fallback, outcome, ground.lines(outcome), tuple(others))
+
+
+def kind_of(recipe: Recipe) -> tuple[bool, bool]:
+    """Which kernels a network of a search runs: on integers or not, and sparse ones or not.
+
+    Of two networks of one kind the one that was predicted to save less does not run faster.
+    """
+    return recipe.quantize.mode == "int8", any(step.prune for step in recipe.steps)
+
+
+def as_it_is(recipe: Recipe, context: StageContext, cpu: Cpu) -> tuple[Recipe, ...]:
+    """The recipe that leaves a network as the board runs it; none where the user fixed another."""
+    mode = "int8" if cpu.is_microcontroller else "none"
+    if "quantize" in recipe.fixed and recipe.quantize.mode != mode:
+        return ()
+    why = "what the search chose ran slower than the dense network, which stays as it is"
+    return (Chain(context, recipe, {}).recipe_of(Node(), mode, why),)
 
 
 def _fallback(

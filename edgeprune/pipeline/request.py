@@ -9,6 +9,19 @@ from edgeprune.recipe import Recipe
 
 
 @dataclass(frozen=True)
+class Instead:
+    """What ``auto`` takes in place of a search: a device ran its choice slower than dense.
+
+    Attributes:
+        recipes: The first of them that keeps the limit is taken.
+        lines: What was told of the search and of the device so far.
+    """
+
+    recipes: tuple[Recipe, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Request:
     """What the user asked for.
 
@@ -38,6 +51,7 @@ class Request:
         max_memory: Most bytes of RAM for its arena, or None for what the firmware leaves.
         budget_s: Seconds in which ``auto`` searches the best network, or None for its own.
         must_fit: Whether a network that is too large for a microcontroller is refused.
+        instead: What ``auto`` takes in place of a search, or None.
     """
 
     model: Path
@@ -62,3 +76,4 @@ class Request:
     max_memory: int | None = None
     budget_s: float | None = None
     must_fit: bool = True
+    instead: Instead | None = None

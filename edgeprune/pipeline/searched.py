@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from edgeprune.auto.for_core import for_core
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError, VerifyError
 from edgeprune.pipeline.choosing import kept_apart
 from edgeprune.pipeline.compressed import Compressed, lost_most
-from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision, decide
+from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision, as_it_is, decide
 from edgeprune.pipeline.file_size import TooLarge
 from edgeprune.pipeline.ground import SMALLER_MODES, Prepared
 from edgeprune.pipeline.host_half import compress
@@ -57,26 +58,61 @@ def compress_searched(
         lines = [f"{line} (--max-accuracy-drop sets another)" for line in lines]
     budget_s = DEFAULT_BUDGET_S if request.budget_s is None else request.budget_s
     lines = [*lines, which]
-    for line in lines:
+    for line in lines if request.instead is None else ():
         progress.note(line)
     recipe = for_core(request.recipe, cpu)
     context = StageContext(data, progress.say, recipe.prune.seed, cpu, None, read.loaded)
     prepared = Prepared(read.loaded, read.dense, choosing, {request.board: cpu})
     kept = KeptDecision(request, recipe, prepared, {"limit": limit, "budget_s": budget_s})
-    if (known := kept.read()) is not None:
+    others = as_it_is(recipe, context, cpu)
+    if request.instead is not None:
+        found, told = _first_of(request, cpu, own, progress, request.instead.recipes, limit)
+        if found is None:
+            raise VerifyError("no other network of the search keeps the limit")
+        compressed, others = found, request.instead.recipes[1 + len(told) :]
+        told = [*request.instead.lines, *told]
+        kept.write(compressed.recipe, told)
+    elif (known := kept.read()) is not None:
         progress.note(
             "the same search was made before, and what it chose is made again; another --budget "
             "searches anew"
         )
-        compressed = _made(request, known[0], cpu, own, progress)
-        return dataclasses.replace(compressed, notes=(*compressed.notes, *lines, *known[1]))
-    with progress.stage("search"):
-        progress.note(f"searching for at most {duration_text(budget_s)} (--budget)")
-        decision = decide(request, recipe, prepared, context, progress)
-    compressed, told = _first_that_holds(request, cpu, own, progress, decision, limit)
-    told = [*decision.lines, *told]
-    kept.write(compressed.recipe, told)
-    return dataclasses.replace(compressed, notes=(*compressed.notes, *lines, *told))
+        compressed, told = _made(request, known[0], cpu, own, progress), list(known[1])
+    else:
+        with progress.stage("search"):
+            progress.note(f"searching for at most {duration_text(budget_s)} (--budget)")
+            decision = decide(request, recipe, prepared, context, progress)
+        compressed, told = _first_that_holds(request, cpu, own, progress, decision, limit)
+        others, told = (*decision.others, *others), [*decision.lines, *told]
+        kept.write(compressed.recipe, told)
+    notes = (*compressed.notes, *lines, *told)
+    return dataclasses.replace(compressed, others=others, told=tuple(told), notes=notes)
+
+
+def _first_of(
+    request: Request,
+    cpu: Cpu,
+    read: Read,
+    progress: Progress,
+    recipes: Sequence[Recipe],
+    limit: float,
+) -> tuple[Compressed | None, list[str]]:
+    """Makes one network after the other until one keeps the limit on the reported samples too.
+
+    Returns:
+        It, or None where none does; and a line for each that was lost before.
+    """
+    told: list[str] = []
+    for recipe in recipes:
+        try:
+            compressed, wrong = _as_it_holds(request, cpu, read, progress, recipe, limit)
+        except TooLarge as error:
+            wrong = str(error)
+        if not wrong:
+            return compressed, told
+        told.append(f"not taken: {recipe.why}: {wrong}")
+        progress.note(told[-1])
+    return None, told
 
 
 def _first_that_holds(
@@ -87,21 +123,16 @@ def _first_that_holds(
     decision: Decision,
     limit: float,
 ) -> tuple[Compressed, list[str]]:
-    """Makes one network after the other until one keeps the limit on the reported samples too.
+    """The same of what a search found, or else what is left of the dense network.
 
-    Returns:
-        It, or else what is left of the dense network; and what was lost before.
+    Raises:
+        VerifyError: The user's limit is lost by the way to store weights that the user asked for,
+            or that the board needs.
+        TooLarge: It takes more than the user allows.
     """
-    told: list[str] = []
-    for recipe in decision.recipes:
-        try:
-            compressed, wrong = _as_it_holds(request, cpu, read, progress, recipe, limit)
-        except TooLarge as error:
-            wrong = str(error)
-        if not wrong:
-            return compressed, told
-        told.append(f"not taken: {recipe.why}: {wrong}")
-        progress.note(told[-1])
+    compressed, told = _first_of(request, cpu, read, progress, decision.recipes, limit)
+    if compressed is not None:
+        return compressed, told
     recipe = decision.fallback(told)
     compressed, wrong = _as_it_holds(request, cpu, read, progress, recipe, limit)
     if wrong and request.max_accuracy_drop is not None:

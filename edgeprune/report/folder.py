@@ -82,6 +82,10 @@ class OutputFolder:
             raise ConfigError(f"{shown(self.path)}: cannot be written: {reason}") from error
         return self.path / name
 
+    def clear(self) -> None:
+        """Removes what was written so far, because something else is to be written."""
+        _remove_files(self.path)
+
     def close(self) -> None:
         """Ends the run's claim, and removes what it wrote unless that is to stay."""
         with contextlib.suppress(OSError):

@@ -76,7 +76,7 @@ def _built(
     folder: Path,
 ) -> Result:
     measured = {item.variant: item for item in run.measured}
-    compared = _compare(run.emulated, measured.get("dense"), measured.get("deployed"))
+    compared = compared_in(run)
     return Result(
         schema=1,
         made=stored.Made(
@@ -166,11 +166,15 @@ def _instructions(measured: Measured | None) -> stored.Instructions | None:
     return stored.Instructions(per_inference=measured.instructions, source=source)
 
 
-def _compare(
-    emulated: bool, dense: Measured | None, deployed: Measured | None
-) -> statistics.Comparison:
-    """Compares by time on a real device, by instructions on an emulated one."""
-    if emulated:
+def compared_in(run: RunResult) -> statistics.Comparison:
+    """What is deployed beside the dense network: by time, and by instructions where emulated.
+
+    Raises:
+        DeviceError: A timing or a count is impossible, as a run that took no time.
+    """
+    measured = {item.variant: item for item in run.measured}
+    dense, deployed = measured.get("dense"), measured.get("deployed")
+    if run.emulated:
         return statistics.compare_instructions(
             dense.instructions if dense else None, deployed.instructions if deployed else None
         )

@@ -83,3 +83,16 @@ def test_a_microcontroller_says_what_does_not_fit(share):
     cost = costs_on("mps2-an386", room).forecast(Shape(), "int8")
     assert bool(cost.excess) == (share < 1)
     assert cost.memory_bytes == whole.memory_bytes > 0
+
+
+def test_where_half_cannot_be_made_a_larger_part_tells_what_less_takes():
+    def made(macs):
+        if macs < 0.7:
+            raise ModelError("small layers keep their channels")
+        return nets.eligible(sparsity=0.0, size=32 if macs == 1 else 24)
+
+    board = load_board("rpi4-emulated")
+    costs = BoardCosts(board, resolved_cpu(board.cpu), made, None, PruneTable())
+    times = [costs.forecast(Shape(macs), "none").time for macs in (1.0, 0.85, 0.7, 0.55)]
+    assert times == sorted(times, reverse=True) and times[-1] < times[0]
+    assert times[2] == explain(made(0.7), costs.cpu).instructions
