@@ -13,13 +13,14 @@ samples that the command never saw. Then the last line says
   nothing else). Emulated counts are exact.
 
 Losses are points of top-1, and percent of the dense network's own score by other metrics. A row is
-kept in FOLDER/rows and not run again; ``--again`` runs the rows named in ``--rows`` anew.
+kept in FOLDER/rows and not run again, unless ``--again`` is given.
 """
 
 import argparse
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -85,7 +86,7 @@ def _split(net: Net, x: np.ndarray, y: np.ndarray, data: Path, rest: Path) -> No
 def deployed(folder: Path, row: str, options: argparse.Namespace) -> dict[str, Any]:
     """What came of a row's command; runs it where it was not."""
     kept = folder / "rows" / f"{row.replace(':', '-')}.json"
-    if kept.exists() and not (options.again and options.rows is not ROWS):
+    if kept.exists() and not options.again:
         found: dict[str, Any] = json.loads(kept.read_text())
         return found
     name, _, board = row.partition(":")
@@ -93,6 +94,7 @@ def deployed(folder: Path, row: str, options: argparse.Namespace) -> dict[str, A
     out, home = kept.with_suffix(""), kept.with_suffix(f".{int(time.time())}.home")
     command = [sys.executable, "-m", "edgeprune", "deploy", str(model), "--board", board]
     command += ["--data", str(data), "--budget", options.budget, "--output", str(out)]
+    shutil.rmtree(out, ignore_errors=True)  # what a killed run left
     log, begun_s = kept.with_suffix(".log"), time.monotonic()
     with log.open("w") as lines:
         environment = {**os.environ, "EDGEPRUNE_HOME": str(home)}
