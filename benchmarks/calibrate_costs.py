@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from cost_copies import CLUSTERS, cluster, copies
+from cost_integers import CORES, of_integers
 from cost_layers import dense_layers, elementwise, reductions
 from cost_nets import Net
 from cost_overheads import of_builtins, of_inference
@@ -121,6 +122,8 @@ def main() -> None:
     core = sys.argv[1]
     inference, border = of_inference(core)
     counts = count(core) | of_builtins(core, border)
+    if core in CORES:
+        counts |= of_integers(core, inference, border)
     kernels = {kernel: fit(kernel, found) for kernel, found in sorted(counts.items())}
     print(write(core, kernels, inference, border))
 

@@ -3,13 +3,11 @@
 The Cortex-A72 lacks the dot-product instructions that the Cortex-A76 has. Prints one line per
 network and core: million instructions per inference as float32 and as int8 (ranges from random
 inputs, which change no count), and their ratio. On this machine it prints median times instead.
-Last come the shares by kind of operator that fit the A76's counts best: ``INT8_SHARES`` and its
-neighbours in ``edgeprune/auto/choice.py``.
+Last come the shares of the A76's counts that ``edgeprune.prediction.cost.integers`` predicts.
 
     python benchmarks/int8_instructions.py FOLDER [--nets MobileNet mlp16]
 
-Networks are made in FOLDER, with seeded weights, and kept there. Source of the fit: least squares
-of the relative error, no share below 0.
+Networks are made in FOLDER, with seeded weights, and kept there.
 """
 
 import argparse
@@ -19,20 +17,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import stock_models
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession
 from edgeprune.agents.start import start_agent
-from edgeprune.auto.choice import INT8_SHARES
 from edgeprune.convert import convert
 from edgeprune.devices.boards import Board, load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, Transport
 from edgeprune.load import load
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.prediction import explain
+from edgeprune.prediction.cost.integers import int8_instructions
 from edgeprune.quantize import quantize
 
 RUNS = (1, 3)
@@ -155,27 +151,13 @@ def measured(folder: Path, name: str) -> float:
     return counts["cortex-a76"]
 
 
-def parts(tflite: bytes) -> list[float]:
-    """Predicted float32 instructions on the A76: matrix products, depthwise, others; operators."""
-    layers = explain(tflite, load_board("rpi5").cpu).operators
-    found = dict.fromkeys(("product", "depthwise", "other"), 0.0)
-    for layer in layers:
-        kind = "depthwise" if layer.op == "DEPTHWISE_CONV_2D" else "product"
-        found[kind if layer.op in INT8_SHARES else "other"] += layer.instructions or 0.0
-    return [*found.values(), len(layers)]
-
-
-def print_fit(folder: Path, counts: dict[str, float]) -> None:
-    """The shares, and how far each network is off by them."""
-    from scipy.optimize import nnls  # comes with scikit-learn
-
-    names = list(counts)
-    table = np.array([parts(network(folder, name)) for name in names])
-    table /= np.array([counts[name] for name in names])[:, None]
-    fitted, _ = nnls(table, np.ones(len(names)))
-    print("matrix products, depthwise, others, an operator:", fitted.round(3))
-    for name, share in zip(names, table @ fitted, strict=True):
-        print(f"    {name:24} fitted {share:.2f} of its count")
+def print_predictions(folder: Path, counts: dict[str, float]) -> None:
+    """How far each network is off."""
+    cpu = load_board("rpi5").cpu
+    for name, count in counts.items():
+        predicted = int8_instructions(network(folder, name), cpu)
+        share = "unknown" if predicted is None else f"{predicted / count:.2f}"
+        print(f"    {name:24} predicted {share} of its count")
 
 
 def main() -> None:
@@ -188,8 +170,7 @@ def main() -> None:
     shared = ("pretrainedResnet.h5", "ad01.h5", "kws_ref_model") if SHARED.is_dir() else ()
     names = options.nets or [*makers(), *shared]
     counts = {name: measured(options.folder, name) for name in names}
-    if len(names) > len(parts(network(options.folder, names[0]))):
-        print_fit(options.folder, counts)
+    print_predictions(options.folder, counts)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 """The recipe ``auto``: what to do with one model for one core, chosen by predicted cost.
 
 Costs are instructions per inference. They come from :func:`explain` for float32 layers, dense and
-sparse, after the rewrite that ``compress`` would do; integer layers have no cost table, so shares
-of the dense model's stand for them.
+sparse, after the rewrite that ``compress`` would do, and from
+:mod:`edgeprune.prediction.cost.integers` for integer layers.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from edgeprune.artifacts.model import Storage
@@ -20,6 +19,7 @@ from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import cost_table
+from edgeprune.prediction.cost.integers import int8_instructions
 from edgeprune.quantize import obstacle
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.prune_table import PruneTable
@@ -27,20 +27,11 @@ from edgeprune.recipe.prune_table import PruneTable
 DOT_PRODUCT = "asimddp"
 """Linux's name for the instructions that make integer arithmetic cheap on Arm, as SDOT."""
 
-INT8_SHARES = {"CONV_2D": 0.29, "FULLY_CONNECTED": 0.29, "DEPTHWISE_CONV_2D": 0.95}
-INT8_SHARE_OF_OTHERS = 0.13
-INT8_OPERATOR = 2000
-"""Full-integer inference with dot product: shares of float32's instructions, and an operator's own.
-
-Source: least squares of the relative error over 25 networks on LiteRT 2.3.0, emulated Cortex-A76,
-``python benchmarks/int8_instructions.py FOLDER``. Of the same ones 22 come out within 20 %; the
-furthest off are a net of 0.2 M instructions (0.4 of its count) and NASNetMobile (0.6).
-"""
-
 PLAIN_INT8 = "0.7 to 2.0 of float32's instructions, by network"
 """What full-integer inference takes without dot product: on too many networks more than float32.
 
-Source: the same benchmark and networks, emulated Cortex-A72: 0.69 (EfficientNetB0), 0.83
+Source: ``python benchmarks/int8_instructions.py FOLDER``, emulated Cortex-A72: 0.69
+(EfficientNetB0), 0.83
 (MobileNet), 0.87 (DenseNet121), 1.00 (DS-CNN-L), 1.38 (MLPerf Tiny's DS-CNN), 2.02 (NASNetMobile).
 """
 
@@ -233,23 +224,8 @@ def _costs(dense: bytes, cpu: Cpu, table: PruneTable, stored: Plan) -> _Costs | 
     if before is None or plan.instructions is None:
         return None
     layers = 0 if plan.wrong else len(plan.sparse)
-    int8 = int8_instructions(stored) if DOT_PRODUCT in cpu.features else None
+    int8 = int8_instructions(dense, cpu) if DOT_PRODUCT in cpu.features else None
     return _Costs(before, plan.instructions, int8, layers)
-
-
-def int8_instructions(dense: Plan, kept: Collection[str] = ()) -> float:
-    """What a float32 model would take in full integers, on a core with dot product.
-
-    Args:
-        dense: Of the float32 model.
-        kept: Layers that stay in floats; what is converted around them counts as an operator each.
-    """
-    return sum(
-        2 * INT8_OPERATOR + (op.instructions or 0)
-        if op.name in kept
-        else INT8_OPERATOR + INT8_SHARES.get(op.op, INT8_SHARE_OF_OTHERS) * (op.instructions or 0)
-        for op in dense.operators
-    )
 
 
 def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:

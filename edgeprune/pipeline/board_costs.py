@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from edgeprune.auto.choice import ARM32_INT8_SHARE, DOT_PRODUCT, int8_instructions
+from edgeprune.auto.choice import ARM32_INT8_SHARE, DOT_PRODUCT
 from edgeprune.auto.firmware_forecast import firmware_forecasts
 from edgeprune.auto.forecast import forecast
 from edgeprune.auto.goal import Cost
@@ -24,6 +24,7 @@ from edgeprune.models.tflite.macs import size
 from edgeprune.pipeline.file_size import file_excess
 from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import cost_table
+from edgeprune.prediction.cost.integers import int8_instructions
 from edgeprune.quantize import quantize
 from edgeprune.recipe.prune_table import PruneTable
 
@@ -226,8 +227,9 @@ class BoardCosts:
             macs = size(tflite).macs
             share = ARM32_INT8_SHARE if mode == "int8" else 1.0
             return None if macs is None else macs * share
-        plan = explain(tflite, self.cpu)
-        return int8_instructions(plan, kept) if mode == "int8" else plan.instructions
+        if mode == "int8":
+            return int8_instructions(tflite, self.cpu, kept)
+        return explain(tflite, self.cpu).instructions
 
     @property
     def has_int8_cost(self) -> bool:

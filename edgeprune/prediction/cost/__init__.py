@@ -128,11 +128,16 @@ def cost_table(cpu: Cpu) -> CostTable | None:
     if cpu.isa != "aarch64":
         return None
     own = (_FOLDER / f"{cpu.core}.toml").is_file()
-    return _load(cpu.core if own else SIMILAR.get(cpu.core, NEAREST))
+    return table_of(cpu.core if own else SIMILAR.get(cpu.core, NEAREST))
 
 
 @cache
-def _load(core: str) -> CostTable:
+def table_of(core: str) -> CostTable:
+    """The table that was made on a core.
+
+    Raises:
+        ConfigError: It is not there, or damaged.
+    """
     path = _FOLDER / f"{core}.toml"
     return read_table(CostTable, read_toml(path), str(path))
 

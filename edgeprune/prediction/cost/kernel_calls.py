@@ -112,10 +112,10 @@ def _fully_connected(place: Place, op: graph.Operator) -> list[Call] | None:
     if place.nchw:
         return _sparse(place, op, rows)
     product = gemm(rows, depth, columns, place.row_tiles)
-    return [product] if op.builtinOptions.keepNumDims else [_RESHAPE, product]
+    return [product] if op.builtinOptions.keepNumDims else [RESHAPE, product]
 
 
-_RESHAPE = Call("copy.reshape", (1, 0))
+RESHAPE = Call("copy.reshape", (1, 0))
 
 
 def _binary(place: Place, op: graph.Operator) -> list[Call] | None:
@@ -219,7 +219,7 @@ def _resize(place: Place, op: graph.Operator) -> list[Call] | None:
 
 
 def _reshape(place: Place, op: graph.Operator) -> list[Call] | None:
-    return [_RESHAPE]
+    return [RESHAPE]
 
 
 def _builtin_pooling(place: Place, op: graph.Operator) -> list[Call] | None:

@@ -187,6 +187,41 @@ def resize_chw(height: int, width: int, channels: int) -> Terms:
     return {"node": 1, "channel": channels, "pixels_4": channels * -(-height * width // 4)}
 
 
+def int8_gemm(
+    rows: int, quads: int, columns: int, tile: tuple[int, int], taps: int = 1, groups: int = 1
+) -> Terms:
+    """The same for integers; ``quads`` are groups of four input channels."""
+    calls = groups * -(-rows // tile[0])
+    blocks = calls * -(-columns // tile[1])
+    return {
+        "node": 1,
+        "call": calls,
+        "block": blocks,
+        "tap": blocks * taps,
+        "depth_8": blocks * taps * (quads // 2),
+        "depth_4": blocks * taps * (quads % 2),
+        "columns_left": calls * (columns % tile[1] != 0),
+    }
+
+
+def int8_dwconv(height: int, width: int, channels: int) -> Terms:
+    """The same for integers, sixteen channels at a time; sizes are the output's."""
+    pixels = height * width
+    return {
+        "node": 1,
+        "row": height,
+        "pixel": pixels,
+        "channels_16": pixels * (channels // 16),
+        "channels_8": pixels * (channels // 8 % 2),
+        "channels_left": pixels * (channels % 8 != 0),
+    }
+
+
+def moving(written: int, read: int, rows: int) -> Terms:
+    """Any other operator on integers, by the elements that it writes and reads, in rows."""
+    return {"node": 1, "written": written, "read": read, "row": rows}
+
+
 TERMS: dict[str, Callable[..., Terms]] = {
     "gemm": gemm,
     "igemm": gemm,
@@ -206,5 +241,9 @@ TERMS: dict[str, Callable[..., Terms]] = {
     "transpose": transpose,
     "resize": resize,
     "resize_chw": resize_chw,
+    "int8_gemm": int8_gemm,
+    "int8_igemm": int8_gemm,
+    "int8_dwconv": int8_dwconv,
+    "int8": moving,
 }
 """First part of a kernel's name, up to the dot, to the terms of its arguments."""
