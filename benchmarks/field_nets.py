@@ -279,12 +279,14 @@ NETS = {
     "mobilenet-like": Net(by_layers(mobilenet), shares, trained=10_000, epochs=6),
     "MobileNet": Net(application("MobileNet", alpha=0.25), shares, epochs=8),
     "MobileNetV2": Net(application("MobileNetV2", alpha=0.35), shares, "keras", epochs=6),
-    "MobileNetV3Small": Net(application("MobileNetV3Small"), images, epochs=5, tested=1000),
-    "EfficientNetB0": Net(application("EfficientNetB0"), images, trained=4000, epochs=4),
+    "MobileNetV3Small": Net(application("MobileNetV3Small"), images, trained=4000, tested=1000),
+    "EfficientNetB0": Net(
+        application("EfficientNetB0"), images, trained=3000, tested=1000, epochs=3
+    ),
     "DenseNet121": Net(application("DenseNet121"), shares, "keras", 3000, 1000, 3),
     "ResNet50V2": Net(application("ResNet50V2"), shares, trained=3000, tested=1000, epochs=3),
     "NASNetMobile": Net(application("NASNetMobile"), shares, "keras", 3000, 1000, 3),
-    "RegNetX002": Net(application("RegNetX002"), images, trained=4000, epochs=4),
+    "RegNetX002": Net(application("RegNetX002"), images, trained=4000, tested=2000, epochs=3),
 }
 """The networks, by name."""
 
