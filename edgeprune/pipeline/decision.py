@@ -38,6 +38,9 @@ now_s = time.monotonic
 MAX_CHOICES = 5
 """Networks that are made in full until one keeps the limit on the reported samples too. Ours."""
 
+STAYS = "what the search chose ran slower than the dense network, which stays as it is"
+"""Why a recipe changes nothing where a device did not run what was chosen faster."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -133,8 +136,7 @@ def as_it_is(recipe: Recipe, context: StageContext, cpu: Cpu) -> tuple[Recipe, .
     mode = "int8" if cpu.is_microcontroller else "none"
     if "quantize" in recipe.fixed and recipe.quantize.mode != mode:
         return ()
-    why = "what the search chose ran slower than the dense network, which stays as it is"
-    return (Chain(context, recipe, {}).recipe_of(Node(), mode, why),)
+    return (Chain(context, recipe, {}).recipe_of(Node(), mode, STAYS),)
 
 
 def _fallback(

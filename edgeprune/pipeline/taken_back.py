@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgeprune.artifacts.measurement import RunResult, Variant
 from edgeprune.errors import ModelError, VerifyError
 from edgeprune.pipeline.compressed import Compressed
-from edgeprune.pipeline.decision import kind_of
+from edgeprune.pipeline.decision import STAYS, kind_of
 from edgeprune.pipeline.request import Instead
 from edgeprune.progress import Progress
 
@@ -88,11 +88,12 @@ def instead_of(found: OnDevice) -> Instead | None:
     compared = compared_in(run)
     if compared.verdict != "slower" or not compared.speedup:
         return None
-    *others, last = compressed.others
     own = kind_of(compressed.recipe)
+    recipes = tuple(one for one in compressed.others if one.why == STAYS or kind_of(one) != own)
+    if not recipes:
+        return None
     line = (
         f"taken back: {compressed.recipe.why}; measured on {run.device.id} it is "
         f"{1 / compared.speedup:.2f}x slower than the dense network"
     )
-    recipes = (*(one for one in others if kind_of(one) != own), last)
     return Instead(recipes, (*compressed.told, line))

@@ -15,7 +15,7 @@ from edgeprune.errors import VerifyError
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pipeline import deploy
 from edgeprune.pipeline.compressed import Compressed
-from edgeprune.pipeline.decision import kind_of
+from edgeprune.pipeline.decision import STAYS, kind_of
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.taken_back import OnDevice, not_slower
 from edgeprune.progress import Progress
@@ -29,8 +29,8 @@ INT8 = Recipe(why="int8", quantize=QuantizeTable("int8"))
 SMALL_INT8 = Recipe(why="smaller, int8", quantize=QuantizeTable("int8"))
 SPARSE = Recipe(why="sparse", steps=(Step(prune=PruneTable()),))
 SMALL = Recipe(why="smaller")
-DENSE = Recipe(why="as it is")
-COUNTS = {"int8": 130, "smaller, int8": 110, "sparse": 105, "smaller": 60, "as it is": None}
+DENSE = Recipe(why=STAYS)
+COUNTS = {"int8": 130, "smaller, int8": 110, "sparse": 105, "smaller": 60, STAYS: None}
 FACTS = DeviceFacts("board-1", "", "", "", "")
 
 
@@ -70,22 +70,27 @@ def test_what_is_faster_stays_and_nothing_else_is_made():
 def test_the_next_best_of_another_kind_is_taken():
     found, asked = taken(INT8, SMALL_INT8, SMALL, DENSE)
     assert found.compressed.recipe is SMALL
-    assert asked == [["smaller", "as it is"]]
+    assert asked == [["smaller", STAYS]]
 
 
 def test_the_dense_network_stays_where_everything_else_is_slower():
     found, asked = taken(INT8, SMALL_INT8, SPARSE, DENSE)
     assert found.compressed.recipe is DENSE
-    assert asked == [["sparse", "as it is"], ["as it is"]]
+    assert asked == [["sparse", STAYS], [STAYS]]
 
 
 def test_what_was_slower_stays_where_nothing_else_keeps_the_limit_and_says_so():
-    found, _ = taken(INT8, SMALL, DENSE, refuses=("smaller", "as it is"))
+    found, _ = taken(INT8, SMALL, DENSE, refuses=("smaller", STAYS))
     assert found.compressed.recipe is INT8
     assert found.compressed.notes == (
         "taken back: int8; measured on board-1 it is 1.30x slower than the dense network",
         "it stays: no other network of the search keeps the limit",
     )
+
+
+def test_where_the_user_fixed_int8_what_saves_less_is_not_measured_as_well():
+    found, asked = taken(INT8, SMALL_INT8)
+    assert found.compressed.recipe is INT8 and not asked
 
 
 def test_kinds_tell_kernels():
