@@ -93,6 +93,9 @@ class Lab(Protocol):
     def seconds(self, node: Node) -> float:
         """About how long the last training of a network takes, with all judging."""
 
+    def keeping_seconds(self, node: Node) -> float:
+        """About how long it takes to find the layers that should stay more precise."""
+
     def screened(self, shape: Shape) -> float | None:
         """What is lost by removing so much at once, without training; None if that says nothing."""
 

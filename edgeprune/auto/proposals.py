@@ -156,7 +156,7 @@ class Proposals:
         if self._options.keeps_layers and not is_kept and node not in self._spoilt:
             left = Expectation(float32.lost + KEPT_LEAVES * lost, 0.5 * lost)
             gain = self._gain(left, int8, KEPT_COST)
-            yield Proposal(node, gain, self._lab.seconds(node), keeps_layers=True)
+            yield Proposal(node, gain, self._lab.keeping_seconds(node), keeps_layers=True)
 
     def _rounding_loss(self, by_node: dict[Node, dict[str, Candidate]]) -> float:
         """What int8 loses beside float32, by those that were judged both ways."""

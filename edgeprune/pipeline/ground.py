@@ -145,9 +145,17 @@ class Ground:
         Args:
             closest: What lost least of all that was judged.
         """
+        if closest is None and self.lacks_time:
+            return "no training fits into the time (--budget): the model stays as it is"
         if closest is None:
             return "nothing else could be made of the model: it stays as it is"
         return f"nothing cheaper keeps the limit: the closest is {self.text(closest)}"
+
+    @property
+    def lacks_time(self) -> bool:
+        """Whether the model could be trained, and time is too short even for one training."""
+        can_train = self._prepared.loaded.keras is not None
+        return can_train and self._prepared.choosing.x_train is not None and not self.pace[0]
 
     def _storage(self, one: Candidate, limit: float, boards: Sequence[str]) -> str:
         """How a candidate is stored: a float32 one in fewer bytes, where that keeps the limit."""

@@ -30,6 +30,9 @@ FIXED_SHARE = 0.35
 SCORINGS = 8
 """Files that are scored to find the layers that stay more precise. Source: ours."""
 
+KEPT_JUDGINGS = 2 * SCORINGS
+"""Judgings that finding these layers takes as long as: all layers run alone as well. Ours."""
+
 FIRST_JUDGE_S = 5.0
 """Time of judging before any was done. Source: ours."""
 
@@ -90,6 +93,10 @@ class KerasLab:
         """See :class:`edgeprune.auto.options.Lab`."""
         judging_s = 2 * self._judge_s
         return judging_s + (self._training_s(node) if node.moves else 4 * judging_s)
+
+    def keeping_seconds(self, node: Node) -> float:
+        """See :class:`edgeprune.auto.options.Lab`."""
+        return KEPT_JUDGINGS * self._judge_s
 
     def _training_s(self, node: Node) -> float:
         share = FIXED_SHARE + (1 - FIXED_SHARE) * node.shape.macs

@@ -80,6 +80,9 @@ class SimulatedLab:
     def seconds(self, node: Node) -> float:
         return self.seconds_each * (0.3 + 0.7 * node.shape.macs)
 
+    def keeping_seconds(self, node: Node) -> float:
+        return self.seconds_each
+
     def screened(self, shape: Shape) -> float:
         self.clock_s += 2
         return 8 * (self.thinned * shape.thinned**2 + self.emptied * shape.emptied**2)

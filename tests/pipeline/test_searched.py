@@ -164,3 +164,8 @@ def test_a_budget_too_small_for_any_training_still_gives_an_answer(trained):
         for table in (step.tune, step.channels, step.prune)
         if table is not None
     )
+
+
+def test_a_budget_that_holds_no_training_is_named(trained):
+    done, _ = compressed(trained, board="rpi4-emulated", budget_s=0.0)
+    assert done.recipe.why == "no training fits into the time (--budget): the model stays as it is"
