@@ -18,17 +18,18 @@ MAX_MARGIN = 0.5
 """Of a limit: where few samples have a larger error, nothing would ever hold. Source: ours."""
 
 
-def margin(error: float, limit: float) -> float:
+def margin(error: float, limit: float, most: float = MAX_MARGIN) -> float:
     """By how much a loss must stay below a limit.
 
     Args:
         error: The loss's standard error.
         limit: The limit.
+        most: Largest share of the limit.
 
     >>> margin(0.002, 0.01), margin(0.02, 0.01)
     (0.002, 0.005)
     """
-    return min(SURE * error, MAX_MARGIN * abs(limit))
+    return min(SURE * error, most * abs(limit))
 
 
 @dataclass(frozen=True)

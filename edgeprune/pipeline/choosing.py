@@ -12,6 +12,7 @@ import numpy as np
 from edgeprune import verify
 from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.dataset import Dataset
+from edgeprune.auto.candidates import margin
 from edgeprune.errors import ModelError
 from edgeprune.tasks import worst_drop
 
@@ -62,6 +63,29 @@ def kept_apart(data: Dataset) -> tuple[Dataset, Dataset, str]:
         f"other {count - half:,}"
     )
     return _some(data, chosen), _some(data, rest), line
+
+
+def allowed_loss(chosen: tuple[float, float], choosing: int, scored: int, limit: float) -> float:
+    """What a network may lose on the reported samples, so that all say that it keeps a limit.
+
+    Its mean loss over both sets, and a standard error of that more (at most the limit), must not
+    exceed the limit: what few samples say of a network that was chosen by half of them is luck.
+
+    Args:
+        chosen: What it is believed to lose by the samples that choose, and its standard error.
+        choosing: How many these are.
+        scored: How many others are reported.
+        limit: The limit.
+
+    >>> round(allowed_loss((0.002, 0.004), 2000, 2000, 0.01), 4)
+    0.01
+    >>> round(allowed_loss((0.002, 0.012), 200, 200, 0.01), 4)
+    0.001
+    """
+    loss, error = chosen
+    count = choosing + scored
+    mean = limit - margin(error * math.sqrt(choosing / count), limit, 1.0)
+    return min(limit, (count * mean - choosing * loss) / scored)
 
 
 def _some(data: Dataset, chosen: Array) -> Dataset:

@@ -16,6 +16,7 @@ from edgeprune.auto.moves import Node
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import VerifyError
 from edgeprune.pipeline.chain import Chain
+from edgeprune.pipeline.choosing import allowed_loss
 from edgeprune.pipeline.ground import Ground, Prepared
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
@@ -54,6 +55,8 @@ class Decision:
             where the board cannot take that.
         lines: What the user should know.
         others: The best one of each kind that keeps the limit: see :func:`kind_of`.
+        allowed: What each of ``recipes`` may lose on the reported samples; where it is empty, the
+            limit.
     """
 
     recipes: tuple[Recipe, ...]
@@ -61,6 +64,7 @@ class Decision:
     outcome: Outcome
     lines: tuple[str, ...]
     others: tuple[Recipe, ...] = ()
+    allowed: tuple[float, ...] = ()
 
 
 def searches(request: Request, data: Dataset | None, score: Accuracy | None) -> bool:
@@ -86,7 +90,12 @@ def searches(request: Request, data: Dataset | None, score: Accuracy | None) -> 
 
 
 def decide(
-    request: Request, recipe: Recipe, prepared: Prepared, context: StageContext, progress: Progress
+    request: Request,
+    recipe: Recipe,
+    prepared: Prepared,
+    context: StageContext,
+    progress: Progress,
+    scored: int,
 ) -> Decision:
     """Searches the best network within the user's budget.
 
@@ -96,6 +105,7 @@ def decide(
         prepared: The model and its data.
         context: For the stages.
         progress: Is told each network that was judged.
+        scored: How many samples are reported that do not choose.
 
     Raises:
         ModelError: The model cannot be judged on the data.
@@ -111,7 +121,13 @@ def decide(
     outcome = search.run()
     board = next(iter(prepared.cpus))
     holders = outcome.judged.holders(board, limit)
-    kept = [ground.recipe(one, limit, ground.text(one)) for one in holders[:MAX_CHOICES]]
+    chosen = holders[:MAX_CHOICES]
+    kept = [ground.recipe(one, limit, ground.text(one)) for one in chosen]
+    samples = len(prepared.choosing.x_test)
+    allowed = tuple(
+        allowed_loss((one.believed, one.error), samples, scored, limit) if scored else limit
+        for one in chosen
+    )
     # Nobody may ever ask for these: what it takes to store them in few bytes is not looked for.
     plain = [
         ground.chain.recipe_of(one.node, one.mode, ground.text(one), one.kept_layers)
@@ -120,7 +136,8 @@ def decide(
     firsts = {kind_of(recipe): recipe for recipe in reversed(plain)}
     others = [recipe for recipe in plain if recipe is firsts[kind_of(recipe)]]
     fallback = functools.partial(_fallback, request, ground, outcome, board)
-    return Decision(tuple(kept), fallback, outcome, ground.lines(outcome), tuple(others))
+    lines = ground.lines(outcome)
+    return Decision(tuple(kept), fallback, outcome, lines, tuple(others), allowed)
 
 
 def kind_of(recipe: Recipe) -> tuple[bool, bool]:

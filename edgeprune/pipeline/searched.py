@@ -56,8 +56,8 @@ def compress_searched(
         raise
     if request.max_accuracy_drop is None:
         lines = [f"{line} (--max-accuracy-drop sets another)" for line in lines]
-    budget_s = DEFAULT_BUDGET_S if request.budget_s is None else request.budget_s
-    lines = [*lines, which]
+    lines, budget_s = [*lines, which], request.budget_s
+    budget_s = DEFAULT_BUDGET_S if budget_s is None else budget_s
     for line in lines if request.instead is None else ():
         progress.note(line)
     recipe = for_core(request.recipe, cpu)
@@ -81,12 +81,13 @@ def compress_searched(
     else:
         with progress.stage("search"):
             progress.note(f"searching for at most {duration_text(budget_s)} (--budget)")
-            decision = decide(request, recipe, prepared, context, progress)
+            scored = 0 if reported is choosing else len(reported.x_test)
+            decision = decide(request, recipe, prepared, context, progress, scored)
         compressed, told = _first_that_holds(request, cpu, own, progress, decision, limit)
         others, told = (*decision.others, *others), [*decision.lines, *told]
         kept.write(compressed.recipe, told)
-    notes = (*compressed.notes, *lines, *told)
-    return dataclasses.replace(compressed, others=others, told=tuple(told), notes=notes)
+    compressed = dataclasses.replace(compressed, others=others, told=tuple(told))
+    return dataclasses.replace(compressed, notes=(*compressed.notes, *lines, *told))
 
 
 def _first_of(
@@ -96,16 +97,28 @@ def _first_of(
     progress: Progress,
     recipes: Sequence[Recipe],
     limit: float,
+    allowed: Sequence[float] = (),
 ) -> tuple[Compressed | None, list[str]]:
     """Makes one network after the other until one keeps the limit on the reported samples too.
+
+    Args:
+        request: What the user asked for.
+        cpu: The board's cores.
+        read: The model, and the samples that are reported.
+        progress: Is told what loses too much.
+        recipes: What to make.
+        limit: What may be lost.
+        allowed: What each may lose so that chance is allowed for; empty for the limit itself.
 
     Returns:
         It, or None where none does; and a line for each that was lost before.
     """
     told: list[str] = []
-    for recipe in recipes:
+    for recipe, most in zip(recipes, allowed or [limit] * len(recipes), strict=True):
         try:
-            compressed, wrong = _as_it_holds(request, cpu, read, progress, recipe, limit)
+            compressed, wrong = _as_it_holds(request, cpu, read, progress, recipe, most)
+            if wrong and lost_most(compressed)[1] <= limit + ROUNDING:
+                wrong = f"{wrong}, too much to be sure of the limit"
         except TooLarge as error:
             wrong = str(error)
         if not wrong:
@@ -130,7 +143,8 @@ def _first_that_holds(
             or that the board needs.
         TooLarge: It takes more than the user allows.
     """
-    compressed, told = _first_of(request, cpu, read, progress, decision.recipes, limit)
+    recipes, allowed = decision.recipes, decision.allowed
+    compressed, told = _first_of(request, cpu, read, progress, recipes, limit, allowed)
     if compressed is not None:
         return compressed, told
     recipe = decision.fallback(told)
@@ -147,7 +161,7 @@ def _first_that_holds(
 def _as_it_holds(
     request: Request, cpu: Cpu, read: Read, progress: Progress, recipe: Recipe, limit: float
 ) -> tuple[Compressed, str]:
-    """One network, stored in as few bytes as keep the limit on the reported samples too.
+    """One network, stored in as few bytes as keep a limit on the reported samples.
 
     Returns:
         It, and what is wrong with it as it is stored last; empty where nothing is.
@@ -166,7 +180,8 @@ def _as_it_holds(
         head, lost = lost_most(compressed)
         if lost <= limit + ROUNDING:
             return compressed, ""
-        amount, samples = amount_text(head.metric, lost), compressed.scores["deployed"].samples
+        amount = amount_text(head.metric, lost) if lost > 0 else "nothing"
+        samples = compressed.scores["deployed"].samples
         wrong = f"loses {amount} on the {samples:,} samples that are reported"
     return compressed, wrong
 

@@ -43,13 +43,14 @@ def scored(monkeypatch):
     monkeypatch.setattr(searched, "compress", compress)
 
 
-def left(mode, limit, board="rpi4", fixed=(), max_size=None, holders=()):
+def left(mode, limit, board="rpi4", fixed=(), max_size=None, holders=(), allowed=()):
     """What is made where the search found nothing that keeps the limit, or ``holders``."""
     recipe = Recipe(why="nothing cheaper", fixed=fixed, quantize=QuantizeTable(mode))
     found = [Recipe(why=f"found {one}", quantize=QuantizeTable(one)) for one in holders]
-    decision = Decision(
-        tuple(found), lambda lost: dataclasses.replace(recipe, why="; ".join(lost)), None, ()
-    )
+    def dense(lost):
+        return dataclasses.replace(recipe, why="; ".join(lost))
+
+    decision = Decision(tuple(found), dense, None, (), allowed=allowed)
     request = Request("net", board, Recipe(), max_accuracy_drop=limit, max_size=max_size)
     cpu, limit = load_board(board).cpu, 0.01 if limit is None else limit
     return searched._first_that_holds(request, cpu, None, Progress(), decision, limit)
@@ -73,6 +74,16 @@ def test_what_was_found_and_not_taken_is_the_reason_for_the_dense_network():
     assert made.recipe.why == (
         "not taken: found int8: loses 3.00 points on the 100 samples that are reported"
     )
+
+
+def test_what_keeps_the_limit_by_luck_alone_is_not_taken():
+    holders = ("int8", "int8")
+    made, told = left("none", 0.05, holders=holders, allowed=(0.02, 0.05))
+    assert made.recipe.why == "found int8"
+    assert told == [
+        "not taken: found int8: loses 3.00 points on the 100 samples that are reported, too much "
+        "to be sure of the limit"
+    ]
 
 
 def test_more_bytes_than_allowed_are_not_taken():
