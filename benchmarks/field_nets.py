@@ -272,21 +272,23 @@ NETS = {
     "unet": Net(unet, masks, trained=4000, tested=1000, epochs=4),
     "autoencoder": Net(autoencoder, vectors, trained=12_000, epochs=8, loss="mse"),
     "resnet8": Net(None, images, trained=12_000, tested=2000),
-    "resnet20": Net(resnet20, shares, "keras", epochs=6),
+    "resnet20": Net(resnet20, shares, "keras", 3000, epochs=4),
     "all-cnn": Net(all_convolutional, shares, epochs=8),
     "vgg": Net(vgg, shares, "keras", epochs=6),
     "squeezenet": Net(squeezenet, shares, tested=600, epochs=8),
-    "mobilenet-like": Net(by_layers(mobilenet), shares, trained=10_000, epochs=6),
+    "mobilenet-like": Net(by_layers(mobilenet), shares, epochs=4),
     "MobileNet": Net(application("MobileNet", alpha=0.25), shares, epochs=8),
     "MobileNetV2": Net(application("MobileNetV2", alpha=0.35), shares, "keras", epochs=6),
-    "MobileNetV3Small": Net(application("MobileNetV3Small"), images, trained=4000, tested=1000),
+    "MobileNetV3Small": Net(
+        application("MobileNetV3Small"), images, trained=3000, tested=1000, epochs=4
+    ),
     "EfficientNetB0": Net(
         application("EfficientNetB0"), images, trained=3000, tested=1000, epochs=3
     ),
     "DenseNet121": Net(application("DenseNet121"), shares, "keras", 3000, 1000, 3),
     "ResNet50V2": Net(application("ResNet50V2"), shares, trained=3000, tested=1000, epochs=3),
     "NASNetMobile": Net(application("NASNetMobile"), shares, "keras", 3000, 1000, 3),
-    "RegNetX002": Net(application("RegNetX002"), images, trained=4000, tested=2000, epochs=3),
+    "RegNetX002": Net(application("RegNetX002"), images, trained=3000, tested=1000, epochs=3),
 }
 """The networks, by name."""
 
