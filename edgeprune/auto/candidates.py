@@ -132,12 +132,8 @@ class Judged:
         return front
 
     def closest(self, board: str) -> Candidate | None:
-        """The one that lost least of those that the board can take and that change something."""
-        able = [
-            one
-            for one in self.candidates
-            if (one.node.moves or one.mode != "none") and self.saving(one, board) is not None
-        ]
+        """The one that lost least of those that the board can take and that save something."""
+        able = [one for one in self.candidates if (self.saving(one, board) or 0.0) > 0]
         return min(able, key=lambda one: one.lost, default=None)
 
 

@@ -173,7 +173,7 @@ def _fallback(
         why = (
             f"nothing cheaper keeps the limit on the samples that are reported; {lost[0]}"
             if lost
-            else ground.nothing(closest)
+            else ground.nothing(closest, outcome)
         )
         return ground.recipe(dense, DEFAULT_DROP if limit is None else limit, why)
     if closest is None:

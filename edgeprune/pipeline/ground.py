@@ -139,14 +139,17 @@ class Ground:
         mode = self._storage(one, limit, [board])
         return self.chain.recipe_of(one.node, mode, why, one.kept_layers)
 
-    def nothing(self, closest: Candidate | None) -> str:
+    def nothing(self, closest: Candidate | None, outcome: Outcome) -> str:
         """Why the dense network stays, in one line.
 
         Args:
-            closest: What lost least of all that was judged.
+            closest: What lost least of all that was judged and that is cheaper.
+            outcome: What came of the search.
         """
         if closest is None and self.lacks_time:
             return "no training fits into the time (--budget): the model stays as it is"
+        if closest is None and any(one.node.is_trained for one in outcome.judged.candidates):
+            return f"nothing cheaper was trained, and {outcome.ended}: the model stays as it is"
         if closest is None:
             return "nothing else could be made of the model: it stays as it is"
         return f"nothing cheaper keeps the limit: the closest is {self.text(closest)}"

@@ -243,3 +243,24 @@ def test_options_offer_no_channels_after_zeros():
     assert {move.kind for move in moves} == {"prune"}
     assert min(move.amount for move in moves) > 0.5
     assert Options({"board": ("none",)}).moves(Node()) == []
+
+
+def test_the_closest_saves_something():
+    tuned = Candidate(Node().after(Move("tune", epochs=8)), "none", -0.01, 0.0, {"board": DENSE})
+    cheaper = Cost((DENSE.time or 0) / 2, DENSE.bytes, DENSE.memory_bytes)
+    small = Candidate(Node().after(Move("channels", 0.5, 8)), "none", 0.03, 0.0, {"board": cheaper})
+    assert Judged(GOAL, {"board": DENSE}, [tuned, small]).closest("board") is small
+    assert Judged(GOAL, {"board": DENSE}, [tuned]).closest("board") is None
+
+
+def test_no_layers_are_looked_for_that_stay_precise_where_that_takes_too_long():
+    class Slow(SimulatedLab):
+        def keeping_seconds(self, node):
+            return 1e6
+
+        def keep_layers(self, node, mode, limit):
+            raise AssertionError("there is no time for it")
+
+    lab = Slow(seed=2, int8_cost=0.3)
+    lab.rounding = 0.02
+    searched(lab, 900, options=dataclasses.replace(BOTH, keeps_layers=True))
