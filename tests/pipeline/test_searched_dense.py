@@ -47,6 +47,7 @@ def left(mode, limit, board="rpi4", fixed=(), max_size=None, holders=(), allowed
     """What is made where the search found nothing that keeps the limit, or ``holders``."""
     recipe = Recipe(why="nothing cheaper", fixed=fixed, quantize=QuantizeTable(mode))
     found = [Recipe(why=f"found {one}", quantize=QuantizeTable(one)) for one in holders]
+
     def dense(lost):
         return dataclasses.replace(recipe, why="; ".join(lost))
 
