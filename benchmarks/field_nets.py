@@ -288,7 +288,6 @@ NETS = {
     "DenseNet121": Net(application("DenseNet121"), shares, "keras", 3000, 1000, 3),
     "ResNet50V2": Net(application("ResNet50V2"), shares, trained=3000, tested=1000, epochs=3),
     "NASNetMobile": Net(application("NASNetMobile"), shares, "keras", 3000, 1000, 3),
-    "RegNetX002": Net(application("RegNetX002"), images, trained=3000, tested=1000, epochs=3),
 }
 """The networks, by name."""
 
