@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cifar10 import SHARED, decoded
+import training_quality
 from PIL import Image
-from training_quality import lenet, mobilenet, windows, windows_net
+from training_quality import cifar, lenet, mobilenet, windows, windows_net
 
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.training.batch_norm import BatchNormStatistics
@@ -52,27 +52,15 @@ class Net:
     loss: str = "sparse_categorical_crossentropy"
 
 
-def images(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """All 22,000 images, 0 to 255, and their labels."""
-    file = folder / "cifar10.npz"
-    if not file.exists():
-        decoded(SHARED / "data" / "cifar10.npz", file)
-    raw = np.load(file)
-    x, y = (np.concatenate([raw[f"{part}_train"], raw[f"{part}_test"]]) for part in "xy")
-    return x.astype(np.float32), y.astype(int)
-
-
 def shares(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The same, 0 to 1."""
-    x, y = images(folder)
+    """All 22,000 images, 0 to 1, and their labels."""
+    x, y = cifar(folder)
     return x / 255, y
 
 
 def digits(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """30,000 digits ``(28, 28, 1)``, 0 to 1, and their labels."""
-    raw = np.load(SHARED / "data" / "mnist.npz")
-    x, y = (np.concatenate([raw[f"{part}_train"][:20_000], raw[f"{part}_test"]]) for part in "xy")
-    return x[..., None].astype(np.float32) / 255, y.astype(int)
+    return training_quality.digits()
 
 
 def spectrograms(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -271,7 +259,7 @@ NETS = {
     "gru": Net(gru, motions, "keras", tested=400, epochs=8),
     "unet": Net(unet, masks, trained=4000, tested=1000, epochs=4),
     "autoencoder": Net(autoencoder, vectors, trained=12_000, epochs=8, loss="mse"),
-    "resnet8": Net(None, images, trained=12_000, tested=2000),
+    "resnet8": Net(None, cifar, trained=12_000, tested=2000),
     "resnet20": Net(resnet20, shares, "keras", 3000, epochs=4),
     "all-cnn": Net(all_convolutional, shares, epochs=8),
     "vgg": Net(vgg, shares, "keras", epochs=6),
@@ -280,10 +268,10 @@ NETS = {
     "MobileNet": Net(application("MobileNet", alpha=0.25), shares, epochs=8),
     "MobileNetV2": Net(application("MobileNetV2", alpha=0.35), shares, "keras", epochs=6),
     "MobileNetV3Small": Net(
-        application("MobileNetV3Small"), images, trained=3000, tested=1000, epochs=4
+        application("MobileNetV3Small"), cifar, trained=3000, tested=1000, epochs=4
     ),
     "EfficientNetB0": Net(
-        application("EfficientNetB0"), images, trained=3000, tested=1000, epochs=3
+        application("EfficientNetB0"), cifar, trained=3000, tested=1000, epochs=3
     ),
     "DenseNet121": Net(application("DenseNet121"), shares, "keras", 3000, 1000, 3),
     "ResNet50V2": Net(application("ResNet50V2"), shares, trained=3000, tested=1000, epochs=3),

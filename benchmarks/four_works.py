@@ -28,10 +28,9 @@ from typing import Any
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
-import numpy as np
 import training_quality
 from cifar10 import SHARED
-from searched import TEST_SAMPLES, prepared
+from searched import prepared, split_apart, unseen
 
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.searching.front import read_front
@@ -76,16 +75,8 @@ def given(folder: Path, net: str) -> tuple[Path, Path, Dataset]:
         return prepared(folder, net)
     data, rest = folder / "resnet8.npz", folder / "resnet8-rest.npz"
     if not data.exists():
-        whole = training_quality.samples(folder, net)
-        x, y = whole.x_test, whole.y_test
-        split = min(TEST_SAMPLES, len(x) // 2)
-        np.savez(
-            data, x_train=whole.x_train, y_train=whole.y_train, x_test=x[:split], y_test=y[:split]
-        )
-        np.savez(rest, x_test=x[split:], y_test=y[split:])
-    kept = np.load(rest)
-    unseen = Dataset(None, None, kept["x_test"], kept["y_test"], str(rest))
-    return SHARED / "models" / "pretrainedResnet.h5", data, unseen
+        split_apart(training_quality.samples(folder, net), data, rest)
+    return SHARED / "models" / "pretrainedResnet.h5", data, unseen(rest)
 
 
 class Work:

@@ -61,14 +61,22 @@ def prepared(folder: Path, net: str) -> tuple[Path, Path, Dataset]:
             lab = training_quality.Lab(folder, net, 0)
             lab.node(())
             whole = lab.data
-        x, y = whole.x_test, whole.y_test
-        split = min(TEST_SAMPLES, len(x) // 2)
-        np.savez(
-            data, x_train=whole.x_train, y_train=whole.y_train, x_test=x[:split], y_test=y[:split]
-        )
-        np.savez(rest, x_test=x[split:], y_test=y[split:])
+        split_apart(whole, data, rest)
+    return model, data, unseen(rest)
+
+
+def split_apart(whole: Dataset, data: Path, rest: Path) -> None:
+    """Writes what a command is given, and samples that none is given."""
+    x, y = whole.x_test, whole.y_test
+    split = min(TEST_SAMPLES, len(x) // 2)
+    np.savez(data, x_train=whole.x_train, y_train=whole.y_train, x_test=x[:split], y_test=y[:split])
+    np.savez(rest, x_test=x[split:], y_test=y[split:])
+
+
+def unseen(rest: Path) -> Dataset:
+    """The samples that no command is given."""
     kept = np.load(rest)
-    return model, data, Dataset(None, None, kept["x_test"], kept["y_test"], str(rest))
+    return Dataset(None, None, kept["x_test"], kept["y_test"], str(rest))
 
 
 def row(folder: Path, name: str, options: argparse.Namespace) -> dict[str, Any]:
