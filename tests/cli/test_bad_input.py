@@ -347,8 +347,8 @@ def test_ctrl_c_in_every_stage_leaves_nothing(folder, stage):
         # A shell's background job, as CI may be one, hands down an ignored SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    while "NOW" not in process.stderr.readline():
-        assert process.poll() is None
+    said = iter(process.stderr.readline, "")
+    assert any("NOW" in line for line in said), process.wait(60)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 130

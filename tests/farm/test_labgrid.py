@@ -122,6 +122,7 @@ def test_a_job_that_is_called_off_leaves_no_lock(lab):
         job = Assignment("a" * 32, "night", JOB, Lease("pi", 1, "me"), 0.1)
         task = asyncio.create_task(PlaceExecutor(lab.inner, lab.places).run(job))
         while not lab.inner.seen:
+            assert not task.done(), task.result()
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
