@@ -97,3 +97,13 @@ def home(monkeypatch, tmp_path):
     monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "edgeprune"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def handlers():
+    """What the command line does with signals, undone at the end."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nets
 import pytest
+from agent_processes import kill_agents
 
 from edgeprune import cli
 from edgeprune.agents.conversation import Conversation
@@ -15,17 +16,6 @@ from edgeprune.errors import DeviceError
 from edgeprune.history import runs
 from edgeprune.history.result_file import read_result
 from edgeprune.measure.device_lock import DeviceLock
-
-
-def kill_agents():
-    """Every agent that this process started."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = stat.read_text().partition(" (")[2].rpartition(") ")
-        except OSError:
-            continue
-        if name.startswith("edgeprune-agent") and int(rest.split()[1]) == os.getpid():
-            os.kill(int(stat.parent.name), signal.SIGKILL)
 
 
 @pytest.fixture
@@ -71,16 +61,6 @@ def test_a_run_without_a_whole_session_leaves_nothing(does_at, capsys):
     assert done.value.code == 3
     assert capsys.readouterr().err.splitlines()[-1].endswith("session 1 of 5)")
     assert not Path("out").exists() and runs() == []
-
-
-@pytest.fixture
-def handlers():
-    """What the command line does with signals, undone at the end."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def interrupt(number=signal.SIGINT):
@@ -169,7 +149,7 @@ def test_a_device_that_fails_while_outputs_are_compared_leaves_what_was_timed(
 
 def test_a_run_that_is_killed_at_once_leaves_what_was_whole(does_at, home, monkeypatch, capsys):
     for name in ("KEPT_EVERY_S", "_REST"):
-        monkeypatch.setattr(f"edgeprune.pipeline.{name}", 0)
+        monkeypatch.setattr(f"edgeprune.pipeline.on_device.{name}", 0)
     left = []
     does_at("load", 4, lambda: left.append(shutil.copytree("out", "killed")))
     assert ended(capsys)[0] == 0

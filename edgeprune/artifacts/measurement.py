@@ -353,7 +353,8 @@ class RunResult:
         reasons: What the figures lack to be valid; empty if nothing.
         pinning: What was held fixed meanwhile; None on an emulated device.
         timed: How the variants were timed; None where they were not.
-        broken: Why the run ended early, with what it was doing then; empty for a whole one.
+        cause: Why the run ended early, with what it was doing then; empty for a whole one.
+        left: What it leaves all the same, as ``3 whole sessions are kept``; empty for a whole one.
         is_interrupted: Whether it did because the user interrupted it.
     """
 
@@ -363,5 +364,11 @@ class RunResult:
     reasons: tuple[str, ...] = field(default=())
     pinning: Pinning | None = None
     timed: Timed | None = None
-    broken: str = ""
+    cause: str = ""
+    left: str = ""
     is_interrupted: bool = False
+
+    @property
+    def broken(self) -> str:
+        """Why the run ended early, and what it leaves; empty for a whole one."""
+        return f"{self.cause}; {self.left}" if self.cause else ""

@@ -148,33 +148,34 @@ def _run(
         facts = bench.facts()
     found = _Found(dict.fromkeys(pushed.models))
 
-    def so_far(broken: str, is_interrupted: bool = False) -> RunResult:
+    def so_far(cause: str, is_interrupted: bool = False) -> RunResult:
         reasons = (REMOTE_EMULATION,) if bench.emulated and not transport.emulated else ()
+        left = found.whole_text() if cause else ""
         return RunResult(
             facts,
             bench.emulated,
             tuple(found.measured(name, pushed, transport.emulated) for name in pushed.models),
-            (*reasons, *([f"incomplete: {broken}"] if broken else [])),
+            (*reasons, *([f"incomplete: {cause}; {left}"] if cause else [])),
             timed=found.kept.timed,
-            broken=broken,
+            cause=cause,
+            left=left,
             is_interrupted=is_interrupted,
         )
 
     def kept_meanwhile() -> None:
         if plan.keep is not None and found.has_all():
-            plan.keep(so_far(f"killed while it measured; {found.whole_text()}"))
+            plan.keep(so_far("killed while it measured"))
 
     found.kept.is_put = kept_meanwhile
-    broken, is_interrupted = "", False
+    cause, is_interrupted = "", False
     try:
         _measure(bench, facts, plan, found)
         interrupts.hold()
     except DeviceError as error:
         interrupts.hold()
-        whole = found.whole_text()
-        if not whole:
+        if not found.whole_text():
             raise
-        broken = f"{error}; {whole}"
+        cause = str(error)
     except KeyboardInterrupt as error:
         whole, is_interrupted = found.whole_text(), True
         if not found.has_all():
@@ -182,8 +183,8 @@ def _run(
             said = [str(error)] if str(error) else []
             error.args = ("; ".join([*said, few if whole else "nothing was measured"]),)
             raise
-        broken = f"{interrupts.line(error)}; {whole}"
-    return so_far(broken, is_interrupted), found.outputs
+        cause = interrupts.line(error)
+    return so_far(cause, is_interrupted), found.outputs
 
 
 @dataclass

@@ -231,8 +231,8 @@ def _measured(
 
 def _ended_early(run: RunResult, why: str) -> RunResult:
     """What was measured, whose outputs were not all compared."""
-    broken = f"{why}; what was timed and counted is kept"
-    return dataclasses.replace(run, reasons=(*run.reasons, f"incomplete: {broken}"), broken=broken)
+    broken = dataclasses.replace(run, cause=why, left="what was timed and counted is kept")
+    return dataclasses.replace(broken, reasons=(*run.reasons, f"incomplete: {broken.broken}"))
 
 
 def comparison_of(

@@ -135,7 +135,7 @@ def run_side_by_side(
 def _side(label: str, request: Request, folder: OutputFolder, progress: Progress) -> _Side:
     cpu = resolved_cpu(look_at(request.model, request.board, request.data).cpu)
     compressed = compress_in_child(request, cpu, progress)
-    files = [one for one in write_variants(compressed, folder) if one.name == _MEASURED]
+    files = [one for one in write_variants(compressed, folder.write) if one.name == _MEASURED]
     variants = [dataclasses.replace(one, name=label) for one in files]
     return _Side(label, request, folder, Work(compressed, variants))
 

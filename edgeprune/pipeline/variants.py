@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from edgeprune.artifacts.measurement import Variant
 from edgeprune.models.tflite import graph
 from edgeprune.pipeline.compressed import Compressed
 
-if TYPE_CHECKING:
-    from edgeprune.report.folder import OutputFolder
 
+def write_variants(done: Compressed, write: Callable[[str, bytes], Path]) -> list[Variant]:
+    """Writes each variant's file; ``dense`` first, unless it is what is deployed anyway.
 
-def write_variants(done: Compressed, folder: OutputFolder) -> list[Variant]:
-    """Writes each variant's file; ``dense`` first, unless it is what is deployed anyway."""
+    Args:
+        done: What the host half made.
+        write: Writes a file of a name, and says where it is.
+    """
 
     def variant(name: str, tflite: bytes, reference: bytes, **rest: Any) -> Variant:
-        file = folder.write(f"{name}.tflite", tflite)
+        file = write(f"{name}.tflite", tflite)
         sparsity = graph.weight_sparsity(tflite)
         return Variant(name, file, reference, sparsity, **rest)
 

@@ -82,6 +82,26 @@ class OutputFolder:
             raise ConfigError(f"{shown(self.path)}: cannot be written: {reason}") from error
         return self.path / name
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[Callable[[str, Content], Path]]:
+        """Room for files that may replace those here, gone at the end: yields what writes one.
+
+        Raises:
+            ConfigError: A file cannot be written.
+        """
+        with contextlib.ExitStack() as held:
+            try:
+                room = held.enter_context(scratch.scratch_folder(self.path))
+            except OSError as error:
+                reason = f"cannot be written: {error.strerror}"
+                raise ConfigError(f"{shown(self.path)}: {reason}") from error
+
+            def write(name: str, content: Content) -> Path:
+                write_whole(room / name, content, is_durable=False)
+                return room / name
+
+            yield write
+
     def clear(self) -> None:
         """Removes what was written so far, because something else is to be written."""
         _remove_files(self.path)

@@ -95,7 +95,7 @@ def measured(wholes: Sequence[Whole], progress: Progress) -> list[Outcome]:
     with ExitStack() as opened:
         folders = [opened.enter_context(_folder(one, progress)) for one in wholes]
         files = [
-            write_variants(one.compressed, folder)
+            write_variants(one.compressed, folder.write)
             for one, folder in zip(wholes, folders, strict=True)
         ]
         run, wrong = half.measure(_works(wholes, files), DeviceContext(progress, claim, energy))

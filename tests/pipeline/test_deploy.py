@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from fast_recipe import request
 
-from edgeprune import cli, pipeline
+from edgeprune import cli
 from edgeprune.errors import ConfigError, DeviceError, VerifyError
 from edgeprune.history import runs
 from edgeprune.history.result_file import parse_result
-from edgeprune.pipeline import deploy, device_half
+from edgeprune.pipeline import deploy, device_half, on_device
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 from edgeprune.recipe import load_recipe
@@ -102,7 +102,7 @@ def test_a_model_that_took_long_is_kept_where_its_device_fails(folder, home, mon
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(pipeline, "WORTH_KEEPING_S", 0.0)
+    monkeypatch.setattr(on_device, "WORTH_KEEPING_S", 0.0)
     monkeypatch.setattr(device_half, "measure", fail)
     with pytest.raises(type(error), match=r"the compressed model is kept in .*, not measured"):
         deploy(request(folder, "local", output=folder / "out"), Progress())

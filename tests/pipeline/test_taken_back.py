@@ -1,23 +1,32 @@
 """What a search chose and the device runs slower than the dense network does not stay."""
 
 import dataclasses
+import hashlib
 import json
+import os
+import signal
 import tomllib
 
 import numpy as np
 import pytest
 import tomli_w
+from agent_processes import kill_agents
 from keras_nets import save
 
+from edgeprune.agents.conversation import Conversation
 from edgeprune.artifacts.measurement import DeviceFacts, Measured, RunResult
+from edgeprune.console import interrupts
 from edgeprune.console.quiet import quiet
-from edgeprune.errors import VerifyError
+from edgeprune.errors import DeviceError, VerifyError
+from edgeprune.history import runs
+from edgeprune.history.result_file import read_result
 from edgeprune.models.keras.flavours import import_keras
 from edgeprune.pipeline import deploy
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.decision import STAYS, kind_of
+from edgeprune.pipeline.on_device import OnDevice
 from edgeprune.pipeline.request import Request
-from edgeprune.pipeline.taken_back import OnDevice, not_slower
+from edgeprune.pipeline.taken_back import not_slower
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.prune_table import PruneTable
@@ -32,6 +41,7 @@ SMALL = Recipe(why="smaller")
 DENSE = Recipe(why=STAYS)
 COUNTS = {"int8": 130, "smaller, int8": 110, "sparse": 105, "smaller": 60, STAYS: None}
 FACTS = DeviceFacts("board-1", "", "", "", "")
+SLOWER = "int8; measured on board-1 it is 1.30x slower than the dense network"
 
 
 def compressed(recipe, *others):
@@ -48,18 +58,40 @@ def measured(made):
     return OnDevice(made, [], RunResult(FACTS, True, rows), "")
 
 
-def taken(first, *others, refuses=()):
-    """What stays, and what was made for that."""
-    asked = []
+@dataclasses.dataclass
+class Bench:
+    """Makes and measures networks; ``refuses``: those that lose too much, ``fails``: at a device.
 
-    def made(instead):
-        asked.append([one.why for one in instead.recipes])
+    ``asked`` has what was to be made each time, and ``folder`` what lay in the folder, in order.
+    """
+
+    refuses: tuple[str, ...] = ()
+    fails: BaseException | RunResult | None = None
+    asked: list[list[str]] = dataclasses.field(default_factory=list)
+    folder: list[OnDevice] = dataclasses.field(default_factory=list)
+
+    def instead(self, instead):
+        self.asked.append([one.why for one in instead.recipes])
         for k, recipe in enumerate(instead.recipes, 1):
-            if recipe.why not in refuses:
-                return compressed(recipe, *instead.recipes[k:])
+            if recipe.why not in self.refuses:
+                made = compressed(recipe, *instead.recipes[k:])
+                if isinstance(self.fails, BaseException):
+                    raise self.fails
+                return OnDevice(made, [], self.fails, "") if self.fails else measured(made)
         raise VerifyError("no other network of the search keeps the limit")
 
-    return not_slower(measured(compressed(first, *others)), made, measured, Progress()), asked
+    def keep(self, found):
+        self.folder.append(found)
+
+    def placed(self, found):
+        self.folder.append(found)
+        return found
+
+
+def taken(first, *others, **bench):
+    """What stays, and what was made for that."""
+    bench = Bench(**bench)
+    return not_slower(measured(compressed(first, *others)), bench, Progress()), bench.asked
 
 
 def test_what_is_faster_stays_and_nothing_else_is_made():
@@ -82,10 +114,57 @@ def test_the_dense_network_stays_where_everything_else_is_slower():
 def test_what_was_slower_stays_where_nothing_else_keeps_the_limit_and_says_so():
     found, _ = taken(INT8, SMALL, DENSE, refuses=("smaller", STAYS))
     assert found.compressed.recipe is INT8
+    assert not found.run.broken
     assert found.compressed.notes == (
-        "taken back: int8; measured on board-1 it is 1.30x slower than the dense network",
-        "it stays: no other network of the search keeps the limit",
+        f"{SLOWER}, and stays: no other network of the search keeps the limit",
     )
+
+
+def ended(cause):
+    return dataclasses.replace(
+        measured(compressed(SMALL)).run, cause=cause, left="1 whole session is kept"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fails", "is_interrupted"),
+    [
+        (DeviceError("the cable was pulled"), False),
+        (ended("the cable was pulled"), False),
+        (KeyboardInterrupt("while timing `deployed`"), True),
+    ],
+)
+def test_what_was_measured_stays_where_the_device_fails_before_another_is(fails, is_interrupted):
+    bench = Bench(fails=fails)
+    first = measured(compressed(INT8, SMALL, DENSE))
+    found = not_slower(first, bench, Progress())
+    cause = "interrupted while timing `deployed`" if is_interrupted else "the cable was pulled"
+    assert found.compressed.recipe is INT8 and found.run.measured == first.run.measured
+    assert found.compressed.notes == (f"{SLOWER}, and stays: {cause}",)
+    assert found.run.broken == (
+        f"{cause}; what was chosen first stays: {SLOWER}; run the command again to measure another"
+    )
+    assert found.run.is_interrupted == is_interrupted
+    assert found.run.reasons == ()  # its own figures lack nothing
+    (left,) = bench.folder
+    assert left.compressed.recipe is INT8 and "and stays: killed while" in left.compressed.notes[-1]
+
+
+def test_an_interrupt_is_heard_while_another_is_made(handlers, monkeypatch):
+    bench = Bench()
+    monkeypatch.setattr(bench, "instead", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    interrupts.install()
+    interrupts.hold()  # as a run does that measured something
+    found = not_slower(measured(compressed(INT8, SMALL, DENSE)), bench, Progress())
+    assert found.compressed.recipe is INT8 and found.run.cause == "interrupted"
+    with interrupts.uninterrupted():  # nothing is left of it
+        pass
+
+
+def test_the_folder_holds_what_was_measured_last_while_another_is_made():
+    bench = Bench()
+    not_slower(measured(compressed(INT8, SPARSE, DENSE)), bench, Progress())
+    assert [one.compressed.recipe for one in bench.folder] == [INT8, SPARSE, SPARSE, DENSE]
 
 
 def test_where_the_user_fixed_int8_what_saves_less_is_not_measured_as_well():
@@ -149,3 +228,39 @@ def test_deploy_delivers_the_dense_network_in_place_of_a_slower_one(searched, tm
         again = deploy(dataclasses.replace(searched, output=tmp_path / "third"), progress)
     assert again.result.deployed.sha256 == outcome.result.deployed.sha256
     assert line in again.notes
+
+
+def test_a_device_that_fails_at_another_network_leaves_the_first_as_measured(
+    searched, tmp_path, monkeypatch
+):
+    note, ask, out, kept = Progress.note, Conversation.ask, tmp_path / "second", []
+
+    def noted(self, line):
+        note(self, line)
+        if line.startswith("taken back"):
+            monkeypatch.setattr(Conversation, "ask", failing)
+
+    def failing(self, name, *rest):
+        kept.append(read_result(out))  # what a kill would leave
+        kill_agents()
+        return ask(self, name, *rest)
+
+    monkeypatch.setattr(Progress, "note", noted)
+    with pytest.raises(DeviceError, match="SIGKILL") as failed, Progress() as progress:
+        deploy(dataclasses.replace(searched, output=out), progress)
+    assert failed.value.exit_code == 3
+    said = str(failed.value)
+    assert "; what was chosen first stays: int8, because; measured on" in said
+    assert said.endswith(
+        "x slower than the dense network; run the command again to measure another; what was "
+        f"measured before is in {out}"
+    )
+    result = read_result(out)
+    assert runs()[0].result == result and result.comparison.verdict == "slower"
+    assert result.validity.verdict == "valid" and "SIGKILL" in result.notes[-1]
+    assert "killed while another network was made" in kept[0].notes[-1]
+    for variant, before in zip(result.variants, kept[0].variants, strict=True):
+        assert variant == before and variant.name in ("dense", "deployed")
+        digest = hashlib.sha256((out / f"{variant.name}.tflite").read_bytes()).hexdigest()
+        assert digest == variant.sha256
+    assert not [one for one in out.iterdir() if one.name.startswith(".")]
