@@ -49,6 +49,9 @@ RECIPES = {
 ON_FIRMWARE = ("int8", "80 % zeros")
 """Of these, what firmware can run."""
 
+UNTRAINED = ("int8", "int8-weights", "fp16")
+"""Of these, what no seed changes: it is deployed once."""
+
 SHORT = ("--sessions", "1", "--runs", "3")
 
 
@@ -92,8 +95,9 @@ class Work:
     def __init__(self, folder: Path, net: str, seed: int, options: argparse.Namespace) -> None:
         self.model, self.data, self.rest = given(folder, net)
         self.net, self.seed, self.options = net, seed, options
-        self.folder = folder / f"{net}-{seed}"
-        self.folder.mkdir(exist_ok=True)
+        self.folder, self.shared = folder / f"{net}-{seed}", folder / net
+        for one in (self.folder, self.shared):
+            one.mkdir(exist_ok=True)
 
     def command(self, *words: str | Path) -> int:
         """Runs one command of edgeprune; its exit code."""
@@ -131,7 +135,8 @@ class Work:
 
     def by_recipe(self, board: str, name: str) -> File | None:
         """What one recipe brings on a board; None where it cannot be had."""
-        out = self.folder / f"{board}-{name.replace(' % ', '-')}"
+        whose = self.shared if name in UNTRAINED else self.folder
+        out = whose / f"{board}-{name.replace(' % ', '-')}"
         kept = out.with_suffix(".json")
         if not kept.exists():
             words = ["deploy", self.model, "--data", self.data, "--board", board, *RECIPES[name]]

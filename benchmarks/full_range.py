@@ -42,6 +42,7 @@ def main() -> int:
     os.environ["EDGEPRUNE_FULL_RANGE"] = str(asked.times)
     arguments = ["-m", "full_range or hypothesis", *asked.subject]
     how = ["-qq", "--collect-only"] if asked.list else ["-q", "--durations=20"]
+    how += ["--timeout=0", "--override-ini=faulthandler_timeout=0"]  # such a case may take hours
     return int(pytest.main([*how, *arguments]))
 
 

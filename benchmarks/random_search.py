@@ -7,7 +7,8 @@ Both train by the same laboratory, with as many epochs a training, and judge in 
 Random search draws a share of the multiply-accumulates between 0.1 and 1, and in half of the cases
 a share of zeros between 0.3 and 0.95 where zeros bring the board anything; each network is trained
 from the user's, channels first. ``area`` is the hypervolume of loss (up to 3 points, on the samples
-that choose) and saving (logarithm of how many times fewer predicted instructions). Each begins with
+that choose) and saving (logarithm of how many times fewer predicted instructions). Time is the
+processor's, so that neither is cut short by what else the machine does. Each begins with
 an empty store of trainings. Networks are those of ``searched.py``; what is done is kept in FOLDER.
 """
 
@@ -102,7 +103,7 @@ def row(folder: Path, net: str, board: str, budget_s: float, seed: int) -> dict[
             own_s = share * budget_s
             # Both train as long each time as a search in half the time does.
             ground = ground_of(model, data, board, 0.5 * budget_s, seed)
-            clock = Clock(own_s, time.monotonic)
+            clock = Clock(own_s, time.process_time, time.process_time())
             if name == "search":
                 notebook = Notebook(lambda one: None)
                 args = (ground.lab, GOAL, ground.options, ground.dense_costs, clock, notebook)

@@ -226,8 +226,8 @@ def asked(name, folder, recipe, output=None, limit=LIMIT):
     )
 
 
-ALIKE = {"classes as numbers", "one-hot, probabilities"}
-"""The suite shows what they show with logits and with two heads."""
+ALIKE = {"classes as numbers", "one-hot, probabilities", "binary", "segmentation"}
+"""The suite shows what they show with logits, with several labels, and with two heads."""
 
 
 @pytest.mark.parametrize("name", [also(n) if n in ALIKE else n for n in CASES])

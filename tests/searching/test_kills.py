@@ -11,7 +11,7 @@ from searching.command import BOARD, Command
 
 from edgeprune.searching.front import read_front
 
-KILLS = 2
+KILLS = 1
 WAIT_S = 600.0
 
 
