@@ -87,7 +87,7 @@ class FoundNetwork:
         lost: What it lost: points as a share of 1 for top-1 accuracy, else a share of the model's
             score; None where it lost all.
         accuracy: Its score on samples that chose nothing; None where it was not made in full.
-        keeps_limit: Whether it lost no more than may be lost.
+        keeps_limit: Whether it lost no more than may be lost, chance by few samples allowed for.
         figures: What it takes on the board.
         speedup: How often faster than the model it is, or in how many fewer instructions.
         is_measured: Whether it was measured on the board; else ``speedup`` is predicted.

@@ -12,9 +12,9 @@ import numpy as np
 from edgeprune import verify
 from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.dataset import Dataset
-from edgeprune.auto.candidates import margin
+from edgeprune.auto.candidates import Candidate, margin
 from edgeprune.errors import ModelError
-from edgeprune.tasks import worst_drop
+from edgeprune.tasks import ROUNDING, worst_drop
 
 MIN_APART = 50
 """Test samples in each half from which halves are kept apart. Source: ours, 2 points each."""
@@ -65,27 +65,61 @@ def kept_apart(data: Dataset) -> tuple[Dataset, Dataset, str]:
     return _some(data, chosen), _some(data, rest), line
 
 
-def allowed_loss(chosen: tuple[float, float], choosing: int, scored: int, limit: float) -> float:
-    """What a network may lose on the reported samples, so that all say that it keeps a limit.
+@dataclass(frozen=True)
+class Counts:
+    """How many samples a search has.
 
-    Its mean loss over both sets, and a standard error of that more (at most the limit), must not
-    exceed the limit: what few samples say of a network that was chosen by half of them is luck.
+    Attributes:
+        choosing: Those that choose among networks.
+        scored: Those that are reported and choose nothing; 0 where the same do both.
+    """
+
+    choosing: int = 0
+    scored: int = 0
+
+    @classmethod
+    def of(cls, choosing: Dataset, reported: Dataset) -> Counts:
+        """Of what :func:`kept_apart` took apart."""
+        return cls(len(choosing.x_test), 0 if reported is choosing else len(reported.x_test))
+
+    def allowed_loss(self, chosen: Candidate, limit: float) -> float:
+        """What a network may lose on the reported samples, so that all say that it keeps a limit.
+
+        Its mean loss over both sets, and a standard error of that more (at most the limit), must
+        not exceed the limit: what few samples say of a network that was chosen by half of them is
+        luck. The limit itself where no samples are reported that choose nothing.
+
+        Args:
+            chosen: The network, as the samples that choose judged it.
+            limit: The limit.
+
+        >>> from edgeprune.auto.moves import Node
+        >>> of = lambda loss, error: Candidate(Node(), "none", loss, error, {})
+        >>> round(Counts(2000, 2000).allowed_loss(of(0.002, 0.004), 0.01), 4)
+        0.01
+        >>> round(Counts(200, 200).allowed_loss(of(0.002, 0.012), 0.01), 4)
+        0.001
+        >>> Counts(80).allowed_loss(of(0.002, 0.02), 0.01)
+        0.01
+        """
+        if not self.scored:
+            return limit
+        count = self.choosing + self.scored
+        error = chosen.error * math.sqrt(self.choosing / count)
+        mean = limit - margin(error, limit, 1.0)
+        return min(limit, (count * mean - self.choosing * chosen.believed) / self.scored)
+
+
+def keeps(chosen: Candidate, allowed: float, lost: float, limit: float) -> bool:
+    """Whether a network keeps a limit on the samples that choose and on those that are reported.
 
     Args:
-        chosen: What it is believed to lose by the samples that choose, and its standard error.
-        choosing: How many these are.
-        scored: How many others are reported.
+        chosen: The network, as the samples that choose judged it.
+        allowed: What it may lose on the others: see :meth:`Counts.allowed_loss`.
+        lost: What it lost on them.
         limit: The limit.
-
-    >>> round(allowed_loss((0.002, 0.004), 2000, 2000, 0.01), 4)
-    0.01
-    >>> round(allowed_loss((0.002, 0.012), 200, 200, 0.01), 4)
-    0.001
     """
-    loss, error = chosen
-    count = choosing + scored
-    mean = limit - margin(error * math.sqrt(choosing / count), limit, 1.0)
-    return min(limit, (count * mean - choosing * loss) / scored)
+    return chosen.holds(limit) and lost <= allowed + ROUNDING
 
 
 def _some(data: Dataset, chosen: Array) -> Dataset:

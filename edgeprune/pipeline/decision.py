@@ -16,7 +16,7 @@ from edgeprune.auto.moves import Node
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import VerifyError
 from edgeprune.pipeline.chain import Chain
-from edgeprune.pipeline.choosing import allowed_loss
+from edgeprune.pipeline.choosing import Counts
 from edgeprune.pipeline.ground import Ground, Prepared
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
@@ -95,7 +95,7 @@ def decide(
     prepared: Prepared,
     context: StageContext,
     progress: Progress,
-    scored: int,
+    counts: Counts,
 ) -> Decision:
     """Searches the best network within the user's budget.
 
@@ -105,7 +105,7 @@ def decide(
         prepared: The model and its data.
         context: For the stages.
         progress: Is told each network that was judged.
-        scored: How many samples are reported that do not choose.
+        counts: How many samples choose, and how many others are reported.
 
     Raises:
         ModelError: The model cannot be judged on the data.
@@ -123,11 +123,7 @@ def decide(
     holders = outcome.judged.holders(board, limit)
     chosen = holders[:MAX_CHOICES]
     kept = [ground.recipe(one, limit, ground.text(one)) for one in chosen]
-    samples = len(prepared.choosing.x_test)
-    allowed = tuple(
-        allowed_loss((one.believed, one.error), samples, scored, limit) if scored else limit
-        for one in chosen
-    )
+    allowed = tuple(counts.allowed_loss(one, limit) for one in chosen)
     # Nobody may ever ask for these: what it takes to store them in few bytes is not looked for.
     plain = [
         ground.chain.recipe_of(one.node, one.mode, ground.text(one), one.kept_layers)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edgeprune.auto.for_core import for_core
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError, VerifyError
-from edgeprune.pipeline.choosing import kept_apart
+from edgeprune.pipeline.choosing import Counts, kept_apart
 from edgeprune.pipeline.compressed import Compressed, lost_most
 from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision, as_it_is, decide
 from edgeprune.pipeline.file_size import TooLarge
@@ -81,8 +81,8 @@ def compress_searched(
     else:
         with progress.stage("search"):
             progress.note(f"searching for at most {duration_text(budget_s)} (--budget)")
-            scored = 0 if reported is choosing else len(reported.x_test)
-            decision = decide(request, recipe, prepared, context, progress, scored)
+            counts = Counts.of(choosing, reported)
+            decision = decide(request, recipe, prepared, context, progress, counts)
         compressed, told = _first_that_holds(request, cpu, own, progress, decision, limit)
         others, told = (*decision.others, *others), [*decision.lines, *told]
         kept.write(compressed.recipe, told)

@@ -60,7 +60,8 @@ class Point(Entry, frozen=True, kw_only=True):
         lost_text: The same in words.
         scored_on: Samples that chose nothing (reported), or those that chose (choosing).
         accuracy: Its score on them; null for choosing.
-        keeps_limit: Whether it lost no more than may be lost, on these samples.
+        keeps_limit: Whether it lost no more than may be lost, on the samples that chose and on
+            those that are reported; where they are few, so much less that it is not luck.
         figures: What it takes.
         speedup: How often faster than the user's model it is, or in how many fewer instructions.
         is_measured: Whether it was measured on the board; else speedup is predicted.

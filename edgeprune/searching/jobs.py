@@ -22,7 +22,7 @@ from edgeprune.auto.moves import Node
 from edgeprune.auto.study import Journal, Study
 from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.errors import EdgepruneError, ModelError
-from edgeprune.pipeline.choosing import kept_apart
+from edgeprune.pipeline.choosing import Counts, kept_apart
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.ground import Ground, Prepared
 from edgeprune.pipeline.host_half import compress
@@ -42,8 +42,9 @@ AT_ONCE = 10
 FURTHER = 3
 """Networks whose recipes are at hand where none of the chosen ones keeps the limit. Ours."""
 
-DENSE, METRIC, STATE = "dense", "metric", "state"
-"""Notes of the journal: what the user's model takes, by board; what losses are of; how far it is.
+DENSE, METRIC, COUNTS, STATE = "dense", "metric", "counts", "state"
+"""Notes of the journal: what the user's model takes, by board; what losses are of; how many samples
+choose and are reported; how far it is.
 """
 
 
@@ -111,11 +112,13 @@ class Choice:
     Attributes:
         candidate: It, as it was judged.
         recipe: Makes it.
+        allowed: What it may lose on the reported samples: see :meth:`Counts.allowed_loss`.
         is_spare: Whether it is made only where nothing else keeps the limit.
     """
 
     candidate: Candidate
     recipe: Recipe
+    allowed: float
     is_spare: bool = False
 
 
@@ -157,7 +160,8 @@ def search_on(request: SearchJob, progress: Progress) -> Portion:
     identity = json.dumps(json.loads(request.identity) | {"data": _digest(data)})
     journal = Journal(request.journal, identity, len(boards))
     state = State.of(journal.noted(STATE))
-    choosing, _, which = kept_apart(data)
+    choosing, reported, which = kept_apart(data)
+    counts = Counts.of(choosing, reported)
     own = scored_apart(read)
     for line in [*limit_lines(own.data, own.score, request.goal.limit), which]:
         if request.is_first:
@@ -168,6 +172,7 @@ def search_on(request: SearchJob, progress: Progress) -> Portion:
     pace = (state.epochs, state.tune_epochs, state.epoch_s) if state.epochs else None
     ground = Ground(asked, recipe, prepared, context, request.budget_s, pace)
     journal.note(METRIC, data.task.judged[0].metric)
+    journal.note(COUNTS, msgspec.json.encode(counts).decode())
     journal.note(DENSE, msgspec.json.encode(ground.dense_costs).decode())
 
     def spent_s() -> float:
@@ -186,13 +191,13 @@ def search_on(request: SearchJob, progress: Progress) -> Portion:
     outcome = search.run()
     if not outcome.is_over:
         return Portion(outcome.ended, False, outcome.failed)
-    return _ended(outcome, ground, boards)
+    return _ended(outcome, ground, boards, counts)
 
 
-def _ended(outcome: Outcome, ground: Ground, boards: Sequence[str]) -> Portion:
+def _ended(outcome: Outcome, ground: Ground, boards: Sequence[str], counts: Counts) -> Portion:
     chosen, unfit = {}, {}
     for name in boards:
-        rows = _choices(outcome.judged, ground, name)
+        rows = _choices(outcome.judged, ground, name, counts)
         if rows:
             chosen[name] = tuple(rows)
         else:
@@ -200,19 +205,20 @@ def _ended(outcome: Outcome, ground: Ground, boards: Sequence[str]) -> Portion:
     return Portion(outcome.ended, True, outcome.failed, chosen, unfit)
 
 
-def _choices(judged: Judged, ground: Ground, board: str) -> list[Choice]:
+def _choices(judged: Judged, ground: Ground, board: str, counts: Counts) -> list[Choice]:
     limit, core = judged.goal.limit, ground.options.cores[board]
     rows = choices(judged, board, core)
     spare = further(judged, board, core, rows)[:FURTHER]
-    made = [
-        Choice(one, ground.recipe_for(board, one, limit, one.text()), one in spare)
-        for one in [*rows, *spare]
-    ]
+
+    def choice(one: Candidate, why: str) -> Choice:
+        recipe, allowed = ground.recipe_for(board, one, limit, why), counts.allowed_loss(one, limit)
+        return Choice(one, recipe, allowed, one in spare)
+
+    made = [choice(one, one.text()) for one in [*rows, *spare]]
     dense = Candidate(Node(), "none", 0.0, 0.0, {board: ground.dense_costs[board]})
     if ground.dense_costs[board].excess:
         return made
-    why = "the user's model as it is"
-    return [Choice(dense, ground.recipe_for(board, dense, limit, why)), *made]
+    return [choice(dense, "the user's model as it is"), *made]
 
 
 @dataclass(frozen=True)

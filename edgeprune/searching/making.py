@@ -12,6 +12,7 @@ from edgeprune.auto.candidates import Candidate
 from edgeprune.devices.boards import load_board
 from edgeprune.errors import DeviceError, ModelError, VerifyError
 from edgeprune.files.whole_file import write_whole
+from edgeprune.pipeline.choosing import keeps
 from edgeprune.pipeline.compressed import Compressed, lost_most
 from edgeprune.pipeline.jobs import (
     CompressJob,
@@ -30,7 +31,6 @@ from edgeprune.searching.choices import MAX_POINTS
 from edgeprune.searching.devices import Whole, measured
 from edgeprune.searching.jobs import Choice, MakeJob, make_networks
 from edgeprune.searching.request import SearchRequest
-from edgeprune.tasks import ROUNDING
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Network:
         name: One of a kind on its board.
         candidate: As it was judged.
         recipe: Makes it.
+        allowed: What it may lose on the reported samples: see :meth:`Counts.allowed_loss`.
         compressed: What was made; None where it was not made in full.
         outcome: What was measured; None where it was not.
     """
@@ -48,6 +49,7 @@ class Network:
     name: str
     candidate: Candidate
     recipe: Recipe
+    allowed: float
     compressed: Compressed | None = None
     outcome: Outcome | None = None
 
@@ -65,6 +67,11 @@ class BoardNetworks:
     networks: Sequence[Network]
     remark: str = ""
     failed: tuple[str, ...] = ()
+
+
+def network(name: str, choice: Choice) -> Network:
+    """A network that is not made in full yet."""
+    return Network(name, choice.candidate, choice.recipe, choice.allowed)
 
 
 def names_of(choices: Sequence[Choice]) -> list[str]:
@@ -121,14 +128,12 @@ def made_for(
         )
         for one, name in zip(choices, names, strict=True)
     ]
-    rows = [
-        Network(name, one.candidate, one.recipe) for one, name in zip(choices, names, strict=True)
-    ]
+    rows = [network(name, one) for one, name in zip(choices, names, strict=True)]
     first = [k for k, one in enumerate(choices) if not one.is_spare]
     compressed, failed = _made(asked, first, names, progress)
     spare = [k for k, one in enumerate(choices) if one.is_spare]
     if spare and not any(
-        _keeps(compressed[k], request.limit) for k in first[1:] if k in compressed
+        _keeps(compressed[k], choices[k], request.limit) for k in first[1:] if k in compressed
     ):
         more, also_failed = _made(asked, spare, names, progress)
         compressed, failed = compressed | more, (*failed, *also_failed)
@@ -187,8 +192,8 @@ def _made(
     return done, tuple(failed)
 
 
-def _keeps(compressed: Compressed, limit: float) -> bool:
-    return lost_most(compressed)[1] <= limit + ROUNDING
+def _keeps(compressed: Compressed, choice: Choice, limit: float) -> bool:
+    return keeps(choice.candidate, choice.allowed, lost_most(compressed)[1], limit)
 
 
 def _measured(wholes: Sequence[Whole], progress: Progress) -> dict[str, Outcome]:

@@ -6,9 +6,12 @@ import math
 import shlex
 from collections.abc import Sequence
 
+import msgspec
+
 from edgeprune.auto.goal import SIZE_SHARE, Cost, Goal, Objective
 from edgeprune.devices.boards import load_board
 from edgeprune.history.result import Accuracy, Variant, known
+from edgeprune.pipeline.choosing import keeps
 from edgeprune.pipeline.compressed import lost_most
 from edgeprune.report.figures import bytes_text
 from edgeprune.searching.front import BoardFront, Figures, Point
@@ -16,6 +19,9 @@ from edgeprune.searching.making import BoardNetworks, Network
 from edgeprune.searching.request import SearchRequest
 from edgeprune.searching.words import lost_text_on, named, speed_text
 from edgeprune.tasks import ROUNDING, amount_text
+
+UNSURE = "keeps the limit on these samples, which may be luck: with those that chose it is not sure"
+"""Remark of a network that loses no more than the limit on the reported samples alone."""
 
 _ENERGY: Objective = "energy"
 
@@ -117,16 +123,16 @@ def _point(
         speedup = own.time / figures.time
     elif not is_measured and dense.time and cost.time and not dense.excess:
         speedup = dense.time / cost.time
-    return Point(
+    point = Point(
         name=one.name,
         what=_what(one),
         lost=lost if math.isfinite(lost) else None,
         lost_text=text,
         scored_on="choosing" if accuracy is None else "reported",
         accuracy=accuracy,
-        keeps_limit=lost <= request.limit + ROUNDING
-        if accuracy is not None
-        else one.candidate.holds(request.limit),
+        keeps_limit=one.candidate.holds(request.limit)
+        if accuracy is None
+        else keeps(one.candidate, one.allowed, lost, request.limit),
         figures=figures,
         speedup=speedup,
         is_measured=is_measured,
@@ -134,8 +140,19 @@ def _point(
         recipe=f"{folder}/recipe.toml" if one.compressed is not None else None,
         file=f"{folder}/deployed.tflite" if one.compressed is not None else None,
         report=f"{folder}/report.html" if one.outcome is not None else None,
-        remark=_remark(one),
+        remark=_validity(one),
     )
+    if not _is_unsure(point, request.limit):
+        return point
+    remark = "; ".join(filter(None, [UNSURE, point.remark]))
+    return msgspec.structs.replace(point, remark=remark)
+
+
+def _is_unsure(point: Point, limit: float) -> bool:
+    """Whether a network keeps the limit on the reported samples by what may be luck."""
+    if point.keeps_limit or point.lost is None or point.scored_on != "reported":
+        return False
+    return point.lost <= limit + ROUNDING
 
 
 def _what(one: Network) -> str:
@@ -188,7 +205,8 @@ def _is_slower(one: Network) -> bool:
     return one.outcome is not None and one.outcome.result.comparison.verdict == "slower"
 
 
-def _remark(one: Network) -> str:
+def _validity(one: Network) -> str:
+    """Why what was measured of it is not to be relied on; empty where it is."""
     if one.outcome is None:
         return ""
     validity = one.outcome.result.validity
@@ -253,15 +271,20 @@ def _sentence(
     facts = [speed_text(chosen)] if chosen.speedup is not None else []
     facts += [bytes_text(chosen.figures.bytes), lost_text_on(chosen)]
     if chosen.name.startswith("dense"):
-        slower = any(one.is_slower and one.keeps_limit for one in points)
-        why = (
-            "what is smaller was measured to be slower"
-            if slower
-            else (f"nothing cheaper keeps the limit of {percent}")
-        )
         how = "" if chosen.what == "as it is" else f", stored as {chosen.what}"
+        why = _why_dense(points, request.limit)
         return f"{board}: keep the network as it is{how}: {why} ({', '.join(facts)})."
     return f"{board}: take {named(chosen)}: {', '.join(facts)}."
+
+
+def _why_dense(points: Sequence[Point], limit: float) -> str:
+    """Why nothing cheaper is taken."""
+    if any(one.is_slower and one.keeps_limit for one in points):
+        return "what is smaller was measured to be slower"
+    percent = f"{100 * limit:.6g}%"
+    if any(_is_unsure(one, limit) for one in points):
+        return f"nothing cheaper surely keeps the limit of {percent}; more test samples may tell"
+    return f"nothing cheaper keeps the limit of {percent}"
 
 
 def _command(request: SearchRequest, board: str, best: str) -> str:

@@ -19,6 +19,7 @@ from edgeprune.errors import ConfigError, DeviceError, ModelError
 from edgeprune.files.whole_file import shown
 from edgeprune.load.digest import digest_of
 from edgeprune.pipeline.chain import Chain
+from edgeprune.pipeline.choosing import Counts
 from edgeprune.pipeline.jobs import CompressJob, check_file, given_files, store_folders
 from edgeprune.pipeline.preflight import look_at
 from edgeprune.pipeline.request import Request
@@ -32,6 +33,7 @@ from edgeprune.searching.devices import connected
 from edgeprune.searching.folder import SearchFolder
 from edgeprune.searching.front import BoardFront, Front, Searched
 from edgeprune.searching.jobs import (
+    COUNTS,
     DENSE,
     METRIC,
     STATE,
@@ -41,7 +43,7 @@ from edgeprune.searching.jobs import (
     State,
     search_on,
 )
-from edgeprune.searching.making import BoardNetworks, Network, made_for, names_of, of_board
+from edgeprune.searching.making import BoardNetworks, made_for, names_of, network, of_board
 from edgeprune.searching.points import board_front
 from edgeprune.searching.request import SearchRequest
 from edgeprune.text.duration import duration_text
@@ -297,10 +299,7 @@ class _Session:
     def _predicted(self, name: str, record: Record) -> BoardNetworks:
         rows = [one for one in self._choices(name, record) if not one.is_spare]
         names = names_of(rows)
-        networks = [
-            Network(label, one.candidate, one.recipe)
-            for label, one in zip(names, rows, strict=True)
-        ]
+        networks = [network(label, one) for label, one in zip(names, rows, strict=True)]
         return BoardNetworks(networks, "it is not measured yet")
 
     def _choices(self, name: str, record: Record) -> list[Choice]:
@@ -312,8 +311,13 @@ class _Session:
         if not costs[name].excess:
             mode = "int8" if cpu.is_microcontroller else "none"
             rows = [Candidate(Node(), mode, 0.0, 0.0, {name: costs[name]}), *rows]
+        counts = msgspec.json.decode(record.notes.get(COUNTS, "{}"), type=Counts)
         return [
-            Choice(one, chain.recipe_of(one.node, one.mode, one.text(), one.kept_layers))
+            Choice(
+                one,
+                chain.recipe_of(one.node, one.mode, one.text(), one.kept_layers),
+                counts.allowed_loss(one, self._request.limit),
+            )
             for one in rows
         ]
 
