@@ -44,7 +44,7 @@ def kept_apart(data: Dataset) -> tuple[Dataset, Dataset, str]:
         chosen = _drawn(chosen, MAX_CHOOSING)
         x, y = data.x_train[chosen], None if data.y_train is None else data.y_train[chosen]
         line = (
-            f"{len(chosen):,} of your validation samples choose among networks; accuracy is that "
+            f"{len(chosen):,} of your validation samples choose among networks; the score is that "
             f"on all {count:,} test samples"
         )
         return dataclasses.replace(data, x_test=x, y_test=y), data, line
@@ -59,7 +59,7 @@ def kept_apart(data: Dataset) -> tuple[Dataset, Dataset, str]:
     half = min(count // 2, MAX_CHOOSING)
     chosen, rest = np.sort(order[:half]), np.sort(order[half:])
     line = (
-        f"{half:,} of the {count:,} test samples choose among networks; accuracy is that on the "
+        f"{half:,} of the {count:,} test samples choose among networks; the score is that on the "
         f"other {count - half:,}"
     )
     return _some(data, chosen), _some(data, rest), line

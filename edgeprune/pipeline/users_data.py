@@ -12,11 +12,13 @@ from edgeprune.artifacts.measurement import Accuracy
 from edgeprune.artifacts.model import Loaded
 from edgeprune.data import load_data
 from edgeprune.data.fit import misfit, some_of, views
+from edgeprune.data.labels import taught
 from edgeprune.data.scale import parse_scale
 from edgeprune.errors import ModelError
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 from edgeprune.tasks import Said, check_limit, limit_text
+from edgeprune.training.distillation import outputs_at
 
 
 def users_data(
@@ -44,6 +46,8 @@ def users_data(
     if fault:
         lines.append(f"doubtful, but used because of --allow-weak: {fault}")
     if data.x_train is not None and loaded.keras is not None:
+        if data.task is not None and data.task.is_taught:
+            data = taught(data, lambda x: outputs_at(loaded.keras, x))
         kinds, said_of_them = views(data, answers, request.augment)
         data = dataclasses.replace(data, augment=kinds)
         lines += said_of_them

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from edgeprune.history.result import Comparison, Result, known
 from edgeprune.report.figures import cost_text, percent_text
-from edgeprune.tasks import METRICS, score_text
+from edgeprune.tasks import AGREEMENT, METRICS, score_text
 
 Mood = Literal["good", "mixed", "bad", "plain", "warning"]
 """``mixed``: cheaper, at the price of accuracy; ``warning``: figures that cannot be relied on."""
@@ -210,6 +210,9 @@ def score_change(name: str, before: Score, after: Score) -> AccuracyChange:
             return AccuracyChange(f"the same accuracy{where}", 0.0)
         way = "less" if lost > 0 else "more"
         return AccuracyChange(f"{abs(100 * lost):.2f} points {way} accurate{where}", lost)
+    if after.metric == AGREEMENT:
+        share = score_text(after.metric, after.value)
+        return AccuracyChange(f"agrees with the dense network to {share}{where}", lost)
     if not lost:
         return AccuracyChange(f"the same {metric.words}{where}", 0.0)
     both = " to ".join(score_text(after.metric, head.value) for head in (before, after))

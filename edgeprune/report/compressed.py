@@ -17,7 +17,7 @@ from edgeprune.report.assessment import (
 )
 from edgeprune.report.effect import NetworkEffect
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, count_text
-from edgeprune.report.summary import STYLES, Row, line, score_cell, table_lines
+from edgeprune.report.summary import STYLES, Row, line, score_cell, score_words, table_lines
 from edgeprune.report.terminal import stdout
 
 NOT_KNOWN = "not known"
@@ -81,14 +81,14 @@ def _rows(effects: Sequence[NetworkEffect], change: AccuracyChange | None) -> li
     for rival in effects[1:-1]:
         if rival.accuracy is not None:
             phrases.append(f"dense trained as long: {score_cell(rival.accuracy)}")
-    samples = next((score.samples for score in scores if score is not None), None)
-    phrases += [] if samples is None else [f"{samples:,} samples"]
+    known = next((score for score in scores if score is not None), None)
+    phrases += [] if known is None else [f"{known.samples:,} samples"]
     return [
         _row("instructions (estimated)", [effect.instructions for effect in pair], "fewer"),
         _row("multiplications left", [effect.size.nonzero_macs for effect in pair], "fewer"),
         ("file", [bytes_text(effect.bytes) for effect in pair], _size(pair)),
         (
-            "accuracy",
+            "accuracy" if known is None else score_words(known.metric),
             [NOT_MEASURED if score is None else score_cell(score) for score in scores],
             ", ".join(phrases),
         ),

@@ -65,7 +65,7 @@ def _score(accuracy: Accuracy | None) -> str:
         return "; ".join(f"{head.name} {metric_and_score(head)}" for head in accuracy.heads)
     if accuracy.metric == "top1":
         return f"{score_text('top1', accuracy.value)} of {accuracy.samples:,}"
-    return metric_and_score(accuracy)
+    return f"{metric_and_score(accuracy)} of {accuracy.samples:,}"
 
 
 def _count(number: int | None) -> str:

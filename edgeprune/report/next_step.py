@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeprune.history.result import Result, known
 from edgeprune.report.assessment import NOTICEABLE_DROP, accuracy_change
+from edgeprune.tasks import AGREEMENT
 
 _WITH_ADVICE = ("throttled", "contaminated", "noisy")
 """Verdicts whose reasons end with what to do."""
@@ -28,7 +29,9 @@ def next_step(result: Result, folder: str) -> str:
         return "give --data with labels: the model is trained then, and its accuracy measured"
     change = accuracy_change(dense.accuracy if dense else None, deployed.accuracy)
     if change is not None and change.drop >= NOTICEABLE_DROP:
-        return "to keep more accuracy: --max-accuracy-drop 1%, less --sparsity, or more epochs"
+        score = deployed.accuracy
+        what = "agreement" if score is not None and score.metric == AGREEMENT else "accuracy"
+        return f"to keep more {what}: --max-accuracy-drop 1%, less --sparsity, or more epochs"
     run, expected = deployed.sparse_layers_run, deployed.sparse_layers_expected
     if run is not None and run < expected:
         return f"edgeprune report {folder} --layers shows which layers did not run sparse"

@@ -211,9 +211,14 @@ def _accuracy_row(result: Result, variants: Sequence[Variant], name: str) -> Row
     samples = next(one.accuracy.samples for one in variants if one.accuracy is not None)
     phrases.append(f"{samples:,} samples")
     metric = next(score.metric for score in scores if score is not None)
-    words = "accuracy" if metric == "top1" else METRICS[metric].words
+    words = score_words(metric)
     heading = f"{words} of {name}" if name else words
     return heading, [_score_cell(score) for score in scores], ", ".join(phrases)
+
+
+def score_words(metric: str) -> str:
+    """What a metric is called above scores that do not name it."""
+    return "accuracy" if metric == "top1" else METRICS[metric].words
 
 
 def _score(variant: Variant, name: str) -> Score | None:

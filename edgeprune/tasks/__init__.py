@@ -13,6 +13,7 @@ from edgeprune.tasks.vocabulary import (
     LOSSES,
     TASK_METRICS,
     TASKS,
+    TAUGHT,
     plain_loss,
     plain_metric,
 )
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from edgeprune.tasks.metrics import METRICS as METRICS
     from edgeprune.tasks.metrics import Scorer as Scorer
     from edgeprune.tasks.metrics import amount_text as amount_text
+    from edgeprune.tasks.metrics import classes_of as classes_of
     from edgeprune.tasks.metrics import score_text as score_text
     from edgeprune.tasks.output import Dense as Dense
     from edgeprune.tasks.output import Output as Output
+    from edgeprune.tasks.output import gives_of as gives_of
     from edgeprune.tasks.recognition import recognise as recognise
 else:
     _MODULES = {
@@ -44,8 +47,8 @@ else:
             "parse_limit",
             "worst_drop",
         ),
-        "metrics": ("METRICS", "Scorer", "amount_text", "score_text"),
-        "output": ("Dense", "Output"),
+        "metrics": ("METRICS", "Scorer", "amount_text", "classes_of", "score_text"),
+        "output": ("Dense", "Output", "gives_of"),
         "recognition": ("recognise",),
     }
 
@@ -64,6 +67,7 @@ __all__ = [
     "ROUNDING",
     "TASKS",
     "TASK_METRICS",
+    "TAUGHT",
     "Dense",
     "Head",
     "Output",
@@ -73,6 +77,8 @@ __all__ = [
     "amount_text",
     "check_limit",
     "check_share",
+    "classes_of",
+    "gives_of",
     "limit_text",
     "parse_limit",
     "plain_loss",

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprune.tasks.vocabulary import TAUGHT
+
 Array = NDArray[Any]
 
 Kind = Literal["classification", "multilabel", "segmentation", "regression", "none"]
@@ -53,6 +55,11 @@ class Head:
     value_scales: tuple[float, ...] = ()
     value_spreads: tuple[float, ...] = ()
     ignored: bool = False
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether the dense network's own answers stand for labels, which the user did not give."""
+        return self.labels == TAUGHT
 
     @property
     def channels(self) -> int:
@@ -103,6 +110,8 @@ class Head:
 
 
 def _labels_in_words(labels: str) -> str:
+    if labels == TAUGHT:
+        return f"no labels but {labels}"
     if labels == "class-number":
         return "labels are class numbers"
     return f"{labels} labels" if labels in ("one-hot", "smoothed") else f"labels {labels}"
@@ -135,6 +144,11 @@ class Task:
     def judged(self) -> tuple[Head, ...]:
         """What is scored and held to limits: the heads, and values of unlike size one by one."""
         return tuple(one for head in self.heads for one in (head, *head.values()))
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether the user gives no labels, and the dense network's answers stand for them."""
+        return any(head.is_taught for head in self.heads)
 
     @property
     def has_unlabelled(self) -> bool:

@@ -134,6 +134,8 @@ def _r2(sums: Sums) -> float:
 
 def _agreement(head: Head, outputs: Array, targets: Array) -> Sums:
     """The same class where the head gives probabilities of classes, else as for r2."""
+    if head.is_taught:
+        return _right(head, outputs, targets)
     if head.gives != "softmax":
         return _moments(head, outputs, targets)
     same = classes_of(head, outputs) == classes_of(head, targets)

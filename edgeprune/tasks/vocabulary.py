@@ -16,6 +16,9 @@ LOSSES = {
 AGREEMENT = "agreement"
 """The metric of a head without labels: how far it answers as the dense network does."""
 
+TAUGHT = "the dense network's own answers"
+"""Labels of a head that tells classes apart, where the user gives none."""
+
 TASK_METRICS = {
     "classification": ("top1",),
     "segmentation": ("mean_iou", "pixel_accuracy"),

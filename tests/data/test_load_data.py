@@ -8,8 +8,10 @@ from ai_edge_litert import schema_py_generated as schema
 from nets import Net
 
 from edgeprune.data import load_data
+from edgeprune.data.labels import taught
 from edgeprune.errors import ModelError
 from edgeprune.pipeline.users_data import sizes_of
+from edgeprune.tasks import Said
 
 
 def model(shape=(8, 6, 3), outputs=4):
@@ -68,6 +70,34 @@ def test_an_autoencoder_needs_no_targets(tmp_path):
     assert data.y_test is None and data.x_train.shape == (20, 7)
 
 
+def test_a_classifier_without_labels_is_held_to_its_own_answers(tmp_path):
+    spec = npz(tmp_path, y_train=None, y_test=None)
+
+    def answers(x):
+        return [np.stack([x[:, 0, 0, k % 3] * (k + 1) for k in range(4)], axis=1)]
+
+    data = load_data(spec, model(), said=Said(task="classification"), answers=answers)
+    assert (data.y_test == answers(data.x_test)[0].argmax(1)).all()
+    assert len(set(data.y_test)) > 1 and data.y_train is None and not data.is_reproduced
+    head = data.task.main
+    assert (head.task, head.metric, head.is_taught) == ("classification", "agreement", True)
+    assert "no labels but the dense network's own answers" in data.task.line(0, 10)
+    assert any("not how often it is right" in note for note in data.notes)
+    trained = taught(data, answers)
+    assert (trained.y_train == answers(data.x_train)[0].argmax(1)).all()
+
+
+def test_answers_that_are_no_numbers_are_no_labels(tmp_path):
+    spec = npz(tmp_path, y_train=None, y_test=None)
+    with pytest.raises(ModelError, match="no finite numbers"):
+        load_data(
+            spec,
+            model(),
+            said=Said(task="classification"),
+            answers=lambda x: [np.full((len(x), 4), np.nan)],
+        )
+
+
 def test_a_single_output_tells_two_classes_apart(tmp_path):
     binary = {"y_train": np.arange(20) % 2, "y_test": np.arange(10) % 2}
     assert load_data(npz(tmp_path, **binary), model(outputs=1)).y_test.max() == 1
@@ -84,6 +114,7 @@ def test_a_single_output_tells_two_classes_apart(tmp_path):
         ({"y_test": np.full(10, 4)}, "y_test has labels from 4 to 4, the model tells classes 0 to"),
         ({"y_train": np.full(20, -1)}, "y_train has labels from -1 to -1"),
         ({"y_test": None}, "has no y_test"),
+        ({"y_train": None, "y_test": None}, "has no y_test.*--task classification says that"),
         ({"x_test": None}, "has no x_test to score with"),
         ({"x_train": None}, "has y_train but no x_train"),
         ({"y_test": np.zeros(9, int)}, "x_test has 10 samples, y_test has 9"),

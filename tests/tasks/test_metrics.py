@@ -1,8 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from edgeprune.tasks import Head, Scorer, Task, worst_drop
+from edgeprune.tasks import TAUGHT, Head, Scorer, Task, worst_drop
 
 RNG = np.random.default_rng(1)
 
@@ -97,6 +99,14 @@ def test_the_dense_network_agrees_with_itself_and_a_constant_with_nobody():
         head = made("none", "agreement", 3, gives)
         assert scored(head, answers, answers) == 1.0
         assert scored(head, 0 * answers, answers) < 0.5
+
+
+def test_own_answers_for_labels_count_the_same_classes():
+    head = made("classification", "agreement", 3, "logits")
+    head = dataclasses.replace(head, labels=TAUGHT)
+    answers = RNG.normal(size=(40, 3))
+    assert scored(head, answers, answers.argmax(1)) == 1.0
+    assert scored(head, -answers, answers.argmax(1)) == 0.0
 
 
 def test_values_of_unlike_size_are_scored_one_by_one_and_held_to_limits_each():

@@ -16,6 +16,7 @@ from edgeprune.data.fit.other_scales import better_scale, some_of
 from edgeprune.data.fit.skill import Skill, skill_of
 from edgeprune.data.fit.views import views
 from edgeprune.data.scale import held_range, range_text
+from edgeprune.tasks import Task, classes_of
 
 __all__ = ["misfit", "some_of", "views"]
 
@@ -48,6 +49,8 @@ def misfit(data: Dataset, answer: Answer) -> str:
     chosen = some_of(len(data.x_test), MAX_SAMPLES)
     x, wanted = data.x_test[chosen], task.split(targets[chosen])
     outputs = answer(x)
+    if task.is_taught:
+        return _one_class(data, task, outputs)
     found = {
         k: skill_of(task.heads[k], outputs[k], labels)
         for k, labels in enumerate(wanted)
@@ -73,6 +76,19 @@ def misfit(data: Dataset, answer: Answer) -> str:
     if len(x) >= MIN_SAMPLES and skill.value < WEAK and skill.may_be_chance:
         inside = range_text(held) if held else f"{float(x.min()):g} to {float(x.max()):g}"
         return f"{data.source}: {_by_chance(head.name, len(task.heads), skill, data, inside)}"
+    return ""
+
+
+def _one_class(data: Dataset, task: Task, outputs: Sequence[Array]) -> str:
+    """What is doubtful of data without labels: that the model tells nothing apart in it."""
+    for head, rows in zip(task.heads, outputs, strict=True):
+        classes = classes_of(head, rows)
+        if head.is_taught and len(classes) >= MIN_SAMPLES and (classes == classes[0]).all():
+            return (
+                f"{data.source}: the model answers class {classes[0]} to each of {len(classes):,} "
+                "samples: likely causes are inputs in another range than in training (see "
+                "--scale), or samples of one class alone"
+            )
     return ""
 
 

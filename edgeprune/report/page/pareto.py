@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from edgeprune.history import Run
 from edgeprune.history.result import Accuracy, Result, Variant
-from edgeprune.report.figures import bytes_text, count_text, time_text
+from edgeprune.report.figures import bytes_text, count_text, metric_and_score, time_text
 from edgeprune.report.page.svg import (
     WIDTH,
     Scale,
@@ -147,7 +147,9 @@ def _cost(variant: Variant, metric: str) -> float | None:
 def _score_text(accuracy: Accuracy | None) -> str:
     if accuracy is None:
         return "not measured"
-    return score_text(accuracy.metric, accuracy.value)
+    if accuracy.metric == "top1":
+        return score_text(accuracy.metric, accuracy.value)
+    return metric_and_score(accuracy)
 
 
 def _same(point: Point, other: Point) -> bool:

@@ -240,3 +240,15 @@ def test_targets_that_never_change_are_answered_with_or_doubted():
     found = misfit(data, lambda inputs: [40 + inputs[:, :1]])
     assert "misses targets that never change by " in found and "no better than their mean" in found
     assert misfit(data, lambda inputs: [np.full((len(inputs), 1), 40.01)]) == ""
+
+
+def test_without_labels_a_model_that_tells_nothing_apart_is_doubted():
+    x, _ = images(400)
+
+    def dull(rows):
+        return [np.eye(COLOURS)[np.full(len(rows), 3)]]
+
+    found = misfit(dataset(x, None, answer=dull, task="classification"), dull)
+    assert found.startswith("digits.npz: the model answers class 3 to each of 400 samples: ")
+    knowing = knows(0, 255)
+    assert misfit(dataset(x, None, answer=knowing, task="classification"), knowing) == ""
