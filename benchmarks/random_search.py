@@ -66,7 +66,7 @@ def drawn(ground: Ground, board: str, clock: Clock, seed: int) -> Judged:
     judged = Judged(GOAL, ground.dense_costs)
     core = options.cores[board]
     modes = options.modes[board]
-    judged.candidates += [ground.lab.judge(Node(), mode) for mode in modes]
+    judged.candidates.extend(ground.lab.judge(Node(), mode) for mode in modes)
     while clock.left_s > 0:
         node = Node().after(Move("channels", round(float(draw.uniform(0.1, 1)), 3), options.epochs))
         nodes = [node]
@@ -77,7 +77,7 @@ def drawn(ground: Ground, board: str, clock: Clock, seed: int) -> Judged:
             for one in nodes:
                 ground.lab.train(one)
             if clock.left_s > 0:
-                judged.candidates += [ground.lab.judge(nodes[-1], mode) for mode in modes]
+                judged.candidates.extend(ground.lab.judge(nodes[-1], mode) for mode in modes)
         except EdgepruneError as error:
             print(f"not made: {error}", flush=True)
     return judged

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from edgeprune.artifacts.model import Loaded
 from edgeprune.auto.moves import Move, Node, Shape
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
+from edgeprune.pipeline import search_clock
 from edgeprune.pipeline.steps import Stepped, after_step
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.channels_table import ChannelsTable
@@ -189,9 +189,7 @@ def epochs_for(steps: int, steps_an_epoch: int, epoch_s: float, budget_s: float)
     return 0 if 2 * epochs * epoch_s > budget_s else epochs
 
 
-def epoch_seconds(
-    model: Loaded, data: Dataset, now_s: Callable[[], float] = time.monotonic
-) -> float:
+def epoch_seconds(model: Loaded, data: Dataset) -> float:
     """About how long an epoch takes, from inferences on a few training samples.
 
     Raises:
@@ -205,10 +203,10 @@ def epoch_seconds(
     batch = fixed_batch(model.keras) or min(_TIMED_BATCH, len(data.x_train))
     some, ask = data.x_train[:batch], answering(model.keras)
     ask(some)  # traces
-    begun_s = now_s()
+    begun_s = search_clock.now_s()
     for _ in range(_TIMED_BATCHES):
         ask(some)
-    took_s = (now_s() - begun_s) / _TIMED_BATCHES
+    took_s = (search_clock.now_s() - begun_s) / _TIMED_BATCHES
     return _BACKWARD * took_s * len(data.x_train) / len(some)
 
 

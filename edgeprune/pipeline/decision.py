@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from edgeprune.auto.goal import Goal
 from edgeprune.auto.moves import Node
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import VerifyError
+from edgeprune.pipeline import search_clock
 from edgeprune.pipeline.chain import Chain
 from edgeprune.pipeline.choosing import Counts
 from edgeprune.pipeline.ground import Ground, Prepared
@@ -32,9 +32,6 @@ DEFAULT_DROP = 0.01
 
 DEFAULT_BUDGET_S = 600.0
 """Time in which ``auto`` decides where the user gives none. Source: ours, a coffee."""
-
-now_s = time.monotonic
-"""What time is told by; tests on a busy machine take another."""
 
 MAX_CHOICES = 5
 """Networks that are made in full until one keeps the limit on the reported samples too. Ours."""
@@ -112,7 +109,7 @@ def decide(
     """
     limit = DEFAULT_DROP if request.max_accuracy_drop is None else request.max_accuracy_drop
     budget_s = DEFAULT_BUDGET_S if request.budget_s is None else request.budget_s
-    clock = Clock(budget_s, now_s, now_s())
+    clock = Clock(budget_s, search_clock.now_s, search_clock.now_s())
     ground = Ground(request, recipe, prepared, context, budget_s)
     ground.check_fits()
     notebook = Notebook(lambda one: progress.note(f"tried: {ground.text(one)}"))

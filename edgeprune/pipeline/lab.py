@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from edgeprune.artifacts.model import Loaded
 from edgeprune.auto.candidates import Candidate, margin
 from edgeprune.auto.goal import Cost
 from edgeprune.auto.moves import Node, Shape
+from edgeprune.pipeline import search_clock
 from edgeprune.pipeline.board_costs import BoardCosts
 from edgeprune.pipeline.chain import Chain, at_once
 from edgeprune.pipeline.choosing import Judge
@@ -109,9 +109,9 @@ class KerasLab:
     def train(self, node: Node) -> None:
         """See :class:`edgeprune.auto.options.Lab`."""
         self._model(node.parent)
-        expected_s, begun_s = self._training_s(node), time.monotonic()
+        expected_s, begun_s = self._training_s(node), search_clock.now_s()
         self._model(node)
-        took_s = time.monotonic() - begun_s
+        took_s = search_clock.now_s() - begun_s
         if took_s > _TRUSTED * expected_s:
             share = took_s / max(expected_s, 1e-3)
             self._epoch_s *= np.sqrt(share) if share > 1 else share  # one late one is no law
@@ -119,9 +119,9 @@ class KerasLab:
 
     def judge(self, node: Node, mode: str) -> Candidate:
         """See :class:`edgeprune.auto.options.Lab`."""
-        begun_s = time.monotonic()
+        begun_s = search_clock.now_s()
         candidate = self._judged(node, mode)
-        self._judge_s = 0.5 * (self._judge_s + time.monotonic() - begun_s)
+        self._judge_s = 0.5 * (self._judge_s + search_clock.now_s() - begun_s)
         return candidate
 
     def keep_layers(self, node: Node, mode: str, limit: float) -> Candidate | None:

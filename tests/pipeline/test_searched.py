@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import time
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from rich.console import Console
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.errors import VerifyError
 from edgeprune.firmware.planned import planned_on
-from edgeprune.pipeline import chain, decision
+from edgeprune.pipeline import chain, ground, lab, search_clock
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.request import Request
 from edgeprune.prediction import explain
@@ -20,14 +19,24 @@ from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, load_recipe, write_recipe
 
 BUDGET_S = 15.0
+EPOCH_S, JUDGE_S = 0.15, 0.1
 
 
 @pytest.fixture(autouse=True, scope="module")
 def short_trainings():
-    """And a clock that stands while the machine does something else."""
+    """And a clock that trainings alone move, each by what was expected of it."""
+    train, times_s = lab.KerasLab.train, []
+
+    def timed(itself, node):
+        train(itself, node)
+        times_s.append(itself.seconds(node))
+
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(chain, "STEPS", 150)
-        patched.setattr(decision, "now_s", time.process_time)
+        patched.setattr(ground, "epoch_seconds", lambda model, data: EPOCH_S)
+        patched.setattr(lab, "FIRST_JUDGE_S", JUDGE_S)
+        patched.setattr(lab.KerasLab, "train", timed)
+        patched.setattr(search_clock, "now_s", lambda: sum(times_s))
         yield
 
 
