@@ -18,6 +18,10 @@ MAX_MARGIN = 0.5
 """Of a limit: where few samples have a larger error, nothing would ever hold. Source: ours."""
 
 
+CLEAR = 2.0
+"""Standard errors by which a gain is told from chance. Source: ours; 1 of 40 is chance then."""
+
+
 def margin(error: float, limit: float, most: float = MAX_MARGIN) -> float:
     """By how much a loss must stay below a limit.
 
@@ -130,6 +134,18 @@ class Judged:
                 front.append(one)
                 most = saving
         return front
+
+    def clearly_better(self) -> Candidate | None:
+        """The user's model, trained further once, where that is better by more than chance.
+
+        None where it gains less than the limit, or less than :data:`CLEAR` standard errors.
+        """
+        for one in self.candidates:
+            is_tuned = one.mode == "none" and [move.kind for move in one.node.moves] == ["tune"]
+            # It is no pick of the best of many, whose luck a belief allows for.
+            if is_tuned and one.lost <= min(-self.goal.limit, -CLEAR * one.error) < 0:
+                return one
+        return None
 
     def closest(self, board: str) -> Candidate | None:
         """The one that lost least of those that the board can take and that save something."""

@@ -129,6 +129,8 @@ def decide(
     firsts = {kind_of(recipe): recipe for recipe in reversed(plain)}
     others = [recipe for recipe in plain if recipe is firsts[kind_of(recipe)]]
     fallback = functools.partial(_fallback, request, ground, outcome, board)
+    for line in ground.better(outcome):
+        progress.note(line)
     lines = ground.lines(outcome)
     return Decision(tuple(kept), fallback, outcome, lines, tuple(others), allowed)
 

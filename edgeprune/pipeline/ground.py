@@ -207,7 +207,19 @@ class Ground:
         """What the user should know of a search."""
         count = len({one.node for one in outcome.judged.candidates if one.node.moves})
         tried = f"{count} trained networks were judged; the search ended because {outcome.ended}"
-        return (tried, *outcome.failed)
+        return (tried, *self.better(outcome), *outcome.failed)
+
+    def better(self, outcome: Outcome) -> tuple[str, ...]:
+        """A line where the model itself was trained further, and is clearly better then."""
+        best = outcome.judged.clearly_better()
+        if best is None:
+            return ()
+        how = f"epochs = {best.node.epochs}, learning_rate = {chain.LEARNING_RATE:g}"
+        return (
+            f"training alone helps: the model as it is, trained further, is "
+            f"{self._lost_text(best.lost)} on the samples that choose; it is no cheaper and so not "
+            f"taken: a recipe with [[steps]] and [steps.tune] ({how}) makes it",
+        )
 
     def _lost_text(self, lost: float) -> str:
         task = self._prepared.choosing.task

@@ -148,7 +148,7 @@ class Front(Entry, frozen=True, kw_only=True):
         ended: Why it ended, or that it was interrupted.
         is_complete: Whether the search ended by itself, and everything was made in full.
         boards: What was found for each.
-        notes: What could not be done, a line each.
+        notes: What could not be done or is not taken, a line each.
     """
 
     version: Literal[1] = 1

@@ -129,7 +129,7 @@ class Portion:
     Attributes:
         ended: Why it ended, in words.
         is_over: Whether the whole search is.
-        failed: What could not be done, a line each.
+        failed: What could not be done or is not taken, a line each.
         choices: What is to be made for each board, the dense network first; empty where the search
             goes on, and without a board that can take nothing of what was judged.
         unfit: Why, by board, for those.
@@ -191,7 +191,11 @@ def search_on(request: SearchJob, progress: Progress) -> Portion:
     outcome = search.run()
     if not outcome.is_over:
         return Portion(outcome.ended, False, outcome.failed)
-    return _ended(outcome, ground, boards, counts)
+    better = ground.better(outcome)
+    for line in better:
+        progress.note(line)
+    ended = _ended(outcome, ground, boards, counts)
+    return dataclasses.replace(ended, failed=(*better, *ended.failed))
 
 
 def _ended(outcome: Outcome, ground: Ground, boards: Sequence[str], counts: Counts) -> Portion:
