@@ -17,7 +17,7 @@ from edgeprune.console.quiet import quiet
 from edgeprune.data.example import digits_data
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.pipeline import chain, decision
+from edgeprune.pipeline import chain, search_clock
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
@@ -76,7 +76,7 @@ def compressed(request):
 def test_the_line_says_how_to_make_it_and_that_makes_it_better(raw, home, tmp_path, monkeypatch):
     monkeypatch.setattr(chain, "STEPS", 100)
     monkeypatch.setattr(chain, "TUNE_STEPS", 200)
-    monkeypatch.setattr(decision, "now_s", time.process_time)
+    monkeypatch.setattr(search_clock, "now_s", time.process_time)
     model, data = raw
     request = Request(model, "rpi4", Recipe(), str(data), budget_s=10.0, augment="shifts")
     done, log = compressed(request)

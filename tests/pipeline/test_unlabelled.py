@@ -13,7 +13,7 @@ from edgeprune import cli, verify
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.pipeline import chain, decision
+from edgeprune.pipeline import chain, search_clock
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.choosing import kept_apart
 from edgeprune.pipeline.request import Request
@@ -34,7 +34,7 @@ def bare(tmp_path_factory):
 
 def test_the_search_holds_networks_to_the_dense_one(bare, home, monkeypatch):
     monkeypatch.setattr(chain, "STEPS", 150)
-    monkeypatch.setattr(decision, "now_s", time.process_time)
+    monkeypatch.setattr(search_clock, "now_s", time.process_time)
     model, data, x = bare
     request = Request(model, "mps2-an386", Recipe(), str(data), budget_s=15.0)
     request = dataclasses.replace(request, max_accuracy_drop=0.05)

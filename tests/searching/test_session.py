@@ -159,14 +159,16 @@ def test_a_limit_of_memory_without_a_microcontroller_is_refused(asked, tmp_path)
         searched(dataclasses.replace(asked, each=each, boards=("rpi4-emulated",)))
 
 
-def test_data_without_labels_cannot_be_searched_with(asked, tmp_path):
+def test_data_without_labels_cannot_be_searched_with_for_values(asked, tmp_path):
     import numpy as np
 
     file = tmp_path / "unlabelled.npz"
     x = np.load(asked.each.data)["x_test"]
     np.savez(file, x_test=x)
-    each = dataclasses.replace(asked.each, output=tmp_path / "out", data=str(file))
-    with pytest.raises(ModelError):
+    task = dataclasses.replace(asked.each.recipe.task, kind="regression")
+    recipe = dataclasses.replace(asked.each.recipe, task=task)
+    each = dataclasses.replace(asked.each, output=tmp_path / "out", data=str(file), recipe=recipe)
+    with pytest.raises(ModelError, match="has no y_test"):
         searched(dataclasses.replace(asked, each=each))
 
 
