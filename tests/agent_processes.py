@@ -5,8 +5,9 @@ import signal
 from pathlib import Path
 
 
-def kill_agents():
-    """Ends every agent that this process started, emulated ones too."""
+def agents():
+    """Process numbers of the agents that this process started and that have not ended."""
+    found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             rest = stat.read_text().rpartition(") ")[2]
@@ -14,4 +15,11 @@ def kill_agents():
         except OSError:
             continue
         if b"edgeprune-agent" in program and int(rest.split()[1]) == os.getpid():
-            os.kill(int(stat.parent.name), signal.SIGKILL)
+            found.append(int(stat.parent.name))
+    return found
+
+
+def kill_agents():
+    """Ends every agent that this process started, emulated ones too."""
+    for number in agents():
+        os.kill(number, signal.SIGKILL)

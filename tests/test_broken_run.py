@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import signal
+import threading
 from pathlib import Path
 
 import nets
 import pytest
+import waits
 from agent_processes import kill_agents
 
 from edgeprune import cli
@@ -15,6 +17,7 @@ from edgeprune.agents.conversation import Conversation
 from edgeprune.errors import DeviceError
 from edgeprune.history import runs
 from edgeprune.history.result_file import read_result
+from edgeprune.measure import emulated
 from edgeprune.measure.device_lock import DeviceLock
 
 
@@ -125,8 +128,19 @@ def test_an_interrupt_after_the_last_figure_waits_until_the_whole_result_is_writ
 
 
 @pytest.mark.device
-def test_an_interrupt_keeps_instructions_that_were_counted(does_at, handlers, capsys):
-    does_at("profile", 1, interrupt)
+def test_an_interrupt_keeps_instructions_that_were_counted(does_at, handlers, capsys, monkeypatch):
+    count, is_counted = emulated._Run.count, threading.Event()
+
+    def counting(self, crew):
+        count(self, crew)
+        is_counted.set()
+
+    def interrupt_then():
+        assert is_counted.wait(waits.HANG_S)
+        interrupt()
+
+    monkeypatch.setattr(emulated._Run, "count", counting)
+    does_at("profile", 1, interrupt_then)
     code, line = ended(capsys, "rpi4-emulated")
     assert code == 130 and "the instructions of 1 of 1 variants are kept" in line
     (variant,) = json.loads(Path("out/result.json").read_text())["variants"]

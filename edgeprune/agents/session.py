@@ -363,6 +363,10 @@ class AgentSession:
         """
         return self._channel.close(timeout_s)
 
+    def kill(self) -> None:
+        """Ends an agent of this machine at once, from any thread; see :meth:`Channel.kill`."""
+        self._channel.kill()
+
     def _loaded(self) -> LoadedModel:
         if self._model is None:
             raise DeviceError("no model is loaded")

@@ -29,6 +29,7 @@ from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import DeviceError
 from edgeprune.measure.device_lock import WAIT_S, Claim, DeviceLock
+from edgeprune.measure.emulated import COUNT_SOURCE, Into, Network, measure_emulated
 from edgeprune.measure.energy import measure_energy
 from edgeprune.measure.find_meter import check_meter_name, check_meters
 from edgeprune.measure.governor import HeldGovernor
@@ -44,18 +45,6 @@ from edgeprune.recipe.run_table import RunTable
 PROFILED_RUNS = 5
 """Inferences in the profiling pass; each kernel's time is their mean."""
 
-COUNTED_RUNS = (1, 12)
-"""Timed inferences of the two processes whose instruction counts are subtracted.
-
-Two runs of one process differ by some 130 instructions, so that a long difference counts more
-exactly. Source: ours, on MLPerf Tiny's models.
-"""
-
-COUNTED_RUNS_SLOW = (1, 4)
-"""The same for a model whose one emulated inference takes longer than :data:`SLOW_S` seconds."""
-
-SLOW_S = 0.5
-
 _EMULATED_TIMEOUT_S = 600.0
 
 REMOTE_EMULATION = (
@@ -63,8 +52,6 @@ REMOTE_EMULATION = (
     "cannot be counted from here"
 )
 """Why there are no figures from a device that is emulated behind its transport."""
-
-COUNT_SOURCE = "QEMU user-mode plugin: difference of two run lengths, one thread"
 
 
 @dataclass(frozen=True)
@@ -246,11 +233,11 @@ def _measure(
     names, transport, say = list(bench.pushed.models), bench.transport, plan.say
     used = UsedCores(facts.cores, bench.table.threads, is_pinned=bool(bench.cpus))
     if transport.emulated:
-        for k, name in enumerate(names):
-            say(f"{name}: counting instructions")
-            with doing(f"counting instructions of `{name}`"):
-                found.instructions[name] = bench.count(name, k, len(names))
-    elif not bench.emulated:
+        networks = [Network(name, plan.originals[name], plan.samples[name]) for name in names]
+        into = Into(found.instructions, found.layers, found.outputs)
+        measure_emulated(bench, networks, into, say)
+        return
+    if not bench.emulated:
         time_variants(bench, names, used, bench.cpus, say, found.kept)
         if plan.energy is not None:
             found.energies = measure_energy(bench, plan.energy, names, used, say)
@@ -319,50 +306,11 @@ class _Bench:
             features=hello.features,
         )
 
-    def count(self, name: str, number: int = 0, variants: int = 1) -> int:
-        """Instructions per inference: the difference of two run lengths.
-
-        Args:
-            name: The variant.
-            number: How many variants were counted before.
-            variants: How many there are.
-
-        Raises:
-            DeviceError: A count is missing, or the longer run did not take more.
-        """
-        inferences = [1 + runs for runs in COUNTED_RUNS]  # the first warms up
-        before, all_ = number * sum(inferences), variants * sum(inferences)
-        counted(before, all_, f"{name}: counting instructions, run 1 of 2", is_most=True)
-        short, took_s = self._total(name, COUNTED_RUNS[0])
-        shorter, longer = COUNTED_RUNS_SLOW if took_s > SLOW_S else COUNTED_RUNS
-        before += inferences[0]
-        counted(before, all_, f"{name}: counting instructions, run 2 of 2", is_most=True)
-        total, _ = self._total(name, longer)
-        if total <= short:
-            raise DeviceError(
-                f"{short:,} instructions were counted in a short run and {total:,} in a longer "
-                "one, expected more: `edgeprune doctor` checks the counter"
-            )
-        return round((total - short) / (longer - shorter))
-
-    def _total(self, name: str, runs: int) -> tuple[int, float]:
-        """Instructions of a whole process, and the seconds that its last inference took."""
-        with self.agent(count_instructions=True) as agent:
-            self.load(agent, name)
-            timing = agent.time(warmup=1, runs=runs, max_s=0.0, timeout_s=self.timeout_s)
-            total = agent.close()
-        if total is None:
-            raise DeviceError(
-                "the emulator brought back no instruction count: `edgeprune doctor` says why"
-            )
-        return total, timing.latency_ns[-1] / 1e9
-
     def profile(self, name: str, tflite: bytes) -> tuple[LayerTiming, ...]:
         """Kernels of one inference, in a process of its own."""
         with self.agent() as agent:
             self.load(agent, name, profile=True)
-            runs = 1 if self.transport.emulated else PROFILED_RUNS
-            events = agent.profile(runs, timeout_s=self.timeout_s)
+            events = agent.profile(PROFILED_RUNS, timeout_s=self.timeout_s)
         return layer_timings(events, tflite, emulated=self.emulated)
 
     def infer(self, name: str, samples: Samples) -> Samples:

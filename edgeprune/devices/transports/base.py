@@ -66,6 +66,12 @@ class Channel(abc.ABC):
             Instructions that the program executed, or None where the transport cannot count.
         """
 
+    def kill(self) -> None:  # noqa: B027 - what is elsewhere ends with its connection
+        """Ends a program of this machine at once, from any thread; elsewhere it does nothing.
+
+        Who waits for an answer of it gets a DeviceError. It has to be closed all the same.
+        """
+
 
 class Program(Protocol):
     """A program on a device behind a wire, as the packages ``ssh`` and ``adb`` run it."""

@@ -31,6 +31,10 @@ class LocalChannel(Channel):
         self._child.close(timeout_s)
         return None
 
+    def kill(self) -> None:
+        """Ends the program at once."""
+        self._child.kill()
+
 
 @TRANSPORTS.register
 class Local(CommandTransport):

@@ -67,6 +67,10 @@ class QemuChannel(Channel):
             self._count = None
         return self._instructions
 
+    def kill(self) -> None:
+        """Ends the emulator at once, and with it the program."""
+        self._child.kill()
+
 
 @TRANSPORTS.register
 class Qemu(CommandTransport):
