@@ -22,6 +22,7 @@ from edgeprune.firmware.board import Room, excess
 from edgeprune.firmware.planned import planned_on
 from edgeprune.models.tflite.macs import size
 from edgeprune.pipeline.file_size import file_excess
+from edgeprune.pipeline.timed_here import TimedHere
 from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import cost_table
 from edgeprune.prediction.cost.integers import int8_instructions
@@ -43,8 +44,29 @@ FORECAST_AT = (0.5, 0.7, 0.8, 0.9, 0.95)
 MIN_GAIN = 0.9
 """Sparse kernels must bring a network below this share of its time at 90 % zeros. Source: ours."""
 
+INT8_GAIN = 0.9
+"""Where times are timed, full integers must take at most this share of float32's: they lose more.
+
+Source: ours; less is within what timing on a busy machine can tell.
+"""
+
 Skeleton = Callable[[float], bytes]
 """Makes the network as float TFLite with this share of its multiply-accumulates, untrained."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How large a network may be.
+
+    Attributes:
+        room: What it may take of a microcontroller; None for other boards.
+        max_file: Most bytes of a file on other boards, or None.
+        smaller: How a float32 network is stored there at last, in fewer bytes; empty as it is.
+    """
+
+    room: Room | None = None
+    max_file: int | None = None
+    smaller: str = ""
 
 
 class BoardCosts:
@@ -54,10 +76,9 @@ class BoardCosts:
         board: The board.
         cpu: Its cores, as they were found.
         skeleton: Makes smaller networks.
-        room: What a network may take of a microcontroller; None for other boards.
         table: How sparse networks are pruned.
-        max_file: Most bytes of a file on other boards, or None.
-        smaller: How a float32 network is stored there at last, in fewer bytes; empty as it is.
+        limits: How large a network may be.
+        timed: Times files, where the board is this machine and nothing predicts what they take.
     """
 
     def __init__(
@@ -65,13 +86,13 @@ class BoardCosts:
         board: Board,
         cpu: Cpu,
         skeleton: Skeleton,
-        room: Room | None,
         table: PruneTable,
-        max_file: int | None = None,
-        smaller: str = "",
+        limits: Limits,
+        timed: TimedHere | None = None,
     ) -> None:
-        self.board, self.cpu, self._skeleton, self._room = board, cpu, skeleton, room
-        self._max_file, self._smaller = max_file, smaller
+        self.board, self.cpu, self._skeleton, self._timed = board, cpu, skeleton, timed
+        self._room, self._max_file = limits.room, limits.max_file
+        self._smaller = limits.smaller
         self._table = dataclasses.replace(table, allocation="uniform", criterion="magnitude")
         self._whole = lru_cache(maxsize=None)(self._made)
         self._zeros = lru_cache(maxsize=None)(self._times_with_zeros)
@@ -87,7 +108,8 @@ class BoardCosts:
         Args:
             tflite: The file.
             mode: How it is stored, in the words of ``[quantize]``.
-            float32: The same network as float TFLite, from which the cost of integers is predicted.
+            float32: The same network as float TFLite, from which the cost of integers is predicted
+                where it is not timed.
             kept: Layers that stay in floats.
 
         Raises:
@@ -101,6 +123,8 @@ class BoardCosts:
                 else excess(planned.flash_bytes, planned.ram_bytes, self._room)
             )
             return Cost(planned.instructions, planned.flash_bytes, planned.ram_bytes, wrong)
+        if self._timed is not None:
+            return self._checked(Cost(self._timed.share(tflite), len(tflite)), mode)
         network = float32 if mode == "int8" else tflite
         return self._checked(Cost(self._time(network, mode, kept), len(tflite)), mode)
 
@@ -235,7 +259,48 @@ class BoardCosts:
     def has_int8_cost(self) -> bool:
         """Whether it is known what full integers take there."""
         is_arm32 = self.cpu.isa == "armv7l"
-        return DOT_PRODUCT in self.cpu.features or is_arm32
+        return DOT_PRODUCT in self.cpu.features or is_arm32 or self._timed is not None
+
+    @property
+    def how(self) -> str:
+        """How times are known."""
+        return "predicted" if self._timed is None else "timed here"
+
+    @functools.cached_property
+    def tries_int8(self) -> bool:
+        """Whether full integers may be worth their loss there."""
+        if not self.has_int8_cost or self._timed is None:
+            return self.has_int8_cost
+        whole = self._whole(1.0, "int8")
+        return whole is not None and self.is_worth(whole, self._whole(1.0, "none"))
+
+    def is_worth(self, int8: Cost, float32: Cost | None) -> bool:
+        """Whether a network in full integers takes so much less that it may be worth their loss.
+
+        Always where times are predicted: chance has no part in these.
+
+        Args:
+            int8: What it takes in full integers.
+            float32: What it takes as float32; None where nobody knows.
+        """
+        if self._timed is None or float32 is None or int8.time is None or float32.time is None:
+            return True
+        return int8.time <= INT8_GAIN * float32.time
+
+    def int8_text(self) -> str:
+        """What decided whether full integers are tried, in one line; empty where they just are."""
+        if not self.has_int8_cost:
+            return (
+                f"int8 is not tried: whether it is faster on {self.board.name} is not known ahead; "
+                "--recipe int8 measures it"
+            )
+        if self._timed is None:
+            return ""
+        whole = self._whole(1.0, "int8")
+        if whole is None or whole.time is None:
+            return "int8 is not tried: the network could not be timed so"
+        left = "" if self.tries_int8 else ": it is not tried"
+        return f"int8 takes {whole.time:.2f} of float32's time on this machine, timed{left}"
 
 
 def _between(high: Cost | None, low: Cost | None, share: float) -> Cost | None:

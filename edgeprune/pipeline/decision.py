@@ -111,6 +111,8 @@ def decide(
     budget_s = DEFAULT_BUDGET_S if request.budget_s is None else request.budget_s
     clock = Clock(budget_s, search_clock.now_s, search_clock.now_s())
     ground = Ground(request, recipe, prepared, context, budget_s)
+    for line in ground.int8_lines():
+        progress.note(line)
     ground.check_fits()
     notebook = Notebook(lambda one: progress.note(f"tried: {ground.text(one)}"))
     goal = Goal(limit)

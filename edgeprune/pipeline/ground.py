@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ from edgeprune.devices.boards import MICROCONTROLLER, Cpu, load_board
 from edgeprune.errors import EdgepruneError, ModelError, VerifyError
 from edgeprune.models.tflite import graph
 from edgeprune.pipeline import chain
-from edgeprune.pipeline.board_costs import BoardCosts
+from edgeprune.pipeline.board_costs import BoardCosts, Limits
 from edgeprune.pipeline.chain import Chain, epoch_seconds, epochs_for, without_channels
 from edgeprune.pipeline.choosing import Judge
 from edgeprune.pipeline.lab import Bench, KerasLab
 from edgeprune.pipeline.planned import room_for
 from edgeprune.pipeline.request import Request
+from edgeprune.pipeline.timed_here import TimedHere, can_time
 from edgeprune.pipeline.users_data import calibration_samples
 from edgeprune.quantize import obstacle, quantize
 from edgeprune.recipe import Recipe
@@ -68,6 +70,7 @@ class Ground:
         context: For the stages.
         budget_s: Time for all.
         pace: As an earlier run of the same search found it; None finds it out.
+        timed: What earlier runs of it timed on this machine.
 
     Attributes:
         lab: Trains and judges.
@@ -75,6 +78,7 @@ class Ground:
         dense_costs: What the user's model takes as it is, by board.
         chain: Makes recipes.
         pace: Epochs of one training, of the first one, and seconds of an epoch.
+        timed: What was timed on this machine, by a network's structure; grows.
 
     Raises:
         ModelError: The model cannot be judged on the data.
@@ -88,11 +92,13 @@ class Ground:
         context: StageContext,
         budget_s: float,
         pace: tuple[int, int, float] | None = None,
+        timed: Mapping[str, float] | None = None,
     ) -> None:
         self._recipe, self._prepared, self._request = recipe, prepared, request
         self._judge = Judge(prepared.choosing, prepared.dense)
         self.chain = Chain(context, recipe, {cpu.core: cpu for cpu in prepared.cpus.values()})
         self._skeletons: dict[float, bytes] = {1.0: prepared.dense}
+        self.timed = dict(timed or {})
         self._costs = {name: self._costs_of(name, cpu) for name, cpu in prepared.cpus.items()}
         calibration = calibration_samples(context.data, recipe.quantize.calibration_samples)
         self._calibration = calibration
@@ -120,7 +126,8 @@ class Ground:
             if cost.excess:
                 words.append(f"too large{where}: {cost.excess}")
             elif cost.time and dense.time:
-                words.append(f"{_speed_text(dense.time / cost.time)}{where} (predicted)")
+                how = self._costs[board].how
+                words.append(f"{_speed_text(dense.time / cost.time)}{where} ({how})")
         return ", ".join(words)
 
     def recipe(self, one: Candidate, limit: float, why: str) -> Recipe:
@@ -203,11 +210,18 @@ class Ground:
             "fewer channels or a smaller input"
         )
 
+    def int8_lines(self) -> list[str]:
+        """What decided whether full integers are tried, where that is for the search to decide."""
+        if "quantize" in self._recipe.fixed or not self._can_int8:
+            return []
+        texts = [one.int8_text() for one in self._costs.values() if not one.is_firmware]
+        return [text for text in dict.fromkeys(texts) if text]
+
     def lines(self, outcome: Outcome) -> tuple[str, ...]:
         """What the user should know of a search."""
         count = len({one.node for one in outcome.judged.candidates if one.node.moves})
         tried = f"{count} trained networks were judged; the search ended because {outcome.ended}"
-        return (tried, *self.better(outcome), *outcome.failed)
+        return (tried, *self.better(outcome), *self.int8_lines(), *outcome.failed)
 
     def better(self, outcome: Outcome) -> tuple[str, ...]:
         """A line where the model itself was trained further, and is clearly better then."""
@@ -236,13 +250,16 @@ class Ground:
         )
 
     def _costs_of(self, name: str, cpu: Cpu) -> BoardCosts:
-        board = load_board(name)
+        board, timed = load_board(name), None
         if board.kind == MICROCONTROLLER:
-            room = room_for(self._request, board)
-            return BoardCosts(board, cpu, self._skeleton, room, self._recipe.prune)
-        max_file = self._request.max_size
-        smaller = "" if max_file is None else self._smallest_storage(cpu)
-        return BoardCosts(board, cpu, self._skeleton, None, self._recipe.prune, max_file, smaller)
+            limits = Limits(room_for(self._request, board))
+        else:
+            max_file = self._request.max_size
+            smaller = "" if max_file is None else self._smallest_storage(cpu)
+            limits = Limits(None, max_file, smaller)
+            if can_time(board, cpu):
+                timed = TimedHere(self._prepared.dense, self.timed)
+        return BoardCosts(board, cpu, self._skeleton, self._recipe.prune, limits, timed)
 
     def _smallest_storage(self, cpu: Cpu) -> str:
         """How a float32 network may be stored at last; empty for as it is."""
@@ -305,8 +322,12 @@ class Ground:
             return (fixed,)
         if costs.is_firmware:
             return ("int8",)
-        can_int8 = has_quantizer() and not obstacle(graph.view(self._prepared.dense), "int8")[0]
-        return ("none", "int8") if can_int8 and costs.has_int8_cost else ("none",)
+        return ("none", "int8") if self._can_int8 and costs.tries_int8 else ("none",)
+
+    @functools.cached_property
+    def _can_int8(self) -> bool:
+        """Whether the network can be stored in full integers."""
+        return has_quantizer() and not obstacle(graph.view(self._prepared.dense), "int8")[0]
 
     def _removes_channels(self) -> bool:
         from edgeprune.channels import find_groups

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -87,7 +87,11 @@ class KerasLab:
 
     def forecast(self, shape: Shape, mode: str, board: str) -> Cost | None:
         """See :class:`edgeprune.auto.options.Lab`."""
-        return self._bench.boards[board].forecast(shape, mode)
+        costs = self._bench.boards[board]
+        cost = costs.forecast(shape, mode)
+        if cost is None or not self._chooses(board, mode):
+            return cost
+        return cost if costs.is_worth(cost, costs.forecast(shape, "none")) else None
 
     def seconds(self, node: Node) -> float:
         """See :class:`edgeprune.auto.options.Lab`."""
@@ -150,11 +154,8 @@ class KerasLab:
         stored = quantize(tflite, mode, bench.calibration, seed, kept.entries).tflite
         lost, error = bench.judge.lost(stored)
         layers = {one.layer: one.mode for one in kept.entries}
-        costs = {
-            name: board.of_file(stored, mode, tflite, layers)
-            for name, board in bench.boards.items()
-            if mode in bench.modes[name]
-        }
+        files = {name: stored for name in bench.boards if mode in bench.modes[name]}
+        costs = self._costs(files, mode, tflite, layers)
         return Candidate(node, mode, lost, error, costs, layers)
 
     def _judged(self, node: Node, mode: str) -> Candidate:
@@ -165,18 +166,34 @@ class KerasLab:
         bench, tflite = self._bench, self._file(node)
         stored = quantize(tflite, mode, bench.calibration, seed=bench.recipe.prune.seed).tflite
         lost, error = bench.judge.lost(stored)
-        costs: dict[str, Cost] = {}
+        files: dict[str, bytes] = {}
         for name, board in bench.boards.items():
             if mode not in bench.modes[name]:
                 continue
-            file = stored
+            files[name] = stored
             if mode not in INTEGER_MODES and not board.is_firmware:
                 # What is stored is quantized after it is rewritten; the order hardly matters here.
                 rewritten = rewrite(tflite, board.cpu).tflite
                 smaller = quantize(rewritten, mode, None).tflite
-                file = sparsify(smaller, board.cpu).tflite
-            costs[name] = board.of_file(file, mode, tflite)
-        return Candidate(node, mode, lost, error, costs)
+                files[name] = sparsify(smaller, board.cpu).tflite
+        return Candidate(node, mode, lost, error, self._costs(files, mode, tflite))
+
+    def _costs(
+        self, files: Mapping[str, bytes], mode: str, float32: bytes, kept: Collection[str] = ()
+    ) -> dict[str, Cost]:
+        """What files take, by board, as far as it is worth it to store the network so."""
+        costs = {}
+        for name, file in files.items():
+            board = self._bench.boards[name]
+            cost = board.of_file(file, mode, float32, kept)
+            plain = board.of_file(float32, "none", float32) if self._chooses(name, mode) else None
+            if board.is_worth(cost, plain):
+                costs[name] = cost
+        return costs
+
+    def _chooses(self, board: str, mode: str) -> bool:
+        """Whether full integers are beside float32 a choice on a board."""
+        return mode == "int8" and "none" in self._bench.modes[board]
 
     def _model(self, node: Node) -> Stepped:
         """A trained network, out of memory or as the store gives it."""

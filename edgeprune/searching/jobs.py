@@ -42,9 +42,9 @@ AT_ONCE = 10
 FURTHER = 3
 """Networks whose recipes are at hand where none of the chosen ones keeps the limit. Ours."""
 
-DENSE, METRIC, COUNTS, STATE = "dense", "metric", "counts", "state"
+DENSE, METRIC, COUNTS, STATE, TIMED = "dense", "metric", "counts", "state", "timed"
 """Notes of the journal: what the user's model takes, by board; what losses are of; how many samples
-choose and are reported; how far it is.
+choose and are reported; how far it is; what was timed on this machine.
 """
 
 
@@ -170,7 +170,10 @@ def search_on(request: SearchJob, progress: Progress) -> Portion:
     context = StageContext(data, progress.say, recipe.prune.seed, None, None, read.loaded)
     prepared = Prepared(read.loaded, read.dense, choosing, cpus)
     pace = (state.epochs, state.tune_epochs, state.epoch_s) if state.epochs else None
-    ground = Ground(asked, recipe, prepared, context, request.budget_s, pace)
+    timed = msgspec.json.decode(journal.noted(TIMED) or "{}", type=dict[str, float])
+    ground = Ground(asked, recipe, prepared, context, request.budget_s, pace, timed)
+    for line in ground.int8_lines() if request.is_first else ():
+        progress.note(line)
     journal.note(METRIC, data.task.judged[0].metric)
     journal.note(COUNTS, msgspec.json.encode(counts).decode())
     journal.note(DENSE, msgspec.json.encode(ground.dense_costs).decode())
@@ -181,6 +184,7 @@ def search_on(request: SearchJob, progress: Progress) -> Portion:
     def keep(one: Candidate) -> None:
         now = State(*ground.pace[:2], ground.lab.epoch_s, spent_s())
         journal.note(STATE, msgspec.json.encode(now).decode())
+        journal.note(TIMED, msgspec.json.encode(ground.timed).decode())
         progress.note(f"tried: {ground.text(one)}")
 
     study = Study(journal, ground.options, request.goal, ground.dense_costs, keep)

@@ -35,9 +35,12 @@ class HostModel:
         tflite: The file's bytes.
         reference: Use the built-in kernels instead of XNNPACK.
         plain: Of these the plain ones, whose integers microcontrollers must reproduce bit for bit.
+        threads: Of XNNPACK; built-in kernels run in one.
     """
 
-    def __init__(self, tflite: bytes, *, reference: bool, plain: bool = False) -> None:
+    def __init__(
+        self, tflite: bytes, *, reference: bool, plain: bool = False, threads: int = 2
+    ) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         model = graph.view(tflite)  # first: what native code makes of a damaged graph is not known
@@ -51,7 +54,7 @@ class HostModel:
                 self._interpreter: Any = Interpreter(
                     model_content=tflite,
                     experimental_op_resolver_type=resolver,
-                    num_threads=_BUILT_IN_THREADS if reference else 2,
+                    num_threads=_BUILT_IN_THREADS if reference else threads,
                 )
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
@@ -74,6 +77,19 @@ class HostModel:
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"LiteRT on the host failed: {_line(error)}") from error
         return [np.array(self._interpreter.get_tensor(index)) for index in self._outputs]
+
+    def again(self, times: int) -> None:
+        """So many inferences more on the inputs of the last one, whose outputs nobody asks for.
+
+        Raises:
+            ModelError: The runtime refused.
+        """
+        try:
+            with watch.within(f"{times} inferences in LiteRT on the host", times * INFERENCE_S):
+                for _ in range(times):
+                    self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"LiteRT on the host failed: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:

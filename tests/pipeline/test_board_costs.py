@@ -1,19 +1,21 @@
 """What shapes of a network are predicted to take on a board."""
 
-import dataclasses
-
 import nets
 import pytest
 
+from edgeprune.auto.goal import Cost
 from edgeprune.auto.moves import Shape
-from edgeprune.devices.boards import load_board, resolved_cpu
+from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.errors import ModelError
 from edgeprune.firmware.board import Room, room_of
-from edgeprune.pipeline.board_costs import BoardCosts
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.macs import size
+from edgeprune.pipeline.board_costs import BoardCosts, Limits
 from edgeprune.prediction import explain
 from edgeprune.recipe.prune_table import PruneTable
 
 NET = nets.eligible(sparsity=0.0, size=32)
+PC = Cpu("host", "x86_64", ("avx",))
 
 
 def skeleton(macs):
@@ -24,7 +26,23 @@ def skeleton(macs):
 
 def costs_on(name, room=None):
     board = load_board(name)
-    return BoardCosts(board, resolved_cpu(board.cpu), skeleton, room, PruneTable())
+    return BoardCosts(board, resolved_cpu(board.cpu), skeleton, PruneTable(), Limits(room))
+
+
+class Stopwatch:
+    """Says that files take what a table has for them."""
+
+    def __init__(self, **shares):
+        self.shares = shares
+
+    def share(self, tflite):
+        mode = "int8" if graph.computes_on_integers(graph.view(tflite)) else "none"
+        return self.shares[mode] * size(tflite).macs / size(NET).macs
+
+
+def timed_costs(int8, made=skeleton):
+    timed = Stopwatch(none=1.0, int8=int8)
+    return BoardCosts(load_board("local"), PC, made, PruneTable(), Limits(), timed)
 
 
 def test_the_whole_network_takes_what_explain_says():
@@ -67,12 +85,59 @@ def test_what_cannot_be_made_smaller_has_no_forecast():
     assert costs_on("rpi4-emulated").forecast(Shape(0.5), "none") is None
 
 
-def test_a_pc_counts_multiplications_and_gains_nothing_by_zeros():
-    costs = costs_on("local")
-    if costs.cpu.isa != "x86_64":
-        costs.cpu = dataclasses.replace(costs.cpu, core="host", isa="x86_64", features=("avx",))
-    assert costs.forecast(Shape(), "none").time > 0
+def test_another_pc_counts_multiplications_and_gains_nothing_by_zeros():
+    costs = BoardCosts(load_board("rpi4"), PC, skeleton, PruneTable(), Limits())
+    assert costs.forecast(Shape(), "none").time == size(NET).macs
+    assert costs.how == "predicted"
     assert not costs.gains_by_zeros("unstructured", "none")
+    assert not costs.tries_int8
+    assert costs.int8_text() == (
+        "int8 is not tried: whether it is faster on rpi4 is not known ahead; --recipe int8 "
+        "measures it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.45, "0.45 of"), (0.88, "0.88 of"), (0.95, "0.95 of"), (2.0, "2.00 of")]
+)
+def test_int8_is_tried_where_it_is_timed_to_take_a_tenth_less(share, text):
+    costs = timed_costs(share)
+    assert costs.tries_int8 == (share < 0.9)
+    left = "" if share < 0.9 else ": it is not tried"
+    assert costs.int8_text() == f"int8 takes {text} float32's time on this machine, timed{left}"
+    assert costs.how == "timed here"
+
+
+def test_what_is_timed_is_worth_int8_by_its_own_time():
+    costs = timed_costs(0.5)
+    half, whole = Cost(0.5, 1), Cost(1.0, 1)
+    assert costs.is_worth(half, whole) and not costs.is_worth(Cost(0.95, 1), whole)
+    assert costs.is_worth(half, None)
+    assert costs_on("rpi5-emulated").is_worth(Cost(0.95, 1), whole)
+
+
+def test_forecasts_on_this_machine_go_by_times_and_not_by_multiplications():
+    def made(macs):
+        return NET if macs == 1 else nets.eligible(sparsity=0.0, size=24)
+
+    costs = timed_costs(0.5, made)
+    shares = [costs.forecast(Shape(macs), "none").time for macs in (1.0, 0.7, 0.5)]
+    assert shares[0] == 1.0 and shares[2] == size(made(0.5)).macs / size(NET).macs != 0.5
+    assert shares[2] < shares[1] < 1.0
+    halves = [costs.forecast(Shape(macs), "int8").time for macs in (1.0, 0.7, 0.5)]
+    assert halves == pytest.approx([0.5 * share for share in shares])
+
+
+def test_a_network_that_cannot_be_timed_as_int8_stays_in_floats():
+    class Refused(Stopwatch):
+        def share(self, tflite):
+            if graph.computes_on_integers(graph.view(tflite)):
+                raise ModelError("no")
+            return 1.0
+
+    costs = BoardCosts(load_board("local"), PC, skeleton, PruneTable(), Limits(), Refused())
+    assert not costs.tries_int8
+    assert costs.int8_text() == "int8 is not tried: the network could not be timed so"
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
@@ -92,7 +157,7 @@ def test_where_half_cannot_be_made_a_larger_part_tells_what_less_takes():
         return nets.eligible(sparsity=0.0, size=32 if macs == 1 else 24)
 
     board = load_board("rpi4-emulated")
-    costs = BoardCosts(board, resolved_cpu(board.cpu), made, None, PruneTable())
+    costs = BoardCosts(board, resolved_cpu(board.cpu), made, PruneTable(), Limits())
     times = [costs.forecast(Shape(macs), "none").time for macs in (1.0, 0.85, 0.7, 0.55)]
     assert times == sorted(times, reverse=True) and times[-1] < times[0]
     assert times[2] == explain(made(0.7), costs.cpu).instructions

@@ -8,18 +8,22 @@ import pytest
 import searched_net
 from rich.console import Console
 
-from edgeprune.devices.boards import load_board, resolved_cpu
+from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.errors import VerifyError
 from edgeprune.firmware.planned import planned_on
-from edgeprune.pipeline import chain, ground, lab, search_clock
+from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.macs import size
+from edgeprune.pipeline import chain, ground, lab, search_clock, timed_here
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.request import Request
 from edgeprune.prediction import explain
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, load_recipe, write_recipe
+from edgeprune.recipe.quantize_table import QuantizeTable
 
 BUDGET_S = 15.0
 EPOCH_S, JUDGE_S = 0.15, 0.1
+PC = Cpu("host", "x86_64", ("avx",))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -48,12 +52,12 @@ def trained(tmp_path_factory):
     return Request(model, "mps2-an386", Recipe(), data=str(data), budget_s=BUDGET_S)
 
 
-def compressed(request, **changes):
+def compressed(request, cpu=None, **changes):
     """What was made of it, and what was told meanwhile."""
     log = io.StringIO()
     with Progress(Console(file=log, width=1000), brief=True) as progress:
         request = dataclasses.replace(request, **changes)
-        cpu = resolved_cpu(load_board(request.board).cpu)
+        cpu = cpu or resolved_cpu(load_board(request.board).cpu)
         done = compress_within_limit(request, cpu, progress)
     return done, log.getvalue()
 
@@ -178,3 +182,63 @@ def test_a_budget_too_small_for_any_training_still_gives_an_answer(trained):
 def test_a_budget_that_holds_no_training_is_named(trained):
     done, _ = compressed(trained, board="rpi4-emulated", budget_s=0.0)
     assert done.recipe.why == "no training fits into the time (--budget): the model stays as it is"
+
+
+@pytest.fixture
+def on_a_pc(trained, monkeypatch, tmp_path):
+    """What is made on this machine where int8 takes a share of float32's time."""
+    monkeypatch.setenv("EDGEPRUNE_HOME", str(tmp_path / "home"))
+
+    def on(int8, small=None, **changes):
+        whole = {}
+
+        def ratio(tflite, beside):
+            macs = whole.setdefault("macs", size(beside).macs)
+            share = size(tflite).macs / macs
+            if graph.computes_on_integers(graph.view(tflite)):
+                share *= int8 if share == 1 or small is None else small
+            return share
+
+        monkeypatch.setattr(timed_here, "time_ratio", ratio)
+        return compressed(trained, PC, board="local", **changes)
+
+    return on
+
+
+def test_on_a_pc_int8_is_taken_where_it_is_timed_faster(on_a_pc):
+    done, log = on_a_pc(0.5, budget_s=0.05)
+    line = "int8 takes 0.51 of float32's time on this machine, timed"
+    assert line in log and line in done.notes
+    assert "1.98x faster (timed here)" in log and "(predicted)" not in log
+    assert done.recipe.quantize.mode == "int8"
+    assert lost(done) <= 0.01
+
+
+def test_on_a_pc_int8_is_not_tried_where_it_is_timed_slower(on_a_pc):
+    done, log = on_a_pc(1.5, budget_s=0.05)
+    assert "int8 takes 1.48 of float32's time on this machine, timed: it is not tried" in log
+    assert "tried: int8" not in log
+    assert done.recipe.quantize.mode != "int8"
+
+
+def test_on_a_pc_smaller_networks_stay_in_floats_where_int8_gains_them_too_little(on_a_pc):
+    done, log = on_a_pc(0.8, small=0.95)
+    assert "of the MACs, int8" in log
+    assert "x faster (timed here)" not in log.partition("of the MACs, int8: ")[2].partition("\n")[0]
+    assert done.recipe.quantize.mode != "int8" and any(done.recipe.steps)
+    assert lost(done) <= 0.01
+
+
+def test_a_storage_that_is_asked_for_is_searched_on_a_pc_whatever_it_takes(on_a_pc, trained):
+    recipe = dataclasses.replace(
+        trained.recipe, quantize=QuantizeTable("int8"), fixed=("quantize",)
+    )
+    done, log = on_a_pc(0.95, recipe=recipe)
+    assert "int8 takes" not in log
+    assert "of the MACs, int8" in log and "x faster (timed here)" in log
+    assert done.recipe.quantize.mode == "int8"
+
+
+def test_another_pc_says_that_int8_is_not_tried(trained):
+    _, log = compressed(trained, PC, board="rpi4", budget_s=0.05)
+    assert "int8 is not tried: whether it is faster on rpi4 is not known ahead" in log
