@@ -1,5 +1,7 @@
 """What shapes of a network are predicted to take on a board."""
 
+import types
+
 import nets
 import pytest
 
@@ -11,6 +13,7 @@ from edgeprune.firmware.board import Room, room_of
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size
 from edgeprune.pipeline.board_costs import BoardCosts, Limits
+from edgeprune.pipeline.lab import KerasLab
 from edgeprune.prediction import explain
 from edgeprune.recipe.prune_table import PruneTable
 
@@ -161,3 +164,18 @@ def test_where_half_cannot_be_made_a_larger_part_tells_what_less_takes():
     times = [costs.forecast(Shape(macs), "none").time for macs in (1.0, 0.85, 0.7, 0.55)]
     assert times == sorted(times, reverse=True) and times[-1] < times[0]
     assert times[2] == explain(made(0.7), costs.cpu).instructions
+
+
+@pytest.mark.parametrize(
+    ("share", "modes", "is_offered"),
+    [
+        (0.5, ("none", "int8"), True),
+        (0.95, ("none", "int8"), False),
+        (0.95, ("int8",), True),
+    ],
+)
+def test_a_search_looks_ahead_at_int8_only_where_it_is_worth_it(share, modes, is_offered):
+    bench = types.SimpleNamespace(boards={"local": timed_costs(share)}, modes={"local": modes})
+    lab = KerasLab(bench, None, 1.0)
+    assert (lab.forecast(Shape(), "int8", "local") is not None) == is_offered
+    assert lab.forecast(Shape(), "none", "local").time == 1.0

@@ -1,4 +1,5 @@
 import contextlib
+import types
 
 import numpy as np
 import pytest
@@ -170,3 +171,16 @@ def test_rounding_where_a_kernel_overflows_and_another_does_not_is_nothing():
     found = [verify.HostModel(tflite, reference=flag)(sample)[0] for flag in (True, False)]
     assert sorted(np.isfinite(one).all() for one in found) == [False, True]
     assert verify.rounding_of(tflite, [sample]) == [0.0]
+
+
+def test_what_is_run_again_runs_so_many_times_on_the_same_inputs(monkeypatch):
+    tflite = chaotic(2)
+    (sample,) = verify.sample_inputs(tflite, None, 1)
+    model = verify.HostModel(tflite, reference=False, threads=1)
+    (before,) = model(sample)
+    runs, interpreter = [], model._interpreter
+    counted = types.SimpleNamespace(invoke=lambda: runs.append(interpreter.invoke()))
+    monkeypatch.setattr(model, "_interpreter", counted)
+    model.again(3)
+    assert len(runs) == 3
+    assert np.array_equal(interpreter.get_tensor(model._outputs[0]), before)
