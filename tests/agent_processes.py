@@ -1,8 +1,23 @@
 """Agents that run as processes of this machine, to be ended in the middle of their work."""
 
+import collections
 import os
 import signal
 from pathlib import Path
+
+from edgeprune.agents.conversation import Conversation
+
+
+def questions(monkeypatch):
+    """Counts every question to an agent from now on, by its kind."""
+    ask, kinds = Conversation.ask, collections.Counter()
+
+    def counting(self, name, *rest):
+        kinds[name] += 1
+        return ask(self, name, *rest)
+
+    monkeypatch.setattr(Conversation, "ask", counting)
+    return kinds
 
 
 def agents():

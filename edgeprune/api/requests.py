@@ -122,6 +122,7 @@ class DeviceOptions(TypedDict, total=False):
         sessions: Fresh processes a variant, instead of the effort's.
         runs: Timed inferences in each, instead of the effort's.
         governor: What becomes of the device's clock: auto, performance or keep.
+        again: Count and compute all anew on an emulated board.
     """
 
     output: str | os.PathLike[str] | None
@@ -134,9 +135,10 @@ class DeviceOptions(TypedDict, total=False):
     sessions: int | None
     runs: int | None
     governor: str | None
+    again: bool | None
 
 
-_TIMING = ("effort", "sessions", "runs", "governor")
+_TIMING = ("effort", "sessions", "runs", "governor", "again")
 _TASK = ("task", "loss", "metric")
 _NEED_DATA = ("max_accuracy_drop", "budget_s", *_TASK, "scale", "allow_weak")
 

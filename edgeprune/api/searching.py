@@ -59,6 +59,7 @@ class SearchOptions(DataOptions, LimitOptions, LoadOptions, total=False):
         sessions: Fresh processes a network, instead of the effort's.
         runs: Timed inferences in each, instead of the effort's.
         governor: What becomes of the devices' clocks: auto, performance or keep.
+        again: Count and compute all anew on emulated boards.
     """
 
     minimize: str | Sequence[str]
@@ -71,6 +72,7 @@ class SearchOptions(DataOptions, LimitOptions, LoadOptions, total=False):
     sessions: int | None
     runs: int | None
     governor: str | None
+    again: bool | None
 
 
 class _Asked(SearchOptions, total=False):

@@ -77,7 +77,7 @@ def aside(folder: Path) -> Iterator[Path]:
 def is_whole(file: Path) -> bool:
     """Whether a file of the cache is as :func:`keep` left it; a damaged one is to be made again."""
     try:
-        return _sum_of(file).read_text(encoding="ascii") == _digest(file)
+        return _sum_of(file).read_text(encoding="ascii") == digest_of(file)
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -100,7 +100,7 @@ def keep(unfinished: Path, file: Path) -> None:
         OSError: The cache cannot be written; inside :func:`aside` that becomes a DeviceError.
     """
     sum_ = _sum_of(unfinished)
-    sum_.write_text(_digest(unfinished), encoding="ascii")
+    sum_.write_text(digest_of(unfinished), encoding="ascii")
     put_whole(sum_, _sum_of(file))
     put_whole(unfinished, file)
 
@@ -109,7 +109,12 @@ def _sum_of(file: Path) -> Path:
     return file.with_name(file.name + ".sha256")
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
+    """The SHA-256 of a file's content, as hex digits.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

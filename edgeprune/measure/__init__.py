@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession, Hello
@@ -29,12 +30,21 @@ from edgeprune.devices.transports.base import CommandTransport
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import DeviceError
 from edgeprune.measure.device_lock import WAIT_S, Claim, DeviceLock
-from edgeprune.measure.emulated import COUNT_SOURCE, Into, Network, measure_emulated
+from edgeprune.measure.emulated import (
+    COUNT_SOURCE,
+    COUNTED_RUNS,
+    COUNTED_RUNS_SLOW,
+    SLOW_S,
+    Into,
+    Network,
+    measure_emulated,
+)
 from edgeprune.measure.energy import measure_energy
 from edgeprune.measure.find_meter import check_meter_name, check_meters
 from edgeprune.measure.governor import HeldGovernor
 from edgeprune.measure.guard import UsedCores
 from edgeprune.measure.interleave import Kept, time_variants
+from edgeprune.measure.kept_runs import TAKEN, KeptRun, identity
 from edgeprune.measure.layers import layer_timings
 from edgeprune.measure.line_lock import LineLock
 from edgeprune.measure.stages import doing
@@ -86,6 +96,7 @@ class RunPlan:
         say: Takes a line of progress.
         energy: What measures energy; None leaves it out.
         keep: Takes what there is after each session, once every variant has one.
+        before: What was computed before by variant, on an emulated core; empty for nothing.
     """
 
     table: RunTable
@@ -94,6 +105,7 @@ class RunPlan:
     say: Callable[[str], None]
     energy: EnergyPlan | None = None
     keep: Callable[[RunResult], None] | None = None
+    before: Mapping[str, KeptRun] = field(default_factory=dict)
 
 
 def run(
@@ -125,6 +137,38 @@ def run(
     return dataclasses.replace(result, pinning=governor.pinning), outputs
 
 
+def runs_before(
+    transport: CommandTransport, pushed: DeviceFiles, table: RunTable, files: Mapping[str, bytes]
+) -> dict[str, KeptRun]:
+    """What was computed of files before on the same emulated core, and is kept from now on.
+
+    Args:
+        transport: The open way to it.
+        pushed: What lies there.
+        table: Says whether all is computed anew; a farm's jobs always are.
+        files: By variant.
+
+    Returns:
+        By variant; empty for a device where nothing repeats exactly.
+
+    Raises:
+        DeviceError: A part of the emulator is missing.
+    """
+    depends = transport.ingredients()
+    if depends is None:
+        return {}
+    about = {**depends, "counted": [COUNT_SOURCE, COUNTED_RUNS, COUNTED_RUNS_SLOW, SLOW_S]}
+    programs = {"agent": Path(pushed.agent), "runtime": Path(pushed.runtime)}
+    is_anew = table.again or transport.device.epoch is not None
+    try:
+        return {
+            name: KeptRun(identity(tflite, programs, about), is_anew)
+            for name, tflite in files.items()
+        }
+    except OSError as error:
+        raise DeviceError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
 def _run(
     transport: CommandTransport, pushed: DeviceFiles, plan: RunPlan
 ) -> tuple[RunResult, dict[str, Samples]]:
@@ -135,13 +179,19 @@ def _run(
         facts = bench.facts()
     found = _Found(dict.fromkeys(pushed.models))
 
+    def counted_by(name: str) -> str | None:
+        before = plan.before.get(name)
+        is_taken = before is not None and "count" in before.taken
+        source = f"{COUNT_SOURCE}; {TAKEN}" if is_taken else COUNT_SOURCE
+        return source if transport.emulated else None
+
     def so_far(cause: str, is_interrupted: bool = False) -> RunResult:
         reasons = (REMOTE_EMULATION,) if bench.emulated and not transport.emulated else ()
         left = found.whole_text() if cause else ""
         return RunResult(
             facts,
             bench.emulated,
-            tuple(found.measured(name, pushed, transport.emulated) for name in pushed.models),
+            tuple(found.measured(name, pushed, counted_by(name)) for name in pushed.models),
             (*reasons, *([f"incomplete: {cause}; {left}"] if cause else [])),
             timed=found.kept.timed,
             cause=cause,
@@ -201,7 +251,7 @@ class _Found:
             for name, count in self.instructions.items()
         )
 
-    def measured(self, name: str, pushed: DeviceFiles, is_counted: bool) -> Measured:
+    def measured(self, name: str, pushed: DeviceFiles, counted_by: str | None) -> Measured:
         """One variant's part."""
         began = self.starts.get(name, ())
         peaks = [s.peak_memory_bytes for s in began if s.peak_memory_bytes is not None]
@@ -209,7 +259,7 @@ class _Found:
             variant=name,
             sessions=self.kept.sessions.get(name, ()),
             instructions=self.instructions[name],
-            instructions_source=COUNT_SOURCE if is_counted else None,
+            instructions_source=counted_by,
             layers=self.layers.get(name, ()),
             parity=None,
             peak_memory_bytes=max(peaks, default=None),
@@ -233,7 +283,10 @@ def _measure(
     names, transport, say = list(bench.pushed.models), bench.transport, plan.say
     used = UsedCores(facts.cores, bench.table.threads, is_pinned=bool(bench.cpus))
     if transport.emulated:
-        networks = [Network(name, plan.originals[name], plan.samples[name]) for name in names]
+        networks = [
+            Network(name, plan.originals[name], plan.samples[name], plan.before.get(name))
+            for name in names
+        ]
         into = Into(found.instructions, found.layers, found.outputs)
         measure_emulated(bench, networks, into, say)
         return
@@ -321,13 +374,16 @@ class _Bench:
 
 
 __all__: Sequence[str] = [
+    "TAKEN",
     "WAIT_S",
     "Claim",
     "DeviceFiles",
     "DeviceLock",
+    "KeptRun",
     "LineLock",
     "RunPlan",
     "check_meter_name",
     "check_meters",
     "run",
+    "runs_before",
 ]

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgeprune.agents.session import AgentSession
+from edgeprune.agents.session import AgentSession, Profile
 from edgeprune.agents.side_by_side import Crew, Job, run_side_by_side, usable_cores
 from edgeprune.artifacts.arrays import Array, Samples
 from edgeprune.artifacts.measurement import LayerTiming
 from edgeprune.data.memory import limit_bytes
 from edgeprune.errors import DeviceError
+from edgeprune.measure.kept_runs import TAKEN, KeptRun
 from edgeprune.measure.layers import layer_timings
 from edgeprune.measure.stages import doing
 from edgeprune.measure.starter import Starter
@@ -69,11 +70,13 @@ class Network:
         name: Of the variant.
         tflite: Its file, to name layers by.
         samples: Inputs whose outputs are brought back.
+        before: What was computed of it before; None where nothing is taken and nothing kept.
     """
 
     name: str
     tflite: bytes
     samples: Samples
+    before: KeptRun | None = None
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,14 @@ def measure_emulated(
     runs = [_Run(starter, one, into, say, meter) for one in networks]
     if workers is None:
         workers = _workers(networks)
-    counting = [Job(f"counting instructions of `{run.name}`", run.count) for run in runs]
-    first = [Job(run.comparing, run.infer_and_profile) for run in runs]
+    for run in runs:
+        run.take_what_was_before()
+    counting = [
+        Job(f"counting instructions of `{run.name}`", run.count)
+        for run in runs
+        if into.instructions.get(run.name) is None
+    ]
+    first = [Job(run.comparing, run.infer_and_profile) for run in runs if run.has_more]
     free = [run for run in runs if not has_state(graph.view(run.tflite))]
     more = [Job(run.comparing, run.help_infer) for run in free for _ in range(workers - 1)]
     run_side_by_side([*counting, *first, *more], workers)
@@ -146,9 +155,30 @@ class _Run:
         self._starter, self._network, self._into = starter, network, into
         self._say, self._meter = say, meter
         self.comparing = f"comparing outputs of `{network.name}`"
-        self._is_native = starter.transport.board.agent.use == "native"
+        self._has_kernels = starter.transport.board.agent.use == "native"
         self._spare = COUNTED_RUNS[1] - COUNTED_RUNS_SLOW[1]
-        meter.all += sum(1 + runs for runs in COUNTED_RUNS) + len(network.samples) + self._is_native
+
+    @property
+    def has_more(self) -> bool:
+        """Whether kernels or outputs are still to be found out."""
+        return self._has_kernels or not self.outputs.are_all
+
+    def take_what_was_before(self) -> None:
+        """Takes what was computed before, and says so; the rest is what there is to do."""
+        before, name = self._network.before, self.name
+        if before is not None:
+            self._into.instructions[name] = before.count()
+            if self._has_kernels and (events := before.kernels()) is not None:
+                self._put_layers(events)
+                self._has_kernels = False
+            if (outputs := before.outputs(self._network.samples)) is not None:
+                self.outputs.put_all(outputs)
+            if before.taken:
+                self._say(f"{name}: {' and '.join(sorted(before.taken))} {TAKEN}")
+        if self._into.instructions.get(name) is None:
+            self._meter.all += sum(1 + runs for runs in COUNTED_RUNS)
+        missing = 0 if self.outputs.are_all else len(self._network.samples)
+        self._meter.all += missing + self._has_kernels
 
     def count(self, crew: Crew) -> None:
         """Counts instructions per inference: the difference of two run lengths."""
@@ -165,7 +195,10 @@ class _Run:
                     f"{short:,} instructions were counted in a short run and {total:,} in a longer "
                     "one, expected more: `edgeprune doctor` checks the counter"
                 )
-            self._into.instructions[self.name] = round((total - short) / (longer - shorter))
+            count = round((total - short) / (longer - shorter))
+            self._into.instructions[self.name] = count
+            if self._network.before is not None:
+                self._network.before.keep_count(count)
 
     def _total(self, crew: Crew, runs: int, number: int) -> tuple[int, float]:
         """Instructions of a whole process, and the seconds that its last inference took."""
@@ -189,8 +222,8 @@ class _Run:
             fresh = self._starter.agent()
         with crew.working(fresh) as agent:
             with doing(self.comparing):
-                self._load_and_infer(agent, profile=self._is_native)
-            if self._is_native:
+                self._load_and_infer(agent, profile=self._has_kernels)
+            if self._has_kernels:
                 with doing(f"profiling `{self.name}`"):
                     self._profile(agent)
 
@@ -216,8 +249,13 @@ class _Run:
     def _profile(self, agent: AgentSession) -> None:
         with self._meter.at(f"{self.name}: kernels"):
             events = agent.profile(1, timeout_s=self._starter.timeout_s)
-        self._into.layers[self.name] = layer_timings(events, self.tflite, emulated=True)
+        self._put_layers(events)
         self._meter.add(1)
+        if self._network.before is not None:
+            self._network.before.keep_kernels(events)
+
+    def _put_layers(self, events: Profile) -> None:
+        self._into.layers[self.name] = layer_timings(events, self.tflite, emulated=True)
 
 
 class _Outputs:
@@ -234,6 +272,16 @@ class _Outputs:
         self._found: dict[int, list[Array]] = {}
         self._infer_s = 0.0
         self._lock = threading.Lock()
+
+    @property
+    def are_all(self) -> bool:
+        """Whether those of every sample are there."""
+        return len(self._found) == len(self._samples)
+
+    def put_all(self, outputs: Samples) -> None:
+        """Takes those of every sample, in order."""
+        self._found = dict(enumerate(outputs))
+        self._left = []
 
     def left(self) -> Iterator[tuple[int, list[Array]]]:
         """Takes one sample after the other, with its number, while there are any."""

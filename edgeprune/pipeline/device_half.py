@@ -29,7 +29,7 @@ from edgeprune.progress import Progress
 from edgeprune.recipe.run_table import RunTable
 
 if TYPE_CHECKING:
-    from edgeprune.measure import Claim, DeviceFiles
+    from edgeprune.measure import Claim, DeviceFiles, KeptRun
 
 
 @dataclass(frozen=True)
@@ -201,14 +201,15 @@ def _measured(
     context: DeviceContext,
 ) -> tuple[RunResult, str]:
     """Runs what lies on the device, and compares its outputs."""
-    from edgeprune.measure import RunPlan, run
+    from edgeprune.measure import RunPlan, run, runs_before
     from edgeprune.measure.stages import doing
     from edgeprune.report.save import raw_kept
 
     samples = {name: comparison.samples for name, comparison in wanted.items()}
     originals = {name: comparison.file for name, comparison in wanted.items()}
     progress = context.progress
-    plan = RunPlan(table, samples, originals, progress.say, context.energy, context.keep)
+    before = runs_before(transport, pushed, table, originals)
+    plan = RunPlan(table, samples, originals, progress.say, context.energy, context.keep, before)
     with progress.stage("run"):
         found, outputs = run(transport, pushed, plan)
     if found.broken:
@@ -221,12 +222,41 @@ def _measured(
     with progress.stage("verify"), raw_kept(found):
         try:
             with doing("comparing outputs"), interrupts.interruptible():
-                return verify.with_parity(found, comparisons, outputs, infer, host_outputs)
+                compared, wrong = verify.with_parity(
+                    found, comparisons, outputs, infer, host_outputs
+                )
+                return _kept(compared, before, samples, outputs), wrong
         except DeviceError as error:
             return _ended_early(found, str(error)), ""
         except KeyboardInterrupt as interrupt:
             early = _ended_early(found, interrupts.line(interrupt))
             return dataclasses.replace(early, is_interrupted=True), ""
+
+
+def _kept(
+    run: RunResult,
+    before: Mapping[str, KeptRun],
+    samples: Mapping[str, Samples],
+    outputs: Mapping[str, Samples],
+) -> RunResult:
+    """Keeps outputs that are right, and says of those from an earlier run that they are.
+
+    Wrong ones are never kept, and those that were go: the next run computes them anew.
+    """
+    from edgeprune.measure import TAKEN
+
+    measured = []
+    for item in run.measured:
+        kept, parity = before.get(item.variant), item.parity
+        if kept is not None and parity is not None:
+            if not parity.passed:
+                kept.forget_outputs(samples[item.variant])
+            elif "outputs" not in kept.taken:
+                kept.keep_outputs(samples[item.variant], outputs[item.variant])
+            if "outputs" in kept.taken:
+                parity = dataclasses.replace(parity, where=f"{parity.where}, {TAKEN}")
+        measured.append(dataclasses.replace(item, parity=parity))
+    return dataclasses.replace(run, measured=tuple(measured))
 
 
 def _ended_early(run: RunResult, why: str) -> RunResult:

@@ -36,6 +36,8 @@ class RunTable:
         energy_window_s: Where there is a meter: how long inferences run in the pass for energy;
             longer where its sensor is slow.
         energy_idle_s: How long the device stays idle before and after them.
+        again: On an emulated board, count and compute all anew instead of taking what an earlier
+            run of the same file brought.
 
     Source of ``warmup``, ``repeats`` and the waits: docs/measuring.md.
     """
@@ -53,6 +55,7 @@ class RunTable:
     governor: str = "auto"
     energy_window_s: float = 10.0
     energy_idle_s: float = 10.0
+    again: bool = False
 
     def planned_sessions(self) -> int:
         """Sessions per variant."""

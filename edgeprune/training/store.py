@@ -14,9 +14,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import re
-import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +25,7 @@ from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.dataset import TrainingData
 from edgeprune.artifacts.model import Loaded
 from edgeprune.errors import ConfigError
-from edgeprune.files import paths
+from edgeprune.files import kept_folders, paths
 from edgeprune.progress import kept
 from edgeprune.text.untrusted import reason_of
 from edgeprune.training.checkpoint import Checkpoint
@@ -43,8 +40,6 @@ MAX_BYTES = 4 * 10**9
 Some 1,000 results of a network of a million weights, or 10 of the largest network that fits into a
 phone; what a user's disk has to spare. Source: ours.
 """
-
-_FOLDER = re.compile("[0-9a-f]{32}")
 
 _ROOMS = ("channels", "clustering", "data", "models/keras", "pruning", "qat", "tasks", "training")
 """Folders whose code decides what a training comes to: a checkout's version does not tell."""
@@ -208,39 +203,14 @@ def make_room(folder: Path, max_bytes: int = MAX_BYTES) -> None:
         folder: Holds a folder for each training.
         max_bytes: What they may take together.
     """
-    used = sorted(((*_use(one), one) for one in _trainings(folder)), reverse=True)
-    total = 0
-    for k, (last_s, size, one) in enumerate(used):
-        total += size
-        is_latest = k == 0  # what was just written, however large
-        if time.time() - last_s > UNUSED_S or (total > max_bytes and not is_latest):
-            shutil.rmtree(one, ignore_errors=True)
+    kept_folders.make_room(folder, max_bytes, UNUSED_S)
 
 
 def summary() -> str:
     """How many trainings are kept, what they take, and where, in words."""
-    sizes = [_use(one)[1] for one in _trainings(store_folder())]
+    sizes = [kept_folders.use(one)[1] for one in kept_folders.kept(store_folder())]
     taken_mb, most_gb = sum(sizes) / 1e6, MAX_BYTES / 1e9
     return f"{len(sizes)}, {taken_mb:,.1f} MB of at most {most_gb:g} GB, in {store_folder()}"
-
-
-def _trainings(folder: Path) -> list[Path]:
-    """The folders of trainings in a store, which may hold what is not ours."""
-    return [
-        one
-        for one in folder.glob("*")
-        if _FOLDER.fullmatch(one.name) and one.is_dir() and not one.is_symlink()
-    ]
-
-
-def _use(folder: Path) -> tuple[float, int]:
-    """When a training was used last, as the clock tells time, and how many bytes it takes."""
-    found = []
-    for file in (folder, *folder.glob("*")):
-        with contextlib.suppress(OSError):  # of a training that runs beside this one
-            found.append(file.lstat())
-    times_s = [one.st_mtime for one in found]
-    return max(times_s, default=time.time()), sum(one.st_size for one in found)
 
 
 def _form(array: Array) -> tuple[str, tuple[int, ...]]:

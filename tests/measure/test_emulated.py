@@ -1,6 +1,5 @@
 """Counts, kernels and outputs of an emulated core, several processes at once."""
 
-import collections
 import os
 import signal
 import threading
@@ -10,7 +9,7 @@ import nets
 import numpy as np
 import odd_nets
 import pytest
-from agent_processes import agents, kill_agents
+from agent_processes import agents, kill_agents, questions
 
 from edgeprune import verify
 from edgeprune.agents import build
@@ -84,14 +83,7 @@ def measured(starter, networks, workers):
 @pytest.fixture
 def asked(monkeypatch):
     """Every question to an agent, counted."""
-    ask, kinds = Conversation.ask, collections.Counter()
-
-    def counting(self, name, *rest):
-        kinds[name] += 1
-        return ask(self, name, *rest)
-
-    monkeypatch.setattr(Conversation, "ask", counting)
-    return kinds
+    return questions(monkeypatch)
 
 
 def test_what_is_measured_side_by_side_is_what_is_measured_alone(starter, networks, monkeypatch):

@@ -79,17 +79,27 @@ def duration_s(context: click.Context, option: click.Parameter, value: str) -> f
         raise ConfigError(f"--{option.opts[-1].lstrip('-')} {error}") from error
 
 
+_TIMING = ("effort", "sessions", "runs", "governor", "again")
+
+
 def timing_options(function: Function) -> Function:
-    """``--effort``, ``--sessions``, ``--runs`` and ``--governor``, handed on as ``timing``."""
+    """What is measured how often, and how; handed on as ``timing``."""
 
     @functools.wraps(function)
     def with_timing(**given: Any) -> Any:
-        named = {key: given.pop(key) for key in ("effort", "sessions", "runs", "governor")}
+        named = {key: given.pop(key) for key in _TIMING}
         timing = {key: value for key, value in named.items() if value is not None}
         return function(timing=timing, **given)
 
     command: Any = with_timing
     for option in (
+        click.option(
+            "--again",
+            is_flag=True,
+            default=None,
+            help="On an emulated board, count and compute all anew, instead of taking what an "
+            "earlier run of the same file brought.",
+        ),
         click.option(
             "--governor",
             type=Word(GOVERNORS),

@@ -201,6 +201,17 @@ class Transport(Opened):
 class CommandTransport(Transport):
     """A way to a device that has an operating system: it runs commands and keeps files."""
 
+    def ingredients(self) -> Mapping[str, str] | None:
+        """What the results of a program here depend on beside the program, each by its digest.
+
+        Returns:
+            None where they depend on the moment too, as on any real device.
+
+        Raises:
+            DeviceError: A part is missing.
+        """
+        return None
+
     @abc.abstractmethod
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Runs a command to its end. Arguments arrive as they are, whatever they contain.

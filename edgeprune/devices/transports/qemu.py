@@ -27,6 +27,7 @@ from edgeprune.devices.transports.base import (
     Probe,
 )
 from edgeprune.errors import DeviceError
+from edgeprune.files.paths import digest_of
 from edgeprune.text.debian import install_hint
 
 _QEMU = "qemu-aarch64"
@@ -100,6 +101,20 @@ class Qemu(CommandTransport):
             raise DeviceError(f"{_QEMU} is not installed: {install_hint(_PACKAGES)}")
         glibc.bundle(_ISA)
         self._root = make_root(self.board.cpu.core, self.board.cpu.features)
+
+    def ingredients(self) -> Mapping[str, str]:
+        """The emulator, the plug-in that counts, and what programs see of the board."""
+        qemu = shutil.which(_QEMU)
+        if qemu is None:
+            raise DeviceError(f"{_QEMU} is not installed: {install_hint(_PACKAGES)}")
+        libraries = {file.name: digest_of(file) for file in glibc.bundle(_ISA)}
+        return {
+            "emulator": digest_of(Path(qemu)),
+            "plugin": digest_of(build_plugin()),
+            "core": self.board.cpu.core,
+            "cpuinfo": digest_of(self._root / "proc" / "cpuinfo"),
+            **libraries,
+        }
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Runs a program for Arm to its end."""
