@@ -6,13 +6,13 @@ with a core of the same kind and the same kernels, can stand in for it.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from edgeprune.agents import build, runtime
+from edgeprune.agents.side_by_side import usable_cores
 from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import Parity
 from edgeprune.devices.boards import Board, board_names, load_board, resolved_cpu
@@ -20,6 +20,7 @@ from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, CommandTransport, command_transport
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.state import has_state
 from edgeprune.prediction import has_sparse_kernels
 from edgeprune.verify.locate import Host
 from edgeprune.verify.on_board import board_outputs, checked
@@ -62,7 +63,8 @@ def verify_off_board(
         )
     transport, agent, library = opened
     wanted = comparison()
-    processes = (os.cpu_count() or 1) if transport.emulated else 1
+    is_shared = transport.emulated and not has_state(graph.view(tflite))
+    processes = usable_cores() if is_shared else 1
     with closing(transport), tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
         file = Path(folder) / "model.tflite"
 

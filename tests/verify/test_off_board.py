@@ -8,6 +8,7 @@ import emulated
 import forced
 import nets
 import numpy as np
+import odd_nets
 import pytest
 
 from edgeprune import verify
@@ -163,9 +164,11 @@ def test_a_file_is_compared_on_this_machine_where_that_is_like_the_board(lab_boa
     assert lines == ["3 inputs on local"]
 
 
-@pytest.mark.parametrize(("is_emulated", "processes"), [(False, 1), (True, 7)])
-def test_emulated_processes_share_the_inputs_as_many_as_there_are_cores(
-    is_emulated, processes, lab_board, monkeypatch
+@pytest.mark.parametrize(
+    ("is_emulated", "goes_on", "processes"), [(False, False, 1), (True, False, 7), (True, True, 1)]
+)
+def test_emulated_processes_share_the_inputs_of_a_network_without_state(
+    is_emulated, goes_on, processes, lab_board, monkeypatch
 ):
     asked = []
 
@@ -175,9 +178,11 @@ def test_emulated_processes_share_the_inputs_as_many_as_there_are_cores(
 
     monkeypatch.setattr(off_board, "board_outputs", outputs)
     monkeypatch.setattr(off_board, "twin", lambda board: None)
-    monkeypatch.setattr(off_board.os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(off_board, "usable_cores", lambda: 7)
     monkeypatch.setattr(TRANSPORTS.get("local"), "emulated", is_emulated)
-    verify.verify_off_board(lambda: comparison_of(sparse(), 2), sparse(), lab_board, print, never)
+    monkeypatch.setattr(off_board, "has_sparse_constants", lambda tflite: True)
+    file = odd_nets.accumulator() if goes_on else sparse()
+    verify.verify_off_board(lambda: comparison_of(file, 2), file, lab_board, print, never)
     assert asked == [("edgeprune-", processes)]
 
 
