@@ -58,6 +58,8 @@ def not_slower(found: OnDevice, others: Others, progress: Progress) -> OnDevice:
             return _stays(found, line, str(error))
         if other.run.broken:
             return _broken_off(found, line, other.run.cause, other.run.is_interrupted)
+        if other.wrong:
+            return _stays(found, line, f"the next network is wrong there, {other.wrong}")
         found = others.placed(other)
     return found
 

@@ -62,11 +62,13 @@ def measured(made):
 class Bench:
     """Makes and measures networks; ``refuses``: those that lose too much, ``fails``: at a device.
 
-    ``asked`` has what was to be made each time, and ``folder`` what lay in the folder, in order.
+    Outputs of others are ``wrong`` there. ``asked`` has what was to be made each time, and
+    ``folder`` what lay in the folder, in order.
     """
 
     refuses: tuple[str, ...] = ()
     fails: BaseException | RunResult | None = None
+    wrong: str = ""
     asked: list[list[str]] = dataclasses.field(default_factory=list)
     folder: list[OnDevice] = dataclasses.field(default_factory=list)
 
@@ -77,7 +79,8 @@ class Bench:
                 made = compressed(recipe, *instead.recipes[k:])
                 if isinstance(self.fails, BaseException):
                     raise self.fails
-                return OnDevice(made, [], self.fails, "") if self.fails else measured(made)
+                found = OnDevice(made, [], self.fails, "") if self.fails else measured(made)
+                return dataclasses.replace(found, wrong=self.wrong)
         raise VerifyError("no other network of the search keeps the limit")
 
     def keep(self, found):
@@ -118,6 +121,16 @@ def test_what_was_slower_stays_where_nothing_else_keeps_the_limit_and_says_so():
     assert found.compressed.notes == (
         f"{SLOWER}, and stays: no other network of the search keeps the limit",
     )
+
+
+def test_what_was_measured_stays_where_the_outputs_of_another_are_wrong_on_the_device():
+    wrong = "deployed: outputs on board-1 differ from the reference by 0.5"
+    found, asked = taken(INT8, SMALL, DENSE, wrong=wrong)
+    assert found.compressed.recipe is INT8 and not found.wrong and not found.run.broken
+    assert found.compressed.notes == (
+        f"{SLOWER}, and stays: the next network is wrong there, {wrong}",
+    )
+    assert len(asked) == 1
 
 
 def ended(cause):
