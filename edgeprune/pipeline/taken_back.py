@@ -59,7 +59,8 @@ def not_slower(found: OnDevice, others: Others, progress: Progress) -> OnDevice:
         if other.run.broken:
             return _broken_off(found, line, other.run.cause, other.run.is_interrupted)
         if other.wrong:
-            return _stays(found, line, f"the next network is wrong there, {other.wrong}")
+            wrong = other.wrong.removesuffix("; nothing was written")  # of that network
+            return _stays(found, line, f"the next network is wrong there, {wrong}")
         found = others.placed(other)
     return found
 

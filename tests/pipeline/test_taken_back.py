@@ -125,7 +125,7 @@ def test_what_was_slower_stays_where_nothing_else_keeps_the_limit_and_says_so():
 
 def test_what_was_measured_stays_where_the_outputs_of_another_are_wrong_on_the_device():
     wrong = "deployed: outputs on board-1 differ from the reference by 0.5"
-    found, asked = taken(INT8, SMALL, DENSE, wrong=wrong)
+    found, asked = taken(INT8, SMALL, DENSE, wrong=f"{wrong}; nothing was written")
     assert found.compressed.recipe is INT8 and not found.wrong and not found.run.broken
     assert found.compressed.notes == (
         f"{SLOWER}, and stays: the next network is wrong there, {wrong}",
