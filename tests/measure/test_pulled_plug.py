@@ -18,7 +18,7 @@ from edgeprune.devices.links.ssh import login
 from edgeprune.devices.transports.local import Local
 from edgeprune.devices.transports.qemu import Qemu
 from edgeprune.errors import DeviceError
-from edgeprune.measure import DeviceFiles, RunPlan, run
+from edgeprune.measure import DeviceFiles, RunPlan, emulated, run
 from edgeprune.push import push
 from edgeprune.recipe.run_table import RunTable
 from edgeprune.report import statistics
@@ -203,7 +203,10 @@ def test_over_adb_a_pulled_cable_is_told_in_the_same_way(phone, tmp_path, pulled
 
 
 @pytest.mark.device
-def test_an_emulator_that_crashes_is_told_and_counts_that_were_whole_are_kept(tmp_path, pulled_at):
+def test_an_emulator_that_crashes_is_told_and_counts_that_were_whole_are_kept(
+    tmp_path, pulled_at, monkeypatch
+):
+    monkeypatch.setattr(emulated, "usable_cores", lambda: 1)  # one process after the other
     board = load_board("rpi4-emulated")
     here = pushed(tmp_path)
     there = DeviceFiles(
