@@ -174,7 +174,9 @@ def test_your_phone(home, follow, tmp_path, monkeypatch):
     with adb_server(tmp_path):
         adbd = Adbd(tmp_path)
         try:
-            subprocess.run(["adb", "connect", adbd.address], check=True, capture_output=True)
+            subprocess.run(
+                ["adb", "connect", adbd.address], check=True, capture_output=True, timeout=60
+            )
             printed = follow("tutorials/your-phone.md", [("pixel-8", "phone")])
         finally:
             adbd.close()

@@ -32,7 +32,9 @@ def phone(home, monkeypatch, tmp_path):
     (tmp_path / "fast.toml").write_text("[run]\nsessions = 2\nruns = 4\nwarmup = 1\n")
     with adb_server(tmp_path):
         adbd = Adbd(tmp_path)
-        subprocess.run(["adb", "connect", adbd.address], check=True, capture_output=True)
+        subprocess.run(
+            ["adb", "connect", adbd.address], check=True, capture_output=True, timeout=60
+        )
         yield adbd
         adbd.close()
 
