@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any, cast
@@ -22,11 +23,14 @@ from edgeprune.training.capture import Calibration
 from edgeprune.training.context import StageContext
 from edgeprune.training.distillation import asked_once
 from edgeprune.training.loop import TrainingJob, fine_tune, trained
-from edgeprune.training.store import identity_after, place_of
+from edgeprune.training.store import feed, identity_after, place_of
 from edgeprune.training.training_data import training_data
 
 SAMPLES = 512
 """Training samples that a criterion sees. Source: ours."""
+
+_CHOOSE = {"pruning_ratio", "macs", "criterion", "scope", "round_to", "ignored", "limits"}
+"""Keys that say which channels go, and nothing of how the rest is trained."""
 
 
 def remove_channels(
@@ -71,7 +75,7 @@ def remove_channels(
     limit = context.max_accuracy_drop
     identity = identity_after(
         model,
-        {"channels": dataclasses.asdict(table), "seed": context.seed},
+        {"channels": _what_is_left(table, pruned), "seed": context.seed},
         training,
         max_accuracy_drop=limit,
         beside=[dense],
@@ -146,6 +150,17 @@ def _pruned(
         limits={one.layer: one.pruning_ratio for one in table.limits},
         samples=samples,
     )
+
+
+def _what_is_left(table: ChannelsTable, pruned: ChannelRemoval) -> dict[str, Any]:
+    """What a training depends on: how it trains, and which weights are left to it.
+
+    Shares that leave the same channels are the same training: of few or small groups many do.
+    """
+    left = hashlib.sha256()
+    feed(left, pruned.model.get_weights())
+    trains = {key: x for key, x in dataclasses.asdict(table).items() if key not in _CHOOSE}
+    return trains | {"left": left.hexdigest()}
 
 
 def _headline(pruned: ChannelRemoval) -> str:

@@ -14,7 +14,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,10 +121,15 @@ def identity_after(
     if not all(models):
         return ""
     digest = hashlib.sha256(text.encode())
-    for array in () if data is None else (data.x, data.y):
+    feed(digest, () if data is None else (data.x, data.y))
+    return digest.hexdigest()
+
+
+def feed(digest: hashlib._Hash, arrays: Iterable[Any]) -> None:
+    """Has a digest take arrays in, with their types and shapes."""
+    for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return digest.hexdigest()
 
 
 def place_of(identity: str) -> Place | None:

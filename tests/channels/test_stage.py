@@ -151,6 +151,22 @@ def test_what_was_trained_outlives_the_stage_and_is_not_trained_again(flavour):
     assert done.model.source == model.source
 
 
+@shown_in_keras
+def test_a_share_that_leaves_the_same_channels_is_the_same_training(flavour):
+    model, data, lines = from_file(flavour), dataset(), []
+    half = dataclasses.replace(HALF, epochs=1, round_to=4)
+    first = remove_channels(model, half, StageContext(data), control=False)
+    less = dataclasses.replace(half, pruning_ratio=0.55)
+    same_one = remove_channels(model, less, StageContext(data, lines.append), control=False)
+    assert len([line for line in lines if "trained before: taken from" in line]) == 1
+    assert same_one.model.made == first.model.made
+    assert same(weights_of(first.model.keras), weights_of(same_one.model.keras))
+    for changes in ({"epochs": 2}, {"pruning_ratio": 0.5, "round_to": 1, "criterion": "random"}):
+        other = dataclasses.replace(less, **changes)
+        done = remove_channels(model, other, StageContext(data), control=False)
+        assert done.model.made != first.model.made
+
+
 @shown_in_tf_keras
 def test_weights_that_are_left_can_be_pruned_next(flavour):
     data, lines = dataset(), []
