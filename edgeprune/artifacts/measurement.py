@@ -14,6 +14,9 @@ from edgeprune.tasks import Task
 
 SessionVerdict = Literal["valid", "throttled", "noisy", "contaminated"]
 
+TAKEN = "taken from an earlier run of the same file, runtime, agent and emulator"
+"""Said of every figure that was not made anew."""
+
 
 @dataclass(frozen=True)
 class DeviceFacts:

@@ -17,6 +17,7 @@ from edgeprune.agents.session import AgentSession, Hello
 from edgeprune.agents.start import start_agent
 from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import (
+    TAKEN,
     DeviceFacts,
     LayerTiming,
     Measured,
@@ -44,7 +45,7 @@ from edgeprune.measure.find_meter import check_meter_name, check_meters
 from edgeprune.measure.governor import HeldGovernor
 from edgeprune.measure.guard import UsedCores
 from edgeprune.measure.interleave import Kept, time_variants
-from edgeprune.measure.kept_runs import TAKEN, KeptRun, identity
+from edgeprune.measure.kept_runs import KeptRun, identity
 from edgeprune.measure.layers import layer_timings
 from edgeprune.measure.line_lock import LineLock
 from edgeprune.measure.stages import doing
@@ -374,7 +375,6 @@ class _Bench:
 
 
 __all__: Sequence[str] = [
-    "TAKEN",
     "WAIT_S",
     "Claim",
     "DeviceFiles",

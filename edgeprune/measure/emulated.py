@@ -17,10 +17,10 @@ from typing import Protocol
 from edgeprune.agents.session import AgentSession, Profile
 from edgeprune.agents.side_by_side import Crew, Job, run_side_by_side, usable_cores
 from edgeprune.artifacts.arrays import Array, Samples
-from edgeprune.artifacts.measurement import LayerTiming
+from edgeprune.artifacts.measurement import TAKEN, LayerTiming
 from edgeprune.data.memory import limit_bytes
 from edgeprune.errors import DeviceError
-from edgeprune.measure.kept_runs import TAKEN, KeptRun
+from edgeprune.measure.kept_runs import KeptRun
 from edgeprune.measure.layers import layer_timings
 from edgeprune.measure.stages import doing
 from edgeprune.measure.starter import Starter

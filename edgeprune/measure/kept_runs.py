@@ -32,9 +32,6 @@ networks that tell classes apart, or 5 that answer with whole images."""
 UNUSED_S = 30 * 24 * 3600
 """Age at which goes what nobody asked for again. Source: ours, as for trainings."""
 
-TAKEN = "taken from an earlier run of the same file, runtime, agent and emulator"
-"""Said of every figure that was not made anew."""
-
 _FORM = 1
 """Of the files; another one begins anew."""
 

@@ -14,7 +14,7 @@ from edgeprune import verify
 from edgeprune.agents import runtime
 from edgeprune.agents.interface import interface_of
 from edgeprune.artifacts.arrays import Samples
-from edgeprune.artifacts.measurement import RunResult, Variant
+from edgeprune.artifacts.measurement import TAKEN, RunResult, Variant
 from edgeprune.console import interrupts
 from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.boards import Board
@@ -243,8 +243,6 @@ def _kept(
 
     Wrong ones are never kept, and those that were go: the next run computes them anew.
     """
-    from edgeprune.measure import TAKEN
-
     measured = []
     for item in run.measured:
         kept, parity = before.get(item.variant), item.parity

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from edgeprune.artifacts.measurement import TAKEN
 from edgeprune.history.result import Comparison, Result, Variant, known
 from edgeprune.report.assessment import (
     Mood,
@@ -251,7 +252,15 @@ def proof_of(result: Result) -> str:
         phrases.append(f"{run} of {expected} layers ran sparse kernels")
     else:
         phrases.append("no layer runs sparse, and none was meant to")
+    if any(map(_is_taken, _compared(result))):
+        phrases.append("in part as an earlier run of the same file found (--again makes it anew)")
     return "; ".join(phrases)
+
+
+def _is_taken(variant: Variant) -> bool:
+    """Whether a count or outputs come from an earlier run."""
+    count, parity = variant.instructions, variant.parity
+    return any(TAKEN in text for text in (count and count.source, parity and parity.where) if text)
 
 
 def line(console: Console, text: str, style: str = "") -> None:

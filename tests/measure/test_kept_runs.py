@@ -16,6 +16,7 @@ from agent_processes import questions
 
 from edgeprune import cli
 from edgeprune.agents.session import AgentSession, Profile, ProfileEvent
+from edgeprune.artifacts.measurement import TAKEN
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
@@ -221,8 +222,8 @@ def test_the_same_file_is_answered_at_once_with_the_same_figures_and_says_so(ask
     code, second = variant("two", "-v")
     assert code == 0 and not asked["time"] + asked["infer"] + asked["profile"] + asked["load"]
     assert "count and kernels and outputs taken from an earlier run" in capsys.readouterr().err
-    assert second["instructions"]["source"].endswith(kept_runs.TAKEN)
-    assert second["parity"]["where"].endswith(kept_runs.TAKEN)
+    assert second["instructions"]["source"].endswith(TAKEN)
+    assert second["parity"]["where"].endswith(TAKEN)
     for one in (first, second):
         del one["instructions"]["source"], one["parity"]["where"]
     assert second == first

@@ -4,6 +4,7 @@ import pytest
 from results import counted, processes, result_of, top1, variant
 from rich.console import Console
 
+from edgeprune.artifacts.measurement import TAKEN
 from edgeprune.report.next_step import next_step
 from edgeprune.report.summary import LINES, print_summary, table_lines
 from edgeprune.report.treatment import treatment_of
@@ -37,6 +38,18 @@ def deployed(**rest):
 
 def dense(**rest):
     return counted("dense", 1_837_255, **({"accuracy": top1(0.9916, 359), "bytes": 218_800} | rest))
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        {"parity": PARITY | {"where": f"rpi4-emulated, {TAKEN}"}},
+        {"instructions": {"per_inference": 821_550, "source": f"QEMU plugin; {TAKEN}"}},
+    ],
+)
+def test_what_an_earlier_run_found_is_said_to_be(taken):
+    said = printed(result_of(variant("deployed", **({"parity": PARITY} | taken))))
+    assert "earlier run of the same file found (--again makes it anew)" in " ".join(said.split())
 
 
 def rival():
@@ -76,7 +89,7 @@ def test_the_table_has_dense_deployed_and_what_changed():
 
 
 def test_what_ran_and_whether_it_is_right_is_said():
-    assert "outputs are right on 16 inputs; 5 of 5 layers ran sparse kernels" in printed(demo())
+    assert "outputs are right on 16 inputs; 5 of 5 layers ran sparse kernels\n" in printed(demo())
 
 
 def test_a_layer_that_ran_dense_is_a_warning():
