@@ -12,7 +12,7 @@ store of trainings. Networks are trained by Keras, as a user brings them:
 - ``windows``: four convolutions in one dimension on synthetic windows of three sensors;
 - ``lenet``: LeNet-5 on 20,000 digits.
 
-``reported`` is the loss on the test samples that chose nothing, as ``deploy`` prints it;
+``reported`` is the loss on the reported test samples, as ``deploy`` prints it;
 ``held out`` that on samples that the command never saw. By hand, the best
 named recipe of 0.1.0 brought: ``keyword`` on rpi4-emulated 2.54x and on rpi5-emulated 3.98x, a
 network like ``windows`` on rpi4-emulated 2.36x, each within a point.

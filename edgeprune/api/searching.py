@@ -88,7 +88,7 @@ class FoundNetwork:
         what: What was done to the model, in words.
         lost: What it lost: points as a share of 1 for top-1 accuracy, else a share of the model's
             score; None where it lost all.
-        accuracy: Its score on samples that chose nothing; None where it was not made in full.
+        accuracy: Its score on the reported samples; None where it was not made in full.
         keeps_limit: Whether it lost no more than may be lost, chance by few samples allowed for.
         figures: What it takes on the board.
         speedup: How often faster than the model it is, or in how many fewer instructions.

@@ -37,6 +37,21 @@ def margin(error: float, limit: float, most: float = MAX_MARGIN) -> float:
 
 
 @dataclass(frozen=True)
+class SecondLook:
+    """What a network lost on the reported samples.
+
+    Attributes:
+        lost: Beside the user's model, in the unit of :func:`edgeprune.tasks.drop`.
+        share: These samples' share of all that judged the network; above 0 and below 1.
+        refused: Networks that these samples refused before: where many are tried, one is lucky.
+    """
+
+    lost: float
+    share: float
+    refused: int = 0
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A network, stored in one way.
 
@@ -51,6 +66,7 @@ class Candidate:
         belief: What it is believed to lose on endlessly many samples, and the standard deviation of
             that: of many candidates the best one was lucky as well. None where nothing but ``lost``
             is known.
+        second: A second look at it; None where there was none.
     """
 
     node: Node
@@ -60,16 +76,55 @@ class Candidate:
     costs: Mapping[str, Cost]
     kept_layers: Mapping[str, str] = field(default_factory=dict)
     belief: tuple[float, float] | None = None
+    second: SecondLook | None = None
 
     @property
     def believed(self) -> float:
         """What it is believed to lose; see ``belief``."""
         return self.lost if self.belief is None else self.belief[0]
 
+    @property
+    def expected(self) -> float:
+        """What it is expected to lose on further samples, by all looks that were taken."""
+        second = self.second
+        if second is None or not math.isfinite(second.lost):
+            return self.believed if second is None else second.lost
+        return (1 - second.share) * self.believed + second.share * second.lost
+
     def holds(self, limit: float) -> bool:
-        """Whether it keeps a limit, sampling error allowed for."""
+        """Whether it keeps a limit, sampling error allowed for, in all looks that were taken."""
+        if not self.seems_to_hold(limit):
+            return False
+        second = self.second
+        if second is None:
+            return True
+        return second.lost <= self.may_lose(limit, second.share, second.refused) + ROUNDING
+
+    def seems_to_hold(self, limit: float) -> bool:
+        """The same, by the samples that choose alone."""
         loss, doubt = self.belief or (self.lost, self.error)
         return loss + margin(doubt, limit) <= limit + ROUNDING
+
+    def may_lose(self, limit: float, share: float, refused: int = 0) -> float:
+        """What it may lose on further samples, so that all together say that it keeps a limit.
+
+        Its mean loss over both sets, and a standard error of that more, must not exceed the limit:
+        what few samples say of a network that was chosen by half of them is luck. That is at most
+        the limit, and as much more for each network that they refused.
+
+        Args:
+            limit: The limit.
+            share: The further samples' share of all; above 0 and below 1.
+            refused: Networks that the further samples refused before.
+
+        >>> of = lambda loss, error: Candidate(Node(), "none", loss, error, {})
+        >>> round(of(0.002, 0.004).may_lose(0.01, 0.5), 4)
+        0.01
+        >>> round(of(0.002, 0.012).may_lose(0.01, 0.5), 4)
+        0.001
+        """
+        mean = limit - margin(self.error * math.sqrt(1 - share), limit, 1.0 + refused)
+        return min(limit, (mean - (1 - share) * self.believed) / share)
 
     def text(self) -> str:
         """The network in words."""
@@ -104,6 +159,22 @@ class Judged:
         """As :meth:`Goal.saving`; None where the candidate is not for this board."""
         cost = candidate.costs.get(board)
         return None if cost is None else self.goal.saving(cost, self.dense[board])
+
+    def is_best(self, candidate: Candidate, limit: float) -> bool:
+        """Whether it would be taken for some board, by the samples that choose alone."""
+        if not candidate.seems_to_hold(limit):
+            return False
+        savings = {board: self.saving(candidate, board) for board in self.dense}
+        return any(
+            saving is not None and saving > self.best_saving(board, limit)
+            for board, saving in savings.items()
+        )
+
+    @property
+    def refused(self) -> int:
+        """How many networks a second look refused."""
+        limit = self.goal.limit
+        return sum(one.second is not None and not one.holds(limit) for one in self.candidates)
 
     def best_saving(self, board: str, limit: float) -> float:
         """The largest saving of those that hold a limit; 0 where the user's model stays."""
@@ -150,7 +221,7 @@ class Judged:
     def closest(self, board: str) -> Candidate | None:
         """The one that lost least of those that the board can take and that save something."""
         able = [one for one in self.candidates if (self.saving(one, board) or 0.0) > 0]
-        return min(able, key=lambda one: one.lost, default=None)
+        return min(able, key=lambda one: one.expected, default=None)
 
 
 def hypervolume(points: Iterable[tuple[float, float]], loss: float, saving: float = 0.0) -> float:

@@ -250,8 +250,7 @@ class Search:
         if kept is None:
             self._spoil(node)
         else:
-            self._add(kept)
-            self._notebook.write(kept)
+            self._take(kept)
 
     def _reach(self, shape: Shape) -> None:
         """Trains a shape that was suggested, from the network that is closest to it."""
@@ -304,17 +303,36 @@ class Search:
         except EdgepruneError as error:
             self._failed.append(f"{node.shape.text()}, {mode}: {error}")
             return
+        self._take(candidate)
+
+    def _take(self, candidate: Candidate) -> None:
+        """Keeps a candidate, after a second look where it would be the best one."""
+        candidate = self._believed(candidate)
+        if self._judged.is_best(candidate, self._judged.goal.limit):
+            try:
+                second = self._lab.look_again(candidate)
+            except EdgepruneError as error:
+                self._failed.append(f"{candidate.text()}: {error}")
+                return
+            if second is not None:
+                second = dataclasses.replace(second, refused=self._judged.refused)
+            candidate = dataclasses.replace(candidate, second=second)
         self._add(candidate)
         self._notebook.write(candidate)
 
     def _add(self, candidate: Candidate) -> None:
-        node = candidate.node
+        candidate = self._believed(candidate)
         if candidate.mode == "none":
-            belief = self._expected.believed(node, candidate.lost, candidate.error)
-            self._expected.observe(node, belief[0])
+            self._expected.observe(candidate.node, candidate.expected)
+        self._judged.candidates.append(candidate)
+
+    def _believed(self, candidate: Candidate) -> Candidate:
+        if candidate.mode == "none":
+            told = candidate.node, candidate.lost, candidate.error
+            belief = self._expected.believed(*told)
         else:  # as much luckier as the same network in float32
             belief = self._luck(candidate)
-        self._judged.candidates.append(dataclasses.replace(candidate, belief=belief))
+        return dataclasses.replace(candidate, belief=belief)
 
     def _luck(self, candidate: Candidate) -> tuple[float, float]:
         for one in self._judged.candidates:

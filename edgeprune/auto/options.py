@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from edgeprune.auto.candidates import Candidate
+from edgeprune.auto.candidates import Candidate, SecondLook
 from edgeprune.auto.goal import Cost
 from edgeprune.auto.moves import Move, Node, Shape
 
@@ -108,6 +108,15 @@ class Lab(Protocol):
 
     def judge(self, node: Node, mode: str) -> Candidate:
         """Stores a trained network in some way, and finds what it lost and what it takes.
+
+        Raises:
+            EdgepruneError: It cannot be stored so.
+        """
+
+    def look_again(self, candidate: Candidate) -> SecondLook | None:
+        """What a network that was judged loses on the samples that are reported.
+
+        None where there are none but those that choose.
 
         Raises:
             EdgepruneError: It cannot be stored so.

@@ -12,7 +12,7 @@ import numpy as np
 from edgeprune import verify
 from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.dataset import Dataset
-from edgeprune.auto.candidates import Candidate, margin
+from edgeprune.auto.candidates import Candidate
 from edgeprune.errors import ModelError
 from edgeprune.tasks import ROUNDING, worst_drop
 
@@ -44,8 +44,8 @@ def kept_apart(data: Dataset) -> tuple[Dataset, Dataset, str]:
         chosen = _drawn(chosen, MAX_CHOOSING)
         x, y = data.x_train[chosen], None if data.y_train is None else data.y_train[chosen]
         line = (
-            f"{len(chosen):,} of your validation samples choose among networks; the score is that "
-            f"on all {count:,} test samples"
+            f"{len(chosen):,} of your validation samples choose among networks; what they choose "
+            f"has to keep the limit on all {count:,} test samples too, which give its score"
         )
         return dataclasses.replace(data, x_test=x, y_test=y), data, line
     if count < 2 * MIN_APART:
@@ -59,8 +59,8 @@ def kept_apart(data: Dataset) -> tuple[Dataset, Dataset, str]:
     half = min(count // 2, MAX_CHOOSING)
     chosen, rest = np.sort(order[:half]), np.sort(order[half:])
     line = (
-        f"{half:,} of the {count:,} test samples choose among networks; the score is that on the "
-        f"other {count - half:,}"
+        f"{half:,} of the {count:,} test samples choose among networks; what they choose has to "
+        f"keep the limit on the other {count - half:,} too, which give its score"
     )
     return _some(data, chosen), _some(data, rest), line
 
@@ -71,7 +71,7 @@ class Counts:
 
     Attributes:
         choosing: Those that choose among networks.
-        scored: Those that are reported and choose nothing; 0 where the same do both.
+        scored: Others, which are reported; 0 where the same do both.
     """
 
     choosing: int = 0
@@ -83,31 +83,17 @@ class Counts:
         return cls(len(choosing.x_test), 0 if reported is choosing else len(reported.x_test))
 
     def allowed_loss(self, chosen: Candidate, limit: float) -> float:
-        """What a network may lose on the reported samples, so that all say that it keeps a limit.
+        """What a network may lose on the reported samples: see :meth:`Candidate.may_lose`.
 
-        Its mean loss over both sets, and a standard error of that more (at most the limit), must
-        not exceed the limit: what few samples say of a network that was chosen by half of them is
-        luck. The limit itself where no samples are reported that choose nothing.
+        The limit itself where the same samples choose and are reported.
 
         Args:
             chosen: The network, as the samples that choose judged it.
             limit: The limit.
-
-        >>> from edgeprune.auto.moves import Node
-        >>> of = lambda loss, error: Candidate(Node(), "none", loss, error, {})
-        >>> round(Counts(2000, 2000).allowed_loss(of(0.002, 0.004), 0.01), 4)
-        0.01
-        >>> round(Counts(200, 200).allowed_loss(of(0.002, 0.012), 0.01), 4)
-        0.001
-        >>> Counts(80).allowed_loss(of(0.002, 0.02), 0.01)
-        0.01
         """
         if not self.scored:
             return limit
-        count = self.choosing + self.scored
-        error = chosen.error * math.sqrt(self.choosing / count)
-        mean = limit - margin(error, limit, 1.0)
-        return min(limit, (count * mean - self.choosing * chosen.believed) / self.scored)
+        return chosen.may_lose(limit, self.scored / (self.choosing + self.scored))
 
 
 def keeps(chosen: Candidate, allowed: float, lost: float, limit: float) -> bool:
@@ -119,7 +105,17 @@ def keeps(chosen: Candidate, allowed: float, lost: float, limit: float) -> bool:
         lost: What it lost on them.
         limit: The limit.
     """
-    return chosen.holds(limit) and lost <= allowed + ROUNDING
+    return chosen.seems_to_hold(limit) and lost <= allowed + ROUNDING
+
+
+def looked_at_twice(choosing: Dataset, reported: Dataset) -> Dataset | None:
+    """The reported samples that a search looks at what it would take with, :data:`MAX_CHOOSING`.
+
+    None where those are reported that choose, since they would say the same again.
+    """
+    if reported is choosing:
+        return None
+    return _some(reported, _drawn(np.arange(len(reported.x_test)), MAX_CHOOSING))
 
 
 def _some(data: Dataset, chosen: Array) -> Dataset:
@@ -143,6 +139,11 @@ class Judge:
 
     data: Dataset
     dense: bytes
+
+    @property
+    def samples(self) -> int:
+        """How many choose."""
+        return len(self.data.x_test)
 
     @cached_property
     def _dense_scores(self) -> list[dict[str, float]]:

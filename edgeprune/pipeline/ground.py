@@ -52,12 +52,15 @@ class Prepared:
         dense: It, as float TFLite.
         choosing: Data whose test samples choose.
         cpus: The cores of each board.
+        reported: Data whose test samples see what would be taken as well; None where there are no
+            others than those that choose.
     """
 
     loaded: Loaded
     dense: bytes
     choosing: Dataset
     cpus: Mapping[str, Cpu]
+    reported: Dataset | None = None
 
 
 class Ground:
@@ -114,12 +117,15 @@ class Ground:
             self.options.modes,
             recipe,
             calibration,
+            None if prepared.reported is None else Judge(prepared.reported, prepared.dense),
         )
         self.lab = KerasLab(bench, self.chain, epoch_s)
 
     def text(self, one: Candidate) -> str:
         """A candidate in words, with what it lost and what it takes."""
         words = [f"{one.text()}: {self._lost_text(one.lost)}"]
+        if one.second is not None:
+            words.append(f"{self._lost_text(one.second.lost)} on the reported samples")
         for board, cost in one.costs.items():
             dense = self.dense_costs[board]
             where = f" on {board}" if len(self._costs) > 1 else ""

@@ -11,15 +11,16 @@ import numpy as np
 
 from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.model import Loaded
-from edgeprune.auto.candidates import Candidate, margin
+from edgeprune.auto.candidates import Candidate, SecondLook, margin
 from edgeprune.auto.goal import Cost
 from edgeprune.auto.moves import Node, Shape
 from edgeprune.pipeline import search_clock
 from edgeprune.pipeline.board_costs import BoardCosts
-from edgeprune.pipeline.chain import Chain, at_once
+from edgeprune.pipeline.chain import NOTHING_KEPT, Chain, at_once
 from edgeprune.pipeline.choosing import Judge
 from edgeprune.pipeline.steps import Stepped
 from edgeprune.recipe import Recipe
+from edgeprune.recipe.quantize_table import LayerMode
 
 MODELS_KEPT = 3
 """Trained networks that are held in memory; others come from the store again. Source: ours."""
@@ -50,6 +51,7 @@ class Bench:
         loaded: The user's model.
         dense: It, as float TFLite.
         judge: Says what networks lose.
+        second: Says it by the samples that are reported; None where the same ones choose.
         boards: What networks take, by board.
         modes: How networks are stored that are judged for a board, by board.
         recipe: What the user asked for.
@@ -63,6 +65,7 @@ class Bench:
     modes: Mapping[str, Sequence[str]]
     recipe: Recipe
     calibration: Sequence[Sequence[Array]] | None
+    second: Judge | None = None
 
 
 class KerasLab:
@@ -128,9 +131,16 @@ class KerasLab:
         self._judge_s = 0.5 * (self._judge_s + search_clock.now_s() - begun_s)
         return candidate
 
+    def look_again(self, candidate: Candidate) -> SecondLook | None:
+        """See :class:`edgeprune.auto.options.Lab`."""
+        first, second = self._bench.judge, self._bench.second
+        if second is None:
+            return None
+        stored = self._stored(candidate.node, candidate.mode, candidate.kept_layers)
+        return SecondLook(second.lost(stored)[0], second.samples / (first.samples + second.samples))
+
     def keep_layers(self, node: Node, mode: str, limit: float) -> Candidate | None:
         """See :class:`edgeprune.auto.options.Lab`."""
-        from edgeprune.quantize import quantize
         from edgeprune.quantize.fragile import keep_fragile
 
         bench, tflite = self._bench, self._file(node)
@@ -150,10 +160,9 @@ class KerasLab:
         )
         if not kept.is_kept or not kept.entries:
             return None
-        seed = bench.recipe.prune.seed
-        stored = quantize(tflite, mode, bench.calibration, seed, kept.entries).tflite
-        lost, error = bench.judge.lost(stored)
         layers = {one.layer: one.mode for one in kept.entries}
+        stored = self._stored(node, mode, layers)
+        lost, error = bench.judge.lost(stored)
         files = {name: stored for name in bench.boards if mode in bench.modes[name]}
         costs = self._costs(files, mode, tflite, layers)
         return Candidate(node, mode, lost, error, costs, layers)
@@ -164,7 +173,7 @@ class KerasLab:
         from edgeprune.sparsify import sparsify
 
         bench, tflite = self._bench, self._file(node)
-        stored = quantize(tflite, mode, bench.calibration, seed=bench.recipe.prune.seed).tflite
+        stored = self._stored(node, mode)
         lost, error = bench.judge.lost(stored)
         files: dict[str, bytes] = {}
         for name, board in bench.boards.items():
@@ -177,6 +186,13 @@ class KerasLab:
                 smaller = quantize(rewritten, mode, None).tflite
                 files[name] = sparsify(smaller, board.cpu).tflite
         return Candidate(node, mode, lost, error, self._costs(files, mode, tflite))
+
+    def _stored(self, node: Node, mode: str, kept: Mapping[str, str] = NOTHING_KEPT) -> bytes:
+        from edgeprune.quantize import quantize
+
+        layers = tuple(LayerMode(layer, other) for layer, other in kept.items())
+        seed = self._bench.recipe.prune.seed
+        return quantize(self._file(node), mode, self._bench.calibration, seed, layers).tflite
 
     def _costs(
         self, files: Mapping[str, bytes], mode: str, float32: bytes, kept: Collection[str] = ()

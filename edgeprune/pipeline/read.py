@@ -45,7 +45,7 @@ def read_model(request: Request, progress: Progress) -> Read:
 
 
 def scored_apart(read: Read) -> Read:
-    """The same, scored on those test samples alone that choose nothing in a search.
+    """The same, scored on those test samples alone that a search reports.
 
     Raises:
         ModelError: The host cannot run the model.

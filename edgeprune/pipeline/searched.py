@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edgeprune.auto.for_core import for_core
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError, VerifyError
-from edgeprune.pipeline.choosing import Counts, kept_apart
+from edgeprune.pipeline.choosing import Counts, kept_apart, looked_at_twice
 from edgeprune.pipeline.compressed import Compressed, lost_most
 from edgeprune.pipeline.decision import DEFAULT_BUDGET_S, DEFAULT_DROP, Decision, as_it_is, decide
 from edgeprune.pipeline.file_size import TooLarge
@@ -62,7 +62,9 @@ def compress_searched(
         progress.note(line)
     recipe = for_core(request.recipe, cpu)
     context = StageContext(data, progress.say, recipe.prune.seed, cpu, None, read.loaded)
-    prepared = Prepared(read.loaded, read.dense, choosing, {request.board: cpu})
+    prepared = Prepared(
+        read.loaded, read.dense, choosing, {request.board: cpu}, looked_at_twice(choosing, reported)
+    )
     kept = KeptDecision(request, recipe, prepared, {"limit": limit, "budget_s": budget_s})
     others = as_it_is(recipe, context, cpu)
     if request.instead is not None:

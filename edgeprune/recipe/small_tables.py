@@ -36,7 +36,7 @@ class VerifyTable:
 
     Attributes:
         samples: Inputs whose outputs are compared on the board.
-        score_apart: Score on those test samples alone that choose nothing in a search: all of them
+        score_apart: Score on those test samples alone that a search reports: all of them
             where validation samples choose, else a half. Recipes that a search wrote have it, so
             that their networks score again as they did there.
     """

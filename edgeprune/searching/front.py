@@ -58,7 +58,7 @@ class Point(Entry, frozen=True, kw_only=True):
         lost: What it lost beside the user's model: points as a share of 1 for top-1 accuracy, else
             a share of its score; null where it lost all.
         lost_text: The same in words.
-        scored_on: Samples that chose nothing (reported), or those that chose (choosing).
+        scored_on: Samples kept apart (reported), or those that chose (choosing).
         accuracy: Its score on them; null for choosing.
         keeps_limit: Whether it lost no more than may be lost, on the samples that chose and on
             those that are reported; where they are few, so much less that it is not luck.

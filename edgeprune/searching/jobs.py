@@ -22,7 +22,7 @@ from edgeprune.auto.moves import Node
 from edgeprune.auto.study import Journal, Study
 from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.errors import EdgepruneError, ModelError
-from edgeprune.pipeline.choosing import Counts, kept_apart
+from edgeprune.pipeline.choosing import Counts, kept_apart, looked_at_twice
 from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.ground import Ground, Prepared
 from edgeprune.pipeline.host_half import compress
@@ -168,7 +168,9 @@ def search_on(request: SearchJob, progress: Progress) -> Portion:
             progress.note(line)
     recipe, cpus = asked.recipe, {name: _cpu(name) for name in boards}
     context = StageContext(data, progress.say, recipe.prune.seed, None, None, read.loaded)
-    prepared = Prepared(read.loaded, read.dense, choosing, cpus)
+    prepared = Prepared(
+        read.loaded, read.dense, choosing, cpus, looked_at_twice(choosing, reported)
+    )
     pace = (state.epochs, state.tune_epochs, state.epoch_s) if state.epochs else None
     timed = msgspec.json.decode(journal.noted(TIMED) or "{}", type=dict[str, float])
     ground = Ground(asked, recipe, prepared, context, request.budget_s, pace, timed)
@@ -271,7 +273,7 @@ class MakeAnswers:
 
 
 def make_networks(request: MakeJob, progress: Progress) -> MakeAnswers:
-    """Makes networks by the ordinary pipeline, and scores them on samples that chose nothing.
+    """Makes networks by the ordinary pipeline, and scores them on the reported samples.
 
     Raises:
         ModelError: Model or data cannot be read.

@@ -61,7 +61,7 @@ def board_front(
 def recommended(goal: Goal, points: Sequence[Point], dense: Figures | None) -> Point | None:
     """The network to take: the cheapest that keeps the limit, and is not slower than the dense one.
 
-    Where some were measured, only those count; what keeps the limit on samples that chose nothing
+    Where some were measured, only those count; what keeps the limit on the reported samples
     goes before what kept it on those that chose.
 
     Args:
@@ -172,7 +172,7 @@ def _what(one: Network) -> str:
 
 
 def _lost(one: Network, unit: str) -> tuple[float, str, Accuracy | None]:
-    """What it lost, the same in words, and its score on samples that chose nothing."""
+    """What it lost, the same in words, and its score on the reported samples."""
     from edgeprune.report.result import stored_accuracy
 
     done = one.compressed

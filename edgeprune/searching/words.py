@@ -77,7 +77,7 @@ def lost_text_on(point: Point) -> str:
     """What a network lost, and on which samples."""
     if point.accuracy is None:
         return f"{point.lost_text} on the samples that chose"
-    return f"{point.lost_text} on {point.accuracy.samples:,} samples that chose nothing"
+    return f"{point.lost_text} on {point.accuracy.samples:,} samples kept apart"
 
 
 def memory_cell(figures: Figures) -> str:

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from auto.simulated import BOTH, DENSE, SimulatedLab, searched
 
-from edgeprune.auto.candidates import Candidate, Judged, hypervolume, losses_around
+from edgeprune.auto.candidates import (
+    Candidate,
+    Judged,
+    SecondLook,
+    hypervolume,
+    losses_around,
+)
 from edgeprune.auto.engine import Clock, Notebook, Search
 from edgeprune.auto.goal import Cost, Goal
 from edgeprune.auto.moves import Move, Node
@@ -99,6 +105,79 @@ def test_it_ends_in_time():
     lab = SimulatedLab(seed=5)
     searched(lab, 300)
     assert lab.clock_s < 300 + 5  # the screening
+
+
+class Refusing(SimulatedLab):
+    """Whose reported samples see networks lose that have few multiply-accumulates."""
+
+    def look_again(self, candidate):
+        self.looks.append(candidate)
+        is_small = candidate.node.shape.macs < 0.5 or candidate.node.shape.sparsity > 0.6
+        return SecondLook(0.03 if is_small else 0.0, 0.5)
+
+
+def refusing(seed):
+    lab = Refusing(seed=seed, int8_cost=3.0)
+    lab.looks = []
+    return lab
+
+
+@pytest.mark.parametrize("seed", [6, 7, 15])
+def test_where_the_reported_samples_refuse_a_network_a_larger_one_is_looked_for(seed):
+    lab = refusing(seed)
+    judged = searched(lab, 900).judged
+    refused = [one for one in judged.candidates if one.second and not one.holds(0.01)]
+    assert judged.refused == len(refused) >= 1
+    best = judged.holders("board", 0.01)[0]
+    assert best.node.shape.macs >= 0.5 and best.node.shape.sparsity <= 0.6
+    assert best in judged.candidates[judged.candidates.index(refused[0]) :]
+
+
+def test_only_what_would_be_taken_is_looked_at_twice():
+    lab = refusing(5)
+    judged = searched(lab, 900).judged
+    seen = Judged(judged.goal, judged.dense)
+    for one in judged.candidates[1:]:
+        assert (one.second is not None) == seen.is_best(one, 0.01)
+        seen.candidates.append(one)
+    assert len(lab.looks) == sum(one.second is not None for one in judged.candidates)
+
+
+def test_what_was_refused_stays_refused_in_the_journal(tmp_path):
+    first = refusing(5)
+    kept = _search(first, 900, _study(tmp_path / "journal"), Goal(0.01)).judged
+    again = refusing(5)
+    known = _search(again, 0, _study(tmp_path / "journal"), Goal(0.01)).judged
+    assert kept.refused == known.refused >= 1
+    assert not again.looks
+
+
+def test_each_refusal_makes_the_next_look_stricter():
+    one = Candidate(Node(), "none", 0.004, 0.03, {})
+    allowed = [one.may_lose(0.01, 0.5, refused) for refused in (0, 1, 2)]
+    assert allowed == sorted(allowed, reverse=True) and allowed[0] - allowed[1] > 0.005
+    sure = dataclasses.replace(one, error=0.002)  # many samples are believed, however many looks
+    assert sure.may_lose(0.01, 0.5, 0) == sure.may_lose(0.01, 0.5, 5) == 0.01
+
+
+def test_looking_twice_finds_more_and_errs_less_with_few_samples():
+    found = {}
+    for reported in (0, 200):
+        savings, wrong = [], 0
+        for seed in range(30):
+            lab = SimulatedLab(seed=seed, samples=200, reported=reported, int8_cost=1.5)
+            judged = searched(lab, 600).judged
+            second = dataclasses.replace(lab, reported=200)
+            taken = [
+                one
+                for one in judged.holders("board", 0.01)[:5]
+                if second.look_again(one).lost <= one.may_lose(0.01, 0.5)
+            ]
+            savings.append(judged.saving(taken[0], "board") if taken else 0.0)
+            wrong += bool(taken) and lab.true_loss(taken[0].node, taken[0].mode) > 0.015
+        found[reported] = (math.exp(np.mean(savings)), wrong)
+    assert found[200][0] > 1.1 * found[0][0]
+    assert found[200][1] <= found[0][1]
 
 
 def test_a_training_that_fails_is_left_out_and_the_search_goes_on():
