@@ -41,12 +41,17 @@ class Made(BuildHookInterface):  # type: ignore[type-arg]
 def programs() -> Iterator[Path]:
     """Every program that a device runs, compiled where it is not there already."""
     from edgeprune.agents.build import agent
-    from edgeprune.devices.toolchain.qemu_plugin import build_call_plugin, build_plugin
+    from edgeprune.devices.toolchain.qemu_plugin import (
+        build_call_plugin,
+        build_cycles_plugin,
+        build_plugin,
+    )
     from edgeprune.firmware.build import built, ports
 
     for target in TARGETS:
         yield agent(target)
         yield build_plugin(target)
+        yield build_cycles_plugin(target)
         yield build_call_plugin(target)
     for port in ports():
         yield built(port)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from edgeprune.agents.lease_folder import lease_folder
 from edgeprune.agents.session import AgentSession
-from edgeprune.devices.transports.base import CommandTransport
+from edgeprune.devices.transports.base import CommandTransport, WorkCount
 from edgeprune.errors import AgentRefusal
 
 _WHOSE = (
@@ -23,6 +23,7 @@ def start_agent(
     env: Mapping[str, str] | None = None,
     count_instructions: bool = False,
     idle_s: int | None = None,
+    work: WorkCount | None = None,
 ) -> AgentSession:
     """Starts the agent on a device.
 
@@ -34,13 +35,17 @@ def start_agent(
         count_instructions: Count instructions, where the transport can.
         idle_s: It ends after that many seconds without a request, 1 to 86400; None leaves that to
             it.
+        work: What else is counted, where the transport can; ``env`` is not set for it then.
 
     Raises:
         DeviceError: It could not be started.
         AgentRefusal: A newer lease has the device.
     """
     argv = [*loader, agent_path, *([] if idle_s is None else [str(idle_s)])]
-    channel = transport.start(argv, env or {}, count_instructions=count_instructions)
+    if work is None:
+        channel = transport.start(argv, env or {}, count_instructions=count_instructions)
+    else:
+        channel = transport.start_counting(argv, work)
     session = AgentSession(channel, transport.where, is_counted=count_instructions)
     if transport.device.epoch is not None:
         try:

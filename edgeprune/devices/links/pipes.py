@@ -36,8 +36,15 @@ class Child:
     the way, so that a talkative program never blocks on it, and its end is kept.
     """
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], *, inherits: bool = True
+    ) -> None:
         """Starts ``argv`` with ``env`` beside this process's own environment.
+
+        Args:
+            argv: Program and arguments.
+            env: Variables set for it.
+            inherits: Whether it sees this process's own environment too.
 
         Raises:
             DeviceError: It cannot be started.
@@ -50,7 +57,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, **env},
+                env={**(os.environ if inherits else {}), **env},
                 bufsize=0,
                 start_new_session=True,
             )

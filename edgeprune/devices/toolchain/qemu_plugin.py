@@ -1,4 +1,4 @@
-"""The plug-ins that count instructions: in QEMU's user emulation, and in its system emulation."""
+"""The plug-ins that count: two for QEMU's user emulation, one for its system emulation."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def build_plugin(target: str = "host") -> Path:
     return _built("qemu_instructions", target)
 
 
+def build_cycles_plugin(target: str = "host") -> Path:
+    """The user mode's other plug-in, which counts what cycles are estimated from.
+
+    Args:
+        target: As for :func:`build_plugin`.
+
+    Raises:
+        DeviceError: It cannot be compiled.
+    """
+    return _built("qemu_cycles", target, "data_caches")
+
+
 def build_call_plugin(target: str = "host") -> Path:
     """The same for system emulation, whose plug-in counts calls of one function of the firmware.
 
@@ -32,6 +44,7 @@ def build_call_plugin(target: str = "host") -> Path:
     return _built("qemu_calls", target)
 
 
-def _built(name: str, target: str) -> Path:
-    source = paths.shipped("device_agents") / "qemu" / f"{name}.c"
-    return compile_c(f"lib{name}.so", [source], ("-shared", "-fPIC", "-s"), target)
+def _built(name: str, target: str, *parts: str) -> Path:
+    folder = paths.shipped("device_agents") / "qemu"
+    sources = [folder / f"{part}.c" for part in (name, *parts)]
+    return compile_c(f"lib{name}.so", sources, ("-shared", "-fPIC", "-s"), target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgeprune.devices import cpuinfo
@@ -13,6 +13,14 @@ from edgeprune.errors import ConfigError
 from edgeprune.files import paths
 
 _ISA = "aarch64"
+_CPUS = "sys/devices/system/cpu"
+
+_L2_KIB = {"cortex-a78": 512, "cortex-x1": 1024}
+"""Size of the second level of cache that programs see of a core, where they ask Linux for it.
+
+They would see this machine's else, and XNNPACK's detection of these cores crashes where it has more
+cores than the board. Source: common chips, as the Snapdragon 888.
+"""
 _PUT_ATTEMPTS = 20
 
 
@@ -25,21 +33,34 @@ def make_root(core: str, features: Sequence[str]) -> Path:
     if core not in cpuinfo.PARTS:
         known = ", ".join(cpuinfo.PARTS)
         raise ConfigError(f"cpu.core {core!r} cannot be emulated; known cores: {known}")
-    text = cpuinfo.cpuinfo_text(core, features, cores=1)
-    digest = hashlib.sha256((text + str(glibc.folder(_ISA))).encode()).hexdigest()[:12]
-    root = paths.cache_folder() / "qemu" / f"{core}-{digest}"
-    if _is_root(root, text):
+    shown = _shown(core, features)
+    about = "".join(shown.values()) + str(glibc.folder(_ISA))
+    root = (
+        paths.cache_folder() / "qemu" / f"{core}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
+    )
+    if _is_root(root, shown):
         return root
     with paths.aside(root.parent) as aside:
         fresh = aside / "root"
-        (fresh / "proc").mkdir(parents=True)
-        (fresh / "proc" / "cpuinfo").write_text(text)
+        for name, text in shown.items():
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / name).write_text(text)
         (fresh / "lib").symlink_to(glibc.folder(_ISA))
-        _put(fresh, root, text)
+        _put(fresh, root, shown)
     return root
 
 
-def _put(fresh: Path, root: Path, text: str) -> None:
+def _shown(core: str, features: Sequence[str]) -> dict[str, str]:
+    """Text of each file that programs see of the core, by its path below the root."""
+    shown = {"proc/cpuinfo": cpuinfo.cpuinfo_text(core, features, cores=1)}
+    if core in _L2_KIB:
+        shown |= {f"{_CPUS}/{name}": "0\n" for name in ("possible", "present", "online")}
+        l2 = {"level": "2", "size": f"{_L2_KIB[core]}K", "shared_cpu_list": "0"}
+        shown |= {f"{_CPUS}/cpu0/cache/index2/{key}": f"{text}\n" for key, text in l2.items()}
+    return shown
+
+
+def _put(fresh: Path, root: Path, shown: Mapping[str, str]) -> None:
     """Renames a finished root into its place, unless another process was faster and made the same.
 
     A damaged root is renamed away, never emptied in its place: another process may put a whole one
@@ -49,7 +70,7 @@ def _put(fresh: Path, root: Path, text: str) -> None:
         try:
             fresh.rename(root)
         except OSError:
-            if _is_root(root, text):
+            if _is_root(root, shown):
                 return
             if attempt + 1 == _PUT_ATTEMPTS:
                 raise
@@ -59,10 +80,13 @@ def _put(fresh: Path, root: Path, text: str) -> None:
             return
 
 
-def _is_root(root: Path, text: str) -> bool:
+def _is_root(root: Path, shown: Mapping[str, str]) -> bool:
     """Whether the folder is there and whole."""
     try:
-        kept = (root / "proc" / "cpuinfo").read_text(encoding="utf-8", errors="replace")
-        return kept == text and (root / "lib").readlink() == glibc.folder(_ISA)
+        is_whole = all(
+            (root / name).read_text(encoding="utf-8", errors="replace") == text
+            for name, text in shown.items()
+        )
+        return is_whole and (root / "lib").readlink() == glibc.folder(_ISA)
     except OSError:
         return False

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from edgeprune.artifacts.core_work import Cache
 from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
 from edgeprune.devices.opened import Opened
-from edgeprune.errors import ConfigError
+from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.registry import Registry
 
 
@@ -198,6 +199,22 @@ class Transport(Opened):
         """Disconnects; harmless when closed already."""
 
 
+@dataclass(frozen=True)
+class WorkCount:
+    """What an emulated core counts of a program, for its cycles to be estimated from.
+
+    Attributes:
+        file: Where it goes once the program has ended; ``device_agents/qemu/qemu_cycles.c`` says
+            how.
+        intervals: How many of the last intervals between two readings of the clock are counted.
+        caches: Levels of data cache that are simulated, the nearest to the core first.
+    """
+
+    file: Path
+    intervals: int
+    caches: Sequence[Cache]
+
+
 class CommandTransport(Transport):
     """A way to a device that has an operating system: it runs commands and keeps files."""
 
@@ -247,6 +264,14 @@ class CommandTransport(Transport):
         Raises:
             DeviceError: It could not be started.
         """
+
+    def start_counting(self, argv: Sequence[str], wanted: WorkCount) -> Channel:
+        """Starts a program of which more is counted, where the transport can.
+
+        Raises:
+            DeviceError: It could not be started, or cannot be counted there.
+        """
+        raise DeviceError(f"{self.where}: what a core does is counted on emulated boards only")
 
 
 @dataclass(frozen=True)
