@@ -46,7 +46,8 @@ def start_agent(
         channel = transport.start(argv, env or {}, count_instructions=count_instructions)
     else:
         channel = transport.start_counting(argv, work)
-    session = AgentSession(channel, transport.where, is_counted=count_instructions)
+    is_counted = count_instructions or work is not None
+    session = AgentSession(channel, transport.where, is_counted=is_counted)
     if transport.device.epoch is not None:
         try:
             session.lease(lease_folder(transport), transport.device.epoch)

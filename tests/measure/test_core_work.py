@@ -74,7 +74,7 @@ def test_work_is_that_of_one_inference(work, tmp_path):
 def test_a_smaller_cache_misses_more_and_no_cache_changes_what_runs(work, tmp_path):
     smaller = work_of(nets.eligible(), tmp_path, (Cache(4 << 10, 2), Cache(64 << 10, 4)))
     none = work_of(nets.eligible(), tmp_path, ())
-    assert smaller.instructions == none.instructions == work.instructions and none.misses == ()
+    assert smaller.blocks == none.blocks == work.blocks and none.misses == ()
     for ours, theirs in zip(work.misses, smaller.misses, strict=True):
         assert ours.streamed + ours.other < theirs.streamed + theirs.other
 
