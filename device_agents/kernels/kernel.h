@@ -1,0 +1,51 @@
+/* What a kernel for one kind of processor is, and which one this processor gets. */
+#ifndef EDGEPRUNE_KERNELS_KERNEL_H
+#define EDGEPRUNE_KERNELS_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plan.h"
+
+enum {
+    KERNEL_MAX_TILE = 64, /* output pixels that a kernel works on at once */
+    KERNEL_ROWS = 16      /* output channels between two stores */
+};
+
+/* A tile's activations are packed as [tap][group][pixel][4 channels]; a row of weights is then a
+ * list of places in it. All functions take `pixels` of exactly `tile` places. */
+struct kernel {
+    const char *name;
+    size_t tile;
+    size_t activation_bytes; /* of one packed activation */
+    int32_t activation_offset; /* what packing adds to each activation */
+    bool (*runs_here)(void);
+
+    /* Packs one tap: `channels` channels from each of `tile` pointers. */
+    void (*pack)(const int8_t *const *pixels, size_t channels, void *packed);
+
+    /* Output channels `row` to `row + count - 1`, at most KERNEL_ROWS: out[count][tile]. `start` has
+     * the sum that each output channel begins with. */
+    void (*rows)(const struct plan *plan, const int32_t *start, size_t row, size_t count,
+                 const void *packed, int8_t *out);
+
+    /* Turns rows[KERNEL_ROWS][tile] into `count` channels of `pixels` pixels, `stride` apart. */
+    void (*store)(const int8_t *rows, size_t pixels, size_t count, int8_t *out, size_t stride);
+};
+
+extern const struct kernel kernel_scalar;
+#if defined(__x86_64__)
+extern const struct kernel kernel_avx2, kernel_avx_vnni, kernel_avx512_vnni;
+#elif defined(__aarch64__)
+extern const struct kernel kernel_neon_dot;
+#endif
+
+/* All kernels of this instruction set, the best first and the scalar one last, which runs on every
+ * processor; then NULL. */
+extern const struct kernel *const KERNELS[];
+
+/* The best of those that run here. */
+const struct kernel *best_kernel(void);
+
+#endif

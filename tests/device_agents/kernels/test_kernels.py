@@ -1,0 +1,59 @@
+"""Every kernel beside XNNPACK's dense int8, on layers drawn at random: equal, bit for bit."""
+
+import kernel_rig
+import numpy as np
+import pytest
+from full_range import examples
+from int8_layers import random_layer
+
+from edgeprune.models.tflite import conv_plan
+
+SPARSITIES = (0.0, 0.3, 0.8, 0.95, 1.0)
+
+
+@pytest.fixture(scope="module")
+def layers():
+    """Layers with their cases for the driver."""
+    drawn = (
+        random_layer(seed, op, SPARSITIES[seed % 5], conv_plan.BLOCK, large=seed % 7 == 0)
+        for op in conv_plan.OPERATORS
+        for seed in range(examples(40, 2000))
+    )
+    return [(layer, kernel_rig.plan_and_inputs(layer)) for layer in drawn]
+
+
+def check(driver, kernel, layers, folder):
+    cases = [case for _, case in layers]
+    for (layer, _), found in zip(layers, driver.run(kernel, cases, folder), strict=True):
+        assert not isinstance(found, str), (layer.text, found)
+        np.testing.assert_array_equal(found, kernel_rig.xnnpack_outputs(layer), layer.text)
+
+
+def test_every_kernel_of_this_machine_gives_what_xnnpack_gives(layers, tmp_path):
+    driver = kernel_rig.host_driver(tmp_path)
+    assert "scalar" in driver.kernels
+    for kernel in driver.kernels:
+        check(driver, kernel, layers, tmp_path)
+
+
+@pytest.mark.device
+def test_the_kernel_of_an_emulated_arm_core_gives_what_xnnpack_gives(layers, tmp_path):
+    driver = kernel_rig.emulated_driver(tmp_path, "aarch64", "cortex-a76")
+    for kernel in kernel_rig.ARM:
+        check(driver, kernel, layers, tmp_path)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize(
+    ("isa", "core", "runs"),
+    [
+        ("aarch64", "cortex-a72", ["scalar"]),
+        ("aarch64", "cortex-a76", ["neon_dot", "scalar"]),
+        ("x86_64", "Nehalem", ["scalar"]),
+        ("x86_64", "max", ["avx2", "scalar"]),
+    ],
+)
+def test_only_kernels_are_taken_whose_instructions_the_core_has(isa, core, runs, layers, tmp_path):
+    driver = kernel_rig.emulated_driver(tmp_path, isa, core)
+    assert driver.kernels == runs
+    check(driver, "best", layers[:3], tmp_path)
