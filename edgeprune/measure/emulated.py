@@ -35,7 +35,7 @@ Two runs of one process differ by some 130 instructions, so that a long differen
 exactly. Source: ours, on MLPerf Tiny's models.
 """
 
-COUNTED_RUNS_SLOW = (1, 4)
+COUNTED_RUNS_SLOW = (1, 2)
 """The same for a model whose one emulated inference takes longer than :data:`SLOW_S` seconds."""
 
 SLOW_S = 0.5

@@ -144,6 +144,7 @@ def measure(
                 variant.reference,
                 compressed,
                 xnnpack,
+                is_emulated=transport.board.kind == "emulated",
             )
             for compressed, variant in measured
         }
@@ -264,12 +265,27 @@ def _ended_early(run: RunResult, why: str) -> RunResult:
 
 
 def comparison_of(
-    name: str, tflite: bytes, reference: bytes, compressed: Compressed, xnnpack: bool = True
+    name: str,
+    tflite: bytes,
+    reference: bytes,
+    compressed: Compressed,
+    xnnpack: bool = True,
+    *,
+    is_emulated: bool,
 ) -> verify.Comparison:
-    """What a variant's outputs must be; ``xnnpack``: whether the board runs XNNPACK."""
-    samples = verify.sample_inputs(
-        reference, compressed.test_inputs, compressed.recipe.verify.samples
-    )
+    """What a variant's outputs must be.
+
+    Args:
+        name: Of the variant.
+        tflite: Its file.
+        reference: The same network with its weights stored dense.
+        compressed: What it came of.
+        xnnpack: Whether the board runs XNNPACK.
+        is_emulated: Whether an emulator computes the outputs.
+    """
+    asked = compressed.recipe.verify.samples
+    count = verify.compared(asked, reference if is_emulated else None)
+    samples = verify.sample_inputs(reference, compressed.test_inputs, count)
     host = host_outputs_with_rounding(reference, samples, xnnpack)
     return verify.Comparison(name, tflite, reference, samples, host.outputs, host.rounding, xnnpack)
 

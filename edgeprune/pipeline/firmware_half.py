@@ -83,7 +83,9 @@ class FirmwareHalf:
                 for variant in work.measured:
                     tflite = graph.opened(variant.file.read_bytes())
                     plan = plan_for(tflite, self.board)
-                    samples = verify.sample_inputs(tflite, inputs, recipe.verify.samples)
+                    samples = verify.sample_inputs(
+                        tflite, inputs, verify.compared(recipe.verify.samples)
+                    )
                     stored = [as_stored(graph.view(tflite), sample) for sample in samples]
                     planned.append(PlannedVariant(variant.name, tflite, plan, stored))
                     expected[variant.name] = exact_outputs(tflite, samples)

@@ -82,7 +82,9 @@ def compress(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Comp
         if recipe.rewrite.enabled and mode not in INTEGER_MODES:
             rewritten = rewrite(compressed_float, cpu)
         if rewritten.notes:
-            samples = verify.sample_inputs(compressed_float, x_test, recipe.verify.samples)
+            samples = verify.sample_inputs(
+                compressed_float, x_test, verify.compared(recipe.verify.samples)
+            )
             verify.check_rewrite(compressed_float, rewritten.tflite, samples)
         lines = verify.check_kept(
             "rewrite", compressed_float, rewritten.tflite, codebooks=has_codebooks
@@ -131,7 +133,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Comp
         is_trainable=is_trainable(trained.loaded, data),
         task=None if data is None else data.task,
         samples=(0, 0) if data is None else sizes_of(data),
-        test_inputs=None if x_test is None else x_test[: recipe.verify.samples],
+        test_inputs=None if x_test is None else x_test[: verify.compared(recipe.verify.samples)],
         scores=scores,
         tensor_errors=tuple(verify.tensor_errors(rewritten.tflite, sparsified.tflite)),
         fragile_layers=said.layers,

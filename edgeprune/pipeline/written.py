@@ -147,7 +147,13 @@ def _compressed(
         with progress.stage("verify"):
 
             def comparison() -> verify.Comparison:
-                return comparison_of(target.name, tflite, compressed.quantized_dense, compressed)
+                return comparison_of(
+                    target.name,
+                    tflite,
+                    compressed.quantized_dense,
+                    compressed,
+                    is_emulated=board.kind != "host",
+                )
 
             parity, remark = verify.verify_off_board(
                 comparison, tflite, board, progress.say, host_outputs

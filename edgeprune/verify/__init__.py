@@ -15,7 +15,7 @@ from edgeprune.verify.checks import REWRITE_LIMIT, check_conversion, check_rewri
 from edgeprune.verify.exact import EXACT_REFERENCE, exact_outputs, exact_parity
 from edgeprune.verify.gains import check_converted, check_counts, check_kept, gains_of
 from edgeprune.verify.host import HostModel, reference_outputs, rounding_of
-from edgeprune.verify.inputs import as_input, sample_inputs
+from edgeprune.verify.inputs import as_input, compared, sample_inputs
 from edgeprune.verify.locate import locate
 from edgeprune.verify.off_board import verify_off_board
 from edgeprune.verify.on_board import board_outputs, checked, with_parity
@@ -40,6 +40,7 @@ __all__ = [
     "check_kept",
     "check_rewrite",
     "checked",
+    "compared",
     "exact_outputs",
     "exact_parity",
     "gains_of",

@@ -7,9 +7,32 @@ import numpy as np
 from edgeprune.artifacts.arrays import Array, Samples
 from edgeprune.errors import ModelError
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.macs import size
+
+COMPARED, COMPARED_LARGE = 16, 4
+"""Inputs whose outputs are compared, and how many where an emulator computes a large network."""
+
+LARGE_MACS = 100_000_000
+"""Multiplications of a large network: some two seconds of an emulator's. Source: ours."""
 
 _MAX_SCALE = 1e30
 """Of what is quantized at once: a larger one overflows float32."""
+
+
+def compared(asked: int | None, tflite: bytes | None = None) -> int:
+    """How many inputs are compared.
+
+    Args:
+        asked: As the recipe says; None where it says nothing.
+        tflite: The network, where an emulator computes it.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    if asked is not None:
+        return asked
+    macs = None if tflite is None else size(tflite).macs
+    return COMPARED_LARGE if macs is not None and macs > LARGE_MACS else COMPARED
 
 
 def sample_inputs(tflite: bytes, x_test: Array | None, count: int, seed: int = 0) -> Samples:
