@@ -13,7 +13,15 @@ from edgeprune.agents.firmware.session import (
     FirmwareSession,
 )
 from edgeprune.artifacts.arrays import Samples
-from edgeprune.artifacts.measurement import DeviceFacts, LayerTiming, Measured, RunResult
+from edgeprune.artifacts.measurement import (
+    DeviceFacts,
+    LayerTiming,
+    Measured,
+    RunResult,
+    Session,
+    Timed,
+)
+from edgeprune.console import interrupts
 from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.boards import Board
 from edgeprune.devices.transports.base import Firmware, LineTransport
@@ -75,10 +83,12 @@ def run(
         energy: What measures energy; None leaves it out.
 
     Returns:
-        What was measured, without parity; and the outputs by variant.
+        What was measured, without parity, and the outputs by variant; where the device failed or
+        the user interrupted while times or energy were taken, what was there before
+        (:attr:`RunResult.broken`).
 
     Raises:
-        DeviceError: The device or the way to it failed; the message says at what.
+        DeviceError: The device or the way to it failed before; the message says at what.
     """
     patience_s = EMULATED_PATIENCE_S if transport.emulated else PATIENCE_S
 
@@ -98,21 +108,46 @@ def run(
         with session() as talk:
             item, outputs[variant.name] = _once(talk, variant, hello)
         measured.append(item)
-    timed = None
-    if hello.tick_hz:
-        plans = {variant.name: variant.plan.data for variant in variants}
-        with session() as talk:
-            sessions, timed = time_plans(talk, plans, hello.tick_hz, table, say)
-        measured = [dataclasses.replace(one, sessions=sessions[one.variant]) for one in measured]
-    energies = _energies(session, variants, hello, table, say, energy)
-    measured = [dataclasses.replace(one, energy=energies.get(one.variant)) for one in measured]
+    timed: Timed | None = None
+    sessions: Mapping[str, tuple[Session, ...]] = {}
+    energies: Mapping[str, Energy | NoEnergy] = {}
+    cause, is_interrupted = "", False
+    try:
+        if hello.tick_hz:
+            plans = {variant.name: variant.plan.data for variant in variants}
+            with session() as talk:
+                sessions, timed = time_plans(talk, plans, hello.tick_hz, table, say)
+        energies = _energies(session, variants, hello, table, say, energy)
+    except DeviceError as error:
+        cause = str(error)
+    except KeyboardInterrupt as interrupt:
+        cause, is_interrupted = interrupts.line(interrupt), True
+    interrupts.hold()
+    left = (
+        f"{'outputs, counts and times' if sessions else 'outputs and counts'} are kept"
+        if cause
+        else ""
+    )
     is_remote = not (hello.tick_hz or transport.emulated)
     return RunResult(
         _facts(transport, hello),
         transport.emulated or is_remote,
-        tuple(measured),
-        (REMOTE_EMULATION,) if is_remote else (),
+        tuple(
+            dataclasses.replace(
+                one,
+                sessions=sessions.get(one.variant, one.sessions),
+                energy=energies.get(one.variant),
+            )
+            for one in measured
+        ),
+        (
+            *((REMOTE_EMULATION,) if is_remote else ()),
+            *((f"incomplete: {cause}; {left}",) if cause else ()),
+        ),
         timed=timed,
+        cause=cause,
+        left=left,
+        is_interrupted=is_interrupted,
     ), outputs
 
 

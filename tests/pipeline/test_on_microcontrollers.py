@@ -12,7 +12,9 @@ from small_boards import small_board
 
 from edgeprune import cli
 from edgeprune.agents.firmware.session import FirmwareSession
+from edgeprune.errors import DeviceError
 from edgeprune.history.result_file import parse_result
+from edgeprune.measure import microcontroller
 from edgeprune.pipeline import firmware_half
 from edgeprune.quantize import quantize
 
@@ -64,6 +66,30 @@ def test_a_file_that_begins_and_ends_in_floats_runs_and_the_user_is_told(tmp_pat
     (variant,) = found["variants"]
     assert variant["parity"]["max_abs_diff"] == 0.0
     assert [layer["op"] for layer in variant["layers"]] == ["CONV_2D"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (DeviceError("the meter is gone"), 3, "the meter is gone"),
+    ],
+)
+def test_what_ends_a_run_after_the_outputs_leaves_them(
+    model, tmp_path, capsys, monkeypatch, fault, code, told
+):
+    def energies(*_):
+        raise fault
+
+    monkeypatch.setattr(microcontroller, "_energies", energies)
+    ended, _, words = run(capsys, tmp_path / "out", "run", model, "--board", BOARD)
+    assert (ended, told in words) == (code, True), words
+    assert "outputs and counts are kept; what was measured before is in" in words
+    result = parse_result(json.loads((tmp_path / "out" / "result.json").read_text()))
+    (variant,) = result.variants
+    assert variant.parity.max_abs_diff == 0.0 and variant.instructions.per_inference > 0
+    assert result.validity.verdict != "valid"
+    assert any(told in reason for reason in result.validity.reasons)
 
 
 @pytest.mark.parametrize("board", [BOARD, "mps3-an547"])
