@@ -40,7 +40,7 @@ def is_python(agent):
 def sanitized_agent(folder):
     """The agent with address and undefined-behaviour checks, which end it with status 99."""
     compiler = ["gcc", *C11, *WARNINGS, *SANITIZERS, build.version_flag()]
-    sources, libraries = build.agent_sources(), ("-ldl", "-lpthread")
+    sources, libraries = build.agent_sources(), ("-ldl", "-lpthread", "-lm")
     return compiled.program(folder, "edgeprune-agent", compiler, sources, libraries)
 
 

@@ -19,16 +19,16 @@ SHIPPED = paths.shipped("boards")
 BOARD = "rpi4-emulated"
 
 
-def library(version=None):
+def library(version=None, board=BOARD):
     """Path of the board's runtime; another release's with ``version``."""
-    board = load_board(BOARD)
+    board = load_board(board)
     return str(runtime.library(board.cpu.isa, version or board.runtime.version).path)
 
 
 @contextmanager
-def agent(*, count_instructions=False):
+def agent(*, count_instructions=False, board=BOARD):
     """An agent on the emulated board, without a model."""
-    board = load_board(BOARD)
+    board = load_board(board)
     program = build.agent(board.agent.target)
     with (
         TRANSPORTS.get("qemu")(board, Device(board.name, board.name)) as transport,

@@ -5,7 +5,7 @@
  * 2.3.0, which is the same.
  *
  * Source: google-ai-edge/LiteRT, litert/c/{litert_common, litert_environment, litert_model,
- * litert_model_types, litert_layout, litert_options, litert_opaque_options, litert_compiled_model,
+ * litert_model_types, litert_op_code, litert_custom_op_kernel, litert_layout, litert_options, litert_opaque_options, litert_compiled_model,
  * litert_tensor_buffer, litert_profiler, litert_profiler_event}.h
  */
 #ifndef EDGEPRUNE_LITERT_API_H
@@ -25,12 +25,15 @@ typedef struct litert_compiled_model *litert_compiled_model;
 typedef struct litert_signature *litert_signature;
 typedef struct litert_subgraph *litert_subgraph;
 typedef struct litert_tensor *litert_tensor;
+typedef struct litert_op *litert_op;
 typedef struct litert_buffer *litert_buffer;
 typedef struct litert_requirements *litert_requirements;
 typedef struct litert_profiler *litert_profiler;
 
 enum { LITERT_ACCELERATOR_CPU = 1, LITERT_MAX_RANK = 8 };
 enum { LITERT_LOCK_READ = 0, LITERT_LOCK_WRITE = 1 };
+enum { LITERT_INVALID_ARGUMENT = 1 }; /* of LiteRtStatus */
+enum { LITERT_OP_CUSTOM = 32 };       /* of litert_op_code.h */
 
 /* Numbers of litert_model_types.h that the agent itself looks at. */
 enum {
@@ -81,6 +84,16 @@ struct litert_event {
     int32_t source; /* release 2.3.0 says 0 for every kernel, so the agent goes by event_type */
 };
 
+/* Functions of an operator that the runtime does not have. It ignores what they return. */
+struct litert_custom_op {
+    int (*init)(void *state, const void *options, size_t bytes);
+    int (*shape)(void *state, size_t inputs, const struct litert_layout *input, size_t outputs,
+                 struct litert_layout *output);
+    int (*run)(void *state, size_t inputs, const litert_buffer *input, size_t outputs,
+               litert_buffer *output);
+    int (*destroy)(void *state);
+};
+
 /* X(name without "LiteRt", parameters); all return a status, 0 for success. CreateModelFromFile is
  * that of release 2.1.6 and later. */
 #define LITERT_FUNCTIONS(X)                                                                        \
@@ -94,6 +107,12 @@ struct litert_event {
     X(GetNumSubgraphOutputs, (litert_subgraph, size_t *))                                          \
     X(GetSubgraphInput, (litert_subgraph, size_t, litert_tensor *))                                \
     X(GetSubgraphOutput, (litert_subgraph, size_t, litert_tensor *))                               \
+    X(GetNumSubgraphOps, (litert_subgraph, size_t *))                                              \
+    X(GetSubgraphOp, (litert_subgraph, size_t, litert_op *))                                       \
+    X(GetOpCode, (litert_op, int32_t *))                                                           \
+    X(GetCustomCode, (litert_op, const char **))                                                   \
+    X(AddCustomOpKernelOption,                                                                     \
+      (litert_options, const char *, int, const struct litert_custom_op *, void *))                \
     X(GetTensorName, (litert_tensor, const char **))                                               \
     X(GetRankedTensorType, (litert_tensor, struct litert_tensor_type *))                           \
     X(CreateOptions, (litert_options *))                                                           \

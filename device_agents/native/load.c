@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "own_kernels.h"
 #include "runtime.h"
 
 #define TRY(function, ...)                                                                         \
@@ -46,6 +47,7 @@ static void free_model(struct model *model)
     if (model->compiled != NULL) {
         model->api.DestroyCompiledModel(model->compiled);
     }
+    own_kernels_free(model->own);
     if (model->options != NULL) {
         model->api.DestroyOptions(model->options);
     }
@@ -53,6 +55,7 @@ static void free_model(struct model *model)
         model->api.DestroyModel(model->file);
     }
     model->compiled = NULL;
+    model->own = NULL;
     model->options = NULL;
     model->file = NULL;
     model->profiler = NULL; /* belongs to the compiled model */
@@ -104,11 +107,13 @@ static bool add_options(struct model *model, const struct load_options *load,
                                          "enable_profiling = true\n", failure));
 }
 
-static bool compile(struct model *model, const struct load_options *load, struct failure *failure)
+static bool compile(struct model *model, const struct load_options *load, litert_subgraph graph,
+                    struct failure *failure)
 {
     TRY(CreateOptions, &model->options);
     TRY(SetOptionsHardwareAccelerators, model->options, LITERT_ACCELERATOR_CPU);
-    if (!add_options(model, load, failure)) {
+    if (!add_options(model, load, failure) ||
+        !own_kernels_register(&model->own, &model->api, graph, model->options, failure)) {
         return false;
     }
     TRY(CreateCompiledModel, model->environment, model->file, model->options, &model->compiled);
@@ -264,12 +269,18 @@ bool model_load(struct model *model, const struct load_options *load, struct fai
         return false;
     }
     free_model(model);
-    if (!read_file(model, load->path, failure) || !compile(model, load, failure)) {
+    if (!read_file(model, load->path, failure)) {
         return false;
     }
     /* The runtime makes a signature up if the file has none. */
     TRY(GetModelSignature, model->file, 0, &signature);
     TRY(GetSignatureSubgraph, signature, &graph);
-    return read_inputs(model, signature, graph, &resized, failure) &&
-           read_outputs(model, signature, graph, resized, failure);
+    if (compile(model, load, graph, failure) &&
+        read_inputs(model, signature, graph, &resized, failure) &&
+        /* Plans are held against shapes where the runtime lays out memory: now, not in a run. */
+        read_outputs(model, signature, graph, resized || model->own != NULL, failure)) {
+        return own_kernels_good(model->own, failure);
+    }
+    own_kernels_refused(model->own, failure);
+    return false;
 }

@@ -5,8 +5,9 @@
 
 #include "../portable/frame_header.h"
 #include "heap_text.h"
+#include "own_kernels.h"
 
-enum { TAGS_LIMIT = 4096 };
+enum { TAGS_LIMIT = 4096, TAG_BYTES = 80 };
 
 struct tags {
     char *names[TAGS_LIMIT];
@@ -57,7 +58,9 @@ static bool append_events(const struct litert_event *events, int count, struct t
         if (events[i].event_type >= LITERT_EVENT_TELEMETRY) {
             continue;
         }
-        size_t tag = tag_index(tags, events[i].tag != NULL ? events[i].tag : "");
+        char own[TAG_BYTES];
+        const char *name = events[i].tag != NULL ? events[i].tag : "";
+        size_t tag = tag_index(tags, own_kernels_tag(name, own, sizeof own));
         if (tag == TAGS_LIMIT) {
             return fail(failure, "the profile names more than %d kernels", TAGS_LIMIT);
         }

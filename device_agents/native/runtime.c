@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "own_kernels.h"
 
 /* The library does not export LiteRtGetStatusString, so the names stand here.
  * Source: litert/c/litert_common.h, LiteRtStatus. */
@@ -50,7 +51,7 @@ bool model_run(struct model *model, struct failure *failure)
     if (model->first_ns == 0) {
         model->first_ns = now_ns() - start;
     }
-    return true;
+    return own_kernels_good(model->own, failure);
 }
 
 bool model_time(struct model *model, int64_t *latency_ns, size_t runs, int64_t max_ns,
@@ -78,7 +79,7 @@ bool model_time(struct model *model, int64_t *latency_ns, size_t runs, int64_t m
             break;
         }
     }
-    return true;
+    return own_kernels_good(model->own, failure);
 }
 
 static bool copy_in(struct model *model, size_t input, const void *source, struct failure *failure)

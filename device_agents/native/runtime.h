@@ -9,6 +9,8 @@
 #include "failure.h"
 #include "litert_api.h"
 
+struct own_kernels;
+
 struct tensor {
     const char *name; /* owned by the runtime */
     const char *type; /* as numpy spells it */
@@ -32,6 +34,7 @@ struct model {
     litert_model file;
     litert_options options;
     litert_compiled_model compiled;
+    struct own_kernels *own;  /* NULL unless the model has operators of ours */
     litert_profiler profiler; /* NULL unless loaded to be profiled */
     struct tensor_list inputs;
     struct tensor_list outputs;

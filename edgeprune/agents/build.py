@@ -13,9 +13,9 @@ from edgeprune.files import paths
 _RELEASE = "0.1.0"
 """That of ``edgeprune.__version__``, as a test holds: nothing here may import what is above."""
 
-_C_FOLDERS = ("native", "portable")
+_C_FOLDERS = ("native", "portable", "kernels")
 
-_FLAGS = ("-D_POSIX_C_SOURCE=200809L", "-Wl,-z,now", "-s", "-ldl", "-lpthread")
+_FLAGS = ("-D_POSIX_C_SOURCE=200809L", "-Wl,-z,now", "-s", "-ldl", "-lpthread", "-lm")
 """All symbols are bound at the start: bound at first use, which of the two threads gets there first
 would add or leave out some 600 instructions, and a count should repeat."""
 
