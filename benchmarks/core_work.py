@@ -14,7 +14,7 @@ from edgeprune.artifacts.core_work import CoreWork
 from edgeprune.devices.boards import Board, load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import WorkCount, command_transport
-from edgeprune.measure.core_work import count_work
+from edgeprune.measure.core_work import Counting, count_work
 from edgeprune.prediction.cycles import Core
 
 TIMEOUT_S = 900.0
@@ -46,10 +46,10 @@ def work_of(file: Path, core: Core, kept: Path) -> CoreWork:
             with start_agent(transport, program, work=wanted) as agent:
                 yield agent
 
-        def load(agent: AgentSession, path: str) -> object:
-            return agent.load(library, path, timeout_s=TIMEOUT_S)
+        def load(agent: AgentSession, path: str, profile: bool) -> object:
+            return agent.load(library, path, profile=profile, timeout_s=TIMEOUT_S)
 
-        work = count_work(start, load, file, core.caches, TIMEOUT_S)
+        work = count_work(Counting(start, load, file, core.caches, TIMEOUT_S))
     kept.mkdir(parents=True, exist_ok=True)
     place.write_bytes(pickle.dumps(work))
     return work

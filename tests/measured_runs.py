@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from results import document
 
+from edgeprune.artifacts.core_work import CycleEstimate, NoEstimate
 from edgeprune.artifacts.measurement import (
     Accuracy,
     DeviceFacts,
@@ -31,10 +32,14 @@ STATE = SessionState(
 TIMED = Timed("quick", 6, 13, 0.2, ("dense", "deployed", "deployed", "dense"), notes=("cooled",))
 PINNING = Pinning((4, 5), "performance", ("performance",), ("schedutil",), False, True, "told")
 STARTS = tuple(StartSample(10**6 * k, 10**5, 5_000_000 + k, 1_000_000) for k in (3, 1, 2))
+ESTIMATE = CycleEstimate(3_600_000, "cortex-a72", 1_800_000_000, 0.3, 3e6, 5e5, 1e5, 0.002)
+NO_ESTIMATE = NoEstimate("the counter is broken")
 LAYER = LayerTiming("conv1", "CONV_2D", "Convolution (NCHW, F32) SPMM", True, 12.5)
 
 
-def measured(name, sessions=6, runs=120, median_us=100, parity=PARITY, instructions=None):
+def measured(
+    name, sessions=6, runs=120, median_us=100, parity=PARITY, instructions=None, estimate=None
+):
     timings = tuple(
         Session(
             (median_us * 1000 + number,) * runs,
@@ -54,7 +59,16 @@ def measured(name, sessions=6, runs=120, median_us=100, parity=PARITY, instructi
     memory = 5_000_000 if sessions else None
     starts = STARTS if sessions else ()
     return Measured(
-        name, timings, instructions, source, (LAYER,), parity, memory, starts=starts, packed_bytes=7
+        name,
+        timings,
+        instructions,
+        source,
+        (LAYER,),
+        parity,
+        memory,
+        starts=starts,
+        packed_bytes=7,
+        estimate=estimate,
     )
 
 
@@ -85,7 +99,7 @@ def emulated(dense=300, deployed=100):
         DEVICE,
         True,
         (
-            measured("dense", sessions=0, instructions=dense),
-            measured("deployed", sessions=0, instructions=deployed),
+            measured("dense", sessions=0, instructions=dense, estimate=ESTIMATE),
+            measured("deployed", sessions=0, instructions=deployed, estimate=NO_ESTIMATE),
         ),
     )

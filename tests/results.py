@@ -77,6 +77,12 @@ def variant(name, sessions_us=(), **rest):
     } | rest  # fmt: skip
 
 
+ESTIMATE = {
+    "cycles": 3_600_000, "latency_us": 2000.0, "clock_hz": 1_800_000_000, "core": "cortex-a72",
+    "error": None, "unknown_share": 0.0,
+}  # fmt: skip
+
+
 def counted(name, instructions, **rest):
     """A variant of an emulated board."""
     count = {"per_inference": instructions, "source": "QEMU plugin"}

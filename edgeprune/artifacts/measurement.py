@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprune.artifacts.core_work import CycleEstimate, NoEstimate
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.tasks import Task
 
@@ -103,6 +104,7 @@ class LayerTiming:
         sparse: Whether that name is a sparse kernel's.
         latency_us: Mean time in microseconds, or None on an emulated device.
         instructions: Instructions, or None where they were not counted per layer.
+        cycles: Estimated cycles on the emulated core, or None where they were not estimated.
     """
 
     name: str
@@ -111,6 +113,7 @@ class LayerTiming:
     sparse: bool
     latency_us: float | None
     instructions: int | None = None
+    cycles: int | None = None
 
 
 @dataclass(frozen=True)
@@ -330,6 +333,8 @@ class Measured:
         packed_bytes: Size of the container that brought the file to the device; None where the file
             was sent as it is, or lay there.
         flash_bytes: Size of the plan in a microcontroller's flash; None elsewhere.
+        estimate: Cycles of one inference on the emulated core, or why there are none; None on a
+            device that is timed.
     """
 
     variant: str
@@ -343,6 +348,7 @@ class Measured:
     starts: tuple[StartSample, ...] = ()
     packed_bytes: int | None = None
     flash_bytes: int | None = None
+    estimate: CycleEstimate | NoEstimate | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession, Hello
 from edgeprune.agents.start import start_agent
 from edgeprune.artifacts.arrays import Samples
+from edgeprune.artifacts.core_work import CycleEstimate, NoEstimate
 from edgeprune.artifacts.measurement import (
     TAKEN,
     DeviceFacts,
@@ -27,7 +28,7 @@ from edgeprune.artifacts.measurement import (
 from edgeprune.console import interrupts
 from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
-from edgeprune.devices.transports.base import CommandTransport
+from edgeprune.devices.transports.base import CommandTransport, WorkCount
 from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import DeviceError
 from edgeprune.measure.device_lock import WAIT_S, Claim, DeviceLock
@@ -235,6 +236,7 @@ class _Found:
     starts: dict[str, tuple[StartSample, ...]] = field(default_factory=dict)
     layers: dict[str, tuple[LayerTiming, ...]] = field(default_factory=dict)
     outputs: dict[str, Samples] = field(default_factory=dict)
+    estimates: dict[str, CycleEstimate | NoEstimate] = field(default_factory=dict)
 
     def whole_text(self) -> str:
         """What a broken run keeps; empty if that is nothing."""
@@ -267,6 +269,7 @@ class _Found:
             energy=self.energies.get(name),
             starts=began,
             packed_bytes=pushed.packed_bytes.get(name),
+            estimate=self.estimates.get(name),
         )
 
 
@@ -288,7 +291,7 @@ def _measure(
             Network(name, plan.originals[name], plan.samples[name], plan.before.get(name))
             for name in names
         ]
-        into = Into(found.instructions, found.layers, found.outputs)
+        into = Into(found.instructions, found.layers, found.outputs, found.estimates)
         measure_emulated(bench, networks, into, say)
         return
     if not bench.emulated:
@@ -327,15 +330,25 @@ class _Bench:
         # One emulated inference of MobileNetV1 takes seconds where this machine takes 11 ms.
         self.timeout_s = _EMULATED_TIMEOUT_S if self.emulated else 120.0
 
-    def agent(self, *, count_instructions: bool = False) -> AgentSession:
+    def agent(
+        self, *, count_instructions: bool = False, work: WorkCount | None = None
+    ) -> AgentSession:
         """A fresh agent."""
-        return start_agent(self.transport, self.pushed.agent, count_instructions=count_instructions)
+        return start_agent(
+            self.transport, self.pushed.agent, count_instructions=count_instructions, work=work
+        )
 
-    def load(self, agent: AgentSession, name: str, *, profile: bool = False) -> int:
-        """Loads a variant; nanoseconds that it took."""
+    def model(self, name: str) -> str:
+        """Where a variant's file is."""
+        return self.pushed.models[name]
+
+    def load(
+        self, agent: AgentSession, name: str, *, profile: bool = False, path: str | None = None
+    ) -> int:
+        """Loads a variant, from another path if one is given; nanoseconds that it took."""
         loaded = agent.load(
             self.pushed.runtime,
-            self.pushed.models[name],
+            self.model(name) if path is None else path,
             threads=1 if self.emulated else self.table.threads,
             cpus=self.pushed.cpus,
             profile=profile,

@@ -1,136 +1,122 @@
-"""What an emulated core does for one inference, as the plug-in ``qemu_cycles`` counted it."""
+"""What an emulated core does for one inference and for each of its kernels.
+
+Both are of the second inference of a fresh process, so that its caches are warm. The same file
+gives the same work on one machine, wherever it lies: the length of its path, which shifts the heap,
+is always the same.
+"""
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from edgeprune.agents.session import AgentSession
-from edgeprune.artifacts.core_work import Cache, CoreWork, Misses
+from edgeprune.artifacts.core_work import Cache, CoreWork
 from edgeprune.devices.transports.base import WorkCount
 from edgeprune.errors import DeviceError
+from edgeprune.measure.intervals import Interval, read_intervals
+from edgeprune.measure.layers import DELEGATE_KERNELS, is_kernel
 
-_INSTRUCTION_BYTES = 4
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_CODE = re.compile(r"(?:[0-9a-f]{8}){1,1024}")
 _TIMED = 2
 """The last intervals of a process that times one inference: that one, and what is behind it."""
 
+_PROFILED = 8192
+"""Intervals of a profiled process that are kept: a kernel is one, and a frame of the runtime's a
+few. Source: ours."""
+
 
 @dataclass(frozen=True)
-class Interval:
-    """What lies between two readings of the clock.
+class Counting:
+    """How a process of which all is counted gets its work.
 
     Attributes:
-        work: What was done.
-        system_calls: Calls of the system meanwhile.
+        start: Starts an agent of which that is counted, on an emulated core.
+        load: Loads the network at a path into it, for one thread; to be profiled where it is told.
+        model: The network's file.
+        caches: Levels of data cache that are simulated, the nearest to the core first.
+        timeout_s: How long an answer may take.
     """
 
-    work: CoreWork
-    system_calls: int
+    start: Callable[[WorkCount], AbstractContextManager[AgentSession]]
+    load: Callable[[AgentSession, str, bool], object]
+    model: Path
+    caches: Sequence[Cache]
+    timeout_s: float
 
 
-def count_work(
-    start: Callable[[WorkCount], AbstractContextManager[AgentSession]],
-    load: Callable[[AgentSession, str], object],
-    model: Path,
-    caches: Sequence[Cache],
-    timeout_s: float,
-) -> CoreWork:
-    """Counts what one inference does: the second of a fresh process, so that the caches are warm.
-
-    The same file gives the same work on one machine, wherever it lies: the length of its path,
-    which shifts the heap, is always the same.
-
-    Args:
-        start: Starts an agent of which that is counted, on an emulated core.
-        load: Loads the network at a path into it, for one thread.
-        model: The network's file.
-        caches: Levels of data cache, the nearest to the core first.
-        timeout_s: How long an answer may take.
+def count_work(counting: Counting) -> CoreWork:
+    """Counts what one inference does.
 
     Raises:
         DeviceError: The process failed, or brought back no such counts.
     """
-    with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
-        file, link = Path(folder) / "counts", Path(folder) / "model"
-        link.symlink_to(model.absolute())
-        with start(WorkCount(file, _TIMED, caches)) as agent:
-            load(agent, str(link))
-            agent.time(warmup=0, runs=1, max_s=0.0, timeout_s=timeout_s)
-            agent.close()
-        timed, behind = _expected(read_intervals(file, len(caches)), _TIMED)
-    if timed.work.instructions <= behind.work.instructions:
+    with _counted(counting, _TIMED, profile=False) as (agent, intervals):
+        agent.time(warmup=0, runs=1, max_s=0.0, timeout_s=counting.timeout_s)
+    if len(intervals) != _TIMED or intervals[0].work.instructions <= intervals[1].work.instructions:
         raise DeviceError(
             "the runtime reads the clock within an inference: its cycles cannot be estimated"
         )
-    return timed.work
+    return intervals[0].work
 
 
-def read_intervals(file: Path, levels: int) -> list[Interval]:
-    """Reads what the plug-in wrote, the oldest interval first.
+def count_layers(counting: Counting) -> tuple[tuple[str, CoreWork | None], ...]:
+    """Counts what each kernel of a profiled inference does.
 
-    Args:
-        file: Its file.
-        levels: Levels of data cache that were simulated.
+    Returns:
+        Each kernel's name, and what it does; None for all where the kernels are not found again in
+        what was counted, as in networks with loops.
 
     Raises:
-        DeviceError: There is none, or it is not whole.
+        DeviceError: The process failed, or brought back no such counts.
     """
-    try:
-        lines = file.read_text(encoding="ascii").splitlines()
-        return list(_intervals(lines, levels))
-    except (OSError, ValueError, LookupError) as error:
-        raise DeviceError(
-            "the emulator brought back no counts of what the core did: `edgeprune doctor` says why"
-        ) from error
+    with _counted(counting, _PROFILED, profile=True) as (agent, intervals):
+        profile = agent.profile(1, timeout_s=counting.timeout_s)
+    kernels = [event for event in profile.events[0] if is_kernel(event)]
+    works = _of_kernels(intervals, [event.source == DELEGATE_KERNELS for event in kernels])
+    return tuple((event.tag, work) for event, work in zip(kernels, works, strict=True))
 
 
-def _intervals(lines: list[str], levels: int) -> Iterator[Interval]:
-    if lines[-1] != "end":
-        raise ValueError("not whole")
-    rows = [line.split(" ") for line in lines[:-1]]
-    codes = {row[1]: _code(row) for row in rows if row[0] == "code"}
-    begun = [i for i, row in enumerate(rows) if row[0] == "interval"]
-    for i in begun:
-        instructions, accesses, system_calls, *missed = _numbers(rows[i], 3 + 2 * levels)
-        blocks: dict[bytes, int] = {}
-        for row in rows[i + 1 :]:
-            if row[0] != "block":
-                break
-            code = codes[row[1]]
-            _, times = _numbers(row, 2)
-            blocks[code] = blocks.get(code, 0) + times
-        misses = tuple(map(Misses, missed[::2], missed[1::2]))
-        if (
-            sum(times * len(code) for code, times in blocks.items())
-            != _INSTRUCTION_BYTES * instructions
-        ):
-            raise ValueError("blocks are missing")
-        yield Interval(CoreWork(instructions, accesses, blocks, misses), system_calls)
+@contextmanager
+def _counted(
+    counting: Counting, last: int, *, profile: bool
+) -> Iterator[tuple[AgentSession, list[Interval]]]:
+    """An agent with the network loaded, and a list that has the intervals behind the block."""
+    intervals: list[Interval] = []
+    with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
+        file, link = Path(folder) / "counts", Path(folder) / "model"
+        link.symlink_to(counting.model.absolute())
+        with counting.start(WorkCount(file, last, counting.caches)) as agent:
+            counting.load(agent, str(link), profile)
+            yield agent, intervals
+            agent.close()
+        intervals += read_intervals(file, len(counting.caches))
 
 
-def _numbers(row: list[str], count: int) -> list[int]:
-    if len(row) != 1 + count or not all(map(_NUMBER.fullmatch, row[1:])):
-        raise ValueError(row)
-    return list(map(int, row[1:]))
+def _of_kernels(intervals: list[Interval], delegated: Sequence[bool]) -> Sequence[CoreWork | None]:
+    """What each kernel of the last inference does; ``delegated`` says which are the delegate's.
+
+    XNNPACK reads the clock before its first kernel and behind each one, the interpreter before and
+    behind each of its own; both call the system for nothing else meanwhile, as frames around them
+    do. So the kernels of an inference are a stretch of intervals without other calls, in which
+    another one follows each partition of XNNPACK's and each kernel of the interpreter's.
+
+    Source: XNNPACK ``src/runtime.c``, xnn_invoke_runtime; LiteRT ``tflite/profiling``.
+    """
+    places, at = [], 0
+    for number, is_delegated in enumerate(delegated):
+        places.append(at)
+        goes_on = is_delegated and delegated[number + 1 : number + 2] == [True]
+        at += 1 if goes_on else 2
+    stretches = [list(group) for free, group in groupby(intervals, _is_free) if free]
+    for stretch in reversed(stretches):
+        if len(stretch) == at:
+            return [stretch[place].work for place in places]
+    return [None] * len(delegated)
 
 
-def _code(row: list[str]) -> bytes:
-    _, _, text = row
-    if not _CODE.fullmatch(text):
-        raise ValueError(row)
-    return bytes.fromhex(text)
-
-
-def _expected(intervals: list[Interval], count: int) -> list[Interval]:
-    if len(intervals) != count:
-        raise DeviceError(
-            f"the emulator counted {len(intervals)} intervals, expected {count}: "
-            "`edgeprune doctor` checks the counter"
-        )
-    return intervals
+def _is_free(interval: Interval) -> bool:
+    return interval.system_calls == 0

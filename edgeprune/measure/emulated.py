@@ -1,4 +1,4 @@
-"""What is measured on a core that this machine emulates: counts, kernels and outputs, at once.
+"""What is measured on a core that this machine emulates, at once: counts, kernels, outputs, cycles.
 
 Nothing there depends on time, so that the processes may share this machine's cores. Only those for
 which no instruction is to be counted do more than one thing: a count is of a process that does
@@ -7,26 +7,28 @@ nothing else.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edgeprune.agents.session import AgentSession, Profile
 from edgeprune.agents.side_by_side import Crew, Job, run_side_by_side, usable_cores
-from edgeprune.artifacts.arrays import Array, Samples
+from edgeprune.artifacts.arrays import Samples
+from edgeprune.artifacts.core_work import CycleEstimate, NoEstimate
 from edgeprune.artifacts.measurement import TAKEN, LayerTiming
 from edgeprune.data.memory import limit_bytes
+from edgeprune.devices.transports.base import WorkCount
 from edgeprune.errors import DeviceError
+from edgeprune.measure.estimating import CountingStarter, Estimating
+from edgeprune.measure.inference_meter import InferenceMeter
 from edgeprune.measure.kept_runs import KeptRun
 from edgeprune.measure.layers import layer_timings
+from edgeprune.measure.shared_outputs import SharedOutputs
 from edgeprune.measure.stages import doing
 from edgeprune.measure.starter import Starter
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.state import has_state
-from edgeprune.progress import counted
 
 COUNTED_RUNS = (1, 12)
 """Timed inferences of the two processes whose instruction counts are subtracted.
@@ -47,19 +49,19 @@ _OF_FILE = 4
 """Memory of one emulated process: some for emulator and runtime, and so often the model's file,
 which is there as it is and packed for the kernels. Source: ours; MobileNetV1 took 145 MB."""
 
-_WORTH = 2.0
-"""A process more helps with a network's outputs where the others would need so many times as long
-for what is left as it takes to load the network. Source: ours."""
 
-
-class EmulatedStarter(Starter, Protocol):
+class EmulatedStarter(CountingStarter, Starter, Protocol):
     """Starts agents on an emulated core."""
 
-    def agent(self, *, count_instructions: bool = False) -> AgentSession:
+    def agent(
+        self, *, count_instructions: bool = False, work: WorkCount | None = None
+    ) -> AgentSession:
         """A fresh agent."""
 
-    def load(self, agent: AgentSession, name: str, *, profile: bool = False) -> int:
-        """Loads a variant; nanoseconds that it took."""
+    def load(
+        self, agent: AgentSession, name: str, *, profile: bool = False, path: str | None = None
+    ) -> int:
+        """Loads a variant, from another path if one is given; nanoseconds that it took."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,13 @@ class Into:
         instructions: Per inference.
         layers: Kernels of one inference.
         outputs: Of all samples.
+        estimates: Cycles of one inference.
     """
 
     instructions: dict[str, int | None]
     layers: dict[str, tuple[LayerTiming, ...]]
     outputs: dict[str, Samples]
+    estimates: dict[str, CycleEstimate | NoEstimate] = field(default_factory=dict)
 
 
 def measure_emulated(
@@ -101,7 +105,7 @@ def measure_emulated(
     say: Callable[[str], None],
     workers: int | None = None,
 ) -> None:
-    """Counts instructions of all networks, names their kernels, and brings their outputs back.
+    """Counts instructions of all networks, estimates their cycles, and brings their outputs back.
 
     Args:
         starter: Starts agents on the emulated core.
@@ -114,7 +118,7 @@ def measure_emulated(
         DeviceError: A process failed; the message says at what, and the others were ended.
         KeyboardInterrupt: Likewise.
     """
-    meter = _Meter()
+    meter = InferenceMeter()
     runs = [_Run(starter, one, into, say, meter) for one in networks]
     if workers is None:
         workers = _workers(networks)
@@ -125,11 +129,13 @@ def measure_emulated(
         for run in runs
         if into.instructions.get(run.name) is None
     ]
+    estimating = [job for run in runs for job in run.cycles.jobs()]
     first = [Job(run.comparing, run.infer_and_profile) for run in runs if run.has_more]
     free = [run for run in runs if not has_state(graph.view(run.tflite))]
     more = [Job(run.comparing, run.help_infer) for run in free for _ in range(workers - 1)]
-    run_side_by_side([*counting, *first, *more], workers)
+    run_side_by_side([*counting, *estimating, *first, *more], workers)
     for run in runs:
+        into.layers[run.name] = run.cycles.of_layers(into.layers.get(run.name, ()))
         into.outputs[run.name] = run.outputs.in_order()
 
 
@@ -148,14 +154,15 @@ class _Run:
         network: Network,
         into: Into,
         say: Callable[[str], None],
-        meter: _Meter,
+        meter: InferenceMeter,
     ) -> None:
         self.name, self.tflite = network.name, network.tflite
-        self.outputs = _Outputs(network.samples)
+        self.outputs = SharedOutputs(network.samples)
         self._starter, self._network, self._into = starter, network, into
         self._say, self._meter = say, meter
         self.comparing = f"comparing outputs of `{network.name}`"
         self._has_kernels = starter.transport.board.agent.use == "native"
+        self.cycles = Estimating(starter, network, into.estimates, say, meter)
         self._spare = COUNTED_RUNS[1] - COUNTED_RUNS_SLOW[1]
 
     @property
@@ -166,6 +173,7 @@ class _Run:
     def take_what_was_before(self) -> None:
         """Takes what was computed before, and says so; the rest is what there is to do."""
         before, name = self._network.before, self.name
+        self.cycles.take_what_was_before()
         if before is not None:
             self._into.instructions[name] = before.count()
             if self._has_kernels and (events := before.kernels()) is not None:
@@ -256,88 +264,3 @@ class _Run:
 
     def _put_layers(self, events: Profile) -> None:
         self._into.layers[self.name] = layer_timings(events, self.tflite, emulated=True)
-
-
-class _Outputs:
-    """The outputs of one variant, which several processes share; each input is inferred once.
-
-    Attributes:
-        load_s: What the last process needed to load the network.
-    """
-
-    def __init__(self, samples: Samples) -> None:
-        self.load_s = 0.0
-        self._samples = samples
-        self._left = list(range(len(samples)))[::-1]
-        self._found: dict[int, list[Array]] = {}
-        self._infer_s = 0.0
-        self._lock = threading.Lock()
-
-    @property
-    def are_all(self) -> bool:
-        """Whether those of every sample are there."""
-        return len(self._found) == len(self._samples)
-
-    def put_all(self, outputs: Samples) -> None:
-        """Takes those of every sample, in order."""
-        self._found = dict(enumerate(outputs))
-        self._left = []
-
-    def left(self) -> Iterator[tuple[int, list[Array]]]:
-        """Takes one sample after the other, with its number, while there are any."""
-        while True:
-            with self._lock:
-                if not self._left:
-                    return
-                k = self._left.pop()
-            yield k, self._samples[k]
-
-    def put(self, k: int, found: list[Array], took_s: float) -> None:
-        """Takes a sample's outputs, and the seconds that they took."""
-        with self._lock:
-            self._found[k] = found
-            # The first one of a process prepares the network: the quickest tells what others take.
-            self._infer_s = min(took_s, self._infer_s or took_s)
-
-    def need_help(self) -> bool:
-        """Whether a process more would soon have paid; with a first one that began long ago."""
-        with self._lock:
-            return len(self._left) * self._infer_s > _WORTH * self.load_s
-
-    def in_order(self) -> Samples:
-        """All outputs, as the samples are in order."""
-        return [self._found[k] for k in range(len(self._samples))]
-
-
-class _Meter:
-    """How far all processes are, for whoever watches.
-
-    Attributes:
-        all: Inferences to make, at most.
-    """
-
-    def __init__(self) -> None:
-        self.all = 0
-        self._done = 0
-        self._doing: list[str] = []
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def at(self, what: str) -> Iterator[None]:
-        """Says what one of the processes is at in the block."""
-        with self._lock:
-            self._doing.append(what)
-            self._show()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._doing.remove(what)
-
-    def add(self, inferences: int) -> None:
-        """So many more have been made."""
-        with self._lock:
-            self._done += inferences
-
-    def _show(self) -> None:
-        counted(self._done, self.all, "; ".join(self._doing), is_most=True)

@@ -24,6 +24,8 @@ from edgeprune.errors import ConfigError
 from edgeprune.files import kept_folders, paths
 from edgeprune.files.decoder_errors import DECODER_ERRORS
 from edgeprune.files.whole_file import write_whole
+from edgeprune.measure import kept_work
+from edgeprune.measure.kept_work import NetworkWork
 
 MAX_BYTES = 500 * 10**6
 """What all of it may take together; the least recently used goes first. Source: ours; some 10,000
@@ -36,7 +38,7 @@ _FORM = 1
 """Of the files; another one begins anew."""
 
 _DIGEST_BYTES = 32
-_COUNT, _KERNELS, _OUTPUTS = "count", "kernels", "outputs"
+_COUNT, _KERNELS, _OUTPUTS, _WORK = "count", "kernels", "outputs", "work"
 
 
 def store_folder() -> Path:
@@ -77,7 +79,7 @@ class KeptRun:
     Attributes:
         identity: See :func:`identity`.
         is_anew: Nothing is taken; what is made takes the place of what there was.
-        taken: What was taken: ``count``, ``kernels``, ``outputs``.
+        taken: What was taken: ``count``, ``kernels``, ``outputs``, ``work``.
     """
 
     identity: str
@@ -107,6 +109,19 @@ class KeptRun:
         """Keeps what a profile saw."""
         runs = [[[one.tag, one.source, one.elapsed_us] for one in run] for run in profile.events]
         self._write(_KERNELS, json.dumps([profile.tags, runs]).encode())
+
+    def work(self, about: str) -> NetworkWork | None:
+        """What the core does for the network; None where that is to be counted.
+
+        Args:
+            about: What it depends on beside the run: the counter, and the simulated caches.
+        """
+        found: NetworkWork | None = self._taken(_WORK, f"{_WORK}-{about}", kept_work.read)
+        return found
+
+    def keep_work(self, about: str, work: NetworkWork) -> None:
+        """Keeps what the core does for the network."""
+        self._write(f"{_WORK}-{about}", kept_work.written(work))
 
     def outputs(self, samples: Samples) -> Samples | None:
         """Outputs for these inputs in this order; None where they are to be computed."""

@@ -24,7 +24,7 @@ from edgeprune.prediction.xnnpack.spmm import filter_matrix
 
 SPARSE_KERNEL = "SPMM"
 
-_KERNELS = 2  # the event source of a delegate's kernels, after device_agents/PROTOCOL.md
+DELEGATE_KERNELS = 2  # the event source of a delegate's kernels, after device_agents/PROTOCOL.md
 _BUILT_IN = 1  # of the interpreter's: its own kernels, and frames around them
 _FRAMES = ("Invoke", "AllocateTensors", "ModifyGraphWithDelegate")
 
@@ -60,7 +60,7 @@ def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[L
         tflite: The file that ran.
         emulated: Times mean nothing and are left out.
     """
-    runs = [[event for event in run if _is_kernel(event)] for run in profile.events]
+    runs = [[event for event in run if is_kernel(event)] for run in profile.events]
     if not runs:
         return ()
     tags = [event.tag for event in runs[0]]
@@ -86,8 +86,9 @@ def layer_timings(profile: Profile, tflite: bytes, *, emulated: bool) -> tuple[L
     return tuple(layers)
 
 
-def _is_kernel(event: ProfileEvent) -> bool:
-    return event.source == _KERNELS or (
+def is_kernel(event: ProfileEvent) -> bool:
+    """Whether an event is a kernel's, and no frame of the runtime around some."""
+    return event.source == DELEGATE_KERNELS or (
         event.source == _BUILT_IN and not event.tag.startswith(_FRAMES)
     )
 
@@ -144,7 +145,7 @@ def _names(events: list[ProfileEvent], model: graph.Model) -> dict[int, tuple[st
         if id(op) not in inside and not (len(op.outputs) and reader.is_static(int(op.outputs[0])))
     ]
     named: dict[int, tuple[str, str]] = {}
-    for source, ops in ((_KERNELS, delegated), (_BUILT_IN, outside)):
+    for source, ops in ((DELEGATE_KERNELS, delegated), (_BUILT_IN, outside)):
         tags = {i: event.tag for i, event in enumerate(events) if event.source == source}
         named |= _matched(reader, tags, ops)
     return named

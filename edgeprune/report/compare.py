@@ -15,6 +15,7 @@ from typing import Literal
 from edgeprune.errors import ConfigError
 from edgeprune.history.result import Accuracy, Result, Variant, known
 from edgeprune.report.control import MAX_CHANGE, Control, common_control
+from edgeprune.report.estimated import estimated_us
 from edgeprune.report.run_noise import are_side_by_side, shift_of, unknown_noise
 from edgeprune.significance.rank_test import CONFIDENCE, fisher
 from edgeprune.significance.run_noise import RunNoise
@@ -212,6 +213,7 @@ def _changes(base: Variant, new: Variant, times: _Times) -> list[Change]:
     changes = [
         _latency(name, base, new, times),
         _instructions(name, base, new),
+        _estimated(name, base, new),
         _exact(name, "bytes", base.bytes, new.bytes),
         *_scores(name, base.accuracy, new.accuracy),
         _untested(name, "energy_uj", _energy(base), _energy(new)),
@@ -271,6 +273,16 @@ def _instructions(name: str, base: Variant, new: Variant) -> Change:
         return change
     why = f"within {SAME_COUNT:.2%}, by which counts may differ when repeated"
     return dataclasses.replace(change, verdict="no difference shown", why=why)
+
+
+def _estimated(name: str, base: Variant, new: Variant) -> Change:
+    """The estimated time, which proves nothing."""
+    before, after = estimated_us(base), estimated_us(new)
+    if before is None or after is None:
+        why = "only one of them was estimated"
+        return Change(name, "estimated_us", before, after, None, why=why)
+    percent, why = _percent(before, after), "estimated, not measured"
+    return Change(name, "estimated_us", before, after, percent, verdict="not tested", why=why)
 
 
 def _exact(name: str, metric: str, before: int, after: int) -> Change:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from edgeprune.history.result import Result
 from edgeprune.report.compare import Change, are_different_models, subject
+from edgeprune.report.estimated import TIME
 from edgeprune.report.figures import (
     NOT_MEASURED,
     bytes_text,
@@ -24,6 +25,7 @@ from edgeprune.text.untrusted import printable
 _NAMES = {
     "latency_us": "latency, median",
     "instructions": "instructions per inference (emulated)",
+    "estimated_us": TIME,
     "bytes": "file size",
     "top1": "accuracy (top1)",
     "energy_uj": "energy per inference",
@@ -202,7 +204,7 @@ def value_text(change: Change, value: float | None) -> str:
     """One of a change's two figures with its unit."""
     if value is None:
         return NOT_MEASURED
-    if change.metric == "latency_us":
+    if change.metric in ("latency_us", "estimated_us"):
         return time_text(value)
     if change.metric == "instructions":
         return count_text(value)

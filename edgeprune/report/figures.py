@@ -7,6 +7,7 @@ from typing import Protocol
 
 from edgeprune.history.result import Latency, Result, Start, Variant, known
 from edgeprune.report.energy import co2e_text
+from edgeprune.report.estimated import CYCLES, TIME, estimated_cycles, estimated_us
 from edgeprune.tasks import score_text
 
 Figure = tuple[str, list[str]]
@@ -32,6 +33,9 @@ def figures(result: Result) -> tuple[list[Figure], list[str]]:
     }
     if result.is_emulated:
         cells["instructions per inference (emulated)"] = _instructions
+        if any(known(variant.estimated) for variant in result.variants):
+            cells[TIME] = lambda variant: time_text(estimated_us(variant))
+            cells[CYCLES] = lambda variant: count_text(estimated_cycles(variant))
     else:
         cells["latency, median"] = _latency
         cells["  95% interval"] = _interval

@@ -21,6 +21,7 @@ from edgeprune.history.result_fault import fault_line
 from edgeprune.history.result_file import FILE_NAME, parse_result, plain
 from edgeprune.report import statistics
 from edgeprune.report.energy import stored_energy
+from edgeprune.report.estimated import missing_estimate, stored_estimate
 from edgeprune.report.start import stored_start
 from edgeprune.report.stored_parts import plain_values, stored_part
 from edgeprune.report.validity import validity_of
@@ -135,6 +136,8 @@ def _variant(
         latency_us=stored_part(stored.Latency, summary) if summary else None,
         sessions=tuple(stored_part(stored.Session, session) for session in sessions),
         instructions=_instructions(measured),
+        estimated=stored_estimate(measured),
+        estimated_reason=missing_estimate(measured),
         energy_uj=stored_energy(energy) if isinstance(energy, Energy) else None,
         energy_reason=energy.reason if isinstance(energy, NoEnergy) else UNSET,
         peak_memory_bytes=measured.peak_memory_bytes if measured else None,

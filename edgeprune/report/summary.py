@@ -20,6 +20,7 @@ from edgeprune.report.assessment import (
     scores_of,
     size_phrase,
 )
+from edgeprune.report.estimated import TIME, band_text, clock_text, estimated_us
 from edgeprune.report.figures import (
     NOT_MEASURED,
     bytes_text,
@@ -123,7 +124,7 @@ def _compared(result: Result) -> list[Variant]:
 def _rows(result: Result) -> list[Row]:
     variants = _compared(result)
     is_counted = result.is_emulated
-    rows = [_cost_row(result, variants, is_counted=is_counted)]
+    rows = [_cost_row(result, variants, is_counted=is_counted), *_estimated_rows(variants)]
     rows.append(
         (
             "file",
@@ -160,6 +161,17 @@ def _cost_row(result: Result, variants: Sequence[Variant], *, is_counted: bool) 
     medians = [one.median_us for one in variants]
     heading, cells, _ = _row("time (median)", medians, time_text, ("faster", "slower"))
     return heading, cells, _time_change(result.comparison)
+
+
+def _estimated_rows(variants: Sequence[Variant]) -> list[Row]:
+    """The estimated time on an emulated core, with its clock and its error."""
+    estimate = next((one for v in variants if (one := known(v.estimated)) is not None), None)
+    if estimate is None:
+        return []
+    times = [estimated_us(variant) for variant in variants]
+    heading, cells, change = _row(TIME, times, time_text, ("less", "more"))
+    where = f"{clock_text(estimate.clock_hz)}, {band_text(estimate.error)}"
+    return [(heading, cells, f"{change}, {where}" if change else where)]
 
 
 def _time_change(comparison: Comparison) -> str:

@@ -16,6 +16,7 @@ from edgeprune.artifacts.stored import EncodedTensor
 from edgeprune.artifacts.tensor_error import TensorError
 from edgeprune.history.result import Result, known
 from edgeprune.models.tflite.layer_names import short_name
+from edgeprune.report.estimated import CYCLES
 from edgeprune.report.figures import Figure, bytes_text, figures, time_text
 from edgeprune.report.pinning import pinning_rows
 from edgeprune.report.verdict import remarks, verdict_line
@@ -74,6 +75,7 @@ def print_layers(
             continue
         is_timed = any(layer.latency_us is not None for layer in layers)
         is_counted = any(layer.instructions is not None for layer in layers)
+        is_estimated = any(known(layer.cycles) is not None for layer in layers)
         table = new_table(f"{printable(variant.name)}: kernels in the order in which they ran")
         for heading in ("layer", "op", "kernel"):
             table.add_column(heading, overflow="fold")
@@ -82,6 +84,8 @@ def print_layers(
             table.add_column("time", justify="right", no_wrap=True)
         if is_counted:
             table.add_column("instructions", justify="right", no_wrap=True)
+        if is_estimated:
+            table.add_column(CYCLES, justify="right", no_wrap=True)
         for layer in layers:
             cells = [
                 short_name(layer.name),
@@ -91,6 +95,7 @@ def print_layers(
             ]
             cells += [time_text(layer.latency_us)] if is_timed else []
             cells += [_count(layer.instructions)] if is_counted else []
+            cells += [_count(known(layer.cycles))] if is_estimated else []
             table.add_row(*(Text(printable(cell)) for cell in cells))
         console.print(table)
         run, expected = variant.sparse_layers_run, variant.sparse_layers_expected

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgeprune.history.result import Comparison, Result, Variant, known
 from edgeprune.report.energy import energy_remarks
+from edgeprune.report.estimated import estimate_remarks
 from edgeprune.report.pinning import pinning_remarks
 from edgeprune.report.sessions import session_remarks
 from edgeprune.significance.shift import MIN_SESSIONS
@@ -75,6 +76,7 @@ def remarks(result: Result, notes: Sequence[str] = ()) -> list[str]:
             if variant.instructions is not None
         }
         lines += [f"emulated: instructions are no times; counted by {source}" for source in sources]
+    lines += estimate_remarks(result)
     lines += pinning_remarks(result)
     lines += session_remarks(result)
     for variant in result.variants:

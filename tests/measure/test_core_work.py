@@ -1,55 +1,57 @@
 """What an emulated core does for one inference."""
 
 import contextlib
-import dataclasses
 
 import emulated
 import nets
+import numpy as np
+import odd_nets
 import pytest
+from agent_processes import questions
 
-from edgeprune.agents import build
+from edgeprune.agents import answers, build
 from edgeprune.agents.start import start_agent
-from edgeprune.artifacts.core_work import Cache, CoreWork, Misses
+from edgeprune.artifacts.core_work import Cache
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, command_transport
 from edgeprune.errors import DeviceError
-from edgeprune.measure.core_work import Interval, count_work, read_intervals
+from edgeprune.measure.core_work import Counting, count_layers, count_work
 from edgeprune.prediction.cycles import estimate, load_core
 
 CACHES = (Cache(32 << 10, 2), Cache(1 << 20, 16))
-ADD, RETURN = bytes.fromhex("0000018b"), bytes.fromhex("c0035fd6")
-WHOLE = (
-    "interval 7 3 1 2 1 0 1\nblock 4 2\nblock 5 1\nblock 6 1\ninterval 1 0 0 0 0 0 0\nblock 5 1\n"
-    "code 4 0000018bc0035fd6\ncode 5 c0035fd6\ncode 6 0000018bc0035fd6\nend\n"
-)
 
 
-def work_of(tflite, folder, caches, core="cortex-a72"):
+@contextlib.contextmanager
+def counting(tflite, folder, caches=CACHES):
     file = folder / "net.tflite"
     file.write_bytes(tflite)
     board = load_board(emulated.BOARD)
-    board = dataclasses.replace(board, cpu=dataclasses.replace(board.cpu, core=core))
     program = str(build.agent(board.agent.target))
     with command_transport(board, Device(board.name, board.name)) as transport:
-        return count_work(
+        yield Counting(
             lambda wanted: start_agent(transport, program, work=wanted),
-            lambda agent, path: agent.load(emulated.library(), path),
+            lambda agent, path, profile: agent.load(emulated.library(), path, profile=profile),
             file,
             caches,
             120.0,
         )
 
 
+def work_of(tflite, folder, caches=CACHES):
+    with counting(tflite, folder, caches) as one:
+        return count_work(one)
+
+
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    return work_of(nets.eligible(), tmp_path_factory.mktemp("work"), CACHES)
+    return work_of(nets.eligible(), tmp_path_factory.mktemp("work"))
 
 
 @pytest.mark.device
 def test_cycles_repeat_exactly_whatever_the_environment(work, tmp_path, monkeypatch):
     monkeypatch.setenv("OF_THE_USER", "x" * 1000)
-    again = work_of(nets.eligible(), tmp_path, CACHES)
+    again = work_of(nets.eligible(), tmp_path)
     assert again == work
     core = load_core("cortex-a72")
     assert estimate(again, core) == estimate(work, core)
@@ -79,50 +81,58 @@ def test_a_smaller_cache_misses_more_and_no_cache_changes_what_runs(work, tmp_pa
         assert ours.streamed + ours.other < theirs.streamed + theirs.other
 
 
-def test_intervals_are_read_and_blocks_of_one_code_are_one(tmp_path):
-    (tmp_path / "counts").write_text(WHOLE)
-    first, second = read_intervals(tmp_path / "counts", 2)
-    both = CoreWork(7, 3, {ADD + RETURN: 3, RETURN: 1}, (Misses(2, 1), Misses(0, 1)))
-    assert first == Interval(both, 1)
-    assert second == Interval(CoreWork(1, 0, {RETURN: 1}, (Misses(0, 0), Misses(0, 0))), 0)
+@pytest.mark.device
+def test_a_process_is_asked_once_however_long_it_took(tmp_path, monkeypatch):
+    def doubtful(*arguments):
+        raise answers.WindowNotFilled("too slow")
+
+    monkeypatch.setattr(answers, "check_times", doubtful)
+    asked = questions(monkeypatch)
+    work_of(nets.eligible(), tmp_path)
+    assert asked["time"] == 1
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("end\n", ""),
-        ("block 5 1\n", ""),
-        ("code 4", "code 9"),
-        ("interval 7", "interval 8"),
-        ("interval 7 3", "interval 7 -3"),
-        ("c0035fd6\nend", "c0035f\nend"),
-        (" 2 1 0 1", " 2 1"),
-        ("block 4 2", "block 4 2 2"),
-        ("block 4 2", "block 4 9999999999999999999"),
-        (WHOLE, ""),
-        (WHOLE, "\xff"),
-    ],
-)
-def test_counts_that_are_not_whole_are_refused(tmp_path, old, new):
-    assert old in WHOLE
-    (tmp_path / "counts").write_text(WHOLE.replace(old, new), encoding="latin-1")
-    with pytest.raises(DeviceError, match="no counts of what the core did: `edgeprune doctor`"):
-        read_intervals(tmp_path / "counts", 2)
+@pytest.mark.device
+def test_the_work_of_kernels_is_that_of_the_inference_without_the_runtime(work, tmp_path):
+    with counting(nets.eligible(), tmp_path) as one:
+        kernels = count_layers(one)
+    assert len(kernels) == 5
+    total = sum(part.instructions for _, part in kernels)
+    assert 0.8 * work.instructions < total < work.instructions
+    largest = max(kernels, key=lambda kernel: kernel[1].instructions)
+    assert "GEMM" in largest[0]
 
 
-def test_missing_counts_are_refused(tmp_path):
-    with pytest.raises(DeviceError, match="no counts of what the core did"):
-        read_intervals(tmp_path / "counts", 2)
+@pytest.mark.device
+def test_kernels_of_the_interpreter_lie_between_those_of_the_delegate(tmp_path):
+    """XNNPACK has no REVERSE_V2, which so lies between two parts that it runs."""
+    net = nets.Net()
+    x = net.conv(net.input(1, 16, 16, 3), 8)
+    x = net.op("REVERSE_V2", [x, net.const(np.array([1], np.int32))], net.shape(x))
+    with counting(net.build(net.conv(net.conv(x, 64), 4)), tmp_path) as one:
+        kernels = count_layers(one)
+    assert [tag.split()[0] for tag, _ in kernels] == ["Fully", "REVERSE_V2", "Fully", "Fully"]
+    first, reverse, second, third = (part for _, part in kernels)
+    assert first.instructions < third.instructions < second.instructions
+    assert 16 * 16 * 8 * 4 * 2 / 16 <= reverse.accesses < 16 * 16 * 8 * 4
+    assert first.accesses > reverse.accesses
+
+
+@pytest.mark.device
+def test_kernels_of_a_loop_are_not_guessed(tmp_path):
+    with counting(odd_nets.loop(), tmp_path) as one:
+        assert {part for _, part in count_layers(one)} == {None}
 
 
 def test_no_other_device_counts_what_its_core_does(tmp_path):
     board = load_board("local")
     with TRANSPORTS.get("local")(board, Device("local", "local")) as transport:
-        with pytest.raises(DeviceError, match="on emulated boards only"), contextlib.ExitStack():
-            count_work(
-                lambda wanted: start_agent(transport, "agent", work=wanted),
-                print,
-                tmp_path,
-                CACHES,
-                1.0,
-            )
+        one = Counting(
+            lambda wanted: start_agent(transport, "agent", work=wanted),
+            print,
+            tmp_path,
+            CACHES,
+            1.0,
+        )
+        with pytest.raises(DeviceError, match="on emulated boards only"):
+            count_work(one)

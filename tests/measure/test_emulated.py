@@ -21,6 +21,7 @@ from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError
 from edgeprune.measure import emulated as stage
+from edgeprune.measure import estimating, shared_outputs
 from edgeprune.measure.emulated import Into, Network, measure_emulated
 from edgeprune.sparsify import sparsify
 
@@ -43,13 +44,17 @@ class Starter:
         self.program = str(build.agent(load_board(emulated.BOARD).agent.target))
         self.loaded = []
 
-    def agent(self, *, count_instructions=False):
-        return start_agent(self.transport, self.program, count_instructions=count_instructions)
+    def agent(self, *, count_instructions=False, work=None):
+        return start_agent(
+            self.transport, self.program, count_instructions=count_instructions, work=work
+        )
 
-    def load(self, agent, name, *, profile=False):
+    def model(self, name):
+        return str(self.folder / f"{name}.tflite")
+
+    def load(self, agent, name, *, profile=False, path=None):
         self.loaded.append(name)
-        path = str(self.folder / f"{name}.tflite")
-        return agent.load(emulated.library(), path, profile=profile).load_ns
+        return agent.load(emulated.library(), path or self.model(name), profile=profile).load_ns
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ def asked(monkeypatch):
 
 
 def test_what_is_measured_side_by_side_is_what_is_measured_alone(starter, networks, monkeypatch):
-    monkeypatch.setattr(stage, "_WORTH", -1.0)
+    monkeypatch.setattr(shared_outputs, "WORTH", -1.0)
     alone, beside = measured(starter, networks, 1), measured(starter, networks, 4)
     for name, count in alone.instructions.items():
         assert abs(beside.instructions[name] - count) <= NOISE < 0.01 * count
@@ -103,19 +108,19 @@ def test_each_input_is_inferred_once_and_kernels_come_from_the_same_process(
 ):
     measured(starter, networks, workers)
     assert asked["infer"] == sum(len(one.samples) for one in networks)
-    assert asked["profile"] == len(networks) and asked["time"] == 2 * len(networks)
+    assert asked["profile"] == 2 * len(networks) and asked["time"] == 3 * len(networks)
     if workers == 1:
-        assert starter.loaded.count("dense") == 3
+        assert starter.loaded.count("dense") == 5
 
 
 def test_inputs_of_a_network_with_state_stay_in_order_in_one_process(
     starter, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(stage, "_WORTH", -1.0)
+    monkeypatch.setattr(shared_outputs, "WORTH", -1.0)
     tflite = odd_nets.accumulator()
     (network,) = named(tmp_path, {"sums": tflite})
     found = measured(starter, [network], 4)
-    assert starter.loaded == ["sums"] * 3
+    assert starter.loaded == ["sums"] * 5
     expected = verify.reference_outputs(tflite, network.samples)
     np.testing.assert_allclose(found.outputs["sums"], expected, rtol=1e-4, atol=1e-5)
 
@@ -143,7 +148,7 @@ def test_an_interrupt_ends_every_process_and_says_what_they_were_at(
     ask = Conversation.ask
 
     def interrupting(self, name, *rest):
-        if name == "profile":
+        if name == "infer":
             os.kill(os.getpid(), signal.SIGINT)
         return ask(self, name, *rest)
 
@@ -161,3 +166,39 @@ def test_memory_bounds_the_processes_beside_the_cores(networks, monkeypatch):
     assert stage._workers(networks) == 3
     large = Network("large", bytes(1 << 20) * 200, [])
     assert stage._workers([*networks, large]) == 1
+
+
+def test_cycles_are_estimated_as_a_whole_and_by_kernel_and_repeat(starter, networks):
+    first, second = measured(starter, networks, 2), measured(starter, networks, 3)
+    assert first.estimates == second.estimates and first.layers == second.layers
+    for name, estimate in first.estimates.items():
+        assert estimate.core == "cortex-a72" and estimate.unknown_share < 0.01
+        of_kernels = sum(layer.cycles for layer in first.layers[name])
+        assert 0.7 * estimate.cycles < of_kernels < estimate.cycles
+        counted = sum(layer.instructions for layer in first.layers[name])
+        assert 0.8 * first.instructions[name] < counted < first.instructions[name]
+
+
+def test_a_run_whose_work_cannot_be_counted_keeps_all_else_and_says_why(
+    starter, networks, monkeypatch
+):
+    def failing(counting):
+        raise DeviceError("the counter is broken")
+
+    monkeypatch.setattr(estimating, "count_work", failing)
+    found = measured(starter, networks, 2)
+    for name, estimate in found.estimates.items():
+        assert estimate.reason == (
+            f"the counter is broken (while counting what the core does for `{name}`)"
+        )
+        assert found.instructions[name] and found.layers[name] and found.outputs[name]
+        assert all(layer.cycles is None for layer in found.layers[name])
+
+
+def test_a_core_of_which_nothing_is_known_has_no_estimate(starter, networks, monkeypatch):
+    monkeypatch.setattr(estimating, "load_core", lambda name: None)
+    found = measured(starter, networks[:1], 2)
+    assert found.estimates["dense"].reason.startswith(
+        "nothing is known of the pipelines and caches of cortex-a72, as it is of cortex-a53, "
+    )
+    assert starter.loaded.count("dense") == 3

@@ -148,6 +148,28 @@ class Instructions(Entry, frozen=True, kw_only=True):
     source: Text
 
 
+class Estimate(Entry, frozen=True, kw_only=True):
+    """Estimated time of one inference on the core that a device emulates; none of it is measured.
+
+    Attributes:
+        cycles: Cycles of the core.
+        latency_us: Microseconds at the clock.
+        clock_hz: The clock.
+        core: The core.
+        error: Share by which nine of ten estimates for this class of cores were wrong at most; null
+            where none have been compared with measurements.
+        unknown_share: Share of the instructions in code whose cycles nobody knows; they are taken
+            at the mean of the others.
+    """
+
+    cycles: PositiveCount
+    latency_us: Positive
+    clock_hz: PositiveCount
+    core: Text
+    error: Positive | None
+    unknown_share: Share
+
+
 class EnergyMeasurement(Entry, frozen=True, kw_only=True):
     """How the energy came about; per_inference is gross less idle, or gross where idle is no rest.
 
@@ -257,6 +279,8 @@ class Layer(Entry, frozen=True, kw_only=True):
         sparse: Whether that is a sparse kernel.
         latency_us: Mean time; null on an emulated device.
         instructions: Instructions; null where they are not counted layer by layer.
+        cycles: Estimated cycles on the core that the device emulates; null where they are not
+            estimated, absent from results of older edgeprunes.
     """
 
     name: Text
@@ -265,6 +289,7 @@ class Layer(Entry, frozen=True, kw_only=True):
     sparse: bool
     latency_us: NotNegative | None
     instructions: Count | None
+    cycles: Count | UnsetType | None = UNSET
 
 
 class Variant(Entry, frozen=True, kw_only=True):
@@ -283,6 +308,9 @@ class Variant(Entry, frozen=True, kw_only=True):
         sessions: Every raw sample. Empty where nothing was timed; absent from results of edgeprunes
             that did not keep them.
         instructions: Instructions on an emulated device; else null.
+        estimated: Estimated time on the core that the device emulates; null where it cannot be
+            estimated, absent where the device is timed.
+        estimated_reason: Why estimated is null; absent where it is not.
         energy_uj: Its energy; null where it was not measured.
         energy_reason: Why energy_uj is null; absent where it is not, or where nobody would ask.
         peak_memory_bytes: Largest over the processes of the pass for start and memory; of a
@@ -305,6 +333,8 @@ class Variant(Entry, frozen=True, kw_only=True):
     latency_us: Latency | None
     sessions: tuple[Session, ...] | UnsetType = UNSET
     instructions: Instructions | None
+    estimated: Estimate | UnsetType | None = UNSET
+    estimated_reason: Text | UnsetType = UNSET
     energy_uj: Energy | None
     energy_reason: Text | UnsetType = UNSET
     peak_memory_bytes: PositiveCount | None

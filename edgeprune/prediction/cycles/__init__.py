@@ -18,9 +18,7 @@ Source: ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from edgeprune.artifacts.core_work import CoreWork, Misses
+from edgeprune.artifacts.core_work import CoreWork, CycleEstimate, Misses
 from edgeprune.errors import ConfigError
 from edgeprune.prediction.cycles import llvm
 from edgeprune.prediction.cycles.blocks import block_cycles, digest_of
@@ -29,36 +27,6 @@ from edgeprune.prediction.cycles.core import Core, Fit, core_names, load_core
 __all__ = ["Core", "CycleEstimate", "Fit", "core_names", "estimate", "load_core"]
 
 _NS = 1e-9
-
-
-@dataclass(frozen=True)
-class CycleEstimate:
-    """Estimated cycles of one inference, and what they are made of.
-
-    Attributes:
-        cycles: All of them, rounded.
-        clock_hz: The clock at which :attr:`latency_us` is meant.
-        error: Share by which nine of ten estimates of this class of cores were wrong at most; None
-            where none were compared with measurements.
-        pipeline_cycles: Of all blocks, before its factor.
-        streamed_cycles: Of streamed lines, before its factor.
-        other_cycles: Of other lines, before its factor.
-        unknown_share: Share of all instructions in blocks whose cycles nobody knows; they are taken
-            at the mean of the others.
-    """
-
-    cycles: int
-    clock_hz: int
-    error: float | None
-    pipeline_cycles: float
-    streamed_cycles: float
-    other_cycles: float
-    unknown_share: float
-
-    @property
-    def latency_us(self) -> float:
-        """Microseconds at the clock."""
-        return self.cycles / self.clock_hz * 1e6
 
 
 def estimate(work: CoreWork, core: Core, fit: Fit | None = None) -> CycleEstimate:
@@ -78,17 +46,20 @@ def estimate(work: CoreWork, core: Core, fit: Fit | None = None) -> CycleEstimat
     streamed, other = _line_cycles(work.misses, core)
     total = fit.pipeline * pipeline + fit.streamed * streamed + fit.other * other
     return CycleEstimate(
-        round(total), core.clock_hz, fit.error, pipeline, streamed, other, unknown_share
+        cycles=round(total),
+        core=core.name,
+        clock_hz=core.clock_hz,
+        error=fit.error,
+        pipeline_cycles=pipeline,
+        streamed_cycles=streamed,
+        other_cycles=other,
+        unknown_share=unknown_share,
     )
 
 
 def _pipeline_cycles(work: CoreWork, core: Core) -> tuple[float, float]:
     """Cycles of all blocks, and the share of instructions in blocks that nobody knows."""
-    table = block_cycles(core.pipelines)
-    known = {code: table.get(digest_of(code)) for code in work.blocks}
-    missing = [code for code, cycles in known.items() if cycles is None]
-    if missing and llvm.is_installed():
-        known |= dict(zip(missing, llvm.cycles_of(missing, core.pipelines), strict=True))
+    known = _known(work, core.pipelines)
     cycles, instructions, unknown = 0.0, 0, 0
     for code in sorted(work.blocks):  # a sum of floats depends on its order
         times, one = work.blocks[code], known[code]
@@ -103,6 +74,23 @@ def _pipeline_cycles(work: CoreWork, core: Core) -> tuple[float, float]:
             f"no cycles of this code are known on {core.name}: apt-get install llvm-{llvm.MAJOR}"
         )
     return cycles * (instructions + unknown) / instructions, unknown / (instructions + unknown)
+
+
+_computed: dict[tuple[str, bytes], float | None] = {}
+"""What LLVM said of a block that the table lacks, by model and code: kernels share blocks."""
+
+
+def _known(work: CoreWork, pipelines: str) -> dict[bytes, float | None]:
+    """Cycles of each block; None for those that nobody knows."""
+    table = block_cycles(pipelines)
+    known = {code: table.get(digest_of(code)) for code in work.blocks}
+    missing = [code for code, cycles in known.items() if cycles is None]
+    if not missing or not llvm.is_installed():
+        return known
+    new = sorted(code for code in missing if (pipelines, code) not in _computed)
+    for code, cycles in zip(new, llvm.cycles_of(new, pipelines), strict=True):
+        _computed[pipelines, code] = cycles
+    return known | {code: _computed[pipelines, code] for code in missing}
 
 
 def _line_cycles(misses: tuple[Misses, ...], core: Core) -> tuple[float, float]:

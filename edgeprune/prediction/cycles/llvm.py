@@ -44,6 +44,8 @@ def cycles_of(blocks: Sequence[bytes], pipelines: str) -> list[float | None]:
     Raises:
         ConfigError: LLVM is not installed, or fails.
     """
+    if not blocks:
+        return []
     texts = _assembly(blocks)
     regions = "".join(
         f"# LLVM-MCA-BEGIN {i}\n{text}\n# LLVM-MCA-END\n" for i, text in enumerate(texts)

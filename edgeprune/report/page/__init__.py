@@ -185,6 +185,8 @@ def _variant_rows(variant: Variant) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [("file", variant.file)]
     if variant.instructions is not None:
         rows.append(("counted by", variant.instructions.source))
+    if (estimate := known(variant.estimated)) is not None:
+        rows += flattened(msgspec.to_builtins(estimate), "estimated")
     if variant.energy_uj is not None:
         rows += flattened(msgspec.to_builtins(variant.energy_uj), "energy")
     if variant.parity is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from edgeprune.history.result import Result
+from edgeprune.history.result import Result, known
 from edgeprune.history.result_file import plain
 from edgeprune.report.flattened import flattened
 from edgeprune.report.page.pareto import Point
@@ -76,9 +76,9 @@ def _choice(points: Sequence[Point]) -> str:
 
 
 def _layers(result: Result) -> str:
-    keys = ["name", "op", "kernel", "sparse", "latency_us", "instructions"]
+    keys = ["name", "op", "kernel", "sparse", "latency_us", "instructions", "cycles"]
     rows = (
-        [variant.name, *(getattr(layer, key) for key in keys)]
+        [variant.name, *(known(getattr(layer, key)) for key in keys)]
         for variant in result.variants
         for layer in variant.layers
     )

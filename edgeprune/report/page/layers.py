@@ -8,8 +8,9 @@ from difflib import SequenceMatcher
 
 from markupsafe import Markup
 
-from edgeprune.history.result import Layer, Variant
+from edgeprune.history.result import Layer, Variant, known
 from edgeprune.models.tflite.layer_names import common_folder, layer_name
+from edgeprune.report.estimated import CYCLES
 from edgeprune.report.figures import time_text
 from edgeprune.report.page.svg import WIDTH, Scale, axis_below, box, picture, text, unit_of
 from edgeprune.text.untrusted import printable
@@ -24,7 +25,8 @@ class Cell:
     Attributes:
         kernel: As the runtime named it; empty where the variant has no such kernel.
         sparse: Whether it is a sparse kernel.
-        cost: Its time or its instructions as text; empty where neither was measured.
+        cost: Its time, or its instructions and estimated cycles, as text; empty where there is
+            neither.
     """
 
     kernel: str = ""
@@ -136,4 +138,6 @@ def _cell(layer: Layer | None) -> Cell:
         cost = time_text(layer.latency_us)
     elif layer.instructions is not None:
         cost = f"{layer.instructions:,} instructions"
+        if (cycles := known(layer.cycles)) is not None:
+            cost += f", {cycles:,} {CYCLES}"
     return Cell(printable(layer.kernel), layer.sparse, cost)

@@ -12,6 +12,7 @@ from pathlib import Path
 from edgeprune.history.result import Accuracy, Result, Variant, known
 from edgeprune.history.result_file import json_text
 from edgeprune.report.assessment import accuracy_change
+from edgeprune.report.estimated import estimated_cycles, estimated_us
 from edgeprune.text.untrusted import one_line
 
 MAX_VALUE = 500
@@ -136,6 +137,8 @@ def _of_variant(variant: Variant) -> Iterator[tuple[str, float | None]]:
     yield "size_bytes", variant.bytes
     yield "sparsity", variant.sparsity
     yield "instructions", variant.instruction_count
+    yield "estimated_us", estimated_us(variant)
+    yield "estimated_cycles", estimated_cycles(variant)
     yield "peak_memory_bytes", variant.peak_memory_bytes
     yield "sparse_layers", variant.sparse_layers_run
     yield from _scores(variant.accuracy)

@@ -22,7 +22,7 @@ def test_every_sample_and_every_layer_is_a_row():
 def test_no_name_becomes_a_formula_of_a_spreadsheet(start):
     result = result_of(counted("dense", 10, layers=[layer(f'{start}cmd|"x"\n,y')]))
     row = table(result, "layers.csv")[1]
-    assert row[1] == f'\'{start}cmd|"x"?,y' and len(row) == 7
+    assert row[1] == f'\'{start}cmd|"x"?,y' and len(row) == 8
 
 
 def test_what_was_not_measured_is_an_empty_cell():
