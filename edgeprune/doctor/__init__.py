@@ -79,6 +79,7 @@ def diagnose(bench_file: Path | None = None) -> Diagnosis:
         probes.folder("cache folder", paths.cache_folder),
         checked("kept trainings", "keras", probes.trainings, "see the message"),
         *_transport_checks(ways, boards),
+        checked("LLVM", "estimates", probes.pipelines, probes.LLVM_FIX),
         *probes.flashers(),
         *wall_checks(),
     )

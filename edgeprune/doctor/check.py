@@ -21,6 +21,7 @@ NEEDED_FOR: dict[str, str] = {
     "keras": "Keras and SavedModel files",
     "quantize": "--quantize",
     "example": "edgeprune example digits",
+    "estimates": "estimated times of code that the shipped table lacks",
     "flash": "edgeprune firmware flash",
     "dask": "farms on several hosts",
     "build": "agents compiled from a checkout; the wheel carries them",

@@ -16,6 +16,8 @@ from edgeprune.devices.transports.base import TRANSPORTS, Transport, command_tra
 from edgeprune.doctor.check import BENCH, EVERY_BOARD, FAULTS, Check, checked
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
+from edgeprune.prediction.cycles import llvm
+from edgeprune.text.debian import install_hint
 from edgeprune.text.untrusted import reason_of
 
 #: Compiled agents with the compiler's cache take 52 MB (measured, Debian 12), and a fetched runtime
@@ -94,6 +96,23 @@ def trainings() -> str:
     from edgeprune.training.store import summary
 
     return summary()
+
+
+LLVM_FIX = install_hint(f"llvm-{llvm.MAJOR}")
+
+
+def pipelines() -> str:
+    """LLVM's models of pipelines say the cycles of code that the shipped table lacks."""
+    if not llvm.is_installed():
+        raise FileNotFoundError(
+            f"llvm-mca-{llvm.MAJOR} is not installed: such code is taken at the mean of the rest"
+        )
+    (cycles,) = llvm.cycles_of([_RETURN], "cortex-a57")
+    return f"llvm-mca-{llvm.MAJOR} works" if cycles else "says nothing of a known instruction"
+
+
+_RETURN = bytes.fromhex("c0035fd6")
+"""The instruction ``ret`` of aarch64."""
 
 
 def folder(name: str, where: Callable[[], Path]) -> Check:

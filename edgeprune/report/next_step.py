@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeprune.devices.boards import board_names
 from edgeprune.history.result import Result, known
 from edgeprune.report.assessment import NOTICEABLE_DROP, accuracy_change
 from edgeprune.tasks import AGREEMENT
@@ -41,9 +42,10 @@ def next_step(result: Result, folder: str) -> str:
             "would make it faster"
         )
     is_microcontroller = known(deployed.flash_bytes) is not None
-    if result.is_emulated and is_microcontroller:
-        return "instructions are no times: `edgeprune boards` names boards that can be timed"
     if result.is_emulated:
         board = result.board.removesuffix("-emulated")
-        return f"instructions are no times: measure those with --board {board} --host ADDRESS"
+        no_times = "instructions are no times"
+        if is_microcontroller or board not in board_names():
+            return f"{no_times}: `edgeprune boards` names boards that can be timed"
+        return f"{no_times}: measure those with --board {board} --host ADDRESS"
     return f"edgeprune report {folder} --layers shows the kernel that ran each layer"

@@ -49,6 +49,8 @@ def test_this_machine_is_ready_and_ssh_boards_need_a_device(home):
     kept = f"0, 0.0 MB of at most 4 GB, in {home / 'home' / 'training'}"
     assert check_of(diagnosis, "kept trainings").found == kept
     assert check_of(diagnosis, "instruction counting").found.startswith("works: ")
+    assert check_of(diagnosis, "counting for estimated times").found == "works"
+    assert check_of(diagnosis, "LLVM").found == "llvm-mca-19 works"
     (home / "home").mkdir(exist_ok=True)
     (home / "home" / "bench.toml").write_text(
         '[devices.desk]\nboard = "rpi4"\nhost = "198.51.100.7"\n'
@@ -66,6 +68,8 @@ def test_without_qemu_only_emulated_boards_need_something(home, monkeypatch):
     diagnosis = diagnose()
     assert diagnosis.is_ok
     assert needs_of(diagnosis, "local") == ()
+    llvm = check_of(diagnosis, "LLVM")
+    assert (llvm.state, llvm.fix) == ("missing", "apt-get install llvm-19")
     assert [check_of(diagnosis, name).state for name in ("qemu-aarch64", "arm64 libraries")] == [
         "missing",
         "missing",
@@ -94,6 +98,7 @@ def test_a_qemu_that_does_not_count_is_broken_and_named(
     check = check_of(diagnosis, "instruction counting")
     assert check.state == "broken"
     assert counting in check.found
+    assert check_of(diagnosis, "counting for estimated times").state == "broken"
     assert needs_of(diagnosis, "rpi4-emulated") != ()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from edgeprune.artifacts.core_work import Cache
 from edgeprune.devices.boards import Board
 from edgeprune.devices.device import Device
 from edgeprune.devices.links.pipes import Child, append_file, run_to_end
@@ -103,6 +104,7 @@ class Qemu(CommandTransport):
         for board in boards[:1]:
             looks["arm64 libraries"] = functools.partial(_libraries, board)
             looks["instruction counting"] = functools.partial(_counting, board, agent)
+            looks["counting for estimated times"] = functools.partial(_work, board, agent)
         return [Probe(name, look, install_hint(_PACKAGES)) for name, look in looks.items()]
 
     def open(self) -> None:
@@ -169,7 +171,9 @@ class Qemu(CommandTransport):
         caches = [f"cache={cache.bytes}:{cache.ways}" for cache in wanted.caches]
         plugin = [_escape(build_cycles_plugin()), f"out={_escape(wanted.file)}"]
         plugin += [f"last={wanted.intervals}", *caches]
-        argv = [*self._prefix(), "-plugin", ",".join(plugin), *argv]
+        _, *prefix = self._prefix()
+        qemu = shutil.which(_QEMU) or _QEMU  # without an environment it would be another one
+        argv = [qemu, *prefix, "-plugin", ",".join(plugin), *argv]
         return QemuChannel(Child(argv, {}, inherits=False), None)
 
     def close(self) -> None:
@@ -217,6 +221,22 @@ def _counting(board: Board, agent: Callable[[Board], Path]) -> str:
             "Debian 12's, version 7.2, does"
         )
     return f"works: {count:,} instructions from an emulated agent's start to its end"
+
+
+def _work(board: Board, agent: Callable[[Board], Path]) -> str:
+    """Runs the agent on the emulated core, with the plug-in that counts what the core does."""
+    _need_qemu()
+    with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
+        file = Path(folder) / "counts"
+        with Qemu(board, Device(board.name, board.name)) as transport:
+            wanted = WorkCount(file, 1, [Cache(1 << 15, 4)])
+            transport.start_counting([str(agent(board))], wanted).close(_PROBE_TIMEOUT_S)
+        if not file.is_file() or not file.read_text().endswith("end\n"):
+            raise DeviceError(
+                "an emulated program brought back no counts of what its core did: this "
+                "qemu-aarch64 takes no plug-ins; Debian 12's, version 7.2, does"
+            )
+    return "works"
 
 
 def _need_qemu() -> None:

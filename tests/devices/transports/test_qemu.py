@@ -13,7 +13,7 @@ import pytest
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.start import start_agent
-from edgeprune.devices.boards import load_board
+from edgeprune.devices.boards import board_names, load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.toolchain import glibc
 from edgeprune.devices.transports import _qemu_root, qemu
@@ -21,6 +21,8 @@ from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import ConfigError, DeviceError
 
 pytestmark = pytest.mark.device
+
+EMULATED = [name for name in board_names() if load_board(name).transport.use == "qemu"]
 
 
 def transport(board):
@@ -63,6 +65,21 @@ def test_the_program_sees_the_boards_core(emulated, agent, board):
         hello = talk.hello()
     assert (hello.machine, hello.cpu) == ("aarch64", "cortex-a72")
     assert hello.features == board.cpu.features
+
+
+@pytest.mark.parametrize("name", EMULATED)
+def test_every_emulated_core_runs_the_runtime_and_is_seen_as_itself(name, tmp_path):
+    """XNNPACK's detection of some cores needs files that this machine has otherwise."""
+    board = load_board(name)
+    (tmp_path / "m.tflite").write_bytes(agent_rig.small_net())
+    library = str(runtime.library(board.cpu.isa, board.runtime.version).path)
+    with (
+        transport(board) as emulated,
+        start_agent(emulated, str(build.agent(board.agent.target))) as talk,
+    ):
+        assert talk.hello().cpu == board.cpu.core
+        talk.load(library, str(tmp_path / "m.tflite"))
+        assert talk.time(warmup=0, runs=1, max_s=0.0, timeout_s=120).latency_ns
 
 
 def test_outputs_are_those_of_this_machine(emulated, agent, library, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from edgeprune.artifacts.core_work import Cache, CoreWork, Misses
 from edgeprune.devices import cpuinfo
+from edgeprune.devices.boards import board_names, load_board
 from edgeprune.errors import ConfigError
 from edgeprune.files.tables import read_toml
 from edgeprune.prediction import cycles
@@ -109,7 +110,13 @@ def test_a_core_is_whole_and_each_of_its_numbers_has_a_source(name):
     assert all(0 < one < 1e5 for one in block_cycles(found.pipelines).values())
 
 
-@pytest.mark.skipif(not llvm.is_installed(), reason="makes the table, which users have")
+@pytest.mark.parametrize("name", board_names())
+def test_every_emulated_core_has_an_estimate(name):
+    board = load_board(name)
+    assert board.kind != "emulated" or load_core(board.cpu.core) is not None
+
+
+@pytest.mark.device
 def test_the_table_is_what_llvm_says():
     add_and_return = bytes.fromhex("0000018bc0035fd6")
     dependent = bytes.fromhex("0000018b") * 8
