@@ -80,6 +80,7 @@ def test_the_wheel_carries_every_program_that_devices_run_with_its_sum(wheel):
     assert machines == [  # e_machine, ELF specification
         *(("edgeprune-agent", machine) for machine in (62, 183)),
         *(("libqemu_calls.so", machine) for machine in (62, 183)),
+        *(("libqemu_cycles.so", machine) for machine in (62, 183)),
         *(("libqemu_instructions.so", machine) for machine in (62, 183)),
         *((f"{port}.elf", 40) for port in ports()),
     ]
