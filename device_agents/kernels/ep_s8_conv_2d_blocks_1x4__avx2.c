@@ -1,4 +1,4 @@
-/* 32 pixels at a time. Without VNNI a block is two VPMADDWD of 16-bit numbers, two channels each:
+/* A vector has 8 pixels. Without VNNI a block is two VPMADDWD of 16-bit numbers, two channels each:
  * VPMADDUBSW would take bytes, and saturate. A group is packed as its first two channels of all
  * pixels, then its last two. */
 #include "kernel.h"
@@ -8,61 +8,61 @@
 #include "cpu_x86.h"
 #include "x86.h"
 
-enum {
-    TILE = 32,
-    LANES = 8,
-    VECTORS = TILE / LANES,
-    HALF_BYTES = TILE * PLAN_BLOCK, /* two channels of 16 bits of all pixels */
-    GROUP_BYTES = 2 * HALF_BYTES
-};
+#define INLINED X86_AVX2 __attribute__((always_inline)) static inline
+
+enum { LANES = 8, VECTOR_BYTES = 32, MAX_VECTORS = 8 };
 
 /* From 8 pixels of 4 bytes to their first two and last two channels in 16 bits. */
-X86_AVX2 static inline void put_8_pixels(__m256i group, unsigned char *to)
+INLINED void put_8_pixels(__m256i group, size_t half_bytes, unsigned char *to)
 {
     const __m256i pairs = _mm256_shuffle_epi8(
         group, _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1, 4, 5, 8,
                                 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
     const __m256i sorted = _mm256_permute4x64_epi64(pairs, 0xd8);
     _mm256_storeu_si256((void *)to, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(sorted)));
-    _mm256_storeu_si256((void *)(to + HALF_BYTES),
+    _mm256_storeu_si256((void *)(to + half_bytes),
                         _mm256_cvtepi8_epi16(_mm256_extracti128_si256(sorted, 1)));
 }
 
-X86_AVX2 static void pack_32_pixels(const int8_t *const *pixels, size_t channels, void *packed)
+X86_AVX2 static void pack_vectors(const int8_t *const *pixels, size_t vectors, size_t channels,
+                                  void *packed)
 {
+    const size_t half_bytes = vectors * VECTOR_BYTES;
     unsigned char *to = packed;
     size_t channel = 0;
-    for (; channel + 16 <= channels; channel += 16, to += 4 * GROUP_BYTES) {
-        for (size_t pixel = 0; pixel < TILE; pixel += LANES) {
+    for (; channel + 16 <= channels; channel += 16, to += 8 * half_bytes) {
+        for (size_t i = 0; i < vectors; i++) {
             __m256i groups[4];
-            x86_groups_of(pixels + pixel, channel, groups);
-            for (size_t i = 0; i < 4; i++) {
-                put_8_pixels(groups[i], to + i * GROUP_BYTES + pixel * PLAN_BLOCK);
+            x86_groups_of(pixels + i * LANES, channel, groups);
+            for (size_t k = 0; k < 4; k++) {
+                put_8_pixels(groups[k], half_bytes, to + 2 * k * half_bytes + i * VECTOR_BYTES);
             }
         }
     }
-    for (; channel < channels; channel += PLAN_BLOCK, to += GROUP_BYTES) {
+    for (; channel < channels; channel += PLAN_BLOCK, to += 2 * half_bytes) {
         const size_t left = channels - channel;
-        for (size_t pixel = 0; pixel < TILE; pixel += LANES) {
+        for (size_t i = 0; i < vectors; i++) {
             int8_t blocks[LANES * PLAN_BLOCK] = {0};
-            for (size_t i = 0; i < LANES; i++) {
-                memcpy(blocks + i * PLAN_BLOCK, pixels[pixel + i] + channel,
+            for (size_t k = 0; k < LANES; k++) {
+                memcpy(blocks + k * PLAN_BLOCK, pixels[i * LANES + k] + channel,
                        left < PLAN_BLOCK ? left : PLAN_BLOCK);
             }
-            put_8_pixels(_mm256_loadu_si256((const void *)blocks), to + pixel * PLAN_BLOCK);
+            put_8_pixels(_mm256_loadu_si256((const void *)blocks), half_bytes,
+                         to + i * VECTOR_BYTES);
         }
     }
 }
 
-X86_AVX2 static void rows(const struct plan *plan, const int32_t *start, size_t first,
-                          size_t count, const void *packed, int8_t *out)
+INLINED void rows_of(const struct plan *plan, const int32_t *start, size_t first, size_t count,
+                     const void *packed, int8_t *out, const size_t vectors)
 {
+    const size_t half_bytes = vectors * VECTOR_BYTES;
     struct x86_output to = x86_output_of(plan);
     size_t block = plan_row_begin(plan, first);
-    for (size_t row = first; row < first + count; row++, out += TILE) {
+    for (size_t row = first; row < first + count; row++, out += vectors * LANES) {
         const size_t end = plan_row_end(plan, row);
-        __m256i sums[VECTORS];
-        for (size_t i = 0; i < VECTORS; i++) {
+        __m256i sums[MAX_VECTORS];
+        for (size_t i = 0; i < vectors; i++) {
             sums[i] = _mm256_set1_epi32(start[row]);
         }
         for (; block < end; block++) {
@@ -70,37 +70,50 @@ X86_AVX2 static void rows(const struct plan *plan, const int32_t *start, size_t 
             uint16_t index;
             memcpy(&index, plan->index + 2 * block, sizeof index);
             memcpy(&weights, plan->weights + PLAN_BLOCK * block, sizeof weights);
-            const unsigned char *from = (const unsigned char *)packed + (size_t)index * GROUP_BYTES;
+            const unsigned char *from = (const unsigned char *)packed + index * 2 * half_bytes;
             const __m128i wide = _mm_cvtepi8_epi16(_mm_cvtsi32_si128(weights));
             const __m256i low = _mm256_broadcastd_epi32(wide);
             const __m256i high = _mm256_broadcastd_epi32(_mm_srli_epi64(wide, 32));
-            for (size_t i = 0; i < VECTORS; i++) {
-                const __m256i a = _mm256_loadu_si256((const void *)(from + i * 32));
-                const __m256i b = _mm256_loadu_si256((const void *)(from + HALF_BYTES + i * 32));
+            for (size_t i = 0; i < vectors; i++, from += VECTOR_BYTES) {
+                const __m256i a = _mm256_loadu_si256((const void *)from);
+                const __m256i b = _mm256_loadu_si256((const void *)(from + half_bytes));
                 sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(a, low));
                 sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(b, high));
             }
         }
         to.scale = _mm256_set1_ps(plan_scale(plan, row));
-        x86_put_32(sums, &to, out);
+        for (size_t i = 0; i < vectors; i++) {
+            x86_put_8(sums[i], &to, out + i * LANES);
+        }
     }
 }
 
-X86_AVX2 static void store(const int8_t *from, size_t pixels, size_t count, int8_t *out,
-                           size_t stride)
+#define ROWS_OF(vectors)                                                                           \
+    case vectors:                                                                                  \
+        rows_of(plan, start, first, count, packed, out, vectors);                                  \
+        break;
+
+X86_AVX2 static void rows(const struct plan *plan, const int32_t *start, size_t first,
+                          size_t count, size_t vectors, const void *packed, int8_t *out)
 {
-    x86_store(from, TILE, pixels, count, out, stride);
+    switch (vectors) {
+        ROWS_OF(1) ROWS_OF(2) ROWS_OF(3) ROWS_OF(4)
+        ROWS_OF(5) ROWS_OF(6) ROWS_OF(7) ROWS_OF(8)
+    default: break;
+    }
 }
 
 const struct kernel kernel_avx2 = {
     .name = "avx2",
-    .tile = TILE,
+    .lanes = LANES,
+    .max_vectors = MAX_VECTORS,
+    .packed_bytes = 32 << 10,
     .activation_bytes = 2,
     .activation_offset = 0,
     .runs_here = cpu_has_avx2,
-    .pack = pack_32_pixels,
+    .pack = pack_vectors,
     .rows = rows,
-    .store = store,
+    .store = x86_store,
 };
 
 #endif

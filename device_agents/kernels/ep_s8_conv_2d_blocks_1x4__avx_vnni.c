@@ -1,4 +1,4 @@
-/* As the kernel for AVX-512 VNNI, with registers of half its width: 8 pixels each. */
+/* As the kernel for AVX-512 VNNI, with registers of half its width: a vector has 8 pixels. */
 #include "kernel.h"
 
 #if defined(__x86_64__)
@@ -7,27 +7,30 @@
 #include "x86.h"
 
 #define AVX_VNNI __attribute__((target("avx2,avxvnni")))
+#define INLINED AVX_VNNI __attribute__((always_inline)) static inline
 
-enum { TILE = 64, LANES = 8, VECTORS = TILE / LANES, GROUP_BYTES = TILE * PLAN_BLOCK };
+enum { LANES = 8, VECTOR_BYTES = 32, MAX_VECTORS = 12 };
 
-AVX_VNNI static void pack_64_pixels(const int8_t *const *pixels, size_t channels, void *packed)
+AVX_VNNI static void pack_vectors(const int8_t *const *pixels, size_t vectors, size_t channels,
+                                  void *packed)
 {
     const __m256i sign = _mm256_set1_epi8((char)0x80);
+    const size_t group_bytes = vectors * VECTOR_BYTES;
     unsigned char *to = packed;
     size_t channel = 0;
-    for (; channel + 16 <= channels; channel += 16, to += 4 * GROUP_BYTES) {
-        for (size_t pixel = 0; pixel < TILE; pixel += LANES) {
+    for (; channel + 16 <= channels; channel += 16, to += 4 * group_bytes) {
+        for (size_t i = 0; i < vectors; i++) {
             __m256i groups[4];
-            x86_groups_of(pixels + pixel, channel, groups);
-            for (size_t i = 0; i < 4; i++) {
-                _mm256_storeu_si256((void *)(to + i * GROUP_BYTES + pixel * PLAN_BLOCK),
-                                    _mm256_xor_si256(groups[i], sign));
+            x86_groups_of(pixels + i * LANES, channel, groups);
+            for (size_t k = 0; k < 4; k++) {
+                _mm256_storeu_si256((void *)(to + k * group_bytes + i * VECTOR_BYTES),
+                                    _mm256_xor_si256(groups[k], sign));
             }
         }
     }
-    for (; channel < channels; channel += PLAN_BLOCK, to += GROUP_BYTES) {
+    for (; channel < channels; channel += PLAN_BLOCK, to += group_bytes) {
         const size_t left = channels - channel;
-        for (size_t pixel = 0; pixel < TILE; pixel++) {
+        for (size_t pixel = 0; pixel < vectors * LANES; pixel++) {
             uint32_t block = 0;
             memcpy(&block, pixels[pixel] + channel, left < PLAN_BLOCK ? left : PLAN_BLOCK);
             block ^= 0x80808080u;
@@ -36,15 +39,15 @@ AVX_VNNI static void pack_64_pixels(const int8_t *const *pixels, size_t channels
     }
 }
 
-AVX_VNNI static void rows(const struct plan *plan, const int32_t *start, size_t first,
-                          size_t count, const void *packed, int8_t *out)
+INLINED void rows_of(const struct plan *plan, const int32_t *start, size_t first, size_t count,
+                     const void *packed, int8_t *out, const size_t vectors)
 {
     struct x86_output to = x86_output_of(plan);
     size_t block = plan_row_begin(plan, first);
-    for (size_t row = first; row < first + count; row++, out += TILE) {
+    for (size_t row = first; row < first + count; row++, out += vectors * LANES) {
         const size_t end = plan_row_end(plan, row);
-        __m256i sums[VECTORS];
-        for (size_t i = 0; i < VECTORS; i++) {
+        __m256i sums[MAX_VECTORS];
+        for (size_t i = 0; i < vectors; i++) {
             sums[i] = _mm256_set1_epi32(start[row]);
         }
         for (; block < end; block++) {
@@ -52,34 +55,47 @@ AVX_VNNI static void rows(const struct plan *plan, const int32_t *start, size_t 
             uint16_t index;
             memcpy(&index, plan->index + 2 * block, sizeof index);
             memcpy(&weights, plan->weights + PLAN_BLOCK * block, sizeof weights);
-            const unsigned char *from = (const unsigned char *)packed + (size_t)index * GROUP_BYTES;
+            const unsigned char *from =
+                (const unsigned char *)packed + index * vectors * VECTOR_BYTES;
             const __m256i four = _mm256_set1_epi32(weights);
-            for (size_t i = 0; i < VECTORS; i++) {
-                const __m256i activations = _mm256_loadu_si256((const void *)(from + i * 32));
-                sums[i] = _mm256_dpbusd_avx_epi32(sums[i], activations, four);
+            for (size_t i = 0; i < vectors; i++) {
+                const __m256i pixels = _mm256_loadu_si256((const void *)(from + i * VECTOR_BYTES));
+                sums[i] = _mm256_dpbusd_avx_epi32(sums[i], pixels, four);
             }
         }
         to.scale = _mm256_set1_ps(plan_scale(plan, row));
-        x86_put_32(sums, &to, out);
-        x86_put_32(sums + 4, &to, out + 32);
+        for (size_t i = 0; i < vectors; i++) {
+            x86_put_8(sums[i], &to, out + i * LANES);
+        }
     }
 }
 
-AVX_VNNI static void store(const int8_t *from, size_t pixels, size_t count, int8_t *out,
-                           size_t stride)
+#define ROWS_OF(vectors)                                                                           \
+    case vectors:                                                                                  \
+        rows_of(plan, start, first, count, packed, out, vectors);                                  \
+        break;
+
+AVX_VNNI static void rows(const struct plan *plan, const int32_t *start, size_t first,
+                          size_t count, size_t vectors, const void *packed, int8_t *out)
 {
-    x86_store(from, TILE, pixels, count, out, stride);
+    switch (vectors) {
+        ROWS_OF(1) ROWS_OF(2) ROWS_OF(3) ROWS_OF(4) ROWS_OF(5) ROWS_OF(6)
+        ROWS_OF(7) ROWS_OF(8) ROWS_OF(9) ROWS_OF(10) ROWS_OF(11) ROWS_OF(12)
+    default: break;
+    }
 }
 
 const struct kernel kernel_avx_vnni = {
     .name = "avx_vnni",
-    .tile = TILE,
+    .lanes = LANES,
+    .max_vectors = MAX_VECTORS,
+    .packed_bytes = 32 << 10,
     .activation_bytes = 1,
     .activation_offset = 128,
     .runs_here = cpu_has_avx_vnni,
-    .pack = pack_64_pixels,
+    .pack = pack_vectors,
     .rows = rows,
-    .store = store,
+    .store = x86_store,
 };
 
 #endif

@@ -11,8 +11,9 @@ static bool runs_everywhere(void)
     return true;
 }
 
-static void pack_bytes(const int8_t *const *pixels, size_t channels, void *packed)
+static void pack_bytes(const int8_t *const *pixels, size_t vectors, size_t channels, void *packed)
 {
+    (void)vectors; /* always 1 */
     int8_t *to = packed;
     for (size_t channel = 0; channel < channels; channel += PLAN_BLOCK) {
         for (size_t pixel = 0; pixel < TILE; pixel++) {
@@ -48,15 +49,18 @@ static void row(const struct plan *plan, int32_t start, size_t row, const int8_t
 }
 
 static void rows(const struct plan *plan, const int32_t *start, size_t first, size_t count,
-                 const void *packed, int8_t *out)
+                 size_t vectors, const void *packed, int8_t *out)
 {
+    (void)vectors;
     for (size_t i = 0; i < count; i++) {
         row(plan, start[first + i], first + i, packed, out + i * TILE);
     }
 }
 
-static void store(const int8_t *from, size_t pixels, size_t count, int8_t *out, size_t stride)
+static void store(const int8_t *from, size_t vectors, size_t pixels, size_t count, int8_t *out,
+                  size_t stride)
 {
+    (void)vectors;
     for (size_t pixel = 0; pixel < pixels; pixel++) {
         for (size_t i = 0; i < count; i++) {
             out[pixel * stride + i] = from[i * TILE + pixel];
@@ -66,7 +70,9 @@ static void store(const int8_t *from, size_t pixels, size_t count, int8_t *out, 
 
 const struct kernel kernel_scalar = {
     .name = "scalar",
-    .tile = TILE,
+    .lanes = TILE,
+    .max_vectors = 1,
+    .packed_bytes = 0,
     .activation_bytes = 1,
     .activation_offset = 0,
     .runs_here = runs_everywhere,

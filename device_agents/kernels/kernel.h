@@ -9,29 +9,34 @@
 #include "plan.h"
 
 enum {
-    KERNEL_MAX_TILE = 64, /* output pixels that a kernel works on at once */
-    KERNEL_ROWS = 16      /* output channels between two stores */
+    KERNEL_MAX_PIXELS = 192, /* lanes * max_vectors of every kernel at most */
+    KERNEL_ROWS = 16         /* output channels between two stores */
 };
 
-/* A tile's activations are packed as [tap][group][pixel][4 channels]; a row of weights is then a
- * list of places in it. All functions take `pixels` of exactly `tile` places. */
+/* A kernel works on a tile of output pixels, as many vectors of `lanes` pixels as the caller says, 1
+ * to max_vectors. A tile's activations are packed as [tap][group][pixel][4 channels]; a row of
+ * weights is then a list of places in it. */
 struct kernel {
     const char *name;
-    size_t tile;
-    size_t activation_bytes; /* of one packed activation */
+    size_t lanes;
+    size_t max_vectors;
+    size_t packed_bytes;       /* of a tile at most, so that it stays in the first cache */
+    size_t activation_bytes;   /* of one packed activation */
     int32_t activation_offset; /* what packing adds to each activation */
     bool (*runs_here)(void);
 
-    /* Packs one tap: `channels` channels from each of `tile` pointers. */
-    void (*pack)(const int8_t *const *pixels, size_t channels, void *packed);
+    /* Packs one tap: `channels` channels from each of the tile's pixels. */
+    void (*pack)(const int8_t *const *pixels, size_t vectors, size_t channels, void *packed);
 
-    /* Output channels `row` to `row + count - 1`, at most KERNEL_ROWS: out[count][tile]. `start` has
-     * the sum that each output channel begins with. */
+    /* Output channels `row` to `row + count - 1`, at most KERNEL_ROWS: out[count][pixels]. `start`
+     * has the sum that each output channel begins with. */
     void (*rows)(const struct plan *plan, const int32_t *start, size_t row, size_t count,
-                 const void *packed, int8_t *out);
+                 size_t vectors, const void *packed, int8_t *out);
 
-    /* Turns rows[KERNEL_ROWS][tile] into `count` channels of `pixels` pixels, `stride` apart. */
-    void (*store)(const int8_t *rows, size_t pixels, size_t count, int8_t *out, size_t stride);
+    /* Turns rows[KERNEL_ROWS][vectors * lanes] into `count` channels of the first `pixels` pixels,
+     * `stride` apart. */
+    void (*store)(const int8_t *rows, size_t vectors, size_t pixels, size_t count, int8_t *out,
+                  size_t stride);
 };
 
 extern const struct kernel kernel_scalar;

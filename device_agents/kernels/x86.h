@@ -34,7 +34,7 @@ X86_AVX2 static inline void x86_groups_of(const int8_t *const *pixels, size_t ch
 
 struct x86_output {
     __m256 scale, high;
-    __m256i zero_point, low;
+    __m128i zero_point, low;
 };
 
 X86_AVX2 static inline struct x86_output x86_output_of(const struct plan *plan)
@@ -42,57 +42,52 @@ X86_AVX2 static inline struct x86_output x86_output_of(const struct plan *plan)
     const int32_t zero_point = plan->output_zero_point;
     return (struct x86_output){
         .high = _mm256_set1_ps((float)(plan->output_max - zero_point)),
-        .zero_point = _mm256_set1_epi16((short)zero_point),
-        .low = _mm256_set1_epi8((char)plan->output_min),
+        .zero_point = _mm_set1_epi16((short)zero_point),
+        .low = _mm_set1_epi8((char)plan->output_min),
     };
 }
 
-X86_AVX2 static inline __m256i x86_rounded(__m256i sums, const struct x86_output *to)
+/* The sums of 8 pixels become 8 bytes. */
+X86_AVX2 static inline void x86_put_8(__m256i sums, const struct x86_output *to, int8_t *out)
 {
     const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), to->scale);
-    return _mm256_cvtps_epi32(_mm256_min_ps(scaled, to->high));
+    const __m256i rounded = _mm256_cvtps_epi32(_mm256_min_ps(scaled, to->high));
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(rounded),
+                                          _mm256_extracti128_si256(rounded, 1));
+    const __m128i moved = _mm_adds_epi16(words, to->zero_point);
+    _mm_storel_epi64((void *)out, _mm_max_epi8(_mm_packs_epi16(moved, moved), to->low));
 }
 
-/* 32 sums, 8 pixels in each of 4, become 32 bytes in the pixels' order. */
-X86_AVX2 static inline void x86_put_32(const __m256i *sums, const struct x86_output *to,
-                                       int8_t *out)
+/* Transposes 16 rows of 8 bytes by four rounds of interleaving: the first takes row i and row i + 8,
+ * the others vector i and vector i + 4. */
+X86_AVX2 static inline void x86_transpose(const int8_t *from, size_t row_bytes, __m128i *columns)
 {
-    const __m256i low = _mm256_packs_epi32(x86_rounded(sums[0], to), x86_rounded(sums[1], to));
-    const __m256i high = _mm256_packs_epi32(x86_rounded(sums[2], to), x86_rounded(sums[3], to));
-    const __m256i bytes = _mm256_packs_epi16(_mm256_adds_epi16(low, to->zero_point),
-                                             _mm256_adds_epi16(high, to->zero_point));
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    const __m256i sorted = _mm256_permutevar8x32_epi32(bytes, order);
-    _mm256_storeu_si256((void *)out, _mm256_max_epi8(sorted, to->low));
-}
-
-/* Four rounds of interleaving row i with row i + 8 transpose 16 rows of 16 bytes. */
-X86_AVX2 static inline void x86_transpose(const int8_t *from, size_t row_bytes, __m128i *vectors)
-{
-    __m128i next[16];
-    for (size_t i = 0; i < 16; i++) {
-        vectors[i] = _mm_loadu_si128((const void *)(from + i * row_bytes));
+    __m128i next[8];
+    for (size_t i = 0; i < 8; i++) {
+        columns[i] = _mm_unpacklo_epi8(
+            _mm_loadl_epi64((const void *)(from + i * row_bytes)),
+            _mm_loadl_epi64((const void *)(from + (i + 8) * row_bytes)));
     }
-    for (int round = 0; round < 4; round++) {
-        for (size_t i = 0; i < 8; i++) {
-            next[2 * i] = _mm_unpacklo_epi8(vectors[i], vectors[i + 8]);
-            next[2 * i + 1] = _mm_unpackhi_epi8(vectors[i], vectors[i + 8]);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < 4; i++) {
+            next[2 * i] = _mm_unpacklo_epi8(columns[i], columns[i + 4]);
+            next[2 * i + 1] = _mm_unpackhi_epi8(columns[i], columns[i + 4]);
         }
-        memcpy(vectors, next, sizeof next);
+        memcpy(columns, next, sizeof next);
     }
 }
 
-X86_AVX2 static inline void x86_store(const int8_t *from, size_t tile, size_t pixels, size_t count,
-                                      int8_t *out, size_t stride)
+X86_AVX2 static void x86_store(const int8_t *from, size_t vectors, size_t pixels, size_t count,
+                               int8_t *out, size_t stride)
 {
-    for (size_t pixel = 0; pixel < pixels; pixel += 16) {
-        __m128i vectors[16];
-        x86_transpose(from + pixel, tile, vectors);
-        for (size_t i = 0; i < 16 && pixel + i < pixels; i++) {
+    for (size_t pixel = 0; pixel < pixels; pixel += 8) {
+        __m128i columns[8];
+        x86_transpose(from + pixel, 8 * vectors, columns);
+        for (size_t i = 0; i < 8 && pixel + i < pixels; i++) {
             if (count == 16) {
-                _mm_storeu_si128((void *)(out + (pixel + i) * stride), vectors[i]);
+                _mm_storeu_si128((void *)(out + (pixel + i) * stride), columns[i]);
             } else {
-                memcpy(out + (pixel + i) * stride, &vectors[i], count);
+                memcpy(out + (pixel + i) * stride, &columns[i], count);
             }
         }
     }

@@ -1,0 +1,72 @@
+"""Each of edgeprune's own kernels beside XNNPACK's dense int8, on thousands of random layers.
+
+Those of this machine run under address and undefined-behaviour checks, those of Arm on an emulated
+Cortex-A76. Prints how many layers of each kernel differ in any bit, and the first of them.
+
+    python benchmarks/kernel_sweep.py [--layers 10000] [--from 0] [--core cortex-a76]
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+import kernel_rig
+from int8_layers import random_layer
+
+from edgeprune.models.tflite import conv_plan
+
+BATCH = 500
+SPARSITIES = (0.0, 0.3, 0.8, 0.95, 1.0)
+
+
+def layers_of(seeds: range) -> list:
+    """Layers that a plan can stand for, each with its case."""
+    drawn = (
+        random_layer(
+            seed, conv_plan.OPERATORS[seed % 3 == 0], SPARSITIES[seed % 5], 4, large=seed % 7 == 0
+        )
+        for seed in seeds
+    )
+    cases = ((layer, kernel_rig.plan_and_inputs(layer)) for layer in drawn)
+    return [(layer, case) for layer, case in cases if case is not None]
+
+
+def main() -> None:
+    """Prints a line for each kernel."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--layers", type=int, default=10000)
+    parser.add_argument("--from", type=int, default=0, dest="first")
+    parser.add_argument("--core")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        driver = (
+            kernel_rig.emulated_driver(folder, "aarch64", options.core)
+            if options.core
+            else kernel_rig.host_driver(folder)
+        )
+        different: dict[str, list[str]] = {kernel: [] for kernel in driver.kernels}
+        count = 0
+        for first in range(options.first, options.first + options.layers, BATCH):
+            end = min(first + BATCH, options.first + options.layers)
+            layers = layers_of(range(first, end))
+            count += len(layers)
+            expected = [kernel_rig.xnnpack_outputs(layer) for layer, _ in layers]
+            for kernel in driver.kernels:
+                found = driver.run(kernel, [case for _, case in layers], folder)
+                different[kernel] += [
+                    layer.text
+                    for (layer, _), ours, right in zip(layers, found, expected, strict=True)
+                    if isinstance(ours, str) or not np.array_equal(ours, right)
+                ]
+    for kernel, texts in different.items():
+        print(f"{kernel:12} {len(texts)} of {count:,} layers differ", *texts[:1])
+
+
+if __name__ == "__main__":
+    main()
