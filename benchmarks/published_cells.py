@@ -28,6 +28,8 @@ from edgeprune.prediction.cycles import Core, CycleEstimate, Fit, estimate, load
 FEW = 10
 """Held-out cells of a class below which its error is taken to be at least that of all classes."""
 
+SPLITS = 1000
+
 SAME_CHIP = {"snapdragon-835": "pixel-2"}
 """Where the dense partners of a chip's sparse networks are."""
 
@@ -90,23 +92,56 @@ def band(errors: list[float]) -> float:
     return float(np.ceil(100 * sizes[-(-len(sizes) * 9 // 10) - 1]) / 100)
 
 
-def print_ratios(times: Mapping[Cell, float]) -> None:
-    """How far ratios of dense to sparse are off, of networks of one architecture on one chip."""
-    errors = []
+def ratios(times: Mapping[Cell, float]) -> dict[Cell, tuple[Cell, float, float]]:
+    """Each sparse cell's dense partner on the same chip, and both ratios: published, estimated."""
+    found = {}
     for cell, ms in times.items():
         network, _, zeros = cell.network.partition("-sparse-")
         chip = SAME_CHIP.get(cell.chip, cell.chip)
         dense = [d for d in times if d.chip == chip and network.startswith(f"{d.network}-")]
-        if not zeros or not dense:
-            continue
-        published, found = dense[0].ms / cell.ms, times[dense[0]] / ms
+        if zeros and dense:
+            found[cell] = (dense[0], dense[0].ms / cell.ms, times[dense[0]] / ms)
+    return found
+
+
+def print_ratios(times: Mapping[Cell, float]) -> None:
+    """A row a sparse cell, and the errors of those held out."""
+    errors = []
+    for cell, (dense, published, found) in ratios(times).items():
         errors += [] if cell.is_fitted else [found / published - 1]
         print(
-            f"| {dense[0].network} : {cell.network} | {half(cell)} | {published:.2f} | "
+            f"| {dense.network} : {cell.network} | {half(cell)} | {published:.2f} | "
             f"{found:.2f} | {found / published - 1:+.1%} |"
         )
     if errors:
         print(f"ratio dense to sparse, {summary(errors)}")
+
+
+def print_other_splits(found: Mapping[Cell, CycleEstimate], classes: Mapping[Cell, str]) -> None:
+    """The same errors, had the halves of each chip's cells been drawn otherwise."""
+    rng = np.random.default_rng(0)
+    medians, shares, bands, of_ratios = [], [], [], []
+    for _ in range(SPLITS):
+        chosen: set[Cell] = set()
+        for chip in dict.fromkeys(cell.chip for cell in found):
+            some = [cell for cell in found if cell.chip == chip]
+            chosen |= {some[i] for i in rng.permutation(len(some))[: (len(some) + 1) // 2]}
+        times: dict[Cell, float] = {}
+        for name in set(classes.values()):
+            some = [cell for cell in found if classes[cell] == name]
+            factors = fitted({cell: found[cell] for cell in some if cell in chosen})
+            times |= {cell: milliseconds(cell, found[cell], factors) for cell in some}
+        errors = [ms / cell.ms - 1 for cell, ms in times.items() if cell not in chosen]
+        medians.append(np.median(np.abs(errors)))
+        shares.append(np.mean(np.abs(errors) <= 0.3))
+        bands.append(band(errors))
+        of_ratios += [b / a - 1 for cell, (_, a, b) in ratios(times).items() if cell not in chosen]
+    print(
+        f"{SPLITS} other splits: median error {np.median(medians):.1%}, at most "
+        f"{max(medians):.1%}; at least {min(shares):.0%} within 30 %; nine of ten within "
+        f"{np.median(bands):.0%}, at most {max(bands):.0%}; ratios of dense to sparse: "
+        f"median error {np.median(np.abs(of_ratios)):.1%}, nine of ten within {band(of_ratios):.0%}"
+    )
 
 
 def main() -> None:
@@ -128,6 +163,7 @@ def main() -> None:
     print_ratios(times)
     everything = [error for some in errors.values() for error in some]
     print(f"all classes, {summary(everything)}")
+    print_other_splits(found, {cell: core.fitted_as for cell, core in cores.items()})
     for cell in wanted:
         if cell not in cores:
             print(f"{cell.name}: not counted, {cell.ms} ms")
