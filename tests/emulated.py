@@ -19,16 +19,16 @@ SHIPPED = paths.shipped("boards")
 BOARD = "rpi4-emulated"
 
 
-def library(version=None, board=BOARD):
+def library(version=None, board=None):
     """Path of the board's runtime; another release's with ``version``."""
-    board = load_board(board)
+    board = load_board(board or BOARD)
     return str(runtime.library(board.cpu.isa, version or board.runtime.version).path)
 
 
 @contextmanager
-def agent(*, count_instructions=False, board=BOARD):
+def agent(*, count_instructions=False, board=None):
     """An agent on the emulated board, without a model."""
-    board = load_board(board)
+    board = load_board(board or BOARD)
     program = build.agent(board.agent.target)
     with (
         TRANSPORTS.get("qemu")(board, Device(board.name, board.name)) as transport,
