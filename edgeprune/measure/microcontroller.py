@@ -13,6 +13,7 @@ from edgeprune.agents.firmware.session import (
     FirmwareSession,
 )
 from edgeprune.artifacts.arrays import Samples
+from edgeprune.artifacts.core_work import NoEstimate
 from edgeprune.artifacts.measurement import (
     DeviceFacts,
     LayerTiming,
@@ -35,6 +36,7 @@ from edgeprune.measure.microcontroller_times import time_plans
 from edgeprune.measure.stages import doing
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.layer_names import short_name
+from edgeprune.prediction.cycles.microcontrollers import estimate_of, microcontroller_names
 from edgeprune.progress import counted, each
 from edgeprune.recipe.run_table import RunTable
 
@@ -129,6 +131,8 @@ def run(
         else ""
     )
     is_remote = not (hello.tick_hz or transport.emulated)
+    if transport.emulated:
+        measured = [_with_cycles(one, transport.board.cpu.core) for one in measured]
     return RunResult(
         _facts(transport, hello),
         transport.emulated or is_remote,
@@ -252,6 +256,25 @@ def _measured(
         peak_memory_bytes=arena_bytes,
         flash_bytes=len(variant.plan.data),
     )
+
+
+def _with_cycles(measured: Measured, core: str) -> Measured:
+    """What was counted on an emulated core with the cycles that it would take."""
+    if measured.instructions is None:
+        return measured
+    found = estimate_of(measured.instructions, core)
+    if found is None:
+        known = ", ".join(microcontroller_names())
+        reason = f"nothing is known of the cycles that {core} takes, as it is of {known}"
+        return dataclasses.replace(measured, estimate=NoEstimate(reason))
+    factor = found.cycles / measured.instructions
+    layers = tuple(
+        layer
+        if layer.instructions is None
+        else dataclasses.replace(layer, cycles=round(factor * layer.instructions))
+        for layer in measured.layers
+    )
+    return dataclasses.replace(measured, estimate=found, layers=layers)
 
 
 def _means(counts: Sequence[Sequence[int]], runs: int) -> list[int]:

@@ -62,8 +62,8 @@ def estimate_remarks(result: Result) -> list[str]:
         if estimate is not None:
             lines.append(
                 f"time and cycles are estimated, not measured: {estimate.core} at "
-                f"{clock_text(estimate.clock_hz)}, from its pipelines and caches; "
-                f"{band_text(estimate.error)}"
+                f"{clock_text(estimate.clock_hz)}, {band_text(estimate.error)} "
+                "(docs/estimated-times.md)"
             )
             if estimate.unknown_share >= _SAID_SHARE:
                 lines.append(

@@ -1,16 +1,20 @@
 """What a microcontroller's answers become: layers, counts, times."""
 
+import dataclasses
+
 import pytest
 from int8_layers import random_layer
 from microcontroller import session
 
 from edgeprune.agents.firmware.answers import FirmwareHello
+from edgeprune.artifacts.measurement import LayerTiming, Measured
 from edgeprune.devices.boards import load_board
 from edgeprune.errors import DeviceError
 from edgeprune.firmware.plan import compiled
 from edgeprune.measure import microcontroller
 from edgeprune.measure.microcontroller import check_firmware
 from edgeprune.measure.microcontroller_times import time_plans
+from edgeprune.prediction.cycles.microcontrollers import estimate_of
 from edgeprune.recipe.run_table import RunTable
 
 BOARD = load_board("mps2-an386")
@@ -52,6 +56,23 @@ def test_firmware_that_cannot_run_a_plan_is_told_before_it_is_pushed(keys, messa
 def test_counts_are_means_of_the_last_inferences():
     assert microcontroller._means([], 2) == []
     assert microcontroller._means([[99, 9], [10, 4], [13, 5]], 2) == [12, 4]
+
+
+def test_cycles_of_an_emulated_core_are_estimated_as_a_whole_and_by_layer():
+    layers = (
+        LayerTiming("conv", "CONV_2D", "ep", False, None, 800),
+        LayerTiming("x", "X", "", False, None),
+    )
+    whole = Measured("dense", (), 1000, "counted", layers, None, None)
+    found = microcontroller._with_cycles(whole, "cortex-m4")
+    assert found.estimate == estimate_of(1000, "cortex-m4")
+    assert [layer.cycles for layer in found.layers] == [round(0.8 * found.estimate.cycles), None]
+    unknown = microcontroller._with_cycles(whole, "cortex-m55")
+    assert unknown.layers == layers and unknown.estimate.reason == (
+        "nothing is known of the cycles that cortex-m55 takes, as it is of cortex-m33, cortex-m4"
+    )
+    uncounted = dataclasses.replace(whole, instructions=None)
+    assert microcontroller._with_cycles(uncounted, "cortex-m4") is uncounted
 
 
 @pytest.mark.parametrize("counts", [[[10, 4]], [[10, 4], [10]]])

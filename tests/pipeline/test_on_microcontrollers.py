@@ -16,6 +16,7 @@ from edgeprune.errors import DeviceError
 from edgeprune.history.result_file import parse_result
 from edgeprune.measure import microcontroller
 from edgeprune.pipeline import firmware_half
+from edgeprune.prediction.cycles.microcontrollers import estimate_of
 from edgeprune.quantize import quantize
 
 BOARD = "mps2-an386"
@@ -103,6 +104,10 @@ def test_the_keyword_model_runs_as_it_comes(tmp_path, capsys, board):
     assert variant["parity"]["max_abs_diff"] == 0.0
     counted = [layer["instructions"] for layer in variant["layers"]]
     total = variant["instructions"]["per_inference"]
+    if board == BOARD:
+        assert variant["estimated"]["cycles"] == estimate_of(total, "cortex-m4").cycles > total
+    else:
+        assert variant["estimated"] is None and "cortex-m55" in variant["estimated_reason"]
     assert len(counted) == 12 and 0.99 * total < sum(counted) <= total
 
 
