@@ -105,6 +105,16 @@ def others() -> Iterator[Add]:
             yield pool("AVERAGE_POOL_2D", shape, shape[1], 1, 1)
 
 
+def integer_nets() -> Iterator[bytes]:
+    """The same layers as files of many each."""
+    layers = [*convolutions(), *others()]
+    for start in range(0, len(layers), LAYERS):
+        net = Net(start)
+        for add in layers[start : start + LAYERS]:
+            net.end(add(net))
+        yield _integers(net)
+
+
 def of_integers(core: str, inference: float, border: float) -> Counts:
     """Instructions of int8 kernels, by kernel."""
     counts: Counts = defaultdict(list)

@@ -1,5 +1,6 @@
 """Counts, kernels and outputs of an emulated core, several processes at once."""
 
+import dataclasses
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from edgeprune import verify
 from edgeprune.agents import build
 from edgeprune.agents.conversation import Conversation
 from edgeprune.agents.start import start_agent
+from edgeprune.artifacts.core_work import Cache
 from edgeprune.console import interrupts
 from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.devices.device import Device
@@ -23,6 +25,8 @@ from edgeprune.errors import DeviceError
 from edgeprune.measure import emulated as stage
 from edgeprune.measure import estimating, shared_outputs
 from edgeprune.measure.emulated import Into, Network, measure_emulated
+from edgeprune.measure.kept_runs import KeptRun
+from edgeprune.prediction.cycles import load_core
 from edgeprune.sparsify import sparsify
 
 pytestmark = pytest.mark.device
@@ -202,3 +206,23 @@ def test_a_core_of_which_nothing_is_known_has_no_estimate(starter, networks, mon
         "nothing is known of the pipelines and caches of cortex-a72, as it is of cortex-a53, "
     )
     assert starter.loaded.count("dense") == 3
+
+
+def test_kept_work_serves_another_clock_but_no_other_caches(starter, networks, home, monkeypatch):
+    def estimate():
+        network = dataclasses.replace(networks[0], before=KeptRun("a" * 64))
+        return measured(starter, [network], 2).estimates["dense"], network.before.taken
+
+    first, taken = estimate()
+    assert taken == set()
+    core = load_core("cortex-a72")
+    slower = dataclasses.replace(core, clock_hz=core.clock_hz // 2)
+    monkeypatch.setattr(estimating, "load_core", lambda name: slower)
+    second, taken = estimate()
+    assert {"count", "work"} <= taken and second.latency_us > first.latency_us
+    smaller = dataclasses.replace(core, l1=Cache(4 << 10, 2))
+    monkeypatch.setattr(estimating, "load_core", lambda name: smaller)
+    third, taken = estimate()
+    assert "count" in taken and "work" not in taken
+    assert third.pipeline_cycles == first.pipeline_cycles
+    assert third.streamed_cycles + third.other_cycles > first.streamed_cycles + first.other_cycles
