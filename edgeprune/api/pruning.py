@@ -50,6 +50,7 @@ class ChannelOptions(TypedDict, total=False):
     criterion: str | Callable[[Any], Any]
     scope: str
     round_to: int
+    finer_where_small: bool
     ignored: Sequence[str]
     limits: Mapping[str, float]
     epochs: int

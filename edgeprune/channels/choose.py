@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -28,6 +29,35 @@ _STEPS = 1024
 """Ratios are searched in steps of this fraction. Source: ours."""
 
 
+MULTIPLES = 2
+"""Of fewer multiples a group is small: nothing of it could go. Source: ours; with 3 a small ResNet
+gained less at the same multiply-accumulates, since kernels take whole multiples."""
+
+FINEST = 2
+"""Channels to whose multiples a small group is rounded at least. Source: ours."""
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How what stays of a group is rounded up.
+
+    Attributes:
+        to: To a multiple of so many channels.
+        is_finer: Whether small groups, of less than :data:`MULTIPLES` such multiples, are rounded
+            to half of it, a quarter and so on, as far as :data:`FINEST`.
+    """
+
+    to: int = 1
+    is_finer: bool = False
+
+    def step(self, group: Group) -> int:
+        """Units of a group that are a multiple."""
+        to = self.to
+        while self.is_finer and to >= 2 * FINEST and MULTIPLES * to > group.channels:
+            to //= 2
+        return to // math.gcd(to, group.width)
+
+
 def scores_of(groups: Sequence[Group], criterion: Scorer) -> list[Scores | None]:
     """The criterion's scores, checked.
 
@@ -48,18 +78,20 @@ def scores_of(groups: Sequence[Group], criterion: Scorer) -> list[Scores | None]
     return by_group
 
 
-def local_choice(groups: Sequence[Group], scores: Sequence[Scores | None], round_to: int) -> Choice:
+def local_choice(
+    groups: Sequence[Group], scores: Sequence[Scores | None], rounding: Rounding
+) -> Choice:
     """The same share of every group."""
 
     def choose(ratio: float) -> list[Ids]:
         counts = [math.floor(ratio * group.units + 1e-9) for group in groups]
-        return _lowest(groups, scores, counts, round_to)
+        return _lowest(groups, scores, counts, rounding)
 
     return choose
 
 
 def global_choice(
-    groups: Sequence[Group], scores: Sequence[Scores | None], round_to: int
+    groups: Sequence[Group], scores: Sequence[Scores | None], rounding: Rounding
 ) -> Choice:
     """The lowest scores of the whole model, counted in channels.
 
@@ -75,7 +107,7 @@ def global_choice(
     def choose(ratio: float) -> list[Ids]:
         share = ratio * taken[-1] + 1e-9 if len(taken) else 0.0
         counts = np.bincount(owners[order[taken <= share]], minlength=len(groups))
-        return _lowest(groups, scores, counts.tolist(), round_to)
+        return _lowest(groups, scores, counts.tolist(), rounding)
 
     return choose
 
@@ -83,7 +115,7 @@ def global_choice(
 def macs_choice(
     groups: Sequence[Group],
     scores: Sequence[Scores | None],
-    round_to: int,
+    rounding: Rounding,
     macs: Sequence[float],
 ) -> Choice:
     """Groups on which more multiply-accumulates hang lose more.
@@ -100,7 +132,7 @@ def macs_choice(
     Args:
         groups: All that may lose units.
         scores: Which units of a group go first.
-        round_to: As of the other choices.
+        rounding: As of the other choices.
         macs: What the model would save without each group.
     """
     sizes = np.array([float(group.channels) for group in groups])
@@ -120,7 +152,7 @@ def macs_choice(
             math.floor((1 - share) * group.units + 1e-9)
             for share, group in zip(shares.tolist(), groups, strict=True)
         ]
-        return _lowest(groups, scores, counts, round_to)
+        return _lowest(groups, scores, counts, rounding)
 
     return choose
 
@@ -148,7 +180,10 @@ def smallest_ratio(choose: Choice, cost: Callable[[list[Ids]], float], most: flo
 
 
 def _lowest(
-    groups: Sequence[Group], scores: Sequence[Scores | None], counts: Sequence[int], round_to: int
+    groups: Sequence[Group],
+    scores: Sequence[Scores | None],
+    counts: Sequence[int],
+    rounding: Rounding,
 ) -> list[Ids]:
     """Of each group the units of lowest score, earlier ones first where scores are equal."""
     chosen = []
@@ -157,13 +192,13 @@ def _lowest(
             chosen.append(np.zeros(0, np.intp))
             continue
         count = min(count, math.floor(group.max_ratio * group.units + 1e-9))
-        count = group.units - _kept(group, group.units - count, round_to)
+        count = group.units - _kept(group, group.units - count, rounding)
         chosen.append(np.sort(np.argsort(values, kind="stable")[:count]))
     return chosen
 
 
-def _kept(group: Group, units: int, round_to: int) -> int:
-    """``units``, or as many more as make the channels a multiple of ``round_to``; at least one."""
+def _kept(group: Group, units: int, rounding: Rounding) -> int:
+    """``units``, or as many more as make the channels a multiple; at least one."""
     units = max(units, 1)
-    step = round_to // math.gcd(round_to, group.width)
+    step = rounding.step(group)
     return min(-(-units // step) * step, group.units)

@@ -12,6 +12,7 @@ import numpy as np
 from edgeprune.artifacts.arrays import BoolArray
 from edgeprune.channels.choose import (
     Choice,
+    Rounding,
     Scope,
     global_choice,
     local_choice,
@@ -102,6 +103,7 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
     criterion: str | Scorer = "l2",
     scope: Scope | None = None,
     round_to: int = 1,
+    finer_where_small: bool = False,
     ignored: Collection[str] = (),
     limits: Mapping[str, float] | None = None,
     samples: Calibration | None = None,
@@ -123,6 +125,8 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
             scores first; ``macs`` of the model as a whole, more from groups on which more
             multiply-accumulates hang. None is ``macs`` where ``macs`` is given, else ``local``.
         round_to: What stays of a group is rounded up to a multiple of this many channels.
+        finer_where_small: Whether groups of less than two such multiples are rounded to half of
+            it, a quarter and so on, as far as 2.
         ignored: Layers, by name, path (``inner/conv``) or pattern of the shell, whose output
             channels all stay.
         limits: Layer, named likewise, to the largest share of its output channels that may go, in
@@ -142,7 +146,11 @@ def prune_channels(  # noqa: PLR0913 - each is a choice of the user's
         raise ModelError(f"no channels of model {model.name!r} may be removed: {why}")
     scores = scores_of(groups, _scorer(criterion, Evidence(model, groups, samples)))
     choose = _choice(
-        traced, groups, scores, scope or ("local" if macs is None else "macs"), round_to
+        traced,
+        groups,
+        scores,
+        scope or ("local" if macs is None else "macs"),
+        Rounding(round_to, finer_where_small),
     )
     ratio = pruning_ratio or 0.0
     if macs is not None:
@@ -201,7 +209,7 @@ def _choice(
     groups: Sequence[Group],
     scores: Sequence[Scores | None],
     scope: Scope,
-    round_to: int,
+    rounding: Rounding,
 ) -> Choice:
     if scope == "macs":
         cost = _cost(traced, groups)
@@ -209,8 +217,8 @@ def _choice(
         whole, macs = cost(none), []
         for k, group in enumerate(groups):
             macs.append(whole - cost([*none[:k], np.arange(group.units), *none[k + 1 :]]))
-        return macs_choice(groups, scores, round_to, macs)
-    return (local_choice if scope == "local" else global_choice)(groups, scores, round_to)
+        return macs_choice(groups, scores, rounding, macs)
+    return (local_choice if scope == "local" else global_choice)(groups, scores, rounding)
 
 
 def _cost(traced: Trace, groups: Sequence[Group]) -> Callable[[list[Ids]], float]:

@@ -29,7 +29,16 @@ from edgeprune.training.training_data import training_data
 SAMPLES = 512
 """Training samples that a criterion sees. Source: ours."""
 
-_CHOOSE = {"pruning_ratio", "macs", "criterion", "scope", "round_to", "ignored", "limits"}
+_CHOOSE = {
+    "pruning_ratio",
+    "macs",
+    "criterion",
+    "scope",
+    "round_to",
+    "finer_where_small",
+    "ignored",
+    "limits",
+}
 """Keys that say which channels go, and nothing of how the rest is trained."""
 
 
@@ -146,6 +155,7 @@ def _pruned(
         criterion=table.criterion,
         scope=cast("Scope | None", table.scope or None),
         round_to=table.round_to,
+        finer_where_small=table.finer_where_small,
         ignored=table.ignored,
         limits={one.layer: one.pruning_ratio for one in table.limits},
         samples=samples,

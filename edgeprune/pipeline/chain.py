@@ -96,7 +96,11 @@ class Chain:
         if move.kind == "channels":
             share = round(move.amount, 6)
             smaller = dataclasses.replace(
-                self.recipe.channels, macs=share, round_to=self.round_to, **common
+                self.recipe.channels,
+                macs=share,
+                round_to=self.round_to,
+                finer_where_small=True,
+                **common,
             )
             return Step(channels=smaller)
         cpu = self.cpus[move.kernels]
@@ -237,7 +241,8 @@ def without_channels(
     Args:
         model: A Keras model; is not changed.
         macs: Share of the multiply-accumulates to keep.
-        round_to: What is left of a group of channels is a multiple of so many.
+        round_to: What is left of a group of channels is a multiple of so many, of a small one of
+            fewer.
         data: To measure with; None leaves the statistics as they are.
 
     Raises:
@@ -246,7 +251,7 @@ def without_channels(
     from edgeprune.channels import prune_channels
     from edgeprune.training.batch_norm import BatchNormStatistics
 
-    smaller = prune_channels(model.keras, macs=macs, round_to=round_to)
+    smaller = prune_channels(model.keras, macs=macs, round_to=round_to, finer_where_small=True)
     if data is not None and data.x_train is not None:
         order = np.random.default_rng(0).permutation(len(data.x_train))[: 8 * 64]
         BatchNormStatistics(smaller.model).measure(data.x_train, order, 64)

@@ -51,6 +51,8 @@ class ChannelsTable:
         learning_rate: Adam's, at the start.
         distillation: As in the table ``[prune]``.
         temperature: As in the table ``[prune]``.
+        finer_where_small: Whether groups of less than two multiples of ``round_to`` are rounded to
+            half of it, a quarter and so on, as far as 2.
     """
 
     pruning_ratio: Share = 0.0
@@ -65,6 +67,7 @@ class ChannelsTable:
     learning_rate: float = 1e-3
     distillation: Share = 0.0
     temperature: float = 4.0
+    finer_where_small: bool = False
 
     @property
     def is_noop(self) -> bool:

@@ -1,4 +1,5 @@
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from channel_models import checked, functional, sequential, sizes
 from keras_nets import FLAVOURS, build, shown_in_keras, shown_in_tf_keras
 
 from edgeprune.channels import count_macs, find_groups, masked_dense, prune_channels
+from edgeprune.channels.choose import Rounding
 from edgeprune.channels.criteria.base import CRITERIA
 from edgeprune.errors import ConfigError, ModelError
 from edgeprune.models.keras.flavours import import_keras
@@ -89,6 +91,20 @@ def test_scores_of_a_wrong_shape_are_refused(model):
 def test_what_is_left_is_rounded_up(model, round_to, left):
     gone = sizes(checked(model, 0.5, round_to=round_to))
     assert (16 - gone["a"], 20 - gone["b"], 12 - gone["c"]) == left
+
+
+@pytest.mark.parametrize(
+    "round_to, left", [(2, (8, 10, 6)), (8, (8, 16, 8)), (16, (8, 16, 8)), (64, (8, 16, 8))]
+)
+def test_small_groups_are_rounded_finer_where_asked(model, round_to, left):
+    gone = sizes(checked(model, 0.5, round_to=round_to, finer_where_small=True))
+    assert (16 - gone["a"], 20 - gone["b"], 12 - gone["c"]) == left
+
+
+def test_the_smallest_group_is_rounded_to_pairs():
+    rounding = Rounding(8, is_finer=True)
+    steps = [rounding.step(SimpleNamespace(channels=k, width=1)) for k in (40, 16, 15, 8, 7, 3, 1)]
+    assert steps == [8, 8, 4, 4, 2, 2, 2]
 
 
 @pytest.mark.parametrize("scope", ["local", "global", "macs"])
