@@ -44,8 +44,9 @@ def next_step(result: Result, folder: str) -> str:
     is_microcontroller = known(deployed.flash_bytes) is not None
     if result.is_emulated:
         board = result.board.removesuffix("-emulated")
-        no_times = "instructions are no times"
+        is_estimated = known(deployed.estimated) is not None
+        remark = "times are estimated" if is_estimated else "instructions are no times"
         if is_microcontroller or board not in board_names():
-            return f"{no_times}: `edgeprune boards` names boards that can be timed"
-        return f"{no_times}: measure those with --board {board} --host ADDRESS"
+            return f"{remark}: `edgeprune boards` names boards that can be timed"
+        return f"{remark}: --board {board} --host ADDRESS measures them"
     return f"edgeprune report {folder} --layers shows the kernel that ran each layer"

@@ -1,7 +1,7 @@
 import io
 
 import pytest
-from results import counted, processes, result_of, top1, variant
+from results import ESTIMATE, counted, processes, result_of, top1, variant
 from rich.console import Console
 
 from edgeprune.artifacts.measurement import TAKEN
@@ -194,7 +194,12 @@ def test_the_next_step_fits_the_gravest_fault():
     assert "--layers names" in next_step(demo(validity=("invalid", "off")), "out")
     assert "--max-accuracy-drop 1%" in next_step(demo(), "out")
     good = demo(dense(), deployed(accuracy=top1(0.99)))
-    assert "--board rpi4 --host ADDRESS" in next_step(good, "out")
+    assert next_step(good, "out") == (
+        "instructions are no times: --board rpi4 --host ADDRESS measures them"
+    )
+    estimated = demo(dense(), deployed(accuracy=top1(0.99), estimated=ESTIMATE))
+    told = next_step(estimated, "out")
+    assert told == "times are estimated: --board rpi4 --host ADDRESS measures them"
     slow = demo(dense(), deployed(accuracy=top1(0.99)), verdict="slower", speedup=0.5)
     assert next_step(slow, "out").startswith("edgeprune explain models/net.h5 --board rpi4")
     timed = result_of(
