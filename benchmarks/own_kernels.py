@@ -69,9 +69,13 @@ def mobilenet_v2() -> bytes:
 
 
 def resnet50() -> bytes:
-    """ResNet-50, version 1, but for its pooling behind the first convolution: of stride 4 there."""
+    """ResNet-50, version 1."""
     net = Network(3)
-    x = net.convolve(net.source((1, SIDE, SIDE, 3), 1 / 127, -1), 64, (7, 7), 4)
+    x = net.convolve(net.source((1, SIDE, SIDE, 3), 1 / 127, -1), 64, (7, 7), 2)
+    x = net.make(
+        "MAX_POOL_2D", [x], (1, SIDE // 4, SIDE // 4, 64), padding=0, strideH=2, strideW=2,
+        filterHeight=3, filterWidth=3, fusedActivationFunction=0,
+    )  # fmt: skip
     for width, count, first_stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
         for number in range(count):
             stride, before = (1 if number else first_stride), x

@@ -5,6 +5,7 @@
 
 #if defined(__x86_64__)
 
+#include "block.h"
 #include "cpu_x86.h"
 #include "x86.h"
 
@@ -42,10 +43,9 @@ X86_AVX2 static void pack_vectors(const int8_t *const *pixels, size_t vectors, s
     for (; channel < channels; channel += PLAN_BLOCK, to += 2 * half_bytes) {
         const size_t left = channels - channel;
         for (size_t i = 0; i < vectors; i++) {
-            int8_t blocks[LANES * PLAN_BLOCK] = {0};
+            uint32_t blocks[LANES];
             for (size_t k = 0; k < LANES; k++) {
-                memcpy(blocks + k * PLAN_BLOCK, pixels[i * LANES + k] + channel,
-                       left < PLAN_BLOCK ? left : PLAN_BLOCK);
+                blocks[k] = block_of(pixels[i * LANES + k] + channel, left);
             }
             put_8_pixels(_mm256_loadu_si256((const void *)blocks), half_bytes,
                          to + i * VECTOR_BYTES);

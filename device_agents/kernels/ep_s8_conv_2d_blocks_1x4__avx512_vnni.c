@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "block.h"
 #include "cpu_x86.h"
 #include "requantize.h"
 
@@ -57,9 +58,7 @@ AVX512 static void pack_vectors(const int8_t *const *pixels, size_t vectors, siz
     for (; channel < channels; channel += PLAN_BLOCK, to += group_bytes) {
         const size_t left = channels - channel;
         for (size_t pixel = 0; pixel < vectors * LANES; pixel++) {
-            uint32_t block = 0;
-            memcpy(&block, pixels[pixel] + channel, left < PLAN_BLOCK ? left : PLAN_BLOCK);
-            block ^= 0x80808080u;
+            const uint32_t block = block_of(pixels[pixel] + channel, left) ^ 0x80808080u;
             memcpy(to + pixel * PLAN_BLOCK, &block, sizeof block);
         }
     }

@@ -3,6 +3,7 @@
 
 #if defined(__x86_64__)
 
+#include "block.h"
 #include "cpu_x86.h"
 #include "x86.h"
 
@@ -31,9 +32,7 @@ AVX_VNNI static void pack_vectors(const int8_t *const *pixels, size_t vectors, s
     for (; channel < channels; channel += PLAN_BLOCK, to += group_bytes) {
         const size_t left = channels - channel;
         for (size_t pixel = 0; pixel < vectors * LANES; pixel++) {
-            uint32_t block = 0;
-            memcpy(&block, pixels[pixel] + channel, left < PLAN_BLOCK ? left : PLAN_BLOCK);
-            block ^= 0x80808080u;
+            const uint32_t block = block_of(pixels[pixel] + channel, left) ^ 0x80808080u;
             memcpy(to + pixel * PLAN_BLOCK, &block, sizeof block);
         }
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "block.h"
 #include "requantize.h"
 
 #if defined(__clang__)
@@ -63,8 +64,7 @@ static void pack_vectors(const int8_t *const *pixels, size_t vectors, size_t cha
     for (size_t channel = whole; channel < channels; channel += PLAN_BLOCK, to += group_bytes) {
         const size_t left = channels - channel;
         for (size_t pixel = 0; pixel < vectors * LANES; pixel++) {
-            uint32_t block = 0;
-            memcpy(&block, pixels[pixel] + channel, left < PLAN_BLOCK ? left : PLAN_BLOCK);
+            const uint32_t block = block_of(pixels[pixel] + channel, left);
             memcpy(to + pixel * PLAN_BLOCK, &block, sizeof block);
         }
     }
@@ -108,8 +108,9 @@ INLINED void put_row(const int32x4_t *sums, const size_t vectors, const struct o
     }
     if (i < vectors) {
         const int16x8_t low = moved(sums[i], sums[i], to);
-        const int32_t bytes = vgetq_lane_s32(vreinterpretq_s32_s8(bounded(low, low, to)), 0);
-        memcpy(out + i * LANES, &bytes, sizeof bytes);
+        const int8x16_t bytes = bounded(low, low, to);
+        const int32_t word = vgetq_lane_s32(vreinterpretq_s32_s8(bytes), 0);
+        memcpy(out + i * LANES, &word, sizeof word);
     }
 }
 
@@ -198,7 +199,7 @@ DOT static void rows(const struct plan *plan, const int32_t *start, size_t first
 }
 
 /* Four rounds of interleaving row i with row i + 8 transpose 16 rows of 16 bytes. */
-static void transpose(const int8_t *from, size_t row_bytes, int8x16_t *columns)
+INLINED void transpose(const int8_t *from, size_t row_bytes, int8x16_t *columns)
 {
     int8x16_t next[KERNEL_ROWS];
     for (size_t i = 0; i < KERNEL_ROWS; i++) {
@@ -215,7 +216,7 @@ static void transpose(const int8_t *from, size_t row_bytes, int8x16_t *columns)
 
 /* 16 rows of 4 bytes, for what four vectors at once do not reach: the words of four rows are
  * interleaved so that each vector has one pixel. */
-static void transpose_4(const int8_t *from, size_t row_bytes, int8x16_t *columns)
+INLINED void transpose_4(const int8_t *from, size_t row_bytes, int8x16_t *columns)
 {
     static const uint8_t ORDER[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
     int32x4_t four[4];
@@ -237,24 +238,45 @@ static void transpose_4(const int8_t *from, size_t row_bytes, int8x16_t *columns
     columns[3] = vreinterpretq_s8_s64(vtrn2q_s64(low_odd, high_odd));
 }
 
-static void store(const int8_t *from, size_t vectors, size_t pixels, size_t count, int8_t *out,
+/* Some of 16 pixels, or some of 16 channels. */
+static void store_part(const int8x16_t *columns, size_t pixels, size_t count, int8_t *out,
+                       size_t stride)
+{
+    for (size_t i = 0; i < pixels; i++) {
+        memcpy(out + i * stride, &columns[i], count);
+    }
+}
+
+INLINED void store_whole(const int8x16_t *columns, const size_t pixels, int8_t *out, size_t stride)
+{
+    for (size_t i = 0; i < pixels; i++, out += stride) {
+        vst1q_s8(out, columns[i]);
+    }
+}
+
+DOT static void store(const int8_t *from, size_t vectors, size_t pixels, size_t count, int8_t *out,
                   size_t stride)
 {
     const size_t row_bytes = vectors * LANES;
-    for (size_t first = 0, width = 16; first < pixels; first += width) {
-        int8x16_t columns[KERNEL_ROWS];
-        width = first + 16 <= row_bytes ? 16 : LANES;
-        if (width == LANES) {
-            transpose_4(from + first, row_bytes, columns);
-        } else {
-            transpose(from + first, row_bytes, columns);
+    const bool is_whole = count == KERNEL_ROWS;
+    int8x16_t columns[KERNEL_ROWS];
+    size_t first = 0;
+    for (; first + 16 <= row_bytes; first += 16) {
+        transpose(from + first, row_bytes, columns);
+        if (is_whole && first + 16 <= pixels) {
+            store_whole(columns, 16, out + first * stride, stride);
+        } else if (first < pixels) {
+            const size_t left = pixels - first < 16 ? pixels - first : 16;
+            store_part(columns, left, count, out + first * stride, stride);
         }
-        for (size_t i = 0; i < width && first + i < pixels; i++) {
-            if (count == KERNEL_ROWS) {
-                vst1q_s8(out + (first + i) * stride, columns[i]);
-            } else {
-                memcpy(out + (first + i) * stride, &columns[i], count);
-            }
+    }
+    for (; first < pixels; first += LANES) {
+        transpose_4(from + first, row_bytes, columns);
+        if (is_whole && first + LANES <= pixels) {
+            store_whole(columns, LANES, out + first * stride, stride);
+        } else {
+            const size_t left = pixels - first < LANES ? pixels - first : LANES;
+            store_part(columns, left, count, out + first * stride, stride);
         }
     }
 }

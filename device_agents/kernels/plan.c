@@ -183,13 +183,3 @@ bool plan_fits(const struct plan *plan, size_t batch, size_t input_bytes, size_t
     return batch > 0 && input_bytes % batch == 0 && input_bytes / batch == input &&
            output_bytes % batch == 0 && output_bytes / batch == output;
 }
-
-uint32_t plan_row_end(const struct plan *plan, size_t row)
-{
-    return get_little32(plan->row_end + 4 * row);
-}
-
-uint32_t plan_row_begin(const struct plan *plan, size_t row)
-{
-    return row == 0 ? 0 : plan_row_end(plan, row - 1);
-}

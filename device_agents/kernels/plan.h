@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     PLAN_VERSION = 1,
@@ -61,8 +62,17 @@ bool plan_read(struct plan *plan, const void *bytes, size_t size, const char **w
 /* Whether `batch` inputs and their outputs have exactly these lengths. */
 bool plan_fits(const struct plan *plan, size_t batch, size_t input_bytes, size_t output_bytes);
 
-/* First and behind-the-last block of an output channel. */
-uint32_t plan_row_begin(const struct plan *plan, size_t row);
-uint32_t plan_row_end(const struct plan *plan, size_t row);
+/* Behind the last block of an output channel. A processor for which this is wrong reads no plan. */
+static inline uint32_t plan_row_end(const struct plan *plan, size_t row)
+{
+    uint32_t end;
+    memcpy(&end, plan->row_end + 4 * row, sizeof end);
+    return end;
+}
+
+static inline uint32_t plan_row_begin(const struct plan *plan, size_t row)
+{
+    return row == 0 ? 0 : plan_row_end(plan, row - 1);
+}
 
 #endif

@@ -3,7 +3,8 @@
  * The sum becomes a float, is multiplied by the channel's scale, rounded to the nearest integer (to
  * the even one of two), and the zero point is added; what lies outside the bounds becomes the bound.
  * Each step rounds the same on Arm (SCVTF, FMUL, FCVTNS) and x86 (CVTDQ2PS, MULPS, CVTPS2DQ).
- * Bounding before rounding gives the same, as the bounds are integers.
+ * Bounding before rounding gives the same, as the bounds are integers. Where a scaled sum is below
+ * -2^31, the kernel for AVX-512 wraps as XNNPACK's does, and all others saturate as XNNPACK's do.
  *
  * Source: google/XNNPACK, src/qs8-gemm/MRx16c8-avx512vnni.c.in and 4x16c4-aarch64-neondot-ld128.S.in.
  */

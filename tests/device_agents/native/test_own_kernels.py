@@ -67,6 +67,14 @@ def test_outputs_are_those_of_the_devices_own_xnnpack(device, load, op):
         assert_same(device[0], load, layer.tflite, [[one[None]] for one in layer.inputs])
 
 
+def test_sums_that_leave_32_bits_once_scaled_become_what_the_devices_xnnpack_makes_of_them(
+    device, load
+):
+    """Its kernel for AVX-512 wraps there, and all others saturate."""
+    layer = random_layer(2356, "CONV_2D", 0.3, 4)
+    assert_same(device[0], load, layer.tflite, [[one[None]] for one in layer.inputs])
+
+
 def test_a_whole_network_computes_the_same(device, load):
     tflite = mobilenet_v1().tflite
     assert_same(device[0], load, tflite, verify.sample_inputs(tflite, None, 2))
