@@ -84,17 +84,44 @@ class EncodedTensor:
 
 
 @dataclass(frozen=True)
+class OwnKernels:
+    """A file whose layers run in edgeprune's own kernels, which only its agent brings.
+
+    Attributes:
+        tflite: The file's bytes.
+        layers: Names of the outputs of these layers.
+        expected: Names of all outputs that should run a sparse kernel, these among them.
+    """
+
+    tflite: bytes
+    layers: tuple[str, ...]
+    expected: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Sparsified:
     """A TFLite file after the sparsify stage.
 
     Attributes:
-        tflite: The file's bytes.
+        tflite: The file's bytes; any runtime takes it.
         tensors: One decision per weight tensor, in graph order.
         expected: Names of the operators' outputs that should run a sparse kernel on the board.
         reasons: Lines that say why operators do not run sparse.
+        own: What the device is given in its place; None where the runtime's kernels do.
     """
 
     tflite: bytes
     tensors: tuple[EncodedTensor, ...]
     expected: tuple[str, ...]
     reasons: tuple[str, ...]
+    own: OwnKernels | None = None
+
+    @property
+    def deployed(self) -> bytes:
+        """The file that the device is given."""
+        return self.tflite if self.own is None else self.own.tflite
+
+    @property
+    def expected_there(self) -> tuple[str, ...]:
+        """Names of the operators' outputs of that file that should run a sparse kernel."""
+        return self.expected if self.own is None else self.own.expected

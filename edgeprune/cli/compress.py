@@ -100,10 +100,10 @@ def _document(written: Written, output: Path) -> dict[str, Any]:
     return {
         "file": str(output),
         "bytes": written.file_bytes,
-        "unpacked_bytes": len(sparsified.tflite),
+        "unpacked_bytes": len(sparsified.deployed),
         "recipe": recipe_table(compressed.recipe),
         "profiling_only": compressed.profiling_only,
-        "sparse_layers_expected": len(sparsified.expected),
+        "sparse_layers_expected": len(sparsified.expected_there),
         "task": msgspec.to_builtins(compressed.task_entry),
         "parity": None if parity is None else dataclasses.asdict(parity),
         "parity_remark": written.remark,
@@ -124,21 +124,22 @@ def _document(written: Written, output: Path) -> dict[str, Any]:
 
 def _print_answer(written: Written, model: Path, board: str, output: Path) -> None:
     from edgeprune.models.tflite import graph
+    from edgeprune.pipeline.written import portable_file
     from edgeprune.report.compressed import print_compressed
     from edgeprune.report.figures import bytes_text
     from edgeprune.report.treatment import treatment
 
     compressed, parity = written.done, written.parity
-    tflite = compressed.sparsified.tflite
+    tflite = compressed.sparsified.deployed
     task = compressed.task_entry
     can_train = task is not None and task.train > 0 and compressed.loaded.source.format != "tflite"
-    sparsity = graph.weight_sparsity(tflite)
+    sparsity = graph.weight_sparsity(compressed.sparsified.tflite)
     treated = treatment(recipe_table(compressed.recipe), sparsity, is_trained=can_train)
     checked = written.remark
     if parity is not None:
         checked = f"outputs are right on {parity.samples} inputs, on {parity.where}"
         checked += f"; {written.remark}" if written.remark else ""
-    expected = len(compressed.sparsified.expected)
+    expected = len(compressed.sparsified.expected_there)
     if written.tflm is None:
         checked += f"; {expected} layers will run sparse kernels on {board}, by prediction"
     else:
@@ -149,6 +150,9 @@ def _print_answer(written: Written, model: Path, board: str, output: Path) -> No
     packed = _tflm_text(written)
     if output.suffix == ".epz":
         packed = f" ({bytes_text(written.file_bytes)} packed, {bytes_text(len(tflite))} unpacked)"
+    if compressed.sparsified.own is not None:
+        portable = portable_file(output)
+        packed += " (for edgeprune's agent" + (f"; for others {portable})" if portable else ")")
     print_compressed(
         f"{model.name} for {board}",
         treated,

@@ -18,6 +18,7 @@ from edgeprune.agents.session import Profile, ProfileEvent
 from edgeprune.artifacts.measurement import LayerTiming
 from edgeprune.errors import DeviceError
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.conv_plan import PREFIX, own_layers
 from edgeprune.prediction.xnnpack.partitions import partitions
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.prediction.xnnpack.spmm import filter_matrix
@@ -94,6 +95,10 @@ def is_kernel(event: ProfileEvent) -> bool:
 
 
 def _is_sparse(tag: str) -> bool:
+    return _is_spmm(tag) or tag.startswith(PREFIX)
+
+
+def _is_spmm(tag: str) -> bool:
     return tag.split()[-1:] == [SPARSE_KERNEL]
 
 
@@ -101,9 +106,17 @@ def _check_sparse(tags: list[str], model: graph.Model) -> None:
     """Holds the sparse kernels of a profile against the layers that can have run in them.
 
     Raises:
-        DeviceError: There are more of them, or each of these layers is at least half dense.
+        DeviceError: There are more of them, each of these layers is at least half dense, or kernels
+            of edgeprune's own ran that the file does not ask for.
     """
-    sparse_kernels = sum(map(_is_sparse, tags))
+    own = own_layers(model)
+    named = [tag.split()[0] for tag in tags if tag.startswith(PREFIX)]
+    if len(set(named) & set(own)) < len(named):
+        raise DeviceError(
+            f"the device's answer is wrong: it names {len(named):,} of edgeprune's own kernels, "
+            f"and the file asks for {len(own):,}, each of which runs once"
+        )
+    sparse_kernels = sum(map(_is_spmm, tags))
     if not sparse_kernels or len(model.subgraphs) > 1:  # a loop's body runs as often as it says
         return
     reader = Reader(model, model.subgraphs[0])
@@ -144,7 +157,12 @@ def _names(events: list[ProfileEvent], model: graph.Model) -> dict[int, tuple[st
         for op in model.subgraphs[0].operators
         if id(op) not in inside and not (len(op.outputs) and reader.is_static(int(op.outputs[0])))
     ]
-    named: dict[int, tuple[str, str]] = {}
+    own = own_layers(model)
+    named = {
+        i: own[event.tag.split()[0]]
+        for i, event in enumerate(events)
+        if event.tag.split()[:1] and event.tag.split()[0] in own
+    }
     for source, ops in ((DELEGATE_KERNELS, delegated), (_BUILT_IN, outside)):
         tags = {i: event.tag for i, event in enumerate(events) if event.source == source}
         named |= _matched(reader, tags, ops)

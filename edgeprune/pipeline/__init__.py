@@ -18,7 +18,7 @@ from edgeprune.pipeline.halves import half_for
 from edgeprune.pipeline.jobs import check_file
 from edgeprune.pipeline.on_device import Deployment
 from edgeprune.pipeline.outcome import Outcome, refused, save_outcome
-from edgeprune.pipeline.preflight import check_limits, look_at
+from edgeprune.pipeline.preflight import check_kernels, check_limits, look_at
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.taken_back import not_slower
 from edgeprune.progress import Progress
@@ -37,6 +37,7 @@ def deploy(request: Request, progress: Progress) -> Outcome:
 
     board = look_at(request.model, request.board, request.data)
     check_limits(request, board)
+    check_kernels(request, board)
     check_meter_name(request.meter)
     bench = load_bench(request.bench)
     device = replace(choose_device(bench, board, request.host), epoch=request.epoch)

@@ -260,12 +260,15 @@ def _sparsified(tflite: bytes, cpu: Cpu, request: Request, recipe: Recipe) -> Sp
         VerifyError: It takes more than the user allows.
     """
     from edgeprune.sparsify import sparsify
+    from edgeprune.sparsify.own_kernels import sparsified_for_agent
 
     board = load_board(request.board)
     if board.kind == MICROCONTROLLER:
         return planned(tflite, board, request)
     sparsified = sparsify(tflite, cpu, encode=recipe.sparsify.encode)
-    check_file_size(sparsified.tflite, request)
+    if recipe.sparsify.kernels == "edgeprune":
+        sparsified = sparsified_for_agent(sparsified, cpu, encode=recipe.sparsify.encode)
+    check_file_size(sparsified.deployed, request)
     return sparsified
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgeprune import verify
 from edgeprune.artifacts.arrays import Samples
+from edgeprune.artifacts.stored import Sparsified
 from edgeprune.devices.boards import Cpu, board_files, load_board
 from edgeprune.load.sniff import Kind, sniff
 from edgeprune.models.tflite import graph
@@ -194,10 +195,15 @@ def opened_files(compressed: Compressed) -> Compressed:
         dense_int8=None if compressed.dense_int8 is None else graph.opened(compressed.dense_int8),
         compressed_float=graph.opened(compressed.compressed_float),
         quantized_dense=graph.opened(compressed.quantized_dense),
-        sparsified=dataclasses.replace(
-            compressed.sparsified, tflite=graph.opened(compressed.sparsified.tflite)
-        ),
+        sparsified=_opened_sparsified(compressed.sparsified),
     )
+
+
+def _opened_sparsified(sparsified: Sparsified) -> Sparsified:
+    own = sparsified.own
+    if own is not None:
+        own = dataclasses.replace(own, tflite=graph.opened(own.tflite))
+    return dataclasses.replace(sparsified, tflite=graph.opened(sparsified.tflite), own=own)
 
 
 def given_files(job: CompressJob) -> tuple[Path, ...] | None:

@@ -158,7 +158,7 @@ def _work_kept(compressed: Compressed, took_s: float) -> Iterator[None]:
     except (DeviceError, KeyboardInterrupt) as error:
         if took_s >= WORTH_KEEPING_S:
             with uninterrupted(), contextlib.suppress(ConfigError):
-                file = rescue("deployed.tflite", compressed.sparsified.tflite)
+                file = rescue("deployed.tflite", compressed.sparsified.deployed)
                 said = f"{error}; " if str(error) else ""
                 kept = f"{said}the compressed model is kept in {file}, not measured"
                 error.args = (kept, *error.args[1:])

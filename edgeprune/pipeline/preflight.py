@@ -59,6 +59,19 @@ def check_limits(request: Request, board: Board, *, explains: bool = False) -> N
         )
 
 
+def check_kernels(request: Request, board: Board) -> None:
+    """Refuses edgeprune's own kernels where its agent in C, which brings them, does not run.
+
+    Raises:
+        ConfigError: The board has another agent.
+    """
+    if request.recipe.sparsify.kernels == "edgeprune" and board.agent.use != "native":
+        raise ConfigError(
+            f"--kernels edgeprune: {board.name} has the agent {board.agent.use!r}, and edgeprune's "
+            "own kernels are in the one in C (agent.use = 'native'): leave it out"
+        )
+
+
 def check_model(model: Path) -> None:
     """Checks that the model is there, and may be one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from edgeprune.pipeline.compressed import Compressed
 def write_variants(done: Compressed, write: Callable[[str, bytes], Path]) -> list[Variant]:
     """Writes each variant's file; ``dense`` first, unless it is what is deployed anyway.
 
+    Where the device is given layers in edgeprune's own kernels, the file that any runtime takes is
+    written beside, as ``deployed-portable.tflite``.
+
     Args:
         done: What the host half made.
         write: Writes a file of a name, and says where it is.
@@ -24,14 +28,18 @@ def write_variants(done: Compressed, write: Callable[[str, bytes], Path]) -> lis
         sparsity = graph.weight_sparsity(tflite)
         return Variant(name, file, reference, sparsity, **rest)
 
+    own = done.sparsified.own
     deployed = variant(
-        "deployed",
+        "deployed" if own is None else "deployed-portable",
         done.sparsified.tflite,
         done.quantized_dense,
         profiling_only=done.profiling_only,
         expected=done.sparsified.expected,
     )
-    if done.dense == done.sparsified.tflite:
+    if own is not None:
+        file = write("deployed.tflite", own.tflite)
+        deployed = dataclasses.replace(deployed, name="deployed", file=file, expected=own.expected)
+    if done.dense == done.sparsified.deployed:
         return [deployed]
     if done.dense_int8 is not None:
         only, fits = done.quantized.profiling_only, done.fits_dense

@@ -13,7 +13,7 @@ from edgeprune.console import interrupts
 from edgeprune.console.interrupts import uninterrupted
 from edgeprune.devices.boards import MICROCONTROLLER, Board, Cpu, load_board, resolved_cpu
 from edgeprune.errors import ConfigError
-from edgeprune.files.whole_file import Reserved, is_stream, shown
+from edgeprune.files.whole_file import Reserved, is_stream, shown, write_whole
 from edgeprune.firmware.planned import planned_on
 from edgeprune.models.epz import pack
 from edgeprune.models.tflm.encode import EncodedTensor, encoded
@@ -21,7 +21,7 @@ from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.device_half import comparison_of
 from edgeprune.pipeline.firmware_twin import compare_on_twin
 from edgeprune.pipeline.jobs import compress_in_child, host_outputs
-from edgeprune.pipeline.preflight import check_limits, look_at
+from edgeprune.pipeline.preflight import check_kernels, check_limits, look_at
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 
@@ -52,7 +52,9 @@ def compress_to_file(
 ) -> Written:
     """The host half alone: writes ``request.output`` in one step.
 
-    It is a ``.tflite`` file, or by its suffix a ``.epz`` container of one. What was measured of
+    It is a ``.tflite`` file, or by its suffix a ``.epz`` container of one. Where layers of it run
+    in edgeprune's own kernels, a file that any runtime takes is beside it
+    (:func:`portable_file`). What was measured of
     each layer, where anything was, is beside it, as ``<its name>.sensitivity.json``.
 
     Args:
@@ -77,10 +79,15 @@ def compress_to_file(
         raise ConfigError(f"{shown(target.parent)}: no such folder")
     if for_tflm:
         _check_for_tflm(request.board, target)
-    check_limits(request, look_at(request.model, request.board, request.data))
+    board = look_at(request.model, request.board, request.data)
+    check_limits(request, board)
+    check_kernels(request, board)
     table = sensitivity_file(target)
     if table is not None and table.exists():
         raise ConfigError(f"{shown(table)}: exists already; remove it, or choose another name")
+    portable = portable_file(target) if is_own(request) else None
+    if portable is not None and portable.exists():
+        raise ConfigError(f"{shown(portable)}: exists already; remove it, or choose another name")
     with Reserved(target) as reserved:
         written, content = _compressed(
             request, target, progress, compare=compare, for_tflm=for_tflm
@@ -95,7 +102,19 @@ def compress_to_file(
                 file = rescue(target.name[-100:], content)
                 raise ConfigError(f"{error}; what was made is in {file}") from error
             _write_table(written, table, progress)
+            if portable is not None and written.done.sparsified.own is not None:
+                write_whole(portable, written.done.sparsified.tflite)
     return written
+
+
+def portable_file(target: Path) -> Path | None:
+    """Where the file without edgeprune's own kernels goes; nowhere beside what is no file."""
+    return None if is_stream(target) else target.with_name(f"{target.stem}-portable.tflite")
+
+
+def is_own(request: Request) -> bool:
+    """Whether layers are to run in edgeprune's own kernels."""
+    return request.recipe.sparsify.kernels == "edgeprune"
 
 
 def _check_for_tflm(board: str, target: Path) -> None:
@@ -137,7 +156,7 @@ def _compressed(
     cpu = resolved_cpu(board.cpu)
     compressed = compress_in_child(request, cpu, progress)
     tflite, parity, remark = (
-        compressed.sparsified.tflite,
+        compressed.sparsified.deployed,
         None,
         "outputs were not compared: --no-verify",
     )
@@ -182,7 +201,10 @@ def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:
     if done.control is not None:
         networks.append(("dense-fine-tuned", done.control, done.control, "dense-fine-tuned"))
     networks.append(("compressed", done.compressed_float, done.sparsified.tflite, "deployed"))
-    return tuple(
+    effects = [
         effect(name, network, file, done.scores.get(score), cpu)
         for name, network, file, score in networks
-    )
+    ]
+    if (own := done.sparsified.own) is not None:  # whose kernels no cost model knows yet
+        effects[-1] = dataclasses.replace(effects[-1], bytes=len(own.tflite), instructions=None)
+    return tuple(effects)

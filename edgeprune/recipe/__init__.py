@@ -25,7 +25,13 @@ from edgeprune.recipe.qat_table import QatTable, qat_faults
 from edgeprune.recipe.quantize_table import QuantizeTable, quantize_faults
 from edgeprune.recipe.renamed import RENAMED_KEYS
 from edgeprune.recipe.run_table import RunTable, run_faults
-from edgeprune.recipe.small_tables import RewriteTable, SparsifyTable, VerifyTable, verify_faults
+from edgeprune.recipe.small_tables import (
+    RewriteTable,
+    SparsifyTable,
+    VerifyTable,
+    sparsify_faults,
+    verify_faults,
+)
 from edgeprune.recipe.steps import Step, step_faults, with_channels_written_out
 from edgeprune.recipe.task_table import TaskTable, task_faults
 from edgeprune.text.near_names import did_you_mean, file_beside
@@ -146,6 +152,7 @@ def checked(recipe: Recipe) -> Recipe:
         "cluster": cluster_faults(recipe.cluster),
         "qat": qat_faults(recipe.qat, recipe.quantize.mode),
         "quantize": quantize_faults(recipe.quantize),
+        "sparsify": sparsify_faults(recipe.sparsify, recipe.quantize.mode),
         "verify": verify_faults(recipe.verify),
         "run": run_faults(recipe.run),
     }

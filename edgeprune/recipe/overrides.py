@@ -21,6 +21,7 @@ def recipe_of(
     quantize: str | None,
     criterion: str | None = None,
     layers: str | None = None,
+    kernels: str | None = None,
 ) -> Recipe:
     """The named recipe with the user's own values in place.
 
@@ -47,8 +48,13 @@ def recipe_of(
         prune = dataclasses.replace(prune, layers=layers)
     if quantize is not None:
         table = dataclasses.replace(table, mode=quantize)
+    sparsify = recipe.sparsify
+    if kernels is not None:
+        sparsify = dataclasses.replace(sparsify, kernels=kernels)
     fixed = tuple(name for name, value in given.items() if value is not None)
-    return checked(dataclasses.replace(recipe, prune=prune, quantize=table, fixed=fixed))
+    return checked(
+        dataclasses.replace(recipe, prune=prune, quantize=table, sparsify=sparsify, fixed=fixed)
+    )
 
 
 def timed_by(recipe: Recipe, timing: Mapping[str, Any]) -> Recipe:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeprune.recipe.faults import too_small
+from edgeprune.recipe.faults import not_among, too_small
+
+KERNELS = ("runtime", "edgeprune")
+"""Values of the key ``kernels``."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,13 @@ class SparsifyTable:
 
     Attributes:
         encode: Store weights sparse where that is smaller and right.
+        kernels: What runs int8 layers of which half of the blocks of 1x4 weights are zero:
+            ``runtime``, which has no sparse kernels for them, or ``edgeprune``, whose agent brings
+            such. The file then runs nowhere else, and one that does is written beside it.
     """
 
     encode: bool = True
+    kernels: str = "runtime"
 
 
 @dataclass(frozen=True)
@@ -49,3 +56,16 @@ class VerifyTable:
 def verify_faults(table: VerifyTable) -> list[str]:
     """What is wrong with the table's values."""
     return [] if table.samples is None else too_small(table, {"samples": 1})
+
+
+def sparsify_faults(table: SparsifyTable, mode: str) -> list[str]:
+    """What is wrong with the table's values.
+
+    Args:
+        table: The table.
+        mode: That of ``[quantize]``.
+    """
+    wrong = not_among(table, {"kernels": KERNELS})
+    if table.kernels == "edgeprune" and mode not in ("int8", "none"):
+        wrong.append(f'kernels = "edgeprune" runs int8 layers, and [quantize] mode is {mode!r}')
+    return wrong

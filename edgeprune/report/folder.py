@@ -31,6 +31,7 @@ MADE = "and made it"
 FILES = (
     "dense.tflite",
     "deployed.tflite",
+    "deployed-portable.tflite",
     "dense-fine-tuned.tflite",
     "float32.tflite",
     "sensitivity.json",

@@ -223,7 +223,7 @@ def _write(one: Whole) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     write_recipe(one.compressed.recipe, folder / "recipe.toml")
-    write_whole(folder / "deployed.tflite", one.compressed.sparsified.tflite, replace=True)
+    write_whole(folder / "deployed.tflite", one.compressed.sparsified.deployed, replace=True)
 
 
 def _clear(folder: Path) -> None:

@@ -219,7 +219,7 @@ def _figures(one: Network, cost: Cost) -> Figures:
         variant = one.outcome.result.variant("deployed")
         if variant is not None:
             return _measured(variant, cost)
-    size = cost.bytes if one.compressed is None else len(one.compressed.sparsified.tflite)
+    size = cost.bytes if one.compressed is None else len(one.compressed.sparsified.deployed)
     is_plan = cost.memory_bytes is not None
     return Figures(
         bytes=cost.bytes if is_plan else size,

@@ -7,16 +7,21 @@ brings them can load such a file, so it is never the only one that is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgeprune.artifacts.stored import OwnKernels, Sparsified
+from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import edit, graph
-from edgeprune.models.tflite.conv_plan import OPERATORS, PREFIX, packed_blocks, plan_of
+from edgeprune.models.tflite.conv_plan import BLOCK, OPERATORS, PREFIX, packed_blocks, plan_of
+from edgeprune.sparsify import sparsify, stored_dense
 
-__all__ = ["OwnLayer", "layers_of", "with_own_kernels"]
+MIN_BLOCK_SPARSITY = 0.5
+"""Of a layer that runs in a kernel of edgeprune's own. Source: ours, benchmarks/own_kernels.py."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,36 @@ class OwnLayer:
     reason: str
 
 
+def sparsified_for_agent(sparsified: Sparsified, cpu: Cpu, *, encode: bool) -> Sparsified:
+    """Adds what the device is given where edgeprune's agent runs there: a file with own kernels.
+
+    Args:
+        sparsified: The file that any runtime takes.
+        cpu: The board's cores.
+        encode: Whether other weights are stored sparse where that is smaller.
+
+    Returns:
+        ``sparsified`` itself, with the reason, if no layer has zeros enough.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    dense = stored_dense(sparsified.tflite)
+    with_own, layers = with_own_kernels(
+        dense, lambda layer: layer.block_sparsity >= MIN_BLOCK_SPARSITY
+    )
+    if not layers:
+        line = (
+            "no layer runs in edgeprune's own kernels: in none are "
+            f"{MIN_BLOCK_SPARSITY:.0%} of the 1x4 blocks of int8 weights zero (--quantize int8 "
+            "--pattern 1x4)"
+        )
+        return dataclasses.replace(sparsified, reasons=(*sparsified.reasons, line))
+    rest = sparsify(with_own, cpu, encode=encode)
+    own = OwnKernels(rest.tflite, layers, (*layers, *rest.expected))
+    return dataclasses.replace(sparsified, own=own)
+
+
 def layers_of(tflite: bytes) -> tuple[OwnLayer, ...]:
     """The int8 layers of a file's first subgraph, in its order.
 
@@ -53,7 +88,7 @@ def layers_of(tflite: bytes) -> tuple[OwnLayer, ...]:
 
 def with_own_kernels(
     tflite: bytes, wanted: Callable[[OwnLayer], bool] = lambda layer: True
-) -> tuple[bytes, Collection[str]]:
+) -> tuple[bytes, tuple[str, ...]]:
     """A file whose layers run in edgeprune's own kernels, where a plan can stand for them.
 
     Args:
@@ -93,7 +128,7 @@ def _layer(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> 
         weights = graph.constant(model, subgraph.tensors[op.inputs[1]])
         if weights is not None:
             rows = weights.reshape(len(weights), -1, 1, weights.shape[-1])
-            whole = rows.shape[1] * -(-rows.shape[3] // 4) * len(rows)
+            whole = rows.shape[1] * -(-rows.shape[3] // BLOCK) * len(rows)
             sparsity = 1 - len(packed_blocks(rows)[2]) / whole
     name = graph.tensor_name(subgraph.tensors[op.outputs[0]])
     return OwnLayer(name, graph.op_name(model, op), sparsity, reason)

@@ -20,6 +20,7 @@ from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, CommandTransport, command_transport
 from edgeprune.errors import ConfigError, DeviceError
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.conv_plan import own_layers
 from edgeprune.models.tflite.state import has_state
 from edgeprune.prediction import has_sparse_kernels
 from edgeprune.verify.locate import Host
@@ -50,7 +51,7 @@ def verify_off_board(
         DeviceError: The stand-in started, and failed.
         VerifyError: The outputs are wrong; the message names the layer where they first differ.
     """
-    if not has_sparse_constants(tflite):
+    if not (has_sparse_constants(tflite) or own_layers(graph.view(tflite))):
         return None, (
             "outputs were not compared on the board's kernels: no weight is stored sparse, so that "
             "no sparse kernel runs"

@@ -1,10 +1,12 @@
 import nets
 import odd_nets
 import pytest
+from int8_layers import random_layer
 
 from edgeprune.agents.session import Profile, ProfileEvent
 from edgeprune.errors import DeviceError
 from edgeprune.measure.layers import layer_timings
+from edgeprune.sparsify.own_kernels import with_own_kernels
 
 
 def profile(*kernels):
@@ -45,3 +47,23 @@ def test_a_sparse_kernel_for_dense_weights_is_a_lie():
     tflite = net.build(net.dense(net.mean(net.conv(x, 16, kernel=1)), 10))
     with pytest.raises(DeviceError, match="names 1 sparse kernels, and the model has 0 layers"):
         layer_timings(profile(SPMM), tflite, emulated=False)
+
+
+def own_file():
+    return with_own_kernels(random_layer(3, "CONV_2D", 0.9, 4).tflite)[0]
+
+
+def test_a_kernel_of_our_own_is_sparse_and_has_its_layers_name():
+    found = profile(("edgeprune.conv.0 sparse int8 neon_dot", 1))
+    (layer,) = layer_timings(found, own_file(), emulated=False)
+    assert (layer.op, layer.sparse, layer.kernel) == ("CONV_2D", True, found.tags[0])
+    assert layer.name not in ("", layer.kernel)
+
+
+@pytest.mark.parametrize(
+    ("number", "count"), [(1, 1), (0, 2)], ids=["another operator", "one more than there are"]
+)
+def test_kernels_of_our_own_that_the_file_does_not_ask_for_are_a_lie(number, count):
+    found = profile(*[(f"edgeprune.conv.{number} sparse int8 neon_dot", 1)] * count)
+    with pytest.raises(DeviceError, match="of edgeprune's own kernels, and the file asks for 1"):
+        layer_timings(found, own_file(), emulated=False)

@@ -15,6 +15,7 @@ from edgeprune.recipe.faults import LAYERS
 from edgeprune.recipe.overrides import recipe_of
 from edgeprune.recipe.prune_parts import CRITERIA, PATTERNS_HELP
 from edgeprune.recipe.quantize_table import MODES
+from edgeprune.recipe.small_tables import KERNELS
 
 AT_ONCE = ", ".join(name for name, row in CRITERIA.items() if not row.while_training)
 
@@ -33,14 +34,21 @@ def recipe_options(function: Function) -> Function:
         quantize: str | None,
         criterion: str | None,
         layers: str | None,
+        kernels: str | None,
         **rest: Any,
     ) -> Any:
         name = recipe or load_board(rest["board"]).recipe.default
-        chosen = recipe_of(name, sparsity, pattern, quantize, criterion, layers)
+        chosen = recipe_of(name, sparsity, pattern, quantize, criterion, layers, kernels)
         return function(recipe=chosen, **rest)
 
     command: Any = with_recipe
     for option in (  # decorators: the last one stands first in the help
+        click.option(
+            "--kernels",
+            type=Word(KERNELS, key="kernels"),
+            help="What runs int8 layers with half of their blocks of 1x4 weights zero: the "
+            "runtime's dense kernels (the default), or edgeprune's own sparse ones.",
+        ),
         click.option(
             "--quantize", type=Word(MODES), help="How weights are stored and computed with."
         ),

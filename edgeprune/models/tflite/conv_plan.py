@@ -79,6 +79,25 @@ def plan_of(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) ->
     return _MAGIC + struct.pack("<III", _VERSION, len(body) + 16, zlib.crc32(body)) + body
 
 
+def own_layers(model: graph.Model) -> dict[str, tuple[str, str]]:
+    """Layers of a file's first subgraph that run in edgeprune's own kernels.
+
+    Returns:
+        By the operator's name, as ``edgeprune.conv.0``: the name of the layer's output, and what
+        the operator stands for, of :data:`OPERATORS`.
+    """
+    layers = {}
+    for op in model.subgraphs[0].operators:
+        code = model.operatorCodes[op.opcodeIndex].customCode or b""
+        name = code.decode("utf-8", "replace") if isinstance(code, bytes) else str(code)
+        if name.startswith(PREFIX) and len(op.outputs):
+            kind = bytes(op.customOptions[16:20]) if op.customOptions is not None else b""
+            is_conv = kind == struct.pack("<I", _CONV_2D)
+            output = graph.tensor_name(model.subgraphs[0].tensors[op.outputs[0]])
+            layers[name] = (output, OPERATORS[0] if is_conv else OPERATORS[1])
+    return layers
+
+
 def packed_blocks(weights: Array) -> tuple[Array, Array, Array]:
     """Blocks that are not all zero.
 
