@@ -3,9 +3,9 @@
 Those of this machine run under address and undefined-behaviour checks, those of Arm on an emulated
 Cortex-A76. Prints how many layers of each kernel differ in any bit, and the first of them.
 
-Beside is what XNNPACK computes on this machine. Where it uses AVX-512, a sum that leaves 32 bits once
-scaled wraps, as in our kernel for AVX-512, and differs from all others, which saturate as XNNPACK's
-for their own processors do: of the first 10,000 layers, that of seed 2356.
+Beside is what XNNPACK computes on this machine. Where it uses AVX-512, a sum that leaves 32 bits
+once scaled wraps, as in our kernel for AVX-512, and differs from all others, which saturate as
+XNNPACK's for their own processors do: of the first 10,000 layers, that of seed 2356.
 
     python benchmarks/kernel_sweep.py [--layers 10000] [--from 0] [--core cortex-a76]
 """

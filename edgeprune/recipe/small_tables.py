@@ -28,7 +28,7 @@ class SparsifyTable:
 
     Attributes:
         encode: Store weights sparse where that is smaller and right.
-        kernels: What runs int8 layers of which half of the blocks of 1x4 weights are zero:
+        kernels: What runs int8 layers of which two thirds of the 1x4 blocks are zero:
             ``runtime``, which has no sparse kernels for them, or ``edgeprune``, whose agent brings
             such. The file then runs nowhere else, and one that does is written beside it.
     """

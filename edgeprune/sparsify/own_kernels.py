@@ -20,8 +20,13 @@ from edgeprune.models.tflite import edit, graph
 from edgeprune.models.tflite.conv_plan import BLOCK, OPERATORS, PREFIX, packed_blocks, plan_of
 from edgeprune.sparsify import sparsify, stored_dense
 
-MIN_BLOCK_SPARSITY = 0.5
-"""Of a layer that runs in a kernel of edgeprune's own. Source: ours, benchmarks/own_kernels.py."""
+MIN_BLOCK_SPARSITY = 2 / 3
+"""Of a layer that runs in a kernel of edgeprune's own.
+
+Source: ours, benchmarks/own_kernels.py. With half of its blocks zero MobileNet gains 12 % on a
+Cortex-A76 and 5 % with AVX-512, where ResNet-50 takes 1.4 times as long as dense; with 80 % both
+gain, ResNet-50 there 2.0 times.
+"""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def recipe_options(function: Function) -> Function:
         click.option(
             "--kernels",
             type=Word(KERNELS, key="kernels"),
-            help="What runs int8 layers with half of their blocks of 1x4 weights zero: the "
+            help="What runs int8 layers with two thirds of their 1x4 blocks zero: the "
             "runtime's dense kernels (the default), or edgeprune's own sparse ones.",
         ),
         click.option(
