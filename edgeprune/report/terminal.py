@@ -55,6 +55,10 @@ def print_report(
         _print_list(reasons, console)
 
 
+_WITH_CYCLES = 100
+"""Columns from which a layer's cycles have room beside the kernel's name. Source: ours."""
+
+
 def print_layers(
     result: Result, console: Console | None = None, *, only: str | None = None
 ) -> None:
@@ -75,7 +79,8 @@ def print_layers(
             continue
         is_timed = any(layer.latency_us is not None for layer in layers)
         is_counted = any(layer.instructions is not None for layer in layers)
-        is_estimated = any(known(layer.cycles) is not None for layer in layers)
+        has_cycles = any(known(layer.cycles) is not None for layer in layers)
+        is_estimated = has_cycles and console.width >= _WITH_CYCLES
         table = new_table(f"{printable(variant.name)}: kernels in the order in which they ran")
         for heading in ("layer", "op", "kernel"):
             table.add_column(heading, overflow="fold")
@@ -98,6 +103,8 @@ def print_layers(
             cells += [_count(known(layer.cycles))] if is_estimated else []
             table.add_row(*(Text(printable(cell)) for cell in cells))
         console.print(table)
+        if has_cycles and not is_estimated:
+            console.print(Text(f"{CYCLES} are shown from {_WITH_CYCLES} columns on"))
         run, expected = variant.sparse_layers_run, variant.sparse_layers_expected
         console.print(Text(f"layers that ran sparse: {run}; expected: {expected}"))
 

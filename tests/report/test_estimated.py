@@ -115,6 +115,10 @@ def test_layers_have_their_cycles():
     text = io.StringIO()
     print_layers(result, Console(file=text, width=150))
     assert "cycles (estimated)" in text.getvalue() and "700" in text.getvalue()
+    narrow = io.StringIO()
+    print_layers(result, Console(file=narrow, width=80))
+    assert "700" not in narrow.getvalue()
+    assert "cycles (estimated) are shown from 100 columns on" in narrow.getvalue()
     page = render(result)
     assert "1,000 instructions, 700 cycles (estimated)" in page
     assert json.dumps(document(result))

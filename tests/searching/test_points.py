@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,9 +39,7 @@ def network(name, macs, judged, lost, samples, error=0.0):
     }
     empty = Compressed(**dict.fromkeys(Compressed.__dataclass_fields__))
     made = dataclasses.replace(empty, task=TASK, scores=scores)
-    made = dataclasses.replace(
-        made, sparsified=dataclasses.make_dataclass("Stored", ["tflite"])(b"net")
-    )
+    made = dataclasses.replace(made, sparsified=SimpleNamespace(deployed=b"net"))
     allowed = Counts(samples, samples).allowed_loss(candidate, REQUEST.limit)
     return Network(name, candidate, Recipe(), allowed, made)
 
