@@ -16,6 +16,9 @@ CLASSES, INPUTS, TELLING = 3, 64, 8
 TRAINED = 600
 """Samples."""
 
+NO_TRAINING_S = 1e-4
+"""A budget in which no machine trains it."""
+
 
 def write(folder: Path, seed: int = 0, hidden: int = 64, tests: int = TRAINED) -> tuple[Path, Path]:
     """Writes ``net.keras``, trained on 600 samples, and ``data.npz``; their paths.

@@ -110,7 +110,8 @@ def test_a_board_that_cannot_be_reached_keeps_its_networks_predicted(here, files
 def test_a_budget_too_small_for_any_training_says_what_was_judged(here, files, capsys):
     model, data = files
     code, out, err = run(
-        capsys, model, "--data", data, "--board", "rpi4-emulated", "--budget", "0.05s", "-o", "out"
+        *(capsys, model, "--data", data, "--board", "rpi4-emulated"),
+        *("--budget", f"{searched_net.NO_TRAINING_S}s", "-o", "out"),
     )
     assert code == 0, err
     front = json.loads((here / "out" / "front.json").read_text())

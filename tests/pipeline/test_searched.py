@@ -101,11 +101,14 @@ def test_the_same_request_is_answered_at_once_by_the_same_bytes(on_a_board, trai
 def test_a_damaged_decision_is_made_anew(trained):
     from edgeprune.training.store import store_folder
 
-    first, log = compressed(trained, budget_s=0.06)
-    assert "tried: " in log and "tried: " not in compressed(trained, budget_s=0.06)[1]
+    first, log = compressed(trained, budget_s=searched_net.NO_TRAINING_S)
+    assert (
+        "tried: " in log
+        and "tried: " not in compressed(trained, budget_s=searched_net.NO_TRAINING_S)[1]
+    )
     for file in store_folder().glob("*/said.json"):
         file.write_text("{")
-    again, log = compressed(trained, budget_s=0.06)
+    again, log = compressed(trained, budget_s=searched_net.NO_TRAINING_S)
     assert "tried: " in log
     assert again.sparsified.tflite == first.sparsified.tflite
 
@@ -169,7 +172,7 @@ def test_a_limit_that_nothing_that_fits_keeps_is_refused_with_the_closest(traine
 
 
 def test_a_budget_too_small_for_any_training_still_gives_an_answer(trained):
-    done, _ = compressed(trained, board="rpi4-emulated", budget_s=0.05)
+    done, _ = compressed(trained, board="rpi4-emulated", budget_s=searched_net.NO_TRAINING_S)
     assert lost(done) <= 0.01
     assert not done.recipe.steps or not any(
         table.epochs
@@ -206,7 +209,7 @@ def on_a_pc(trained, monkeypatch, tmp_path):
 
 
 def test_on_a_pc_int8_is_taken_where_it_is_timed_faster(on_a_pc):
-    done, log = on_a_pc(0.5, budget_s=0.05)
+    done, log = on_a_pc(0.5, budget_s=searched_net.NO_TRAINING_S)
     line = "int8 takes 0.51 of float32's time on this machine, timed"
     assert line in log and line in done.notes
     assert "1.98x faster (timed here)" in log and "(predicted)" not in log
@@ -215,7 +218,7 @@ def test_on_a_pc_int8_is_taken_where_it_is_timed_faster(on_a_pc):
 
 
 def test_on_a_pc_int8_is_not_tried_where_it_is_timed_slower(on_a_pc):
-    done, log = on_a_pc(1.5, budget_s=0.05)
+    done, log = on_a_pc(1.5, budget_s=searched_net.NO_TRAINING_S)
     assert "int8 takes 1.48 of float32's time on this machine, timed: it is not tried" in log
     assert "tried: int8" not in log
     assert done.recipe.quantize.mode != "int8"
@@ -240,5 +243,5 @@ def test_a_storage_that_is_asked_for_is_searched_on_a_pc_whatever_it_takes(on_a_
 
 
 def test_another_pc_says_that_int8_is_not_tried(trained):
-    _, log = compressed(trained, PC, board="rpi4", budget_s=0.05)
+    _, log = compressed(trained, PC, board="rpi4", budget_s=searched_net.NO_TRAINING_S)
     assert "int8 is not tried: whether it is faster on rpi4 is not known ahead" in log

@@ -34,7 +34,16 @@ def portion(tmp_path, monkeypatch):
     def run(is_first=True):
         timed.clear()
         log, journal = io.StringIO(), tmp_path / "search.journal"
-        job = SearchJob(request, ("local",), Goal(0.01), journal, "{}", 1e-4, 0.0, is_first)
+        job = SearchJob(
+            request,
+            ("local",),
+            Goal(0.01),
+            journal,
+            "{}",
+            searched_net.NO_TRAINING_S,
+            0.0,
+            is_first,
+        )
         with Progress(Console(file=log, width=1000), brief=True) as progress:
             return search_on(job, progress), len(timed), log.getvalue()
 
