@@ -24,8 +24,8 @@ MIN_BLOCK_SPARSITY = 2 / 3
 """Of a layer that runs in a kernel of edgeprune's own.
 
 Source: ours, benchmarks/own_kernels.py. With half of its blocks zero MobileNet gains 12 % on a
-Cortex-A76 and 5 % with AVX-512, where ResNet-50 takes 1.4 times as long as dense; with 80 % both
-gain, ResNet-50 there 2.0 times.
+Cortex-A76 and 6 % with AVX-512, where ResNet-50 takes 1.25 times as long as dense; with 80 % both
+gain, ResNet-50 there 1.5 times.
 """
 
 
