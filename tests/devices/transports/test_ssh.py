@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+import serial_line
 from click.testing import CliRunner
 from full_range import also, examples
 from hypothesis import given, settings
@@ -204,8 +205,8 @@ def test_the_ssh_agent_and_default_keys_are_used(lab, home, monkeypatch):
     with subprocess.Popen(["ssh-agent", "-D", "-a", home / "agent"], stdout=-3) as agent:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "agent"))
         try:
-            while not (home / "agent").exists():
-                time.sleep(0.01)
+            with serial_line.connected(home / "agent"):  # its file is there before it listens
+                pass
             sh("ssh-add", "-q", lab.key)
             with lab.ssh(key=None) as ssh:
                 assert ssh.run(["true"], 5).code == 0
