@@ -19,7 +19,9 @@ from edgeprune.doctor.packages import package_checks
 from edgeprune.doctor.walls import wall_checks
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
+from edgeprune.measure import kept_runs
 from edgeprune.text.untrusted import reason_of
+from edgeprune.training import store
 
 __all__ = ["Check", "Diagnosis", "Readiness", "diagnose"]
 
@@ -77,7 +79,8 @@ def diagnose(bench_file: Path | None = None) -> Diagnosis:
         checked("board files", EVERY_BOARD, probes.board_files, reinstall),
         probes.folder("data folder", paths.data_folder),
         probes.folder("cache folder", paths.cache_folder),
-        checked("kept trainings", "keras", probes.trainings, "see the message"),
+        checked("kept trainings", "keras", store.summary, "see the message"),
+        checked("kept counts of emulated boards", "qemu", kept_runs.summary, "see the message"),
         *_transport_checks(ways, boards),
         checked("LLVM", "estimates", probes.pipelines, probes.LLVM_FIX),
         *probes.flashers(),

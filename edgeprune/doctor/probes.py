@@ -91,13 +91,6 @@ def board_files() -> str:
     return f"{len(board_names())} boards"
 
 
-def trainings() -> str:
-    """What the store of trainings holds."""
-    from edgeprune.training.store import summary
-
-    return summary()
-
-
 LLVM_FIX = install_hint(f"llvm-{llvm.MAJOR}")
 
 

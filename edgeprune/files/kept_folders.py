@@ -37,6 +37,13 @@ def kept(folder: Path) -> list[Path]:
     ]
 
 
+def summary(folder: Path, max_bytes: int) -> str:
+    """How many are kept, what they take of what they may, and where, in words."""
+    sizes = [use(one)[1] for one in kept(folder)]
+    taken_mb, most_gb = sum(sizes) / 1e6, max_bytes / 1e9
+    return f"{len(sizes)}, {taken_mb:,.1f} MB of at most {most_gb:g} GB, in {folder}"
+
+
 def use(folder: Path) -> tuple[float, int]:
     """When one was used last, as the clock tells time, and how many bytes it takes."""
     found = []

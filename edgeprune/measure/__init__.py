@@ -16,20 +16,16 @@ from edgeprune.agents.interface import interface_of
 from edgeprune.agents.session import AgentSession, Hello
 from edgeprune.agents.start import start_agent
 from edgeprune.artifacts.arrays import Samples
-from edgeprune.artifacts.core_work import CycleEstimate, NoEstimate
 from edgeprune.artifacts.measurement import (
     TAKEN,
     DeviceFacts,
     LayerTiming,
-    Measured,
     RunResult,
-    StartSample,
 )
 from edgeprune.console import interrupts
 from edgeprune.devices.bench import EnergyPlan
 from edgeprune.devices.host_clock import HOST_CLOCK, HostClock
 from edgeprune.devices.transports.base import CommandTransport, WorkCount
-from edgeprune.energy.net import Energy, NoEnergy
 from edgeprune.errors import DeviceError
 from edgeprune.measure.device_lock import WAIT_S, Claim, DeviceLock
 from edgeprune.measure.emulated import (
@@ -43,9 +39,10 @@ from edgeprune.measure.emulated import (
 )
 from edgeprune.measure.energy import measure_energy
 from edgeprune.measure.find_meter import check_meter_name, check_meters
+from edgeprune.measure.found import Found
 from edgeprune.measure.governor import HeldGovernor
 from edgeprune.measure.guard import UsedCores
-from edgeprune.measure.interleave import Kept, time_variants
+from edgeprune.measure.interleave import time_variants
 from edgeprune.measure.kept_runs import KeptRun, identity
 from edgeprune.measure.layers import layer_timings
 from edgeprune.measure.line_lock import LineLock
@@ -179,7 +176,7 @@ def _run(
     plan.say("hello")
     with doing("asking the agent what it runs on"):
         facts = bench.facts()
-    found = _Found(dict.fromkeys(pushed.models))
+    found = Found(dict.fromkeys(pushed.models))
 
     def counted_by(name: str) -> str | None:
         before = plan.before.get(name)
@@ -193,7 +190,10 @@ def _run(
         return RunResult(
             facts,
             bench.emulated,
-            tuple(found.measured(name, pushed, counted_by(name)) for name in pushed.models),
+            tuple(
+                found.measured(name, pushed.packed_bytes.get(name), counted_by(name))
+                for name in pushed.models
+            ),
             (*reasons, *([f"incomplete: {cause}; {left}"] if cause else [])),
             timed=found.kept.timed,
             cause=cause,
@@ -226,58 +226,11 @@ def _run(
     return so_far(cause, is_interrupted), found.outputs
 
 
-@dataclass
-class _Found:
-    """What a run has measured so far, variant by variant; each part is there or is missing."""
-
-    instructions: dict[str, int | None]
-    kept: Kept = field(default_factory=Kept)
-    energies: dict[str, Energy | NoEnergy] = field(default_factory=dict)
-    starts: dict[str, tuple[StartSample, ...]] = field(default_factory=dict)
-    layers: dict[str, tuple[LayerTiming, ...]] = field(default_factory=dict)
-    outputs: dict[str, Samples] = field(default_factory=dict)
-    estimates: dict[str, CycleEstimate | NoEstimate] = field(default_factory=dict)
-
-    def whole_text(self) -> str:
-        """What a broken run keeps; empty if that is nothing."""
-        sessions = sum(map(len, self.kept.sessions.values()))
-        counted = sum(count is not None for count in self.instructions.values())
-        if counted:
-            return f"the instructions of {counted} of {len(self.instructions)} variants are kept"
-        many = "session is" if sessions == 1 else "sessions are"
-        return f"{sessions} whole {many} kept" if sessions else ""
-
-    def has_all(self) -> bool:
-        """Whether there is a session or a count of every variant."""
-        return all(
-            self.kept.sessions.get(name) or count is not None
-            for name, count in self.instructions.items()
-        )
-
-    def measured(self, name: str, pushed: DeviceFiles, counted_by: str | None) -> Measured:
-        """One variant's part."""
-        began = self.starts.get(name, ())
-        peaks = [s.peak_memory_bytes for s in began if s.peak_memory_bytes is not None]
-        return Measured(
-            variant=name,
-            sessions=self.kept.sessions.get(name, ()),
-            instructions=self.instructions[name],
-            instructions_source=counted_by,
-            layers=self.layers.get(name, ()),
-            parity=None,
-            peak_memory_bytes=max(peaks, default=None),
-            energy=self.energies.get(name),
-            starts=began,
-            packed_bytes=pushed.packed_bytes.get(name),
-            estimate=self.estimates.get(name),
-        )
-
-
 def _measure(
     bench: _Bench,
     facts: DeviceFacts,
     plan: RunPlan,
-    found: _Found,
+    found: Found,
 ) -> None:
     """Measures everything, and puts each part into ``found`` as soon as it is whole.
 

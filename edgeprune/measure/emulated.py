@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edgeprune.agents.crew import Crew, Job, run_side_by_side, usable_cores
 from edgeprune.agents.session import AgentSession, Profile
-from edgeprune.agents.side_by_side import Crew, Job, run_side_by_side, usable_cores
 from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.core_work import CycleEstimate, NoEstimate
 from edgeprune.artifacts.measurement import TAKEN, LayerTiming

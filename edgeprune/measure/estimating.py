@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from edgeprune.agents.crew import Crew, Job
 from edgeprune.agents.session import AgentSession
-from edgeprune.agents.side_by_side import Crew, Job
 from edgeprune.artifacts.core_work import CycleEstimate, NoEstimate
 from edgeprune.artifacts.measurement import LayerTiming
 from edgeprune.devices.toolchain.qemu_plugin import build_cycles_plugin

@@ -46,6 +46,11 @@ def store_folder() -> Path:
     return paths.data_folder() / "emulated"
 
 
+def summary() -> str:
+    """Of how many networks something is kept, what it takes, and where, in words."""
+    return kept_folders.summary(store_folder(), MAX_BYTES)
+
+
 def identity(tflite: bytes, programs: Mapping[str, Path], depends: Mapping[str, Any]) -> str:
     """What results of a file on an emulated core are known by.
 

@@ -213,9 +213,7 @@ def make_room(folder: Path, max_bytes: int = MAX_BYTES) -> None:
 
 def summary() -> str:
     """How many trainings are kept, what they take, and where, in words."""
-    sizes = [kept_folders.use(one)[1] for one in kept_folders.kept(store_folder())]
-    taken_mb, most_gb = sum(sizes) / 1e6, MAX_BYTES / 1e9
-    return f"{len(sizes)}, {taken_mb:,.1f} MB of at most {most_gb:g} GB, in {store_folder()}"
+    return kept_folders.summary(store_folder(), MAX_BYTES)
 
 
 def _form(array: Array) -> tuple[str, tuple[int, ...]]:

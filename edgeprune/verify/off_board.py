@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from edgeprune.agents import build, runtime
-from edgeprune.agents.side_by_side import usable_cores
+from edgeprune.agents.crew import usable_cores
 from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.measurement import Parity
 from edgeprune.devices.boards import Board, board_names, load_board, resolved_cpu

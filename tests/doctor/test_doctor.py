@@ -48,6 +48,8 @@ def test_this_machine_is_ready_and_ssh_boards_need_a_device(home):
     assert check_of(diagnosis, "agent").found.endswith("answers")
     kept = f"0, 0.0 MB of at most 4 GB, in {home / 'home' / 'training'}"
     assert check_of(diagnosis, "kept trainings").found == kept
+    counts = f"0, 0.0 MB of at most 0.5 GB, in {home / 'home' / 'emulated'}"
+    assert check_of(diagnosis, "kept counts of emulated boards").found == counts
     assert check_of(diagnosis, "instruction counting").found.startswith("works: ")
     assert check_of(diagnosis, "counting for estimated times").found == "works"
     assert check_of(diagnosis, "LLVM").found == "llvm-mca-19 works"

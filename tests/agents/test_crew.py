@@ -8,8 +8,8 @@ import agent_rig
 import pytest
 
 from edgeprune.agents import build
+from edgeprune.agents.crew import Job, run_side_by_side, usable_cores
 from edgeprune.agents.session import AgentSession
-from edgeprune.agents.side_by_side import Job, run_side_by_side, usable_cores
 from edgeprune.console import interrupts
 from edgeprune.devices.links.pipes import Child
 from edgeprune.devices.transports.local import LocalChannel
