@@ -25,10 +25,10 @@ INLINED void put_8_pixels(__m256i group, size_t half_bytes, unsigned char *to)
                         _mm256_cvtepi8_epi16(_mm256_extracti128_si256(sorted, 1)));
 }
 
-X86_AVX2 static void pack_vectors(const int8_t *const *pixels, size_t vectors, size_t channels,
-                                  void *packed)
+X86_AVX2 static void pack_vectors(const int8_t *const *pixels, size_t vectors,
+                                  size_t channels, size_t group_bytes, void *packed)
 {
-    const size_t half_bytes = vectors * VECTOR_BYTES;
+    const size_t half_bytes = group_bytes / 2;
     unsigned char *to = packed;
     size_t channel = 0;
     for (; channel + 16 <= channels; channel += 16, to += 8 * half_bytes) {
@@ -53,24 +53,25 @@ X86_AVX2 static void pack_vectors(const int8_t *const *pixels, size_t vectors, s
     }
 }
 
-INLINED void rows_of(const struct plan *plan, const int32_t *start, size_t first, size_t count,
+INLINED void rows_of(const struct convolution *convolution, size_t first, size_t count,
                      const void *packed, int8_t *out, const size_t vectors)
 {
-    const size_t half_bytes = vectors * VECTOR_BYTES;
+    const struct plan *plan = &convolution->plan;
+    const size_t half_bytes = convolution->layout.group_bytes / 2;
     struct x86_output to = x86_output_of(plan);
-    size_t block = plan_row_begin(plan, first);
+    size_t block = first == 0 ? 0 : convolution->row_end[first - 1];
     for (size_t row = first; row < first + count; row++, out += vectors * LANES) {
-        const size_t end = plan_row_end(plan, row);
+        const size_t end = convolution->row_end[row];
+        const uint32_t *offset = convolution->offsets;
         __m256i sums[MAX_VECTORS];
         for (size_t i = 0; i < vectors; i++) {
-            sums[i] = _mm256_set1_epi32(start[row]);
+            sums[i] = _mm256_set1_epi32(convolution->start[row]);
         }
         for (; block < end; block++) {
             int32_t weights;
-            uint16_t index;
-            memcpy(&index, plan->index + 2 * block, sizeof index);
             memcpy(&weights, plan->weights + PLAN_BLOCK * block, sizeof weights);
-            const unsigned char *from = (const unsigned char *)packed + index * 2 * half_bytes;
+            offset += plan->step[block];
+            const unsigned char *from = (const unsigned char *)packed + *offset;
             const __m128i wide = _mm_cvtepi8_epi16(_mm_cvtsi32_si128(weights));
             const __m256i low = _mm256_broadcastd_epi32(wide);
             const __m256i high = _mm256_broadcastd_epi32(_mm_srli_epi64(wide, 32));
@@ -90,11 +91,11 @@ INLINED void rows_of(const struct plan *plan, const int32_t *start, size_t first
 
 #define ROWS_OF(vectors)                                                                           \
     case vectors:                                                                                  \
-        rows_of(plan, start, first, count, packed, out, vectors);                                  \
+        rows_of(convolution, first, count, packed, out, vectors);                                  \
         break;
 
-X86_AVX2 static void rows(const struct plan *plan, const int32_t *start, size_t first,
-                          size_t count, size_t vectors, const void *packed, int8_t *out)
+X86_AVX2 static void rows(const struct convolution *convolution, size_t first, size_t count,
+                          size_t vectors, const void *packed, int8_t *out)
 {
     switch (vectors) {
         ROWS_OF(1) ROWS_OF(2) ROWS_OF(3) ROWS_OF(4)
@@ -107,6 +108,7 @@ const struct kernel kernel_avx2 = {
     .name = "avx2",
     .lanes = LANES,
     .max_vectors = MAX_VECTORS,
+    .min_vectors = 4,
     .packed_bytes = 32 << 10,
     .activation_bytes = 2,
     .activation_offset = 0,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "convolution.h"
 #include "cpu_x86.h"
 #include "requantize.h"
 
@@ -43,10 +44,9 @@ AVX512 static void pack_16_by_16(const int8_t *const *pixels, size_t channel, si
     }
 }
 
-AVX512 static void pack_vectors(const int8_t *const *pixels, size_t vectors, size_t channels,
-                                void *packed)
+AVX512 static void pack_vectors(const int8_t *const *pixels, size_t vectors,
+                                size_t channels, size_t group_bytes, void *packed)
 {
-    const size_t group_bytes = vectors * VECTOR_BYTES;
     unsigned char *to = packed;
     size_t channel = 0;
     for (; channel + LOADED_CHANNELS <= channels; channel += LOADED_CHANNELS) {
@@ -78,14 +78,20 @@ INLINED void put_16(__m512i sums, const struct bounds *to, int8_t *out)
     _mm_storeu_si128((void *)out, _mm_max_epi8(_mm512_cvtsepi32_epi8(moved), to->low));
 }
 
-INLINED void add_block(const struct plan *plan, size_t block, const void *packed, size_t vectors,
-                       __m512i *sums)
+/* A row's blocks that are still to come, and where their activations are. */
+struct blocks {
+    const unsigned char *step, *weights;
+    const uint32_t *offset; /* of the block before */
+    const unsigned char *packed;
+};
+
+INLINED void add_block(struct blocks *blocks, const size_t vectors, __m512i *sums)
 {
     int32_t weights;
-    uint16_t index;
-    memcpy(&index, plan->index + 2 * block, sizeof index);
-    memcpy(&weights, plan->weights + PLAN_BLOCK * block, sizeof weights);
-    const unsigned char *from = (const unsigned char *)packed + index * vectors * VECTOR_BYTES;
+    memcpy(&weights, blocks->weights, sizeof weights);
+    blocks->weights += PLAN_BLOCK;
+    blocks->offset += *blocks->step++;
+    const unsigned char *from = blocks->packed + *blocks->offset;
     const __m512i four = _mm512_set1_epi32(weights);
     for (size_t i = 0; i < vectors; i++) {
         const __m512i activations = _mm512_loadu_si512(from + i * VECTOR_BYTES);
@@ -93,44 +99,58 @@ INLINED void add_block(const struct plan *plan, size_t block, const void *packed
     }
 }
 
-/* Few vectors get two sets of sums, as one instruction waits for another on the same register. */
-INLINED void rows_of(const struct plan *plan, const int32_t *start, size_t first, size_t count,
+INLINED void rows_of(const struct convolution *convolution, size_t first, size_t count,
                      const void *packed, int8_t *out, const size_t vectors)
 {
+    /* Few vectors have more sums, which take turns: an instruction waits four cycles and more for
+     * the one before it on the same register. */
+    const size_t turns = vectors <= 2 ? 4 : vectors <= 4 ? 2 : 1;
+    const struct plan *plan = &convolution->plan;
     const int32_t zero_point = plan->output_zero_point;
     struct bounds to = {
         .high = _mm512_set1_ps((float)(plan->output_max - zero_point)),
         .zero_point = _mm512_set1_epi32(zero_point),
         .low = _mm_set1_epi8((char)plan->output_min),
     };
-    size_t block = plan_row_begin(plan, first);
+    size_t block = first == 0 ? 0 : convolution->row_end[first - 1];
+    struct blocks blocks = {plan->step + block, plan->weights + PLAN_BLOCK * block, NULL, packed};
     for (size_t row = first; row < first + count; row++, out += vectors * LANES) {
-        const size_t end = plan_row_end(plan, row);
-        __m512i sums[MAX_VECTORS], odd[MAX_VECTORS];
+        size_t left = convolution->row_end[row] - block;
+        __m512i sums[4][MAX_VECTORS];
+        block += left;
+        blocks.offset = convolution->offsets;
         for (size_t i = 0; i < vectors; i++) {
-            sums[i] = _mm512_set1_epi32(start[row]);
-            odd[i] = _mm512_setzero_si512();
+            sums[0][i] = _mm512_set1_epi32(convolution->start[row]);
+            sums[1][i] = sums[2][i] = sums[3][i] = _mm512_setzero_si512();
         }
-        for (; block + 2 <= end; block += 2) {
-            add_block(plan, block, packed, vectors, sums);
-            add_block(plan, block + 1, packed, vectors, vectors > 4 ? sums : odd);
+        for (; left >= turns; left -= turns) {
+            add_block(&blocks, vectors, sums[0]);
+            if (turns > 1) {
+                add_block(&blocks, vectors, sums[1]);
+            }
+            if (turns > 2) {
+                add_block(&blocks, vectors, sums[2]);
+                add_block(&blocks, vectors, sums[3]);
+            }
         }
-        if (block < end) {
-            add_block(plan, block++, packed, vectors, sums);
+        for (; left > 0; left--) {
+            add_block(&blocks, vectors, sums[0]);
         }
         to.scale = _mm512_set1_ps(plan_scale(plan, row));
         for (size_t i = 0; i < vectors; i++) {
-            put_16(_mm512_add_epi32(sums[i], odd[i]), &to, out + i * LANES);
+            const __m512i even = _mm512_add_epi32(sums[0][i], sums[2][i]);
+            const __m512i odd = _mm512_add_epi32(sums[1][i], sums[3][i]);
+            put_16(_mm512_add_epi32(even, odd), &to, out + i * LANES);
         }
     }
 }
 
 #define ROWS_OF(vectors)                                                                           \
     case vectors:                                                                                  \
-        rows_of(plan, start, first, count, packed, out, vectors);                                  \
+        rows_of(convolution, first, count, packed, out, vectors);                                  \
         break;
 
-AVX512 static void rows(const struct plan *plan, const int32_t *start, size_t first, size_t count,
+AVX512 static void rows(const struct convolution *convolution, size_t first, size_t count,
                         size_t vectors, const void *packed, int8_t *out)
 {
     switch (vectors) {
@@ -157,20 +177,17 @@ INLINED void transpose(const int8_t *from, size_t row_bytes, __m128i *columns)
     }
 }
 
-AVX512 static void store(const int8_t *from, size_t vectors, size_t pixels, size_t count,
-                         int8_t *out, size_t stride)
+AVX512 static void store(const int8_t *from, size_t vectors, size_t row, size_t count,
+                         int8_t *const *pixels)
 {
-    for (size_t first = 0; first < pixels; first += LANES) {
-        const size_t stored = pixels - first < LANES ? pixels - first : LANES;
+    for (size_t first = 0; first < vectors * LANES; first += LANES) {
         __m128i columns[KERNEL_ROWS];
         transpose(from + first, vectors * LANES, columns);
-        if (count == KERNEL_ROWS && stored == LANES) {
-            for (size_t i = 0; i < LANES; i++) {
-                _mm_storeu_si128((void *)(out + (first + i) * stride), columns[i]);
-            }
-        } else {
-            for (size_t i = 0; i < stored; i++) {
-                memcpy(out + (first + i) * stride, &columns[i], count);
+        for (size_t i = 0; i < LANES; i++) {
+            if (count == KERNEL_ROWS) {
+                _mm_storeu_si128((void *)(pixels[first + i] + row), columns[i]);
+            } else {
+                memcpy(pixels[first + i] + row, &columns[i], count);
             }
         }
     }
@@ -180,6 +197,7 @@ const struct kernel kernel_avx512_vnni = {
     .name = "avx512_vnni",
     .lanes = LANES,
     .max_vectors = MAX_VECTORS,
+    .min_vectors = 4,
     .packed_bytes = 40 << 10, /* of 48 KiB since Ice Lake and Zen 5; Zen 4 has 32 */
     .activation_bytes = 1,
     .activation_offset = 128,

@@ -12,11 +12,10 @@
 
 enum { LANES = 8, VECTOR_BYTES = 32, MAX_VECTORS = 12 };
 
-AVX_VNNI static void pack_vectors(const int8_t *const *pixels, size_t vectors, size_t channels,
-                                  void *packed)
+AVX_VNNI static void pack_vectors(const int8_t *const *pixels, size_t vectors,
+                                  size_t channels, size_t group_bytes, void *packed)
 {
     const __m256i sign = _mm256_set1_epi8((char)0x80);
-    const size_t group_bytes = vectors * VECTOR_BYTES;
     unsigned char *to = packed;
     size_t channel = 0;
     for (; channel + 16 <= channels; channel += 16, to += 4 * group_bytes) {
@@ -38,24 +37,24 @@ AVX_VNNI static void pack_vectors(const int8_t *const *pixels, size_t vectors, s
     }
 }
 
-INLINED void rows_of(const struct plan *plan, const int32_t *start, size_t first, size_t count,
+INLINED void rows_of(const struct convolution *convolution, size_t first, size_t count,
                      const void *packed, int8_t *out, const size_t vectors)
 {
+    const struct plan *plan = &convolution->plan;
     struct x86_output to = x86_output_of(plan);
-    size_t block = plan_row_begin(plan, first);
+    size_t block = first == 0 ? 0 : convolution->row_end[first - 1];
     for (size_t row = first; row < first + count; row++, out += vectors * LANES) {
-        const size_t end = plan_row_end(plan, row);
+        const size_t end = convolution->row_end[row];
+        const uint32_t *offset = convolution->offsets;
         __m256i sums[MAX_VECTORS];
         for (size_t i = 0; i < vectors; i++) {
-            sums[i] = _mm256_set1_epi32(start[row]);
+            sums[i] = _mm256_set1_epi32(convolution->start[row]);
         }
         for (; block < end; block++) {
             int32_t weights;
-            uint16_t index;
-            memcpy(&index, plan->index + 2 * block, sizeof index);
             memcpy(&weights, plan->weights + PLAN_BLOCK * block, sizeof weights);
-            const unsigned char *from =
-                (const unsigned char *)packed + index * vectors * VECTOR_BYTES;
+            offset += plan->step[block];
+            const unsigned char *from = (const unsigned char *)packed + *offset;
             const __m256i four = _mm256_set1_epi32(weights);
             for (size_t i = 0; i < vectors; i++) {
                 const __m256i pixels = _mm256_loadu_si256((const void *)(from + i * VECTOR_BYTES));
@@ -71,11 +70,11 @@ INLINED void rows_of(const struct plan *plan, const int32_t *start, size_t first
 
 #define ROWS_OF(vectors)                                                                           \
     case vectors:                                                                                  \
-        rows_of(plan, start, first, count, packed, out, vectors);                                  \
+        rows_of(convolution, first, count, packed, out, vectors);                                  \
         break;
 
-AVX_VNNI static void rows(const struct plan *plan, const int32_t *start, size_t first,
-                          size_t count, size_t vectors, const void *packed, int8_t *out)
+AVX_VNNI static void rows(const struct convolution *convolution, size_t first, size_t count,
+                          size_t vectors, const void *packed, int8_t *out)
 {
     switch (vectors) {
         ROWS_OF(1) ROWS_OF(2) ROWS_OF(3) ROWS_OF(4) ROWS_OF(5) ROWS_OF(6)
@@ -88,6 +87,7 @@ const struct kernel kernel_avx_vnni = {
     .name = "avx_vnni",
     .lanes = LANES,
     .max_vectors = MAX_VECTORS,
+    .min_vectors = 4,
     .packed_bytes = 32 << 10,
     .activation_bytes = 1,
     .activation_offset = 128,

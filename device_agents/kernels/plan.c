@@ -74,8 +74,8 @@ static bool check_sizes(struct plan *plan, const char **why)
     }
     plan->taps = plan->kernel_height * plan->kernel_width;
     plan->groups = (plan->in_channels + PLAN_BLOCK - 1) / PLAN_BLOCK;
-    if ((uint64_t)plan->taps * plan->groups > PLAN_MAX_INDICES) {
-        return refuse(why, "a row has too many blocks for their 16-bit indices");
+    if ((uint64_t)plan->taps * plan->groups > PLAN_MAX_POSITIONS) {
+        return refuse(why, "a row has too many blocks");
     }
     const bool is_one_pixel =
         plan->in_height == 1 && plan->in_width == 1 && plan->out_height == 1 &&
@@ -114,25 +114,26 @@ static bool check_quantization(const struct plan *plan, const char **why)
     return true;
 }
 
-static bool check_blocks(const struct plan *plan, const char **why)
+static bool check_blocks(struct plan *plan, const char **why)
 {
-    uint32_t before = 0;
+    uint32_t block = 0;
     for (size_t i = 0; i < plan->out_channels; i++) {
-        const uint32_t end = plan_row_end(plan, i);
-        if (end < before || end > plan->blocks) {
-            return refuse(why, "the rows' blocks overlap or end outside");
+        const uint32_t count = plan_row_blocks(plan, i);
+        uint32_t position = 0;
+        if (count > plan->blocks - block) {
+            return refuse(why, "a row has more blocks than there are");
         }
-        before = end;
+        for (const uint32_t end = block + count; block < end; block++) {
+            position += plan->step[block];
+            if (position >= plan->taps * plan->groups) {
+                return refuse(why, "a block lies outside the input");
+            }
+        }
     }
-    if (before != plan->blocks) {
+    if (block != plan->blocks) {
         return refuse(why, "blocks belong to no row");
     }
-    for (size_t i = 0; i < plan->blocks; i++) {
-        const uint32_t index = plan->index[2 * i] | (uint32_t)plan->index[2 * i + 1] << 8;
-        if (index >= plan->taps * plan->groups) {
-            return refuse(why, "a block lies outside the input");
-        }
-    }
+    plan->has_lowest = memchr(plan->weights, 0x80, PLAN_BLOCK * (size_t)plan->blocks) != NULL;
     return true;
 }
 
@@ -140,15 +141,14 @@ static bool place_arrays(struct plan *plan, const unsigned char *bytes, size_t s
                          const char **why)
 {
     const uint64_t rows = plan->out_channels;
-    const uint64_t indices = (uint64_t)plan->blocks + (plan->blocks & 1);
-    if (PLAN_HEADER_BYTES + 12 * rows + 2 * indices + 4 * (uint64_t)plan->blocks != size) {
+    if (PLAN_HEADER_BYTES + 10 * rows + 5 * (uint64_t)plan->blocks != size) {
         return refuse(why, "its length does not fit its rows and blocks");
     }
-    plan->row_end = bytes + PLAN_HEADER_BYTES;
-    plan->bias = plan->row_end + 4 * rows;
+    plan->bias = bytes + PLAN_HEADER_BYTES;
     plan->scale = plan->bias + 4 * rows;
-    plan->index = plan->scale + 4 * rows;
-    plan->weights = plan->index + 2 * indices;
+    plan->count = plan->scale + 4 * rows;
+    plan->step = plan->count + 2 * rows;
+    plan->weights = plan->step + plan->blocks;
     return true;
 }
 

@@ -5,14 +5,15 @@
  * PLAN_VERSION, the plan's bytes, the CRC-32 of RFC 1952 of all that follows it, and the fields of
  * struct plan from `kind` to `output_max` in their order. Behind it follow, without gaps,
  *
- *     row_end   uint32 x out_channels   end of each output channel's blocks; a row begins where the
- *                                       one before it ends, the first one at 0
  *     bias      int32 x out_channels    bias less input_zero_point times the sum of the weights
  *     scale     float32 x out_channels  input scale x weight scale / output scale, in float32
- *     index     uint16 x blocks         tap * groups + group of each block; one more, 0, if blocks
- *                                       is odd
+ *     count     uint16 x out_channels   blocks of each output channel
+ *     step      uint8 x blocks          from the position of the block before it, or from 0 for a
+ *                                       channel's first one, to that of each block
  *     weights   int8 x 4 x blocks
  *
+ * A position is tap * groups + group. Where the next block is more than 255 positions away, a block
+ * of zeros stands in between.
  * A block is 4 input channels of one tap and one output channel; groups = ceil(in_channels / 4).
  * A tap is a position of the kernel, row by row. Weights of channels that are not there are 0.
  * FULLY_CONNECTED is a convolution of 1 x 1 whose pixels are the rows of its input. */
@@ -25,12 +26,12 @@
 #include <string.h>
 
 enum {
-    PLAN_VERSION = 1,
+    PLAN_VERSION = 2,
     PLAN_HEADER_BYTES = 96,
     PLAN_BLOCK = 4,
     PLAN_MAX_EXTENT = 1 << 16, /* of every size in the header */
     PLAN_MAX_TAPS = 1 << 10,
-    PLAN_MAX_INDICES = 1 << 16 /* taps * groups */
+    PLAN_MAX_POSITIONS = (1 << 16) - 1 /* taps * groups */
 };
 
 /* What the output's shape is made of the input's by. */
@@ -52,7 +53,8 @@ struct plan {
     int32_t input_zero_point, output_zero_point;
     int32_t output_min, output_max; /* in [-128, 127], of the fused activation */
     uint32_t taps, groups; /* derived */
-    const unsigned char *row_end, *bias, *scale, *index, *weights;
+    bool has_lowest;       /* whether a weight is -128; derived */
+    const unsigned char *bias, *scale, *count, *step, *weights;
 };
 
 /* Reads and checks every field and array. `why` says what is wrong where false comes back. `bytes`
@@ -62,17 +64,12 @@ bool plan_read(struct plan *plan, const void *bytes, size_t size, const char **w
 /* Whether `batch` inputs and their outputs have exactly these lengths. */
 bool plan_fits(const struct plan *plan, size_t batch, size_t input_bytes, size_t output_bytes);
 
-/* Behind the last block of an output channel. A processor for which this is wrong reads no plan. */
-static inline uint32_t plan_row_end(const struct plan *plan, size_t row)
+/* Blocks of an output channel. A processor for which this is wrong reads no plan. */
+static inline uint32_t plan_row_blocks(const struct plan *plan, size_t row)
 {
-    uint32_t end;
-    memcpy(&end, plan->row_end + 4 * row, sizeof end);
-    return end;
-}
-
-static inline uint32_t plan_row_begin(const struct plan *plan, size_t row)
-{
-    return row == 0 ? 0 : plan_row_end(plan, row - 1);
+    uint16_t count;
+    memcpy(&count, plan->count + 2 * row, sizeof count);
+    return count;
 }
 
 #endif

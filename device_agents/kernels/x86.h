@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "convolution.h"
 #include "requantize.h"
 
 #define X86_AVX2 __attribute__((target("avx2")))
@@ -77,17 +78,17 @@ X86_AVX2 static inline void x86_transpose(const int8_t *from, size_t row_bytes, 
     }
 }
 
-X86_AVX2 static void x86_store(const int8_t *from, size_t vectors, size_t pixels, size_t count,
-                               int8_t *out, size_t stride)
+X86_AVX2 static void x86_store(const int8_t *from, size_t vectors, size_t row, size_t count,
+                               int8_t *const *pixels)
 {
-    for (size_t pixel = 0; pixel < pixels; pixel += 8) {
+    for (size_t pixel = 0; pixel < 8 * vectors; pixel += 8) {
         __m128i columns[8];
         x86_transpose(from + pixel, 8 * vectors, columns);
-        for (size_t i = 0; i < 8 && pixel + i < pixels; i++) {
-            if (count == 16) {
-                _mm_storeu_si128((void *)(out + (pixel + i) * stride), columns[i]);
+        for (size_t i = 0; i < 8; i++) {
+            if (count == KERNEL_ROWS) {
+                _mm_storeu_si128((void *)(pixels[pixel + i] + row), columns[i]);
             } else {
-                memcpy(out + (pixel + i) * stride, &columns[i], count);
+                memcpy(pixels[pixel + i] + row, &columns[i], count);
             }
         }
     }

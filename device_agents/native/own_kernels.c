@@ -13,7 +13,7 @@ enum { NAME_BYTES = 32, LAYERS_LIMIT = 4096 };
 struct layer {
     struct own_kernels *own;
     struct convolution convolution;
-    int32_t *start;
+    void *tables;
     size_t batch;
     bool is_ready;
     const char *wrong; /* what went wrong, or NULL */
@@ -54,15 +54,12 @@ static int init_layer(void *state, const void *options, size_t bytes)
     if (!plan_read(&plan, options, bytes, &why)) {
         return refuse_layer(layer, why);
     }
-    free(layer->start);
-    layer->start = malloc(convolution_start_bytes(&plan));
-    if (layer->start == NULL) {
+    free(layer->tables);
+    layer->tables = malloc(convolution_table_bytes(&plan));
+    if (layer->tables == NULL) {
         return refuse_layer(layer, "no memory for its sums");
     }
-    convolution_begin(&layer->convolution, &plan, best_kernel(), layer->start);
-    if (!make_room(layer)) {
-        return refuse_layer(layer, "no memory for a tile of its input");
-    }
+    layer->convolution.plan = plan;
     layer->is_ready = true;
     return 0;
 }
@@ -119,6 +116,14 @@ static int shape_layer(void *state, size_t inputs, const struct litert_layout *i
     if (layer->batch == 0) {
         return refuse_layer(layer, "its input has not the shape that its plan is for");
     }
+    const struct plan plan = layer->convolution.plan;
+    if (!convolution_begin(&layer->convolution, &plan, best_kernel(), layer->batch,
+                           layer->tables)) {
+        return refuse_layer(layer, "its input is too large");
+    }
+    if (!make_room(layer)) {
+        return refuse_layer(layer, "no memory for a tile of its input");
+    }
     set_output_layout(&layer->convolution.plan, layer->batch, input, output);
     return 0;
 }
@@ -137,8 +142,7 @@ static int run_on(struct layer *layer, litert_buffer input, litert_buffer output
         return refuse_layer(layer, "its input cannot be read");
     }
     if (api->LockTensorBuffer(output, &to, LITERT_LOCK_WRITE) == 0) {
-        convolution_run(&layer->convolution, from, layer->batch, 0,
-                        convolution_tiles(&layer->convolution, layer->batch), to,
+        convolution_run(&layer->convolution, from, 0, convolution_units(&layer->convolution), to,
                         layer->own->scratch);
         api->UnlockTensorBuffer(output);
     } else {
@@ -272,7 +276,7 @@ void own_kernels_free(struct own_kernels *own)
         return;
     }
     for (size_t i = 0; i < own->count; i++) {
-        free(own->layers[i].start);
+        free(own->layers[i].tables);
     }
     free(own->layers);
     free(own->scratch);

@@ -25,8 +25,9 @@ BLOCK = 4
 OPERATORS = ("CONV_2D", "FULLY_CONNECTED")
 """What a plan can stand for."""
 
-_MAGIC, _VERSION = b"EPKC", 1
-_MAX_EXTENT, _MAX_TAPS, _MAX_INDICES = 1 << 16, 1 << 10, 1 << 16
+_MAGIC, _VERSION = b"EPKC", 2
+_MAX_EXTENT, _MAX_TAPS, _MAX_POSITIONS = 1 << 16, 1 << 10, (1 << 16) - 1
+_MAX_STEP = 255
 _MAX_SCALE = 256.0
 """What XNNPACK takes. Source: google/XNNPACK, ``src/operators/convolution-nhwc.c``."""
 
@@ -69,12 +70,11 @@ def plan_of(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) ->
     channels = graph.shape_of(source)[-1] if graph.shape_of(source) else 0
     if weights.shape[3] != channels:
         raise ValueError("its channels are in groups, or its input is flattened first")
-    row_end, index, blocks = packed_blocks(weights)
-    arrays = row_end.tobytes()
-    arrays += _bias(model, subgraph, op, weights, _quantization(source)).tobytes()
+    count, step, blocks = packed_blocks(weights)
+    arrays = _bias(model, subgraph, op, weights, _quantization(source)).tobytes()
     arrays += _scales(source, filters, result, len(weights)).tobytes()
-    arrays += index.tobytes() + bytes(2 * (index.size % 2)) + blocks.tobytes()
-    body = struct.pack("<16I4i", *_geometry(subgraph, op, kind, weights), index.size,
+    arrays += count.tobytes() + step.tobytes() + blocks.tobytes()
+    body = struct.pack("<16I4i", *_geometry(subgraph, op, kind, weights), step.size,
                        *_bounds(source, result, op)) + arrays  # fmt: skip
     return _MAGIC + struct.pack("<III", _VERSION, len(body) + 16, zlib.crc32(body)) + body
 
@@ -105,15 +105,24 @@ def packed_blocks(weights: Array) -> tuple[Array, Array, Array]:
         weights: int8, shape ``(out_channels, kernel_height, kernel_width, in_channels)``.
 
     Returns:
-        The end of each row's blocks, uint32 of shape ``(out_channels,)``; each block's position in
-        its row, uint16 of shape ``(blocks,)``; the blocks, int8 of shape ``(blocks, 4)``.
+        Blocks of each row, uint16 of shape ``(out_channels,)``; each block's distance from the one
+        before it or, of a row's first one, its position, uint8 of shape ``(blocks,)``; the blocks,
+        int8 of shape ``(blocks, 4)``. Blocks of zeros stand where a distance is larger than 255.
     """
     missing = -weights.shape[3] % BLOCK
     padded = np.pad(weights, ((0, 0), (0, 0), (0, 0), (0, missing)))
     rows = padded.reshape(len(weights), -1, BLOCK)
     kept = rows.any(axis=2)
-    row_end = np.cumsum(kept.sum(axis=1)).astype("<u4")
-    return row_end, np.nonzero(kept)[1].astype("<u2"), rows[kept]
+    count, (row, position) = kept.sum(axis=1), np.nonzero(kept)
+    before = np.where(np.diff(row, prepend=-1) != 0, 0, np.roll(position, 1))
+    between = np.maximum(-(-(position - before) // _MAX_STEP), 1) - 1
+    last = np.cumsum(between + 1) - 1
+    step = np.full(len(row) + int(between.sum()), _MAX_STEP, np.uint8)
+    step[last] = position - before - between * _MAX_STEP
+    blocks = np.zeros((step.size, BLOCK), np.int8)
+    blocks[last] = rows[kept]
+    np.add.at(count, row, between)
+    return count.astype("<u2"), step, blocks
 
 
 def _geometry(
@@ -123,8 +132,8 @@ def _geometry(
     groups = -(-channels // BLOCK)
     if max(units, channels) > _MAX_EXTENT or kernel_height * kernel_width > _MAX_TAPS:
         raise ValueError("it is larger than a plan can say")
-    if kernel_height * kernel_width * groups > _MAX_INDICES:
-        raise ValueError("its rows have more blocks than 16-bit indices reach")
+    if kernel_height * kernel_width * groups > _MAX_POSITIONS:
+        raise ValueError("its rows have more blocks than a plan can say")
     options = op.builtinOptions
     if kind == "FULLY_CONNECTED":
         keeps = _KEEPS_DIMENSIONS if options.keepNumDims else _FULLY_CONNECTED

@@ -31,17 +31,19 @@ static void run(const struct plan *plan, const struct kernel *kernel, const int8
                 size_t batch, size_t output_bytes)
 {
     struct convolution convolution;
-    int32_t *start = room(convolution_start_bytes(plan));
+    void *tables = room(convolution_table_bytes(plan));
     int8_t *output = room(output_bytes);
-    convolution_begin(&convolution, plan, kernel, start);
+    if (!convolution_begin(&convolution, plan, kernel, batch, tables)) {
+        exit(6);
+    }
     void *scratch = room(convolution_scratch_bytes(&convolution));
-    const size_t tiles = convolution_tiles(&convolution, batch);
-    convolution_run(&convolution, input, batch, tiles / 2, tiles, output, scratch);
-    convolution_run(&convolution, input, batch, 0, tiles / 2, output, scratch);
+    const size_t units = convolution_units(&convolution);
+    convolution_run(&convolution, input, units / 2, units, output, scratch);
+    convolution_run(&convolution, input, 0, units / 2, output, scratch);
     fwrite(output, 1, output_bytes, stdout);
     free(scratch);
     free(output);
-    free(start);
+    free(tables);
 }
 
 static void *take(size_t bytes)

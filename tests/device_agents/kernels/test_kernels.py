@@ -1,10 +1,13 @@
 """Every kernel beside XNNPACK's dense int8, on layers drawn at random: equal, bit for bit."""
 
+import itertools
+
 import kernel_rig
 import numpy as np
 import pytest
 from full_range import examples
-from int8_layers import random_layer
+from int8_layers import RUNS, Layer, random_layer
+from int8_networks import Network
 
 from edgeprune.models.tflite import conv_plan
 
@@ -19,7 +22,30 @@ def layers():
         for op in conv_plan.OPERATORS
         for seed in range(examples(40, 2000))
     )
-    return [(layer, kernel_rig.plan_and_inputs(layer)) for layer in drawn]
+    return [
+        (layer, kernel_rig.plan_and_inputs(layer))
+        for layer in itertools.chain(drawn, wide_layers())
+    ]
+
+
+def wide_layers():
+    """Whose packed maps and windows are more than the first cache has room for."""
+    for seed, (size, channels, kernel, stride, same) in enumerate(
+        [
+            ((30, 33), 130, (3, 3), 1, True),
+            ((31, 18), 96, (5, 4), 2, True),
+            ((23, 40), 68, (2, 7), 3, False),
+            ((9, 9), 1030, (3, 1), 1, True),
+            ((15, 14), 2048, (1, 1), 1, True),
+            ((8, 300), 40, (3, 3), 1, True),
+        ]
+    ):
+        net = Network(seed)
+        x = net.source((1, *size, channels), 1 / 64, 3)
+        x = net.convolve(x, 21, kernel, stride, same=same)
+        inputs = net.chance.integers(-128, 128, (RUNS, *size, channels)).astype(np.int8)
+        text = f"{size} x {channels}, kernel {kernel}, stride {stride}"
+        yield Layer(text, net.finished([x]), inputs)
 
 
 def check(driver, kernel, layers, folder):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from int8_layers import random_layer
 
 from edgeprune.models.tflite import conv_plan, graph
@@ -20,18 +22,31 @@ def test_blocks_that_are_zero_are_left_out_and_channels_that_are_missing_are_zer
     weights[0, 0, 1, 5] = 7
     weights[1, 0, 0, 1] = -1
     weights[1, 0, 1] = 2
-    row_end, index, blocks = conv_plan.packed_blocks(weights)
-    assert row_end.tolist() == [1, 4]
-    assert index.tolist() == [3, 0, 2, 3]
+    count, step, blocks = conv_plan.packed_blocks(weights)
+    assert count.tolist() == [1, 3]
+    assert step.tolist() == [3, 0, 2, 1]
     assert blocks.tolist() == [[0, 7, 0, 0], [0, -1, 0, 0], [2, 2, 2, 2], [2, 2, 0, 0]]
+
+
+@given(st.lists(st.sets(st.integers(0, 1199), max_size=6), min_size=1, max_size=4))
+def test_steps_lead_to_every_block_and_to_zeros_where_it_is_far(kept):
+    rows = np.zeros((len(kept), 1200, 4), np.int8)
+    for row, positions in enumerate(kept):
+        rows[row, sorted(positions), 0] = [position % 127 + 1 for position in sorted(positions)]
+    count, step, blocks = conv_plan.packed_blocks(rows.reshape(len(kept), 2, 2, -1))
+    assert count.dtype == np.dtype("<u2") and step.dtype == np.uint8
+    found = np.zeros_like(rows)
+    for row, end in enumerate(np.cumsum(count)):
+        of_row = slice(end - count[row], end)
+        found[row, np.cumsum(step[of_row], dtype=np.int64)] = blocks[of_row]
+    np.testing.assert_array_equal(found, rows)
 
 
 def test_a_plan_has_few_bytes_beside_its_blocks(layer):
     model, subgraph, op = layer
     weights = graph.constant(model, subgraph.tensors[op.inputs[1]])
     blocks = len(conv_plan.packed_blocks(weights)[2])
-    bytes_of_blocks = 4 * blocks + 2 * (blocks + blocks % 2)
-    assert len(conv_plan.plan_of(*layer)) == 96 + 12 * len(weights) + bytes_of_blocks
+    assert len(conv_plan.plan_of(*layer)) == 96 + 10 * len(weights) + 5 * blocks
 
 
 def set_dtype(tensor):
