@@ -180,10 +180,12 @@ def _note_shapes(model: graph.Model, plan: PlannedTensors) -> None:
 def _fold(model: graph.Model, plan: PlannedTensors) -> bool:
     """Stores results that are known now as constants; whether there were any."""
     subgraph = model.subgraphs[0]
+    made = {int(out) for op in subgraph.operators for out in op.outputs}
     known = {
         index
         for index, tensor in enumerate(subgraph.tensors)
-        if graph.constant(model, tensor) is not None and not tensor.isVariable
+        if index not in made and not tensor.isVariable
+        if graph.constant(model, tensor) is not None or 0 in graph.shape_of(tensor)
     }
     fixed = set(range(len(subgraph.tensors))) - plan.dynamic
     folded: list[graph.Operator] = []
@@ -199,12 +201,15 @@ def _fold(model: graph.Model, plan: PlannedTensors) -> bool:
     if not folded:
         return False
     values = _computed(model, folded)
-    for index, value in values.items():
-        tensor = subgraph.tensors[index]
+    gone = [op for op in folded if all(int(out) in values for out in op.outputs)]
+    for index in (int(out) for op in gone for out in op.outputs):
+        tensor, value = subgraph.tensors[index], values[index]
         tensor.shape, tensor.shapeSignature = np.array(value.shape, np.int32), None
-        tensor.buffer = graph.add_buffer(model, np.ascontiguousarray(value).tobytes())
-    gone = {id(op) for op in folded if all(int(out) in values for out in op.outputs)}
-    subgraph.operators = [op for op in subgraph.operators if id(op) not in gone]
+        # A tensor without elements has nothing to store: part of a SPLIT_V can be one.
+        if value.size:
+            tensor.buffer = graph.add_buffer(model, np.ascontiguousarray(value).tobytes())
+    numbers = {id(op) for op in gone}
+    subgraph.operators = [op for op in subgraph.operators if id(op) not in numbers]
     return bool(gone)
 
 
@@ -239,7 +244,7 @@ def _computed(model: graph.Model, operators: list[graph.Operator]) -> dict[int, 
             }
     except (RuntimeError, ValueError):
         return {}
-    return {index: value for index, value in found.items() if 0 < value.size <= _MAX_ELEMENTS}
+    return {index: value for index, value in found.items() if value.size <= _MAX_ELEMENTS}
 
 
 def _extracted(

@@ -56,6 +56,64 @@ def test_with_the_batch_at_1_operators_on_shapes_become_constants(then, left):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("sizes", [(1, 2, 0), (0, 1, 2), (3, 0, 0), (1, 1, 1)])
+def test_parts_of_a_shape_become_constants_also_where_one_has_no_elements(sizes):
+    """As framing of a waveform has them: what stands in front of its axis, it, and what behind."""
+    net = OddNet()
+    x = net.open(net.entry((1, 4, 6)), -1, 4, 6)
+    shape = net.raw("SHAPE", [x], [net.tensor((3,), "int32")], "ShapeOptions", outType=2)
+    parts = [net.tensor((size,), "int32") for size in sizes]
+    axis = net.const(np.int32(0))
+    net.raw(
+        "SPLIT_V",
+        [shape, net.const(np.array(sizes, np.int32)), axis],
+        parts,
+        "SplitVOptions",
+        numSplits=3,
+    )
+    joined = net.raw(
+        "CONCATENATION", parts[::-1], [net.tensor((3,), "int32")], "ConcatenationOptions", axis=0
+    )
+    before = net.build(
+        net.raw("RESHAPE", [x, joined], [net.open(net.tensor((1, 4, 6)), -1, -1, -1)])
+    )
+    after = with_static_shapes(before)
+    assert operators(after) == ["RESHAPE"]
+    sample = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
+    (ours,), (theirs,) = HostModel(after, reference=True)([sample]), on_host(before, [sample])
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_an_operator_with_a_result_too_large_to_be_stored_stays_whole():
+    net = OddNet()
+    x = net.open(net.entry((1, 4)), -1, 4)
+    shape = net.raw("SHAPE", [x], [net.tensor((2,), "int32")], "ShapeOptions", outType=2)
+    sizes = net.raw(
+        "MUL", [shape, net.const(np.array([1, 20_000], np.int32))], [net.tensor((2,), "int32")]
+    )
+    many = net.raw(
+        "FILL", [sizes, net.const(np.float32(0.5))], [net.open(net.tensor((1, 1)), -1, -1)]
+    )
+    few, rest = net.open(net.tensor((1, 1)), -1, -1), net.open(net.tensor((1, 1)), -1, -1)
+    net.raw(
+        "SPLIT_V",
+        [many, net.const(np.array([4, 79_996], np.int32)), net.const(np.int32(1))],
+        [few, rest],
+        "SplitVOptions",
+        numSplits=2,
+    )
+    total = net.open(net.tensor((1, 1)), -1, -1)
+    net.raw(
+        "SUM", [rest, net.const(np.array([1], np.int32))], [total], "ReducerOptions", keepDims=True
+    )
+    before = net.build(net.add(net.add(x, few), total))
+    after = with_static_shapes(before)
+    assert "SPLIT_V" in operators(after)
+    sample = np.ones((1, 4), np.float32)
+    (ours,), (theirs,) = HostModel(after, reference=True)([sample]), on_host(before, [sample])
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_file_without_open_shapes_stays_as_it_is():
     for tflite in (eligible(), odd_nets.accumulator(), odd_nets.loop(), odd_nets.choice()):
         assert with_static_shapes(tflite) is tflite
