@@ -2,11 +2,12 @@
 
 Networks have their real shapes and random weights; blocks of 4 input channels are zeroed at random
 in every convolution but the first and the head, which stay XNNPACK's. For each sparsity it prints
-million instructions per inference on an emulated Cortex-A76, or, with --here, milliseconds on this
+million instructions per inference on an emulated board, or, with --here, milliseconds on this
 machine: rounds of both files turn about in one sitting, of each the median and the least time; a
 ratio is the median of the rounds'. Where others use the machine too, the least times tell more.
 
-    python benchmarks/own_kernels.py [--here] [--nets MobileNet ResNet50] [--sparsity 0.8 0.9]
+    python benchmarks/own_kernels.py [--board rpi4-emulated | --here] [--nets MobileNet ResNet50]
+        [--sparsity 0.8 0.9] [--threads 1]
 """
 
 import argparse
@@ -187,12 +188,13 @@ def compare(transport: Transport, name: str, sparsity: float, threads: int) -> N
 def main() -> None:
     """Prints a line for each network and sparsity."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--here", action="store_true")
+    parser.add_argument("--board", default="rpi5-emulated")
+    parser.add_argument("--here", action="store_const", const="local", dest="board")
     parser.add_argument("--nets", nargs="+", default=list(NETS), choices=NETS)
     parser.add_argument("--sparsity", nargs="+", type=float, default=[0.8, 0.9])
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    with opened("local" if options.here else "rpi5-emulated") as transport:
+    with opened(options.board) as transport:
         for name in options.nets:
             for sparsity in options.sparsity:
                 compare(transport, name, sparsity, options.threads)

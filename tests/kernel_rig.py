@@ -18,7 +18,7 @@ from edgeprune.models.tflite import conv_plan, graph
 
 KERNELS = paths.shipped("device_agents") / "kernels"
 DRIVER = Path(__file__).parent / "device_agents" / "kernels" / "driver.c"
-ARM = ("neon_dot",)
+ARM = ("neon_dot", "neon")
 """Kernels that run on an emulated Cortex-A76 only."""
 
 _TIMEOUT_S = 600

@@ -32,17 +32,13 @@ struct blocks {
     const int8_t *packed;
 };
 
-/* Lets a load wait for the products before it: compilers take so many loads forward that sums would
- * leave the registers. It costs no instruction. */
-#define KEEP_ORDER(a, b, c, d, from, packed)                                                       \
-    __asm__("" : "+w"(a), "+w"(b), "+w"(c), "+w"(d), "+r"(from), "+r"(packed))
-
 /* Adds the block of weights that stands in `lane` of four. */
 #define ADD_BLOCK(lane)                                                                            \
     do {                                                                                           \
         blocks->offset += blocks->step[lane];                                                      \
         const int8_t *from = blocks->packed + *blocks->offset;                                     \
         size_t i = 0;                                                                              \
+        NEON_UNROLLED                                                                              \
         for (; i + 4 <= vectors; i += 4) {                                                         \
             const int8x16x4_t pixels = vld1q_s8_x4(from);                                          \
             from += 4 * VECTOR_BYTES;                                                              \
@@ -50,7 +46,8 @@ struct blocks {
             sums[i + 1] = vdotq_laneq_s32(sums[i + 1], pixels.val[1], weights, lane);              \
             sums[i + 2] = vdotq_laneq_s32(sums[i + 2], pixels.val[2], weights, lane);              \
             sums[i + 3] = vdotq_laneq_s32(sums[i + 3], pixels.val[3], weights, lane);              \
-            KEEP_ORDER(sums[i], sums[i + 1], sums[i + 2], sums[i + 3], from, blocks->packed);      \
+            NEON_KEEP_ORDER(sums[i], sums[i + 1], from, blocks->packed);                           \
+            NEON_KEEP_ORDER(sums[i + 2], sums[i + 3], from, blocks->packed);                       \
         }                                                                                          \
         for (; i < vectors; i++, from += VECTOR_BYTES) {                                           \
             sums[i] = vdotq_laneq_s32(sums[i], vld1q_s8(from), weights, lane);                     \

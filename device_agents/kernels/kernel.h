@@ -48,7 +48,7 @@ extern const struct kernel kernel_scalar;
 #if defined(__x86_64__)
 extern const struct kernel kernel_avx2, kernel_avx_vnni, kernel_avx512_vnni;
 #elif defined(__aarch64__)
-extern const struct kernel kernel_neon_dot;
+extern const struct kernel kernel_neon_dot, kernel_neon;
 #endif
 
 /* All kernels of this instruction set, the best first and the scalar one last, which runs on every

@@ -4,7 +4,7 @@ const struct kernel *const KERNELS[] = {
 #if defined(__x86_64__)
     &kernel_avx512_vnni, &kernel_avx_vnni, &kernel_avx2,
 #elif defined(__aarch64__)
-    &kernel_neon_dot,
+    &kernel_neon_dot, &kernel_neon,
 #endif
     &kernel_scalar, NULL};
 

@@ -12,6 +12,18 @@
 
 #define NEON_INLINED __attribute__((always_inline)) static inline
 
+/* Lets loads from `p` and `q` wait for two sums: compilers take so many loads forward that sums
+ * would leave the registers. It costs no instruction. */
+#define NEON_KEEP_ORDER(sum, other, p, q)                                                          \
+    __asm__("" : "+w"(sum), "+w"(other), "+r"(p), "+r"(q))
+
+/* For a loop whose sums are to stay in registers. */
+#if defined(__clang__)
+#define NEON_UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define NEON_UNROLLED _Pragma("GCC unroll 32")
+#endif
+
 enum { LANES = 4, VECTOR_BYTES = 16, LOADED_CHANNELS = 16 };
 
 static inline int32x4_t neon_words(const int8_t *from)

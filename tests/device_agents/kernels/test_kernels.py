@@ -24,7 +24,7 @@ def layers():
     )
     return [
         (layer, kernel_rig.plan_and_inputs(layer))
-        for layer in itertools.chain(drawn, wide_layers())
+        for layer in itertools.chain(drawn, wide_layers(), lowest_layers())
     ]
 
 
@@ -46,6 +46,24 @@ def wide_layers():
         inputs = net.chance.integers(-128, 128, (RUNS, *size, channels)).astype(np.int8)
         text = f"{size} x {channels}, kernel {kernel}, stride {stride}"
         yield Layer(text, net.finished([x]), inputs)
+
+
+def lowest_layers():
+    """Whose products are the largest that there are: of -128 and -128, and of -128 and -127."""
+    for weight in (-128, -127):
+        net = Network(0)
+        x = net.source((1, 3, 3, 16), 1.0, 127)
+        filters = net.quantized(
+            (5, 1, 1, 16), np.ones(5), 0, np.full((5, 1, 1, 16), weight, np.int8)
+        )
+        biases = net.tensor((5,), "int32", np.zeros(5, np.int32), np.ones(5))
+        y = net.make(
+            "CONV_2D", [x, filters, biases], (1, 3, 3, 5), 4096.0, 0, 3, padding=0, strideH=1,
+            strideW=1, dilationHFactor=1, dilationWFactor=1, fusedActivationFunction=0,
+        )  # fmt: skip
+        yield Layer(
+            f"weights {weight}", net.finished([y]), np.full((RUNS, 3, 3, 16), -128, np.int8)
+        )
 
 
 def check(driver, kernel, layers, folder):
@@ -73,8 +91,8 @@ def test_the_kernel_of_an_emulated_arm_core_gives_what_xnnpack_gives(layers, tmp
 @pytest.mark.parametrize(
     ("isa", "core", "runs"),
     [
-        ("aarch64", "cortex-a72", ["scalar"]),
-        ("aarch64", "cortex-a76", ["neon_dot", "scalar"]),
+        ("aarch64", "cortex-a72", ["neon", "scalar"]),
+        ("aarch64", "cortex-a76", ["neon_dot", "neon", "scalar"]),
         ("x86_64", "Nehalem", ["scalar"]),
         ("x86_64", "max", ["avx2", "scalar"]),
     ],

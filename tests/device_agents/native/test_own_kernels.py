@@ -16,7 +16,7 @@ from edgeprune.prediction.xnnpack.releases import RELEASES
 from edgeprune.sparsify.own_kernels import layers_of, with_own_kernels
 
 EMULATED = ("rpi4-emulated", "rpi5-emulated")  # without dot products, and with them
-KERNEL_OF = {"rpi4-emulated": "scalar", "rpi5-emulated": "neon_dot"}
+KERNEL_OF = {"rpi4-emulated": "neon", "rpi5-emulated": "neon_dot"}
 
 
 @pytest.fixture(
