@@ -195,6 +195,14 @@ def test_a_loop_or_condition_is_refused():
     assert "subgraphs" in refused(changed(int8_net(), change))
 
 
+def test_state_from_one_inference_to_the_next_is_called_so():
+    net = Operators()
+    x = net.source((1, 4), 0.5, 0)
+    net.op("VAR_HANDLE", [], (1,), "VarHandleOptions")
+    text = refused(net.finished(net.op("LOGISTIC", [x], (1, 4))))
+    assert "keeps state from one inference to the next" in text and "board with Linux" in text
+
+
 def test_a_custom_operator_is_named():
     net = Operators()
     x = net.source((1, 4), 0.5, 0)

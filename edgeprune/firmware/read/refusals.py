@@ -17,6 +17,9 @@ from edgeprune.models.tflite.layer_names import short_name
 _MAX_RANK = 6
 """``EP_MAX_RANK`` of ``firmware/include/edgeprune/plan.h``."""
 
+_STATE = "VAR_HANDLE"
+"""The operator that names a variable."""
+
 _QUANTIZE = "quantize it with --quantize int8 and calibration data (--data)"
 _FROM_FLOAT = "go back to the float model, and quantize that with --quantize int8 and --data"
 _INT8_IO = (
@@ -32,6 +35,12 @@ def check_network(reader: Reader) -> None:
         ModelError: What was found, and what to do.
     """
     model = reader.model
+    if _STATE in {graph.op_name(model, op) for op in reader.subgraph.operators}:
+        raise ModelError(
+            f"the model keeps state from one inference to the next ({_STATE}, as streaming models "
+            "do), and firmware begins each anew: export it without state, which takes the whole "
+            "window at once, or run it on a board with Linux"
+        )
     if len(model.subgraphs) > 1:
         raise ModelError(
             f"the model has {len(model.subgraphs)} subgraphs (a loop or a condition), and firmware "
