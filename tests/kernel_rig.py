@@ -31,8 +31,9 @@ class Driver:
         kernels: Names of those that run there.
     """
 
-    def __init__(self, argv):
+    def __init__(self, argv, threads=1):
         self._argv = list(map(str, argv))
+        self._threads = threads
         lines = self._run("list").decode().splitlines()
         self.kernels = [name for name, runs in map(str.split, lines) if runs == "1"]
 
@@ -49,7 +50,7 @@ class Driver:
         """
         file = folder / "cases"
         file.write_bytes(b"".join(map(_case, cases)))
-        printed, at, results = self._run(kernel, file), 0, []
+        printed, at, results = self._run(kernel, file, self._threads), 0, []
         for _, _, size in cases:
             end = at + 1 + size if printed[at] else printed.index(b"\n", at)
             body = printed[at + 1 : end]
@@ -69,6 +70,11 @@ def host_driver(folder):
     return Driver([_program(folder, ["gcc", *agent_rig.SANITIZERS])])
 
 
+def threads_driver(folder, threads):
+    """Whose threads are watched for races."""
+    return Driver([_program(folder, ["gcc", "-g", "-O1", "-fsanitize=thread"])], threads)
+
+
 def emulated_driver(folder, isa, core):
     """For a core that qemu-user emulates."""
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", f"{isa}-linux-musl", "-static"]
@@ -79,7 +85,7 @@ def emulated_driver(folder, isa, core):
 def _program(folder, compiler, env=None):
     flags = [*compiler, *agent_rig.C11, *agent_rig.WARNINGS, f"-I{KERNELS}"]
     sources = [*sorted(KERNELS.glob("*.c")), DRIVER]
-    return compiled.program(folder, "kernels", flags, sources, ["-lm"], env=env)
+    return compiled.program(folder, "kernels", flags, sources, ["-lm", "-lpthread"], env=env)
 
 
 def plan_and_inputs(layer):

@@ -113,7 +113,8 @@ static bool compile(struct model *model, const struct load_options *load, litert
     TRY(CreateOptions, &model->options);
     TRY(SetOptionsHardwareAccelerators, model->options, LITERT_ACCELERATOR_CPU);
     if (!add_options(model, load, failure) ||
-        !own_kernels_register(&model->own, &model->api, graph, model->options, failure)) {
+        !own_kernels_register(&model->own, &model->api, graph, model->options, failure) ||
+        !own_kernels_use_threads(model->own, load->threads, failure)) {
         return false;
     }
     TRY(CreateCompiledModel, model->environment, model->file, model->options, &model->compiled);

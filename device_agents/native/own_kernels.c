@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../kernels/convolution.h"
+#include "../kernels/workers.h"
 
 #define PREFIX "edgeprune.conv."
 
@@ -24,8 +25,9 @@ struct own_kernels {
     const struct litert_api *api;
     struct layer *layers;
     size_t count;
-    void *scratch; /* one for all: the runtime runs one operator after the other */
-    size_t scratch_bytes;
+    struct workers *workers; /* NULL where one thread does all */
+    unsigned char *scratch;  /* one for all layers: the runtime runs one after the other */
+    size_t scratch_bytes;    /* of each thread */
 };
 
 static int refuse_layer(struct layer *layer, const char *why)
@@ -34,15 +36,16 @@ static int refuse_layer(struct layer *layer, const char *why)
     return LITERT_INVALID_ARGUMENT;
 }
 
-static bool make_room(struct layer *layer)
+/* Scratch of each thread, in whole cache lines, so that none writes to another's. */
+static bool make_room(struct own_kernels *own, const struct convolution *convolution)
 {
-    const size_t bytes = convolution_scratch_bytes(&layer->convolution);
-    if (layer->own->scratch_bytes < bytes) {
-        free(layer->own->scratch);
-        layer->own->scratch = malloc(bytes);
-        layer->own->scratch_bytes = layer->own->scratch != NULL ? bytes : 0;
+    const size_t bytes = (convolution_scratch_bytes(convolution) + 63) / 64 * 64;
+    if (own->scratch_bytes < bytes) {
+        free(own->scratch);
+        own->scratch = malloc(bytes * workers_count(own->workers));
+        own->scratch_bytes = own->scratch != NULL ? bytes : 0;
     }
-    return layer->own->scratch != NULL;
+    return own->scratch != NULL;
 }
 
 static int init_layer(void *state, const void *options, size_t bytes)
@@ -121,11 +124,28 @@ static int shape_layer(void *state, size_t inputs, const struct litert_layout *i
                            layer->tables)) {
         return refuse_layer(layer, "its input is too large");
     }
-    if (!make_room(layer)) {
+    if (!make_room(layer->own, &layer->convolution)) {
         return refuse_layer(layer, "no memory for a tile of its input");
     }
     set_output_layout(&layer->convolution.plan, layer->batch, input, output);
     return 0;
+}
+
+/* A run of a layer, shared among threads. */
+struct run {
+    const struct layer *layer;
+    const int8_t *from;
+    int8_t *to;
+};
+
+static void run_share(void *context, size_t share)
+{
+    const struct run *run = context;
+    const struct own_kernels *own = run->layer->own;
+    const struct convolution *convolution = &run->layer->convolution;
+    const size_t units = convolution_units(convolution), shares = workers_count(own->workers);
+    convolution_run(convolution, run->from, units * share / shares, units * (share + 1) / shares,
+                    run->to, own->scratch + share * own->scratch_bytes);
 }
 
 static int run_on(struct layer *layer, litert_buffer input, litert_buffer output)
@@ -142,8 +162,7 @@ static int run_on(struct layer *layer, litert_buffer input, litert_buffer output
         return refuse_layer(layer, "its input cannot be read");
     }
     if (api->LockTensorBuffer(output, &to, LITERT_LOCK_WRITE) == 0) {
-        convolution_run(&layer->convolution, from, 0, convolution_units(&layer->convolution), to,
-                        layer->own->scratch);
+        workers_run(layer->own->workers, run_share, &(struct run){layer, from, to});
         api->UnlockTensorBuffer(output);
     } else {
         refuse_layer(layer, "its output cannot be written");
@@ -239,6 +258,15 @@ bool own_kernels_register(struct own_kernels **own, const struct litert_api *api
     return true;
 }
 
+bool own_kernels_use_threads(struct own_kernels *own, int threads, struct failure *failure)
+{
+    if (own == NULL || threads <= 1) {
+        return true;
+    }
+    own->workers = workers_start((size_t)threads);
+    return own->workers != NULL || fail(failure, "no memory for %d threads", threads);
+}
+
 bool own_kernels_refused(const struct own_kernels *own, struct failure *failure)
 {
     for (size_t i = 0; own != NULL && i < own->count; i++) {
@@ -278,6 +306,7 @@ void own_kernels_free(struct own_kernels *own)
     for (size_t i = 0; i < own->count; i++) {
         free(own->layers[i].tables);
     }
+    workers_end(own->workers);
     free(own->layers);
     free(own->scratch);
     free(own);

@@ -16,6 +16,9 @@ struct own_kernels; /* the layers of one model */
 bool own_kernels_register(struct own_kernels **own, const struct litert_api *api,
                           litert_subgraph graph, litert_options options, struct failure *failure);
 
+/* Lets so many threads share each layer, the caller's among them; before the model is compiled. */
+bool own_kernels_use_threads(struct own_kernels *own, int threads, struct failure *failure);
+
 /* Whether every layer was ready when it was last looked at, and no run went wrong since: the runtime
  * does not pass on what a kernel returns. True for NULL. */
 bool own_kernels_good(const struct own_kernels *own, struct failure *failure);

@@ -1,4 +1,4 @@
-/* Runs plans with kernels: `driver NAME|best CASES`, or `driver list`. A case of the file CASES is
+/* Runs plans with kernels: `driver NAME|best CASES [THREADS]`, or `driver list`. A case of the file CASES is
  * the lengths of plan, input and output and the batch as uint32, the plan and the input; standard
  * output gets a byte that says whether the plan is good, and its outputs or one line that says why
  * not. Every block of memory is as long as it has to be, so that the sanitizers see a byte more. */
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "convolution.h"
+#include "workers.h"
 
 static void *room(size_t bytes)
 {
@@ -27,8 +28,26 @@ static const struct kernel *named(const char *name)
     return strcmp(name, "best") == 0 ? best_kernel() : NULL;
 }
 
+struct run {
+    const struct convolution *convolution;
+    const int8_t *input;
+    int8_t *output;
+    size_t shares;
+};
+
+/* Memory of its own for each share, the last one first, so that none relies on another. */
+static void run_share(void *context, size_t share)
+{
+    const struct run *run = context;
+    const size_t units = convolution_units(run->convolution), from = run->shares - 1 - share;
+    void *scratch = room(convolution_scratch_bytes(run->convolution));
+    convolution_run(run->convolution, run->input, units * from / run->shares,
+                    units * (from + 1) / run->shares, run->output, scratch);
+    free(scratch);
+}
+
 static void run(const struct plan *plan, const struct kernel *kernel, const int8_t *input,
-                size_t batch, size_t output_bytes)
+                size_t batch, size_t output_bytes, struct workers *workers)
 {
     struct convolution convolution;
     void *tables = room(convolution_table_bytes(plan));
@@ -36,12 +55,15 @@ static void run(const struct plan *plan, const struct kernel *kernel, const int8
     if (!convolution_begin(&convolution, plan, kernel, batch, tables)) {
         exit(6);
     }
-    void *scratch = room(convolution_scratch_bytes(&convolution));
-    const size_t units = convolution_units(&convolution);
-    convolution_run(&convolution, input, units / 2, units, output, scratch);
-    convolution_run(&convolution, input, 0, units / 2, output, scratch);
+    struct run shared = {&convolution, input, output, workers_count(workers)};
+    if (shared.shares > 1) {
+        workers_run(workers, run_share, &shared);
+    } else {
+        shared.shares = 2;
+        run_share(&shared, 0);
+        run_share(&shared, 1);
+    }
     fwrite(output, 1, output_bytes, stdout);
-    free(scratch);
     free(output);
     free(tables);
 }
@@ -64,9 +86,10 @@ int main(int argc, char **argv)
         }
         return 0;
     }
-    if (argc != 3 || freopen(argv[2], "rb", stdin) == NULL || named(argv[1]) == NULL) {
+    if (argc < 3 || freopen(argv[2], "rb", stdin) == NULL || named(argv[1]) == NULL) {
         return 3;
     }
+    struct workers *workers = workers_start(argc > 3 ? strtoul(argv[3], NULL, 10) : 1);
     while (fread(sizes, sizeof sizes, 1, stdin) == 1) {
         struct plan plan;
         const char *why = "";
@@ -78,12 +101,13 @@ int main(int argc, char **argv)
         }
         putchar(is_good);
         if (is_good) {
-            run(&plan, named(argv[1]), input, sizes[3], sizes[2]);
+            run(&plan, named(argv[1]), input, sizes[3], sizes[2], workers);
         } else {
             printf("%s\n", why);
         }
         free(input);
         free(bytes);
     }
+    workers_end(workers);
     return fflush(stdout);
 }

@@ -80,6 +80,11 @@ def test_every_kernel_of_this_machine_gives_what_xnnpack_gives(layers, tmp_path)
         check(driver, kernel, layers, tmp_path)
 
 
+def test_threads_share_a_layer_without_a_race(layers, tmp_path):
+    driver = kernel_rig.threads_driver(tmp_path, 3)
+    check(driver, "best", layers, tmp_path)
+
+
 @pytest.mark.device
 def test_the_kernel_of_an_emulated_arm_core_gives_what_xnnpack_gives(layers, tmp_path):
     driver = kernel_rig.emulated_driver(tmp_path, "aarch64", "cortex-a76")

@@ -67,6 +67,16 @@ def test_outputs_are_those_of_the_devices_own_xnnpack(device, load, op):
         assert_same(device[0], load, layer.tflite, [[one[None]] for one in layer.inputs])
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_share_layers_and_change_no_bit(device, load, threads):
+    tflite = mobilenet_v1().tflite
+    samples = verify.sample_inputs(tflite, None, 2)
+    own, _ = with_own_kernels(tflite)
+    load(own, threads=threads)
+    found = [[np.array(one) for one in sample] for sample in device[0].infer(samples)]
+    np.testing.assert_equal(found, outputs(device[0], load, tflite, samples))
+
+
 def test_sums_that_leave_32_bits_once_scaled_become_what_the_devices_xnnpack_makes_of_them(
     device, load
 ):
