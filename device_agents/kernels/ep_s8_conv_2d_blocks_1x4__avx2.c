@@ -6,6 +6,7 @@
 #if defined(__x86_64__)
 
 #include "block.h"
+#include "convolution.h"
 #include "cpu_x86.h"
 #include "x86.h"
 

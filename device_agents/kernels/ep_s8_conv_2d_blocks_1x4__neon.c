@@ -4,6 +4,7 @@
 
 #if defined(__aarch64__)
 
+#include "convolution.h"
 #include "neon.h"
 
 enum { MAX_VECTORS = 10 };

@@ -6,6 +6,7 @@
 
 #include <sys/auxv.h>
 
+#include "convolution.h"
 #include "neon.h"
 
 #if defined(__clang__)

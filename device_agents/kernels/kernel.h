@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "plan.h"
-
 enum {
     KERNEL_MAX_PIXELS = 128, /* lanes * max_vectors of every kernel at most */
     KERNEL_ROWS = 16,        /* output channels between two stores */

@@ -9,6 +9,7 @@
 #define EDGEPRUNE_KERNELS_LAYOUT_H
 
 #include "kernel.h"
+#include "plan.h"
 
 struct layout {
     size_t images;      /* taken one by one; where the window is one pixel, a batch is one image */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "block.h"
-#include "convolution.h"
+#include "kernel.h"
 #include "requantize.h"
 
 #define NEON_INLINED __attribute__((always_inline)) static inline

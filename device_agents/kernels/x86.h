@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "convolution.h"
+#include "kernel.h"
 #include "requantize.h"
 
 #define X86_AVX2 __attribute__((target("avx2")))
