@@ -11,8 +11,9 @@ from edgeprune.agents import build, runtime
 from edgeprune.agents.start import start_agent
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
-from edgeprune.devices.transports.base import TRANSPORTS
+from edgeprune.devices.transports.base import TRANSPORTS, command_transport
 from edgeprune.files import paths
+from edgeprune.measure.core_work import Counting
 from edgeprune.measure.layers import layer_timings
 
 SHIPPED = paths.shipped("boards")
@@ -79,3 +80,20 @@ def difference(found, expected):
         largest = np.abs(right).max(initial=0.0)
         worst = max(worst, float(gap / max(largest, 1e-30))) if np.isfinite(gap) else np.inf
     return worst
+
+
+@contextmanager
+def counting(tflite, folder, caches):
+    """How the work of a file is counted there, with these caches simulated."""
+    file = folder / "counted.tflite"
+    file.write_bytes(tflite)
+    board = load_board(BOARD)
+    program = str(build.agent(board.agent.target))
+    with command_transport(board, Device(board.name, board.name)) as transport:
+        yield Counting(
+            lambda wanted: start_agent(transport, program, work=wanted),
+            lambda agent, path, profile: agent.load(library(), path, profile=profile),
+            file,
+            caches,
+            120.0,
+        )

@@ -80,6 +80,17 @@ def count_layers(counting: Counting) -> tuple[tuple[str, CoreWork | None], ...]:
     return tuple((event.tag, work) for event, work in zip(kernels, works, strict=True))
 
 
+def profiled_intervals(counting: Counting) -> list[Interval]:
+    """What lies between any two readings of the clock of two profiled inferences.
+
+    Raises:
+        DeviceError: The process failed, or brought back no such counts.
+    """
+    with _counted(counting, _PROFILED, profile=True) as (agent, intervals):
+        agent.profile(1, timeout_s=counting.timeout_s)
+    return intervals
+
+
 @contextmanager
 def _counted(
     counting: Counting, last: int, *, profile: bool
@@ -102,7 +113,8 @@ def _of_kernels(intervals: list[Interval], delegated: Sequence[bool]) -> Sequenc
     XNNPACK reads the clock before its first kernel and behind each one, the interpreter before and
     behind each of its own; both call the system for nothing else meanwhile, as frames around them
     do. So the kernels of an inference are a stretch of intervals without other calls, in which
-    another one follows each partition of XNNPACK's and each kernel of the interpreter's.
+    another one follows each partition of XNNPACK's and each kernel of the interpreter's. Another
+    one may go before all, where the interpreter's frame around them called the system no more.
 
     Source: XNNPACK ``src/runtime.c``, xnn_invoke_runtime; LiteRT ``tflite/profiling``.
     """
@@ -113,8 +125,9 @@ def _of_kernels(intervals: list[Interval], delegated: Sequence[bool]) -> Sequenc
         at += 1 if goes_on else 2
     stretches = [list(group) for free, group in groupby(intervals, _is_free) if free]
     for stretch in reversed(stretches):
-        if len(stretch) == at:
-            return [stretch[place].work for place in places]
+        before = len(stretch) - at
+        if before == 0 or (before == 1 and delegated[:1] == [False]):
+            return [stretch[before + place].work for place in places]
     return [None] * len(delegated)
 
 

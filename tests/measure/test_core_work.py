@@ -1,41 +1,24 @@
 """What an emulated core does for one inference."""
 
-import contextlib
-
 import emulated
 import nets
 import numpy as np
 import odd_nets
 import pytest
 from agent_processes import questions
+from emulated import counting
 
-from edgeprune.agents import answers, build
+from edgeprune.agents import answers
 from edgeprune.agents.start import start_agent
 from edgeprune.artifacts.core_work import Cache
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
-from edgeprune.devices.transports.base import TRANSPORTS, command_transport
+from edgeprune.devices.transports.base import TRANSPORTS
 from edgeprune.errors import DeviceError
 from edgeprune.measure.core_work import Counting, count_layers, count_work
 from edgeprune.prediction.cycles import estimate, load_core
 
 CACHES = (Cache(32 << 10, 2), Cache(1 << 20, 16))
-
-
-@contextlib.contextmanager
-def counting(tflite, folder, caches=CACHES):
-    file = folder / "net.tflite"
-    file.write_bytes(tflite)
-    board = load_board(emulated.BOARD)
-    program = str(build.agent(board.agent.target))
-    with command_transport(board, Device(board.name, board.name)) as transport:
-        yield Counting(
-            lambda wanted: start_agent(transport, program, work=wanted),
-            lambda agent, path, profile: agent.load(emulated.library(), path, profile=profile),
-            file,
-            caches,
-            120.0,
-        )
 
 
 def work_of(tflite, folder, caches=CACHES):
@@ -94,7 +77,7 @@ def test_a_process_is_asked_once_however_long_it_took(tmp_path, monkeypatch):
 
 @pytest.mark.device
 def test_the_work_of_kernels_is_that_of_the_inference_without_the_runtime(work, tmp_path):
-    with counting(nets.eligible(), tmp_path) as one:
+    with counting(nets.eligible(), tmp_path, CACHES) as one:
         kernels = count_layers(one)
     assert len(kernels) == 5
     total = sum(part.instructions for _, part in kernels)
@@ -109,7 +92,7 @@ def test_kernels_of_the_interpreter_lie_between_those_of_the_delegate(tmp_path):
     net = nets.Net()
     x = net.conv(net.input(1, 16, 16, 3), 8)
     x = net.op("REVERSE_V2", [x, net.const(np.array([1], np.int32))], net.shape(x))
-    with counting(net.build(net.conv(net.conv(x, 64), 4)), tmp_path) as one:
+    with counting(net.build(net.conv(net.conv(x, 64), 4)), tmp_path, CACHES) as one:
         kernels = count_layers(one)
     assert [tag.split()[0] for tag, _ in kernels] == ["Fully", "REVERSE_V2", "Fully", "Fully"]
     first, reverse, second, third = (part for _, part in kernels)
@@ -119,8 +102,21 @@ def test_kernels_of_the_interpreter_lie_between_those_of_the_delegate(tmp_path):
 
 
 @pytest.mark.device
+def test_a_kernel_of_the_interpreter_may_be_the_first(tmp_path):
+    net = nets.Net()
+    x = net.input(1, 16, 16, 3)
+    x = net.op("REVERSE_V2", [x, net.const(np.array([1], np.int32))], net.shape(x))
+    with counting(net.build(net.conv(net.conv(x, 64), 4)), tmp_path, CACHES) as one:
+        kernels = count_layers(one)
+    assert [tag.split()[0] for tag, _ in kernels] == ["REVERSE_V2", "Fully", "Fully"]
+    reverse, first, second = (part for _, part in kernels)
+    assert 16 * 16 * 3 * 4 * 2 / 16 <= reverse.accesses < first.accesses
+    assert min(first.instructions, second.instructions) > 16 * 16 * 3
+
+
+@pytest.mark.device
 def test_kernels_of_a_loop_are_not_guessed(tmp_path):
-    with counting(odd_nets.loop(), tmp_path) as one:
+    with counting(odd_nets.loop(), tmp_path, CACHES) as one:
         assert {part for _, part in count_layers(one)} == {None}
 
 
