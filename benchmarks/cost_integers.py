@@ -115,16 +115,21 @@ def integer_nets() -> Iterator[bytes]:
         yield _integers(net)
 
 
-def of_integers(core: str, inference: float, border: float) -> Counts:
-    """Instructions of int8 kernels, by kernel."""
-    counts: Counts = defaultdict(list)
+def integer_layers() -> Iterator[tuple[bytes, list[Call]]]:
+    """Files of many layers that multiply, and the kernels that each should run."""
     layers = list(convolutions())
     for start in range(0, len(layers), LAYERS):
         net = Net(start)
         for add in layers[start : start + LAYERS]:
             net.end(add(net))
-        calls = _calls(net)
-        nodes = node_instructions(_integers(net), core)
+        yield _integers(net), _calls(net)
+
+
+def of_integers(core: str, inference: float, border: float) -> Counts:
+    """Instructions of int8 kernels, by kernel."""
+    counts: Counts = defaultdict(list)
+    for file, calls in integer_layers():
+        nodes = node_instructions(file, core)
         if len(calls) != len(nodes):
             raise SystemExit(f"{len(calls)} kernels expected, ran {[tag for tag, _ in nodes]}")
         for call, (_, instructions) in zip(calls, nodes, strict=True):

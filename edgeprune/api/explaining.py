@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Unpack
@@ -24,6 +25,7 @@ from edgeprune.pipeline.explanation import explain as explained
 from edgeprune.pipeline.firmware_explanation import explain_firmware
 from edgeprune.pipeline.preflight import check_limits
 from edgeprune.report.figures import count_text
+from edgeprune.report.predicted import PREDICTED_TIME, predicted_time, prediction_remarks
 
 NOT_KNOWN = "not known"
 
@@ -74,21 +76,24 @@ class Explanation:
         return f"<edgeprune.Explanation: {self._sentence()}>"
 
     def _repr_html_(self) -> str:
-        after = self.compressed
+        after, stored = self.compressed, self.found.stored
         head = ["layer", "runs", "why", "instructions"]
         rows = [
             [layer.name, "sparse" if layer.sparse else "dense", layer.reason, _cost(layer)]
             for layer in self.layers
         ]
         costs = [
-            ["dense", _count(self.found.stored.dense_instructions)],
-            ["as stored", _count(self.found.stored.instructions)],
+            ["dense", _count(stored.dense_instructions)],
+            ["as stored", _count(stored.instructions)],
             ["compressed", _count(None if after is None else after.plan.instructions)],
         ]
-        notes = [*self.found.remarks, *([self.found.recipe.why] if self.found.recipe.why else [])]
+        times = [stored.dense_cycles, stored.cycles, None if after is None else after.plan.cycles]
+        costs = [[*row, _ms(stored, cycles)] for row, cycles in zip(costs, times, strict=True)]
+        notes = [*self.found.remarks, *prediction_remarks([stored])]
+        notes += [self.found.recipe.why] if self.found.recipe.why else []
         return str(
             html.heading(self._sentence())
-            + html.table(["", "instructions (predicted)"], costs)
+            + html.table(["", "instructions (predicted)", PREDICTED_TIME], costs)
             + html.table(head, rows)
             + html.lines(notes)
         )
@@ -146,6 +151,10 @@ def explain(
 
 def _cost(layer: LayerPlan) -> str:
     return _count(layer.instructions)
+
+
+def _ms(plan: Plan, cycles: float | None) -> str:
+    return predicted_time(dataclasses.replace(plan, cycles=cycles))
 
 
 def _count(instructions: float | None) -> str:

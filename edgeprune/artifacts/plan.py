@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class LayerPlan:
         cluster: Number of its cluster in :attr:`Plan.clusters`, from 1; 0 if it is in none.
         instructions: Predicted for one inference; None without a cost table for the core, or where
             it is not predicted.
+        cycles: Likewise; None where the core's pipelines and caches are not known.
     """
 
     name: str
@@ -41,6 +43,7 @@ class LayerPlan:
     block: int
     cluster: int
     instructions: float | None
+    cycles: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,32 @@ class ClusterPlan:
     reason: str
 
 
+Unit = Literal["instructions", "cycles"]
+"""What predicted costs are counted in."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What makes a time of predicted cycles.
+
+    Attributes:
+        core: The core that they are predicted for.
+        clock_hz: Its highest clock on a typical chip.
+        error: Share by which nine of ten estimates of such cores were wrong at most, on published
+            times; None where none were compared.
+        decides: Whether decisions rest on the cycles.
+    """
+
+    core: str
+    clock_hz: int
+    error: float | None
+    decides: bool = True
+
+    def ms(self, cycles: float) -> float:
+        """Milliseconds of so many cycles."""
+        return cycles / self.clock_hz * 1e3
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the runtime will do with a model on a board.
@@ -110,6 +139,10 @@ class Plan:
         rough: Kinds of operators whose cost nobody measured, so that it is a rough guess.
         unpredicted: Kinds of operators whose cost is not even guessed: what they run, and how
             often, depends on the data.
+        cycles: Predicted for one inference; None where instructions are, and where the core's
+            pipelines and caches are not known.
+        dense_cycles: The same if nothing ran sparse.
+        clock: The clock and the core of the cycles; None without them.
     """
 
     operators: tuple[LayerPlan, ...]
@@ -120,6 +153,24 @@ class Plan:
     cost_core: str = ""
     rough: tuple[str, ...] = ()
     unpredicted: tuple[str, ...] = ()
+    cycles: float | None = None
+    dense_cycles: float | None = None
+    clock: Clock | None = None
+
+    @property
+    def unit(self) -> Unit:
+        """What decisions count costs in: cycles where they may rest on them, else instructions."""
+        return "cycles" if self.clock is not None and self.clock.decides else "instructions"
+
+    @property
+    def cost(self) -> float | None:
+        """Predicted for one inference, in :attr:`unit`."""
+        return self.cycles if self.unit == "cycles" else self.instructions
+
+    @property
+    def dense_cost(self) -> float | None:
+        """The same if nothing ran sparse."""
+        return self.dense_cycles if self.unit == "cycles" else self.dense_instructions
 
     @property
     def layers(self) -> tuple[LayerPlan, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeprune.artifacts.arrays import BoolArray
 from edgeprune.artifacts.model import Loaded
+from edgeprune.artifacts.plan import Unit
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,13 @@ class LayerShare:
         loss_increase: Rise of the mean loss on training samples, with only this layer pruned so and
             nothing trained; between measured points on a straight line. May be negative; None if
             not measured.
-        instructions: Predicted for the layer if it runs sparse; None where no sparse kernel does,
-            or without costs of the board.
+        cost: Predicted for the layer if it runs sparse, in ``unit``; None where no sparse kernel
+            does, or without costs of the board.
         sparsities: Shares of zeros that were looked at, rising from 0.
         output_errors: The output error at each of these; empty if not measured.
         loss_increases: The rise of the loss at each of these; empty if not measured.
-        instructions_at: Predicted instructions at each of these; empty if not known.
+        costs_at: The predicted cost at each of these; empty if not known.
+        unit: What costs are counted in: cycles where they are known of the board's core.
     """
 
     name: str
@@ -93,11 +95,12 @@ class LayerShare:
     sparsity: float
     output_error: float | None = None
     loss_increase: float | None = None
-    instructions: float | None = None
+    cost: float | None = None
     sparsities: tuple[float, ...] = ()
     output_errors: tuple[float, ...] = ()
     loss_increases: tuple[float, ...] = ()
-    instructions_at: tuple[float, ...] = ()
+    costs_at: tuple[float, ...] = ()
+    unit: Unit = "instructions"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The recipe ``auto``: what to do with one model for one core, chosen by predicted cost.
 
-Costs are instructions per inference. They come from :func:`explain` for float32 layers, dense and
-sparse, after the rewrite that ``compress`` would do, and from
-:mod:`edgeprune.prediction.cost.integers` for integer layers.
+Costs are cycles per inference where the core's pipelines and caches are known, else instructions.
+They come from :func:`explain` for float32 layers, dense and sparse, after the rewrite that
+``compress`` would do, and from :mod:`edgeprune.prediction.cost.integers` for integer layers.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import importlib.util
 from dataclasses import dataclass
 
 from edgeprune.artifacts.model import Storage
-from edgeprune.artifacts.plan import Plan
+from edgeprune.artifacts.plan import Plan, Unit
 from edgeprune.auto.for_core import for_core
 from edgeprune.auto.forecast import forecast
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import cost_table
-from edgeprune.prediction.cost.integers import int8_instructions
+from edgeprune.prediction.cost.integers import int8_cost
 from edgeprune.quantize import obstacle
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.prune_table import PruneTable
@@ -75,8 +75,9 @@ AS_THEY_COME: dict[Storage, str] = {
 
 @dataclass(frozen=True)
 class _Costs:
-    """Predicted instructions per inference: dense float32, sparse float32, and full integer."""
+    """Predicted cost per inference: dense float32, sparse float32, and full integer."""
 
+    unit: Unit
     dense: float
     sparse: float
     int8: float | None  # not predicted on cores without dot product
@@ -199,7 +200,7 @@ def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
 
 
 def _by_cost(recipe: Recipe, cpu: Cpu, dense: bytes, no_int8: str) -> Recipe:
-    """The recipe, to be sparse, as what is predicted to take the fewest instructions.
+    """The recipe, to be sparse, as what is predicted to cost least.
 
     Where the cost of a part is not predicted, no choice rests on that of the rest.
     """
@@ -219,17 +220,17 @@ def _by_cost(recipe: Recipe, cpu: Cpu, dense: bytes, no_int8: str) -> Recipe:
 
 def _costs(dense: bytes, cpu: Cpu, table: PruneTable, stored: Plan) -> _Costs | None:
     """Predictions for a float model that is pruned as ``table`` says; None without a cost table."""
-    before = stored.dense_instructions
+    before = stored.dense_cost
     plan = forecast(dense, table, cpu).plan
-    if before is None or plan.instructions is None:
+    if before is None or plan.cost is None:
         return None
     layers = 0 if plan.wrong else len(plan.sparse)
-    int8 = int8_instructions(dense, cpu) if DOT_PRODUCT in cpu.features else None
-    return _Costs(before, plan.instructions, int8, layers)
+    int8 = int8_cost(dense, cpu) if DOT_PRODUCT in cpu.features else None
+    return _Costs(stored.unit, before, plan.cost, int8, layers)
 
 
 def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
-    """The recipe, to be sparse, as what takes the fewest instructions: sparse, int8 or dense."""
+    """The recipe, to be sparse, as what costs least: sparse, int8 or dense."""
     if costs is None:
         why = f"sparse kernels exist for {cpu.isa}; what they cost on {cpu.core} is not known"
         return _completed(recipe, why, mode="int8-weights")
@@ -237,8 +238,8 @@ def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
     if best == "sparse":
         why = (
             f"{recipe.prune.sparsity:.0%} sparse, pattern {recipe.prune.pattern}: "
-            f"{_millions(costs.dense)} to {_millions(costs.sparse)} instructions on {cpu.core} "
-            f"(estimated) with {costs.layers} sparse kernels; {_int8(costs)}"
+            f"{_millions(costs.dense)} to {_millions(costs.sparse)} {costs.unit} on {cpu.core} "
+            f"(predicted) with {costs.layers} sparse kernels; {_int8(costs)}"
         )
         return _completed(recipe, why, mode="int8-weights")
     rival = _rival(costs, recipe.prune.sparsity)
@@ -246,7 +247,7 @@ def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
         cause = " with dot product" if costs.int8 is not None else ""
         why = (
             f"int8 on {cpu.core}{cause}: {_int8_amount(costs)} instead of {_millions(costs.dense)} "
-            f"instructions (estimated); {rival}"
+            f"{costs.unit} (predicted); {rival}"
         )
         return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="int8")
     why = f"nothing to gain on {cpu.core} as float32: {rival}"
@@ -276,7 +277,8 @@ def _rival(costs: _Costs, sparsity: float) -> str:
         return "sparsity 0 leaves nothing to run sparse"
     if not costs.layers:
         return f"at {sparsity:.0%} sparsity no layer would run sparse"
-    return f"{sparsity:.0%} sparse would take {_millions(costs.sparse)}, and cost accuracy"
+    amount = f"{_millions(costs.sparse)} {costs.unit}"
+    return f"{sparsity:.0%} sparse would take {amount}, and cost accuracy"
 
 
 def _without_sparse_kernels(recipe: Recipe, cpu: Cpu, no_int8: str) -> Recipe:
@@ -360,5 +362,5 @@ def _int8_amount(costs: _Costs) -> str:
     return PLAIN_INT8 if costs.int8 is None else f"some {_millions(costs.int8)}"
 
 
-def _millions(instructions: float) -> str:
-    return f"{instructions / 1e6:.1f} M" if instructions >= 1e6 else f"{instructions:,.0f}"
+def _millions(cost: float) -> str:
+    return f"{cost / 1e6:.1f} M" if cost >= 1e6 else f"{cost:,.0f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeprune.artifacts.measurement import Accuracy
+from edgeprune.artifacts.plan import Clock
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite.macs import Size, size
 from edgeprune.prediction import explain
@@ -21,6 +22,8 @@ class Effect:
         accuracy: On the test samples, or None where there is nothing to score.
         instructions: Predicted per inference on the board's core, or None where that is not known,
             as for integer arithmetic.
+        cycles: Likewise; None where the core's pipelines and caches are not known.
+        clock: The core and the clock of the cycles; None without them.
     """
 
     name: str
@@ -28,6 +31,8 @@ class Effect:
     bytes: int
     accuracy: Accuracy | None
     instructions: float | None
+    cycles: float | None = None
+    clock: Clock | None = None
 
 
 def effect(name: str, network: bytes, file: bytes, accuracy: Accuracy | None, cpu: Cpu) -> Effect:
@@ -43,4 +48,7 @@ def effect(name: str, network: bytes, file: bytes, accuracy: Accuracy | None, cp
     Raises:
         ModelError: A file is damaged.
     """
-    return Effect(name, size(network), len(file), accuracy, explain(file, cpu).instructions)
+    plan = explain(file, cpu)
+    return Effect(
+        name, size(network), len(file), accuracy, plan.instructions, plan.cycles, plan.clock
+    )

@@ -206,9 +206,16 @@ def _plan_json(plan: Plan, stored: Plan) -> dict[str, Any]:
         "rough": list(stored.rough),
         "unpredicted": list(stored.unpredicted),
     }
+    clock = stored.clock
+    cycles = {
+        "dense": stored.dense_cycles,
+        "as_stored": stored.cycles,
+        **({} if clock is None else dataclasses.asdict(clock)),
+    }
     raw = dataclasses.asdict(plan)
     return {
         "predicted_instructions": predicted,
+        "predicted_cycles": None if clock is None else cycles,
         "layers": layers,
         "operators": raw["operators"],
         "clusters": raw["clusters"],
@@ -224,6 +231,7 @@ def _forecast_json(
             "sparsity": forecast.sparsity,
             "pattern": forecast.pattern,
             "instructions": forecast.plan.instructions,
+            "cycles": forecast.plan.cycles,
             "sparse_layers": len(forecast.plan.sparse),
             "layers": len(forecast.plan.layers),
             "summary": forecast.summary,

@@ -25,7 +25,7 @@ from edgeprune.pipeline.file_size import file_excess
 from edgeprune.pipeline.timed_here import TimedHere
 from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import cost_table
-from edgeprune.prediction.cost.integers import int8_instructions
+from edgeprune.prediction.cost.integers import int8_cost
 from edgeprune.quantize import quantize
 from edgeprune.recipe.prune_table import PruneTable
 
@@ -233,18 +233,18 @@ class BoardCosts:
         if mode == "int8":  # whose kernels and files pass over no zeros
             same = [1.0] * (1 + len(FORECAST_AT))
             return same, same
-        dense = explain(tflite, self.cpu).instructions
+        dense = explain(tflite, self.cpu).cost
         if dense is None:
             raise ModelError(f"what networks take on {self.cpu.core} is not known")
         times = [1.0]
         for sparsity in FORECAST_AT:
             sparse = dataclasses.replace(table, sparsity=sparsity)
-            after = forecast(tflite, sparse, self.cpu).plan.instructions
+            after = forecast(tflite, sparse, self.cpu).plan.cost
             times.append(1.0 if after is None else after / dense)
         return times, [1.0, *(1 - 0.6 * sparsity for sparsity in FORECAST_AT)]
 
     def _time(self, tflite: bytes, mode: str, kept: Collection[str] = ()) -> float | None:
-        """Predicted instructions, or multiply-accumulates where the core has no table of costs."""
+        """Predicted cycles or instructions; multiply-accumulates where the core has no table."""
         if mode == "int8" and not self.has_int8_cost:
             return None
         if cost_table(self.cpu) is None:
@@ -252,8 +252,8 @@ class BoardCosts:
             share = ARM32_INT8_SHARE if mode == "int8" else 1.0
             return None if macs is None else macs * share
         if mode == "int8":
-            return int8_instructions(tflite, self.cpu, kept)
-        return explain(tflite, self.cpu).instructions
+            return int8_cost(tflite, self.cpu, kept)
+        return explain(tflite, self.cpu).cost
 
     @property
     def has_int8_cost(self) -> bool:

@@ -206,5 +206,7 @@ def _effects(done: Compressed, cpu: Cpu) -> tuple[Effect, ...]:
         for name, network, file, score in networks
     ]
     if (own := done.sparsified.own) is not None:  # whose kernels no cost model knows yet
-        effects[-1] = dataclasses.replace(effects[-1], bytes=len(own.tflite), instructions=None)
+        effects[-1] = dataclasses.replace(
+            effects[-1], bytes=len(own.tflite), instructions=None, cycles=None
+        )
     return tuple(effects)

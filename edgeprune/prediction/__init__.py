@@ -8,11 +8,13 @@ words (:mod:`regions`, :mod:`texts`).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
-from edgeprune.artifacts.plan import ClusterPlan, Forecast, LayerPlan, Plan
+from edgeprune.artifacts.plan import Clock, ClusterPlan, Forecast, LayerPlan, Plan
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
-from edgeprune.prediction.cost import OperatorCost, cost_table, operator_cost
+from edgeprune.prediction.cost import Costs, OperatorCost, cost_table, operator_cost
+from edgeprune.prediction.cost.cycles import cycle_costs
 from edgeprune.prediction.xnnpack.compiled import Partition, is_gone, outside
 from edgeprune.prediction.xnnpack.partitions import misread, partitions
 from edgeprune.prediction.xnnpack.reader import Reader
@@ -87,7 +89,7 @@ def _wrong(reader: Reader, cpu: Cpu, assume_hint: bool) -> list[str]:
 def _with_costs(
     plan: Plan, reader: Reader, operators: list[graph.Operator], switched: set[int], cpu: Cpu
 ) -> Plan:
-    """The plan with predicted instructions, where there is a table: for fp32 on aarch64.
+    """The plan with predicted costs, where there is a table: for fp32 on aarch64.
 
     Args:
         plan: Has one entry per operator.
@@ -99,25 +101,58 @@ def _with_costs(
     table = cost_table(cpu)
     if table is None or graph.computes_on_integers(reader.model):
         return plan
-    dense = [operator_cost(table, reader, op) for op in operators]
-    costs = [
-        operator_cost(table, reader, op, nchw=True) if int(op.outputs[0]) in switched else cost
-        for op, cost in zip(operators, dense, strict=True)
-    ]
-    unknown = tuple(dict.fromkeys(cost.op for cost in costs if cost.instructions is None))
+    inside = [int(op.outputs[0]) in switched for op in operators]
+    found = _Priced(table, reader, operators, inside)
+    plan = dataclasses.replace(
+        plan,
+        operators=tuple(
+            dataclasses.replace(operator, instructions=cost.cost)
+            for operator, cost in zip(plan.operators, found.costs, strict=True)
+        ),
+        instructions=found.total,
+        dense_instructions=found.dense_total,
+        cost_core=table.core,
+        rough=tuple(dict.fromkeys(kind for cost in found.costs for kind in cost.rough)),
+        unpredicted=found.unknown,
+    )
+    cycles = cycle_costs(cpu)
+    if cycles is None:
+        return plan
+    found = _Priced(cycles.for_network(reader.model), reader, operators, inside)
+    core = cycles.core
     return dataclasses.replace(
         plan,
         operators=tuple(
-            dataclasses.replace(operator, instructions=cost.instructions)
-            for operator, cost in zip(plan.operators, costs, strict=True)
+            dataclasses.replace(operator, cycles=cost.cost)
+            for operator, cost in zip(plan.operators, found.costs, strict=True)
         ),
-        instructions=None if unknown else table.overhead(reader) + _sum(costs),
-        dense_instructions=None if unknown else table.overhead(reader) + _sum(dense),
-        cost_core=table.core,
-        rough=tuple(dict.fromkeys(kind for cost in costs for kind in cost.rough)),
-        unpredicted=unknown,
+        cycles=found.total,
+        dense_cycles=found.dense_total,
+        clock=Clock(core.name, core.clock_hz, core.fit.error, core.fit.decides),
     )
 
 
+class _Priced:
+    """What operators cost, as they run and if nothing ran sparse."""
+
+    def __init__(
+        self,
+        costs: Costs,
+        reader: Reader,
+        operators: Sequence[graph.Operator],
+        inside: Sequence[bool],
+    ) -> None:
+        """``inside`` says which of the operators run in a sparse cluster."""
+        dense = [operator_cost(costs, reader, op) for op in operators]
+        self.costs = [
+            operator_cost(costs, reader, op, nchw=True) if is_inside else cost
+            for op, cost, is_inside in zip(operators, dense, inside, strict=True)
+        ]
+        self.unknown = tuple(dict.fromkeys(cost.op for cost in self.costs if cost.cost is None))
+        beside = costs.overhead(reader)
+        self.total = None if self.unknown else beside + _sum(self.costs)
+        self.dense_total = None if self.unknown else beside + _sum(dense)
+
+
 def _sum(costs: list[OperatorCost]) -> float:
-    return sum(cost.instructions or 0.0 for cost in costs)
+    return sum(cost.cost or 0.0 for cost in costs)

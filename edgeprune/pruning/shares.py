@@ -16,7 +16,8 @@ from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.weights import Weight
 from edgeprune.prediction import has_sparse_kernels
-from edgeprune.prediction.cost import CostTable, cost_table
+from edgeprune.prediction.cost import Costs
+from edgeprune.prediction.cost.cycles import costs_of
 from edgeprune.pruning.allocation import Candidate
 from edgeprune.pruning.budget.curve import Curve
 from edgeprune.pruning.budget.kernel_pattern import Layer
@@ -63,8 +64,8 @@ def check_needs(spec: PruneTable, *, has_training: bool, has_board: bool) -> Non
         )
     if allocation.needs_board and not has_board:
         raise ModelError(
-            f"the allocation {allocation.name} counts a board's instructions, and no board was "
-            "named: use `edgeprune compress --board ...`, or the allocation sensitivity"
+            f"the allocation {allocation.name} counts what layers take on a board, and no board "
+            "was named: use `edgeprune compress --board ...`, or the allocation sensitivity"
         )
     if not allocation.measures_loss or spec.pattern == "kernel":
         return
@@ -100,13 +101,13 @@ def layer_shares(
         ModelError: The limits cannot be kept, the loss cannot be measured, or no costs are known
             that ``cost_aware`` could weigh.
     """
-    table = cost_table(cpu) if cpu is not None and has_sparse_kernels(cpu) else None
-    if table is None and ALLOCATIONS[spec.allocation].needs_board:
+    costs = costs_of(cpu) if cpu is not None and has_sparse_kernels(cpu) else None
+    if costs is None and ALLOCATIONS[spec.allocation].needs_board:
         raise ModelError(
             f"the allocation {spec.allocation} weighs what sparse kernels cost, and the board's "
             "core has none, or none whose costs are known: choose the allocation sensitivity"
         )
-    priced = [_Priced(weight, layer, table) for weight, layer in zip(weights, layers, strict=True)]
+    priced = [_Priced(weight, layer, costs) for weight, layer in zip(weights, layers, strict=True)]
     layers_to_share = candidates(model, weights, spec, calibration)
     increases: dict[str, tuple[float, ...]] = {}
     if ALLOCATIONS[spec.allocation].measures_loss and training is not None:
@@ -128,8 +129,8 @@ def layer_shares(
 class _Priced:
     """A layer, and what it costs at any sparsity."""
 
-    def __init__(self, weight: Weight, layer: Layer, table: CostTable | None) -> None:
-        self._weight, self._layer, self._table = weight, layer, table
+    def __init__(self, weight: Weight, layer: Layer, costs: Costs | None) -> None:
+        self._weight, self._layer, self._board = weight, layer, costs
 
     def curve(self, points: Sequence[float], errors: DoubleArray) -> Curve:
         """For an allocation."""
@@ -146,14 +147,15 @@ class _Priced:
             sparsity=sparsity,
             output_error=None if curve is None else error(curve.loss(sparsity)),
             loss_increase=float(np.interp(sparsity, POINTS, increases)) if increases else None,
-            instructions=None if costs is None else float(costs[0]),
+            cost=None if costs is None else float(costs[0]),
             sparsities=POINTS,
             output_errors=() if curve is None else tuple(error(curve.loss(s)) for s in POINTS),
             loss_increases=tuple(increases),
-            instructions_at=() if at_points is None else tuple(map(float, at_points)),
+            costs_at=() if at_points is None else tuple(map(float, at_points)),
+            unit="instructions" if self._board is None else self._board.unit,
         )
 
     def _costs(self, shares: Sequence[float] | DoubleArray) -> DoubleArray | None:
-        if self._table is None:
+        if self._board is None:
             return None
-        return layer_costs(self._table, self._layer, self._weight.pattern, shares)
+        return layer_costs(self._board, self._layer, self._weight.pattern, shares)

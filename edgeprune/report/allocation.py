@@ -35,7 +35,7 @@ def print_shares(shares: Sequence[LayerShare], console: Console | None = None) -
     table.add_column("layer", overflow="fold")
     table.add_column("weights", justify="right", no_wrap=True)
     table.add_column("pattern")
-    for heading in ("sparsity", "output lost", "loss added", "instructions (estimated)"):
+    for heading in ("sparsity", "output lost", "loss added", f"{shares[0].unit} (predicted)"):
         table.add_column(heading, justify="right")
     for share in shares:
         cells = (
@@ -45,7 +45,7 @@ def print_shares(shares: Sequence[LayerShare], console: Console | None = None) -
             f"{share.sparsity:.1%}",
             NOT_MEASURED if share.output_error is None else f"{share.output_error:.1%}",
             NOT_MEASURED if share.loss_increase is None else f"{share.loss_increase:+.4f}",
-            "-" if share.instructions is None else f"{share.instructions:,.0f}",
+            "-" if share.cost is None else f"{share.cost:,.0f}",
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
     (console or stdout()).print(table)

@@ -17,10 +17,16 @@ from edgeprune.report.assessment import (
 )
 from edgeprune.report.effect import NetworkEffect
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, count_text
+from edgeprune.report.predicted import (
+    NOT_KNOWN,
+    PREDICTED_TIME,
+    change_phrase,
+    cost_ratio,
+    predicted_time,
+    prediction_remarks,
+)
 from edgeprune.report.summary import STYLES, Row, line, score_cell, score_words, table_lines
 from edgeprune.report.terminal import stdout
-
-NOT_KNOWN = "not known"
 
 
 def print_compressed(
@@ -46,30 +52,29 @@ def print_compressed(
     console = console or stdout()
     dense, compressed = effects[0], effects[-1]
     change = accuracy_change(dense.accuracy, compressed.accuracy)
-    cost = _cost(dense.instructions, compressed.instructions)
+    cost = _cost(dense, compressed)
     phrases = (cost, accuracy_phrase(change), size_phrase(dense.bytes, compressed.bytes))
-    mood = _mood(dense.instructions, compressed.instructions, change)
+    mood = _mood(dense, compressed, change)
     line(console, f"{head}: {', '.join(phrases)}", STYLES[mood])
     line(console, f"made: {made}")
     for row in table_lines(["dense", "compressed"], _rows(effects, change)):
         line(console, row)
+    for remark in prediction_remarks([dense]):
+        line(console, remark)
     line(console, f"checked: {checked}")
     for warning in warnings:
         line(console, f"warning: {warning}", "yellow")
     line(console, f"saved: {saved}")
 
 
-def _cost(before: float | None, after: float | None) -> str:
-    if not before or not after:
-        return "cost not known for this core"
-    same = "as many instructions"
-    words = factor_phrase(before / after, "fewer instructions", "more instructions", same)
-    return f"{words} (estimated)"
+def _cost(before: NetworkEffect, after: NetworkEffect) -> str:
+    words = change_phrase(before, after)
+    return f"{words} (predicted)" if words else "cost not known for this core"
 
 
-def _mood(before: float | None, after: float | None, change: AccuracyChange | None) -> Mood:
-    """An estimate is not praised as a measurement is, and a loss of accuracy is said anyway."""
-    if before and after and after > before:
+def _mood(before: NetworkEffect, after: NetworkEffect, change: AccuracyChange | None) -> Mood:
+    """A prediction is not praised as a measurement is, and a loss of accuracy is said anyway."""
+    if (ratio := cost_ratio(before, after)) is not None and ratio < 1:
         return "bad"
     return "mixed" if change is not None and change.drop >= NOTICEABLE_DROP else "plain"
 
@@ -83,7 +88,11 @@ def _rows(effects: Sequence[NetworkEffect], change: AccuracyChange | None) -> li
             phrases.append(f"dense trained as long: {score_cell(rival.accuracy)}")
     known = next((score for score in scores if score is not None), None)
     phrases += [] if known is None else [f"{known.samples:,} samples"]
+    times: list[Row] = []
+    if pair[0].clock is not None:
+        times.append((PREDICTED_TIME, list(map(predicted_time, pair)), change_phrase(*pair)))
     return [
+        *times,
         _row("instructions (estimated)", [effect.instructions for effect in pair], "fewer"),
         _row("multiplications left", [effect.size.nonzero_macs for effect in pair], "fewer"),
         ("file", [bytes_text(effect.bytes) for effect in pair], _size(pair)),

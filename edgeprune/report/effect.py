@@ -8,8 +8,10 @@ from typing import Protocol
 from rich.console import Console
 
 from edgeprune.artifacts.measurement import Accuracy
+from edgeprune.artifacts.plan import Clock
 from edgeprune.models.tflite.macs import Size
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, metric_and_score
+from edgeprune.report.predicted import PREDICTED_TIME, predicted_time
 from edgeprune.report.terminal import side_by_side, stdout
 from edgeprune.tasks import score_text
 
@@ -37,6 +39,14 @@ class NetworkEffect(Protocol):
     def instructions(self) -> float | None:
         """Predicted per inference; None where that is not known."""
 
+    @property
+    def cycles(self) -> float | None:
+        """Likewise."""
+
+    @property
+    def clock(self) -> Clock | None:
+        """The core and the clock of the cycles; None without them."""
+
 
 def print_effects(effects: Sequence[NetworkEffect], console: Console | None = None) -> None:
     """Prints a column a network.
@@ -54,6 +64,8 @@ def print_effects(effects: Sequence[NetworkEffect], console: Console | None = No
         "accuracy": lambda effect: _score(effect.accuracy),
         "instructions (estimated)": lambda effect: _millions(effect.instructions),
     }
+    if any(effect.clock for effect in effects):
+        rows[PREDICTED_TIME] = predicted_time
     shown = [(name, [row(effect) for effect in effects]) for name, row in rows.items()]
     (console or stdout()).print(side_by_side([effect.name for effect in effects], shown))
 

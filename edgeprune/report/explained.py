@@ -9,11 +9,15 @@ from rich.console import Console
 from edgeprune.artifacts.plan import Forecast, Obstacle, Plan
 from edgeprune.models.tflite.layer_names import common_folder
 from edgeprune.recipe import Recipe
-from edgeprune.report.assessment import factor_phrase
 from edgeprune.report.figures import count_text
+from edgeprune.report.predicted import (
+    NOT_KNOWN,
+    PREDICTED_TIME,
+    change_phrase,
+    predicted_time,
+    prediction_remarks,
+)
 from edgeprune.report.summary import Row, line, table_lines
-
-NOT_KNOWN = "not known"
 
 _MOST_OBSTACLES = 3
 """Reasons why layers run dense that are shown; -v shows all. Source: ours."""
@@ -43,6 +47,8 @@ def print_explained(
     names = ["as it is"] if after is None else ["as it is", "compressed"]
     for row in table_lines(names, _rows(stored, after)):
         line(console, row)
+    for remark in prediction_remarks([stored]):
+        line(console, remark)
     if recipe.why:
         line(console, f"recipe {recipe.name}: {recipe.why}")
     folder = common_folder([operator.name for operator in plan.operators])
@@ -60,9 +66,9 @@ def print_explained(
 
 def is_worth_compressing(stored: Plan, after: Forecast | None) -> bool:
     """Whether a forecast is cheaper than the file as it is; no where nothing was predicted."""
-    if after is None or stored.instructions is None or after.plan.instructions is None:
+    if after is None or stored.cost is None or after.plan.cost is None:
         return False
-    return after.plan.instructions < stored.instructions
+    return after.plan.cost < stored.cost
 
 
 def _sentence(stored: Plan, after: Forecast | None) -> str:
@@ -72,25 +78,23 @@ def _sentence(stored: Plan, after: Forecast | None) -> str:
     if after is None:
         return now
     then = f"{len(after.plan.sparse)} of {len(after.plan.layers)} would when compressed"
-    phrase = _change(stored.instructions, after.plan.instructions)
-    return f"{now}, {then}" + (f" ({phrase}, estimated)" if phrase else "")
-
-
-def _change(before: float | None, after: float | None) -> str:
-    if not before or not after:
-        return ""
-    same = "as many instructions"
-    return factor_phrase(before / after, "fewer instructions", "more instructions", same)
+    phrase = change_phrase(stored, after.plan)
+    return f"{now}, {then}" + (f" ({phrase}, predicted)" if phrase else "")
 
 
 def _rows(stored: Plan, after: Forecast | None) -> list[Row]:
     plans = [stored] if after is None else [stored, after.plan]
-    change = "" if after is None else _change(stored.instructions, after.plan.instructions)
+    change = "" if after is None else change_phrase(stored, after.plan)
     how = ""
     if after is not None and after.sparsity:
         how = f"at {after.sparsity:.0%} zeros, pattern {after.pattern}"
     layers = [f"{len(plan.sparse)} of {len(plan.layers)}" for plan in plans]
+    rows: list[Row] = []
+    if stored.clock is not None:
+        rows.append((PREDICTED_TIME, list(map(predicted_time, plans)), change))
+        change = ""
     return [
+        *rows,
         ("instructions (estimated)", _counts(plans), change or _why_unknown(stored)),
         ("sparse layers", layers, how),
     ]

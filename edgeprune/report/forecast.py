@@ -31,12 +31,8 @@ def print_forecast(stored: Plan, recipe: Recipe, after: Forecast | None, console
     elif stored.dense_instructions is None:
         console.print(Text("no prediction of instructions: only float32 on aarch64 was measured"))
     else:
-        head = "million instructions per inference, estimated from kernels measured on "
-        console.print(Text(f"{head}{stored.cost_core}:"))
-        _print_cost("dense", stored.dense_instructions, "", console)
-        _print_cost("as stored", stored.instructions, "", console)
+        _print_costs(stored, after, console)
         if after is not None:
-            _print_cost("compressed", after.plan.instructions, _made(after, stored), console)
             for line in after.refused:
                 print_text(" " * 10, f"not done: {line}", console)
         if stored.rough:
@@ -45,8 +41,24 @@ def print_forecast(stored: Plan, recipe: Recipe, after: Forecast | None, console
         print_text(f"recipe {printable(recipe.name)}: ", recipe.why, console)
 
 
-def _print_cost(name: str, instructions: float | None, detail: str, console: Console) -> None:
-    print_text(f"{name:>12} {millions(instructions):>8}  ", detail, console)
+def _print_costs(stored: Plan, after: Forecast | None, console: Console) -> None:
+    """The lines that have figures: decisions rest on cycles where they are known."""
+    head = "million instructions per inference, predicted from kernels measured on "
+    head += stored.cost_core
+    if stored.clock is not None:
+        head += f"; million cycles of a {stored.clock.core}; decisions rest on {stored.unit}"
+    print_text("", f"{head}:", console)
+    rows = [
+        ("dense", stored.dense_instructions, stored.dense_cycles, ""),
+        ("as stored", stored.instructions, stored.cycles, ""),
+    ]
+    if after is not None:
+        made, plan = _made(after, stored), after.plan
+        rows.append(("compressed", plan.instructions, plan.cycles, made))
+    for name, instructions, cycles, detail in rows:
+        costs = f"{millions(instructions):>8}"
+        costs += f" {millions(cycles):>8}" if stored.clock is not None else ""
+        print_text(f"{name:>12} {costs}  ", detail, console)
 
 
 def _made(after: Forecast, stored: Plan) -> str:
@@ -62,16 +74,17 @@ def _made(after: Forecast, stored: Plan) -> str:
 
 
 def print_grid(cells: Sequence[Forecast], console: Console) -> None:
-    """Prints predicted instructions by sparsity and pattern, where there is something to tell.
+    """Prints predicted costs by sparsity and pattern, where there is something to tell.
 
-    Layers that run sparse are counted also where instructions are not known.
+    Layers that run sparse are counted also where costs are not known.
     """
     if not any(cell.plan.sparse for cell in cells):
         reasons = dict.fromkeys(o.text for cell in cells for o in cell.plan.obstacles())
         why = f": {next(iter(reasons))}" if len(reasons) == 1 else ""
         print_text("", f"pruning makes no layer faster here, whatever the pattern{why}", console)
         return
-    console.print(Text("what pruning would pay: million instructions (layers that run sparse)"))
+    unit = cells[0].plan.unit
+    console.print(Text(f"what pruning would pay: million {unit} (layers that run sparse)"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     patterns = list(dict.fromkeys(cell.pattern for cell in cells))
     table.add_column("zeros", justify="right")
@@ -81,9 +94,6 @@ def print_grid(cells: Sequence[Forecast], console: Console) -> None:
         row = [cell for cell in cells if cell.sparsity == sparsity]
         table.add_row(
             f"{sparsity:.0%}",
-            *(
-                f"{millions(c.plan.instructions) or 'not known'} ({len(c.plan.sparse)})"
-                for c in row
-            ),
+            *(f"{millions(c.plan.cost) or 'not known'} ({len(c.plan.sparse)})" for c in row),
         )
     console.print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from itertools import product
 from string import ascii_lowercase
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from edgeprune.artifacts.plan import LayerPlan, Plan
 from edgeprune.models.tflite.layer_names import common_folder, layer_name
+from edgeprune.report.predicted import prediction_remark
 from edgeprune.text.untrusted import printable
 
 MOST_CLUSTERS = 8
@@ -40,6 +42,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         hidden = len(plan.clusters) - MOST_CLUSTERS
         if hidden > 0:
             console.print(Text(f"and {hidden} clusters with fewer weights; --json lists them"))
+    if plan.clock is not None:
+        print_text("", prediction_remark(plan.clock), console)
     for name in plan.wrong:
         text = f"WRONG OUTPUTS: stored sparse, the runtime would compute {_label(name, folder)}"
         console.print(Text(f"{text} wrong", style="bold"))
@@ -55,7 +59,10 @@ def _layers(plan: Plan, folder: str) -> Table:
     table.add_column("kind", no_wrap=True)
     table.add_column("zeros", justify="right", no_wrap=True)
     table.add_column("runs", no_wrap=True)
+    is_timed = plan.clock is not None
     table.add_column("M instr.\n(est.)", justify="right", no_wrap=True)
+    if is_timed:
+        table.add_column("ms\n(pred.)", justify="right", no_wrap=True)
     table.add_column("why", no_wrap=True)
     for op in shown:
         share = f"{op.zeros / op.weights:.0%}" if op.has_sparse_kernel and op.weights else ""
@@ -65,14 +72,26 @@ def _layers(plan: Plan, folder: str) -> Table:
             share,
             _runs(op),
             millions(op.instructions),
+            *([_ms(plan, op.cycles)] if is_timed else []),
             letters.get(id(op), ""),
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
     if rest:
-        known = [op.instructions for op in rest if op.instructions is not None]
-        cost = millions(sum(known) if known else None)
-        table.add_row(Text(f"{len(rest)} other operators"), "", "", "", Text(cost), "")
+        costs = [millions(_total(op.instructions for op in rest))]
+        costs += [_ms(plan, _total(op.cycles for op in rest))] if is_timed else []
+        table.add_row(Text(f"{len(rest)} other operators"), "", "", "", *map(Text, costs), "")
     return table
+
+
+def _total(costs: Iterable[float | None]) -> float | None:
+    """The sum of those that are known; None where none is."""
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known else None
+
+
+def _ms(plan: Plan, cycles: float | None) -> str:
+    """Predicted milliseconds, as exact as a prediction may be shown."""
+    return "" if cycles is None or plan.clock is None else millions(1e6 * plan.clock.ms(cycles))
 
 
 def _runs(op: LayerPlan) -> str:

@@ -12,7 +12,8 @@ from edgeprune.artifacts.stored import RewriteNote, Rewritten
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction import explain, has_sparse_kernels
-from edgeprune.prediction.cost import CostTable, cost_table
+from edgeprune.prediction.cost import Costs
+from edgeprune.prediction.cost.cycles import costs_of
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite import gates, turn
 from edgeprune.rewrite.gates.placement import place
@@ -32,7 +33,7 @@ from edgeprune.rewrite.passes.dense_head import join_where_cheaper
 __all__ = ["apply_passes", "rewrite"]
 
 LEAST_GAIN = 0.03
-"""Share of the predicted instructions that a rewrite must save to be taken.
+"""Share of the predicted cost that a rewrite must save to be taken.
 
 Source: ours. Less is no more than what the verdict of a measurement calls a difference
 (``report/statistics.py``), and gates add operators, which have costs that no instruction shows.
@@ -52,8 +53,8 @@ def rewrite(tflite: bytes, cpu: Cpu) -> Rewritten:
     Raises:
         ModelError: The file is damaged.
     """
-    table = cost_table(cpu)
-    if table is None or not has_sparse_kernels(cpu):
+    costs = costs_of(cpu)
+    if costs is None or not has_sparse_kernels(cpu):
         return Rewritten(tflite, (), f"the runtime has no sparse kernels for {cpu.core}")
     model = graph.read(tflite)
     if graph.computes_on_integers(model):
@@ -65,29 +66,29 @@ def rewrite(tflite: bytes, cpu: Cpu) -> Rewritten:
     if as_it_is.unpredicted:
         kinds = ", ".join(as_it_is.unpredicted)
         return Rewritten(tflite, (), f"the cost of {kinds} is not predicted")
-    notes = apply_passes(model, cpu, table)
+    notes = apply_passes(model, cpu, costs.for_network(model))
     plan = explain(model, cpu, assume_hint=True)
     if plan.wrong:
         return Rewritten(tflite, (), f"the runtime would compute {plan.wrong[0]} wrong")
-    before, after = _instructions(as_it_is), _instructions(plan)
+    before, after = _cost(as_it_is), _cost(plan)
     if not plan.sparse or after > before * (1 - LEAST_GAIN):
         why = "no layer would get faster by running sparse"
         if as_it_is.sparse and not as_it_is.wrong:
             why = f"none needed: {len(as_it_is.sparse)} layers run sparse in the graph as it is"
         return Rewritten(tflite, (), why)
-    gain = f"{before / 1e6:.2f} M to {after / 1e6:.2f} M instructions per inference predicted"
+    gain = f"{before / 1e6:.2f} M to {after / 1e6:.2f} M {plan.unit} per inference predicted"
     edit.compact(model)
     edit.shorten_names(model)
     return Rewritten(graph.write(model), tuple(notes), gain)
 
 
-def _instructions(plan: Plan) -> float:
+def _cost(plan: Plan) -> float:
     """Predicted for the model, dense where sparse would be wrong or slower."""
-    costs = [plan.dense_instructions] + [plan.instructions] * (not plan.wrong)
+    costs = [plan.dense_cost] + [plan.cost] * (not plan.wrong)
     return min((cost for cost in costs if cost is not None), default=0.0)
 
 
-def apply_passes(model: graph.Model, cpu: Cpu, table: CostTable) -> list[RewriteNote]:
+def apply_passes(model: graph.Model, cpu: Cpu, costs: Costs) -> list[RewriteNote]:
     """Every pass, in the order in which one prepares the next."""
     notes = average_pool.apply(model)
     notes += dense_to_pointwise.apply(model)
@@ -100,6 +101,6 @@ def apply_passes(model: graph.Model, cpu: Cpu, table: CostTable) -> list[Rewrite
     notes += strided_pointwise.apply(model, explicit=not axes)
     notes += turn.apply(model, axes)
     notes += stem_channels.apply(model)
-    notes += join_where_cheaper(model, table)
-    placement = place(Reader(model, model.subgraphs[0]), cpu, table)
+    notes += join_where_cheaper(model, costs)
+    placement = place(Reader(model, model.subgraphs[0]), cpu, costs)
     return notes + gates.apply(model, placement)

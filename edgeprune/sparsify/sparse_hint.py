@@ -46,7 +46,7 @@ def hint_sparse(model: graph.Model, weights: Sequence[Weight], cpu: Cpu) -> None
     if wrong := _wrong(model):
         _store_dense(weights, f"sparse, LiteRT {wrong} wrong")
     elif is_useful and _is_slower(plan):
-        _store_dense(weights, "sparse, the model would take more instructions (estimated)")
+        _store_dense(weights, "sparse, the model would take longer (predicted)")
     elif is_useful and plan.sparse:
         _hint_partitions(Reader(model, model.subgraphs[0]), weights, plan)
 
@@ -81,9 +81,9 @@ def _store_dense(weights: Sequence[Weight], reason: str) -> None:
 
 def _is_slower(plan: Plan) -> bool:
     """Whether the model's sparse kernels would take more instructions than its dense ones."""
-    if plan.instructions is None or plan.dense_instructions is None or not plan.sparse:
+    if plan.cost is None or plan.dense_cost is None or not plan.sparse:
         return False
-    return plan.instructions > plan.dense_instructions
+    return plan.cost > plan.dense_cost
 
 
 def _hint_partitions(reader: Reader, weights: Sequence[Weight], plan: Plan) -> None:

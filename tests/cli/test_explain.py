@@ -207,7 +207,7 @@ def test_the_answer_comes_first_and_fits(tmp_path, monkeypatch):
     done = CliRunner().invoke(explain, [str(file), "--board", "rpi4"], catch_exceptions=False)
     lines = done.stdout.splitlines()
     assert lines[0].startswith("net.tflite on rpi4: 0 of 2 layers run sparse as it is, ")
-    assert "fewer instructions, estimated" in lines[0] and len(lines) <= LINES
+    assert "less time, predicted" in lines[0] and len(lines) <= LINES
     assert any(line.startswith("dense: 2 layers: its cluster is spoilt") for line in lines)
     assert lines[-1].startswith("next: edgeprune deploy ") and lines[-1].endswith("every layer")
 

@@ -51,7 +51,7 @@ def timed_costs(int8, made=skeleton):
 def test_the_whole_network_takes_what_explain_says():
     costs = costs_on("rpi4-emulated")
     cost = costs.forecast(Shape(), "none")
-    assert cost.time == explain(NET, costs.cpu).instructions
+    assert cost.time == explain(NET, costs.cpu).cost
     assert cost.bytes == len(NET)
 
 
@@ -163,7 +163,7 @@ def test_where_half_cannot_be_made_a_larger_part_tells_what_less_takes():
     costs = BoardCosts(board, resolved_cpu(board.cpu), made, PruneTable(), Limits())
     times = [costs.forecast(Shape(macs), "none").time for macs in (1.0, 0.85, 0.7, 0.55)]
     assert times == sorted(times, reverse=True) and times[-1] < times[0]
-    assert times[2] == explain(made(0.7), costs.cpu).instructions
+    assert times[2] == explain(made(0.7), costs.cpu).cost
 
 
 @pytest.mark.parametrize(

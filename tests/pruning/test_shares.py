@@ -9,7 +9,7 @@ from edgeprune.convert import convert
 from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras
-from edgeprune.prediction.cost import cost_table
+from edgeprune.prediction.cost.cycles import costs_of
 from edgeprune.pruning import prune
 from edgeprune.pruning.allocation.cost_aware import MIN_CLUSTER_SPARSITY
 from edgeprune.pruning.budget.kernel_pattern import Layer, cost
@@ -51,10 +51,10 @@ def spec(allocation, **rest):
 
 def predicted(tensors):
     """By the board's table, from the zeros that are there."""
-    table, total = cost_table(cpu()), 0.0
+    board, total = costs_of(cpu()), 0.0
     for tensor in tensors:
         if size := SIZES.get(tensor.name.partition("/")[0]):
-            total += cost(table, Layer("", *size), tensor.zeros / tensor.weights, 1)
+            total += cost(board, Layer("", *size), tensor.zeros / tensor.weights, 1)
     return total
 
 
@@ -68,7 +68,7 @@ def test_cost_aware_prunes_and_trains_within_uniform_s_predicted_cost(flavour):
     uniform = prune(model, spec("uniform"), StageContext(cpu=cpu()), dense=dense)
     assert predicted(done.tensors) <= predicted(uniform.tensors) * 1.01
     shares = {one.name.partition("/")[0]: one for one in done.shares}
-    assert shares["head"].sparsity == 0.8 and shares["head"].instructions is None
+    assert shares["head"].sparsity == 0.8 and shares["head"].cost is None
     assert len({round(one.sparsity, 3) for one in done.shares}) > 2
     for tensor in done.tensors:
         got = shares[tensor.name.partition("/")[0]].sparsity
@@ -94,8 +94,8 @@ def test_the_report_holds_what_was_measured_and_what_was_chosen():
         assert one.output_error is not None and 0 < one.output_error < 1
         assert one.loss_increase is not None
         if "head" not in one.name:
-            assert len(one.instructions_at) == len(one.sparsities)
-            assert one.instructions_at[0] > one.instructions > one.instructions_at[-1]
+            assert len(one.costs_at) == len(one.sparsities)
+            assert one.costs_at[0] > one.cost > one.costs_at[-1]
 
 
 @pytest.mark.parametrize("pattern", ["unstructured", "2x1", "1x4"])
@@ -108,7 +108,7 @@ def test_sensitivity_from_python_has_uniform_s_zeros(pattern):
     zeros = sum(one.zeros for one in done.tensors)
     weights = sum(one.weights for one in done.tensors)
     assert zeros / weights == pytest.approx(0.75, abs=0.01)
-    assert all(one.instructions is None for one in done.shares)
+    assert all(one.cost is None for one in done.shares)
     assert len({round(one.sparsity, 3) for one in done.shares}) > 2
 
 
@@ -120,8 +120,8 @@ def test_the_pattern_kernel_is_priced_as_it_is_chosen():
     for one in done.shares:
         if size := SIZES.get(one.name.partition("/")[0]):
             layer = Layer("", *size)
-            wanted = cost(cost_table(cpu()), layer, one.sparsity, blocks[one.pattern])
-            assert one.instructions == pytest.approx(wanted)
+            wanted = cost(costs_of(cpu()), layer, one.sparsity, blocks[one.pattern])
+            assert one.unit == "cycles" and one.cost == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("allocation", ["sensitivity", "cost_aware"])

@@ -58,7 +58,7 @@ def test_a_partition_that_has_a_hint_already_costs_no_more_bytes():
 def test_nothing_is_stored_sparse_where_sparse_kernels_would_be_slower(monkeypatch, sparse, kept):
     def predicted(model, cpu, **rest):
         plan = explain(model, cpu, **rest)
-        return dataclasses.replace(plan, instructions=sparse, dense_instructions=100.0)
+        return dataclasses.replace(plan, cycles=sparse, dense_cycles=100.0)
 
     monkeypatch.setattr(sparse_hint, "explain", predicted)
     found = sparsify(nets.eligible(), A72)

@@ -1,9 +1,11 @@
-"""Predicted cost of a layer: instructions per inference on one core, one thread, in float32.
+"""Predicted cost of a layer per inference on one core, one thread: instructions, or cycles.
 
 A layer runs kernels (:mod:`edgeprune.prediction.cost.kernel_calls`), a kernel runs loops
 (:mod:`edgeprune.prediction.cost.terms`), and a table per core says how many instructions each
 loop's body has. Tables are fitted to exact counts of many small layers on the emulated core by
-``benchmarks/calibrate_costs.py``; no whole model takes part in the fit.
+``benchmarks/calibrate_costs.py``; no whole model takes part in the fit. Where a core's pipelines
+and caches are known, what a kernel costs in cycles comes from the same loops
+(:mod:`edgeprune.prediction.cost.cycles`).
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
+from edgeprune.artifacts.plan import Unit
 from edgeprune.devices.boards import Cpu
 from edgeprune.files.tables import read_table, read_toml
 from edgeprune.models.tflite import graph
 from edgeprune.prediction.cost import microkernels
 from edgeprune.prediction.cost.kernel_calls import Place, kernel_calls
-from edgeprune.prediction.cost.loops import loop_instructions
+from edgeprune.prediction.cost.loops import loop_cost
 from edgeprune.prediction.cost.microkernels import Call
 from edgeprune.prediction.cost.terms import TERMS
 from edgeprune.prediction.xnnpack.reader import Reader
@@ -37,6 +41,37 @@ NEAREST = "cortex-a76"
 ROUGH_NODE = 1000.0
 ROUGH_ELEMENT = 8.0
 """Guess for an operator that nobody measured: instructions, and for each element in or out."""
+
+
+class Costs(Protocol):
+    """What kernels cost on a core, in a unit of its own."""
+
+    @property
+    def unit(self) -> Unit:
+        """What costs are counted in."""
+
+    @property
+    def row_tiles(self) -> tuple[int, ...]:
+        """Rows for which the core has a GEMM kernel, ascending."""
+
+    def knows(self, kernel: str) -> bool:
+        """Whether the kernel was measured."""
+
+    def of(self, call: Call) -> float:
+        """Cost of one kernel call.
+
+        Raises:
+            KeyError: The kernel was not measured.
+        """
+
+    def of_code(self, instructions: float) -> float:
+        """Cost of so many instructions of code that is no kernel."""
+
+    def overhead(self, reader: Reader) -> float:
+        """Cost of an inference beside its operators."""
+
+    def for_network(self, model: graph.Model) -> Costs:
+        """The same for kernels of a network, of which caches hold so much."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +96,29 @@ class CostTable:
     border: float
     kernels: dict[str, dict[str, float]]
 
+    @property
+    def unit(self) -> Unit:
+        """What costs are counted in."""
+        return "instructions"
+
+    def knows(self, kernel: str) -> bool:
+        """Whether the kernel was measured."""
+        return kernel in self.kernels
+
+    def of_code(self, instructions: float) -> float:
+        """The instructions themselves."""
+        return instructions
+
     def overhead(self, reader: Reader) -> float:
         """Instructions of an inference beside those of its operators."""
         borders = len(reader.subgraph.inputs) + len(reader.subgraph.outputs)
         return self.inference + self.border * borders
 
-    def instructions(self, call: Call) -> float:
+    def for_network(self, model: graph.Model) -> CostTable:
+        """The table itself: instructions do not depend on what caches hold."""
+        return self
+
+    def of(self, call: Call) -> float:
         """Instructions of one kernel call.
 
         Raises:
@@ -92,14 +144,14 @@ class OperatorCost:
     Attributes:
         name: Name of its output; empty where it has none.
         op: TFLite operator.
-        instructions: Per inference; None where it is not predicted.
+        cost: Per inference; None where it is not predicted.
         rough: Operators whose cost is a guess, because nobody measured such: itself, or some of
             those that it runs.
     """
 
     name: str
     op: str
-    instructions: float | None
+    cost: float | None
     rough: tuple[str, ...] = ()
 
 
@@ -108,11 +160,11 @@ class PartCost:
     """Predicted cost of a subgraph that an operator runs.
 
     Attributes:
-        instructions: Each time that it runs; None where it is not predicted.
+        cost: Each time that it runs; None where it is not predicted.
         rough: Operators whose cost is a guess.
     """
 
-    instructions: float | None
+    cost: float | None
     rough: tuple[str, ...]
 
 
@@ -142,22 +194,20 @@ def table_of(core: str) -> CostTable:
     return read_table(CostTable, read_toml(path), str(path))
 
 
-def op_instructions(
-    table: CostTable, reader: Reader, op: graph.Operator, *, nchw: bool = False
-) -> float:
-    """Predicted instructions of one operator that runs no others.
+def op_cost(costs: Costs, reader: Reader, op: graph.Operator, *, nchw: bool = False) -> float:
+    """Predicted cost of one operator that runs no others.
 
     Args:
-        table: The core's.
+        costs: The core's.
         reader: The operator's subgraph.
         op: An operator; a static one costs nothing.
         nchw: Whether it runs inside a sparse cluster, its entry and exit included.
     """
-    return operator_cost(table, reader, op, nchw=nchw).instructions or 0.0
+    return operator_cost(costs, reader, op, nchw=nchw).cost or 0.0
 
 
 def operator_cost(
-    table: CostTable,
+    costs: Costs,
     reader: Reader,
     op: graph.Operator,
     *,
@@ -167,7 +217,7 @@ def operator_cost(
     """Predicted cost of one operator, those included that it runs.
 
     Args:
-        table: The core's.
+        costs: The core's.
         reader: The operator's subgraph.
         op: An operator; a static one costs nothing.
         nchw: Whether it runs inside a sparse cluster, its entry and exit included.
@@ -179,13 +229,13 @@ def operator_cost(
     if reader.is_static(output):
         return OperatorCost(name, kind, 0.0)
     if kind == "WHILE":
-        return _loop_cost(table, reader, op, {} if inner is None else inner)
+        return _loop_cost(costs, reader, op, {} if inner is None else inner)
     if kind in UNPREDICTED:
         return OperatorCost(name, kind, None)
-    calls = kernel_calls(Place(reader, table.row_tiles, nchw), op)
-    if calls is None or not all(call.kernel in table.kernels for call in calls):
-        return OperatorCost(name, kind, _guess(reader, op), (kind,))
-    return OperatorCost(name, kind, sum(map(table.instructions, calls)))
+    calls = kernel_calls(Place(reader, costs.row_tiles, nchw), op)
+    if calls is None or not all(costs.knows(call.kernel) for call in calls):
+        return OperatorCost(name, kind, costs.of_code(_guess(reader, op)), (kind,))
+    return OperatorCost(name, kind, sum(map(costs.of, calls)))
 
 
 def _guess(reader: Reader, op: graph.Operator) -> float:
@@ -202,48 +252,46 @@ _TAKES_PART = ("GATHER", "GATHER_ND", "SLICE", "STRIDED_SLICE")
 
 
 def _loop_cost(
-    table: CostTable, reader: Reader, op: graph.Operator, inner: dict[int, PartCost]
+    costs: Costs, reader: Reader, op: graph.Operator, inner: dict[int, PartCost]
 ) -> OperatorCost:
-    """A WHILE, as :func:`loop_instructions` has it."""
-    condition = _part_cost(table, reader, int(op.builtinOptions.condSubgraphIndex), inner)
-    body = _part_cost(table, reader, int(op.builtinOptions.bodySubgraphIndex), inner)
+    """A WHILE, as :func:`loop_cost` has it."""
+    condition = _part_cost(costs, reader, int(op.builtinOptions.condSubgraphIndex), inner)
+    body = _part_cost(costs, reader, int(op.builtinOptions.bodySubgraphIndex), inner)
     rough = tuple(dict.fromkeys((*condition.rough, *body.rough)))
-    total = loop_instructions(reader, op, condition.instructions, body.instructions)
+    total = loop_cost(reader, op, condition.cost, body.cost, costs.of_code)
     return OperatorCost(reader.name(int(op.outputs[0])), "WHILE", total, rough)
 
 
-def _part_cost(
-    table: CostTable, reader: Reader, index: int, inner: dict[int, PartCost]
-) -> PartCost:
+def _part_cost(costs: Costs, reader: Reader, index: int, inner: dict[int, PartCost]) -> PartCost:
     """Cost of a subgraph that another one runs; :func:`graph.read` refuses one that runs itself."""
     if index not in inner:
         part = reader.of_part(index)
-        costs = [operator_cost(table, part, op, inner=inner) for op in part.subgraph.operators]
-        rough = tuple(dict.fromkeys(kind for cost in costs for kind in cost.rough))
-        known = [cost.instructions for cost in costs if cost.instructions is not None]
-        inner[index] = PartCost(sum(known) if len(known) == len(costs) else None, rough)
+        found = [operator_cost(costs, part, op, inner=inner) for op in part.subgraph.operators]
+        rough = tuple(dict.fromkeys(kind for one in found for kind in one.rough))
+        known = [one.cost for one in found if one.cost is not None]
+        inner[index] = PartCost(sum(known) if len(known) == len(found) else None, rough)
     return inner[index]
 
 
-def entry_convolution(
-    table: CostTable, out_height: int, out_width: int, out_channels: int
-) -> float:
+def entry_convolution(costs: Costs, out_height: int, out_width: int, out_channels: int) -> float:
     """The 3x3 stride-2 convolution of three channels that begins a cluster."""
-    return table.instructions(Call("hwc2chw", (out_height, out_width, out_channels)))
+    return costs.of(Call("hwc2chw", (out_height, out_width, out_channels)))
 
 
-def spmm(table: CostTable, pixels: int, out_blocks: int, nonzero_blocks: int, block: int) -> float:
-    """A sparse pointwise layer; ``block`` is 1, 2 or 4 output channels."""
-    return table.instructions(Call(f"spmm.{block}", (pixels, out_blocks, nonzero_blocks)))
+def spmm(
+    costs: Costs, pixels: int, out_blocks: int, nonzero_blocks: int, block: int, depth: int
+) -> float:
+    """A sparse pointwise layer of ``depth`` input channels; ``block`` is 1, 2 or 4 of output."""
+    return costs.of(Call(f"spmm.{block}", (pixels, out_blocks, nonzero_blocks, depth)))
 
 
-def gemm(table: CostTable, rows: int, depth: int, columns: int) -> float:
+def gemm(costs: Costs, rows: int, depth: int, columns: int) -> float:
     """A dense pointwise or fully connected layer."""
-    return table.instructions(microkernels.gemm(rows, depth, columns, table.row_tiles))
+    return costs.of(microkernels.gemm(rows, depth, columns, costs.row_tiles))
 
 
 def depthwise(
-    table: CostTable,
+    costs: Costs,
     out_height: int,
     out_width: int,
     channels: int,
@@ -256,26 +304,26 @@ def depthwise(
     if nchw:
         call = microkernels.depthwise_chw(out_height, out_width, channels, kernel, stride)
     else:
-        call = microkernels.depthwise(out_height, out_width, channels, kernel * kernel)
-    return table.instructions(call)
+        call = microkernels.depthwise(out_height, out_width, channels, kernel * kernel, stride)
+    return costs.of(call)
 
 
-def add(table: CostTable, elements: int) -> float:
+def add(costs: Costs, elements: int) -> float:
     """A sum of two tensors of one shape; a product costs the same."""
-    return table.instructions(Call("binary.plain", (1, elements)))
+    return costs.of(Call("binary.plain", (1, elements)))
 
 
-def mean_of_pixel(table: CostTable, channels: int) -> float:
+def mean_of_pixel(costs: Costs, channels: int) -> float:
     """The mean of a map of one pixel in NCHW, which ends a cluster."""
-    return table.instructions(Call("mean_rows", (channels, 1)))
+    return costs.of(Call("mean_rows", (channels, 1)))
 
 
-def reshape(table: CostTable) -> float:
+def reshape(costs: Costs) -> float:
     """A RESHAPE; the same was counted for every size."""
-    return table.instructions(Call("copy.reshape", (1, 0)))
+    return costs.of(Call("copy.reshape", (1, 0)))
 
 
-def depth_to_space(table: CostTable, elements: int, *, nchw: bool) -> float:
+def depth_to_space(costs: Costs, elements: int, *, nchw: bool) -> float:
     """A DEPTH_TO_SPACE of block 2; ``nchw`` at the end of a cluster.
 
     The cost depends a little on the shape; a square map of 64 channels stands for any.
@@ -287,19 +335,19 @@ def depth_to_space(table: CostTable, elements: int, *, nchw: bool) -> float:
         if nchw
         else Call("copy.depth_to_space", (side * pixels * 2, 32))
     )
-    return table.instructions(call)
+    return costs.of(call)
 
 
-def space_to_depth(table: CostTable, elements: int) -> float:
+def space_to_depth(costs: Costs, elements: int) -> float:
     """A SPACE_TO_DEPTH of block 2, of a map of 16 channels."""
-    return table.instructions(Call("copy.space_to_depth", (max(1, elements // 32), 32)))
+    return costs.of(Call("copy.space_to_depth", (max(1, elements // 32), 32)))
 
 
-def strided_slice(table: CostTable, elements: int, row: int) -> float:
+def strided_slice(costs: Costs, elements: int, row: int) -> float:
     """A slice of ``elements`` elements that lie in runs of ``row`` adjacent ones."""
-    return table.instructions(Call("copy.slice", (elements // row, row)))
+    return costs.of(Call("copy.slice", (elements // row, row)))
 
 
-def reverse(table: CostTable, elements: int, row: int) -> float:
+def reverse(costs: Costs, elements: int, row: int) -> float:
     """A REVERSE_V2 of height and width; ``row`` is the number of channels."""
-    return table.instructions(Call("builtin.reverse", (elements // row, row)))
+    return costs.of(Call("builtin.reverse", (elements // row, row)))

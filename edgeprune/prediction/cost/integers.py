@@ -10,12 +10,14 @@ emulated Cortex-A76.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection
 
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
-from edgeprune.prediction.cost import NEAREST, cost_table, operator_cost, table_of
+from edgeprune.prediction.cost import NEAREST, Costs, cost_table, operator_cost, table_of
+from edgeprune.prediction.cost.cycles import CycleCosts, costs_of
 from edgeprune.prediction.cost.kernel_calls import RESHAPE
 from edgeprune.prediction.cost.microkernels import DWCONV_TAPS, Call
 from edgeprune.prediction.xnnpack.compiled import is_gone
@@ -47,27 +49,40 @@ def int8_instructions(tflite: bytes, cpu: Cpu, kept: Collection[str] = ()) -> fl
 
     Raises:
         ModelError: The file is damaged.
-        ConfigError: The table of costs is damaged.
+        ConfigError: A table of costs is damaged.
     """
-    model = graph.view(tflite)
-    reader = Reader(model, model.subgraphs[0])
-    table, floats = table_of(NEAREST), cost_table(cpu)
-    total = table.overhead(reader)
+    model, table = graph.view(tflite), table_of(NEAREST)
+    return _summed(Reader(model, model.subgraphs[0]), cost_table(cpu) or table, table, kept)
+
+
+def int8_cost(tflite: bytes, cpu: Cpu, kept: Collection[str] = ()) -> float | None:
+    """The same in the unit that decisions rest on (:func:`cycles.costs_of`)."""
+    model, cycles = graph.view(tflite), costs_of(cpu)
+    if not isinstance(cycles, CycleCosts):
+        return int8_instructions(tflite, cpu, kept)
+    # Instructions of int8 kernels were counted on one core for all.
+    integers = dataclasses.replace(cycles, table=table_of(NEAREST))
+    integers = integers.for_network(model, bytes_of_float=1.0)
+    return _summed(Reader(model, model.subgraphs[0]), cycles.for_network(model), integers, kept)
+
+
+def _summed(reader: Reader, floats: Costs, integers: Costs, kept: Collection[str]) -> float | None:
+    total = integers.overhead(reader)
     for op in reader.subgraph.operators:
         if not len(op.outputs) or is_gone(reader, op) or reader.is_static(int(op.outputs[0])):
             continue
         call = integer_call(reader, op)
         name = reader.name(int(op.outputs[0]))
-        if call is not None and call.kernel in table.kernels and name not in kept:
-            total += table.instructions(call)
+        if call is not None and integers.knows(call.kernel) and name not in kept:
+            total += integers.of(call)
             continue
-        plain = operator_cost(floats or table, reader, op).instructions
+        plain = operator_cost(floats, reader, op).cost
         if plain is None:
             return None
         if name in kept:
-            total += plain + 2 * CONVERSION
+            total += plain + floats.of_code(2 * CONVERSION)
         else:
-            total += OTHERS_NODE + OTHERS_SHARE * plain
+            total += integers.of_code(OTHERS_NODE) + OTHERS_SHARE * plain
     return total
 
 
@@ -127,7 +142,8 @@ def _depthwise(reader: Reader, op: graph.Operator) -> Call:
 def _by_channel(reader: Reader, op: graph.Operator, taps: int) -> Call:
     _, height, width, channels = _shape(reader, op.outputs[0])
     kernel = next(size for size in (3, 9, 25) if size >= taps)
-    return Call(f"int8_dwconv.{kernel}", (height, width, channels))
+    stride = int(op.builtinOptions.strideH)
+    return Call(f"int8_dwconv.{kernel}", (height, width, channels, stride))
 
 
 def _fully_connected(reader: Reader, op: graph.Operator) -> Call:

@@ -88,7 +88,8 @@ def _convolution(place: Place, op: graph.Operator) -> list[Call] | None:
         return [gemm(pixels, depth, columns, place.row_tiles)]
     taps = height * width
     if depth == 1 and columns == groups and groups > 1 and taps <= DWCONV_TAPS[-1]:
-        return [depthwise(out_height, out_width, columns, taps)]
+        stride = int(op.builtinOptions.strideH)
+        return [depthwise(out_height, out_width, columns, taps, stride)]
     return [gemm(pixels, depth, columns // groups, place.row_tiles, taps, groups)]
 
 
@@ -103,7 +104,7 @@ def _depthwise(place: Place, op: graph.Operator) -> list[Call] | None:
     if height * width > DWCONV_TAPS[-1]:
         pixels = out_height * out_width
         return [gemm(pixels, 1, 1, place.row_tiles, height * width, channels)]
-    return [depthwise(out_height, out_width, channels, height * width)]
+    return [depthwise(out_height, out_width, channels, height * width, stride)]
 
 
 def _fully_connected(place: Place, op: graph.Operator) -> list[Call] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.loop_turns import turns
@@ -34,16 +35,21 @@ _SIZE_OPERANDS = {
 """Operands that decide the size of an operator's result."""
 
 
-def loop_instructions(
-    reader: Reader, op: graph.Operator, condition: float | None, body: float | None
+def loop_cost(
+    reader: Reader,
+    op: graph.Operator,
+    condition: float | None,
+    body: float | None,
+    of_code: Callable[[float], float],
 ) -> float | None:
-    """Predicted instructions of a WHILE: of its turns, and of asking the condition once more.
+    """Predicted cost of a WHILE: of its turns, and of asking the condition once more.
 
     Args:
         reader: The WHILE's subgraph.
         op: The WHILE.
-        condition: Instructions of the condition's subgraph; None where they are not predicted.
-        body: Instructions of the body's.
+        condition: Cost of the condition's subgraph; None where it is not predicted.
+        body: Cost of the body's.
+        of_code: Cost of so many instructions of the interpreter's own.
 
     Returns:
         None where a part is not predicted or the turns depend on the data.
@@ -52,10 +58,11 @@ def loop_instructions(
     if count is None or condition is None or body is None:
         return None
     carried = sum(math.prod(reader.shape(int(out))) for out in op.outputs)
-    turn = condition + body + TURN + TURN_ELEMENT * carried
+    own = TURN + TURN_ELEMENT * carried
     if _is_planned_anew(reader.of_part(int(op.builtinOptions.bodySubgraphIndex))):
-        turn += PLANNED_TURN
-    return LOOP + count * turn + condition
+        own += PLANNED_TURN
+    turn = condition + body + of_code(own)
+    return of_code(LOOP) + count * turn + condition
 
 
 def _is_planned_anew(body: Reader) -> bool:

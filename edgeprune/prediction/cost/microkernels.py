@@ -49,13 +49,13 @@ def gemm(
 
 def spmm(pixels: int, plan: SpmmPlan) -> Call:
     """A sparse pointwise layer."""
-    return Call(f"spmm.{plan.block}", (pixels, plan.output_blocks, plan.nonzero_blocks))
+    return Call(f"spmm.{plan.block}", (pixels, plan.output_blocks, plan.nonzero_blocks, plan.depth))
 
 
-def depthwise(height: int, width: int, channels: int, taps: int) -> Call:
+def depthwise(height: int, width: int, channels: int, taps: int, stride: int) -> Call:
     """A depthwise convolution in NHWC of at most 25 taps; sizes are the output's."""
     kernel = next(size for size in DWCONV_TAPS if size >= taps)
-    return Call(f"dwconv.{kernel}", (height, width, channels))
+    return Call(f"dwconv.{kernel}", (height, width, channels, stride))
 
 
 def depthwise_chw(height: int, width: int, channels: int, kernel: int, stride: int) -> Call:

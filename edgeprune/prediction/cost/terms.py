@@ -75,8 +75,11 @@ def gemm(
     }
 
 
-def dwconv(height: int, width: int, channels: int) -> Terms:
-    """A depthwise convolution in NHWC, eight channels at a time; sizes are the output's."""
+def dwconv(height: int, width: int, channels: int, stride: int = 1) -> Terms:
+    """A depthwise convolution in NHWC, eight channels at a time; sizes are the output's.
+
+    How often loops run does not depend on ``stride``; lines do.
+    """
     pixels = height * width
     return {
         "node": 1,
@@ -111,8 +114,11 @@ def hwc2chw(height: int, width: int, channels: int) -> Terms:
     }
 
 
-def spmm(pixels: int, out_blocks: int, nonzero_blocks: int) -> Terms:
-    """A sparse pointwise layer: tiles of 32 pixels, then of each power of two that is left."""
+def spmm(pixels: int, out_blocks: int, nonzero_blocks: int, depth: int) -> Terms:
+    """A sparse pointwise layer: tiles of 32 pixels, then of each power of two that is left.
+
+    How often loops run does not depend on ``depth``, the input channels; lines do.
+    """
     terms: Terms = {"node": 1}
     for size in (32, 16, 8, 4, 2, 1):
         tiles = pixels // 32 if size == 32 else pixels // size % 2
@@ -204,7 +210,7 @@ def int8_gemm(
     }
 
 
-def int8_dwconv(height: int, width: int, channels: int) -> Terms:
+def int8_dwconv(height: int, width: int, channels: int, stride: int = 1) -> Terms:
     """The same for integers, sixteen channels at a time; sizes are the output's."""
     pixels = height * width
     return {

@@ -18,13 +18,25 @@ Source: ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from edgeprune.artifacts.core_work import CoreWork, CycleEstimate, Misses
 from edgeprune.errors import ConfigError
 from edgeprune.prediction.cycles import llvm
 from edgeprune.prediction.cycles.blocks import block_cycles, digest_of
 from edgeprune.prediction.cycles.core import Core, Fit, core_names, load_core
 
-__all__ = ["Core", "CycleEstimate", "Fit", "core_names", "estimate", "load_core"]
+__all__ = [
+    "Core",
+    "CycleEstimate",
+    "Fit",
+    "core_names",
+    "estimate",
+    "line_cycles",
+    "load_core",
+    "pipeline_cycles",
+]
 
 _NS = 1e-9
 
@@ -42,8 +54,8 @@ def estimate(work: CoreWork, core: Core, fit: Fit | None = None) -> CycleEstimat
         ValueError: Other levels of cache were simulated than the core has.
     """
     fit = core.fit if fit is None else fit
-    pipeline, unknown_share = _pipeline_cycles(work, core)
-    streamed, other = _line_cycles(work.misses, core)
+    pipeline, unknown_share = pipeline_cycles(work, core)
+    streamed, other = line_cycles(work.misses, core)
     total = fit.pipeline * pipeline + fit.streamed * streamed + fit.other * other
     return CycleEstimate(
         cycles=round(total),
@@ -57,8 +69,12 @@ def estimate(work: CoreWork, core: Core, fit: Fit | None = None) -> CycleEstimat
     )
 
 
-def _pipeline_cycles(work: CoreWork, core: Core) -> tuple[float, float]:
-    """Cycles of all blocks, and the share of instructions in blocks that nobody knows."""
+def pipeline_cycles(work: CoreWork, core: Core) -> tuple[float, float]:
+    """Cycles of all blocks, and the share of instructions in blocks that nobody knows.
+
+    Raises:
+        ConfigError: A table is damaged, LLVM fails, or no block is known and LLVM is missing.
+    """
     known = _known(work, core.pipelines)
     cycles, instructions, unknown = 0.0, 0, 0
     for code in sorted(work.blocks):  # a sum of floats depends on its order
@@ -93,8 +109,28 @@ def _known(work: CoreWork, pipelines: str) -> dict[bytes, float | None]:
     return known | {code: _computed[pipelines, code] for code in missing}
 
 
-def _line_cycles(misses: tuple[Misses, ...], core: Core) -> tuple[float, float]:
-    """Cycles of streamed lines and of others, if nothing hid them."""
+class MissedLines(Protocol):
+    """Lines that a level of data cache did not have, counted or predicted."""
+
+    @property
+    def streamed(self) -> float:
+        """Those that prefetchers foresee."""
+
+    @property
+    def other(self) -> float:
+        """All other ones."""
+
+
+def line_cycles(misses: Sequence[MissedLines], core: Core) -> tuple[float, float]:
+    """Cycles of streamed lines and of others, if nothing hid them.
+
+    Args:
+        misses: Of each level of data cache, the nearest to the core first.
+        core: The core.
+
+    Raises:
+        ValueError: Other levels of cache were simulated than the core has.
+    """
     if len(misses) != len(core.caches):
         raise ValueError(f"{len(misses)} levels of cache, expected {len(core.caches)}")
     memory_latency = core.memory.latency_ns * _NS * core.clock_hz

@@ -54,6 +54,8 @@ class Fit:
         streamed: Factor of the cycles that streamed lines take, as far as nothing else hides them.
         other: Factor of what loads wait for other lines, as far as nothing else hides it.
         source: What they were fitted to.
+        decides: Whether choices between kernels may rest on it: not where the models of pipelines
+            are known to be wrong about some kernels and right about others.
         error: Share by which nine of ten estimates were wrong at most, on measurements that took no
             part in the fit; absent where none were compared.
     """
@@ -62,6 +64,7 @@ class Fit:
     streamed: float
     other: float
     source: str
+    decides: bool = True
     error: float | None = None
 
 

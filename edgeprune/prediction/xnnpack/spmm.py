@@ -49,12 +49,14 @@ class SpmmPlan:
         nonzero_blocks: Steps of the kernel's inner loop over all output channels; non-zeros of
             channels that fill no whole block count one by one.
         output_blocks: Steps of the loop around it.
+        depth: Input channels.
     """
 
     block: int
     nonzeros: int
     nonzero_blocks: int
     output_blocks: int
+    depth: int
 
 
 def analyse(weights: Array) -> SpmmPlan:
@@ -67,7 +69,7 @@ def analyse(weights: Array) -> SpmmPlan:
         weights: Shape ``(out_channels, in_channels)``, any real type.
     """
     used = weights != 0
-    channels = used.shape[0]
+    channels, depth = used.shape
     nonzeros = int(np.count_nonzero(used))
     pairs = _pairs(used)
     for block, blocks in ((4, _pairs(pairs)), (2, pairs)):
@@ -77,9 +79,9 @@ def analyse(weights: Array) -> SpmmPlan:
         if filled * 10 >= nonzero_blocks * block * 9:
             rest = nonzeros - filled
             return SpmmPlan(
-                block, nonzeros, nonzero_blocks + rest, whole // block + channels - whole
+                block, nonzeros, nonzero_blocks + rest, whole // block + channels - whole, depth
             )
-    return SpmmPlan(1, nonzeros, nonzeros, channels)
+    return SpmmPlan(1, nonzeros, nonzeros, channels, depth)
 
 
 def filter_matrix(reader: Reader, op: graph.Operator) -> Array | None:

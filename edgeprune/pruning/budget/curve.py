@@ -17,7 +17,7 @@ class Curve:
     Attributes:
         sparsities: Shares of zeros, ``(points,)``, rising from 0.
         losses: Predicted loss at each, never falling.
-        costs: Predicted instructions at each; None where no board was named, or where no sparse
+        costs: Predicted cost at each; None where no board was named, or where no sparse
             kernel runs the layer, so that zeros make it no cheaper.
     """
 
@@ -30,7 +30,7 @@ class Curve:
         return float(np.interp(sparsity, self.sparsities, self.losses))
 
     def cost(self, sparsity: float) -> float:
-        """Predicted instructions between the points, on straight lines; 0 without costs."""
+        """Predicted cost between the points, on straight lines; 0 without costs."""
         if self.costs is None:
             return 0.0
         return float(np.interp(sparsity, self.sparsities, self.costs))

@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgeprune.artifacts.plan import Unit
 from edgeprune.devices.boards import Cpu
 from edgeprune.errors import ModelError
-from edgeprune.prediction.cost import CostTable, cost_table, spmm
+from edgeprune.prediction.cost import Costs, spmm
+from edgeprune.prediction.cost.cycles import costs_of
 from edgeprune.recipe.prune_table import PruneTable
 
 BLOCKS = {"unstructured": 1, "2x1": 2, "4x1": 4}
@@ -28,8 +30,8 @@ counts it buys nothing. Source: ours.
 IN_DOUBT = "2x1"
 """For a layer of unknown size.
 
-Source: on a Cortex-A72 it is the cheapest pattern at 70 to 90 % for the layer sizes of networks for
-224 x 224 pixels that ``tests/pruning/budget/test_kernel_pattern.py`` lists.
+Source: on a Cortex-A72 it is the cheapest pattern at 70 to 90 % for most of the layer sizes of
+networks for 224 x 224 pixels that ``tests/pruning/budget/test_kernel_pattern.py`` lists.
 """
 
 
@@ -99,12 +101,12 @@ def choose_patterns(layers: Sequence[Layer], sparsity: float, cpu: Cpu) -> Choic
     """
     if cpu.is_microcontroller:
         return _firmware_patterns(layers, cpu)
-    table = cost_table(cpu)
-    if table is None:
+    board = costs_of(cpu)
+    if board is None:
         note = f"pattern kernel: unstructured, because {cpu.core} has no sparse kernels"
         return Choice({layer.name: "unstructured" for layer in layers}, (note,))
     costs = {
-        layer.name: {name: cost(table, layer, sparsity, block) for name, block in BLOCKS.items()}
+        layer.name: {name: cost(board, layer, sparsity, block) for name, block in BLOCKS.items()}
         for layer in layers
         if layer.pixels
     }
@@ -115,7 +117,7 @@ def choose_patterns(layers: Sequence[Layer], sparsity: float, cpu: Cpu) -> Choic
     for name, each in costs.items():
         limit = min(each.values()) + slack
         patterns[name] = next(pattern for pattern in BLOCKS if each[pattern] <= limit)
-    return Choice(patterns, tuple(_notes(layers, patterns, costs, cpu)))
+    return Choice(patterns, tuple(_notes(layers, patterns, costs, cpu, board.unit)))
 
 
 def _firmware_patterns(layers: Sequence[Layer], cpu: Cpu) -> Choice:
@@ -133,14 +135,14 @@ def _firmware_patterns(layers: Sequence[Layer], cpu: Cpu) -> Choice:
     return Choice(patterns, (note,))
 
 
-def cost(table: CostTable, layer: Layer, sparsity: float, block: int) -> float:
-    """Predicted instructions of a layer after pruning in blocks, as XNNPACK packs the result.
+def cost(costs: Costs, layer: Layer, sparsity: float, block: int) -> float:
+    """Predicted cost of a layer after pruning in blocks, as XNNPACK packs the result.
 
     Channels that fill no block are run one by one. A layer of fewer than four channels is always
     packed in blocks of four, of which it has none.
 
     Args:
-        table: Costs on the board's core.
+        costs: On the board's core.
         layer: A layer whose size is known.
         sparsity: Share of zeros, in [0, 1).
         block: 1, 2 or 4 output channels.
@@ -150,7 +152,7 @@ def cost(table: CostTable, layer: Layer, sparsity: float, block: int) -> float:
     whole = layer.out_channels // block
     rest = layer.out_channels % block
     blocks = round((1 - sparsity) * layer.in_channels * (whole + rest))
-    return spmm(table, layer.pixels or 0, whole + rest, blocks, block)
+    return spmm(costs, layer.pixels or 0, whole + rest, blocks, block, layer.in_channels)
 
 
 def _notes(
@@ -158,6 +160,7 @@ def _notes(
     patterns: dict[str, str],
     costs: dict[str, dict[str, float]],
     cpu: Cpu,
+    unit: Unit,
 ) -> list[str]:
     notes = []
     if costs:
@@ -167,7 +170,7 @@ def _notes(
         totals |= {name: sum(each[name] for each in costs.values()) for name in BLOCKS}
         shown = ", ".join(f"{name} {total / 1e6:.2f} M" for name, total in totals.items())
         notes.append(
-            f"pattern kernel: {chosen}, for {cpu.core}; instructions of these layers, estimated "
+            f"pattern kernel: {chosen}, for {cpu.core}; {unit} of these layers, predicted "
             f"as if all ran sparse: {shown}"
         )
     if doubtful := [layer.name for layer in layers if layer.pixels is None]:

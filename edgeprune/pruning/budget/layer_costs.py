@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprune.prediction.cost import CostTable
+from edgeprune.prediction.cost import Costs
 from edgeprune.pruning.budget.kernel_pattern import Layer, cost
 from edgeprune.recipe.prune_parts import PATTERNS
 
@@ -16,12 +16,12 @@ DoubleArray = NDArray[np.float64]
 
 
 def layer_costs(
-    table: CostTable, layer: Layer, pattern: str, sparsities: Sequence[float] | DoubleArray
+    costs: Costs, layer: Layer, pattern: str, sparsities: Sequence[float] | DoubleArray
 ) -> DoubleArray | None:
-    """Predicted instructions of a layer at each sparsity, where a sparse kernel runs it.
+    """Predicted cost of a layer at each sparsity, where a sparse kernel runs it.
 
     Args:
-        table: Costs on the board's core.
+        costs: On the board's core.
         layer: Any layer.
         pattern: What prunes it.
         sparsities: In [0, 1), rising.
@@ -32,8 +32,8 @@ def layer_costs(
     if not layer.pixels:
         return None
     block = packed_block(pattern)
-    costs = np.array([cost(table, layer, share, block) for share in sparsities])
-    return np.minimum.accumulate(costs)
+    found = np.array([cost(costs, layer, share, block) for share in sparsities])
+    return np.minimum.accumulate(found)
 
 
 def packed_block(pattern: str) -> int:

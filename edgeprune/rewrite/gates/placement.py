@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
-from edgeprune.prediction.cost import CostTable, op_instructions
+from edgeprune.prediction.cost import Costs, op_cost
 from edgeprune.prediction.xnnpack.compiled import Partition
 from edgeprune.prediction.xnnpack.nodes import Layout, Node
 from edgeprune.prediction.xnnpack.partitions import external_values, partitions
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.rewrite.gates import gate
-from edgeprune.rewrite.gates.cost import entry_instructions, exit_instructions
+from edgeprune.rewrite.gates.cost import entry_cost, exit_cost
 from edgeprune.rewrite.gates.minimum_cut import FlowNetwork
 
 _NCHW, _NHWC = "nchw", "nhwc"  # the two ends of the flow
@@ -71,9 +71,9 @@ class _Site:
 class _Cut:
     """Builds the flow for one graph and reads the placement off its minimum cut."""
 
-    def __init__(self, reader: Reader, table: CostTable, banned: set[int]) -> None:
+    def __init__(self, reader: Reader, costs: Costs, banned: set[int]) -> None:
         self.reader = reader
-        self.table = table
+        self.costs = costs
         self.banned = banned
         self.flow = FlowNetwork()
         self.sites: list[_Site] = []
@@ -100,8 +100,8 @@ class _Cut:
 
     def _charge(self, op: graph.Operator, name: str) -> None:
         """What an operator costs on either side of the cut."""
-        dense = op_instructions(self.table, self.reader, op, nchw=False)
-        sparse = op_instructions(self.table, self.reader, op, nchw=True)
+        dense = op_cost(self.costs, self.reader, op, nchw=False)
+        sparse = op_cost(self.costs, self.reader, op, nchw=True)
         self._add(_NCHW, name, dense)
         self._add(name, _NHWC, sparse)
 
@@ -130,7 +130,7 @@ class _Cut:
         if maker.node.layout & Layout.EXIT:
             capacity: float | None = 0.0
         elif gate.can_leave(shape):
-            capacity = exit_instructions(self.table, shape)
+            capacity = exit_cost(self.costs, shape)
         else:
             capacity = None
         hub = f"exit{value}"
@@ -146,7 +146,7 @@ class _Cut:
                 self._add(reading, layout)
         elif read:
             hub = f"entry{name}"
-            self._add(hub, layout, entry_instructions(self.table, self.reader, value))
+            self._add(hub, layout, entry_cost(self.costs, self.reader, value))
             for reading in read:
                 self._add(reading, hub)
 
@@ -241,7 +241,7 @@ def _would_join(readers: list[_Site]) -> bool:
     return any(site.node.layout & (Layout.NCHW | Layout.EXIT) for site in readers)
 
 
-def place(reader: Reader, cpu: Cpu, table: CostTable) -> Placement:
+def place(reader: Reader, cpu: Cpu, costs: Costs) -> Placement:
     """Chooses the layout of every operator that XNNPACK takes.
 
     XNNPACK runs a cluster sparse only if more than two thirds of its pointwise weights are zero.
@@ -251,7 +251,7 @@ def place(reader: Reader, cpu: Cpu, table: CostTable) -> Placement:
     Args:
         reader: The graph.
         cpu: The board's cores.
-        table: Costs of the core.
+        costs: Of the core.
     """
     parts = [
         (Partition(reader, ops, cpu, has_sparse_hint=True), external_values(reader, ops))
@@ -259,7 +259,7 @@ def place(reader: Reader, cpu: Cpu, table: CostTable) -> Placement:
     ]
     banned: set[int] = set()
     while True:
-        cut = _Cut(reader, table, banned)
+        cut = _Cut(reader, costs, banned)
         for part, external in parts:
             cut.add_partition(part, external)
         cut.connect()

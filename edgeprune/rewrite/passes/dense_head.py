@@ -13,7 +13,8 @@ import numpy as np
 from edgeprune.artifacts.stored import RewriteNote
 from edgeprune.models.tflite import edit, graph
 from edgeprune.prediction import cost
-from edgeprune.prediction.cost import CostTable
+from edgeprune.prediction.cost import Costs
+from edgeprune.prediction.cost.microkernels import spmm
 from edgeprune.prediction.xnnpack.reader import Reader
 from edgeprune.prediction.xnnpack.spmm import analyse
 from edgeprune.rewrite.neighbours import sole_reader
@@ -21,12 +22,12 @@ from edgeprune.rewrite.passes.dense_layers import as_convolution, is_plain_dense
 from edgeprune.rewrite.passes.dense_to_pointwise import is_flat_mean
 
 
-def join_where_cheaper(model: graph.Model, table: CostTable) -> list[RewriteNote]:
+def join_where_cheaper(model: graph.Model, costs: Costs) -> list[RewriteNote]:
     """Turns dense heads into 1x1 convolutions where those run faster sparse than dense.
 
     Args:
         model: Changed in place.
-        table: Costs of the core.
+        costs: Of the core.
     """
     subgraph = model.subgraphs[0]
     reader = Reader(model, subgraph)
@@ -38,9 +39,9 @@ def join_where_cheaper(model: graph.Model, table: CostTable) -> list[RewriteNote
         if weights is None or weights.dtype != np.float32:
             continue
         plan = analyse(weights)
-        sparse = cost.spmm(table, 1, plan.output_blocks, plan.nonzero_blocks, plan.block)
-        end = cost.mean_of_pixel(table, weights.shape[0])
-        if sparse + end < cost.op_instructions(table, reader, op):
+        sparse = costs.of(spmm(1, plan))
+        end = cost.mean_of_pixel(costs, weights.shape[0])
+        if sparse + end < cost.op_cost(costs, reader, op):
             note = join_dense(model, op)
             if note.done:
                 notes.append(note)

@@ -38,7 +38,7 @@ def test_a_pointwise_convolution_is_a_gemm_with_a_row_for_each_pixel():
 def test_a_pointwise_convolution_in_a_cluster_is_sparse_with_the_blocks_of_its_weights():
     # Weights without a zero fill every block of four channels: 16 channels, 5 inputs.
     found = calls(lambda net: net.conv(net.input(1, 2, 3, 5), 16), nchw=True)
-    assert found == [Call("spmm.4", (6, 4, 20))]
+    assert found == [Call("spmm.4", (6, 4, 20, 5))]
 
 
 def test_the_convolution_of_an_image_in_a_cluster_is_the_one_that_begins_it():
@@ -73,10 +73,10 @@ def grouped(net, groups, depth, columns, kernel=3):
     [
         (2, 5, 16, 3, Call("igemm.6x8", (24, 5, 8, (6, 8), 9, 2))),
         (4, 1, 8, 3, Call("igemm.4x2", (24, 1, 2, (4, 2), 9, 4))),
-        (8, 1, 8, 3, Call("dwconv.9", (4, 6, 8))),  # a depthwise one by another name
-        (8, 1, 8, 5, Call("dwconv.25", (4, 6, 8))),
+        (8, 1, 8, 3, Call("dwconv.9", (4, 6, 8, 1))),  # a depthwise one by another name
+        (8, 1, 8, 5, Call("dwconv.25", (4, 6, 8, 1))),
         (8, 1, 8, 6, Call("igemm.4x2", (24, 1, 1, (4, 2), 36, 8))),  # more than 25 taps
-        (2, 1, 2, 3, Call("dwconv.9", (4, 6, 2))),
+        (2, 1, 2, 3, Call("dwconv.9", (4, 6, 2, 1))),
         (1, 1, 1, 3, Call("igemm.4x2", (24, 1, 1, (4, 2), 9, 1))),  # one group is no depthwise
         (4, 2, 4, 3, Call("igemm.4x2", (24, 2, 1, (4, 2), 9, 4))),
     ],
@@ -90,8 +90,8 @@ def test_a_convolution_in_groups_runs_them_one_after_another(
 @pytest.mark.parametrize(
     ("kernel", "stride", "nchw", "expected"),
     [
-        (3, 1, False, [Call("dwconv.9", (9, 8, 10))]),
-        (5, 2, False, [Call("dwconv.25", (5, 4, 10))]),
+        (3, 1, False, [Call("dwconv.9", (9, 8, 10, 1))]),
+        (5, 2, False, [Call("dwconv.25", (5, 4, 10, 2))]),
         (7, 1, False, [Call("igemm.4x2", (72, 1, 1, (4, 2), 49, 10))]),  # too many taps
         (3, 2, True, [Call("dwconv_chw.3x3s2", (5, 4, 10, 2))]),
         (5, 1, True, [Call("dwconv_chw.5x5s1", (9, 8, 10, 4))]),
@@ -115,7 +115,7 @@ def test_a_dense_layer_that_drops_dimensions_copies_its_output_into_shape():
 
 def test_a_dense_layer_in_a_cluster_is_sparse():
     found = calls(lambda net: net.dense(net.input(3, 7), 8), nchw=True)
-    assert found == [Call("spmm.4", (3, 2, 14))]
+    assert found == [Call("spmm.4", (3, 2, 14, 7))]
 
 
 def sum_of(net, first, second, act=0):

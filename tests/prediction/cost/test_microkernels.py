@@ -56,7 +56,7 @@ def test_a_gemm_has_no_taps_and_one_group_where_nothing_is_said():
     [(1, 3), (3, 3), (4, 4), (5, 9), (9, 9), (10, 25), (25, 25)],
 )
 def test_a_depthwise_convolution_takes_the_smallest_kernel_that_has_its_taps(taps, kernel):
-    assert depthwise(5, 6, 7, taps) == Call(f"dwconv.{kernel}", (5, 6, 7))
+    assert depthwise(5, 6, 7, taps, 2) == Call(f"dwconv.{kernel}", (5, 6, 7, 2))
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_a_depthwise_convolution_in_nchw_makes_the_rows_at_once_that_its_kernel_
 
 
 def test_a_sparse_layer_runs_the_kernel_of_its_blocks():
-    plan = SpmmPlan(block=2, nonzeros=12, nonzero_blocks=6, output_blocks=5)
-    assert spmm(20, plan) == Call("spmm.2", (20, 5, 6))
+    plan = SpmmPlan(block=2, nonzeros=12, nonzero_blocks=6, output_blocks=5, depth=9)
+    assert spmm(20, plan) == Call("spmm.2", (20, 5, 6, 9))
 
 
 def test_relus_of_every_kind_are_one_kernel_and_others_have_their_own():

@@ -12,7 +12,7 @@ from edgeprune.errors import ConfigError
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import cost
 from edgeprune.prediction.cost import CostTable, OperatorCost, PartCost, operator_cost
-from edgeprune.prediction.cost.loops import LOOP, TURN, TURN_ELEMENT, loop_instructions
+from edgeprune.prediction.cost.loops import LOOP, TURN, TURN_ELEMENT, loop_cost
 from edgeprune.prediction.cost.microkernels import Call
 from edgeprune.prediction.xnnpack.reader import Reader
 
@@ -49,18 +49,18 @@ def last_cost(net, *outputs, **rest):
 
 
 def test_a_kernel_takes_its_loops_times_their_bodies():
-    assert TABLE.instructions(Call("unary.TANH", (1, 15))) == 1 + 10 + 100 + 1000 + 10_000
-    assert TABLE.instructions(Call("unary.TANH", (2, 16))) == 1 + 20 + 400
+    assert TABLE.of(Call("unary.TANH", (1, 15))) == 1 + 10 + 100 + 1000 + 10_000
+    assert TABLE.of(Call("unary.TANH", (2, 16))) == 1 + 20 + 400
     # 5 rows of 3 pixels and 6 channels: 3 pairs of rows times 2 fours of channels.
-    assert TABLE.instructions(Call("hwc2chw", (5, 3, 6))) == 1 + 50 + 600 + 6000 + 60_000
+    assert TABLE.of(Call("hwc2chw", (5, 3, 6))) == 1 + 50 + 600 + 6000 + 60_000
     with pytest.raises(KeyError):
-        TABLE.instructions(Call("unary.EXP", (1, 8)))
+        TABLE.of(Call("unary.EXP", (1, 8)))
 
 
 def test_maps_lie_channels_last_where_nothing_else_is_said():
     net = Net()
     out = net.op("ADD", [net.input(1, 4, 4, 16), net.const(np.ones(16, np.float32))], (1, 4, 4, 16))
-    assert last_cost(net, out).instructions == 1 + 16 * (10 + 200)
+    assert last_cost(net, out).cost == 1 + 16 * (10 + 200)
     assert last_cost(net, out, nchw=True).rough == ("ADD",), "a number to each map"
 
 
@@ -91,23 +91,23 @@ def test_a_static_operator_costs_nothing_and_nobody_guesses():
     )
     name = reader.name(int(op.outputs[0]))
     assert operator_cost(TABLE, reader, op) == OperatorCost(name, "DEQUANTIZE", 0.0)
-    assert cost.op_instructions(TABLE, reader, op) == 0.0
+    assert cost.op_cost(TABLE, reader, op) == 0.0
 
 
 def test_constants_and_operands_left_out_are_not_moved():
     net = Net()
     x, y = net.input(4, 6), net.input(8, 6)
     out = net.op("FULLY_CONNECTED", [x, y, -1], (4, 8), "FullyConnectedOptions")
-    assert last_cost(net, out).instructions == 1000 + 8 * (24 + 48 + 32)
+    assert last_cost(net, out).cost == 1000 + 8 * (24 + 48 + 32)
     net = Net()
     out = net.op("POW", [net.input(4, 6), net.const(np.ones(6, np.float32))], (4, 6), "PowOptions")
-    assert last_cost(net, out).instructions == 1000 + 8 * (24 + 24)
+    assert last_cost(net, out).cost == 1000 + 8 * (24 + 24)
 
 
 def test_a_value_that_is_read_twice_is_moved_once():
     net = Net()
     x = net.input(4, 6)
-    assert last_cost(net, net.op("POW", [x, x], (4, 6), "PowOptions")).instructions == 1000 + 8 * 48
+    assert last_cost(net, net.op("POW", [x, x], (4, 6), "PowOptions")).cost == 1000 + 8 * 48
 
 
 def test_the_first_tensor_of_a_file_counts_as_any_other():
@@ -122,20 +122,20 @@ def test_an_operator_that_picks_a_part_moves_the_part_alone():
     net = Net()
     picked = net.const(np.array([3, 1], np.int32))
     out = net.op("GATHER", [net.input(100, 4), picked], (2, 4), "GatherOptions")
-    assert last_cost(net, out).instructions == 1000 + 8 * 8
+    assert last_cost(net, out).cost == 1000 + 8 * 8
     net = Net()
     ends = [net.const(np.array(k, np.int32)) for k in ([0, 0], [1, 4], [1, 1])]
     out = net.op(
         "STRIDED_SLICE", [net.input(9, 4), *ends], (4,), "StridedSliceOptions", shrinkAxisMask=1
     )
-    assert last_cost(net, out).instructions == 1000 + 8 * 4
+    assert last_cost(net, out).cost == 1000 + 8 * 4
 
 
 def test_an_operator_without_outputs_has_no_name():
     reader = read(odd_nets.accumulator())
     last = [op for op in reader.subgraph.operators if not len(op.outputs)][-1]
     found = operator_cost(TABLE, reader, last)
-    assert (found.name, found.op) == ("", "ASSIGN_VARIABLE") and found.instructions > 0
+    assert (found.name, found.op) == ("", "ASSIGN_VARIABLE") and found.cost > 0
 
 
 @pytest.mark.parametrize("tflite", [odd_nets.fused_lstm(), odd_nets.choice()])
@@ -146,7 +146,7 @@ def test_what_does_the_work_of_many_is_not_predicted(tflite):
     assert operator_cost(TABLE, reader, op) == OperatorCost(
         reader.name(int(op.outputs[0])), kind, None
     )
-    assert cost.op_instructions(TABLE, reader, op) == 0.0
+    assert cost.op_cost(TABLE, reader, op) == 0.0
 
 
 def looped(turns=3, inside=(), reshapes=""):
@@ -197,8 +197,8 @@ def test_a_loop_takes_its_turns_and_asks_once_more():
     found = operator_cost(TABLE, reader, op, inner=inner)
     condition, body = guess(2), guess(2) + 111  # a counter beside a constant, in and out
     turn = condition + body + TURN + TURN_ELEMENT * 9
-    assert found.instructions == LOOP + 3 * turn + condition
-    assert found == OperatorCost("t1", "WHILE", found.instructions, ("LESS", "ADD"))
+    assert found.cost == LOOP + 3 * turn + condition
+    assert found == OperatorCost("t1", "WHILE", found.cost, ("LESS", "ADD"))
     assert inner == {1: PartCost(condition, ("LESS",)), 2: PartCost(body, ("ADD",))}
     assert operator_cost(TABLE, reader, op) == found
 
@@ -208,7 +208,7 @@ def test_the_parts_of_a_loop_that_are_known_are_not_counted_again():
     (op,) = reader.subgraph.operators
     inner = {1: PartCost(10.0, ("A",)), 2: PartCost(100.0, ("B", "A"))}
     found = operator_cost(TABLE, reader, op, inner=inner)
-    assert found.instructions == LOOP + 3 * (110 + TURN + TURN_ELEMENT * 9) + 10
+    assert found.cost == LOOP + 3 * (110 + TURN + TURN_ELEMENT * 9) + 10
     assert found.rough == ("A", "B")
 
 
@@ -227,11 +227,11 @@ def test_a_loop_with_a_part_that_is_not_predicted_is_not():
     (op,) = reader.subgraph.operators
     known, unknown = PartCost(1.0, ()), PartCost(None, ())
     for inner in ({1: known, 2: unknown}, {1: unknown, 2: known}):
-        assert operator_cost(TABLE, reader, op, inner=inner).instructions is None
-    assert loop_instructions(reader, op, 1.0, None) is None
-    assert loop_instructions(reader, op, None, 1.0) is None
+        assert operator_cost(TABLE, reader, op, inner=inner).cost is None
+    assert loop_cost(reader, op, 1.0, None, TABLE.of_code) is None
+    assert loop_cost(reader, op, None, 1.0, TABLE.of_code) is None
     reader = read(odd_nets.loop(counts_on_data=True))
-    assert loop_instructions(reader, reader.subgraph.operators[-1], 1.0, 1.0) is None
+    assert loop_cost(reader, reader.subgraph.operators[-1], 1.0, 1.0, TABLE.of_code) is None
 
 
 def nested(counts_on_data=False):
@@ -287,7 +287,7 @@ def test_loops_in_a_loop_are_counted_and_their_parts_once():
     condition, turn = guess(2), TURN + TURN_ELEMENT * 10
     inside = LOOP + 3 * (condition + guess(2) + 111 + turn) + condition
     outside = guess(2) + 2 * inside
-    assert found.instructions == LOOP + 2 * (condition + outside + turn) + condition
+    assert found.cost == LOOP + 2 * (condition + outside + turn) + condition
     assert set(inner) == {1, 2, 3, 4} and found.rough == ("LESS", "ADD")
 
 
@@ -295,7 +295,7 @@ def test_a_loop_around_one_that_depends_on_the_data_is_not_predicted():
     reader = nested(counts_on_data=True)
     inner = {}
     found = operator_cost(TABLE, reader, reader.subgraph.operators[-1], inner=inner)
-    assert found.instructions is None and inner[4].instructions is None
+    assert found.cost is None and inner[4].cost is None
     assert found.rough == ("LESS", "ADD")
 
 
@@ -304,7 +304,7 @@ def test_a_loop_in_which_a_size_is_computed_plans_its_memory_at_each_turn():
     for reshapes in ("constant", "options", "computed"):
         reader = looped(3, reshapes=reshapes)
         (op,) = reader.subgraph.operators
-        totals.append(loop_instructions(reader, op, 10.0, 100.0))
+        totals.append(loop_cost(reader, op, 10.0, 100.0, TABLE.of_code))
     assert totals[0] == totals[1] == LOOP + 3 * (110 + TURN + TURN_ELEMENT * 9) + 10
     assert totals[2] - totals[1] == 3 * 33_500
 

@@ -24,7 +24,7 @@ def read(tflite):
 def cost_of(table, build, *, nchw=False):
     net = Net()
     reader = read(net.build(build(net)))
-    return cost.op_instructions(table, reader, reader.subgraph.operators[-1], nchw=nchw)
+    return cost.op_cost(table, reader, reader.subgraph.operators[-1], nchw=nchw)
 
 
 def integers(net, *values):
@@ -83,7 +83,7 @@ def test_a_shape_of_a_layer_costs_what_an_operator_of_that_shape_costs(table):
     found = cost_of(table, lambda net: net.conv(net.input(1, 7, 5, 12), 24))
     assert cost.gemm(table, 35, 12, 24) == found
     found = cost_of(table, lambda net: net.conv(net.input(1, 7, 5, 12), 24), nchw=True)
-    assert cost.spmm(table, 35, 6, 6 * 12, 4) == found
+    assert cost.spmm(table, 35, 6, 6 * 12, 4, 12) == found
     for kernel in (2, 3, 5):
         found = cost_of(table, lambda net, k=kernel: net.depthwise(net.input(1, 7, 5, 12), k))
         assert cost.depthwise(table, 7, 5, 12, kernel, 1, nchw=False) == found
@@ -95,7 +95,7 @@ def test_a_shape_of_a_layer_costs_what_an_operator_of_that_shape_costs(table):
 
     reader = read(nets.eligible())
     (op,) = (op for op in reader.subgraph.operators if graph.op_name(reader.model, op) == "MEAN")
-    found = cost.op_instructions(table, reader, op)
-    assert found == cost.op_instructions(table, reader, op, nchw=False)
-    assert found != cost.op_instructions(table, reader, op, nchw=True)
+    found = cost.op_cost(table, reader, op)
+    assert found == cost.op_cost(table, reader, op, nchw=False)
+    assert found != cost.op_cost(table, reader, op, nchw=True)
     assert cost.mean_of_pixel(table, 20) == cost_of(table, mean, nchw=True)

@@ -125,7 +125,7 @@ def test_a_sparse_kernel_takes_32_pixels_at_a_time_then_each_power_of_two_that_i
             seen[f"tile_{size}"] += 1
         for _ in range(nonzero):
             seen[f"nonzero_{size}"] += 1
-    assert counted(terms.spmm(pixels, blocks, nonzero)) == seen
+    assert counted(terms.spmm(pixels, blocks, nonzero, 64)) == seen
 
 
 @given(FEW, SMALL)

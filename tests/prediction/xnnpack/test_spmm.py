@@ -17,7 +17,7 @@ A72 = Cpu("cortex-a72", "aarch64", ("asimd",))
 
 def counted_one_by_one(weights):
     """The runtime's rule, read aloud: whole blocks first, what is left over weight by weight."""
-    channels = len(weights)
+    channels, depth = weights.shape
     total = sum(int(w != 0) for row in weights for w in row)
     for block, least in ((4, 3.6), (2, 1.8)):
         blocks = filled = loose = 0
@@ -31,8 +31,10 @@ def counted_one_by_one(weights):
                 else:
                     loose += found
         if round(filled * 10) >= round(blocks * least * 10):
-            return SpmmPlan(block, total, blocks + loose, channels // block + channels % block)
-    return SpmmPlan(1, total, total, channels)
+            return SpmmPlan(
+                block, total, blocks + loose, channels // block + channels % block, depth
+            )
+    return SpmmPlan(1, total, total, channels, depth)
 
 
 @st.composite
@@ -67,7 +69,7 @@ def test_nine_tenths_of_a_block_must_be_used(block, holes, chosen):
 
 
 def test_blocks_of_four_are_preferred_to_blocks_of_two():
-    assert analyse(np.ones((8, 8), np.float32)) == SpmmPlan(4, 64, 16, 2)
+    assert analyse(np.ones((8, 8), np.float32)) == SpmmPlan(4, 64, 16, 2, 8)
 
 
 @pytest.mark.parametrize("weights", [np.zeros((8, 8)), np.ones((3, 8))])
@@ -76,7 +78,7 @@ def test_a_matrix_without_a_used_block_runs_the_kernel_for_four(weights):
 
 
 def test_what_fills_no_block_is_counted_one_by_one():
-    assert analyse(np.ones((7, 5), np.float32)) == SpmmPlan(4, 35, 5 + 15, 1 + 3)
+    assert analyse(np.ones((7, 5), np.float32)) == SpmmPlan(4, 35, 5 + 15, 1 + 3, 5)
 
 
 def test_negative_zeros_are_zeros_and_nans_are_not():

