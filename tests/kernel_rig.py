@@ -18,6 +18,9 @@ from edgeprune.models.tflite import conv_plan, graph
 
 KERNELS = paths.shipped("device_agents") / "kernels"
 DRIVER = Path(__file__).parent / "device_agents" / "kernels" / "driver.c"
+ANY_X86 = DRIVER.parent / "any_x86"
+X86 = ("avx512_vnni", "avx_vnni", "avx2")
+"""Kernels that run on some x86 processors only."""
 ARM = ("neon_dot", "neon")
 """Kernels that run on an emulated Cortex-A76 only."""
 
@@ -82,9 +85,19 @@ def emulated_driver(folder, isa, core):
     return Driver([f"qemu-{isa}", "-cpu", core, program])
 
 
-def _program(folder, compiler, env=None):
+def any_x86_driver(folder):
+    """For an x86 processor with everything, whose vectors plain C computes, under the same checks.
+
+    Functions are compiled for the processor that they run on, not for the one that they are for.
+    """
+    kernels = [file for file in sorted(KERNELS.glob("*.c")) if file.name != "cpu_x86.c"]
+    compiler = ["gcc", *agent_rig.SANITIZERS, "-Dtarget(instructions)=unused", f"-I{ANY_X86}"]
+    return Driver([_program(folder, compiler, [*kernels, ANY_X86 / "every_cpu.c"])])
+
+
+def _program(folder, compiler, kernels=None, env=None):
     flags = [*compiler, *agent_rig.C11, *agent_rig.WARNINGS, f"-I{KERNELS}"]
-    sources = [*sorted(KERNELS.glob("*.c")), DRIVER]
+    sources = [*(kernels or sorted(KERNELS.glob("*.c"))), DRIVER]
     return compiled.program(folder, "kernels", flags, sources, ["-lm", "-lpthread"], env=env)
 
 
