@@ -17,8 +17,8 @@ from edgeprune.files import paths
 from edgeprune.models.tflite import conv_plan, graph
 
 KERNELS = paths.shipped("device_agents") / "kernels"
-DRIVER = Path(__file__).parent / "device_agents" / "kernels" / "driver.c"
-ANY_X86 = DRIVER.parent / "any_x86"
+_SOURCES = Path(__file__).parent / "device_agents" / "kernels"
+ANY_X86 = _SOURCES / "any_x86"
 X86 = ("avx512_vnni", "avx_vnni", "avx2")
 """Kernels that run on some x86 processors only."""
 ARM = ("neon_dot", "neon")
@@ -92,13 +92,36 @@ def any_x86_driver(folder):
     """
     kernels = [file for file in sorted(KERNELS.glob("*.c")) if file.name != "cpu_x86.c"]
     compiler = ["gcc", *agent_rig.SANITIZERS, "-Dtarget(instructions)=unused", f"-I{ANY_X86}"]
-    return Driver([_program(folder, compiler, [*kernels, ANY_X86 / "every_cpu.c"])])
+    return Driver([_program(folder, compiler, kernels=[*kernels, ANY_X86 / "every_cpu.c"])])
 
 
-def _program(folder, compiler, kernels=None, env=None):
+def valgrind_driver(folder):
+    """Under valgrind, which knows no AVX-512: what it does not have, it tells a program so."""
+    valgrind = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full"]
+    return Driver([*valgrind, _program(folder, ["gcc", "-g", "-O2"])])
+
+
+def fuzz_plans(folder, layers, seed, rounds, seconds):
+    """Damages plans, under address and undefined-behaviour checks.
+
+    Returns:
+        How many plans were damaged, taken all the same, and run.
+    """
+    program = _program(folder, ["gcc", *agent_rig.SANITIZERS], "fuzz_plan")
+    files = []
+    for k, (plan, _, _) in enumerate(filter(None, map(plan_and_inputs, layers))):
+        files.append(folder / f"{k}.plan")
+        files[-1].write_bytes(plan)
+    argv = list(map(str, [program, seed, rounds, seconds, *files]))
+    done = subprocess.run(argv, capture_output=True, timeout=seconds + _TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return tuple(map(int, done.stdout.split()))
+
+
+def _program(folder, compiler, name="driver", kernels=None, env=None):
     flags = [*compiler, *agent_rig.C11, *agent_rig.WARNINGS, f"-I{KERNELS}"]
-    sources = [*(kernels or sorted(KERNELS.glob("*.c"))), DRIVER]
-    return compiled.program(folder, "kernels", flags, sources, ["-lm", "-lpthread"], env=env)
+    sources = [*(kernels or sorted(KERNELS.glob("*.c"))), _SOURCES / f"{name}.c"]
+    return compiled.program(folder, name, flags, sources, ["-lm", "-lpthread"], env=env)
 
 
 def plan_and_inputs(layer):
