@@ -83,6 +83,7 @@ def diagnose(bench_file: Path | None = None) -> Diagnosis:
         checked("kept counts of emulated boards", "qemu", kept_runs.summary, "see the message"),
         *_transport_checks(ways, boards),
         checked("LLVM", "estimates", probes.pipelines, probes.LLVM_FIX),
+        checked("costs in cycles", "estimates", probes.cycle_tables, reinstall),
         *probes.flashers(),
         *wall_checks(),
     )

@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from edgeprune.devices.bench import Bench, load_bench
-from edgeprune.devices.boards import Board, board_names, load_board
+from edgeprune.devices.boards import Board, Cpu, board_names, load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.flashers.base import FLASHERS, UDEV_RULES
 from edgeprune.devices.transports.base import TRANSPORTS, Transport, command_transport
 from edgeprune.doctor.check import BENCH, EVERY_BOARD, FAULTS, Check, checked
 from edgeprune.errors import ConfigError
 from edgeprune.files import paths
-from edgeprune.prediction.cycles import llvm
+from edgeprune.prediction.cost.cycles import cycle_costs
+from edgeprune.prediction.cycles import core_names, llvm
 from edgeprune.text.debian import install_hint
 from edgeprune.text.untrusted import reason_of
 
@@ -102,6 +103,18 @@ def pipelines() -> str:
         )
     (cycles,) = llvm.cycles_of([_RETURN], "cortex-a57")
     return f"llvm-mca-{llvm.MAJOR} works" if cycles else "says nothing of a known instruction"
+
+
+def cycle_tables() -> str:
+    """The shipped tables of pipelines and caches say what kernels take on every core they name."""
+    known = [(name, cycle_costs(Cpu(name, "aarch64", ()))) for name in core_names()]
+    if missing := [name for name, costs in known if costs is None]:
+        raise ConfigError(f"nothing is known of kernels on {', '.join(missing)}")
+    deciding = [name for name, costs in known if costs is not None and costs.core.fit.decides]
+    return (
+        f"times predicted for {len(known)} cores, decisions by cycles on {', '.join(deciding)}, "
+        "by instructions elsewhere"
+    )
 
 
 _RETURN = bytes.fromhex("c0035fd6")

@@ -8,15 +8,14 @@ from typing import Protocol
 from rich.console import Console
 
 from edgeprune.artifacts.measurement import Accuracy
-from edgeprune.artifacts.plan import Clock
 from edgeprune.models.tflite.macs import Size
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, metric_and_score
-from edgeprune.report.predicted import PREDICTED_TIME, predicted_time
+from edgeprune.report.predicted import PREDICTED_TIME, Costed, predicted_time
 from edgeprune.report.terminal import side_by_side, stdout
 from edgeprune.tasks import score_text
 
 
-class NetworkEffect(Protocol):
+class NetworkEffect(Costed, Protocol):
     """One network's figures, as :class:`edgeprune.auto.effect.Effect` has them."""
 
     @property
@@ -34,18 +33,6 @@ class NetworkEffect(Protocol):
     @property
     def accuracy(self) -> Accuracy | None:
         """Score on the test samples; None where there is nothing to score."""
-
-    @property
-    def instructions(self) -> float | None:
-        """Predicted per inference; None where that is not known."""
-
-    @property
-    def cycles(self) -> float | None:
-        """Likewise."""
-
-    @property
-    def clock(self) -> Clock | None:
-        """The core and the clock of the cycles; None without them."""
 
 
 def print_effects(effects: Sequence[NetworkEffect], console: Console | None = None) -> None:

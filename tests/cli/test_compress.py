@@ -243,7 +243,8 @@ def test_cost_aware_allocation_tells_what_each_layer_got(folder, capsys):
     assert {"first", "second", "head"} <= set(out.split())
     layers = json.loads((folder / "out.tflite.sensitivity.json").read_text())["layers"]
     assert [one["name"] for one in layers] == ["first/kernel", "second/kernel", "head/kernel"]
-    assert layers[2]["sparsity"] == 0.8 and layers[2]["instructions"] is None
+    assert layers[2]["sparsity"] == 0.8 and layers[2]["cost"] is None
+    assert layers[0]["cost"] > 0 and {one["unit"] for one in layers} == {"cycles"}
 
 
 def test_a_file_into_a_device_leaves_the_device_and_nothing_beside_it(folder, capsys):

@@ -10,6 +10,7 @@ import pytest
 
 from edgeprune.doctor import diagnose, probes
 from edgeprune.files import paths
+from edgeprune.prediction.cost import cycles
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,9 @@ def test_this_machine_is_ready_and_ssh_boards_need_a_device(home):
     assert check_of(diagnosis, "instruction counting").found.startswith("works: ")
     assert check_of(diagnosis, "counting for estimated times").found == "works"
     assert check_of(diagnosis, "LLVM").found == "llvm-mca-19 works"
+    costs = check_of(diagnosis, "costs in cycles").found
+    assert costs.startswith("times predicted for 8 cores, decisions by cycles on cortex-a72, ")
+    assert "cortex-a53" not in costs
     (home / "home").mkdir(exist_ok=True)
     (home / "home" / "bench.toml").write_text(
         '[devices.desk]\nboard = "rpi4"\nhost = "198.51.100.7"\n'
@@ -63,6 +67,20 @@ def test_this_machine_is_ready_and_ssh_boards_need_a_device(home):
         assert any("bench.toml, or --host ADDRESS" in need for need in needs_of(diagnosis, board))
     assert needs_of(with_device, "rpi4") == ()
     assert needs_of(with_device, "rpi5") != ()
+
+
+def test_a_damaged_table_of_cycles_keeps_no_board_from_working(home, monkeypatch):
+    file = home / "loop_cycles.csv"
+    file.write_text("kernel,loop,cortex-a53\n")
+    monkeypatch.setattr(cycles, "LOOP_CYCLES", file)
+    cycles._loop_cycles.cache_clear()
+    try:
+        diagnosis = diagnose()
+    finally:
+        cycles._loop_cycles.cache_clear()
+    check = check_of(diagnosis, "costs in cycles")
+    assert check.state != "ok" and "nothing is known of kernels on cortex-a53" in check.found
+    assert diagnosis.is_ok and needs_of(diagnosis, "rpi4-emulated") == ()
 
 
 def test_without_qemu_only_emulated_boards_need_something(home, monkeypatch):
