@@ -1,13 +1,13 @@
-"""Where ``auto`` by cycles differs from ``auto`` by instructions, with the predicted gain.
+"""Where ``auto`` by cycles differs from ``auto`` by instructions, with the gain.
 
 For the networks of ``int8_instructions.py`` and three cores, both choose what to do with the
 network; then either result's cycles are predicted. Prints a row a network and core where the
-choices, or the files that they make, differ, and how many do not.
+choices, or the files that they make, differ, with the gain by what the core is seen to do for both
+files on the emulator, and how many do not differ.
 
     python benchmarks/auto_by_cycles.py FOLDER [--nets MobileNet mlp16] [--cores cortex-a72]
 
-Networks are made in FOLDER, with seeded weights, and kept there, as are the sparse files that
-differ: NAME-CORE-UNIT.tflite.
+Networks are made in FOLDER, with seeded weights, and kept there, as are counts.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
-from core_work import board_of
+from core_work import board_of, work_of
 from int8_instructions import SHARED, makers, network
 
 from edgeprune.artifacts.model import Loaded, ModelFile
@@ -27,7 +27,9 @@ from edgeprune.devices.boards import Cpu
 from edgeprune.prediction import explain
 from edgeprune.prediction.cost import cycles
 from edgeprune.prediction.cost.integers import int8_cost
+from edgeprune.prediction.cycles import estimate, load_core
 from edgeprune.pruning import prune
+from edgeprune.quantize import quantize
 from edgeprune.recipe import Recipe, load_recipe
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify
@@ -54,27 +56,25 @@ class Chosen:
     Attributes:
         what: In words.
         cycles: Predicted of the result.
-        file: A sparse network, or nothing.
+        file: The result.
     """
 
     what: str
     cycles: float
-    file: bytes | None
+    file: bytes
 
 
 def chosen(tflite: bytes, cpu: Cpu, unit: str) -> Chosen:
     """What ``auto`` does with a float network, and what that takes."""
     with deciding_by(unit):
         recipe = choose(load_recipe("auto"), cpu, tflite, has_data=True)
-        file = sparse_file(tflite, recipe, cpu) if recipe.prune.sparsity else None
-    if file is not None:
-        plan = explain(file, cpu)
-        found = Chosen(f"{len(plan.sparse)} layers sparse", plan.cycles or 0.0, file)
-    elif recipe.quantize.mode == "int8":
-        found = Chosen("int8", int8_cost(tflite, cpu) or 0.0, None)
-    else:
-        found = Chosen("float32", explain(tflite, cpu).cycles or 0.0, None)
-    return found
+        file = sparse_file(tflite, recipe, cpu) if recipe.prune.sparsity else tflite
+    if recipe.quantize.mode == "int8":
+        int8 = quantize(tflite, "int8", None).tflite
+        return Chosen("int8", int8_cost(tflite, cpu) or 0.0, int8)
+    plan = explain(file, cpu)
+    what = f"{len(plan.sparse)} layers sparse" if recipe.prune.sparsity else "float32"
+    return Chosen(what, plan.cycles or 0.0, file)
 
 
 def sparse_file(tflite: bytes, recipe: Recipe, cpu: Cpu) -> bytes:
@@ -83,6 +83,16 @@ def sparse_file(tflite: bytes, recipe: Recipe, cpu: Cpu) -> bytes:
     loaded = Loaded(ModelFile(Path(), "", "tflite"), tflite=tflite)
     pruned = prune(loaded, table, StageContext(cpu=cpu)).model.tflite or tflite
     return sparsify(rewrite(pruned, cpu).tflite, cpu).tflite
+
+
+def counted(folder: Path, name: str, core_name: str, found: Chosen) -> float:
+    """Estimated cycles of a result, from what the core is seen to do for it."""
+    core = load_core(core_name)
+    if core is None:
+        raise SystemExit(f"{core_name}: nothing is known of its pipelines")
+    path = folder / f"{Path(name).stem}-{core_name}-{found.what.replace(' ', '-')}.tflite"
+    path.write_bytes(found.file)
+    return estimate(work_of(path, core, folder / "counts"), core).cycles
 
 
 def main() -> None:
@@ -98,18 +108,16 @@ def main() -> None:
     for name in options.nets or [*makers(), *shared]:
         tflite = network(options.folder, name)
         for core in options.cores:
-            cpu = board_of(core).cpu
-            first, second = (chosen(tflite, cpu, unit) for unit in UNITS)
-            if first == second:
+            both = [chosen(tflite, board_of(core).cpu, unit) for unit in UNITS]
+            if both[0] == both[1]:
                 same += 1
                 continue
-            for one, unit in zip((first, second), UNITS, strict=True):
-                if one.file is not None:
-                    path = options.folder / f"{Path(name).stem}-{core}-{unit}.tflite"
-                    path.write_bytes(one.file)
+            predicted = [one.cycles / 1e6 for one in both]
+            seen = [counted(options.folder, name, core, one) / 1e6 for one in both]
             print(
-                f"| {name} | {core} | {first.what} | {second.what} | {first.cycles / 1e6:.3f} | "
-                f"{second.cycles / 1e6:.3f} | {1 - second.cycles / first.cycles:+.1%} |",
+                f"| {name} | {core} | {both[0].what} | {both[1].what} | {predicted[0]:.3f} | "
+                f"{predicted[1]:.3f} | {1 - predicted[1] / predicted[0]:+.1%} | "
+                f"{1 - seen[1] / seen[0]:+.1%} |",
                 flush=True,
             )
     print(f"{same} others are the same")
