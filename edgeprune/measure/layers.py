@@ -29,27 +29,53 @@ DELEGATE_KERNELS = 2  # the event source of a delegate's kernels, after device_a
 _BUILT_IN = 1  # of the interpreter's: its own kernels, and frames around them
 _FRAMES = ("Invoke", "AllocateTensors", "ModifyGraphWithDelegate")
 
-# Start of the kernel's name, and the family of operators that it may belong to.
+# Start of a delegate's kernel's name, and the family of operators that it may belong to.
 _FAMILIES = (
     ("Convolution (", "weights"),
     ("Fully Connected", "weights"),
-    ("CONV_2D", "weights"),
-    ("DEPTHWISE_CONV_2D", "weights"),
-    ("FULLY_CONNECTED", "weights"),
     ("Average Pooling", "AVERAGE_POOL_2D"),
     ("Max Pooling", "MAX_POOL_2D"),
     ("Mean", "MEAN"),
     ("Global Average Pooling", "MEAN"),
     ("Softmax", "SOFTMAX"),
     ("Add", "ADD"),
-    ("Multiply", "MUL"),
+    ("Subtract", "SUB"),
+    ("Multiply", "products"),
+    ("Divide", "DIV"),
+    ("Maximum", "MAXIMUM"),
+    ("Minimum", "MINIMUM"),
+    ("Squared Difference", "SQUARED_DIFFERENCE"),
+    ("Reduce Min", "REDUCE_MIN"),
+    ("Reduce Max", "REDUCE_MAX"),
+    ("Sigmoid", "LOGISTIC"),
+    ("TanH", "TANH"),
+    ("HardSwish", "HARD_SWISH"),
+    ("PReLU", "PRELU"),
+    ("Leaky ReLU", "LEAKY_RELU"),
+    ("ELU", "ELU"),
+    ("GELU", "GELU"),
+    ("Exp (", "EXP"),
+    ("Square (", "products"),
+    ("Square Root", "SQRT"),
+    ("Reciprocal Square Root", "RSQRT"),
+    ("Negate", "NEG"),
+    ("Abs", "ABS"),
+    ("Static Reshape", "RESHAPE"),
+    ("Slice", "slices"),
+    ("Transpose (", "TRANSPOSE"),
+    ("Resize Bilinear", "RESIZE_BILINEAR"),
+    ("Constant Pad", "PAD"),
+    ("Depth To Space", "DEPTH_TO_SPACE"),
+    ("Space To Depth", "SPACE_TO_DEPTH"),
+    ("Batch Matrix Multiply", "BATCH_MATMUL"),
+    ("Deconvolution", "TRANSPOSE_CONV"),
     ("Convert (", "conversions"),
-    ("QUANTIZE", "conversions"),
-    ("DEQUANTIZE", "conversions"),
 )
 _FAMILY_OF = {
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), "weights"),
     **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), "conversions"),
+    **dict.fromkeys(("MUL", "SQUARE"), "products"),  # a product of a tensor with itself is a square
+    **dict.fromkeys(("SLICE", "STRIDED_SLICE"), "slices"),
 }
 
 
@@ -164,21 +190,31 @@ def _names(events: list[ProfileEvent], model: graph.Model) -> dict[int, tuple[st
         if event.tag.split()[:1] and event.tag.split()[0] in own
     }
     for source, ops in ((DELEGATE_KERNELS, delegated), (_BUILT_IN, outside)):
-        tags = {i: event.tag for i, event in enumerate(events) if event.source == source}
-        named |= _matched(reader, tags, ops)
+        families = {
+            i: family
+            for i, event in enumerate(events)
+            if event.source == source
+            if (family := _family(event)) is not None
+        }
+        named |= _matched(reader, families, ops)
     return named
 
 
+def _family(event: ProfileEvent) -> str | None:
+    """Of the operators that a kernel may belong to; the interpreter's are named by the operator."""
+    if event.source == _BUILT_IN:
+        kind = event.tag.split(" ")[0]
+        return _FAMILY_OF.get(kind, kind)
+    return next((family for start, family in _FAMILIES if event.tag.startswith(start)), None)
+
+
 def _matched(
-    reader: Reader, tags: dict[int, str], operators: list[graph.Operator]
+    reader: Reader, families: dict[int, str], operators: list[graph.Operator]
 ) -> dict[int, tuple[str, str]]:
     """The k-th kernel of a family with the k-th operator of it, where there are equally many."""
     kernels: dict[str, list[int]] = defaultdict(list)
-    for i, tag in tags.items():
-        for start, family in _FAMILIES:
-            if tag.startswith(start):
-                kernels[family].append(i)
-                break
+    for i, family in families.items():
+        kernels[family].append(i)
     ops: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for op in operators:
         name = graph.op_name(reader.model, op)

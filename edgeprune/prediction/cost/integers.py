@@ -154,7 +154,7 @@ def _fully_connected(reader: Reader, op: graph.Operator) -> Call:
 def _moving(reader: Reader, op: graph.Operator) -> Call:
     """Any other operator, by what it writes and what it reads for that."""
     name = graph.op_name(reader.model, op)
-    if name in ("RESHAPE", "EXPAND_DIMS"):
+    if name in ("EXPAND_DIMS", "RESHAPE", "SQUEEZE"):
         return RESHAPE
     written = sum(math.prod(_shape(reader, i)) for i in op.outputs if i >= 0)
     if name.endswith("_POOL_2D"):

@@ -269,12 +269,15 @@ _RULES: dict[str, Callable[[Place, graph.Operator], list[Call] | None]] = {
     "SPACE_TO_DEPTH": _space_to_depth,
     "TRANSPOSE": _transpose,
     "RESIZE_BILINEAR": _resize,
-    **dict.fromkeys(("RESHAPE", "EXPAND_DIMS"), _reshape),
+    "RESHAPE": _reshape,
 }
 _BUILTIN: dict[str, Callable[[Place, graph.Operator], list[Call] | None]] = {
     "AVERAGE_POOL_2D": _builtin_pooling,
     "MAX_POOL_2D": _builtin_pooling,
     "CONCATENATION": _builtin_concatenation,
     "REVERSE_V2": _reverse,
+    # They move nothing either: 500 instructions more than the delegate's, of 800 and of 16,000
+    # elements (Cortex-A72, LiteRT 2.3.0).
+    **dict.fromkeys(("EXPAND_DIMS", "RESHAPE", "SQUEEZE"), _reshape),
 }
 """Operators that the interpreter's own kernels run, where the delegate does not take them."""

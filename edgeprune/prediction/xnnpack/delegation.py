@@ -163,7 +163,6 @@ _CHECKS: dict[str, Callable[[Reader, graph.Operator], bool]] = {
     "DEPTHWISE_CONV_2D": _convolution,
     "DEPTH_TO_SPACE": _any,
     "DEQUANTIZE": _any,
-    "EXPAND_DIMS": _parameters_are_static,
     "FULLY_CONNECTED": _fully_connected,
     "MAX_POOL_2D": _pool,
     "PAD": _pad,

@@ -34,6 +34,10 @@ class Cell:
     cost: str = ""
 
 
+_UNKNOWN, _NOT_KNOWN = "UNKNOWN", "not known"
+"""An operator that could not be found for a kernel, in a result and on the page."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One layer of the variants, by the variants' order."""
@@ -49,7 +53,7 @@ def layer_rows(variants: Sequence[Variant]) -> list[Row]:
     Args:
         variants: One or two variants with layers; the first one's come first where they differ.
     """
-    known = [layer.name for layer in variants[0].layers if layer.op != "UNKNOWN"]
+    known = [layer.name for layer in variants[0].layers if layer.op != _UNKNOWN]
     folder = common_folder(known)
     columns = [[(_label(layer, folder), layer) for layer in each.layers] for each in variants]
     if len(columns) == 1:
@@ -127,7 +131,8 @@ def _label(layer: Layer, folder: str) -> str:
 
 def _row(label: str, layers: Sequence[Layer | None]) -> Row:
     known = next(layer for layer in layers if layer is not None)
-    return Row(label, printable(known.op), tuple(_cell(layer) for layer in layers))
+    op = _NOT_KNOWN if known.op == _UNKNOWN else printable(known.op)
+    return Row(label, op, tuple(_cell(layer) for layer in layers))
 
 
 def _cell(layer: Layer | None) -> Cell:

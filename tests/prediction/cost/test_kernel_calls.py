@@ -351,11 +351,11 @@ def test_a_resize_has_a_kernel_for_each_layout():
     assert calls(resized, nchw=True) == [Call("resize_chw", (4, 6, 5))]
 
 
-@pytest.mark.parametrize("name", ["RESHAPE", "EXPAND_DIMS"])
+@pytest.mark.parametrize("name", ["RESHAPE", "EXPAND_DIMS", "SQUEEZE"])
 def test_another_shape_of_the_same_elements_costs_the_same_whatever_the_size(name):
     def reshaped(net):
-        inputs = [net.input(2, 6), integers(net, 12)]
-        return net.op(name, inputs, (12,))
+        more, options = ([], ["SqueezeOptions"]) if name == "SQUEEZE" else ([integers(net, 12)], [])
+        return net.op(name, [net.input(2, 6), *more], (12,), *options)
 
     assert calls(reshaped) == [Call("copy.reshape", (1, 0))]
 
