@@ -27,6 +27,7 @@ from int8_networks import RELU6, Network
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession
 from edgeprune.agents.start import start_agent
+from edgeprune.artifacts.arrays import Array
 from edgeprune.devices.boards import load_board
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, Transport
@@ -95,25 +96,41 @@ NETS: dict[str, Callable[[], bytes]] = {
 }
 
 
-def pruned(tflite: bytes, sparsity: float) -> tuple[bytes, set[str]]:
-    """The file with zeroed blocks, and the names of the layers that have them."""
+def pruned(tflite: bytes, sparsity: float, *, every: bool = False) -> tuple[bytes, set[str]]:
+    """The file with zeroed blocks, and the names of the layers that have them.
+
+    Args:
+        tflite: An int8 network.
+        sparsity: Share of the blocks to zero.
+        every: In every layer, not in convolutions of many channels and maps alone.
+    """
     chance = np.random.default_rng(7)
     model = graph.read(tflite)
     subgraph = model.subgraphs[0]
     names = set()
     for op in subgraph.operators:
-        if graph.op_name(model, op) != "CONV_2D":
+        if graph.op_name(model, op) not in conv_plan.OPERATORS[: 1 + every]:
             continue
-        weights = graph.constant(model, subgraph.tensors[op.inputs[1]])
-        output = subgraph.tensors[op.outputs[0]]
-        if weights is None or weights.shape[3] < 16 or graph.shape_of(output)[1] == 1:
-            continue
-        blocks = weights.reshape(-1, conv_plan.BLOCK).copy()
-        blocks[chance.permutation(len(blocks))[: round(sparsity * len(blocks))]] = 0
         tensor = subgraph.tensors[op.inputs[1]]
-        tensor.buffer = graph.add_buffer(model, blocks.tobytes())
+        weights = graph.constant(model, tensor)
+        output = subgraph.tensors[op.outputs[0]]
+        if weights is None or not (
+            every or (weights.shape[3] >= 16 and graph.shape_of(output)[1] > 1)
+        ):
+            continue
+        tensor.buffer = graph.add_buffer(model, with_zeros(weights, sparsity, chance).tobytes())
         names.add(graph.tensor_name(output))
     return bytes(graph.write(model)), names
+
+
+def with_zeros(weights: Array, sparsity: float, chance: np.random.Generator) -> Array:
+    """The same with so many blocks of 4 input channels zeroed, the last of which may be shorter."""
+    channels = weights.shape[-1]
+    missing = -channels % conv_plan.BLOCK
+    rows = np.pad(weights.reshape(-1, channels), ((0, 0), (0, missing)))
+    blocks = rows.reshape(-1, conv_plan.BLOCK)
+    blocks[chance.permutation(len(blocks))[: round(sparsity * len(blocks))]] = 0
+    return blocks.reshape(len(rows), -1)[:, :channels].reshape(weights.shape)
 
 
 @contextmanager

@@ -44,8 +44,7 @@ static size_t groups_of(const struct layout *layout, const struct plan *plan)
     return layout->phase_rows * layout->phase_columns * plan->groups;
 }
 
-/* As many vectors as registers and the first cache have room for; all steps alike. Steps are packed
- * together as long as there is room, or else until most of what is packed belongs to one tile only. */
+/* As many vectors as registers and the first cache have room for; all steps alike. */
 static void divide(struct layout *layout, const struct plan *plan, const struct kernel *kernel)
 {
     const size_t room = kernel->packed_bytes / groups_of(layout, plan);
@@ -59,8 +58,7 @@ static void divide(struct layout *layout, const struct plan *plan, const struct 
     const size_t vectors = layout_step_vectors(layout);
     size_t together = 1;
     while (layout->span > 0 && together < layout->steps &&
-           (group_bytes(layout, kernel, (together + 1) * vectors) <= room ||
-            together * vectors * kernel->lanes < layout->span)) {
+           group_bytes(layout, kernel, (together + 1) * vectors) <= room) {
         together++;
     }
     layout->tiles = ratio_up(layout->steps, together);
@@ -93,8 +91,7 @@ size_t layout_step_vectors(const struct layout *layout)
 
 size_t layout_tile_bytes(const struct layout *layout, const struct plan *plan)
 {
-    const size_t groups = groups_of(layout, plan);
-    return layout->group_bytes <= SIZE_MAX / groups ? groups * layout->group_bytes : SIZE_MAX;
+    return groups_of(layout, plan) * layout->group_bytes;
 }
 
 void layout_offsets(const struct layout *layout, const struct plan *plan, uint32_t *offsets)

@@ -46,6 +46,8 @@ class RecipeOptions(TypedDict, total=False):
             int16x8.
         criterion: How to tell which weights matter least.
         layers: Which are pruned: ``accelerated``, those that sparse kernels can run, or ``all``.
+        kernels: What runs int8 layers with zeros in blocks of 1x4: ``runtime``, ``edgeprune`` or
+            ``auto``.
     """
 
     recipe: str | None
@@ -54,6 +56,7 @@ class RecipeOptions(TypedDict, total=False):
     quantize: str | None
     criterion: str | None
     layers: str | None
+    kernels: str | None
 
 
 class LoadOptions(TypedDict, total=False):
@@ -155,7 +158,7 @@ def recipe_for(board: str, options: Mapping[str, Any], default: str | None = Non
         ConfigError: There is no such recipe, or a value lies outside its range.
     """
     name = options.get("recipe") or default or load_board(board).recipe.default
-    keys = ("sparsity", "pattern", "quantize", "criterion", "layers")
+    keys = ("sparsity", "pattern", "quantize", "criterion", "layers", "kernels")
     recipe = recipe_of(str(name), **{key: options.get(key) for key in keys})
     timing = {key: options[key] for key in _TIMING if options.get(key) is not None}
     said = {key: options[key] for key in _TASK if options.get(key) is not None}

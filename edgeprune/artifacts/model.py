@@ -51,6 +51,8 @@ class Loaded:
         keras: The Keras model (``keras.Model`` or ``tf_keras.Model``), or None.
         flavour: Which Keras ``keras`` belongs to, or None.
         tflite: The file's bytes, or None.
+        with_own: The file as it came, where layers of ``tflite`` stand in it as operators that
+            edgeprune's own kernels run; else None.
         notes: What the user should know about the loading, one line each.
         input_shape: What fills open dimensions of a Keras model's inputs, without the batch; None
             where the user gave nothing.
@@ -65,6 +67,7 @@ class Loaded:
     keras: Any = None
     flavour: Flavour | None = None
     tflite: bytes | None = None
+    with_own: bytes | None = None
     notes: tuple[str, ...] = ()
     input_shape: tuple[int, ...] | None = None
     compiled: Compiled = field(default_factory=Compiled)

@@ -83,6 +83,34 @@ class EncodedTensor:
     reason: str
 
 
+OWN_PREFIX = "edgeprune.conv."
+"""Of the names of operators that edgeprune's own kernels run, and of these kernels in profiles; a
+number of each layer's own follows."""
+
+
+@dataclass(frozen=True)
+class KernelChoice:
+    """Whose kernel an int8 layer gets, and why.
+
+    Attributes:
+        name: Name of the layer's output.
+        op: ``CONV_2D`` or ``FULLY_CONNECTED``.
+        block_sparsity: Share of its blocks of 1 x 4 weights that are all zero, in [0, 1].
+        is_own: Whether edgeprune's kernel runs it, and not the runtime's dense one.
+        own_cost: What it is predicted to take in edgeprune's; None where nobody knows.
+        dense_cost: The same in the runtime's.
+        reason: Why, in one line.
+    """
+
+    name: str
+    op: str
+    block_sparsity: float
+    is_own: bool
+    own_cost: float | None
+    dense_cost: float | None
+    reason: str
+
+
 @dataclass(frozen=True)
 class OwnKernels:
     """A file whose layers run in edgeprune's own kernels, which only its agent brings.
@@ -91,11 +119,13 @@ class OwnKernels:
         tflite: The file's bytes.
         layers: Names of the outputs of these layers.
         expected: Names of all outputs that should run a sparse kernel, these among them.
+        is_brought: Whether the user's file came so, and nothing was chosen.
     """
 
     tflite: bytes
     layers: tuple[str, ...]
     expected: tuple[str, ...]
+    is_brought: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +138,7 @@ class Sparsified:
         expected: Names of the operators' outputs that should run a sparse kernel on the board.
         reasons: Lines that say why operators do not run sparse.
         own: What the device is given in its place; None where the runtime's kernels do.
+        choices: Whose kernel each int8 layer gets; empty where there was nothing to choose.
     """
 
     tflite: bytes
@@ -115,6 +146,7 @@ class Sparsified:
     expected: tuple[str, ...]
     reasons: tuple[str, ...]
     own: OwnKernels | None = None
+    choices: tuple[KernelChoice, ...] = ()
 
     @property
     def deployed(self) -> bytes:

@@ -124,6 +124,7 @@ def _document(written: Written, output: Path) -> dict[str, Any]:
 
 def _print_answer(written: Written, model: Path, board: str, output: Path) -> None:
     from edgeprune.models.tflite import graph
+    from edgeprune.pipeline.outcome import NEEDS_KERNELS
     from edgeprune.pipeline.written import portable_file
     from edgeprune.report.compressed import print_compressed
     from edgeprune.report.figures import bytes_text
@@ -134,7 +135,13 @@ def _print_answer(written: Written, model: Path, board: str, output: Path) -> No
     task = compressed.task_entry
     can_train = task is not None and task.train > 0 and compressed.loaded.source.format != "tflite"
     sparsity = graph.weight_sparsity(compressed.sparsified.tflite)
-    treated = treatment(recipe_table(compressed.recipe), sparsity, is_trained=can_train)
+    own = compressed.sparsified.own
+    treated = treatment(
+        recipe_table(compressed.recipe),
+        sparsity,
+        is_trained=can_train,
+        own_layers=0 if own is None else len(own.layers),
+    )
     checked = written.remark
     if parity is not None:
         checked = f"outputs are right on {parity.samples} inputs, on {parity.where}"
@@ -150,9 +157,9 @@ def _print_answer(written: Written, model: Path, board: str, output: Path) -> No
     packed = _tflm_text(written)
     if output.suffix == ".epz":
         packed = f" ({bytes_text(written.file_bytes)} packed, {bytes_text(len(tflite))} unpacked)"
-    if compressed.sparsified.own is not None:
-        portable = portable_file(output)
-        packed += " (for edgeprune's agent" + (f"; for others {portable})" if portable else ")")
+    if own is not None:
+        portable = portable_file(output) or "the file made with --kernels runtime"
+        packed += f"; {NEEDS_KERNELS.format('it', portable)}"
     print_compressed(
         f"{model.name} for {board}",
         treated,

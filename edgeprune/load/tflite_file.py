@@ -14,6 +14,7 @@ from edgeprune.load.checks import check_weights, unpacked_limit_bytes
 from edgeprune.load.storage import stored_as
 from edgeprune.models.epz import is_epz, unpack
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.plan_reader import with_runtime_kernels
 from edgeprune.text.untrusted import reason_of
 
 _LIMIT_BYTES = 1 << 31
@@ -34,7 +35,8 @@ def load(path: Path, sha256: str) -> Loaded:
     if is_epz(tflite):
         tflite, notes = _unpacked(path, tflite)
     try:
-        tflite = graph.opened(tflite)
+        came = graph.opened(tflite)
+        tflite = graph.opened(with_runtime_kernels(came))
         check_weights(path, _constants(tflite.graph))
     except ModelError as error:
         line = str(error)
@@ -44,7 +46,8 @@ def load(path: Path, sha256: str) -> Loaded:
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: damaged TFLite file: {reason_of(error)}") from error
     source = ModelFile(path, sha256, "tflite")
-    return Loaded(source, tflite=tflite, notes=notes, stored=stored_as(tflite))
+    with_own = came if tflite != came else None
+    return Loaded(source, tflite=tflite, with_own=with_own, notes=notes, stored=stored_as(tflite))
 
 
 def _unpacked(path: Path, packed: bytes) -> tuple[bytes, tuple[str, ...]]:

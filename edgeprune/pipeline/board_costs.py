@@ -22,12 +22,15 @@ from edgeprune.firmware.board import Room, excess
 from edgeprune.firmware.planned import planned_on
 from edgeprune.models.tflite.macs import size
 from edgeprune.pipeline.file_size import file_excess
+from edgeprune.pipeline.preflight import brings_kernels
 from edgeprune.pipeline.timed_here import TimedHere
 from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import cost_table
-from edgeprune.prediction.cost.integers import int8_cost
+from edgeprune.prediction.cost.integers import int8_cost, int8_instructions
 from edgeprune.quantize import quantize
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.sparsify.kernel_choice import OWN_PATTERN, Saving, saving
+from edgeprune.sparsify.own_kernels import layers_of
 
 SKELETONS = (0.5, 0.25)
 """Shares of the multiply-accumulates at which networks are really made to see what they take.
@@ -79,6 +82,7 @@ class BoardCosts:
         table: How sparse networks are pruned.
         limits: How large a network may be.
         timed: Times files, where the board is this machine and nothing predicts what they take.
+        kernels: What runs int8 layers with zeros, in the words of ``[sparsify]``.
     """
 
     def __init__(
@@ -89,7 +93,9 @@ class BoardCosts:
         table: PruneTable,
         limits: Limits,
         timed: TimedHere | None = None,
+        kernels: str = "runtime",
     ) -> None:
+        self._takes_own = kernels == "auto" and brings_kernels(board)
         self.board, self.cpu, self._skeleton, self._timed = board, cpu, skeleton, timed
         self._room, self._max_file = limits.room, limits.max_file
         self._smaller = limits.smaller
@@ -124,9 +130,14 @@ class BoardCosts:
             )
             return Cost(planned.instructions, planned.flash_bytes, planned.ram_bytes, wrong)
         if self._timed is not None:
-            return self._checked(Cost(self._timed.share(tflite), len(tflite)), mode)
-        network = float32 if mode == "int8" else tflite
-        return self._checked(Cost(self._time(network, mode, kept), len(tflite)), mode)
+            time: float | None = self._timed.share(tflite)
+        else:
+            time = self._time(float32 if mode == "int8" else tflite, mode, kept)
+        cost = Cost(time, len(tflite))
+        if mode == "int8" and self._takes_own:
+            saved = saving(layers_of(tflite), self.cpu)
+            cost = self._in_own_kernels(cost, saved, float32)
+        return self._checked(cost, mode)
 
     def forecast(self, shape: Shape, mode: str) -> Cost | None:
         """What a network of a shape would take; None where nobody knows."""
@@ -141,6 +152,27 @@ class BoardCosts:
         time = None if cost.time is None else cost.time * float(times)
         zeroed = dataclasses.replace(cost, time=time, bytes=int(cost.bytes * sizes))
         return self._checked(zeroed, mode)
+
+    def _in_own_kernels(self, cost: Cost, saved: Saving | None, float32: bytes) -> Cost:
+        """What an int8 file takes where edgeprune's own kernels run some of its layers.
+
+        Args:
+            cost: What it takes in the runtime's.
+            saved: What these layers are predicted to take in both; None where nobody knows.
+            float32: The same network as float TFLite.
+        """
+        if saved is None or cost.time is None or saved.own >= saved.dense:
+            return cost
+        less, by_share = saved.dense - saved.own, cost.time * saved.own / saved.dense
+        if self._timed is None:  # whose times may be cycles, of which the same share is saved
+            whole = int8_instructions(float32, self.cpu)
+            time = cost.time * (1 - less / whole) if whole else cost.time
+        elif saved.unit == "nanoseconds":
+            # On a machine that is faster than the one that was measured, no more than by share.
+            time = max(cost.time - less / self._timed.dense_ns, by_share)
+        else:
+            time = by_share
+        return dataclasses.replace(cost, time=time, bytes=cost.bytes - saved.bytes)
 
     def _with_channels(self, macs: float, mode: str) -> Cost | None:
         """What a network takes with so much of its multiply-accumulates."""
@@ -157,7 +189,9 @@ class BoardCosts:
 
     def gains_by_zeros(self, pattern: str, mode: str) -> bool:
         """Whether the board is faster, or its file smaller, with many zeros."""
-        if not self.is_firmware and (not has_sparse_kernels(self.cpu) or mode == "int8"):
+        is_own = mode == "int8" and pattern == OWN_PATTERN and self._takes_own
+        has_kernels = has_sparse_kernels(self.cpu) if mode != "int8" else is_own
+        if not self.is_firmware and not has_kernels:
             return False
         try:
             times, sizes = self._zeros(pattern, mode)
@@ -230,9 +264,8 @@ class BoardCosts:
                 [row.planned.instructions / max(first.instructions, 1) for row in rows],
                 [row.planned.flash_bytes / max(first.flash_bytes, 1) for row in rows],
             )
-        if mode == "int8":  # whose kernels and files pass over no zeros
-            same = [1.0] * (1 + len(FORECAST_AT))
-            return same, same
+        if mode == "int8":
+            return self._times_in_own_kernels(tflite, pattern)
         dense = explain(tflite, self.cpu).cost
         if dense is None:
             raise ModelError(f"what networks take on {self.cpu.core} is not known")
@@ -242,6 +275,22 @@ class BoardCosts:
             after = forecast(tflite, sparse, self.cpu).plan.cost
             times.append(1.0 if after is None else after / dense)
         return times, [1.0, *(1 - 0.6 * sparsity for sparsity in FORECAST_AT)]
+
+    def _times_in_own_kernels(self, tflite: bytes, pattern: str) -> tuple[list[float], list[float]]:
+        """The same in full integers, where the runtime's kernels and files pass over no zeros."""
+        same = [1.0] * (1 + len(FORECAST_AT))
+        if not self._takes_own or pattern != OWN_PATTERN:
+            return same, same
+        stored = quantize(tflite, "int8", None).tflite
+        layers, dense = layers_of(stored), self.of_file(stored, "int8", tflite)
+        found = [
+            self._in_own_kernels(dense, saving(layers, self.cpu, share), tflite)
+            for share in FORECAST_AT
+        ]
+        times = [
+            1.0 if one.time is None or not dense.time else one.time / dense.time for one in found
+        ]
+        return [1.0, *times], [1.0, *(one.bytes / dense.bytes for one in found)]
 
     def _time(self, tflite: bytes, mode: str, kept: Collection[str] = ()) -> float | None:
         """Predicted cycles or instructions; multiply-accumulates where the core has no table."""
@@ -271,8 +320,13 @@ class BoardCosts:
         """Whether full integers may be worth their loss there."""
         if not self.has_int8_cost or self._timed is None:
             return self.has_int8_cost
-        whole = self._whole(1.0, "int8")
-        return whole is not None and self.is_worth(whole, self._whole(1.0, "none"))
+        whole, float32 = self._whole(1.0, "int8"), self._whole(1.0, "none")
+        if whole is not None and self.is_worth(whole, float32):
+            return True
+        if not self.gains_by_zeros(OWN_PATTERN, "int8"):
+            return False
+        sparse = self.forecast(Shape(1.0, FORECAST_AT[-1], self.cpu.core, OWN_PATTERN), "int8")
+        return sparse is not None and self.is_worth(sparse, float32)
 
     def is_worth(self, int8: Cost, float32: Cost | None) -> bool:
         """Whether a network in full integers takes so much less that it may be worth their loss.
@@ -300,7 +354,14 @@ class BoardCosts:
         if whole is None or whole.time is None:
             return "int8 is not tried: the network could not be timed so"
         left = "" if self.tries_int8 else ": it is not tried"
-        return f"int8 takes {whole.time:.2f} of float32's time on this machine, timed{left}"
+        line = f"int8 takes {whole.time:.2f} of float32's time on this machine, timed"
+        if self.gains_by_zeros(OWN_PATTERN, "int8"):
+            share = self._zeros(OWN_PATTERN, "int8")[0][1 + FORECAST_AT.index(0.8)]
+            line += (
+                f", and with 80 % of its {OWN_PATTERN} blocks zero {whole.time * share:.2f} in "
+                "edgeprune's own kernels, predicted"
+            )
+        return line + left
 
 
 def _between(high: Cost | None, low: Cost | None, share: float) -> Cost | None:

@@ -22,6 +22,7 @@ from edgeprune.recipe.qat_table import QatTable
 from edgeprune.recipe.quantize_table import LayerMode
 from edgeprune.recipe.steps import Step
 from edgeprune.recipe.tune_table import TuneTable
+from edgeprune.sparsify.kernel_choice import OWN_PATTERN
 from edgeprune.training.context import StageContext
 
 LEARNING_RATE = 2e-3
@@ -103,13 +104,14 @@ class Chain:
                 **common,
             )
             return Step(channels=smaller)
-        cpu = self.cpus[move.kernels]
+        # Firmware's kernels and edgeprune's own run every convolution; costs are the runtime's.
+        runs_all = self.cpus[move.kernels].is_microcontroller or move.pattern == OWN_PATTERN
         table = dataclasses.replace(
             base,
             sparsity=move.amount,
             pattern=move.pattern,
-            layers="all" if cpu.is_microcontroller else base.layers,
-            allocation="uniform" if cpu.is_microcontroller else "cost_aware",
+            layers="all" if runs_all else base.layers,
+            allocation="uniform" if runs_all else "cost_aware",
             control=False,
             **common,
         )

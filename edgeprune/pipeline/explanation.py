@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeprune.artifacts.model import Storage
 from edgeprune.artifacts.plan import Forecast, Plan
-from edgeprune.devices.boards import Cpu, load_board, resolved_cpu
-from edgeprune.pipeline.jobs import read_in_child
-from edgeprune.pipeline.preflight import check_model
+from edgeprune.devices.boards import Board, Cpu, load_board, resolved_cpu
+from edgeprune.pipeline.jobs import ReadFile, read_in_child
+from edgeprune.pipeline.preflight import brings_kernels, check_brings_kernels, check_model
 from edgeprune.recipe import Recipe, with_channels
+
+if TYPE_CHECKING:
+    from edgeprune.artifacts.stored import KernelChoice
+    from edgeprune.sparsify.kernel_choice import OwnLayer
 
 WHAT_IF_SPARSITIES = (0.7, 0.8, 0.9)
 WHAT_IF_PATTERNS = ("unstructured", "2x1", "4x1")
@@ -90,8 +96,12 @@ def explain(
     check_model(model)
     cpu = resolved_cpu(kind.cpu)
     release = release or (kind.runtime.version if kind.runtime.has_xnnpack else LATEST)
-    tflite = read_in_child(model, allow_code, input_shape, board)
+    read = read_in_child(model, allow_code, input_shape, board)
+    tflite = read.tflite
     stored = plan_of(tflite, cpu, release=release)
+    own, choices = _own_kernels(read, kind, cpu, recipe.sparsify.kernels)
+    remarks += _choice_remarks(read, choices, cpu, recipe.sparsify.kernels)
+    stored = _with_own(_with_choices(stored, choices, cpu), own, cpu)
     is_sparse = bool(stored.sparse or stored.wrong)
     plan = stored if is_sparse else plan_of(tflite, cpu, assume_hint=True, release=release)
     in_force, after = _compressed(tflite, recipe, cpu)
@@ -102,6 +112,85 @@ def explain(
     return Explained(
         kind.name, release, stored, plan, is_sparse, in_force, after, cells, tuple(remarks)
     )
+
+
+def _own_kernels(
+    read: ReadFile, board: Board, cpu: Cpu, kernels: str
+) -> tuple[tuple[OwnLayer, ...], tuple[KernelChoice, ...]]:
+    """Layers that a file has in edgeprune's own kernels, and whose kernel others would get."""
+    from edgeprune.load import stored_as
+    from edgeprune.sparsify import stored_dense
+    from edgeprune.sparsify.kernel_choice import kernel_choices
+    from edgeprune.sparsify.own_kernels import layers_of
+
+    if stored_as(read.tflite) != "integers":
+        return (), ()
+    layers = layers_of(stored_dense(read.tflite))
+    if read.own:
+        check_brings_kernels(board)
+    is_open = kernels != "runtime" and brings_kernels(board)
+    choices = kernel_choices(layers, cpu, kernels) if is_open else ()
+    return tuple(layer for layer in layers if layer.name in read.own), choices
+
+
+def _choice_remarks(
+    read: ReadFile, choices: Sequence[KernelChoice], cpu: Cpu, kernels: str
+) -> list[str]:
+    """What ``compress`` would choose, in words; nothing of a file for which something chose."""
+    from edgeprune.sparsify.kernel_choice import choice_lines
+
+    if read.own or not choices:
+        return []
+    return [f"compressed, {line}" for line in choice_lines(choices, cpu, kernels)]
+
+
+def _with_choices(plan: Plan, choices: Sequence[KernelChoice], cpu: Cpu) -> Plan:
+    """The plan, whose remedies for int8 layers say what edgeprune's own kernels would do."""
+    from edgeprune.prediction.own_kernels import kernel_of
+    from edgeprune.sparsify.kernel_choice import MIN_AUTO_SPARSITY, OWN_PATTERN
+
+    remedies = {}
+    for choice in choices:
+        if choice.is_own:
+            remedies[choice.name] = (
+                f"`edgeprune compress` puts it into edgeprune's {kernel_of(cpu)}"
+            )
+        elif choice.own_cost is not None and choice.block_sparsity < MIN_AUTO_SPARSITY:
+            remedies[choice.name] = (
+                f"zeros in blocks of {OWN_PATTERN} let edgeprune's own kernels run it"
+            )
+        else:
+            remedies[choice.name] = ""
+    operators = tuple(
+        dataclasses.replace(operator, remedy=remedies.get(operator.name, operator.remedy))
+        for operator in plan.operators
+    )
+    return dataclasses.replace(plan, operators=operators)
+
+
+def _with_own(plan: Plan, own: Sequence[OwnLayer], cpu: Cpu) -> Plan:
+    """The plan, in which these layers run in edgeprune's own kernels."""
+    from edgeprune.prediction.own_kernels import kernel_of
+
+    named = {layer.name: layer for layer in own}
+    operators = tuple(
+        operator
+        if operator.name not in named
+        else dataclasses.replace(
+            operator,
+            has_sparse_kernel=True,
+            sparse=True,
+            kernel=kernel_of(cpu),
+            reason="the file has it in edgeprune's own kernels",
+            remedy="",
+            spoiler="",
+            block=1,
+            weights=named[operator.name].weights,
+            zeros=named[operator.name].zeros,
+        )
+        for operator in plan.operators
+    )
+    return dataclasses.replace(plan, operators=operators)
 
 
 def _with_true_remedies(plan: Plan, stored: Storage, recipe: Recipe) -> Plan:

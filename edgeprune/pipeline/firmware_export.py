@@ -70,7 +70,7 @@ def export(model: Path, board: str, folder: Path) -> Exported:
     if folder.exists() or folder.is_symlink():
         raise ConfigError(f"{shown(folder)}: exists already; remove it, or choose another name")
     check_model(model)
-    tflite = read_in_child(model, False, None)
+    tflite = read_in_child(model, False, None).tflite
     plan = plan_for(tflite, kind, whole_of(kind))
     files = exported(plan, model.name, kind.cpu)
     try:

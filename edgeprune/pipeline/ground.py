@@ -30,6 +30,7 @@ from edgeprune.pipeline.timed_here import TimedHere, can_time
 from edgeprune.pipeline.users_data import calibration_samples
 from edgeprune.quantize import obstacle, quantize
 from edgeprune.recipe import Recipe
+from edgeprune.sparsify.kernel_choice import OWN_PATTERN
 from edgeprune.tasks import amount_text
 from edgeprune.training.context import StageContext
 
@@ -265,7 +266,9 @@ class Ground:
             limits = Limits(None, max_file, smaller)
             if can_time(board, cpu):
                 timed = TimedHere(self._prepared.dense, self.timed)
-        return BoardCosts(board, cpu, self._skeleton, self._recipe.prune, limits, timed)
+        recipe = self._recipe
+        kernels = recipe.sparsify.kernels if recipe.run.threads == 1 else "runtime"
+        return BoardCosts(board, cpu, self._skeleton, recipe.prune, limits, timed, kernels)
 
     def _smallest_storage(self, cpu: Cpu) -> str:
         """How a float32 network may be stored at last; empty for as it is."""
@@ -308,8 +311,11 @@ class Ground:
         patterns: dict[str, Sequence[str]] = {}
         for name, costs in self._costs.items():
             mode = "int8" if costs.is_firmware else modes[name][0]
-            if costs.gains_by_zeros("kernel", mode):
-                patterns[costs.cpu.core] = ("kernel",)
+            found = ["kernel"] if costs.gains_by_zeros("kernel", mode) else []
+            if "int8" in modes[name] and costs.gains_by_zeros(OWN_PATTERN, "int8"):
+                found.append(OWN_PATTERN)
+            if found:
+                patterns[costs.cpu.core] = found
         return Options(
             modes=modes,
             patterns=patterns,

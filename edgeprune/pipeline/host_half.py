@@ -22,6 +22,7 @@ from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.file_size import check_file_size
 from edgeprune.pipeline.fragile_layers import advice
 from edgeprune.pipeline.planned import misfit, planned
+from edgeprune.pipeline.preflight import brings_kernels
 from edgeprune.pipeline.read import Read, is_trainable
 from edgeprune.pipeline.removed import removed, stage_if
 from edgeprune.pipeline.request import Request
@@ -100,7 +101,7 @@ def compress(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Comp
             "quantize", rewritten.tflite, quantized.tflite, blocks=blocks, codebooks=has_codebooks
         )
     with progress.stage("sparsify"):
-        sparsified = _sparsified(quantized.tflite, cpu, request, recipe)
+        sparsified = _sparsified(quantized.tflite, cpu, request, recipe, trained.loaded.with_own)
         lines += verify.check_kept(
             "sparsify", quantized.tflite, sparsified.tflite, codebooks=has_codebooks
         )
@@ -252,22 +253,34 @@ def _quantized(
             return recipe, quantized
 
 
-def _sparsified(tflite: bytes, cpu: Cpu, request: Request, recipe: Recipe) -> Sparsified:
+def _sparsified(
+    tflite: bytes, cpu: Cpu, request: Request, recipe: Recipe, with_own: bytes | None
+) -> Sparsified:
     """The file as the board is given it.
+
+    Args:
+        tflite: The file that any runtime takes.
+        cpu: The board's cores.
+        request: The user's.
+        recipe: In force.
+        with_own: The user's file, where layers stand in it for edgeprune's own kernels.
 
     Raises:
         ModelError: The firmware cannot run the file, or it does not fit into the board.
         VerifyError: It takes more than the user allows.
     """
     from edgeprune.sparsify import sparsify
-    from edgeprune.sparsify.own_kernels import sparsified_for_agent
+    from edgeprune.sparsify.own_kernels import sparsified_as_it_came, sparsified_for_agent
 
     board = load_board(request.board)
     if board.kind == MICROCONTROLLER:
         return planned(tflite, board, request)
     sparsified = sparsify(tflite, cpu, encode=recipe.sparsify.encode)
-    if recipe.sparsify.kernels == "edgeprune":
-        sparsified = sparsified_for_agent(sparsified, cpu, encode=recipe.sparsify.encode)
+    kernels = recipe.sparsify.kernels
+    if kernels == "runtime" and with_own is not None and not recipe.sparsify.encode:
+        sparsified = sparsified_as_it_came(sparsified, with_own)
+    if kernels != "runtime" and brings_kernels(board):
+        sparsified = sparsified_for_agent(sparsified, cpu, kernels, encode=recipe.sparsify.encode)
     check_file_size(sparsified.deployed, request)
     return sparsified
 

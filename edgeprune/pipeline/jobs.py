@@ -14,11 +14,13 @@ from pathlib import Path
 from edgeprune import verify
 from edgeprune.artifacts.arrays import Samples
 from edgeprune.artifacts.stored import Sparsified
-from edgeprune.devices.boards import Cpu, board_files, load_board
+from edgeprune.devices.boards import MICROCONTROLLER, Cpu, board_files, load_board
 from edgeprune.load.sniff import Kind, sniff
 from edgeprune.models.tflite import graph
+from edgeprune.models.tflite.conv_plan import own_layers
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.compressed import Compressed
+from edgeprune.pipeline.preflight import check_brings_kernels
 from edgeprune.pipeline.request import Request
 from edgeprune.pipeline.runnable import check_runnable
 from edgeprune.progress import Progress
@@ -93,8 +95,22 @@ class ReadJob:
         return self.allow_code
 
 
-def read_as_tflite(request: ReadJob, progress: Progress) -> bytes:
-    """A model as TFLite: a ``.tflite`` file as it is, another one converted."""
+@dataclass(frozen=True)
+class ReadFile:
+    """A model as TFLite.
+
+    Attributes:
+        tflite: A ``.tflite`` file as it is, but for layers in edgeprune's own kernels, which stand
+            in operators of the runtime's; another model converted.
+        own: Names of the outputs of such layers.
+    """
+
+    tflite: bytes
+    own: tuple[str, ...]
+
+
+def read_as_tflite(request: ReadJob, progress: Progress) -> ReadFile:
+    """A model as TFLite."""
     from edgeprune.convert import convert
     from edgeprune.load import load
 
@@ -103,7 +119,8 @@ def read_as_tflite(request: ReadJob, progress: Progress) -> bytes:
     if request.board is not None:
         board = load_board(request.board)
         check_runnable(tflite, board)
-    return tflite
+    own = {} if loaded.with_own is None else own_layers(graph.view(loaded.with_own))
+    return ReadFile(tflite, tuple(name for name, _ in own.values()))
 
 
 @dataclass(frozen=True)
@@ -238,7 +255,7 @@ def read_in_child(
     allow_code: bool,
     input_shape: tuple[int, ...] | None,
     board: str | None = None,
-) -> bytes:
+) -> ReadFile:
     """:func:`read_as_tflite`, in a child.
 
     Raises:
@@ -249,8 +266,8 @@ def read_in_child(
     given = (path, *stored_apart(path), *board_files(board or ""))
     reach = Reach(readable=None if allow_code else given)
     limit = answer_bytes_of(path)
-    tflite = confined(read_as_tflite, job, reach=reach, answer_bytes=limit, timeout_s=_READ_S)
-    return graph.opened(tflite)
+    read = confined(read_as_tflite, job, reach=reach, answer_bytes=limit, timeout_s=_READ_S)
+    return ReadFile(graph.opened(read.tflite), read.own)
 
 
 def check_file(request: Request) -> None:
@@ -260,10 +277,14 @@ def check_file(request: Request) -> None:
     it trains.
 
     Raises:
-        ModelError: The model is damaged, or the board's runtime cannot run it.
+        ModelError: The model is damaged, or the board's runtime cannot run it, or nothing there
+            brings the kernels that it asks for.
     """
     if sniff(request.model) in (Kind.TFLITE, Kind.EPZ):
-        read_in_child(request.model, request.allow_code, request.input_shape, request.board)
+        read = read_in_child(request.model, request.allow_code, request.input_shape, request.board)
+        board, table = load_board(request.board), request.recipe.sparsify
+        if read.own and table.kernels == "runtime" and board.kind != MICROCONTROLLER:
+            check_brings_kernels(board)
 
 
 def host_outputs(tflite: bytes, samples: Samples, xnnpack: bool) -> Samples:

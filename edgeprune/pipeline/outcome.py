@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from edgeprune.report.folder import OutputFolder
 
 
+NEEDS_KERNELS = "{} needs edgeprune's agent; {} runs anywhere"
+"""What a user has to know of two files, of which one has layers in edgeprune's own kernels."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What ``deploy`` did.
@@ -195,10 +199,13 @@ def _report_text(outcome: Outcome) -> str:
 def print_answer(outcome: Outcome, console: Console | None = None) -> None:
     """Prints an outcome in a few lines; on standard output if ``console`` is None."""
     from edgeprune.report.summary import print_summary
+    from edgeprune.report.treatment import own_layers
 
     where = shown(outcome.folder)
-    files = "result.json, report.txt, report.html"
-    print_summary(outcome.result, f"{where} ({files})", where, console)
+    saved = f"{where} (result.json, report.txt, report.html)"
+    if own_layers(outcome.result.deployed):
+        saved += f"; {NEEDS_KERNELS.format('deployed.tflite', 'deployed-portable.tflite')}"
+    print_summary(outcome.result, saved, where, console)
 
 
 def print_outcome(outcome: Outcome, console: Console | None = None) -> None:

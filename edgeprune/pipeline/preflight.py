@@ -65,10 +65,29 @@ def check_kernels(request: Request, board: Board) -> None:
     Raises:
         ConfigError: The board has another agent.
     """
-    if request.recipe.sparsify.kernels == "edgeprune" and board.agent.use != "native":
+    if request.recipe.sparsify.kernels == "edgeprune" and not brings_kernels(board):
         raise ConfigError(
             f"--kernels edgeprune: {board.name} has the agent {board.agent.use!r}, and edgeprune's "
             "own kernels are in the one in C (agent.use = 'native'): leave it out"
+        )
+
+
+def brings_kernels(board: Board) -> bool:
+    """Whether edgeprune's agent on a board brings kernels of its own."""
+    return board.agent.use == "native"
+
+
+def check_brings_kernels(board: Board) -> None:
+    """Refuses a file with layers in edgeprune's own kernels where nothing brings these.
+
+    Raises:
+        ModelError: The board has another agent.
+    """
+    if not brings_kernels(board):
+        raise ModelError(
+            f"layers of the file run in edgeprune's own kernels, and the agent of {board.name}, "
+            f"{board.agent.use!r}, brings none: hand in the file for any runtime, which "
+            "`edgeprune compress` and `edgeprune deploy` write beside it (-portable.tflite)"
         )
 
 

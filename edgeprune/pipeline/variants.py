@@ -39,7 +39,7 @@ def write_variants(done: Compressed, write: Callable[[str, bytes], Path]) -> lis
     if own is not None:
         file = write("deployed.tflite", own.tflite)
         deployed = dataclasses.replace(deployed, name="deployed", file=file, expected=own.expected)
-    if done.dense == done.sparsified.deployed:
+    if done.dense == done.sparsified.deployed or (own is not None and own.is_brought):
         return [deployed]
     if done.dense_int8 is not None:
         only, fits = done.quantized.profiling_only, done.fits_dense

@@ -21,7 +21,7 @@ from edgeprune.pipeline.compressed import Compressed
 from edgeprune.pipeline.device_half import comparison_of
 from edgeprune.pipeline.firmware_twin import compare_on_twin
 from edgeprune.pipeline.jobs import compress_in_child, host_outputs
-from edgeprune.pipeline.preflight import check_kernels, check_limits, look_at
+from edgeprune.pipeline.preflight import brings_kernels, check_kernels, check_limits, look_at
 from edgeprune.pipeline.request import Request
 from edgeprune.progress import Progress
 
@@ -85,7 +85,9 @@ def compress_to_file(
     table = sensitivity_file(target)
     if table is not None and table.exists():
         raise ConfigError(f"{shown(table)}: exists already; remove it, or choose another name")
-    portable = portable_file(target) if is_own(request) else None
+    if is_stream(target):
+        request = _without_choice(request)
+    portable = portable_file(target) if may_be_own(request, board) else None
     if portable is not None and portable.exists():
         raise ConfigError(f"{shown(portable)}: exists already; remove it, or choose another name")
     with Reserved(target) as reserved:
@@ -112,9 +114,20 @@ def portable_file(target: Path) -> Path | None:
     return None if is_stream(target) else target.with_name(f"{target.stem}-portable.tflite")
 
 
-def is_own(request: Request) -> bool:
-    """Whether layers are to run in edgeprune's own kernels."""
-    return request.recipe.sparsify.kernels == "edgeprune"
+def may_be_own(request: Request, board: Board) -> bool:
+    """Whether layers may run in edgeprune's own kernels."""
+    return request.recipe.sparsify.kernels != "runtime" and brings_kernels(board)
+
+
+def _without_choice(request: Request) -> Request:
+    """The same where ``auto`` leaves layers to the runtime: no second file can be beside it."""
+    table = request.recipe.sparsify
+    if table.kernels != "auto":
+        return request
+    sparsify = dataclasses.replace(table, kernels="runtime")
+    return dataclasses.replace(
+        request, recipe=dataclasses.replace(request.recipe, sparsify=sparsify)
+    )
 
 
 def _check_for_tflm(board: str, target: Path) -> None:

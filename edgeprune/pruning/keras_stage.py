@@ -30,7 +30,14 @@ from edgeprune.pruning.budget.layer_sizes import layers_of
 from edgeprune.pruning.calibration.samples import calibration
 from edgeprune.pruning.masks.masking import Masks
 from edgeprune.pruning.masks.pruner import pruner
-from edgeprune.pruning.plan import LayerGoal, left_whole, nothing_to_prune, prospects, wanted
+from edgeprune.pruning.plan import (
+    LayerGoal,
+    left_whole,
+    nothing_to_prune,
+    prospects,
+    that_fit,
+    wanted,
+)
 from edgeprune.pruning.schedules import schedule
 from edgeprune.pruning.shares import layer_shares
 from edgeprune.recipe.prune_parts import SCHEDULES
@@ -73,7 +80,7 @@ def prune_keras(job: Job) -> Pruned:
     if not weights:
         return nothing_to_prune(model, spec)
     whole = left_whole(_sizes(weights), _sizes(prunable_weights(copied, "all")))
-    weights = wanted(weights, spec)
+    weights, too_narrow = that_fit(wanted(weights, spec), spec)
     layers = layers_of(weights, job.dense if spec.needs_sizes else None)
     cpu = job.context.cpu
     choice = pattern_choice(layers, spec, cpu)
@@ -83,7 +90,7 @@ def prune_keras(job: Job) -> Pruned:
         shares = layer_shares(copied, weights, layers, spec, job.training, samples, cpu)
         to_sparsities = pruner(copied, weights, spec, samples)
     sparsities = {share.name: share.sparsity for share in shares}
-    messages = [*_messages(weights, shares), *whole]
+    messages = [*_messages(weights, shares), *too_narrow, *whole]
     for line in messages:
         job.context.say(line)
     held = Masks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from edgeprune.errors import ModelError
 from edgeprune.models.select import matching
 from edgeprune.pruning.allocation import Candidate, allocate
 from edgeprune.pruning.patterns import by_magnitude
+from edgeprune.recipe.prune_parts import PATTERNS
 from edgeprune.recipe.prune_table import PruneTable
 
 
@@ -40,6 +42,32 @@ def wanted(candidates: Sequence[Item], spec: PruneTable) -> list[Item]:
     if not left:
         raise ModelError("nothing is left to prune: every layer is ignored")
     return left
+
+
+class Channelled(Named, Protocol):
+    """A weight tensor of which the input channels are known."""
+
+    @property
+    def in_channels(self) -> int:
+        """Input channels, without a convolution's taps."""
+
+
+Fitting = TypeVar("Fitting", bound=Channelled)
+
+
+def that_fit(items: Sequence[Fitting], spec: PruneTable) -> tuple[list[Fitting], list[str]]:
+    """What blocks along the input channels fit where every layer is pruned, and a line on others.
+
+    The first convolution has three channels; who wants every layer pruned need not name it.
+    """
+    match = re.fullmatch(PATTERNS["blocks"].form, spec.pattern)
+    columns = int(match.group(2)) if match and spec.layers == "all" else 1
+    fit = [item for item in items if item.in_channels >= columns]
+    left = [item.name for item in items if item.in_channels < columns]
+    if not fit or not left:
+        return list(items), []
+    names = ", ".join(left)
+    return fit, [f"{names}: stays whole, since it has fewer input channels than {spec.pattern}"]
 
 
 def sparsities(candidates: Sequence[Candidate], spec: PruneTable) -> dict[str, float]:

@@ -22,6 +22,7 @@ from edgeprune.pruning.plan import (
     nothing_to_prune,
     prospects,
     sparsities,
+    that_fit,
     wanted,
 )
 from edgeprune.recipe.prune_table import PruneTable
@@ -52,7 +53,7 @@ def prune_tflite(loaded: Loaded, tflite: bytes, spec: PruneTable, context: Stage
     if not prunable:
         return nothing_to_prune(loaded, spec)
     whole = left_whole(filter_sizes(model, spec.layers), filter_sizes(model, "all"))
-    prunable = wanted(prunable, spec)
+    prunable, too_narrow = that_fit(wanted(prunable, spec), spec)
     choice = pattern_choice([_layer(kernel) for kernel in prunable], spec, context.cpu)
     layers = [
         Candidate(kernel.name, kernel.matrix.T.shape, np.abs(kernel.matrix)) for kernel in prunable
@@ -68,7 +69,7 @@ def prune_tflite(loaded: Loaded, tflite: bytes, spec: PruneTable, context: Stage
         )
         for kernel in prunable
     ]
-    messages = (*prospects(goals), *whole)
+    messages = (*prospects(goals), *too_narrow, *whole)
     masks, tensors = prune_filters(model, prunable, choice.patterns, shares)
     note = "weights were zeroed at once" + (
         ", without data" if context.data is None else ": a .tflite file cannot be fine-tuned"

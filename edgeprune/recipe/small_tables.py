@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edgeprune.recipe.faults import not_among, too_small
 
-KERNELS = ("runtime", "edgeprune")
+KERNELS = ("auto", "runtime", "edgeprune")
 """Values of the key ``kernels``."""
 
 
@@ -28,13 +28,15 @@ class SparsifyTable:
 
     Attributes:
         encode: Store weights sparse where that is smaller and right.
-        kernels: What runs int8 layers of which two thirds of the 1x4 blocks are zero:
-            ``runtime``, which has no sparse kernels for them, or ``edgeprune``, whose agent brings
-            such. The file then runs nowhere else, and one that does is written beside it.
+        kernels: What runs int8 layers of which some 1x4 blocks are zero. ``runtime`` has dense
+            kernels alone; ``edgeprune`` takes sparse ones of its own from two thirds of the blocks
+            on; ``auto`` takes them where they are predicted to be faster on the board. A file with
+            such layers runs where edgeprune's agent or its library for apps is, and one that runs
+            everywhere is written beside it.
     """
 
     encode: bool = True
-    kernels: str = "runtime"
+    kernels: str = "auto"
 
 
 @dataclass(frozen=True)

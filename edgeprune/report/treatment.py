@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgeprune.artifacts.stored import OWN_PREFIX
 from edgeprune.history.result import Result, known
+from edgeprune.history.result.variant import Variant
 from edgeprune.report.figures import percent_text
 
 _STORED_AS = {
@@ -18,13 +20,16 @@ _STORED_AS = {
 }
 
 
-def treatment(recipe: Mapping[str, Any], sparsity: float, *, is_trained: bool) -> str:
+def treatment(
+    recipe: Mapping[str, Any], sparsity: float, *, is_trained: bool, own_layers: int = 0
+) -> str:
     """What was done to the deployed network, as a phrase.
 
     Args:
         recipe: As in a result; what it does not hold was not done.
         sparsity: Share of zeros in the deployed file's weights.
         is_trained: Whether there was something to train, and to train with.
+        own_layers: Layers that run in edgeprune's own kernels.
     """
     phrases = [
         *_channels(_each(recipe, "channels")),
@@ -39,6 +44,9 @@ def treatment(recipe: Mapping[str, Any], sparsity: float, *, is_trained: bool) -
     if phrases or mode != "none" or others:
         stored = _STORED_AS.get(mode, f"as {mode}")
         phrases.append(f"stored {stored.removesuffix(' throughout') if others else stored}{others}")
+    if own_layers:
+        layers = "1 layer" if own_layers == 1 else f"{own_layers} layers"
+        phrases.append(f"{layers} in edgeprune's own sparse kernels")
     return ", ".join(phrases) if phrases else "nothing, measured as it is"
 
 
@@ -46,7 +54,17 @@ def treatment_of(result: Result) -> str:
     """The same, of a result. A TFLite file cannot be trained, nor anything without data."""
     task = known(result.task)
     is_trained = task is not None and task.train > 0 and result.model.format != "tflite"
-    return treatment(result.recipe, result.deployed.sparsity, is_trained=is_trained)
+    return treatment(
+        result.recipe,
+        result.deployed.sparsity,
+        is_trained=is_trained,
+        own_layers=own_layers(result.deployed),
+    )
+
+
+def own_layers(variant: Variant) -> int:
+    """How many layers of a network ran in edgeprune's own kernels, by the device's own profile."""
+    return sum(layer.kernel.startswith(OWN_PREFIX) for layer in variant.layers)
 
 
 def _each(recipe: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

@@ -8,8 +8,8 @@ brings them can load such a file, so it is never the only one that is written.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -17,62 +17,52 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeprune.artifacts.stored import OwnKernels, Sparsified
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import edit, graph
-from edgeprune.models.tflite.conv_plan import BLOCK, OPERATORS, PREFIX, packed_blocks, plan_of
+from edgeprune.models.tflite.conv_plan import OPERATORS, PREFIX, geometry_of, own_layers, plan_of
 from edgeprune.sparsify import sparsify, stored_dense
-
-MIN_BLOCK_SPARSITY = 2 / 3
-"""Of a layer that runs in a kernel of edgeprune's own.
-
-Source: ours, benchmarks/own_kernels.py. With half of its blocks zero MobileNet gains 12 % on a
-Cortex-A76 and 6 % with AVX-512, where ResNet-50 takes 1.25 times as long as dense; with 80 % both
-gain, ResNet-50 there 1.5 times.
-"""
+from edgeprune.sparsify.kernel_choice import OwnLayer, choice_lines, kernel_choices
 
 
-@dataclass(frozen=True)
-class OwnLayer:
-    """A layer that may run in a kernel of edgeprune's own.
-
-    Attributes:
-        name: Name of its output.
-        op: ``CONV_2D`` or ``FULLY_CONNECTED``.
-        block_sparsity: Share of its blocks of 1 x 4 weights that are all zero, in [0, 1].
-        reason: Why no plan can stand for it; empty if one can.
-    """
-
-    name: str
-    op: str
-    block_sparsity: float
-    reason: str
-
-
-def sparsified_for_agent(sparsified: Sparsified, cpu: Cpu, *, encode: bool) -> Sparsified:
+def sparsified_for_agent(
+    sparsified: Sparsified, cpu: Cpu, kernels: str, *, encode: bool
+) -> Sparsified:
     """Adds what the device is given where edgeprune's agent runs there: a file with own kernels.
 
     Args:
         sparsified: The file that any runtime takes.
         cpu: The board's cores.
+        kernels: ``auto``, or ``edgeprune`` to take them wherever zeros are enough.
         encode: Whether other weights are stored sparse where that is smaller.
 
     Returns:
-        ``sparsified`` itself, with the reason, if no layer has zeros enough.
+        ``sparsified`` with what was chosen for each layer, and itself otherwise where no layer
+        goes to such a kernel.
 
     Raises:
         ModelError: The file is damaged.
     """
     dense = stored_dense(sparsified.tflite)
-    with_own, layers = with_own_kernels(
-        dense, lambda layer: layer.block_sparsity >= MIN_BLOCK_SPARSITY
-    )
-    if not layers:
-        line = (
-            "no layer runs in edgeprune's own kernels: in none are "
-            f"{MIN_BLOCK_SPARSITY:.0%} of the 1x4 blocks of int8 weights zero (--quantize int8 "
-            "--pattern 1x4)"
-        )
-        return dataclasses.replace(sparsified, reasons=(*sparsified.reasons, line))
+    choices = kernel_choices(layers_of(dense), cpu, kernels)
+    chosen = {choice.name for choice in choices if choice.is_own}
+    lines = choice_lines(choices, cpu, kernels)
+    if not chosen:
+        reasons = (*sparsified.reasons, *lines)
+        return dataclasses.replace(sparsified, choices=choices, reasons=reasons)
+    with_own, layers = with_own_kernels(dense, lambda layer: layer.name in chosen)
     rest = sparsify(with_own, cpu, encode=encode)
     own = OwnKernels(rest.tflite, layers, (*layers, *rest.expected))
+    reasons = (*rest.reasons, *lines)
+    return dataclasses.replace(sparsified, own=own, choices=choices, reasons=reasons)
+
+
+def sparsified_as_it_came(sparsified: Sparsified, with_own: bytes) -> Sparsified:
+    """The same where the user's file brings layers in own kernels, and is measured as it is.
+
+    Args:
+        sparsified: What any runtime takes of it.
+        with_own: The file as it came.
+    """
+    layers = tuple(name for name, _ in own_layers(graph.view(with_own)).values())
+    own = OwnKernels(with_own, layers, (*layers, *sparsified.expected), is_brought=True)
     return dataclasses.replace(sparsified, own=own)
 
 
@@ -124,19 +114,20 @@ def with_own_kernels(
 
 
 def _layer(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> OwnLayer:
-    reason, sparsity = "", 0.0
+    reason, geometry = "", None
     try:
-        plan_of(model, subgraph, op)
+        plan = plan_of(model, subgraph, op)
+        elements = math.prod(graph.shape_of(subgraph.tensors[op.inputs[0]]))
+        geometry = geometry_of(plan, elements)
     except ValueError as error:
         reason = str(error)
-    else:
-        weights = graph.constant(model, subgraph.tensors[op.inputs[1]])
-        if weights is not None:
-            rows = weights.reshape(len(weights), -1, 1, weights.shape[-1])
-            whole = rows.shape[1] * -(-rows.shape[3] // BLOCK) * len(rows)
-            sparsity = 1 - len(packed_blocks(rows)[2]) / whole
     name = graph.tensor_name(subgraph.tensors[op.outputs[0]])
-    return OwnLayer(name, graph.op_name(model, op), sparsity, reason)
+    weights = None
+    if geometry is not None:
+        weights = graph.constant(model, subgraph.tensors[op.inputs[1]])
+    size = 0 if weights is None else weights.size
+    zeros = 0 if weights is None else size - int(np.count_nonzero(weights))
+    return OwnLayer(name, graph.op_name(model, op), geometry, reason, size, zeros)
 
 
 def _replace(model: graph.Model, op: graph.Operator, plan: bytes, number: int) -> None:

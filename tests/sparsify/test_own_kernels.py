@@ -9,8 +9,8 @@ from edgeprune.devices.boards import load_board
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.conv_plan import own_layers
 from edgeprune.sparsify import sparsify
+from edgeprune.sparsify.kernel_choice import MIN_BLOCK_SPARSITY
 from edgeprune.sparsify.own_kernels import (
-    MIN_BLOCK_SPARSITY,
     layers_of,
     sparsified_for_agent,
     with_own_kernels,
@@ -36,7 +36,7 @@ def with_zeros(tflite, share, every):
 def made(share, every=2):
     tflite, names = with_zeros(mobilenet_v1().tflite, share, every)
     sparsified = sparsify(tflite, CPU)
-    return sparsified, sparsified_for_agent(sparsified, CPU, encode=True), names
+    return sparsified, sparsified_for_agent(sparsified, CPU, "edgeprune", encode=True), names
 
 
 def test_layers_of_which_half_the_blocks_are_zero_are_replaced_and_no_others():
@@ -45,6 +45,17 @@ def test_layers_of_which_half_the_blocks_are_zero_are_replaced_and_no_others():
         graph.view(after.own.tflite)).values()]  # fmt: skip
     assert set(names) <= set(after.expected_there)
     assert after.tflite == before.tflite and after.deployed == after.own.tflite
+
+
+def test_auto_replaces_the_layers_that_are_predicted_to_gain_and_no_others():
+    tflite, names = with_zeros(mobilenet_v1().tflite, 0.95, 1)
+    before = sparsify(tflite, CPU)
+    after = sparsified_for_agent(before, CPU, "auto", encode=True)
+    chosen = {choice.name for choice in after.choices if choice.is_own}
+    assert chosen and chosen < set(names)  # some are too small
+    assert {name for name, _ in own_layers(graph.view(after.deployed)).values()} == chosen
+    assert after.tflite == before.tflite
+    assert any(line.startswith("kernels auto: ") for line in after.reasons)
 
 
 def test_a_file_shrinks_by_its_zeros():

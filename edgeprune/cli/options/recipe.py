@@ -46,8 +46,9 @@ def recipe_options(function: Function) -> Function:
         click.option(
             "--kernels",
             type=Word(KERNELS, key="kernels"),
-            help="What runs int8 layers with two thirds of their 1x4 blocks zero: the "
-            "runtime's dense kernels (the default), or edgeprune's own sparse ones.",
+            help="What runs int8 layers with zeros in blocks of 1x4: the runtime's dense kernels, "
+            "edgeprune's own sparse ones, or auto (the default): these where they are predicted "
+            "to be faster on the board.",
         ),
         click.option(
             "--quantize", type=Word(MODES), help="How weights are stored and computed with."

@@ -14,10 +14,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeprune.artifacts.arrays import Array
+from edgeprune.artifacts.stored import OWN_PREFIX
 from edgeprune.models.tflite import graph
 
-PREFIX = "edgeprune.conv."
-"""Of the operators' names; a number of each layer's own follows."""
+PREFIX = OWN_PREFIX
 
 BLOCK = 4
 """Input channels that are kept or dropped together."""
@@ -26,18 +26,80 @@ OPERATORS = ("CONV_2D", "FULLY_CONNECTED")
 """What a plan can stand for."""
 
 _MAGIC, _VERSION = b"EPKC", 2
-_MAX_EXTENT, _MAX_TAPS, _MAX_POSITIONS = 1 << 16, 1 << 10, (1 << 16) - 1
+MAX_EXTENT, MAX_TAPS, MAX_POSITIONS = 1 << 16, 1 << 10, (1 << 16) - 1
 _MAX_STEP = 255
-_MAX_SCALE = 256.0
+MAX_SCALE = 256.0
 """What XNNPACK takes. Source: google/XNNPACK, ``src/operators/convolution-nhwc.c``."""
 
-_CONV_2D, _FULLY_CONNECTED, _KEEPS_DIMENSIONS = range(3)
-_BOUNDS = {
+CONV_2D, FULLY_CONNECTED, KEEPS_DIMENSIONS = range(3)
+BOUNDS = {
     schema.ActivationFunctionType.NONE: (-np.inf, np.inf),
     schema.ActivationFunctionType.RELU: (0.0, np.inf),
     schema.ActivationFunctionType.RELU_N1_TO_1: (-1.0, 1.0),
     schema.ActivationFunctionType.RELU6: (0.0, 6.0),
 }
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What a layer's cost depends on, whatever its kernel; pairs are of height and width.
+
+    Attributes:
+        op: One of :data:`OPERATORS`.
+        images: Maps of an inference; of a ``FULLY_CONNECTED`` the rows of its input.
+        in_channels: Channels of its input.
+        out_channels: Channels of its output.
+        blocks: Blocks of 4 input channels by 1 output channel in its plan: those that are not all
+            zero, and a few between some that lie far apart.
+        source: Size of its input map.
+        result: Size of its output map.
+        kernel: Size of its kernel.
+        stride: Its strides.
+        dilation: Its dilations.
+        pad_left: Columns of padding before the first one.
+    """
+
+    op: str
+    images: int
+    in_channels: int
+    out_channels: int
+    blocks: int
+    source: tuple[int, int] = (1, 1)
+    result: tuple[int, int] = (1, 1)
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    pad_left: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Output pixels of an inference."""
+        return self.images * self.result[0] * self.result[1]
+
+    @property
+    def taps(self) -> int:
+        """Positions of its kernel."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether each output pixel is made of the input pixel at the same place."""
+        return self.taps == 1 and self.source == self.result and self.stride == (1, 1)
+
+    @property
+    def groups(self) -> int:
+        """Groups of 4 input channels, the last of which may have fewer."""
+        return -(-self.in_channels // BLOCK)
+
+    @property
+    def whole_blocks(self) -> int:
+        """Blocks, zero or not."""
+        return self.groups * self.taps * self.out_channels
+
+    @property
+    def block_sparsity(self) -> float:
+        """Share of its blocks that are all zero, in [0, 1]."""
+        return 1 - self.blocks / self.whole_blocks
 
 
 @dataclass(frozen=True)
@@ -79,6 +141,65 @@ def plan_of(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) ->
     return _MAGIC + struct.pack("<III", _VERSION, len(body) + 16, zlib.crc32(body)) + body
 
 
+_HEADER, _START = struct.Struct("<16x16I"), struct.Struct("<4sIII")
+_HEADER_BYTES = 96
+
+
+def check_header(plan: bytes) -> None:
+    """Refuses what is no whole plan of this version.
+
+    Raises:
+        ValueError: The text says what is wrong.
+    """
+    if len(plan) < _HEADER_BYTES or plan[:4] != _MAGIC:
+        raise ValueError("it is no plan of a convolution")
+    _, version, size, crc = _START.unpack_from(plan)
+    if version != _VERSION:
+        raise ValueError("it is of another version of edgeprune")
+    if size != len(plan):
+        raise ValueError("it is cut, or followed by more")
+    if zlib.crc32(plan[16:]) != crc:
+        raise ValueError("it is damaged")
+
+
+def geometry_of(plan: bytes, input_elements: int) -> Geometry:
+    """What stands in a plan's header.
+
+    Args:
+        plan: A plan, whose arrays are not looked at.
+        input_elements: Elements of the layer's input, which say how many rows or images there are.
+
+    Raises:
+        ValueError: It is no plan of this version, or its sizes cannot be; the text says why.
+    """
+    check_header(plan)
+    kind, *sizes, blocks = _HEADER.unpack_from(plan)
+    height, width, channels, out_height, out_width, units, *window = sizes
+    if kind not in (CONV_2D, FULLY_CONNECTED, KEEPS_DIMENSIONS) or not all(sizes[:12]):
+        raise ValueError("its sizes cannot be")
+    kernel, stride, dilation = ((window[k], window[k + 1]) for k in (0, 2, 4))
+    if blocks > kernel[0] * kernel[1] * -(-channels // BLOCK) * units:
+        raise ValueError("it has more blocks than its sizes leave room for")
+    return Geometry(
+        OPERATORS[kind != CONV_2D],
+        input_elements // (height * width * channels),
+        channels,
+        units,
+        blocks,
+        (height, width),
+        (out_height, out_width),
+        kernel,
+        stride,
+        dilation,
+        window[-1],
+    )
+
+
+def plan_bytes(layer: Geometry) -> int:
+    """Size of a layer's plan, less its bias, which the runtime's operators have as well."""
+    return _HEADER_BYTES + 6 * layer.out_channels + 5 * layer.blocks
+
+
 def own_layers(model: graph.Model) -> dict[str, tuple[str, str]]:
     """Layers of a file's first subgraph that run in edgeprune's own kernels.
 
@@ -92,7 +213,7 @@ def own_layers(model: graph.Model) -> dict[str, tuple[str, str]]:
         name = code.decode("utf-8", "replace") if isinstance(code, bytes) else str(code)
         if name.startswith(PREFIX) and len(op.outputs):
             kind = bytes(op.customOptions[16:20]) if op.customOptions is not None else b""
-            is_conv = kind == struct.pack("<I", _CONV_2D)
+            is_conv = kind == struct.pack("<I", CONV_2D)
             output = graph.tensor_name(model.subgraphs[0].tensors[op.outputs[0]])
             layers[name] = (output, OPERATORS[0] if is_conv else OPERATORS[1])
     return layers
@@ -130,13 +251,13 @@ def _geometry(
 ) -> tuple[int, ...]:
     units, kernel_height, kernel_width, channels = weights.shape
     groups = -(-channels // BLOCK)
-    if max(units, channels) > _MAX_EXTENT or kernel_height * kernel_width > _MAX_TAPS:
+    if max(units, channels) > MAX_EXTENT or kernel_height * kernel_width > MAX_TAPS:
         raise ValueError("it is larger than a plan can say")
-    if kernel_height * kernel_width * groups > _MAX_POSITIONS:
+    if kernel_height * kernel_width * groups > MAX_POSITIONS:
         raise ValueError("its rows have more blocks than a plan can say")
     options = op.builtinOptions
     if kind == "FULLY_CONNECTED":
-        keeps = _KEEPS_DIMENSIONS if options.keepNumDims else _FULLY_CONNECTED
+        keeps = KEEPS_DIMENSIONS if options.keepNumDims else FULLY_CONNECTED
         return (keeps, 1, 1, channels, 1, 1, units, 1, 1, 1, 1, 1, 1, 0, 0)
     kernel = (kernel_height, kernel_width)
     strides = (int(options.strideH), int(options.strideW))
@@ -152,8 +273,8 @@ def _geometry(
                 sizes, outputs, kernel, strides, dilations, strict=True
             )
         ]
-    numbers = (_CONV_2D, *sizes, channels, *outputs, units, *kernel, *strides, *dilations, *pads)
-    if not all(1 <= number <= _MAX_EXTENT for number in numbers[1:13]) or max(pads) > _MAX_EXTENT:
+    numbers = (CONV_2D, *sizes, channels, *outputs, units, *kernel, *strides, *dilations, *pads)
+    if not all(1 <= number <= MAX_EXTENT for number in numbers[1:13]) or max(pads) > MAX_EXTENT:
         raise ValueError("it is larger than a plan can say, or its sizes are not known")
     return numbers
 
@@ -195,7 +316,7 @@ def _scales(source: graph.Tensor, filters: graph.Tensor, result: graph.Tensor, u
         raise ValueError("the zero point of its weights is not 0")
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         scale: Array = ends[0].scale * np.broadcast_to(ends[1].scale, (units,)) / ends[2].scale
-    if not np.all((scale > 0) & (scale < _MAX_SCALE)):
+    if not np.all((scale > 0) & (scale < MAX_SCALE)):
         raise ValueError("a scale is not between 0 and 256")
     return np.asarray(scale, "<f4")
 
@@ -203,14 +324,20 @@ def _scales(source: graph.Tensor, filters: graph.Tensor, result: graph.Tensor, u
 def _bounds(
     source: graph.Tensor, result: graph.Tensor, op: graph.Operator
 ) -> tuple[int, int, int, int]:
-    """Zero points of input and output, and the bounds that the fused activation sets.
+    """Zero points of input and output, and the bounds that the fused activation sets."""
+    activation = op.builtinOptions.fusedActivationFunction
+    if activation not in BOUNDS:
+        raise ValueError("its fused activation is none of RELU, RELU6 and RELU_N1_TO_1")
+    output = _quantization(result)
+    low, high = bounds_of(activation, output.scale[0], output.zero_point)
+    return _quantization(source).zero_point, output.zero_point, low, high
+
+
+def bounds_of(activation: int, scale: float, zero_point: int) -> tuple[int, int]:
+    """What an activation of :data:`BOUNDS` leaves of int8.
 
     Source: google/XNNPACK, ``src/xnnpack/requantization.h``, ``xnn_qs8_quantize``.
     """
-    activation = op.builtinOptions.fusedActivationFunction
-    if activation not in _BOUNDS:
-        raise ValueError("its fused activation is none of RELU, RELU6 and RELU_N1_TO_1")
-    output = _quantization(result)
-    exact = np.array(_BOUNDS[activation], np.float32) / output.scale[0]
-    low, high = np.rint(np.clip(exact + np.float32(output.zero_point), -128, 127))
-    return _quantization(source).zero_point, output.zero_point, int(low), int(high)
+    exact = np.array(BOUNDS[activation], np.float32) / np.float32(scale)
+    low, high = np.rint(np.clip(exact + np.float32(zero_point), -128, 127))
+    return int(low), int(high)

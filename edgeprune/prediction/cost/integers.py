@@ -111,7 +111,16 @@ def _shape(reader: Reader, tensor: int) -> tuple[int, ...]:
     return reader.shape(int(tensor))
 
 
-def _product(rows: int, depth: int, columns: int, taps: int = 0, groups: int = 1) -> Call:
+def product_call(rows: int, depth: int, columns: int, taps: int = 0, groups: int = 1) -> Call:
+    """A matrix product in int8, or with ``taps`` a convolution.
+
+    Args:
+        rows: Rows or output pixels.
+        depth: Input channels of a group.
+        columns: Output channels of a group.
+        taps: Kernel height times width, of a convolution.
+        groups: Groups of channels that are convolved apart.
+    """
     tile = 1 if rows == 1 else _ROWS
     family = "int8_igemm" if taps else "int8_gemm"
     # Input channels are taken by four, and what is left of these is multiplied by zeros.
@@ -125,17 +134,17 @@ def _convolution(reader: Reader, op: graph.Operator) -> Call:
     groups = _shape(reader, op.inputs[0])[3] // depth
     pixels = out_height * out_width
     if graph.is_pointwise(reader.model, reader.subgraph, op):
-        return _product(pixels, depth, columns)
+        return product_call(pixels, depth, columns)
     if depth == 1 and columns == groups and groups > 1 and height * width <= DWCONV_TAPS[-1]:
         return _by_channel(reader, op, height * width)
-    return _product(pixels, depth, columns // groups, height * width, groups)
+    return product_call(pixels, depth, columns // groups, height * width, groups)
 
 
 def _depthwise(reader: Reader, op: graph.Operator) -> Call:
     _, height, width, channels = _shape(reader, op.inputs[1])
     _, out_height, out_width, _ = _shape(reader, op.outputs[0])
     if height * width > DWCONV_TAPS[-1]:
-        return _product(out_height * out_width, 1, 1, height * width, channels)
+        return product_call(out_height * out_width, 1, 1, height * width, channels)
     return _by_channel(reader, op, height * width)
 
 
@@ -148,7 +157,7 @@ def _by_channel(reader: Reader, op: graph.Operator, taps: int) -> Call:
 
 def _fully_connected(reader: Reader, op: graph.Operator) -> Call:
     columns, depth = _shape(reader, op.inputs[1])
-    return _product(math.prod(_shape(reader, op.inputs[0])) // depth, depth, columns)
+    return product_call(math.prod(_shape(reader, op.inputs[0])) // depth, depth, columns)
 
 
 def _moving(reader: Reader, op: graph.Operator) -> Call:
