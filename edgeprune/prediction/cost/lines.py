@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from edgeprune.artifacts.core_work import Cache
 from edgeprune.prediction.cost.microkernels import Call
-from edgeprune.prediction.cost.touches import TOUCHES, Touch
+from edgeprune.prediction.cost.touches import LINE, TOUCHES, Runs, Touch
 
 SPREAD = 0.55
 """Standard deviation of the lines of a few arrays that a set of a cache holds.
@@ -85,10 +85,24 @@ def _share(touch: Touch, cache: Cache, network_bytes: float) -> float:
     between = min(touch.bytes_between, network_bytes)
     if math.isinf(between):
         return 1.0
+    if touch.runs is not None:
+        crowded = between + touch.runs.bytes * (_crowding(touch.runs, cache) - 1)
+        return _poisson_tail(cache.ways * crowded / cache.bytes, cache.ways)
     lines_in_set = cache.ways * between / cache.bytes
-    if touch.is_scattered:
-        return _poisson_tail(lines_in_set, cache.ways)
     return 0.5 * (1 + math.erf((lines_in_set - cache.ways) / SPREAD / math.sqrt(2)))
+
+
+def _crowding(runs: Runs, cache: Cache) -> float:
+    """How many times as many of the runs' lines a set holds that holds any, as sets do on average.
+
+    >>> cache = Cache(32 << 10, 2)
+    >>> _crowding(Runs(1e4, 2, 49), cache), _crowding(Runs(1e4, 2, 64), cache)
+    (1.0, 32.0)
+    """
+    if not float(runs.stride).is_integer():
+        return 1.0
+    sets = cache.bytes // (cache.ways * LINE)
+    return max(1.0, math.gcd(int(runs.stride), sets) / runs.lines)
 
 
 def _poisson_tail(mean: float, least: int) -> float:

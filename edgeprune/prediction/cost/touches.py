@@ -27,6 +27,21 @@ _AGES = (0.25, 0.75, 1.25, 1.75)
 differs from layer to layer. Source: ours."""
 
 
+class Runs(NamedTuple):
+    """Runs of lines that begin at every so many lines; a few of them are touched, anywhere.
+
+    Attributes:
+        bytes: Of all that are touched.
+        lines: Of a run.
+        stride: Lines from one run's beginning to the next one's; where they are many and a power
+            of two, all runs fall on a few sets of a cache.
+    """
+
+    bytes: float
+    lines: float
+    stride: float
+
+
 class Touch(NamedTuple):
     """Lines that are touched.
 
@@ -35,13 +50,14 @@ class Touch(NamedTuple):
         bytes_between: Of all that is touched since it was touched last; infinite where that was in
             the inference before.
         streamed: Share of them beside a line that was touched shortly before.
-        is_scattered: Whether those in between lie anywhere; else each array lies in one piece.
+        runs: Part of what is touched in between that lies in runs with a gap between them; None
+            where all arrays lie in one piece.
     """
 
     lines: float
     bytes_between: float
     streamed: float = 1.0
-    is_scattered: bool = False
+    runs: Runs | None = None
 
 
 Touches = list[Touch]
@@ -160,25 +176,29 @@ def _spmm(variant: str, arguments: Sequence[Any], caches: Sequence[Cache]) -> To
     used = depth * (1 - (1 - density) ** out_blocks)
     outputs = out_blocks * block
     maps = _Map(pixels * used * _FLOAT, pixels * outputs * _FLOAT, weights)
-    is_aligned = pixels * _FLOAT % LINE == 0
+    row = pixels * _FLOAT / LINE  # lines of a channel
+    is_aligned = row.is_integer()
     touches: Touches = []
     passes, read, written = 0, 0.0, 0.0
     for tile in (32, 16, 8, 4, 2, 1):
         tiles = pixels // 32 if tile == 32 else pixels // tile % 2
         run = _lines_of(tile * _FLOAT, is_aligned)
         passes += tiles
-        read += tiles * used * run
-        written += tiles * outputs * run
+        read += tiles * used * min(run, row)
+        written += tiles * outputs * min(run, row)
         again = tiles * max(0.0, nonzero_blocks - used) * run
-        touches += [
-            Touch(again * share, between, _streamed_run(run, is_aligned), is_scattered=True)
-            for share, between in (
-                _returns(density, depth, out_blocks, block, run) if again else ()
-            )
-        ]
+        streamed = _streamed_run(run, is_aligned)
+        beside = nonzero_blocks / max(1, out_blocks) * _FLOAT * (block + 1)
+        beside += _FLOAT * (block + 2) + block * min(run, row) * LINE
+        together = max(1.0, 1 / row)  # channels that share a line
+        returns = _returns(1 - (1 - density) ** together, out_blocks) if again else ()
+        for share, blocks, touched in returns:
+            channels = depth * min(run, row) * LINE * touched
+            runs = Runs(channels, run, row) if row > 1 else None
+            touches.append(Touch(again * share, channels + blocks * beside, streamed, runs))
     run = _lines_of(min(32, pixels) * _FLOAT, is_aligned)
-    streamed = _streamed_run(run, is_aligned)
-    between = weights + (used + outputs) * run * LINE
+    streamed = _streamed_run(run, is_aligned) if row > 1 else 1.0
+    between = weights + (used + outputs) * min(run, row) * LINE
     return [
         *touches,
         *maps.first(read=streamed, written=streamed),
@@ -203,24 +223,22 @@ def _streamed_run(lines: float, is_aligned: bool) -> float:
     return max(0.0, 1 - (1.0 if is_aligned else 1.29) / lines)
 
 
-def _returns(
-    density: float, depth: int, out_blocks: int, block: int, run: float
-) -> Iterator[tuple[float, float]]:
-    """When an input channel comes again: shares, and the bytes that are touched meanwhile.
+def _returns(chance: float, out_blocks: int) -> Iterator[tuple[float, float, float]]:
+    """When a line of the inputs comes again that comes with every block of outputs by chance.
 
-    With every block of outputs a channel comes with the probability ``density``, so that it comes
-    again after n of them with density * (1 - density) ** (n - 1).
+    It comes again after n of them with chance * (1 - chance) ** (n - 1).
+
+    Yields:
+        The share of returns, after how many blocks, and the share of all lines that came meanwhile.
     """
-    last = min(out_blocks, max(1, int(6 / max(density, 1e-6))))
+    last = min(out_blocks, max(1, int(6 / max(chance, 1e-6))))
     step = max(1, last // 24)
-    whole = 1 - (1 - density) ** last if density < 1 else 1.0
+    whole = 1 - (1 - chance) ** last if chance < 1 else 1.0
     for first in range(1, last + 1, step):
         end = min(last, first + step - 1)
-        share = ((1 - density) ** (first - 1) - (1 - density) ** end) / whole
+        share = ((1 - chance) ** (first - 1) - (1 - chance) ** end) / whole
         blocks = (first + end) / 2
-        channels = depth * (1 - (1 - density) ** blocks)
-        a_block = density * depth * _FLOAT * (block + 1) + _FLOAT * (block + 2) + block * run * LINE
-        yield share, channels * run * LINE + blocks * a_block
+        yield share, blocks, 1 - (1 - chance) ** blocks
 
 
 def _dwconv(

@@ -107,3 +107,17 @@ def test_lines_of_a_sparse_layer_are_never_more_than_it_touches(pixels, blocks, 
 def test_a_stride_reads_a_larger_map():
     one, two = (total(Call("dwconv.9", (112, 112, 64, stride)))[1] for stride in (1, 2))
     assert 2 * one < two < 4 * one
+
+
+def test_channels_that_lie_a_power_of_two_apart_crowd_a_few_sets_of_a_cache():
+    """Source: the simulation of the Cortex-A72's caches, 24,331 lines where this says 15,534."""
+    around = Surroundings((Cache(32 << 10, 2), LARGE))
+    crowded = total(Call("spmm.2", (1024, 32, 205, 32)), around)[0]
+    spread = total(Call("spmm.2", (1040, 32, 205, 32)), around)[0]
+    assert crowded > 1.5 * spread
+
+
+def test_a_sparse_layer_of_one_pixel_misses_its_weights_and_little_else():
+    """1024 inputs are 64 lines; 204,800 weights of 8 bytes are 25,600, and 1000 outputs 188."""
+    missed = total(Call("spmm.1", (1, 1000, 204_800, 1024)))
+    assert missed == pytest.approx([25_600 + 188 + 64 + 64, 25_600 + 188], rel=0.02)
