@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 /* How often a thread looks for the next task before it sleeps. Between two layers of ours there is
@@ -13,32 +14,56 @@ enum { LOOKS = 500 };
 
 struct worker {
     struct workers *all;
-    size_t share;
+    size_t number;
     pthread_t thread;
 };
 
 struct workers {
     size_t count;
-    void (*task)(void *context, size_t share);
+    void (*task)(void *context, size_t thread, size_t share);
     void *context;
-    atomic_uint round;     /* of tasks; the last one ends the threads */
-    atomic_size_t at_work; /* threads whose share is not done */
+    _Atomic uint64_t state;  /* tasks begun << 32 | shares of the last one that nobody has begun */
+    atomic_size_t undone;    /* its shares that are not done */
     atomic_bool ends;
     pthread_mutex_t mutex;
-    pthread_cond_t next; /* round has changed */
+    pthread_cond_t next; /* there are shares, or the end */
     struct worker workers[];
 };
 
-static void await_round(struct workers *all, unsigned last)
+static bool has_share(uint64_t state)
+{
+    return (uint32_t)state > 0;
+}
+
+/* Does a share that nobody has begun. Task and context stay as they are until it is done. */
+static bool do_share(struct workers *all, size_t thread)
+{
+    uint64_t state = atomic_load(&all->state);
+    while (has_share(state)) {
+        if (atomic_compare_exchange_weak(&all->state, &state, state - 1)) {
+            all->task(all->context, thread, (size_t)(uint32_t)state - 1);
+            atomic_fetch_sub(&all->undone, 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_awaited(struct workers *all)
+{
+    return has_share(atomic_load(&all->state)) || atomic_load(&all->ends);
+}
+
+static void await_share(struct workers *all)
 {
     for (int i = 0; i < LOOKS; i++) {
-        if (atomic_load(&all->round) != last) {
+        if (is_awaited(all)) {
             return;
         }
         sched_yield();
     }
     pthread_mutex_lock(&all->mutex);
-    while (atomic_load(&all->round) == last) {
+    while (!is_awaited(all)) {
         pthread_cond_wait(&all->next, &all->mutex);
     }
     pthread_mutex_unlock(&all->mutex);
@@ -47,23 +72,12 @@ static void await_round(struct workers *all, unsigned last)
 static void *work(void *argument)
 {
     struct worker *worker = argument;
-    struct workers *all = worker->all;
-    for (unsigned round = 0;; round++) {
-        await_round(all, round);
-        if (atomic_load(&all->ends)) {
-            return NULL;
+    while (!atomic_load(&worker->all->ends)) {
+        if (!do_share(worker->all, worker->number)) {
+            await_share(worker->all);
         }
-        all->task(all->context, worker->share);
-        atomic_fetch_sub(&all->at_work, 1);
     }
-}
-
-static void begin_round(struct workers *all)
-{
-    pthread_mutex_lock(&all->mutex);
-    atomic_fetch_add(&all->round, 1);
-    pthread_cond_broadcast(&all->next);
-    pthread_mutex_unlock(&all->mutex);
+    return NULL;
 }
 
 struct workers *workers_start(size_t threads)
@@ -76,7 +90,7 @@ struct workers *workers_start(size_t threads)
     pthread_cond_init(&all->next, NULL);
     for (all->count = 1; all->count < threads; all->count++) {
         struct worker *worker = &all->workers[all->count];
-        *worker = (struct worker){.all = all, .share = all->count};
+        *worker = (struct worker){.all = all, .number = all->count};
         if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
             break;
         }
@@ -89,16 +103,33 @@ size_t workers_count(const struct workers *workers)
     return workers == NULL ? 1 : workers->count;
 }
 
-void workers_run(struct workers *workers, void (*task)(void *context, size_t share), void *context)
+/* Under the mutex, so that no thread misses it on its way to sleep. */
+static void tell(struct workers *all, uint64_t state, bool ends)
 {
-    if (workers_count(workers) > 1) {
-        workers->task = task;
-        workers->context = context;
-        atomic_store(&workers->at_work, workers->count - 1);
-        begin_round(workers);
+    pthread_mutex_lock(&all->mutex);
+    atomic_store(&all->state, state);
+    atomic_store(&all->ends, ends);
+    pthread_cond_broadcast(&all->next);
+    pthread_mutex_unlock(&all->mutex);
+}
+
+void workers_run(struct workers *workers, size_t shares,
+                 void (*task)(void *context, size_t thread, size_t share), void *context)
+{
+    if (workers_count(workers) == 1) {
+        for (size_t share = 0; share < shares; share++) {
+            task(context, 0, share);
+        }
+        return;
     }
-    task(context, 0);
-    while (workers_count(workers) > 1 && atomic_load(&workers->at_work) > 0) {
+    const uint64_t begun = (atomic_load(&workers->state) >> 32) + 1;
+    workers->task = task;
+    workers->context = context;
+    atomic_store(&workers->undone, shares);
+    tell(workers, begun << 32 | (uint32_t)shares, false);
+    while (do_share(workers, 0)) {
+    }
+    while (atomic_load(&workers->undone) > 0) {
         sched_yield();
     }
 }
@@ -108,8 +139,7 @@ void workers_end(struct workers *workers)
     if (workers == NULL) {
         return;
     }
-    atomic_store(&workers->ends, true);
-    begin_round(workers);
+    tell(workers, 0, true);
     for (size_t i = 1; i < workers->count; i++) {
         pthread_join(workers->workers[i].thread, NULL);
     }

@@ -136,16 +136,27 @@ struct run {
     const struct layer *layer;
     const int8_t *from;
     int8_t *to;
+    size_t shares;
 };
 
-static void run_share(void *context, size_t share)
+/* More shares than threads where that costs nothing, as one may be slower or come later; elsewhere each
+ * share packs the same tile. */
+static size_t shares_of(const struct layer *layer)
+{
+    const struct layout *layout = &layer->convolution.layout;
+    const size_t threads = workers_count(layer->own->workers);
+    const size_t tiles = layout->images * layout->tiles;
+    return threads == 1 ? 1 : tiles >= 8 * threads ? 4 * threads : threads;
+}
+
+static void run_share(void *context, size_t thread, size_t share)
 {
     const struct run *run = context;
     const struct own_kernels *own = run->layer->own;
     const struct convolution *convolution = &run->layer->convolution;
-    const size_t units = convolution_units(convolution), shares = workers_count(own->workers);
+    const size_t units = convolution_units(convolution), shares = run->shares;
     convolution_run(convolution, run->from, units * share / shares, units * (share + 1) / shares,
-                    run->to, own->scratch + share * own->scratch_bytes);
+                    run->to, own->scratch + thread * own->scratch_bytes);
 }
 
 static int run_on(struct layer *layer, litert_buffer input, litert_buffer output)
@@ -162,7 +173,8 @@ static int run_on(struct layer *layer, litert_buffer input, litert_buffer output
         return refuse_layer(layer, "its input cannot be read");
     }
     if (api->LockTensorBuffer(output, &to, LITERT_LOCK_WRITE) == 0) {
-        workers_run(layer->own->workers, run_share, &(struct run){layer, from, to});
+        struct run run = {layer, from, to, shares_of(layer)};
+        workers_run(layer->own->workers, run.shares, run_share, &run);
         api->UnlockTensorBuffer(output);
     } else {
         refuse_layer(layer, "its output cannot be written");

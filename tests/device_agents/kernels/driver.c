@@ -36,8 +36,9 @@ struct run {
 };
 
 /* Memory of its own for each share, the last one first, so that none relies on another. */
-static void run_share(void *context, size_t share)
+static void run_share(void *context, size_t thread, size_t share)
 {
+    (void)thread;
     const struct run *run = context;
     const size_t units = convolution_units(run->convolution), from = run->shares - 1 - share;
     void *scratch = room(convolution_scratch_bytes(run->convolution));
@@ -55,14 +56,8 @@ static void run(const struct plan *plan, const struct kernel *kernel, const int8
     if (!convolution_begin(&convolution, plan, kernel, batch, tables)) {
         exit(6);
     }
-    struct run shared = {&convolution, input, output, workers_count(workers)};
-    if (shared.shares > 1) {
-        workers_run(workers, run_share, &shared);
-    } else {
-        shared.shares = 2;
-        run_share(&shared, 0);
-        run_share(&shared, 1);
-    }
+    struct run shared = {&convolution, input, output, 2 * workers_count(workers)};
+    workers_run(workers, shared.shares, run_share, &shared);
     fwrite(output, 1, output_bytes, stdout);
     free(output);
     free(tables);
