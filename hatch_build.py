@@ -40,6 +40,7 @@ class Made(BuildHookInterface):  # type: ignore[type-arg]
 
 def programs() -> Iterator[Path]:
     """Every program that a device runs, compiled where it is not there already."""
+    from edgeprune.agents import kernels_library
     from edgeprune.agents.build import agent
     from edgeprune.devices.toolchain.qemu_plugin import (
         build_call_plugin,
@@ -53,6 +54,8 @@ def programs() -> Iterator[Path]:
         yield build_plugin(target)
         yield build_cycles_plugin(target)
         yield build_call_plugin(target)
+    for target in kernels_library.TARGETS:
+        yield from kernels_library.programs(target)
     for port in ports():
         yield built(port)
 

@@ -32,7 +32,7 @@ typedef struct litert_profiler *litert_profiler;
 
 enum { LITERT_ACCELERATOR_CPU = 1, LITERT_MAX_RANK = 8 };
 enum { LITERT_LOCK_READ = 0, LITERT_LOCK_WRITE = 1 };
-enum { LITERT_INVALID_ARGUMENT = 1 }; /* of LiteRtStatus */
+enum { LITERT_INVALID_ARGUMENT = 1, LITERT_MEMORY_ALLOCATION_FAILURE = 2 }; /* of LiteRtStatus */
 enum { LITERT_OP_CUSTOM = 32 };       /* of litert_op_code.h */
 
 /* Numbers of litert_model_types.h that the agent itself looks at. */

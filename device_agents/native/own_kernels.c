@@ -258,7 +258,7 @@ bool own_kernels_register(struct own_kernels **own, const struct litert_api *api
     }
     *own = calloc(1, sizeof **own);
     if (*own == NULL || ((*own)->layers = calloc(ours, sizeof *(*own)->layers)) == NULL) {
-        die("no memory for the layers");
+        return fail(failure, "no memory for the layers");
     }
     (*own)->api = api;
     for (size_t i = 0; i < count; i++) {
@@ -299,6 +299,11 @@ bool own_kernels_good(const struct own_kernels *own, struct failure *failure)
         }
     }
     return !own_kernels_refused(own, failure);
+}
+
+size_t own_kernels_count(const struct own_kernels *own)
+{
+    return own == NULL ? 0 : own->count;
 }
 
 const char *own_kernels_tag(const char *tag, char *room, size_t bytes)

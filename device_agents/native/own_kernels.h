@@ -26,6 +26,9 @@ bool own_kernels_good(const struct own_kernels *own, struct failure *failure);
 /* Whether a layer was refused so far: what became of the model by that needs no other words. */
 bool own_kernels_refused(const struct own_kernels *own, struct failure *failure);
 
+/* How many layers there are; 0 for NULL. */
+size_t own_kernels_count(const struct own_kernels *own);
+
 /* What a profile calls such an operator: its name and the kernel that this processor has for it.
  * `tag` itself for every other; `room` is for the longer name. */
 const char *own_kernels_tag(const char *tag, char *room, size_t bytes);

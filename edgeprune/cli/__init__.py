@@ -36,6 +36,7 @@ COMMANDS = {
     "devices": "List the devices on this desk, and trust their host keys.",
     "farm": "Measure many models on many devices, every night.",
     "firmware": "Flash a microcontroller, or take a network into a C project.",
+    "kernels": "Write the library that brings edgeprune's own kernels to an app.",
     "example": "Write an example model with its data.",
     "doctor": "Say what works on this machine, and how to mend the rest.",
     "completion": "Print a script that lets a shell complete commands.",

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from edgeprune.report.folder import OutputFolder
 
 
-NEEDS_KERNELS = "{} needs edgeprune's agent; {} runs anywhere"
+NEEDS_KERNELS = (
+    "{} needs edgeprune's agent, or in apps the library of `edgeprune kernels`; {} runs anywhere"
+)
 """What a user has to know of two files, of which one has layers in edgeprune's own kernels."""
 
 
