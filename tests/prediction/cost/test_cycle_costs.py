@@ -142,16 +142,26 @@ def test_a_damaged_table_is_named(tmp_path, monkeypatch):
         cycles._loop_cycles.cache_clear()
 
 
+def wide(sparsity):
+    """Layers of 512 channels, of whose estimate lines are a large part."""
+    net = nets.Net()
+    x = net.conv(net.pad(net.input(1, 56, 56, 3)), 32, kernel=3, stride=2, padding="VALID")
+    x = net.conv(x, 512, sparsity=sparsity)
+    x = net.depthwise(net.pad(x), stride=2, padding="VALID")
+    return net.build(net.mean(net.conv(x, 512, sparsity=sparsity)))
+
+
 @pytest.mark.device
 @pytest.mark.parametrize("board", ["rpi4-emulated", "rpi5-emulated", "a53-emulated"])
 @pytest.mark.parametrize("sparsity", [0.0, 0.9])
+@pytest.mark.parametrize("make", [wide, lambda sparsity: nets.eligible(sparsity, size=96)])
 def test_predicted_cycles_are_within_a_tenth_of_estimated_ones(
-    board, sparsity, tmp_path, monkeypatch
+    make, board, sparsity, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(emulated, "BOARD", board)
     of_board = load_board(board).cpu
     core = load_core(of_board.core)
-    tflite = sparsify(nets.eligible(sparsity, size=96), of_board).tflite
+    tflite = sparsify(make(sparsity), of_board).tflite
     with emulated.counting(tflite, tmp_path, core.caches) as one:
         estimated = estimate(count_work(one), core).cycles
     plan = explain(tflite, of_board)
