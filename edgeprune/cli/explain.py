@@ -111,7 +111,8 @@ def _explain_firmware(
     command = f"edgeprune deploy {request.model} --board {request.board} --data DATA{given}"
     if found.excess:
         command += " looks for a sparsity that fits, where it is a Keras model"
-    print_planned(head, plans, found.room, recipe, command, console)
+    core = found.board.cpu.core
+    print_planned(head, plans, found.room, recipe, command, core, console)
     if found.what_if:
         print_what_if(found.what_if, console)
     for name, plan in zip(("as it is", "compressed"), plans if verbose else (), strict=False):
@@ -129,11 +130,15 @@ def _end(found: FirmwareExplained) -> None:
 
 def firmware_document(found: FirmwareExplained) -> dict[str, Any]:
     """All that is known of a plan, as ``--json`` prints it."""
+    from edgeprune.prediction.cycles.microcontrollers import estimate_of
+
     memory = found.board.memory
 
     def entry(planned: Planned) -> dict[str, Any]:
+        estimate = estimate_of(planned.instructions, found.board.cpu.core)
         return {
             "instructions": planned.instructions,
+            "predicted_latency_us": None if estimate is None else estimate.latency_us,
             "flash_bytes": planned.flash_bytes,
             "arena_bytes": planned.ram_bytes,
             "arena_lower_bound_bytes": planned.plan.arena.lower_bound_bytes,

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from edgeprune.artifacts.plan import Clock
 from edgeprune.firmware.board import Room, excess
 from edgeprune.firmware.layers import PlannedLayer
 from edgeprune.firmware.planned import Forecast, Planned
+from edgeprune.prediction.cycles.microcontrollers import estimate_of
 from edgeprune.report.assessment import factor_phrase
-from edgeprune.report.figures import bytes_text, count_text
+from edgeprune.report.figures import bytes_text, count_text, time_text
+from edgeprune.report.predicted import PREDICTED_TIME, prediction_remark
 from edgeprune.report.summary import Row, line, table_lines
 from edgeprune.report.terminal import new_table
 from edgeprune.text.untrusted import printable
@@ -23,6 +26,7 @@ def print_planned(
     room: Room,
     why: str,
     next_step: str,
+    core: str,
     console: Console,
 ) -> None:
     """Prints the sentence to read first, one table, and what to do next.
@@ -33,6 +37,7 @@ def print_planned(
         room: What it may take.
         why: Why the recipe does what it does, or nothing.
         next_step: What to do next.
+        core: The board's, as ``cortex-m4``.
         console: Where to print.
     """
     last = plans[-1]
@@ -41,11 +46,21 @@ def print_planned(
     fits = f"it fits, with {flash} of flash and {ram} of RAM"
     line(console, f"{head}: {f'it does not fit: {wrong}' if wrong else fits}", "bold")
     names = ["as it is", "compressed"][: len(plans)]
-    for row in table_lines(names, _rows(room, plans)):
+    times = _times(plans, core)
+    for row in table_lines(names, [*times, *_rows(room, plans)]):
         line(console, row)
+    if times and (estimate := estimate_of(0, core)) is not None:
+        line(console, prediction_remark(Clock(core, estimate.clock_hz, estimate.error)))
     if why:
         line(console, why)
     line(console, f"next: {next_step}; -v shows every layer and the arena")
+
+
+def _times(plans: Sequence[Planned], core: str) -> list[Row]:
+    """The row of predicted times; none for a core whose cycles nobody knows."""
+    found = [estimate_of(plan.instructions, core) for plan in plans]
+    cells = [time_text(one.latency_us) for one in found if one is not None]
+    return [(PREDICTED_TIME, cells, "as instructions go")] if cells else []
 
 
 def _rows(room: Room, plans: Sequence[Planned]) -> list[Row]:

@@ -56,11 +56,30 @@ def test_a_float_network_is_told_in_int8_and_as_it_would_be_pruned(tmp_path, cap
     assert sparse["sparse_layers"] == sum(layer["sparse"] for layer in sparse["layers"]) > 0
 
 
+@pytest.mark.parametrize(
+    ("board", "cycles", "clock"), [(BOARD, 1.52, "120 MHz"), ("nucleo-u575zi-q", 1.37, "128 MHz")]
+)
+def test_times_are_predicted_of_cores_whose_cycles_are_known(model, capsys, board, cycles, clock):
+    _, out, _ = explain(capsys, model, "--board", board, "--json")
+    found = json.loads(out)["as_it_is"]
+    latency_us = cycles * found["instructions"] / float(clock.split()[0])
+    assert found["predicted_latency_us"] == pytest.approx(latency_us, rel=0.01)
+    _, out, _ = explain(capsys, model, "--board", board)
+    assert "time (predicted)" in out and f"{clock}; estimates of such cores are within 15%" in out
+
+
+def test_no_time_is_predicted_of_a_core_whose_cycles_nobody_knows(model, capsys):
+    _, out, _ = explain(capsys, model, "--board", "mps3-an547", "--json")
+    assert json.loads(out)["as_it_is"]["predicted_latency_us"] is None
+    _, out, _ = explain(capsys, model, "--board", "mps3-an547")
+    assert "predicted)" not in out and "instructions (estimated)" in out
+
+
 def test_the_answer_comes_first_and_every_layer_with_v(model, capsys):
     code, out, _ = explain(capsys, model, "--board", BOARD)
     first, *rest = out.splitlines()
     assert code == 0 and first.startswith(f"{model.name} on {BOARD}: it fits, with ")
-    assert len(rest) <= 8 and rest[-1].startswith("next: edgeprune deploy")
+    assert len(rest) <= 9 and rest[-1].startswith("next: edgeprune deploy")
     _, out, _ = explain(capsys, model, "--board", BOARD, "-v")
     assert "ep_s8_conv_2d" in out and "arena" in out and "at least" in out
 
