@@ -1,13 +1,13 @@
 """Writes the table of one of edgeprune's own kernels: ``prediction/own_kernels/costs/KERNEL.toml``.
 
 Each layer stands between two sums, which XNNPACK runs, so that leaving it and coming back counts as
-well. On an emulated Cortex-A76 instructions are counted, each exactly: those that a net takes more
-or fewer with edgeprune's kernel, beside what the core's table says of XNNPACK's. On this machine
-(x86) least times of rounds turn about are taken, less those of the two sums alone. Then
+well. On emulated cores instructions are counted, each exactly; on this machine (x86) least times of
+rounds turn about are taken. Those of the two sums alone are subtracted; of a Cortex-A76, whose
+table of costs has XNNPACK's int8 kernels, only what a net takes more or fewer is counted. Then
 non-negative least squares of relative errors, a family of layers at a time. SciPy comes with the
 extra ``example``.
 
-    python benchmarks/own_kernel_costs.py neon_dot | avx2 | avx_vnni | avx512_vnni
+    python benchmarks/own_kernel_costs.py neon_dot | neon | avx2 | avx_vnni | avx512_vnni
 """
 
 import argparse
@@ -30,16 +30,20 @@ from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.devices.transports.base import Transport
 from edgeprune.models.tflite.conv_plan import Geometry
 from edgeprune.prediction import own_kernels as prediction
+from edgeprune.prediction.cost import NEAREST
 from edgeprune.prediction.own_kernels import DenseTile, OwnKernelCosts
 from edgeprune.prediction.own_kernels.terms import Tile, family, terms
 from edgeprune.sparsify.own_kernels import layers_of, with_own_kernels
 
-ARM = "neon_dot"
+ARM = {"neon_dot": ("rpi5-emulated", "Cortex-A76"), "neon": ("rpi4-emulated", "Cortex-A72")}
+"""Kernels whose instructions are counted: the emulated board, and its core."""
+
 SPARSITIES = (0.4, 0.9)
 ROUNDS, ROUND_S = 12, 0.04
 
 TILES = {
     "neon_dot": Tile(4, 20, 12, 64 << 10, 1),
+    "neon": Tile(4, 10, 6, 32 << 10, 1),
     "avx2": Tile(8, 8, 4, 32 << 10, 2),
     "avx_vnni": Tile(8, 12, 4, 32 << 10, 1),
     "avx512_vnni": Tile(16, 8, 4, 40 << 10, 1),
@@ -47,6 +51,7 @@ TILES = {
 """Source: ``device_agents/kernels``, the ``struct kernel`` of each."""
 
 DENSE_TILES = {
+    "neon": DenseTile(2, 8),
     "avx2": DenseTile(3, 8),
     "avx_vnni": DenseTile(5, 8),
     "avx512_vnni": DenseTile(7, 16),
@@ -132,10 +137,11 @@ def measure(transport: Transport) -> Iterator[Counted]:
     for whole, before, behind in nets():
         owns = [with_zeros(whole, sparsity) for sparsity in SPARSITIES]
         files = [file for file, _ in owns]
-        if transport.emulated:
+        if transport.board.cpu.core == NEAREST:
             dense, found = counted(transport, whole, owns[0][1], files)
         else:
-            empty, one, other, *times = _timed(transport, [nothing, before, behind, whole, *files])
+            read = _instructions if transport.emulated else _timed
+            empty, one, other, *times = read(transport, [nothing, before, behind, whole, *files])
             dense, *found = (time - one - other + empty for time in times)
         for (_, geometry), own in zip(owns, found, strict=True):
             print(f"{geometry}: {own:,.0f} beside {dense:,.0f}", flush=True)
@@ -152,6 +158,12 @@ def counted(
             1e6 * instructions(transport, _file(folder, one)) for one in (whole, *owns)
         )
     return dense, [dense + one - first for one in found]
+
+
+def _instructions(transport: Transport, files: list[bytes]) -> list[float]:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [_file(folder, one, k) for k, one in enumerate(files)]
+        return [1e6 * instructions(transport, path) for path in paths]
 
 
 def _timed(transport: Transport, files: list[bytes]) -> list[float]:
@@ -254,16 +266,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("kernel", choices=TILES)
     kernel = parser.parse_args().kernel
-    is_arm = kernel == ARM
+    is_arm = kernel in ARM
     here = prediction.kernel_of(resolved_cpu(load_board("local").cpu))
     if not is_arm and here != kernel:
         raise SystemExit(f"this machine gets the kernel {here}, not {kernel}")
-    with opened("rpi5-emulated" if is_arm else "local") as transport:
+    with opened(ARM[kernel][0] if is_arm else "local") as transport:
         counts = list(measure(transport))
     dense_tile = DENSE_TILES.get(kernel)
     costs = OwnKernelCosts(
         kernel=kernel,
-        measured_on="Cortex-A76, emulated" if is_arm else _processor(),
+        measured_on=f"{ARM[kernel][1]}, emulated" if is_arm else _processor(),
         unit="instructions" if is_arm else "nanoseconds",
         command=f"python benchmarks/own_kernel_costs.py {kernel}",
         margin=0.0,

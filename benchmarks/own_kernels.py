@@ -11,6 +11,7 @@ ratio is the median of the rounds'. Where others use the machine too, the least 
 """
 
 import argparse
+import math
 import statistics
 import sys
 import tempfile
@@ -22,17 +23,19 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+import int8_networks
 from int8_networks import RELU6, Network
 
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession
 from edgeprune.agents.start import start_agent
 from edgeprune.artifacts.arrays import Array
-from edgeprune.devices.boards import load_board
+from edgeprune.devices.boards import load_board, resolved_cpu
 from edgeprune.devices.device import Device
 from edgeprune.devices.transports.base import TRANSPORTS, Transport
 from edgeprune.models.tflite import conv_plan, graph
-from edgeprune.sparsify.own_kernels import with_own_kernels
+from edgeprune.sparsify.kernel_choice import kernel_choices
+from edgeprune.sparsify.own_kernels import layers_of, with_own_kernels
 
 RUNS = (1, 4)
 ROUNDS = 15
@@ -88,6 +91,20 @@ def resnet50() -> bytes:
             x = net.add(before, x)
     return net.finish("", net.dense(net.mean_of_map(x, keep=False), 1000)).tflite
 
+
+EIGHT: dict[str, Callable[[], bytes]] = {
+    "MobileNet": mobilenet,
+    "MobileNetV2": mobilenet_v2,
+    "ResNet50": resnet50,
+    "MobileNet-0.25, 96": lambda: bytes(int8_networks.mobilenet_v1().tflite),
+    "MobileNetV2-0.35, 96": lambda: bytes(int8_networks.mobilenet_v2().tflite),
+    "MobileNetV3-small-0.75, 96": lambda: bytes(int8_networks.mobilenet_v3_small().tflite),
+    "visual wake words": lambda: bytes(int8_networks.visual_wake_words().tflite),
+    "streaming wakeword": lambda: bytes(int8_networks.streaming_wakeword().tflite),
+}
+"""Of ``--auto``: also those of MLPerf Tiny and Keras that firmware runs."""
+
+SPARSITIES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 
 NETS: dict[str, Callable[[], bytes]] = {
     "MobileNet": mobilenet,
@@ -202,6 +219,39 @@ def compare(transport: Transport, name: str, sparsity: float, threads: int) -> N
     )
 
 
+def compare_auto(transport: Transport, name: str) -> float:
+    """Prints a line of one architecture, dense beside each sparsity; the worst of these ratios."""
+    tflite, cpu = EIGHT[name](), resolved_cpu(transport.board.cpu)
+    found, worst = [], math.inf
+    with tempfile.TemporaryDirectory() as folder:
+        for sparsity in SPARSITIES:
+            dense, _ = pruned(tflite, sparsity, every=True)
+            choices = kernel_choices(layers_of(dense), cpu, "auto")
+            chosen = {choice.name for choice in choices if choice.is_own}
+            if not chosen:
+                found.append(f"{sparsity:.0%}: dense")
+                continue
+            own, _ = with_own_kernels(dense, lambda layer, taken=chosen: layer.name in taken)
+            ratio = _ratio(transport, Path(folder), dense, own)
+            worst = min(worst, ratio)
+            found.append(f"{sparsity:.0%}: {len(chosen)} of {len(choices)} layers {ratio:.2f}x")
+    print(f"{name}: {'; '.join(found)}", flush=True)
+    return worst
+
+
+def _ratio(transport: Transport, folder: Path, dense: bytes, own: bytes) -> float:
+    """How many times as fast the second file is."""
+    files = [folder / "dense.tflite", folder / "own.tflite"]
+    for file, content in zip(files, (dense, own), strict=True):
+        file.write_bytes(content)
+    if transport.emulated:
+        before, after = (instructions(transport, file) for file in files)
+        return before / after
+    rounds = turn_about(transport, files, 1)
+    before, after = (min(min(one) for one in times) for times in rounds)
+    return before / after
+
+
 def main() -> None:
     """Prints a line for each network and sparsity."""
     parser = argparse.ArgumentParser()
@@ -210,8 +260,12 @@ def main() -> None:
     parser.add_argument("--nets", nargs="+", default=list(NETS), choices=NETS)
     parser.add_argument("--sparsity", nargs="+", type=float, default=[0.8, 0.9])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--auto", action="store_true")
     options = parser.parse_args()
     with opened(options.board) as transport:
+        if options.auto:
+            print(f"worst: {min(compare_auto(transport, name) for name in EIGHT):.3f}x")
+            return
         for name in options.nets:
             for sparsity in options.sparsity:
                 compare(transport, name, sparsity, options.threads)

@@ -23,7 +23,7 @@ A76 = load_board("rpi5").cpu
 AVX2 = Cpu("host", "x86_64", ("avx", "avx2"))
 VNNI = "avx avx2 avx512f avx512bw avx512vl avx512_vnni"
 AVX512 = Cpu("host", "x86_64", tuple(VNNI.split()))
-A72 = load_board("rpi4").cpu
+OTHER = Cpu("other", "riscv64", ())
 SME = dataclasses.replace(A76, features=(*A76.features, "sme"))
 
 
@@ -77,7 +77,7 @@ def test_a_large_layer_with_most_blocks_zero_is_taken_and_one_without_is_not(cpu
     ("cpu", "why"),
     [
         (SME, "SME"),
-        (A72, "scalar, was never measured"),
+        (OTHER, "scalar, was never measured"),
         (Cpu("host", "x86_64", ("avx2", "avx_vnni")), "avx_vnni, was never measured"),
     ],
 )
@@ -103,6 +103,15 @@ def test_lines_say_how_many_layers_how_much_and_why_others_stay():
     text = "\n".join(rest)
     assert "few_zeros: of its 1x4 blocks 10% are zero, and 20% have to be" in text
     assert "tiny: edgeprune's kernel is predicted to take" in text and "instructions" in text
+
+
+def test_a_small_layer_may_grow_where_others_gain_anyway():
+    stem = Geometry("CONV_2D", 1, 3, 64, 49 * 64, (224, 224), (112, 112), (7, 7), (2, 2), (1, 1), 2)
+    first = OwnLayer("net/stem", "CONV_2D", stem, "", 64 * 49 * 3, 0)
+    assert not kernel_choices([first], A76, "auto")[0].is_own
+    assert kernel_choices([first, layer()], A76, "auto")[0].is_own
+    whole = layer(zeros=0.0, name="net/whole")  # would grow by 64 KiB
+    assert not kernel_choices([whole, layer()], A76, "auto")[0].is_own
 
 
 def test_where_nothing_is_zero_there_is_nothing_to_say():

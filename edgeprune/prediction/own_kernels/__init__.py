@@ -25,7 +25,7 @@ from edgeprune.prediction.own_kernels.terms import Tile, family, terms
 _FOLDER = Path(__file__).parent / "costs"
 
 KERNELS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "aarch64": (("neon_dot", ("asimddp",)),),
+    "aarch64": (("neon_dot", ("asimddp",)), ("neon", ("asimd",))),
     "x86_64": (
         ("avx512_vnni", ("avx512f", "avx512bw", "avx512vl", "avx512_vnni")),
         ("avx_vnni", ("avx2", "avx_vnni")),
@@ -134,7 +134,7 @@ def arm_dense_instructions(layer: Geometry) -> float:
 
 
 def dense_terms(layer: Geometry, tile: DenseTile) -> tuple[str, Terms]:
-    """The table of a layer's dense kernel on x86, and how often each of its loops runs."""
+    """The table of a layer's dense kernel, and how often each of its loops runs."""
     taps = _pointers(layer)
     if layer.pixels == 1 and not taps:
         name, step = "single", (1, tile.columns)
