@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeprune.files import paths
 
-TIMEOUT_S = 300
+TIMEOUT_S = 800
 
 
 def program(
