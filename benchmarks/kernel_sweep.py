@@ -7,7 +7,11 @@ Beside is what XNNPACK computes on this machine. Where it uses AVX-512, a sum th
 once scaled wraps, as in our kernel for AVX-512, and differs from all others, which saturate as
 XNNPACK's for their own processors do: of the first 10,000 layers, that of seed 2356.
 
-    python benchmarks/kernel_sweep.py [--layers 10000] [--from 0] [--core cortex-a76]
+With --valgrind those of this machine run under valgrind instead; with --damaged plans are damaged
+for so many seconds, and have to be refused or to run within their memory.
+
+    python benchmarks/kernel_sweep.py [--layers 10000] [--from 0] [--core cortex-a76 | --valgrind]
+    python benchmarks/kernel_sweep.py --damaged 3600
 """
 
 import argparse
@@ -46,14 +50,21 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=10000)
     parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--core")
+    parser.add_argument("--valgrind", action="store_true")
+    parser.add_argument("--damaged", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        driver = (
-            kernel_rig.emulated_driver(folder, "aarch64", options.core)
-            if options.core
-            else kernel_rig.host_driver(folder)
-        )
+        if options.damaged:
+            drawn = [layer for layer, _ in layers_of(range(120))]
+            counts = kernel_rig.fuzz_plans(folder, drawn, options.first, 1 << 62, options.damaged)
+            print("{:,} plans damaged, {:,} of them taken, {:,} run".format(*counts))
+            return
+        if options.core:
+            driver = kernel_rig.emulated_driver(folder, "aarch64", options.core)
+        else:
+            make = kernel_rig.valgrind_driver if options.valgrind else kernel_rig.host_driver
+            driver = make(folder)
         different: dict[str, list[str]] = {kernel: [] for kernel in driver.kernels}
         count = 0
         for first in range(options.first, options.first + options.layers, BATCH):

@@ -17,7 +17,10 @@ from edgeprune.files import paths
 from edgeprune.models.tflite import conv_plan, graph
 
 KERNELS = paths.shipped("device_agents") / "kernels"
-DRIVER = Path(__file__).parent / "device_agents" / "kernels" / "driver.c"
+_SOURCES = Path(__file__).parent / "device_agents" / "kernels"
+ANY_X86 = _SOURCES / "any_x86"
+X86 = ("avx512_vnni", "avx_vnni", "avx2")
+"""Kernels that run on some x86 processors only."""
 ARM = ("neon_dot", "neon")
 """Kernels that run on an emulated Cortex-A76 only."""
 
@@ -82,10 +85,43 @@ def emulated_driver(folder, isa, core):
     return Driver([f"qemu-{isa}", "-cpu", core, program])
 
 
-def _program(folder, compiler, env=None):
+def any_x86_driver(folder):
+    """For an x86 processor with everything, whose vectors plain C computes, under the same checks.
+
+    Functions are compiled for the processor that they run on, not for the one that they are for.
+    """
+    kernels = [file for file in sorted(KERNELS.glob("*.c")) if file.name != "cpu_x86.c"]
+    compiler = ["gcc", *agent_rig.SANITIZERS, "-Dtarget(instructions)=unused", f"-I{ANY_X86}"]
+    return Driver([_program(folder, compiler, kernels=[*kernels, ANY_X86 / "every_cpu.c"])])
+
+
+def valgrind_driver(folder):
+    """Under valgrind, which knows no AVX-512: what it does not have, it tells a program so."""
+    valgrind = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full"]
+    return Driver([*valgrind, _program(folder, ["gcc", "-g", "-O2"])])
+
+
+def fuzz_plans(folder, layers, seed, rounds, seconds):
+    """Damages plans, under address and undefined-behaviour checks.
+
+    Returns:
+        How many plans were damaged, taken all the same, and run.
+    """
+    program = _program(folder, ["gcc", *agent_rig.SANITIZERS], "fuzz_plan")
+    files = []
+    for k, (plan, _, _) in enumerate(filter(None, map(plan_and_inputs, layers))):
+        files.append(folder / f"{k}.plan")
+        files[-1].write_bytes(plan)
+    argv = list(map(str, [program, seed, rounds, seconds, *files]))
+    done = subprocess.run(argv, capture_output=True, timeout=seconds + _TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return tuple(map(int, done.stdout.split()))
+
+
+def _program(folder, compiler, name="driver", kernels=None, env=None):
     flags = [*compiler, *agent_rig.C11, *agent_rig.WARNINGS, f"-I{KERNELS}"]
-    sources = [*sorted(KERNELS.glob("*.c")), DRIVER]
-    return compiled.program(folder, "kernels", flags, sources, ["-lm", "-lpthread"], env=env)
+    sources = [*(kernels or sorted(KERNELS.glob("*.c"))), _SOURCES / f"{name}.c"]
+    return compiled.program(folder, name, flags, sources, ["-lm", "-lpthread"], env=env)
 
 
 def plan_and_inputs(layer):

@@ -44,7 +44,8 @@ static size_t groups_of(const struct layout *layout, const struct plan *plan)
     return layout->phase_rows * layout->phase_columns * plan->groups;
 }
 
-/* As many vectors as registers and the first cache have room for; all steps alike. */
+/* As many vectors as registers and the first cache have room for; all steps alike. Steps are packed
+ * together as long as there is room, or else until most of what is packed belongs to one tile only. */
 static void divide(struct layout *layout, const struct plan *plan, const struct kernel *kernel)
 {
     const size_t room = kernel->packed_bytes / groups_of(layout, plan);
@@ -58,7 +59,8 @@ static void divide(struct layout *layout, const struct plan *plan, const struct 
     const size_t vectors = layout_step_vectors(layout);
     size_t together = 1;
     while (layout->span > 0 && together < layout->steps &&
-           group_bytes(layout, kernel, (together + 1) * vectors) <= room) {
+           (group_bytes(layout, kernel, (together + 1) * vectors) <= room ||
+            together * vectors * kernel->lanes < layout->span)) {
         together++;
     }
     layout->tiles = ratio_up(layout->steps, together);
@@ -91,7 +93,8 @@ size_t layout_step_vectors(const struct layout *layout)
 
 size_t layout_tile_bytes(const struct layout *layout, const struct plan *plan)
 {
-    return groups_of(layout, plan) * layout->group_bytes;
+    const size_t groups = groups_of(layout, plan);
+    return layout->group_bytes <= SIZE_MAX / groups ? groups * layout->group_bytes : SIZE_MAX;
 }
 
 void layout_offsets(const struct layout *layout, const struct plan *plan, uint32_t *offsets)

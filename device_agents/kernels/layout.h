@@ -29,10 +29,10 @@ struct layout layout_of(const struct plan *plan, const struct kernel *kernel, si
 size_t layout_tile_step(const struct layout *layout, size_t tile);
 size_t layout_step_vector(const struct layout *layout, size_t step);
 
-/* Vectors of a step and of a tile at most. */
+/* Vectors of a step at most. */
 size_t layout_step_vectors(const struct layout *layout);
 
-/* Bytes of a packed tile. */
+/* Bytes of a packed tile; SIZE_MAX if they are more. */
 size_t layout_tile_bytes(const struct layout *layout, const struct plan *plan);
 
 /* Bytes from the place of an output to a block of its window, by the block's index in its row:

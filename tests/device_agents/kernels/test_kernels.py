@@ -85,6 +85,13 @@ def test_threads_share_a_layer_without_a_race(layers, tmp_path):
     check(driver, "best", layers, tmp_path)
 
 
+def test_the_kernels_of_other_x86_processors_give_what_xnnpack_gives(layers, tmp_path):
+    driver = kernel_rig.any_x86_driver(tmp_path)
+    assert set(kernel_rig.X86) < set(driver.kernels)
+    for kernel in kernel_rig.X86:
+        check(driver, kernel, layers, tmp_path)
+
+
 @pytest.mark.device
 def test_the_kernel_of_an_emulated_arm_core_gives_what_xnnpack_gives(layers, tmp_path):
     driver = kernel_rig.emulated_driver(tmp_path, "aarch64", "cortex-a76")

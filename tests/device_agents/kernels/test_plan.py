@@ -10,6 +10,8 @@ import pytest
 from full_range import examples
 from int8_layers import random_layer
 
+from edgeprune.models.tflite import conv_plan
+
 HEADER_BYTES, CHECKED_FROM = 96, 16
 FIELDS = (
     "kind in_height in_width in_channels out_height out_width out_channels kernel_height "
@@ -66,7 +68,7 @@ def words(driver, plan, case, folder):
         ("stride_height", 0, "a size is 0 or too large"),
         ("out_channels", 1 << 31, "a size is 0 or too large"),
         ("kernel_height", 1 << 12, "the kernel is too large"),
-        ("in_channels", 1 << 16, "a row has too many blocks for their 16-bit indices"),
+        ("in_channels", 1 << 16, "a row has too many blocks"),
         ("pad_top", 1 << 20, "the padding is too large"),
         ("blocks", 1 << 30, "its length does not fit its rows and blocks"),
         ("output_zero_point", 128, "a zero point is no int8"),
@@ -82,14 +84,18 @@ def test_a_field_out_of_its_range_is_named(driver, case, tmp_path, field, value,
 
 def test_arrays_that_lead_outside_are_named(driver, case, tmp_path):
     plan, rows = case[0], number(case[0], "out_channels")
-    blocks = number(plan, "blocks")
-    scale = HEADER_BYTES + 8 * rows
-    index = HEADER_BYTES + 12 * rows
+    scale = HEADER_BYTES + 4 * rows
+    count = HEADER_BYTES + 8 * rows
+    step = HEADER_BYTES + 10 * rows
+    first, last = (struct.unpack_from("<H", plan, count + 2 * row)[0] for row in (0, rows - 1))
+    assert first > 0 and last > 0
     limits = {
-        changed(plan, HEADER_BYTES, blocks + 1): "the rows' blocks overlap or end outside",
-        changed(plan, HEADER_BYTES + 4, 0): "the rows' blocks overlap or end outside",
-        changed(plan, HEADER_BYTES + 4 * (rows - 1), blocks - 1): "blocks belong to no row",
-        changed(plan, index, 0xFFFF, "<H"): "a block lies outside the input",
+        changed(plan, count, 0xFFFF, "<H"): "a row has more blocks than there are",
+        changed(
+            plan, count + 2 * (rows - 1), last + 1, "<H"
+        ): "a row has more blocks than there are",
+        changed(plan, count + 2 * (rows - 1), last - 1, "<H"): "blocks belong to no row",
+        changed(plan, step, 0xFF, "<B"): "a block lies outside the input",
         changed(plan, scale, float("nan"), "<f"): "a scale is not between 0 and 256",
         changed(plan, scale, -1.0, "<f"): "a scale is not between 0 and 256",
         changed(plan, scale, 256.0, "<f"): "a scale is not between 0 and 256",
@@ -128,3 +134,10 @@ def test_no_plan_with_a_right_checksum_leads_a_kernel_outside_its_memory(driver,
     for kernel in driver.kernels:
         found = driver.run(kernel, hostile, tmp_path)
         assert {type(one) for one in found} == {str, np.ndarray}
+
+
+def test_damaged_plans_are_refused_or_run_within_their_memory(tmp_path):
+    layers = [random_layer(seed, "CONV_2D", 0.8, conv_plan.BLOCK) for seed in range(40)]
+    rounds = examples(20_000, 2_000_000)
+    damaged, taken, ran = kernel_rig.fuzz_plans(tmp_path, layers, 1, rounds, 600)
+    assert damaged == rounds and taken > rounds / 20 and ran > rounds / 50
