@@ -7,10 +7,12 @@ Beside is what XNNPACK computes on this machine. Where it uses AVX-512, a sum th
 once scaled wraps, as in our kernel for AVX-512, and differs from all others, which saturate as
 XNNPACK's for their own processors do: of the first 10,000 layers, that of seed 2356.
 
-With --valgrind those of this machine run under valgrind instead; with --damaged plans are damaged
-for so many seconds, and have to be refused or to run within their memory.
+With --valgrind those of this machine run under valgrind instead, with --any-x86 those of every x86
+processor, whose vectors plain C computes; with --damaged plans are damaged for so many seconds, and
+have to be refused or to run within their memory.
 
-    python benchmarks/kernel_sweep.py [--layers 10000] [--from 0] [--core cortex-a76 | --valgrind]
+    python benchmarks/kernel_sweep.py [--layers 10000] [--from 0] [--core cortex-a76 | --valgrind |
+        --any-x86]
     python benchmarks/kernel_sweep.py --damaged 3600
 """
 
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--core")
     parser.add_argument("--valgrind", action="store_true")
+    parser.add_argument("--any-x86", action="store_true")
     parser.add_argument("--damaged", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -62,6 +65,8 @@ def main() -> None:
             return
         if options.core:
             driver = kernel_rig.emulated_driver(folder, "aarch64", options.core)
+        elif options.any_x86:
+            driver = kernel_rig.any_x86_driver(folder)
         else:
             make = kernel_rig.valgrind_driver if options.valgrind else kernel_rig.host_driver
             driver = make(folder)
