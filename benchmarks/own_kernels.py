@@ -222,34 +222,29 @@ def compare(transport: Transport, name: str, sparsity: float, threads: int) -> N
 def compare_auto(transport: Transport, name: str) -> float:
     """Prints a line of one architecture, dense beside each sparsity; the worst of these ratios."""
     tflite, cpu = EIGHT[name](), resolved_cpu(transport.board.cpu)
-    found, worst = [], math.inf
+    found, worst, before = [], math.inf, None
     with tempfile.TemporaryDirectory() as folder:
         for sparsity in SPARSITIES:
             dense, _ = pruned(tflite, sparsity, every=True)
             choices = kernel_choices(layers_of(dense), cpu, "auto")
             chosen = {choice.name for choice in choices if choice.is_own}
             if not chosen:
-                found.append(f"{sparsity:.0%}: dense")
+                found.append(f"{sparsity:.0%} dense")
                 continue
             own, _ = with_own_kernels(dense, lambda layer, taken=chosen: layer.name in taken)
-            ratio = _ratio(transport, Path(folder), dense, own)
+            files = [Path(folder) / "dense.tflite", Path(folder) / "own.tflite"]
+            for file, content in zip(files, (dense, own), strict=True):
+                file.write_bytes(content)
+            if transport.emulated:  # where zeros change nothing for dense kernels
+                before = before or instructions(transport, files[0])
+                ratio = before / instructions(transport, files[1])
+            else:
+                first, second = (min(map(min, one)) for one in turn_about(transport, files, 1))
+                ratio = first / second
             worst = min(worst, ratio)
-            found.append(f"{sparsity:.0%}: {len(chosen)} of {len(choices)} layers {ratio:.2f}x")
+            found.append(f"{sparsity:.0%} {ratio:.3f}x ({len(chosen)} of {len(choices)})")
     print(f"{name}: {'; '.join(found)}", flush=True)
     return worst
-
-
-def _ratio(transport: Transport, folder: Path, dense: bytes, own: bytes) -> float:
-    """How many times as fast the second file is."""
-    files = [folder / "dense.tflite", folder / "own.tflite"]
-    for file, content in zip(files, (dense, own), strict=True):
-        file.write_bytes(content)
-    if transport.emulated:
-        before, after = (instructions(transport, file) for file in files)
-        return before / after
-    rounds = turn_about(transport, files, 1)
-    before, after = (min(min(one) for one in times) for times in rounds)
-    return before / after
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from edgeprune.errors import ModelError
 from edgeprune.firmware.board import Room, room_of
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size
-from edgeprune.pipeline.board_costs import BoardCosts, Limits
+from edgeprune.pipeline.board_costs import MIN_GAIN, BoardCosts, Limits
 from edgeprune.pipeline.lab import KerasLab
 from edgeprune.prediction import explain
 from edgeprune.recipe.prune_table import PruneTable
@@ -61,6 +61,40 @@ def test_more_zeros_take_less_where_sparse_kernels_run():
     times = [costs.forecast(shape, "none").time for shape in shapes]
     assert times == sorted(times, reverse=True) and times[-1] < times[0]
     assert costs.gains_by_zeros("unstructured", "none")
+
+
+def own_costs(name, cpu=None, timed=None):
+    board = load_board(name)
+    cpu = cpu or resolved_cpu(board.cpu)
+    return BoardCosts(board, cpu, large, PruneTable(), Limits(), timed, "auto")
+
+
+def large(macs):
+    """A network whose pointwise layers are large enough for edgeprune's own kernels."""
+    if macs != 1:
+        raise ModelError("a file's channels cannot be removed")
+    return nets.eligible(sparsity=0.0, size=64)
+
+
+class TimedStopwatch(Stopwatch):
+    """The same, and it knows how long the network takes."""
+
+    dense_ns = 1e6
+
+
+@pytest.mark.parametrize("name", ["rpi5-emulated", "local"])
+def test_integers_with_zeros_in_blocks_take_less_where_own_kernels_are_faster(name):
+    cpu = Cpu("host", "x86_64", ("avx", "avx2")) if name == "local" else None
+    timed = TimedStopwatch(none=1.0, int8=1.0) if name == "local" else None
+    costs = own_costs(name, cpu, timed)
+    core = costs.cpu.core
+    shapes = [Shape(), *(Shape(1.0, zeros, core, "1x4") for zeros in (0.8, 0.9, 0.95))]
+    found = [costs.forecast(shape, "int8") for shape in shapes]
+    times, sizes = [one.time for one in found], [one.bytes for one in found]
+    assert times == sorted(times, reverse=True) and len(set(times)) == len(times)
+    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == len(sizes)
+    assert costs.gains_by_zeros("1x4", "int8") == (times[2] < MIN_GAIN * times[0])
+    assert not costs.gains_by_zeros("unstructured", "int8")
 
 
 def test_integers_pass_over_no_zeros():
