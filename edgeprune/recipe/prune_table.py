@@ -53,8 +53,9 @@ class PruneTable:
         pattern: Shape of what is left: unstructured, kernel, channel, blocks such as 2x1 and
             1x4, or N of M such as 2:4.
         allocation: How much of the sparsity each layer takes, one of :data:`ALLOCATIONS`.
-        layers: ``accelerated``: pointwise convolutions and dense layers, which sparse kernels run;
-            ``all``: every convolution as well, which makes the file smaller but nothing faster.
+        layers: ``accelerated``: what the board's sparse kernels run: pointwise convolutions and
+            dense layers, and every convolution on microcontrollers and for blocks of 1x4 where
+            edgeprune's own kernels run; ``all``: every convolution in any case, for size.
         ignored: Layers to leave alone: names, or patterns of the shell such as ``block1/*``.
         limits: Layers that may not be pruned as far as the others.
         criterion: What tells which weights matter least, one of :data:`CRITERIA`. Those that

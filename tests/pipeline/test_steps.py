@@ -20,6 +20,7 @@ from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.channels_table import ChannelsTable
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.recipe.small_tables import SparsifyTable
 from edgeprune.recipe.steps import Step
 from edgeprune.recipe.tune_table import TuneTable
 from edgeprune.training.context import StageContext
@@ -182,6 +183,24 @@ def test_a_microcontroller_prunes_every_convolution_in_steps_too(flavour):
     assert len(done.tensors) == len(stepped(from_file(flavour), SPARSE).tensors)
     same = for_core(Recipe(steps=recipe.steps), resolved_cpu(load_board("rpi4").cpu))
     assert same.steps == recipe.steps
+
+
+@pytest.mark.parametrize(
+    ("board", "pattern", "kernels", "layers"),
+    [
+        ("rpi5", "1x4", "auto", "all"),
+        ("rpi5", "1x4", "runtime", "accelerated"),
+        ("rpi5", "kernel", "auto", "accelerated"),
+        ("x1-emulated", "1x4", "edgeprune", "all"),
+    ],
+)
+def test_blocks_for_our_own_kernels_are_pruned_wherever_these_run(board, pattern, kernels, layers):
+    table = PruneTable(0.8, pattern, epochs=1)
+    recipe = Recipe(
+        prune=table, steps=(Step(prune=table),), sparsify=SparsifyTable(kernels=kernels)
+    )
+    found = for_core(recipe, resolved_cpu(load_board(board).cpu))
+    assert (found.prune.layers, found.steps[0].prune.layers) == (layers, layers)
 
 
 def test_explain_says_that_it_carries_out_no_steps(folder, capsys):
