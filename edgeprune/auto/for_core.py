@@ -17,18 +17,18 @@ def for_core(recipe: Recipe, cpu: Cpu) -> Recipe:
     A microcontroller's sparse kernels run every convolution, and so do edgeprune's own, which want
     zeros in blocks of 1x4; no other kernel of a PC or phone does anything with such blocks.
     """
+    takes_own = not cpu.is_microcontroller and _takes_own(recipe.sparsify.kernels, cpu)
 
     def meant(table: PruneTable) -> PruneTable:
-        runs_all = cpu.is_microcontroller or (
-            table.pattern == OWN_PATTERN and _takes_own(recipe.sparsify.kernels, cpu)
-        )
+        runs_all = cpu.is_microcontroller or (takes_own and table.pattern == OWN_PATTERN)
         return dataclasses.replace(table, layers="all") if runs_all else table
 
     steps = tuple(
         step if step.prune is None else dataclasses.replace(step, prune=meant(step.prune))
         for step in recipe.steps
     )
-    return dataclasses.replace(recipe, prune=meant(recipe.prune), steps=steps)
+    found = dataclasses.replace(recipe, prune=meant(recipe.prune), steps=steps)
+    return recipe if found == recipe else found
 
 
 def _takes_own(kernels: str, cpu: Cpu) -> bool:

@@ -105,7 +105,9 @@ def test_your_model(home, follow, tmp_path, monkeypatch):
 def test_your_keras_network_would_run_sparse(home, follow):
     rig = [("python", sys.executable), ("epochs=10", "epochs=1")]
     printed = follow("tutorials/your-keras-network.md", rig, without=["deploy"])
-    assert "2 of 3 would when compressed (2.32x less time, predicted" in printed["explain model.keras"]
+    assert (
+        "2 of 3 would when compressed (2.32x less time, predicted" in printed["explain model.keras"]
+    )
 
 
 @pytest.mark.device
