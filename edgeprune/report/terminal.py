@@ -15,6 +15,7 @@ from rich.text import Text
 from edgeprune.artifacts.stored import EncodedTensor
 from edgeprune.artifacts.tensor_error import TensorError
 from edgeprune.history.result import Result, known
+from edgeprune.history.result.variant import op_words
 from edgeprune.models.tflite.layer_names import short_name
 from edgeprune.report.estimated import CYCLES
 from edgeprune.report.figures import Figure, bytes_text, figures, time_text
@@ -94,7 +95,7 @@ def print_layers(
         for layer in layers:
             cells = [
                 short_name(layer.name),
-                layer.op,
+                op_words(layer.op),
                 layer.kernel,
                 "yes" if layer.sparse else "-",
             ]

@@ -269,6 +269,15 @@ class Start(Entry, frozen=True, kw_only=True):
     processes: Annotated[tuple[StartProcess, ...], Meta(min_length=1)]
 
 
+UNKNOWN_OP = "UNKNOWN"
+"""The operator of a kernel that could not be matched with a layer."""
+
+
+def op_words(op: str) -> str:
+    """An operator as it is shown."""
+    return "not known" if op == UNKNOWN_OP else op
+
+
 class Layer(Entry, frozen=True, kw_only=True):
     """One kernel run by the runtime.
 

@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from markupsafe import Markup
 
 from edgeprune.history.result import Layer, Variant, known
+from edgeprune.history.result.variant import UNKNOWN_OP, op_words
 from edgeprune.models.tflite.layer_names import common_folder, layer_name
 from edgeprune.report.estimated import CYCLES
 from edgeprune.report.figures import time_text
@@ -34,10 +35,6 @@ class Cell:
     cost: str = ""
 
 
-_UNKNOWN, _NOT_KNOWN = "UNKNOWN", "not known"
-"""An operator that could not be found for a kernel, in a result and on the page."""
-
-
 @dataclass(frozen=True)
 class Row:
     """One layer of the variants, by the variants' order."""
@@ -53,7 +50,7 @@ def layer_rows(variants: Sequence[Variant]) -> list[Row]:
     Args:
         variants: One or two variants with layers; the first one's come first where they differ.
     """
-    known = [layer.name for layer in variants[0].layers if layer.op != _UNKNOWN]
+    known = [layer.name for layer in variants[0].layers if layer.op != UNKNOWN_OP]
     folder = common_folder(known)
     columns = [[(_label(layer, folder), layer) for layer in each.layers] for each in variants]
     if len(columns) == 1:
@@ -131,8 +128,7 @@ def _label(layer: Layer, folder: str) -> str:
 
 def _row(label: str, layers: Sequence[Layer | None]) -> Row:
     known = next(layer for layer in layers if layer is not None)
-    op = _NOT_KNOWN if known.op == _UNKNOWN else printable(known.op)
-    return Row(label, op, tuple(_cell(layer) for layer in layers))
+    return Row(label, printable(op_words(known.op)), tuple(_cell(layer) for layer in layers))
 
 
 def _cell(layer: Layer | None) -> Cell:

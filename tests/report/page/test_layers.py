@@ -29,6 +29,11 @@ def test_a_kernel_that_only_one_variant_has_gets_a_row_of_its_own_in_order():
     assert [bool(cell.kernel) for cell in rows[2].cells] == [False, True]
 
 
+def test_an_operator_that_was_not_found_is_not_known():
+    (row,) = layer_rows([variant("dense", layers=[layer("Copy (NC)") | {"op": "UNKNOWN"}])])
+    assert row.op == "not known"
+
+
 def test_every_kernel_of_both_is_shown_once_whatever_the_order():
     names = [f"m/{name}" for name in "abcdeabc"]
     dense = variant("dense", layers=[layer(name) for name in names])
