@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from edgeprune.artifacts.model import Storage
 from edgeprune.artifacts.plan import Plan, Unit
-from edgeprune.auto.for_core import for_core
+from edgeprune.auto.for_core import for_core, takes_own
 from edgeprune.auto.forecast import forecast
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
@@ -23,6 +23,7 @@ from edgeprune.prediction.cost.integers import int8_cost
 from edgeprune.quantize import obstacle
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.prune_table import PruneTable
+from edgeprune.sparsify.kernel_choice import OWN_PATTERN
 
 DOT_PRODUCT = "asimddp"
 """Linux's name for the instructions that make integer arithmetic cheap on Arm, as SDOT."""
@@ -285,6 +286,11 @@ def _without_sparse_kernels(recipe: Recipe, cpu: Cpu, no_int8: str) -> Recipe:
     is_x86 = cpu.isa == "x86_64"
     isa = f"{cpu.isa} with AVX" if is_x86 else cpu.isa
     why = f"the runtime has no sparse kernels for {isa}: pruning would not be faster"
+    if takes_own(recipe.sparsify.kernels, cpu):
+        why += (
+            " in floats, but may be in int8, where edgeprune's own kernels pass over zeros in "
+            f"blocks: --quantize int8 --pattern {OWN_PATTERN} --sparsity 0.8"
+        )
     if _fixed_mode(recipe):
         return _completed(recipe, why, sparsity=0.0)
     if is_x86:

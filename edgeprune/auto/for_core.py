@@ -17,10 +17,10 @@ def for_core(recipe: Recipe, cpu: Cpu) -> Recipe:
     A microcontroller's sparse kernels run every convolution, and so do edgeprune's own, which want
     zeros in blocks of 1x4; no other kernel of a PC or phone does anything with such blocks.
     """
-    takes_own = not cpu.is_microcontroller and _takes_own(recipe.sparsify.kernels, cpu)
+    runs_blocks = not cpu.is_microcontroller and takes_own(recipe.sparsify.kernels, cpu)
 
     def meant(table: PruneTable) -> PruneTable:
-        runs_all = cpu.is_microcontroller or (takes_own and table.pattern == OWN_PATTERN)
+        runs_all = cpu.is_microcontroller or (runs_blocks and table.pattern == OWN_PATTERN)
         return dataclasses.replace(table, layers="all") if runs_all else table
 
     steps = tuple(
@@ -31,6 +31,6 @@ def for_core(recipe: Recipe, cpu: Cpu) -> Recipe:
     return recipe if found == recipe else found
 
 
-def _takes_own(kernels: str, cpu: Cpu) -> bool:
+def takes_own(kernels: str, cpu: Cpu) -> bool:
     """Whether any layer can get a kernel of edgeprune's own on a PC or phone."""
     return kernels == "edgeprune" or (kernels == "auto" and costs_of(cpu)[0] is not None)

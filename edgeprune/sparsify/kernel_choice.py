@@ -16,9 +16,8 @@ from edgeprune.prediction.own_kernels import OwnKernelCosts, costs_of, kernel_of
 MIN_BLOCK_SPARSITY = 2 / 3
 """Of a layer that runs in a kernel of edgeprune's own because the user wants it.
 
-Source: ours, benchmarks/own_kernels.py. With half of its blocks zero MobileNet gains 12 % on a
-Cortex-A76 and 6 % with AVX-512, where ResNet-50 takes 1.25 times as long as dense; with 80 % both
-gain, ResNet-50 there 1.5 times.
+Source: ours, ``benchmarks/own_kernels.py``. Above it every network there gains on every core that
+was measured; at a half, ResNet-50 did not with AVX-512 when that was measured last.
 """
 
 MIN_AUTO_SPARSITY = 1 / 5

@@ -120,10 +120,18 @@ def test_what_the_user_asks_for_always_wins(predicted, cpu, costs, flags):
 
 
 def test_on_x86_with_avx_pruning_is_said_not_to_pay_and_the_file_gets_smaller_only():
-    found = chosen(AVX)
+    found = chosen(dataclasses.replace(AVX, features=("avx",)))
     assert summary(found)[::2] == (0.0, "int8-weights")
     assert "pruning would not be faster; the file is made smaller only" in found.why
     assert chosen(AVX, asked(quantize="int8")).quantize.mode == "int8"
+
+
+def test_on_x86_with_kernels_of_our_own_it_is_said_what_they_would_gain_from():
+    found = chosen(AVX)
+    assert summary(found)[::2] == (0.0, "int8-weights")
+    assert "--quantize int8 --pattern 1x4 --sparsity 0.8; the file is made smaller" in found.why
+    table = dataclasses.replace(load_recipe("auto").sparsify, kernels="runtime")
+    assert "1x4" not in chosen(AVX, dataclasses.replace(load_recipe("auto"), sparsify=table)).why
 
 
 def test_on_32_bit_arm_pruning_is_said_not_to_pay_and_int8_is_taken(monkeypatch):

@@ -90,7 +90,8 @@ def verdict(
         with_avx = " (x86 with AVX)" if cpu.isa == "x86_64" else ""
         return Verdict(
             f"the runtime has no sparse kernels for this CPU{with_avx}",
-            "only fewer channels or `--quantize int8` make it faster here",
+            "only fewer channels, or `--quantize int8` with or without zeros in blocks (`--pattern "
+            "1x4`), make it faster here",
         )
     if has_sparse_hint and n in decision.sparse:
         return Verdict("runs sparse")
