@@ -14,8 +14,8 @@ ROUNDING = {"mixed_float16": 2e-3, "mixed_bfloat16": 2e-2, "float16": 2e-3, "flo
 """Largest difference from what the model computes in its own type, as a share of the largest."""
 
 
-def network(flavour, policy):
-    """Layers of training, normalization, convolutions and a loop, in one policy."""
+def network(flavour, policy, has_loop=False):
+    """Layers of training, normalization, convolutions and perhaps a loop, in one policy."""
     keras = import_keras(flavour)
     layers = keras.layers
     keras.utils.set_random_seed(0)
@@ -31,7 +31,7 @@ def network(flavour, policy):
             keras.Sequential([layers.SeparableConv2D(6, 3), layers.LeakyReLU()]),
             layers.Dropout(0.2),
             layers.Reshape((6, 36)),
-            layers.GRU(5) if policy == "mixed_float16" else layers.Flatten(),
+            layers.GRU(5) if has_loop else layers.Flatten(),
             layers.Dense(4),
             layers.Activation("softmax", dtype="float32"),
         ):
@@ -72,7 +72,7 @@ def check(model, path, policy):
 def test_a_model_in_another_float_is_taken_as_float32(flavour, policy, tmp_path):
     path = tmp_path / ("net.keras" if flavour == "keras" else "net.h5")
     with quiet():
-        model = network(flavour, policy)
+        model = network(flavour, policy, has_loop=policy == "mixed_float16")
         model.save(path)
         loaded = check(model, path, policy)
     assert {str(getattr(w.dtype, "name", w.dtype)) for w in loaded.keras.trainable_weights} == {
@@ -82,9 +82,10 @@ def test_a_model_in_another_float_is_taken_as_float32(flavour, policy, tmp_path)
     assert policy in note and "taken as float32" in note
 
 
-def test_a_folder_of_keras_2_in_another_float_too(tmp_path):
+@pytest.mark.parametrize("has_loop", [False, also(True)])
+def test_a_folder_of_keras_2_in_another_float_too(has_loop, tmp_path):
     with quiet():
-        model = network("tf_keras", "mixed_float16")
+        model = network("tf_keras", "mixed_float16", has_loop)
         model.save(tmp_path / "net")
         check(model, tmp_path / "net", "mixed_float16")
 

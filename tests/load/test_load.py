@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from beside import SHARED_MODELS, shared_models
+from full_range import also
 from keras_nets import FLAVOURS, KINDS, SHAPE, build, loaded, save
 from load.edited import edited
 from nets import eligible
@@ -28,7 +29,7 @@ def outputs(model, flavour):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", ["sequential", "functional", "nested"])
+@pytest.mark.parametrize("kind", [also("sequential"), "functional", also("nested")])
 def test_h5_is_loaded_by_the_keras_that_wrote_it(folder, flavour, kind):
     found = load(folder / f"{flavour}-{kind}.h5")
     assert found.flavour == flavour
@@ -50,7 +51,7 @@ def test_keras_files_are_loaded_whatever_they_are_called(folder, flavour, tmp_pa
     assert os.listdir(tmp_path) == ["model.tflite"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [k if k in ("nested", "subclassed") else also(k) for k in KINDS])
 def test_saved_models_of_keras_2_come_back_as_keras_models(folder, kind):
     found = load(folder / f"saved-{kind}")
     assert (found.flavour, found.source.format) == ("tf_keras", "saved-model")
@@ -129,11 +130,12 @@ def test_several_inputs_are_fine(flavour, tmp_path):
     assert len(found.keras.inputs) == 2
 
 
-def test_every_model_beside_the_project_loads_without_a_word(capfd):
-    names = {path.name for path in shared_models()}
-    assert len(names) == (7 if SHARED_MODELS.is_dir() else 0)
-    for name in names:
-        assert convert(load(SHARED_MODELS / name))
+@pytest.mark.parametrize("ending", ["", ".tflite", also(None)])  # the folder is a SavedModel
+def test_every_model_beside_the_project_loads_without_a_word(ending, capfd):
+    assert len(shared_models()) == (7 if SHARED_MODELS.is_dir() else 0)
+    for path in shared_models():
+        if ending in (path.suffix, None):
+            assert convert(load(path))
     shown = capfd.readouterr()
     assert (shown.out, shown.err) == ("", "")
 

@@ -5,13 +5,14 @@ import random
 import pytest
 import random_nets
 import sweep
-from full_range import also, examples
+from full_range import TIMES, also, examples
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from random_ops import NO_ACTIVATION, RELU6, TANH, Ops
 
 from edgeprune.prediction.xnnpack.releases import RELEASES
 
-SEEDS = [*range(1_000_000, 1_000_006), *map(also, range(1_000_006, 1_000_060))]
+SEEDS = range(1_000_000, 1_000_060)
 
 
 class Small(Ops):
@@ -150,27 +151,45 @@ RIGHT = {
 }
 
 
+EVERY = tuple(RELEASES)
+
+
+def in_turn(graphs, suite):
+    """The first graphs on one release each, in turn; all on every release in the full range."""
+    shown = [(graph, (EVERY[k % len(EVERY)],)) for k, graph in enumerate(graphs) if k < suite]
+    return pytest.mark.parametrize(
+        ("graph", "releases"),
+        [*shown, *(also(graph, EVERY) for graph in graphs)],
+        ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+    )
+
+
 @pytest.fixture(scope="module")
 def boards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("boards")
-    made = [sweep.Board(name, found.last, folder) for name, found in RELEASES.items()]
+    made = {name: sweep.Board(name, found.last, folder) for name, found in RELEASES.items()}
     yield made
-    for board in made:
+    for board in made.values():
         board.close()
 
 
+@pytest.fixture
+def asked(boards, releases):
+    return [boards[release] for release in releases]
+
+
 @pytest.mark.device
-@pytest.mark.parametrize("name", WRONG)
-def test_a_bad_graph_is_wrong_on_every_release_and_known_to_be_and_ours_is_right(boards, name):
-    for release, verdict in sweep.check(WRONG[name], boards).items():
+@in_turn(WRONG, suite=len(WRONG))
+def test_a_bad_graph_is_wrong_on_every_release_and_known_to_be_and_ours_is_right(asked, graph):
+    for release, verdict in sweep.check(WRONG[graph], asked).items():
         assert verdict.raw.is_wrong and verdict.blames_sparsity, release
         assert verdict.raw.wrong and not verdict.failures(), release
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("name", RIGHT)
-def test_a_good_graph_is_right_on_every_release_and_known_to_be(boards, name):
-    for release, verdict in sweep.check(RIGHT[name], boards).items():
+@in_turn(RIGHT, suite=len(RIGHT))
+def test_a_good_graph_is_right_on_every_release_and_known_to_be(asked, graph):
+    for release, verdict in sweep.check(RIGHT[graph], asked).items():
         assert not verdict.raw.is_wrong and not verdict.raw.wrong, release
         assert not verdict.failures(), release
 
@@ -179,17 +198,17 @@ def test_a_good_graph_is_right_on_every_release_and_known_to_be(boards, name):
 def test_half_filters_with_a_float_bias_are_wrong_in_2_1_and_right_later(boards):
     net = Small(storage="float16")
     net.half = "float32"
-    found = sweep.check(net.ended(net.pointwise(net.stem)), boards)
+    found = sweep.check(net.ended(net.pointwise(net.stem)), boards.values())
     for release, verdict in found.items():
         assert bool(verdict.raw.wrong) == verdict.raw.is_wrong == release.startswith("2.1")
         assert not verdict.failures(), release
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("seed", SEEDS)
-def test_explain_and_the_board_agree_on_random_graphs(boards, seed):
-    graph = random_nets.random_graph(random.Random(seed))
-    for release, verdict in sweep.check(graph, boards, seed).items():
+@in_turn(SEEDS, suite=len(EVERY))
+def test_explain_and_the_board_agree_on_random_graphs(asked, graph):
+    made = random_nets.random_graph(random.Random(graph))
+    for release, verdict in sweep.check(made, asked, graph).items():
         assert not verdict.failures(), release
 
 
@@ -200,9 +219,10 @@ def test_explain_and_the_board_agree_on_random_graphs(boards, seed):
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
-@given(random_nets.graphs())
-def test_explain_and_the_board_agree_on_any_graph(boards, graph):
-    for release, verdict in sweep.check(graph, boards).items():
+@given(random_nets.graphs(), st.sampled_from(EVERY))
+def test_explain_and_the_board_agree_on_any_graph(boards, graph, release):
+    asked = boards.values() if TIMES else [boards[release]]
+    for release, verdict in sweep.check(graph, asked).items():
         assert not verdict.failures(), release
 
 

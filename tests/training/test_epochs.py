@@ -65,10 +65,10 @@ def test_the_dense_network_trains_on_the_very_same_epochs():
         return dataclasses.replace(data, x_train=data.x_train + epoch)
 
     model = loaded(build("keras", "sequential"), "keras")
-    spec = PruneTable(sparsity=0.5, epochs=3)
+    spec = PruneTable(sparsity=0.5, epochs=2)
     weights = []
     for given in (data, dataclasses.replace(data, fresh=fresh)):
         done = prune(model, spec, StageContext(given))
         weights.append(np.concatenate([w.ravel() for w in done.control.keras.get_weights()]))
-    assert asked == [1, 2, 1, 2]
+    assert asked == [1, 1]
     assert not np.allclose(weights[0], weights[1])

@@ -109,7 +109,7 @@ def test_a_limit_that_cannot_be_kept_at_full_sparsity_is_kept_at_less(flavour):
 
 
 def test_a_limit_that_is_kept_says_which_accuracy():
-    spec = PruneTable(sparsity=0.5, epochs=3, control=False)
+    spec = PruneTable(sparsity=0.5, epochs=2, control=False)
     model = loaded(build("keras", "sequential"), "keras")
     done = prune(model, spec, StageContext(dataset(), max_accuracy_drop=1.0))
     assert any("the best epoch is kept: top1" in note for note in done.notes)
