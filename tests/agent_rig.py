@@ -17,7 +17,8 @@ from edgeprune.devices.links.pipes import Child
 from edgeprune.devices.transports.local import LocalChannel
 
 VERSION = "2.3.0"
-SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZERS = ("-g1", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+"""Reports name lines; variables would take the compiler half of its time again."""
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 C11 = ("-std=c11", "-D_POSIX_C_SOURCE=200809L")
 

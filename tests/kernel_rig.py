@@ -12,7 +12,7 @@ import compiled
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from edgeprune.devices.toolchain import zig
+from edgeprune.devices.toolchain import glibc, zig
 from edgeprune.files import paths
 from edgeprune.models.tflite import conv_plan, graph
 
@@ -75,14 +75,18 @@ def host_driver(folder):
 
 def threads_driver(folder, threads):
     """Whose threads are watched for races."""
-    return Driver([_program(folder, ["gcc", "-g", "-O1", "-fsanitize=thread"])], threads)
+    return Driver([_program(folder, ["gcc", "-g1", "-O1", "-fsanitize=thread"])], threads)
 
 
 def emulated_driver(folder, isa, core):
-    """For a core that qemu-user emulates."""
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", f"{isa}-linux-musl", "-static"]
-    program = _program(folder, [*compiler, "-O2"], env=zig._environment())
-    return Driver([f"qemu-{isa}", "-cpu", core, program])
+    """For a core that qemu-user emulates, with the C library that agents run on."""
+    compiler, env = ["gcc"], None
+    if isa != zig.host_isa():
+        target = f"{isa}-linux-gnu.{zig.GLIBC}"
+        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target]
+        env = zig._environment()
+    program = _program(folder, [*compiler, "-O2"], env=env)
+    return Driver([f"qemu-{isa}", "-L", glibc.folder(isa).parent, "-cpu", core, program])
 
 
 def any_x86_driver(folder):
@@ -98,7 +102,7 @@ def any_x86_driver(folder):
 def valgrind_driver(folder):
     """Under valgrind, which knows no AVX-512: what it does not have, it tells a program so."""
     valgrind = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full"]
-    return Driver([*valgrind, _program(folder, ["gcc", "-g", "-O2"])])
+    return Driver([*valgrind, _program(folder, ["gcc", "-g1", "-O2"])])
 
 
 def fuzz_plans(folder, layers, seed, rounds, seconds):
