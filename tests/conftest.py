@@ -11,6 +11,7 @@ from ssh_rig import rig
 from warm_children import Door, Nursery
 
 from edgeprune.files import paths
+from edgeprune.models.keras import flavours
 from edgeprune.sandbox import parent
 
 settings.register_profile(
@@ -33,6 +34,7 @@ NURSERY = pytest.StashKey()
 
 def pytest_configure(config):
     """One nursery for all workers: each would import two frameworks for itself."""
+    flavours.spare_plots()
     if not hasattr(config, "workerinput"):
         config.stash[NURSERY] = Nursery()
         os.environ[DOOR] = config.stash[NURSERY].path

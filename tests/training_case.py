@@ -1,6 +1,6 @@
 """A training for ``training/test_loop.py``, in its process or in one that is killed in the middle.
 
-As a program it forks a child for each case, given as JSON, that dies as it says a certain line.
+As a program it takes a case as JSON, and dies as it says a certain line.
 """
 
 from __future__ import annotations
@@ -68,18 +68,9 @@ def _die_at(line):
 
 
 def main():
-    """Prints how each child ended."""
-    for flavour in ("tf_keras", "keras"):
-        import_keras(flavour)
-    ends = []
-    for home, flavour, schedule, kind, line in json.loads(sys.argv[1]):
-        pid = os.fork()
-        if pid == 0:
-            os.environ["EDGEPRUNE_HOME"] = home
-            train(flavour, schedule, kind, _die_at(line))
-            os._exit(0)
-        ends.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-    print(json.dumps(ends))
+    """Trains until the line of the case."""
+    *what, line = json.loads(sys.argv[1])
+    train(*what, _die_at(line))
 
 
 if __name__ == "__main__":

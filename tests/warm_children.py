@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -59,12 +60,19 @@ class Door:
 
     def start(self, plan: str, env: dict[str, str]) -> WarmChild:
         """What ``edgeprune.sandbox.parent`` starts its children with."""
+        return self._forked({"plan": plan, "env": env})
+
+    def program(self, file: str, argument: str, env: dict[str, str]) -> WarmChild:
+        """A Python file of the tests with one argument, as the main program."""
+        return self._forked({"program": file, "argument": argument, "env": env})
+
+    def _forked(self, what: dict[str, object]) -> WarmChild:
         ours, theirs = [], []
         for is_input in (True, False, False, False):
             reads, writes = os.pipe()
             ours.append(writes if is_input else reads)
             theirs.append(reads if is_input else writes)
-        order = json.dumps({"plan": plan, "env": env, "folder": os.getcwd()}).encode()
+        order = json.dumps({**what, "folder": os.getcwd()}).encode()
         with socket.socket(socket.AF_UNIX) as link:
             link.settimeout(START_S)
             link.connect(self._path)
@@ -93,6 +101,11 @@ class WarmChild:
             self.returncode = PID.unpack(self._ended.read(PID.size))[0]
             self._ended.close()  # only now may its number become another process's
         return self.returncode
+
+    def close(self) -> None:
+        """Closes the pipes."""
+        for handle in (self.stdin, self.stdout, self.stderr, self._ended):
+            handle.close()
 
 
 def _exactly(link: socket.socket, size: int) -> bytes:
@@ -126,6 +139,7 @@ def _warm() -> bool:
     from edgeprune.models.keras import flavours
     from edgeprune.pipeline import jobs  # noqa: F401  imported for those who are forked
 
+    flavours.spare_plots()
     flavours.import_tensorflow()
     flavours.import_keras("keras")
     flavours.import_keras("tf_keras")
@@ -159,7 +173,7 @@ def _mind(link: socket.socket, order: dict[str, object], handles: list[int]) -> 
 
 
 def _become(link: socket.socket, order: dict[str, object], handles: list[int]) -> None:
-    """Is the product's child from here on."""
+    """Is the product's child from here on, or a test's program."""
     try:
         minder = os.getppid()
         os.setsid()
@@ -172,6 +186,10 @@ def _become(link: socket.socket, order: dict[str, object], handles: list[int]) -
         os.environ.update(order["env"])
         os.chdir(order["folder"])
         tempfile.tempdir = None  # remembered from the imports
+        if "program" in order:
+            sys.argv = [order["program"], order["argument"]]
+            runpy.run_path(order["program"], run_name="__main__")
+            os._exit(0)
         sys.argv = ["child.py", json.dumps({**json.loads(order["plan"]), "parent": minder})]
         from edgeprune.sandbox import child
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgeprune.console.waits import Count
 from edgeprune.errors import EdgepruneError, ModelError
+from edgeprune.models.keras.flavours import spare_plots
 from edgeprune.progress import Progress
 from edgeprune.sandbox import blobs, jobs, watch
 from edgeprune.sandbox.messages import (
@@ -58,6 +59,7 @@ def work(requests: int, answers: int, walls: tuple[Wall, ...], memory_limit_byte
     """
     link = Link(answers)
     link.send(Closed(walls))
+    spare_plots()
     runs_users_code, request = False, None
     try:
         name, content = _request(requests)

@@ -55,6 +55,10 @@ def refusal(job, **rest):
     return line
 
 
+def test_a_child_starts_without_what_keras_imports_for_plots():
+    assert confined(bad_jobs.spares, Order()) == 2
+
+
 def test_a_crash_is_one_line_that_names_stage_and_signal():
     line = refusal(bad_jobs.crash)
     assert line == "the stage 'convert': the model's framework crashed (signal SIGSEGV)"
@@ -72,8 +76,8 @@ def test_a_lack_of_memory_names_the_limit(job):
 
 
 def test_memory_ends_at_the_limit(monkeypatch):
-    monkeypatch.setattr(limits, "memory_bytes", lambda: 2 << 30)
-    assert refusal(bad_jobs.fill_memory) == ("the model needs more memory than the limit of 2.1 GB")
+    monkeypatch.setattr(limits, "memory_bytes", lambda: 1 << 30)
+    assert refusal(bad_jobs.fill_memory) == ("the model needs more memory than the limit of 1.1 GB")
 
 
 def test_a_child_that_ends_without_a_word_is_told_with_its_exit_code():

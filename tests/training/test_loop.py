@@ -1,12 +1,11 @@
 """The limit of the drop, and trainings that are interrupted."""
 
+import contextlib
 import dataclasses
 import io
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -26,19 +25,15 @@ RARE = ("tf_keras", "iterative", "same", "epoch 3/4")
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory):
+def homes(tmp_path_factory, nursery):
     """What each of the cases left when it was killed."""
-    cases = [*CASES, RARE] if TIMES else CASES
-    homes = {case: tmp_path_factory.mktemp("killed") for case in cases}
-    orders = [[str(home), *case] for case, home in homes.items()]
-    done = subprocess.run(
-        [sys.executable, training_case.__file__, json.dumps(orders)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        timeout=600,
-        check=True,
-    )
-    assert json.loads(done.stdout) == [-signal.SIGKILL] * len(cases)
+    homes = {}
+    for case in [*CASES, RARE] if TIMES else CASES:
+        homes[case] = tmp_path_factory.mktemp("killed")
+        env = {**os.environ, "EDGEPRUNE_HOME": str(homes[case])}
+        child = nursery.program(training_case.__file__, json.dumps(case), env)
+        with contextlib.closing(child):
+            assert child.wait(600) == -signal.SIGKILL
     return homes
 
 

@@ -5,12 +5,14 @@ Keras 2 lives on as ``tf_keras``; ``keras`` is Keras 3. Both may be loaded in on
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import re
 import struct
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,34 @@ _APPLICATION_LAYERS = {
     "inception_resnet_v2": ("CustomScaleLayer",),
 }
 """Layers that models of ``keras.applications`` use, and Keras does not find by their names."""
+
+
+_SPARED = ("matplotlib", "sklearn")
+"""What Keras imports, where it is installed, for its plots and its wrappers of estimators: a third
+of the time that TensorFlow and both Kerases take to start."""
+
+_spares: list[str] = []
+
+
+def spare_plots() -> None:
+    """From now on, Keras is imported without its plots and its wrappers of estimators.
+
+    For processes that are edgeprune's own: in a user's, both may be wanted later.
+    """
+    _spares[:] = _SPARED
+
+
+@contextlib.contextmanager
+def _spared() -> Iterator[None]:
+    """Hides what is spared as if it were not installed, and only in this block."""
+    hidden = [name for name in _spares if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # it cannot be imported
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @dataclass(frozen=True)
@@ -49,7 +79,7 @@ def import_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # oneDNN's kernels sum in an order that depends on the machine.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    with quiet(), from_extra("keras"):
+    with quiet(), from_extra("keras"), _spared():
         import tensorflow
 
         tensorflow.get_logger().setLevel(logging.ERROR)
@@ -65,7 +95,7 @@ def import_keras(flavour: Flavour) -> Any:
     """
     import_tensorflow()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with quiet(), from_extra("keras"):
+    with quiet(), from_extra("keras"), _spared():
         if flavour == "keras":
             import keras as module
         else:
