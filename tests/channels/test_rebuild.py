@@ -36,8 +36,15 @@ def residual(layers, x):
     return layers.Dense(4, activation="softmax", name="head")(x)
 
 
-@both
-@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize(
+    ("flavour", "ending"),
+    [
+        ("keras", ".keras"),
+        ("tf_keras", ".h5"),
+        also("keras", ".h5"),
+        also("tf_keras", ".keras"),
+    ],
+)
 def test_the_pruned_model_saves_and_loads(flavour, ending, tmp_path):
     pruned = checked(functional(flavour, residual))
     path = save(pruned.model, tmp_path / f"m{ending}")

@@ -3,6 +3,7 @@ import functools
 
 import numpy as np
 import pytest
+from full_range import TIMES, also
 from keras_nets import build, dataset, loaded, save, shown_in_keras, shown_in_tf_keras
 from nets import eligible
 
@@ -39,7 +40,7 @@ def same(one, two):
 
 
 @shown_in_keras
-@pytest.mark.parametrize("kind", ["sequential", "functional", "nested"])
+@pytest.mark.parametrize("kind", [also("sequential"), also("functional"), "nested"])
 def test_a_smaller_model_is_trained_beside_the_dense_one(flavour, kind):
     model, lines = loaded(build(flavour, kind), flavour), []
     before = weights_of(model.keras)
@@ -91,9 +92,9 @@ def test_every_key_of_the_table_is_heard():
         assert count_macs(done.model.keras) <= (changes.get("macs", 0.8)) * count_macs(model.keras)
         return {one.name: one.channels_after for one in done.groups}
 
-    assert all(left % 2 == 0 for left in groups().values())
     assert list(groups(ignored=("mi*",))) == ["stem"]
-    assert groups(limits=(ChannelLimit("stem", 0.4),))["stem"] == 4
+    limited = groups(limits=(ChannelLimit("stem", 0.4),))
+    assert limited["stem"] == 4 and limited["mix"] % 2 == 0
     with pytest.raises(ConfigError, match="taylor needs samples"):
         remove_channels(model, table, StageContext())
     with pytest.raises(ModelError, match=r"asked for, and \d+ are left when all"):
@@ -129,7 +130,7 @@ def test_a_drop_that_cannot_be_kept_stops_the_training(flavour):
     done = remove_channels(trained, table, StageContext(data, lines.append, max_accuracy_drop=0.0))
     assert any(map(lost, done.notes)) and not any("epoch 20/20" in line for line in lines[:-1])
     short = dataclasses.replace(table, epochs=1)
-    wide = remove_channels(trained, short, StageContext(data, max_accuracy_drop=1.0))
+    wide = remove_channels(trained, short, StageContext(data, max_accuracy_drop=1.0), control=False)
     assert any(note.startswith("the best epoch is kept") for note in wide.notes)
 
 
@@ -161,7 +162,8 @@ def test_a_share_that_leaves_the_same_channels_is_the_same_training(flavour):
     assert len([line for line in lines if "trained before: taken from" in line]) == 1
     assert same_one.model.made == first.model.made
     assert same(weights_of(first.model.keras), weights_of(same_one.model.keras))
-    for changes in ({"epochs": 2}, {"pruning_ratio": 0.5, "round_to": 1, "criterion": "random"}):
+    others = [{"pruning_ratio": 0.5, "round_to": 1, "criterion": "random"}, {"epochs": 2}]
+    for changes in others if TIMES else others[:1]:
         other = dataclasses.replace(less, **changes)
         done = remove_channels(model, other, StageContext(data), control=False)
         assert done.model.made != first.model.made
@@ -170,10 +172,9 @@ def test_a_share_that_leaves_the_same_channels_is_the_same_training(flavour):
 @shown_in_tf_keras
 def test_weights_that_are_left_can_be_pruned_next(flavour):
     data, lines = dataset(), []
-    before = remove_channels(
-        loaded(build(flavour, "functional"), flavour), HALF, StageContext(data)
-    )
-    spec = PruneTable(sparsity=0.5, layers="all", epochs=2)
+    model = loaded(build(flavour, "functional"), flavour)
+    before = remove_channels(model, HALF, StageContext(data), control=False)
+    spec = PruneTable(sparsity=0.5, layers="all", epochs=2, control=False)
     done = prune(before, spec, StageContext(data, lines.append, max_accuracy_drop=1.0))
     dense, small, sparse = (size(convert(one)) for one in (before.dense, before.model, done.model))
     assert small.parameters < 0.7 * dense.parameters
@@ -188,39 +189,36 @@ def kernels(model):
 
 @shown_in_keras
 def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
-    data = dataset()
-    before = remove_channels(
-        loaded(build(flavour, "sequential"), flavour), HALF, StageContext(data)
-    )
-    spec = PruneTable(sparsity=0.5, layers="all", epochs=1)
-    still = prune(
-        before, dataclasses.replace(spec, learning_rate=1e-9), StageContext(data)
-    ).control.keras
-    for ours, theirs in zip(kernels(still), kernels(before.control.keras), strict=True):
-        assert np.allclose(ours, theirs, atol=1e-5)
+    data, model = dataset(), loaded(build(flavour, "sequential"), flavour)
+    far = dataclasses.replace(HALF, learning_rate=1e-2)
+    before = remove_channels(model, far, StageContext(data))
+    spec = PruneTable(sparsity=0.5, layers="all", epochs=1, learning_rate=1e-5)
     further = prune(before, spec, StageContext(data)).control.keras
-    assert not same(kernels(further), kernels(before.control.keras))
+    found = [kernels(one) for one in (further, before.control.keras, model.keras)]
+    for ours, theirs, dense in zip(*found, strict=True):
+        assert 0 < np.abs(ours - theirs).max() < 1e-3 < 1e-2 < np.abs(ours - dense).max()
 
 
 @shown_in_tf_keras
 def test_an_interruption_in_the_next_stage_goes_on_there(flavour):
     model, data, lines = from_file(flavour), dataset(), []
     table = dataclasses.replace(HALF, epochs=1, learning_rate=2e-3)
-    spec = PruneTable(sparsity=0.5, layers="all", epochs=2)
+    spec = PruneTable(sparsity=0.5, layers="all", epochs=2, control=False)
 
     def cut(line):
         if line.startswith("epoch 1/2"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prune(remove_channels(model, table, StageContext(data)), spec, StageContext(data, cut))
-    before = remove_channels(model, table, StageContext(data, lines.append))
+        before = remove_channels(model, table, StageContext(data), control=False)
+        prune(before, spec, StageContext(data, cut))
+    before = remove_channels(model, table, StageContext(data, lines.append), control=False)
     prune(before, spec, StageContext(data, lines.append))
-    assert len([line for line in lines if "trained before: taken from" in line]) == 2
+    assert len([line for line in lines if "trained before: taken from" in line]) == 1
     assert [line for line in lines if line.startswith("resuming")] == ["resuming after epoch 1/2"]
 
 
-@shown_in_keras
+@shown_in_tf_keras
 def test_a_drop_after_two_stages_counts_from_the_dense_model(flavour):
     data = dataset()
     trained = good_dense(flavour)
@@ -234,8 +232,9 @@ def test_a_drop_after_two_stages_counts_from_the_dense_model(flavour):
 
 
 def test_channels_alone_are_not_pruned_further():
+    once = dataclasses.replace(HALF, epochs=1)
     before = remove_channels(
-        loaded(build("keras", "sequential"), "keras"), HALF, StageContext(dataset())
+        loaded(build("keras", "sequential"), "keras"), once, StageContext(dataset())
     )
     done = prune(before, PruneTable(sparsity=0.0), StageContext())
     assert done.model is before.model and done.control is before.control

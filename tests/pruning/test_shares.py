@@ -1,6 +1,9 @@
+import functools
+
 import numpy as np
 import pytest
-from keras_nets import FLAVOURS, build, dataset, loaded
+from full_range import also
+from keras_nets import build, dataset, loaded, shown_in_tf_keras
 
 import edgeprune
 from edgeprune.artifacts.dataset import Dataset
@@ -58,13 +61,20 @@ def predicted(tensors):
     return total
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_cost_aware_prunes_and_trains_within_uniform_s_predicted_cost(flavour):
+@functools.cache
+def cost_aware(flavour):
+    """The dense model, its weights and file, and what was made of it."""
     net = pointwise_net(flavour)
     model = loaded(net, flavour)
     before = [np.array(value) for value in net.get_weights()]
     dense = convert(model)
     done = prune(model, spec("cost_aware"), StageContext(samples(), cpu=cpu()), dense=dense)
+    return model, before, dense, done
+
+
+@shown_in_tf_keras
+def test_cost_aware_prunes_and_trains_within_uniform_s_predicted_cost(flavour):
+    model, before, dense, done = cost_aware(flavour)
     uniform = prune(model, spec("uniform"), StageContext(cpu=cpu()), dense=dense)
     assert predicted(done.tensors) <= predicted(uniform.tensors) * 1.01
     shares = {one.name.partition("/")[0]: one for one in done.shares}
@@ -79,16 +89,12 @@ def test_cost_aware_prunes_and_trains_within_uniform_s_predicted_cost(flavour):
         >= MIN_CLUSTER_SPARSITY * sum(one.weights for one in counted) - 3
     )
     assert not uniform.shares
-    for old, new in zip(before, net.get_weights(), strict=True):
+    for old, new in zip(before, model.keras.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 def test_the_report_holds_what_was_measured_and_what_was_chosen():
-    model = loaded(pointwise_net(), "keras")
-    done = prune(
-        model, spec("cost_aware"), StageContext(samples(), cpu=cpu()), dense=convert(model)
-    )
-    for one in done.shares:
+    for one in cost_aware("tf_keras")[-1].shares:
         assert len(one.sparsities) == len(one.loss_increases) == len(one.output_errors)
         assert one.loss_increases[0] == 0 and one.output_errors[0] == 0
         assert one.output_error is not None and 0 < one.output_error < 1
@@ -98,7 +104,7 @@ def test_the_report_holds_what_was_measured_and_what_was_chosen():
             assert one.costs_at[0] > one.cost > one.costs_at[-1]
 
 
-@pytest.mark.parametrize("pattern", ["unstructured", "2x1", "1x4"])
+@pytest.mark.parametrize("pattern", [also("unstructured"), "2x1", also("1x4")])
 def test_sensitivity_from_python_has_uniform_s_zeros(pattern):
     data = samples()
     options = {"sparsity": 0.75, "pattern": pattern, "epochs": 1, "control": False}

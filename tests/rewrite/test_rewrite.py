@@ -4,6 +4,7 @@ import emulated
 import numpy as np
 import odd_nets
 import pytest
+from full_range import also
 from nets import Net, eligible
 from same_outputs import ARM, gap
 
@@ -50,8 +51,11 @@ def test_a_stock_net_gets_a_cluster_wherever_it_begins_and_ends(case):
     assert gap(before, done.tflite) < 1e-5
 
 
+FIRST, *MIDDLE, LAST = CASES
+
+
 @pytest.mark.device
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [FIRST, LAST, *map(also, MIDDLE)])
 def test_on_the_board_it_is_right_and_what_was_predicted_runs_sparse(case, tmp_path):
     before = separable(**CASES[case])
     after = sparsify(rewrite(before, ARM).tflite, ARM)

@@ -40,10 +40,10 @@ def message(comparison, infer):
 @pytest.mark.parametrize(
     ("spoiler", "before", "outputs"),
     [
-        *((spoiler, 0, 1) for spoiler in forced.SPOILERS[::4]),
-        (forced.SPOILERS[1], 4, 2),
-        *(also(spoiler, 0, 1) for k, spoiler in enumerate(forced.SPOILERS) if k % 4),
-        *(also(spoiler, 4, 2) for spoiler in forced.SPOILERS if spoiler != forced.SPOILERS[1]),
+        (forced.SPOILERS[0], 0, 1),
+        (forced.SPOILERS[1], 1, 2),
+        *(also(spoiler, 0, 1) for spoiler in forced.SPOILERS[1:]),
+        *(also(spoiler, 4, 2) for spoiler in forced.SPOILERS),
     ],
 )
 def test_the_layer_that_xnnpack_gets_wrong_is_named(spoiler, before, outputs, tmp_path):

@@ -1,14 +1,14 @@
 import pytest
 from channel_models import checked, functional, shapes
 from full_range import also
-from keras_nets import FLAVOURS
+from keras_nets import FLAVOURS, shown_in_keras
 
 CELLS = [("SimpleRNN", {}), ("LSTM", {}), ("GRU", {}), ("GRU", {"reset_after": False})]
 SHOWN = [(FLAVOURS[k % 2], *cell) for k, cell in enumerate(CELLS)]
 OTHERS = [also(FLAVOURS[1 - k % 2], *cell) for k, cell in enumerate(CELLS)]
 
 
-@pytest.mark.parametrize(("flavour", "kind", "options"), [*SHOWN, *OTHERS])
+@pytest.mark.parametrize(("flavour", "kind", "options"), [also(*SHOWN[0]), *SHOWN[1:], *OTHERS])
 def test_units_go_out_of_every_gate(flavour, kind, options):
     def body(layers, x):
         x = layers.Conv1D(4, 3, name="in")(x)
@@ -24,7 +24,7 @@ def test_units_go_out_of_every_gate(flavour, kind, options):
     assert all(group.width == 1 for group in pruned.groups)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@shown_in_keras
 def test_what_a_wrapper_hides_stays_and_the_rest_is_pruned(flavour):
     def body(layers, x):
         x = layers.Bidirectional(layers.LSTM(4), name="both")(x)

@@ -81,7 +81,7 @@ def overlapping_members(path, t):
 
 
 def deflate_bomb(path, t):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("config.json", json.dumps(good()))
         archive.writestr("metadata.json", '{"keras_version": "3.13.2"}')
         archive.writestr("model.weights.h5", bytes(300 << 20))

@@ -3,6 +3,7 @@
 import emulated
 import numpy as np
 import pytest
+from full_range import also
 from nets import Net, eligible
 
 from edgeprune.devices.boards import load_board, resolved_cpu
@@ -30,7 +31,7 @@ def residual():
     return net.build(net.dense(net.mean(net.conv(x, 24)), 10))
 
 
-@pytest.mark.parametrize("make", [keyword, residual, lambda: eligible(sparsity=0.0, size=32)])
+@pytest.mark.parametrize("make", [also(keyword), residual, lambda: eligible(sparsity=0.0, size=32)])
 def test_the_count_is_within_a_twentieth(make, tmp_path, monkeypatch):
     monkeypatch.setattr(emulated, "BOARD", "rpi5-emulated")
     tflite, totals = make(), []

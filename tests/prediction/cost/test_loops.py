@@ -2,6 +2,7 @@ import nets
 import odd_nets
 import pytest
 from emulated import loaded
+from full_range import also
 
 from edgeprune.devices.boards import load_board
 from edgeprune.prediction import explain
@@ -43,7 +44,7 @@ def test_plain_networks_are_predicted_as_before():
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("count, units", [(1, 8), (40, 8), (10, 64)])
+@pytest.mark.parametrize("count, units", [also(1, 8), also(40, 8), (10, 64)])
 def test_a_loop_costs_what_was_predicted_on_the_emulated_board(tmp_path, count, units):
     tflite = odd_nets.loop(count, units)
     totals = []

@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+from full_range import also
 from keras_nets import build, dataset, loaded
 from nets import Net
 
@@ -114,8 +115,10 @@ def test_a_tflite_file_gets_its_pattern(pattern, block):
         assert any(re.match(wanted, note) for note in done.notes)
 
 
-@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("training", "flavour"),
+    [(False, "keras"), (True, "tf_keras"), also(True, "keras"), also(False, "tf_keras")],
+)
 def test_a_keras_model_keeps_its_pattern_through_training_and_conversion(flavour, training):
     model = loaded(build(flavour, "functional"), flavour)
     spec = PruneTable(sparsity=0.7, pattern="kernel", epochs=2, batch_size=32, control=False)

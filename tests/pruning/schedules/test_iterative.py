@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import also
 from keras_nets import build, dataset, shown_in_keras, shown_in_tf_keras
 
 from edgeprune.models.keras.weights import prunable_weights
@@ -30,7 +31,7 @@ def run(flavour, steps, **options):
 
 
 @shown_in_keras
-@pytest.mark.parametrize("k", [0, 2])
+@pytest.mark.parametrize("k", [also(0), 2])
 def test_what_is_left_returns_to_what_it_was_before_step_k(flavour, k):
     seen, masks = run(flavour, 7, rewind_step=k)
     for name, mask in masks.masks.items():

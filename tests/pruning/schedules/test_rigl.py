@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from full_range import also
 from hypothesis import given
 from hypothesis import strategies as st
 from keras_nets import build, dataset, shown_in_keras, shown_in_tf_keras
@@ -63,7 +64,7 @@ def test_kept_zeros_come_before_masked_weights():
 
 
 @shown_in_keras
-@pytest.mark.parametrize("pattern", ["unstructured", "2x1"])
+@pytest.mark.parametrize("pattern", [also("unstructured"), "2x1"])
 def test_returning_weights_start_at_zero_with_an_empty_memory(flavour, pattern):
     data, model = dataset(48), build(flavour, "functional")
     x, y = data.x_train[:16], data.y_train[:16]

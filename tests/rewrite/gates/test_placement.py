@@ -112,7 +112,7 @@ STEPS = [_pointwise, _dense, _separable, _residual, _excited, _pooled, _branches
 
 
 @given(nets(), st.integers(0, 999))
-@settings(max_examples=examples(50, 200))
+@settings(max_examples=examples(20, 200))
 def test_wherever_costs_put_the_gates_outputs_stay_and_nothing_is_computed_wrong(before, seed):
     with pytest.MonkeyPatch.context() as patch:
         patched(patch, Costs(seed))
@@ -123,7 +123,7 @@ def test_wherever_costs_put_the_gates_outputs_stay_and_nothing_is_computed_wrong
 
 
 @given(nets(), st.integers(0, 999))
-@settings(max_examples=examples(25, 100))
+@settings(max_examples=examples(12, 100))
 def test_every_pointwise_layer_that_is_placed_inside_will_run_sparse(before, seed):
     with pytest.MonkeyPatch.context() as patch:
         patched(patch, Costs(seed))

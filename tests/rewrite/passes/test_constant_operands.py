@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from full_range import examples
+from full_range import also, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import ACTIVATIONS, Net
@@ -122,7 +122,7 @@ def test_a_cluster_goes_on_through_constants_that_came_second(shape):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("shape", [(), (CHANNELS,)])
+@pytest.mark.parametrize("shape", [also(()), (CHANNELS,)])
 def test_it_does_on_the_board_too(shape, tmp_path):
     assert runs_sparse_and_right(
         applied(with_batch_norm(shape), constant_operands.apply)[0], tmp_path

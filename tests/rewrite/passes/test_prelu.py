@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from full_range import examples
+from full_range import also, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -77,6 +77,6 @@ def test_a_cluster_goes_on_through_it(shape):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, CHANNELS)])
+@pytest.mark.parametrize("shape", [also((1, 1, 1)), (1, 1, CHANNELS)])
 def test_it_does_on_the_board_too(shape, tmp_path):
     assert runs_sparse_and_right(applied(with_prelu(shape), prelu.apply)[0], tmp_path)

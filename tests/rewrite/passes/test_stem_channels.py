@@ -1,5 +1,5 @@
 import pytest
-from full_range import examples
+from full_range import also, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -75,6 +75,6 @@ def test_three_channels_and_more_than_twelve_stay(channels):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("channels", [1, 2, 7])
+@pytest.mark.parametrize("channels", [also(1), 2, also(7)])
 def test_it_does_on_the_board_too(channels, tmp_path):
     assert runs_sparse_and_right(applied(with_stem(channels), stem_channels.apply)[0], tmp_path)

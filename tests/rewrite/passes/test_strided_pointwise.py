@@ -1,5 +1,5 @@
 import pytest
-from full_range import examples
+from full_range import also, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Net
@@ -121,7 +121,14 @@ def test_a_cluster_goes_on_through_a_strided_shortcut(build, layers, size):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("build", [with_shortcut, with_pooled_shortcut])
-@pytest.mark.parametrize("size", [32, 34])
+@pytest.mark.parametrize(
+    ("build", "size"),
+    [
+        (with_shortcut, 32),
+        (with_pooled_shortcut, 34),
+        also(with_shortcut, 34),
+        also(with_pooled_shortcut, 32),
+    ],
+)
 def test_it_does_on_the_board_too(build, size, tmp_path):
     assert runs_sparse_and_right(applied(build(size), explicitly)[0], tmp_path)
