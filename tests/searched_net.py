@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from keras_nets import save
 
 from edgeprune.console.quiet import quiet
 from edgeprune.models.keras.flavours import import_keras
+from edgeprune.pipeline import chain, ground, lab, search_clock
 
 CLASSES, INPUTS, TELLING = 3, 64, 8
 """Its answer hangs on 8 of 64 inputs."""
@@ -18,6 +22,30 @@ TRAINED = 600
 
 NO_TRAINING_S = 1e-4
 """A budget in which no machine trains it."""
+
+BUDGET_S = 6.0
+"""Holds two or three of the trainings of :func:`short_trainings`."""
+
+EPOCH_S, JUDGE_S = 0.15, 0.1
+
+
+@contextlib.contextmanager
+def short_trainings() -> Iterator[None]:
+    """Few and short ones, and a clock that they alone move, each by what was expected of it."""
+    train, times_s = lab.KerasLab.train, []
+
+    def timed(itself, node):
+        train(itself, node)
+        times_s.append(itself.seconds(node))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(chain, "STEPS", 100)
+        patched.setattr(chain, "MOVES_IN_BUDGET", 3)
+        patched.setattr(ground, "epoch_seconds", lambda model, data: EPOCH_S)
+        patched.setattr(lab, "FIRST_JUDGE_S", JUDGE_S)
+        patched.setattr(lab.KerasLab, "train", timed)
+        patched.setattr(search_clock, "now_s", lambda: sum(times_s))
+        yield
 
 
 def write(folder: Path, seed: int = 0, hidden: int = 64, tests: int = TRAINED) -> tuple[Path, Path]:

@@ -13,7 +13,7 @@ from edgeprune.errors import VerifyError
 from edgeprune.firmware.planned import planned_on
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.macs import size
-from edgeprune.pipeline import chain, ground, lab, search_clock, timed_here
+from edgeprune.pipeline import timed_here
 from edgeprune.pipeline.accuracy_limit import compress_within_limit
 from edgeprune.pipeline.request import Request
 from edgeprune.prediction import explain
@@ -21,26 +21,12 @@ from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, load_recipe, write_recipe
 from edgeprune.recipe.quantize_table import QuantizeTable
 
-BUDGET_S = 15.0
-EPOCH_S, JUDGE_S = 0.15, 0.1
 PC = Cpu("host", "x86_64", ("avx",))
 
 
 @pytest.fixture(autouse=True, scope="module")
 def short_trainings():
-    """And a clock that trainings alone move, each by what was expected of it."""
-    train, times_s = lab.KerasLab.train, []
-
-    def timed(itself, node):
-        train(itself, node)
-        times_s.append(itself.seconds(node))
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(chain, "STEPS", 150)
-        patched.setattr(ground, "epoch_seconds", lambda model, data: EPOCH_S)
-        patched.setattr(lab, "FIRST_JUDGE_S", JUDGE_S)
-        patched.setattr(lab.KerasLab, "train", timed)
-        patched.setattr(search_clock, "now_s", lambda: sum(times_s))
+    with searched_net.short_trainings():
         yield
 
 
@@ -48,8 +34,8 @@ def short_trainings():
 def trained(tmp_path_factory):
     """A network much larger than its task."""
     folder = tmp_path_factory.mktemp("searched")
-    model, data = searched_net.write(folder, hidden=160, tests=3000)
-    return Request(model, "mps2-an386", Recipe(), data=str(data), budget_s=BUDGET_S)
+    model, data = searched_net.write(folder, hidden=96, tests=2000)
+    return Request(model, "mps2-an386", Recipe(), data=str(data), budget_s=searched_net.BUDGET_S)
 
 
 def compressed(request, cpu=None, **changes):
@@ -74,10 +60,10 @@ def on_a_board(trained):
 def test_it_keeps_a_point_on_samples_that_chose_nothing(on_a_board):
     done, log = on_a_board
     assert lost(done) <= 0.01
-    assert done.scores["deployed"].samples == 1500
-    assert "1,500 of the 3,000 test samples choose among networks" in log
+    assert done.scores["deployed"].samples == 1000
+    assert "1,000 of the 2,000 test samples choose among networks" in log
     assert "limit: at most 1 point of top1 below dense's" in log
-    assert "searching for at most 15 seconds" in log
+    assert "searching for at most 6 seconds" in log
 
 
 def test_it_takes_less_on_the_board_than_int8_alone(on_a_board):
@@ -101,18 +87,17 @@ def test_the_same_request_is_answered_at_once_by_the_same_bytes(on_a_board, trai
 def test_a_damaged_decision_is_made_anew(trained):
     from edgeprune.training.store import store_folder
 
-    first, log = compressed(trained, budget_s=searched_net.NO_TRAINING_S)
-    assert (
-        "tried: " in log
-        and "tried: " not in compressed(trained, budget_s=searched_net.NO_TRAINING_S)[1]
-    )
+    untrained = {"board": "rpi4-emulated", "budget_s": searched_net.NO_TRAINING_S}
+    first, log = compressed(trained, **untrained)
+    assert "tried: " in log and "tried: " not in compressed(trained, **untrained)[1]
     for file in store_folder().glob("*/said.json"):
         file.write_text("{")
-    again, log = compressed(trained, budget_s=searched_net.NO_TRAINING_S)
+    again, log = compressed(trained, **untrained)
     assert "tried: " in log
     assert again.sparsified.tflite == first.sparsified.tflite
 
 
+@pytest.mark.full_range
 def test_its_recipe_makes_the_same_bytes_again(on_a_board, trained, tmp_path):
     done, _ = on_a_board
     write_recipe(done.recipe, tmp_path / "best.toml")
@@ -145,6 +130,7 @@ def test_what_fits_is_found_where_the_network_does_not(trained):
     assert lost(done) <= 0.5
 
 
+@pytest.mark.full_range
 def test_a_file_may_be_limited_too(trained):
     done, _ = compressed(trained, board="rpi4-emulated", max_size=6000, max_accuracy_drop=0.5)
     assert len(done.sparsified.tflite) <= 6000
@@ -153,8 +139,8 @@ def test_a_file_may_be_limited_too(trained):
 
 def test_a_file_that_the_users_recipe_makes_too_large_is_refused(trained):
     recipe = dataclasses.replace(Recipe(), name="mine", why="asked")
-    with pytest.raises(VerifyError, match=r"its file takes 13,\d+ bytes, and --max-size allows"):
-        compressed(trained, board="rpi4-emulated", recipe=recipe, max_size=10_000)
+    with pytest.raises(VerifyError, match=r"its file takes 8,\d+ bytes, and --max-size allows"):
+        compressed(trained, board="rpi4-emulated", recipe=recipe, max_size=7000)
 
 
 def test_where_nothing_fits_it_is_refused(trained):

@@ -4,11 +4,13 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import signal
 import tomllib
 
 import numpy as np
 import pytest
+import searched_net
 import tomli_w
 from agent_processes import kill_agents
 from keras_nets import save
@@ -214,18 +216,29 @@ def written(folder):
     return save(net, folder / "net.keras"), data
 
 
-@pytest.fixture
-def searched(home, tmp_path):
-    """A request whose search is kept, with a choice that is slower on the board."""
-    model, data = written(tmp_path)
-    request = Request(model, "rpi4-emulated", Recipe(), str(data), tmp_path / "first", budget_s=1.0)
-    with Progress() as progress:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A request, and a home where its search chose what is slower on the board."""
+    folder = tmp_path_factory.mktemp("searched")
+    model, data = written(folder)
+    request = Request(model, "rpi4-emulated", Recipe(), str(data), folder / "first")
+    request = dataclasses.replace(request, budget_s=searched_net.NO_TRAINING_S)
+    with pytest.MonkeyPatch.context() as patched, Progress() as progress:
+        patched.setenv("EDGEPRUNE_HOME", str(folder / "home"))
         deploy(request, progress)
-    (said,) = store_folder().glob("*/said.json")
+        (said,) = store_folder().glob("*/said.json")
     recipe = tomllib.loads((said.parent / "recipe.toml").read_text())
     recipe["quantize"] = recipe.get("quantize", {}) | {"mode": "int8"}
     (said.parent / "recipe.toml").write_text(tomli_w.dumps(recipe))
     said.write_text(json.dumps({"why": "int8, because", "lines": []}))
+    return request, folder / "home"
+
+
+@pytest.fixture
+def searched(kept, home):
+    """Its request, in a home of this test."""
+    request, made = kept
+    shutil.copytree(made, os.environ["EDGEPRUNE_HOME"])
     return request
 
 
