@@ -66,8 +66,11 @@ class Chosen:
 
 def chosen(tflite: bytes, cpu: Cpu, unit: str) -> Chosen:
     """What ``auto`` does with a float network, and what that takes."""
+    recipe = load_recipe("auto")
+    without_own = dataclasses.replace(recipe.sparsify, kernels="runtime")
     with deciding_by(unit):
-        recipe = choose(load_recipe("auto"), cpu, tflite, has_data=True)
+        recipe = dataclasses.replace(recipe, sparsify=without_own)
+        recipe = choose(recipe, cpu, tflite, has_data=True)
         file = sparse_file(tflite, recipe, cpu) if recipe.prune.sparsity else tflite
     if recipe.quantize.mode == "int8":
         int8 = quantize(tflite, "int8", None).tflite

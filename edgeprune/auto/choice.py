@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 from dataclasses import dataclass
 
 from edgeprune.artifacts.model import Storage
@@ -19,11 +20,11 @@ from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import graph
 from edgeprune.prediction import explain, has_sparse_kernels
 from edgeprune.prediction.cost import cost_table
-from edgeprune.prediction.cost.integers import int8_cost
+from edgeprune.prediction.cost.integers import int8_cost, int8_instructions
 from edgeprune.quantize import obstacle
 from edgeprune.recipe import Recipe
-from edgeprune.recipe.prune_table import PruneTable
-from edgeprune.sparsify.kernel_choice import OWN_PATTERN
+from edgeprune.sparsify.kernel_choice import OWN_PATTERN, saving
+from edgeprune.sparsify.own_kernels import layers_if_int8
 
 DOT_PRODUCT = "asimddp"
 """Linux's name for the instructions that make integer arithmetic cheap on Arm, as SDOT."""
@@ -76,7 +77,7 @@ AS_THEY_COME: dict[Storage, str] = {
 
 @dataclass(frozen=True)
 class _Costs:
-    """Predicted cost per inference: dense float32, sparse float32, and full integer."""
+    """Predicted cost per inference: float32 dense and sparse, and full integers the same."""
 
     unit: Unit
     dense: float
@@ -84,6 +85,7 @@ class _Costs:
     int8: float | None  # not predicted on cores without dot product
     layers: int  # how many would run a sparse kernel
     no_int8: str = ""  # why full integers are not possible
+    own: float | None = None  # with zeros in blocks, in edgeprune's own int8 kernels
 
 
 def choose(
@@ -179,7 +181,8 @@ def gentler(recipe: Recipe, cpu: Cpu, *, is_trainable: bool) -> Recipe | None:
     is_open["quantize"] &= not cpu.is_microcontroller  # whose firmware computes on int8 alone
     if recipe.name != "auto":
         return None
-    if is_sparse and is_open["pattern"] and table.pattern != "unstructured":
+    is_own = mode == "int8" and table.pattern == OWN_PATTERN  # as no other kernel has use for
+    if is_sparse and is_open["pattern"] and table.pattern != "unstructured" and not is_own:
         table = dataclasses.replace(table, pattern="unstructured")
     elif is_sparse and is_open["sparsity"] and (is_open["quantize"] or mode != "none"):
         table = dataclasses.replace(table, sparsity=0.0)
@@ -207,9 +210,9 @@ def _by_cost(recipe: Recipe, cpu: Cpu, dense: bytes, no_int8: str) -> Recipe:
     """
     stored = explain(dense, cpu)
     if not stored.unpredicted:
-        costs = _costs(dense, cpu, recipe.prune, stored)
+        costs = _costs(dense, cpu, recipe, stored)
         if costs is not None and no_int8:
-            costs = dataclasses.replace(costs, int8=None, no_int8=no_int8)
+            costs = dataclasses.replace(costs, int8=None, own=None, no_int8=no_int8)
         return _cheapest(recipe, cpu, costs)
     kinds = ", ".join(stored.unpredicted)
     why = (
@@ -219,15 +222,20 @@ def _by_cost(recipe: Recipe, cpu: Cpu, dense: bytes, no_int8: str) -> Recipe:
     return _completed(recipe, why, sparsity=0.0, pattern="unstructured", mode="none")
 
 
-def _costs(dense: bytes, cpu: Cpu, table: PruneTable, stored: Plan) -> _Costs | None:
-    """Predictions for a float model that is pruned as ``table`` says; None without a cost table."""
+def _costs(dense: bytes, cpu: Cpu, recipe: Recipe, stored: Plan) -> _Costs | None:
+    """Predictions for a float model that is pruned as a recipe says; None without a cost table."""
     before = stored.dense_cost
-    plan = forecast(dense, table, cpu).plan
+    plan = forecast(dense, recipe.prune, cpu).plan
     if before is None or plan.cost is None:
         return None
     layers = 0 if plan.wrong else len(plan.sparse)
     int8 = int8_cost(dense, cpu) if DOT_PRODUCT in cpu.features else None
-    return _Costs(stored.unit, before, plan.cost, int8, layers)
+    own = None
+    if int8 is not None and takes_own(recipe.sparsify.kernels, cpu):
+        saved = saving(layers_if_int8(dense), cpu, recipe.prune.sparsity)
+        share = 1.0 if saved is None else saved.share_left(int8_instructions(dense, cpu))
+        own = int8 * share if share < 1 else None
+    return _Costs(stored.unit, before, plan.cost, int8, layers, own=own)
 
 
 def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
@@ -236,6 +244,13 @@ def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
         why = f"sparse kernels exist for {cpu.isa}; what they cost on {cpu.core} is not known"
         return _completed(recipe, why, mode="int8-weights")
     best = _best(costs, recipe)
+    if best == "own" and costs.own is not None:
+        why = (
+            f"{recipe.prune.sparsity:.0%} sparse in blocks of {OWN_PATTERN}, int8 in edgeprune's "
+            f"own kernels: {_millions(costs.dense)} to {_millions(costs.own)} {costs.unit} on "
+            f"{cpu.core} (predicted); {_int8(costs)}"
+        )
+        return for_core(_completed(recipe, why, pattern=OWN_PATTERN, mode="int8"), cpu)
     if best == "sparse":
         why = (
             f"{recipe.prune.sparsity:.0%} sparse, pattern {recipe.prune.pattern}: "
@@ -258,17 +273,20 @@ def _cheapest(recipe: Recipe, cpu: Cpu, costs: _Costs | None) -> Recipe:
 
 
 def _best(costs: _Costs, recipe: Recipe) -> str:
-    """``sparse``, ``int8`` or ``dense``: the cheapest of those that the user's storage allows."""
+    """The cheapest of ``sparse``, ``own``, ``int8`` and ``dense`` that the user's wishes allow."""
     mode = _fixed_mode(recipe)
-    if mode == "int8":
-        return "int8"
     is_asked_for = "sparsity" in recipe.fixed and recipe.prune.sparsity > 0
     lead = 1 if is_asked_for else SPARSE_MARGIN
     allowed = {"dense": costs.dense * lead}
-    if costs.layers:
+    if mode == "int8":
+        allowed = {"int8": math.inf if costs.int8 is None else costs.int8 * lead}
+    elif costs.layers:
         allowed["sparse"] = costs.sparse
     if not mode and costs.int8 is not None and has_quantizer():
         allowed["int8"] = costs.int8 * lead
+    takes_blocks = "pattern" not in recipe.fixed or recipe.prune.pattern == OWN_PATTERN
+    if "int8" in allowed and costs.own is not None and takes_blocks:
+        allowed["own"] = costs.own
     return min(allowed, key=allowed.__getitem__)
 
 
@@ -331,6 +349,13 @@ def easier_storage(recipe: Recipe, trouble: str) -> Recipe | None:
     training = dataclasses.replace(recipe.qat, epochs=0)
     why = f"{recipe.why}; {EASIER[mode]} instead of {mode}: {trouble}"
     return dataclasses.replace(recipe, quantize=quantize, qat=training, why=why)
+
+
+def blocks_are_in_vain(recipe: Recipe) -> bool:
+    """Whether ``auto`` pruned for kernels that a file gets in full integers alone, if it cannot."""
+    is_own = recipe.quantize.mode == "int8" and recipe.prune.pattern == OWN_PATTERN
+    is_chosen = recipe.name == "auto" and not {"quantize", "pattern"} & set(recipe.fixed)
+    return is_own and is_chosen and recipe.prune.sparsity > 0
 
 
 def _fixed_mode(recipe: Recipe) -> str:

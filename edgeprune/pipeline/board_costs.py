@@ -165,8 +165,7 @@ class BoardCosts:
             return cost
         less, by_share = saved.dense - saved.own, cost.time * saved.own / saved.dense
         if self._timed is None:  # whose times may be cycles, of which the same share is saved
-            whole = int8_instructions(float32, self.cpu)
-            time = cost.time * (1 - less / whole) if whole else cost.time
+            time = cost.time * saved.share_left(int8_instructions(float32, self.cpu))
         elif saved.unit == "nanoseconds":
             # On a machine that is faster than the one that was measured, no more than by share.
             time = max(cost.time - less / self._timed.dense_ns, by_share)

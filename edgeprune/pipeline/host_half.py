@@ -67,6 +67,20 @@ def compress(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Comp
         VerifyError: The converted model does not compute what the Keras model does, a stage lost
             zeros, codebooks or blocks, or the result takes more than the user allows.
     """
+    try:
+        return _compressed(request, cpu, progress, read)
+    except _BlocksInVain as error:
+        progress.say(f"nothing is pruned for edgeprune's own kernels: {error}")
+        own = dataclasses.replace(request.recipe.sparsify, kernels="runtime")
+        recipe = dataclasses.replace(request.recipe, sparsify=own)
+        return _compressed(dataclasses.replace(request, recipe=recipe), cpu, progress, read)
+
+
+class _BlocksInVain(Exception):
+    """``auto`` pruned for edgeprune's own kernels, and the model cannot be stored for them."""
+
+
+def _compressed(request: Request, cpu: Cpu, progress: Progress, read: Read) -> Compressed:
     # Stages are imported here because they bring TensorFlow, which boards and tables do not need.
     from edgeprune.quantize import INTEGER_MODES
     from edgeprune.rewrite import rewrite
@@ -228,8 +242,9 @@ def _quantized(
 
     Raises:
         ModelError: The quantizer refuses the model, and the user asked for the mode.
+        _BlocksInVain: It refuses a model that was pruned for the mode's sake.
     """
-    from edgeprune.auto.choice import easier_storage
+    from edgeprune.auto.choice import blocks_are_in_vain, easier_storage
     from edgeprune.pipeline.runnable import check_runnable
     from edgeprune.quantize import quantize
 
@@ -247,6 +262,8 @@ def _quantized(
             easier = None if is_firmware else easier_storage(recipe, str(error))
             if easier is None:
                 raise
+            if blocks_are_in_vain(recipe):
+                raise _BlocksInVain(str(error)) from error
             progress.say(f"{table.mode} is not possible: {error}")
             recipe = easier
         else:

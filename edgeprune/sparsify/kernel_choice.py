@@ -136,6 +136,12 @@ class Saving:
     bytes: int
     unit: str
 
+    def share_left(self, whole: float | None) -> float:
+        """What is left of a whole network's cost, of ``whole`` in the table's unit; at most 1."""
+        if not whole or self.own >= self.dense:
+            return 1.0
+        return max(0.0, 1 - (self.dense - self.own) / whole)
+
 
 def saving(layers: Sequence[OwnLayer], cpu: Cpu, sparsity: float | None = None) -> Saving | None:
     """What ``auto`` saves with some layers, or would.

@@ -17,7 +17,14 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeprune.artifacts.stored import OwnKernels, Sparsified
 from edgeprune.devices.boards import Cpu
 from edgeprune.models.tflite import edit, graph
-from edgeprune.models.tflite.conv_plan import OPERATORS, PREFIX, geometry_of, own_layers, plan_of
+from edgeprune.models.tflite.conv_plan import (
+    OPERATORS,
+    PREFIX,
+    geometry_if_int8,
+    geometry_of,
+    own_layers,
+    plan_of,
+)
 from edgeprune.sparsify import sparsify, stored_dense
 from edgeprune.sparsify.kernel_choice import OwnLayer, choice_lines, kernel_choices
 
@@ -79,6 +86,29 @@ def layers_of(tflite: bytes) -> tuple[OwnLayer, ...]:
         for op in subgraph.operators
         if graph.op_name(model, op) in OPERATORS
     )
+
+
+def layers_if_int8(tflite: bytes) -> tuple[OwnLayer, ...]:
+    """The layers that a float file would have as int8, all of their weights other than zero.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    model = graph.view(tflite)
+    subgraph = model.subgraphs[0]
+    layers = []
+    for op in subgraph.operators:
+        kind, geometry, reason, size = graph.op_name(model, op), None, "", 0
+        if kind not in OPERATORS:
+            continue
+        try:
+            geometry = geometry_if_int8(model, subgraph, op)
+            size = geometry.out_channels * geometry.taps * geometry.in_channels
+        except ValueError as error:
+            reason = str(error)
+        name = graph.tensor_name(subgraph.tensors[op.outputs[0]])
+        layers.append(OwnLayer(name, kind, geometry, reason, size))
+    return tuple(layers)
 
 
 def with_own_kernels(

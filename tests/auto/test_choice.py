@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import nets
 import odd_nets
@@ -10,11 +11,24 @@ from edgeprune.devices.boards import Cpu, load_board
 from edgeprune.prediction import explain
 from edgeprune.recipe import Recipe, load_recipe
 from edgeprune.recipe.overrides import recipe_of
+from edgeprune.recipe.small_tables import SparsifyTable
 
 A72 = load_board("rpi4").cpu
 A76 = load_board("rpi5").cpu
 A53_32 = load_board("rpi3-32").cpu
 AVX = Cpu("host", "x86_64", ("avx", "avx2"))
+
+
+def wide():
+    """Pointwise layers of 128 and 256 channels, behind a convolution and before a dense layer."""
+    net = nets.Net()
+    x = net.conv(net.input(1, 56, 56, 3), 64, kernel=3, stride=2, padding="SAME")
+    for channels in (128, 256, 256):
+        x = net.conv(x, channels)
+    return net.build(net.mean(x))
+
+
+WIDE = wide()
 
 
 def chosen(cpu, recipe=None, *, tflite=None, has_data=True, **rest):
@@ -34,8 +48,9 @@ def summary(recipe):
 def predicted(monkeypatch):
     """Sets the predictions, in millions of a unit."""
 
-    def predict(dense, sparse, int8, layers=13, unit="cycles"):
-        costs = choice._Costs(unit, dense * 1e6, sparse * 1e6, int8 and int8 * 1e6, layers)
+    def predict(dense, sparse, int8, layers=13, unit="cycles", own=None):
+        millions = [None if one is None else one * 1e6 for one in (dense, sparse, int8, own)]
+        costs = choice._Costs(unit, *millions[:3], layers, own=millions[3])
         monkeypatch.setattr(choice, "_costs", lambda *_: costs)
 
     return predict
@@ -69,6 +84,47 @@ def test_sparse_must_win_clearly_unless_the_user_asks_for_sparsity(predicted, cp
     assert chosen(cpu, asked(sparsity=0.8)).quantize.mode == "int8-weights"
     predicted(43, 35, int8)
     assert chosen(cpu).quantize.mode == "int8-weights"
+
+
+def test_blocks_in_int8_are_taken_where_kernels_of_our_own_gain_most(predicted):
+    predicted(202.3, 73.4, 64.2, own=35.9)
+    found = chosen(A76)
+    assert summary(found) == (0.8, "1x4", "int8") and found.prune.layers == "all"
+    assert found.why == (
+        "80% sparse in blocks of 1x4, int8 in edgeprune's own kernels: 202.3 M to 35.9 M cycles on "
+        "cortex-a76 (predicted); int8 would take some 64.2 M"
+    )
+    predicted(202.3, 73.4, 64.2, own=60.0)  # which costs accuracy, and gains too little
+    assert summary(chosen(A76)) == (0.0, "unstructured", "int8")
+    predicted(202.3, 30.0, 64.2, own=35.9)
+    assert summary(chosen(A76)) == (0.8, "kernel", "int8-weights")
+
+
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        ({"quantize": "int8"}, (0.8, "1x4", "int8")),
+        ({"pattern": "1x4"}, (0.8, "1x4", "int8")),
+        ({"sparsity": 0.9}, (0.9, "1x4", "int8")),
+        ({"pattern": "2x1"}, (0.8, "2x1", "int8-weights")),
+        ({"quantize": "fp16"}, (0.8, "kernel", "fp16")),
+        ({"sparsity": 0.0}, (0.0, "unstructured", "int8")),
+    ],
+)
+def test_blocks_in_int8_give_way_to_what_the_user_asks_for(flags, expected):
+    assert summary(chosen(A76, asked(**flags), tflite=WIDE)) == expected
+
+
+def test_what_blocks_in_int8_would_take_is_predicted_by_the_kernels_own_costs():
+    recipe = choose(Recipe(), A76, WIDE, has_data=True)
+    assert summary(recipe) == (0.8, "1x4", "int8")
+    millions = re.search(r"to ([\d.]+) M .* some ([\d.]+) M", recipe.why)
+    own, int8 = (float(text) for text in millions.groups())
+    assert own < choice.SPARSE_MARGIN * int8
+    dense = dataclasses.replace(Recipe(), sparsify=SparsifyTable(kernels="runtime"))
+    assert summary(choose(dense, A76, WIDE, has_data=True)) == (0.8, "kernel", "int8-weights")
+    sme = dataclasses.replace(A76, features=(*A76.features, "sme"))
+    assert "own kernels" not in choose(Recipe(), sme, WIDE, has_data=True).why
 
 
 def test_where_no_layer_would_run_sparse_int8_is_taken_if_it_has_dot_product(predicted):
@@ -204,11 +260,11 @@ def test_a_named_recipe_is_not_changed(name):
 @pytest.mark.parametrize("cpu", [A72, A76])
 def test_predictions_come_from_the_graph_that_would_run(cpu):
     dense = nets.eligible(sparsity=0.0, size=32)
-    found = choice._costs(dense, cpu, asked(sparsity=0.9).prune, explain(dense, cpu))
+    found = choice._costs(dense, cpu, asked(sparsity=0.9), explain(dense, cpu))
     assert found.layers == 2 and found.unit == "cycles"
     assert found.sparse < found.dense
     assert found.int8 is None if cpu is A72 else 0.3 < found.int8 / found.dense < 0.95
-    too_dense = choice._costs(dense, cpu, asked(sparsity=0.5).prune, explain(dense, cpu))
+    too_dense = choice._costs(dense, cpu, asked(sparsity=0.5), explain(dense, cpu))
     assert too_dense.layers == 0 and too_dense.dense == found.dense
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+import nets
+import numpy as np
 import pytest
 
 from edgeprune import cli
@@ -63,6 +65,43 @@ def test_compress_compares_the_file_on_the_twin_and_writes_the_portable_one(fold
     own.unlink()
     code, _, err = called(capsys, *command)
     assert code == 2 and "out-portable.tflite: exists already" in err and not own.exists()
+
+
+def wide(folder, *, is_dead):
+    """A file that gains by blocks of zeros; one whose depthwise layer gives 0 the runtime refuses.
+
+    Its result's scale as int8 is next to nothing, so that its factor overflows.
+    """
+    net = nets.Net()
+    x = net.conv(net.input(1, 56, 56, 3), 64, kernel=3, stride=2)
+    for channels in (256, 256):
+        x = net.conv(x, channels)
+    x = net.depthwise(x)
+    if is_dead:
+        weights, bias = (
+            net.model.buffers[net.graph.tensors[k].buffer]
+            for k in net.graph.operators[-1].inputs[1:]
+        )
+        weights.data = (-np.abs(np.frombuffer(bytes(weights.data), np.float32))).tobytes()
+        bias.data = np.full(256, -0.1, np.float32).tobytes()
+    (folder / "wide.tflite").write_bytes(net.build(net.mean(net.conv(x, 256))))
+
+
+@pytest.mark.parametrize("is_dead", [False, True])
+def test_auto_prunes_blocks_for_int8_unless_the_network_cannot_be_stored_so(
+    is_dead, folder, capsys
+):
+    wide(folder, is_dead=is_dead)
+    argv = ("compress", "wide.tflite", "-o", "out.tflite", "--board", "rpi5", "--no-verify")
+    code, out, err = called(capsys, *argv, "--json")
+    assert code == 0, err
+    recipe = json.loads(out)["recipe"]
+    assert (len(own_in(folder / "out.tflite")) > 0) != is_dead
+    assert ("nothing is pruned for edgeprune's own kernels: " in err) == is_dead
+    if is_dead:
+        assert recipe["prune"]["pattern"] == "kernel" and recipe["quantize"]["mode"] != "int8"
+    else:
+        assert recipe["why"].startswith("80% sparse in blocks of 1x4, int8 in edgeprune's own")
 
 
 def test_a_file_without_zeros_enough_stays_the_runtimes_and_says_so(folder, capsys):

@@ -1,5 +1,6 @@
 """Which layers run in edgeprune's own kernels, and what becomes of the others."""
 
+import nets
 import numpy as np
 import pytest
 from int8_layers import random_layer
@@ -8,15 +9,26 @@ from int8_networks import mobilenet_v1
 from edgeprune.devices.boards import load_board
 from edgeprune.models.tflite import graph
 from edgeprune.models.tflite.conv_plan import own_layers
+from edgeprune.quantize import quantize
 from edgeprune.sparsify import sparsify
 from edgeprune.sparsify.kernel_choice import MIN_BLOCK_SPARSITY
 from edgeprune.sparsify.own_kernels import (
+    layers_if_int8,
     layers_of,
     sparsified_for_agent,
     with_own_kernels,
 )
 
 CPU = load_board("rpi5").cpu
+
+
+def mixed():
+    """Strides, padding, channels that are no multiple of 4, groups, and a dense layer."""
+    net = nets.Net()
+    x = net.conv(net.input(1, 17, 23, 3), 18, kernel=3, stride=2, padding="SAME")
+    x = net.conv(x, 16, kernel=5, padding="VALID", act="RELU")
+    x = net.conv(net.depthwise(x), 24, kernel=1, stride=2, padding="SAME", act="RELU6")
+    return net.build(net.dense(net.mean(x), 10))
 
 
 def with_zeros(tflite, share, every):
@@ -56,6 +68,16 @@ def test_auto_replaces_the_layers_that_are_predicted_to_gain_and_no_others():
     assert {name for name, _ in own_layers(graph.view(after.deployed)).values()} == chosen
     assert after.tflite == before.tflite
     assert any(line.startswith("kernels auto: ") for line in after.reasons)
+
+
+@pytest.mark.parametrize("tflite", [nets.eligible(0.0), mixed()])
+def test_what_a_float_file_would_have_as_int8_is_told_before_it_is_stored_so(tflite):
+    told = layers_if_int8(tflite)
+    found = layers_of(quantize(tflite, "int8", None).tflite)
+    assert [(one.op, one.geometry, bool(one.reason)) for one in told] == [
+        (one.op, one.geometry, bool(one.reason)) for one in found
+    ]
+    assert all(one.weights == other.weights for one, other in zip(told, found, strict=True))
 
 
 def test_a_file_shrinks_by_its_zeros():

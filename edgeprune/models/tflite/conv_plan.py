@@ -6,6 +6,7 @@ stands in the custom options of an operator named :data:`PREFIX` and a number.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -117,26 +118,16 @@ def plan_of(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) ->
     Raises:
         ValueError: No plan can stand for the layer; the text says why.
     """
-    kind = graph.op_name(model, op)
-    if kind not in OPERATORS:
-        raise ValueError(f"no kernel of edgeprune's own is a {kind}")
+    kind, weights = _weights(model, subgraph, op)
     source, result = subgraph.tensors[op.inputs[0]], subgraph.tensors[op.outputs[0]]
     filters = subgraph.tensors[op.inputs[1]]
-    weights = graph.constant(model, filters)
-    if weights is None or any(
-        graph.dtype_of(tensor) != np.int8 for tensor in (source, filters, result)
-    ):
-        raise ValueError("its input, its output and its constant weights have to be int8")
-    if kind == "FULLY_CONNECTED":
-        weights = weights.reshape(len(weights), 1, 1, -1)
-    channels = graph.shape_of(source)[-1] if graph.shape_of(source) else 0
-    if weights.shape[3] != channels:
-        raise ValueError("its channels are in groups, or its input is flattened first")
+    if any(graph.dtype_of(tensor) != np.int8 for tensor in (source, filters, result)):
+        raise ValueError(_NOT_INT8)
     count, step, blocks = packed_blocks(weights)
     arrays = _bias(model, subgraph, op, weights, _quantization(source)).tobytes()
     arrays += _scales(source, filters, result, len(weights)).tobytes()
     arrays += count.tobytes() + step.tobytes() + blocks.tobytes()
-    body = struct.pack("<16I4i", *_geometry(subgraph, op, kind, weights), step.size,
+    body = struct.pack("<16I4i", *_numbers(subgraph, op, kind, weights), step.size,
                        *_bounds(source, result, op)) + arrays  # fmt: skip
     return _MAGIC + struct.pack("<III", _VERSION, len(body) + 16, zlib.crc32(body)) + body
 
@@ -174,15 +165,36 @@ def geometry_of(plan: bytes, input_elements: int) -> Geometry:
     """
     check_header(plan)
     kind, *sizes, blocks = _HEADER.unpack_from(plan)
-    height, width, channels, out_height, out_width, units, *window = sizes
+    _, _, channels, _, _, units, *window = sizes
     if kind not in (CONV_2D, FULLY_CONNECTED, KEEPS_DIMENSIONS) or not all(sizes[:12]):
         raise ValueError("its sizes cannot be")
-    kernel, stride, dilation = ((window[k], window[k + 1]) for k in (0, 2, 4))
+    kernel = (window[0], window[1])
     if blocks > kernel[0] * kernel[1] * -(-channels // BLOCK) * units:
         raise ValueError("it has more blocks than its sizes leave room for")
+    return _geometry_of((kind, *sizes), blocks, input_elements)
+
+
+def geometry_if_int8(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> Geometry:
+    """The geometry of a layer with float weights, none of them zero, as an int8 file has it.
+
+    Raises:
+        ValueError: No plan could stand for the layer; the text says why.
+    """
+    kind, weights = _weights(model, subgraph, op)
+    if op.builtinOptions.fusedActivationFunction not in BOUNDS:
+        raise ValueError(_UNBOUND)
+    elements = math.prod(graph.shape_of(subgraph.tensors[op.inputs[0]]))
+    blocks = weights[..., 0].size * -(-weights.shape[3] // BLOCK)
+    return _geometry_of(_numbers(subgraph, op, kind, weights), blocks, elements)
+
+
+def _geometry_of(numbers: tuple[int, ...], blocks: int, elements: int) -> Geometry:
+    """Names the numbers of a plan's header."""
+    kind, height, width, channels, out_height, out_width, units, *window = numbers
+    kernel, stride, dilation = ((window[k], window[k + 1]) for k in (0, 2, 4))
     return Geometry(
         OPERATORS[kind != CONV_2D],
-        input_elements // (height * width * channels),
+        elements // (height * width * channels),
         channels,
         units,
         blocks,
@@ -246,9 +258,31 @@ def packed_blocks(weights: Array) -> tuple[Array, Array, Array]:
     return count.astype("<u2"), step, blocks
 
 
-def _geometry(
+_NOT_INT8 = "its input, its output and its constant weights have to be int8"
+_UNBOUND = "its fused activation is none of RELU, RELU6 and RELU_N1_TO_1"
+
+
+def _weights(model: graph.Model, subgraph: graph.Subgraph, op: graph.Operator) -> tuple[str, Array]:
+    """What kind of layer it is, and its weights in the order of a convolution's."""
+    kind = graph.op_name(model, op)
+    if kind not in OPERATORS:
+        raise ValueError(f"no kernel of edgeprune's own is a {kind}")
+    source = subgraph.tensors[op.inputs[0]]
+    weights = graph.constant(model, subgraph.tensors[op.inputs[1]])
+    if weights is None:
+        raise ValueError(_NOT_INT8)
+    if kind == "FULLY_CONNECTED":
+        weights = weights.reshape(len(weights), 1, 1, -1)
+    channels = graph.shape_of(source)[-1] if graph.shape_of(source) else 0
+    if weights.shape[3] != channels:
+        raise ValueError("its channels are in groups, or its input is flattened first")
+    return kind, weights
+
+
+def _numbers(
     subgraph: graph.Subgraph, op: graph.Operator, kind: str, weights: Array
 ) -> tuple[int, ...]:
+    """The numbers of a plan's header, without that of its blocks."""
     units, kernel_height, kernel_width, channels = weights.shape
     groups = -(-channels // BLOCK)
     if max(units, channels) > MAX_EXTENT or kernel_height * kernel_width > MAX_TAPS:
@@ -327,7 +361,7 @@ def _bounds(
     """Zero points of input and output, and the bounds that the fused activation sets."""
     activation = op.builtinOptions.fusedActivationFunction
     if activation not in BOUNDS:
-        raise ValueError("its fused activation is none of RELU, RELU6 and RELU_N1_TO_1")
+        raise ValueError(_UNBOUND)
     output = _quantization(result)
     low, high = bounds_of(activation, output.scale[0], output.zero_point)
     return _quantization(source).zero_point, output.zero_point, low, high
