@@ -153,12 +153,12 @@ def saving(layers: Sequence[OwnLayer], cpu: Cpu, sparsity: float | None = None) 
             for those that are.
 
     Returns:
-        None where nobody knows.
+        None where nobody knows, or no layer can run in edgeprune's kernels.
     """
     if sparsity is not None:
         layers = [_pruned(layer, sparsity) for layer in layers]
     choices, (costs, _) = kernel_choices(layers, cpu, "auto"), costs_of(cpu)
-    if costs is None:
+    if costs is None or not choices:
         return None
     dense = sum(one.dense_cost or 0.0 for one in choices)
     own = sum((one.own_cost if one.is_own else one.dense_cost) or 0.0 for one in choices)

@@ -141,3 +141,8 @@ def test_every_table_is_whole():
         costs = costs_table(kernel)
         assert costs.kernel == kernel and set(costs.own) == {"pointwise", "window", "single"}
         assert 0 < costs.margin < 0.3 and costs.command.endswith(kernel)
+
+
+def test_where_no_layer_can_be_of_our_own_nothing_is_said_to_be_saved():
+    assert saving((), A76, 0.8) is None
+    assert saving([OwnLayer("a", "CONV_2D", None, "it is in groups")], A76, 0.8) is None
