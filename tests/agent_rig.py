@@ -14,6 +14,7 @@ from nets import TYPES, Net
 from edgeprune.agents import build, runtime
 from edgeprune.agents.session import AgentSession
 from edgeprune.devices.links.pipes import Child
+from edgeprune.devices.toolchain import zig
 from edgeprune.devices.transports.local import LocalChannel
 
 VERSION = "2.3.0"
@@ -43,6 +44,12 @@ def sanitized_agent(folder):
     compiler = ["gcc", *C11, *WARNINGS, *SANITIZERS, build.version_flag()]
     sources, libraries = build.agent_sources(), ("-ldl", "-lpthread", "-lm")
     return compiled.program(folder, "edgeprune-agent", compiler, sources, libraries)
+
+
+def object_of(source, folder):
+    """A C file of the agent by gcc, with the flags of zig's build."""
+    compiler = ["gcc", *zig._FLAGS, "-D_POSIX_C_SOURCE=200809L", "-c"]
+    return compiled.program(folder, f"{source.stem}.o", compiler, [source])
 
 
 def faulty_write(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -32,12 +33,25 @@ def program(
         env: The compiler's environment.
     """
     kept = paths.cache_folder() / "tests" / _digest(name, compiler, sources, flags, env) / name
-    if not paths.is_whole(kept):
-        with paths.aside(kept.parent) as aside:
-            argv = [*compiler, "-o", aside / name, *sources, *flags]
-            subprocess.run(argv, check=True, timeout=TIMEOUT_S, env=env)
-            paths.keep(aside / name, kept)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with (kept.parent / "lock").open("w") as lock:  # workers that want the same begin together
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not paths.is_whole(kept):
+            with paths.aside(kept.parent) as aside:
+                argv = [*compiler, "-o", aside / name, *sources, *flags]
+                subprocess.run(argv, check=True, timeout=TIMEOUT_S, env=env)
+                paths.keep(aside / name, kept)
     return Path(shutil.copy(kept, folder / name))
+
+
+def joined(
+    folder: Path,
+    compiler: Sequence[str],
+    sources: Sequence[Path],
+    env: Mapping[str, str] | None = None,
+) -> Path:
+    """One object file of many sources, for several programs that share them."""
+    return program(folder, "joined.o", [*compiler, "-r"], sources, env=env)
 
 
 def _digest(

@@ -124,7 +124,8 @@ def fuzz_plans(folder, layers, seed, rounds, seconds):
 
 def _program(folder, compiler, name="driver", kernels=None, env=None):
     flags = [*compiler, *agent_rig.C11, *agent_rig.WARNINGS, f"-I{KERNELS}"]
-    sources = [*(kernels or sorted(KERNELS.glob("*.c"))), _SOURCES / f"{name}.c"]
+    shared = compiled.joined(folder, flags, kernels or sorted(KERNELS.glob("*.c")), env)
+    sources = [shared, _SOURCES / f"{name}.c"]
     return compiled.program(folder, name, flags, sources, ["-lm", "-lpthread"], env=env)
 
 

@@ -20,9 +20,16 @@ PORTABLE = [
 SOURCES = [*ENGINE, *sorted(SERVER.glob("*.c")), *PORTABLE, TEST / "memory_port.c"]
 
 
+def program(folder, name, *flags):
+    """A program of a test's C file and the server, which is compiled once for all of them."""
+    compiler = [*C99, *SANITIZERS]
+    *server, port = SOURCES
+    shared = compiled.joined(folder, compiler, server)
+    return compiled.program(folder, name, [*compiler, *flags], [shared, port, TEST / f"{name}.c"])
+
+
 def power_cut(folder, unit_bytes):
-    compiler = [*C99, *SANITIZERS, f"-DUNIT_BYTES={unit_bytes}"]
-    return compiled.program(folder, "power_cut", compiler, [*SOURCES, TEST / "power_cut.c"])
+    return program(folder, "power_cut", f"-DUNIT_BYTES={unit_bytes}")
 
 
 def networks(count, op="CONV_2D", largest_bytes=1600):

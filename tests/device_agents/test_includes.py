@@ -39,9 +39,7 @@ def calls(folder):
     """Pairs of units of which the first uses a symbol that the second defines."""
     defined, needed = {}, defaultdict(set)
     for source in build.agent_sources():
-        made = folder / "unit.o"
-        argv = ["gcc", *agent_rig.C11, "-c", source, "-o", made]
-        subprocess.run(argv, check=True, timeout=60)
+        made = agent_rig.object_of(source, folder)
         argv = ["nm", "--extern-only", "--format=posix", made]
         lines = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
         for line in lines.splitlines():

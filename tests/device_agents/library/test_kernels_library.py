@@ -120,6 +120,7 @@ def test_a_phone_has_the_libraries_that_it_needs_and_may_have_large_pages():
     assert loaded and all(int(row[-1], 16) == 16 << 10 for row in loaded)
 
 
+@pytest.mark.full_range  # a smaller program shows it in tests/agents/test_build.py
 def test_the_same_sources_make_the_same_library(tmp_path, monkeypatch):
     first = kernels_library.kernels_library(HOST)
     monkeypatch.setenv("EDGEPRUNE_CACHE", str(tmp_path / "cache"))

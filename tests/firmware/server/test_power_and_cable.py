@@ -14,7 +14,7 @@ from full_range import examples
 from edgeprune.firmware.build import built
 
 pytestmark = pytest.mark.device
-TIMES = examples(2, 50)
+TIMES = examples(1, 50)
 SLOTS_AT, SLOTS_BYTES = 0x100000, 0x300000
 
 

@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 import pytest
 import serial_line
+from full_range import also
 from int8_layers import random_layer
 
 from edgeprune.firmware.build import ports
@@ -78,6 +79,7 @@ def test_a_plan_that_is_not_what_was_announced_is_not_used(board, line):
     assert line.ask("hello")[0]["plan_crc32"] == zlib.crc32(plan)
 
 
+@pytest.mark.parametrize("board", ["mps3-an547", also("mps2-an386")], indirect=True)
 def test_an_upload_goes_on_where_a_pulled_cable_left_it(board, line):
     _, plan = layer_and_plan(board, 5)
     plan += bytes(range(1, 256)) * 64  # what stands behind a plan is stored with it
