@@ -2,8 +2,8 @@
 
 import json
 
-import jsonschema
 import msgspec
+from json_schemas import jsonschema
 from results import ESTIMATE, counted, document, layer, processes, result_of, top1, variant
 
 from edgeprune.history.result import Entry, Result

@@ -48,14 +48,22 @@ class Small(Ops):
 
 def between(layer, **rest):
     """Stem, pointwise, ``layer``, pointwise, mean."""
-    net = Small(**rest)
-    return net.ended(layer(net, net.pointwise(net.stem)))
+
+    def graph():
+        net = Small(**rest)
+        return net.ended(layer(net, net.pointwise(net.stem)))
+
+    return graph
 
 
 def head(layer, **rest):
     """Stem, pointwise, ``layer``."""
-    net = Small(**rest)
-    return net.build(layer(net, net.pointwise(net.stem)))
+
+    def graph():
+        net = Small(**rest)
+        return net.build(layer(net, net.pointwise(net.stem)))
+
+    return graph
 
 
 def mean(net, x, keep=True):
@@ -116,7 +124,7 @@ WRONG = {
     "a mean, a pointwise layer, a reshape": head(classified),
     "a mean before a strided 1x1": head(lambda n, x: n.pointwise(mean(n, x), strides=(2, 2))),
     "a division by 2 and RELU6 before the mean": head(divided),
-    "a square that a mean and a PRELU read": squared(),
+    "a square that a mean and a PRELU read": squared,
     "fp16 behind a layer outside XNNPACK": between(refused, storage="float16"),
     "int8 behind a layer outside XNNPACK": between(refused, storage="int8"),
 }
@@ -181,7 +189,7 @@ def asked(boards, releases):
 @pytest.mark.device
 @in_turn(WRONG, suite=len(WRONG))
 def test_a_bad_graph_is_wrong_on_every_release_and_known_to_be_and_ours_is_right(asked, graph):
-    for release, verdict in sweep.check(WRONG[graph], asked).items():
+    for release, verdict in sweep.check(WRONG[graph](), asked).items():
         assert verdict.raw.is_wrong and verdict.blames_sparsity, release
         assert verdict.raw.wrong and not verdict.failures(), release
 
@@ -189,7 +197,7 @@ def test_a_bad_graph_is_wrong_on_every_release_and_known_to_be_and_ours_is_right
 @pytest.mark.device
 @in_turn(RIGHT, suite=len(RIGHT))
 def test_a_good_graph_is_right_on_every_release_and_known_to_be(asked, graph):
-    for release, verdict in sweep.check(RIGHT[graph], asked).items():
+    for release, verdict in sweep.check(RIGHT[graph](), asked).items():
         assert not verdict.raw.is_wrong and not verdict.raw.wrong, release
         assert not verdict.failures(), release
 

@@ -1,8 +1,8 @@
 """The published schema of ``front.json`` says what its types do."""
 
-import jsonschema
 import msgspec
 import pytest
+from json_schemas import jsonschema
 
 from edgeprune.history.result import Accuracy
 from edgeprune.searching.front import BoardFront, Figures, Front, Point, Searched

@@ -7,7 +7,15 @@ from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_tensorflow
 from edgeprune.models.keras.tf_function import to_tflite
 
-tf = import_tensorflow()
+
+class Late:
+    """TensorFlow, imported when a test asks for it and not when tests are collected."""
+
+    def __getattr__(self, name):
+        return getattr(import_tensorflow(), name)
+
+
+tf = Late()
 
 
 def in_a_loop(x):

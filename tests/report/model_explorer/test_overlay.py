@@ -3,8 +3,8 @@ import re
 import shlex
 from pathlib import Path
 
-import jsonschema
 import pytest
+from json_schemas import jsonschema
 from nets import Net
 from results import changed, counted, layer, result_of, variant
 

@@ -1,5 +1,6 @@
 """What a TFLite file says is checked where it is read: a graph, or one line that says where."""
 
+import functools
 import random
 import re
 
@@ -367,14 +368,14 @@ def test_no_whole_graph_is_refused(tflite):
     graph.read(random_nets.all_sparse(tflite))
 
 
-NETWORKS = damaged_networks.networks()
+NETWORKS = functools.cache(damaged_networks.networks)
 
 
 @settings(max_examples=examples(15, 60), derandomize=True)
 @given(st.integers(0, 1 << 40))
 def test_damaged_files_are_read_or_refused_in_one_line(seed):
     dice = random.Random(seed)
-    tflite = damage_tflite(dice.choice(NETWORKS), dice)
+    tflite = damage_tflite(dice.choice(NETWORKS()), dice)
     try:
         damaged_networks.through_passes(tflite)
     except ModelError as error:
