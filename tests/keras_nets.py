@@ -32,6 +32,12 @@ each_kind = _shown(("tf_keras", "nested"), ("keras", "subclassed"))
 """Every kind of model in both Kerases; the suite has the two that hold others, each in one."""
 each_kind_too = _shown(("keras", "nested"), ("tf_keras", "subclassed"))
 """The same the other way round, so that the suite has both ways."""
+nested_in_keras = _shown(("keras", "nested"))
+"""For a test that trains, of what other tests show of the other kinds, or in the other Keras."""
+nested_in_tf_keras = _shown(("tf_keras", "nested"))
+"""The same in the other one."""
+subclassed_in_keras = _shown(("keras", "subclassed"))
+"""The same of the other kind."""
 shown_in_keras = pytest.mark.parametrize("flavour", ["keras", also("tf_keras")])
 """For a test that trains, of code that is the same for both Kerases."""
 shown_in_tf_keras = pytest.mark.parametrize("flavour", ["tf_keras", also("keras")])

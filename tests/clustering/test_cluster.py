@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 from full_range import TIMES
-from keras_nets import build, dataset, each_kind, loaded, shown_in_keras, shown_in_tf_keras
+from keras_nets import build, dataset, loaded, nested_in_tf_keras, shown_in_keras, shown_in_tf_keras
 from nets import eligible
 
 import edgeprune
@@ -57,7 +57,7 @@ def with_norms(flavour):
     return model
 
 
-@each_kind
+@nested_in_tf_keras
 def test_weights_of_every_kind_of_model_share_values_and_the_model_stays_as_it_was(flavour, kind):
     model, data = build(flavour, kind), dataset()
     pruned = edgeprune.prune(model, sparsity=0.6, layers="all").keras

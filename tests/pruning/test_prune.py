@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from keras_nets import SHAPE, build, dataset, each_kind, each_kind_too, loaded
+from keras_nets import SHAPE, build, dataset, each_kind, loaded, nested_in_keras
 
 from edgeprune.artifacts.dataset import Dataset
 from edgeprune.artifacts.model import Loaded, ModelFile
@@ -30,7 +30,7 @@ def wanted_zeros(size, sparsity=0.7):
     return math.floor(sparsity * size + 0.5)
 
 
-@each_kind_too
+@nested_in_keras
 def test_every_kind_of_model_is_pruned_and_fine_tuned_exactly(flavour, kind):
     model = build(flavour, kind)
     before = [w.copy() for w in model.get_weights()]

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from keras_nets import build, dataset, each_kind
+from keras_nets import build, dataset, nested_in_tf_keras
 
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras, import_tensorflow
@@ -21,7 +21,7 @@ def codes(books):
     return [np.unique(w.value(), return_inverse=True)[1].reshape(-1) for w in books.weights]
 
 
-@each_kind
+@nested_in_tf_keras
 def test_fit_moves_values_and_keeps_zeros_and_clusters(flavour, kind):
     keras, data = import_keras(flavour), dataset()
     model, books = pruned_and_clustered(flavour, kind)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from keras_nets import build, dataset, each_kind, shown_in_keras, shown_in_tf_keras
+from keras_nets import build, dataset, shown_in_keras, shown_in_tf_keras, subclassed_in_keras
 
 from edgeprune.errors import ModelError
 from edgeprune.models.keras.flavours import import_keras, import_tensorflow
@@ -22,7 +22,7 @@ def compiled(model, keras):
     return model
 
 
-@each_kind
+@subclassed_in_keras
 def test_fit_keeps_zeros_and_trains_the_rest(flavour, kind):
     keras, data = import_keras(flavour), dataset()
     model = compiled(build(flavour, kind), keras)

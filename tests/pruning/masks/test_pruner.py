@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 from full_range import TIMES, also
-from keras_nets import build, dataset, each_kind_too, loaded, shown_in_keras, shown_in_tf_keras
+from keras_nets import build, dataset, loaded, nested_in_keras, shown_in_keras, shown_in_tf_keras
 
 import edgeprune
 from edgeprune.api.pruning import prune as prune_model
@@ -28,7 +28,7 @@ def same(a, b):
     return all(np.array_equal(one, two) for one, two in zip(a, b, strict=True))
 
 
-@each_kind_too
+@nested_in_keras
 def test_one_shot_with_0_epochs_trains_nothing_and_leaves_the_model_as_it_was(flavour, kind):
     model = build(flavour, kind)
     before = model.get_weights()
