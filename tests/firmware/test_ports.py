@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 import serial_line
+from full_range import also
 from int8_layers import random_layer
 from port_images import memories, segments
 
@@ -17,6 +18,8 @@ from edgeprune.firmware import build
 from edgeprune.firmware.plan import compiled
 
 FIRMWARE = paths.shipped("firmware")
+BY_GCC = ("mps3-an547", "nrf52840-dk")
+"""A core with MVE and one without; ziglang compiles all ports, with the same warnings."""
 SOLD = {"nucleo-l4r5zi", "nucleo-u575zi-q", "nrf52840-dk"}
 EMULATED = {"mps2-an386", "mps3-an547"}
 
@@ -79,7 +82,9 @@ def made(board, folder, *settings):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("board", build.ports())
+@pytest.mark.parametrize(
+    "board", [name if name in BY_GCC else also(name) for name in build.ports()]
+)
 def test_a_port_compiles_by_gcc(board, tmp_path):
     check(board, made(board, tmp_path))
 

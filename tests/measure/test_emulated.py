@@ -11,6 +11,7 @@ import numpy as np
 import odd_nets
 import pytest
 from agent_processes import agents, kill_agents, questions
+from full_range import also
 
 from edgeprune import verify
 from edgeprune.agents import build
@@ -106,7 +107,7 @@ def test_what_is_measured_side_by_side_is_what_is_measured_alone(starter, networ
         assert len({row[0].tobytes() for row in rows}) == len(rows) == 6
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, also(3)])
 def test_each_input_is_inferred_once_and_kernels_come_from_the_same_process(
     starter, networks, asked, workers
 ):
