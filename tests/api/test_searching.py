@@ -27,13 +27,13 @@ def test_a_search_is_an_object_that_a_notebook_shows_and_nothing_is_printed(here
         *files,
         boards=["rpi4-emulated"],
         output="out",
-        budget_s=15,
+        budget_s=4,
         sessions=1,
         runs=2,
         progress=told.append,
     )
     assert capfd.readouterr() == ("", "")
-    assert any("searching for at most 15 seconds" in line for line in told)
+    assert any("searching for at most 4 seconds" in line for line in told)
     best = found.best("rpi4-emulated")
     assert best in found.fronts["rpi4-emulated"]
     assert best.keeps_limit and best.is_measured and 0 <= best.accuracy <= 1

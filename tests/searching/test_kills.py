@@ -60,8 +60,17 @@ def test_killed_at_random_points_the_same_command_goes_on_to_the_same_answer(com
     assert front.is_complete and front.board(BOARD).chosen.is_measured
 
 
+def check_the_best_so_far_is_left(command):
+    assert "interrupted; the best so far is in" in command.log.read_text().splitlines()[-1]
+    front = read_front(command.folder / "out")
+    assert not front.is_complete and front.board(BOARD).recommended
+    assert (command.folder / "out" / "index.html").is_file()
+    assert (command.folder / "out" / f"best-{BOARD}.toml").is_file()
+    assert "(predicted)" in front.board(BOARD).sentence or "as it is" in front.board(BOARD).sentence
+
+
 @pytest.mark.device
-def test_a_child_that_is_killed_costs_a_line_and_the_search_goes_on(tmp_path):
+def test_a_child_that_is_killed_costs_a_line_and_an_interrupt_leaves_the_best_so_far(tmp_path):
     command = Command(tmp_path, "1h")
     process = command.start()
     try:
@@ -76,8 +85,10 @@ def test_a_child_that_is_killed_costs_a_line_and_the_search_goes_on(tmp_path):
         process.kill()
     assert "another process goes on" in command.log.read_text()
     check_nothing_was_done_twice(command, before)
+    check_the_best_so_far_is_left(command)
 
 
+@pytest.mark.full_range
 @pytest.mark.device
 def test_an_interrupt_leaves_the_best_so_far(tmp_path):
     command = Command(tmp_path, "1h")
@@ -88,10 +99,4 @@ def test_an_interrupt_leaves_the_best_so_far(tmp_path):
         assert process.wait(WAIT_S) == 130, command.log.read_text()
     finally:
         process.kill()
-    log = command.log.read_text()
-    assert "interrupted; the best so far is in" in log.splitlines()[-1]
-    front = read_front(command.folder / "out")
-    assert not front.is_complete and front.board(BOARD).recommended
-    assert (command.folder / "out" / "index.html").is_file()
-    assert (command.folder / "out" / f"best-{BOARD}.toml").is_file()
-    assert "(predicted)" in front.board(BOARD).sentence or "as it is" in front.board(BOARD).sentence
+    check_the_best_so_far_is_left(command)
