@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -115,6 +116,8 @@ class Calibrated:
 
             manager = RecipeManager()
             manager.load_quantization_recipe(quantizer_recipe(mode, None))
+            # It is asked about each operator anew at each sample, and looks through all its rules.
+            manager.get_quantization_configs = functools.cache(manager.get_quantization_configs)
             # The quantizer's own way over several samples averages with 0.95 for what came before,
             # so the first sample would nearly decide, and whatever lies outside its range be cut
             # off. Each sample by itself begins with fresh variables.

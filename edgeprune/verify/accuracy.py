@@ -14,7 +14,7 @@ from edgeprune.errors import ModelError
 from edgeprune.progress import counted
 from edgeprune.tasks import METRICS, Scorer, Task
 from edgeprune.verify.host import HostModel
-from edgeprune.verify.inputs import as_input
+from edgeprune.verify.inputs import as_inputs
 from edgeprune.verify.parity import real_values
 
 _BATCH = 64
@@ -134,9 +134,9 @@ def answers_of(tflite: bytes) -> Callable[[Array], Sequence[Array]]:
     entry = model.input_tensors[0]
 
     def answer(x: Array) -> list[Array]:
-        rows = [model([as_input(x[i : i + 1], entry)]) for i in range(len(x))]
+        rows = [model([sample]) for sample in as_inputs(x, entry)]
         return [
-            np.concatenate([real_values(row[k], tensor) for row in rows]).reshape(len(x), -1)
+            real_values(np.concatenate([row[k] for row in rows]), tensor).reshape(len(x), -1)
             for k, tensor in enumerate(model.output_tensors)
         ]
 

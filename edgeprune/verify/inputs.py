@@ -108,10 +108,21 @@ def as_input(values: Array, tensor: graph.Tensor) -> Array:
     Raises:
         ModelError: The values do not fit the tensor's shape.
     """
+    row: Array
+    (row,) = as_inputs(values, tensor)
+    return row
+
+
+def as_inputs(values: Array, tensor: graph.Tensor) -> Array:
+    """Samples ``(n, ...)`` as :func:`as_input` gives each, ``(n, *shape)`` of the tensor's shape.
+
+    Raises:
+        ModelError: A sample does not fit the tensor's shape.
+    """
     dtype, shape = graph.dtype_of(tensor), _fixed_shape(tensor)
-    if values.size != np.prod(shape):
+    if values.size != len(values) * np.prod(shape):
         raise ModelError(f"data of shape {values.shape[1:]} for an input of shape {shape[1:]}")
-    values = values.reshape(shape)
+    values = values.reshape(len(values), *shape)
     quantization = tensor.quantization
     has_scale = quantization is not None and quantization.scale is not None
     if dtype is not None and dtype.kind in "iu" and has_scale and len(quantization.scale):

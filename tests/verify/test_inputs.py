@@ -7,6 +7,7 @@ from odd_nets import OddNet
 
 from edgeprune import verify
 from edgeprune.errors import ModelError
+from edgeprune.verify.inputs import as_inputs
 
 
 def test_random_inputs_are_the_same_every_time():
@@ -127,6 +128,17 @@ def quantized(dtype, scale=(0.5,), zero_point=(3,)):
 def test_data_is_rounded_to_steps_and_cut_to_the_type(dtype, expected):
     found = verify.as_input(np.array([[1.0, -1e9, 1e9, 0.6]]), quantized(dtype))
     assert found.dtype == np.dtype(dtype) and found[0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "float32"])
+def test_several_samples_are_stored_as_each_by_itself(dtype):
+    tensor, values = quantized(dtype), np.random.default_rng(0).normal(0, 60, (5, 2, 2))
+    found = as_inputs(values, tensor)
+    assert found.shape == (5, 1, 4)
+    for row, one in zip(found, values, strict=True):
+        assert np.array_equal(row, verify.as_input(one[None], tensor))
+    with pytest.raises(ModelError, match=r"shape \(3,\) for an input of shape \(4,\)"):
+        as_inputs(np.zeros((4, 3)), tensor)  # as many values as three samples have
 
 
 @pytest.mark.parametrize("missing", ["quantization", "scale", "values"])
