@@ -67,30 +67,46 @@ def save(model, path):
     return path
 
 
-def small(keras, inputs=(8,), outputs=3):
-    return keras.Sequential([keras.layers.Input(inputs), keras.layers.Dense(outputs)])
+def small(keras):
+    return keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(3)])
+
+
+@pytest.fixture(scope="module")
+def saved(keras, tmp_path_factory):
+    """The file of a small network, written once for all who only read it."""
+    return save(small(keras), tmp_path_factory.mktemp("small") / "m.keras")
 
 
 def test_a_missing_file(capsys, folder):
     refused(capsys, folder, "nowhere.h5", says="nowhere.h5")
 
 
-@pytest.mark.parametrize("name", ["m.h5", "m.keras", "m.tflite"])
-@pytest.mark.parametrize("content", [b"", b"hello, I am a text\n", bytes(1000), b"PK\x03\x04junk"])
+NAMES = ["m.h5", "m.keras", "m.tflite"]
+JUNK = [b"", b"hello, I am a text\n", bytes(1000), b"PK\x03\x04junk"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (name, content) if k % len(NAMES) == at else also(name, content)
+        for at, name in enumerate(NAMES)
+        for k, content in enumerate(JUNK)
+    ],
+)
 def test_an_empty_file_a_text_and_junk(capsys, folder, name, content):
     (folder / name).write_bytes(content)
     refused(capsys, folder, name, says=name)
 
 
 @pytest.mark.parametrize("ending", ["h5", "keras"])
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("share", [also(0.1), 0.5, also(0.9)])
 def test_a_truncated_keras_file(capsys, folder, keras, ending, share):
     path = save(small(keras), folder / f"m.{ending}")
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     refused(capsys, folder, path, says=path.name)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("share", [also(0.1), 0.5, also(0.9)])
 def test_a_truncated_tflite_file(capsys, folder, share):
     path = folder / "m.tflite"
     whole = nets.eligible()
@@ -106,7 +122,7 @@ def test_a_zip_bomb(capsys, folder):
     refused(capsys, folder, "m.keras", says="m.keras")
 
 
-@pytest.mark.parametrize("ending", ["h5", "keras"])
+@pytest.mark.parametrize("ending", ["h5", also("keras")])
 def test_a_wrong_extension_is_fine_because_the_content_decides(capsys, folder, keras, ending):
     path = save(small(keras), folder / f"m.{ending}")
     path.rename(folder / "m.dat")
@@ -150,7 +166,7 @@ def test_a_model_without_weights(capsys, folder, keras):
     refused(capsys, folder, save(model, folder / "m.keras"), says="weights")
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("bad", [np.nan, also(np.inf)])
 def test_weights_that_are_not_numbers(capsys, folder, keras, bad):
     model = small(keras)
     kernel, bias = model.get_weights()
@@ -169,19 +185,17 @@ def test_weights_that_are_not_numbers(capsys, folder, keras, bad):
         ("nan", "--sparsity 'nan': expected a percentage such as 1%"),
     ],
 )
-def test_a_sparsity_outside_its_range(capsys, folder, keras, sparsity, says):
-    path = save(small(keras), folder / "m.keras")
-    refused(capsys, folder, path, "--sparsity", sparsity, says=says)
+def test_a_sparsity_outside_its_range(capsys, folder, saved, sparsity, says):
+    refused(capsys, folder, saved, "--sparsity", sparsity, says=says)
 
 
-def test_a_sparsity_of_0_prunes_nothing(capsys, folder, keras):
-    path = save(small(keras), folder / "m.keras")
-    code, out, err = deploy(capsys, path, "--sparsity", "0", "--output", "out", "--json")
+def test_a_sparsity_of_0_prunes_nothing(capsys, folder, saved):
+    code, out, err = deploy(capsys, saved, "--sparsity", "0", "--output", "out", "--json")
     assert code == 0, err
     assert [v["sparsity"] for v in json.loads(out)["variants"]] == [0]
 
 
-def test_a_misspelt_board_key(capsys, folder, keras, monkeypatch):
+def test_a_misspelt_board_key(capsys, folder, saved, monkeypatch):
     from edgeprune.files import paths
 
     text = (paths.shipped("boards") / "local.toml").read_text()
@@ -189,8 +203,7 @@ def test_a_misspelt_board_key(capsys, folder, keras, monkeypatch):
         text.replace('name   = "local"', 'name = "mine"').replace("vendor", "vender")
     )
     monkeypatch.setenv("EDGEPRUNE_BOARDS", str(folder))
-    path = save(small(keras), folder / "m.keras")
-    line = refused(capsys, folder, path, "--board", "mine", says="unknown key 'vender'")
+    line = refused(capsys, folder, saved, "--board", "mine", says="unknown key 'vender'")
     assert "mine.toml" in line
 
 
@@ -207,7 +220,7 @@ X, Y = np.zeros((6, 8), np.float32), np.arange(6) % 3
     [
         ({"x_test": np.zeros((6, 9)), "y_test": Y}, "(9,)"),
         ({"x_test": X, "y_test": Y + 1}, "label"),
-        ({"x_test": X, "y_test": -Y}, "label"),
+        also({"x_test": X, "y_test": -Y}, "label"),
         ({"x_test": X}, "y_test"),
         ({"x_test": X, "y_test": Y[:5]}, "5"),
         ({"x_test": X * np.nan, "y_test": Y}, "d.npz"),
@@ -216,17 +229,15 @@ X, Y = np.zeros((6, 8), np.float32), np.arange(6) % 3
         ({"x_test": np.array([{}] * 6, object), "y_test": Y}, "d.npz"),
     ],
 )
-def test_data_that_does_not_fit(capsys, folder, keras, arrays, says):
-    path = save(small(keras), folder / "m.keras")
-    refused(capsys, folder, path, *data(folder, **arrays), says=says)
+def test_data_that_does_not_fit(capsys, folder, saved, arrays, says):
+    refused(capsys, folder, saved, *data(folder, **arrays), says=says)
 
 
-def test_data_that_is_no_data(capsys, folder, keras):
-    path = save(small(keras), folder / "m.keras")
+def test_data_that_is_no_data(capsys, folder, saved):
     (folder / "d.npz").write_text("text")
-    refused(capsys, folder, path, "--data", "d.npz", says="d.npz")
-    refused(capsys, folder, path, "--data", "nowhere.npz", says="nowhere.npz")
-    refused(capsys, folder, path, "--data", "no_module:nothing", says="no_module")
+    refused(capsys, folder, saved, "--data", "d.npz", says="d.npz")
+    refused(capsys, folder, saved, "--data", "nowhere.npz", says="nowhere.npz")
+    refused(capsys, folder, saved, "--data", "no_module:nothing", says="no_module")
 
 
 @pytest.fixture(scope="module", params=[also("tf_keras"), "keras"])
@@ -282,20 +293,18 @@ def test_calibration_data_of_the_wrong_range(capsys, folder, line_model):
     refused(capsys, folder, *argv, says=says)
 
 
-def test_an_output_folder_that_exists(capsys, folder, keras):
-    path = save(small(keras), folder / "m.keras")
+def test_an_output_folder_that_exists(capsys, folder, saved):
     (folder / "out").mkdir()
     (folder / "out" / "precious").write_text("mine")
-    refused(capsys, folder, path, "--output", "out", says="out: exists already")
+    refused(capsys, folder, saved, "--output", "out", says="out: exists already")
     (folder / "out" / "precious").unlink()
-    code, _, err = deploy(capsys, path, "--output", "out")
+    code, _, err = deploy(capsys, saved, "--output", "out")
     assert code == 0, err
 
 
-def test_an_output_folder_that_cannot_be_written(capsys, folder, keras):
-    path = save(small(keras), folder / "m.keras")
-    refused(capsys, folder, path, "--output", "/proc/edgeprune", says="cannot be written")
-    refused(capsys, folder, path, "--output", f"{path}/out", says="cannot be written")
+def test_an_output_folder_that_cannot_be_written(capsys, folder, saved):
+    refused(capsys, folder, saved, "--output", "/proc/edgeprune", says="cannot be written")
+    refused(capsys, folder, saved, "--output", f"{saved}/out", says="cannot be written")
 
 
 @pytest.mark.device

@@ -2,18 +2,20 @@
 
 import os
 import re
+import runpy
 import shlex
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from adb_rig import Adbd
 from adb_server import adb_server
 from emulated import SHIPPED
 
 from edgeprune import cli
-from edgeprune.data.example import write_tiny
+from edgeprune.console.quiet import quiet
 from edgeprune.devices.toolchain.zig import host_isa
 from edgeprune.history.result_file import read_result
 
@@ -34,11 +36,30 @@ def steps(name):
                 yield shlex.split(line[2:])
 
 
+TESTED = 48
+"""Samples that the example's network is scored on here, of its 320: each is computed emulated."""
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """What ``edgeprune example tiny`` writes, with fewer samples to test on."""
+    folder = tmp_path_factory.mktemp("example")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as done:
+        patch.chdir(folder)
+        cli.main(["example", "tiny"])
+    assert done.value.code == 0
+    with np.load(folder / "tiny.npz") as data:
+        few = {key: data[key][: TESTED if "test" in key else None] for key in data}
+    np.savez(folder / "tiny.npz", **few)
+    return folder
+
+
 @pytest.fixture
-def follow(tmp_path, monkeypatch, capsys):
+def follow(tmp_path, monkeypatch, capsys, example):
     """Does what a page says, in ``tmp_path``.
 
-    Its commands run in this process, by the same door, so that each need not import all again.
+    Its commands run in this process, by the same door, so that each need not import all again;
+    the example that every page begins with is made once.
     """
     monkeypatch.chdir(tmp_path)
 
@@ -72,10 +93,16 @@ def follow(tmp_path, monkeypatch, capsys):
                 continue
             argv = [dict(replace).get(word, word) for word in step]
             key = " ".join(step[1:3])
+            if argv == ["edgeprune", "example", "tiny"]:
+                shutil.copytree(example, tmp_path, dirs_exist_ok=True)
+                continue
             if argv[0] == "edgeprune":
                 words = " ".join(step[1:])
                 more = (word for start, word in also if words.startswith(start))
                 printed[key] = command([*argv[1:], *more])
+            elif argv[0] == "python":
+                with quiet():  # Keras 3.15 warns about NumPy 2.4 on saving
+                    runpy.run_path(argv[1])
             else:
                 printed[key] = subprocess.check_output(argv, text=True, timeout=300)
         return printed
@@ -103,7 +130,7 @@ def test_your_model(home, follow, tmp_path, monkeypatch):
 
 @pytest.mark.device
 def test_your_keras_network_would_run_sparse(home, follow):
-    rig = [("python", sys.executable), ("epochs=10", "epochs=1")]
+    rig = [("epochs=10", "epochs=1")]
     printed = follow("tutorials/your-keras-network.md", rig, without=["deploy"])
     assert (
         "2 of 3 would when compressed (2.32x less time, predicted" in printed["explain model.keras"]
@@ -113,7 +140,7 @@ def test_your_keras_network_would_run_sparse(home, follow):
 @pytest.mark.device
 @pytest.mark.full_range
 def test_your_keras_network_takes_half_the_instructions_and_stays_as_good(home, follow):
-    follow("tutorials/your-keras-network.md", [("python", sys.executable)])
+    follow("tutorials/your-keras-network.md")
     result = read_result(Path("small"))
     assert result.comparison.speedup > 2 and result.validity.verdict == "valid"
     dense, deployed = result.variants[0].accuracy, result.deployed.accuracy
@@ -204,10 +231,9 @@ def test_an_accuracy_goal(home, follow, tmp_path):
 
 
 @pytest.mark.device
-def test_in_ci(home, follow, tmp_path):
-    model, data = write_tiny(tmp_path)
+def test_in_ci(home, follow, tmp_path, example):
     for name in ("base.tflite", "model.tflite"):
-        (tmp_path / name).write_bytes(model.read_bytes())
-    data.rename(tmp_path / "test.npz")
+        shutil.copy(example / "tiny.tflite", name)
+    shutil.copy(example / "tiny.npz", "test.npz")
     printed = follow("tutorials/in-ci.md")
     assert printed["compare both/base"].startswith("#") and "|" in printed["compare both/base"]
