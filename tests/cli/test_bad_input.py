@@ -166,7 +166,7 @@ def test_a_model_without_weights(capsys, folder, keras):
     refused(capsys, folder, save(model, folder / "m.keras"), says="weights")
 
 
-@pytest.mark.parametrize("bad", [np.nan, also(np.inf)])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_weights_that_are_not_numbers(capsys, folder, keras, bad):
     model = small(keras)
     kernel, bias = model.get_weights()
@@ -220,7 +220,7 @@ X, Y = np.zeros((6, 8), np.float32), np.arange(6) % 3
     [
         ({"x_test": np.zeros((6, 9)), "y_test": Y}, "(9,)"),
         ({"x_test": X, "y_test": Y + 1}, "label"),
-        also({"x_test": X, "y_test": -Y}, "label"),
+        ({"x_test": X, "y_test": -Y}, "label"),
         ({"x_test": X}, "y_test"),
         ({"x_test": X, "y_test": Y[:5]}, "5"),
         ({"x_test": X * np.nan, "y_test": Y}, "d.npz"),
