@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from auto.simulated import BOTH, DENSE, SimulatedLab, searched
+from full_range import examples
 
 from edgeprune.auto.candidates import (
     Candidate,
@@ -237,7 +238,7 @@ def _study(file, say=lambda candidate: None):
 
 def test_a_search_in_small_portions_is_as_good_as_one_at_once(tmp_path):
     shares = []
-    for seed in range(3):
+    for seed in range(examples(1, 3)):
         whole, parts, portions = SimulatedLab(seed=seed), SimulatedLab(seed=seed), 0
         area = _area(whole, _search(whole, 900, _study(tmp_path / f"whole{seed}")))
         while True:
