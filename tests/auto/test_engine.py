@@ -17,7 +17,7 @@ from edgeprune.auto.candidates import (
 )
 from edgeprune.auto.engine import Clock, Notebook, Search
 from edgeprune.auto.goal import Cost, Goal
-from edgeprune.auto.moves import Move, Node
+from edgeprune.auto.moves import Move, Node, Shape
 from edgeprune.auto.options import Options
 from edgeprune.auto.study import Journal, Study, read_journal
 from edgeprune.errors import ConfigError
@@ -25,10 +25,10 @@ from edgeprune.errors import ConfigError
 GOAL = Goal(0.01, losses=losses_around(0.01))
 
 
-def _search(lab, budget_s, notebook=None, goal=GOAL, options=BOTH):
+def _search(lab, budget_s, notebook=None, goal=GOAL, options=BOTH, dense=DENSE):
     clock = Clock(budget_s, lab.now_s, 0.0)
     notebook = notebook or Notebook(lambda candidate: None)
-    return Search(lab, goal, options, {"board": DENSE}, clock, notebook).run()
+    return Search(lab, goal, options, {"board": dense}, clock, notebook).run()
 
 
 def _area(lab, outcome):
@@ -212,8 +212,8 @@ def test_a_board_that_is_too_small_for_the_network_gets_what_fits_and_loses_leas
 
     lab = Small(seed=4)  # where that loses more than the limit
     lab.thinned, lab.base = 0.05, 0.0
-    options = dataclasses.replace(BOTH, must_fit=["board"], patterns={})
-    judged = searched(lab, 600, options=options).judged
+    options = dataclasses.replace(BOTH, must_fit=["board"])
+    judged = _search(lab, 600, options=options, dense=lab.forecast(Shape(), "none", "board")).judged
     assert judged.holders("board", 0.01) == []
     assert judged.closest("board").node.shape.macs == pytest.approx(0.27)
 
