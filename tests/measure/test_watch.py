@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import threading
-import time
 
 import nets
 import pytest
@@ -255,23 +253,15 @@ def test_a_thermal_status_that_rises_during_a_session_is_found(tree, tmp_path, m
 
 
 def test_a_device_that_stays_hot_is_waited_for_only_so_long(tree, tmp_path, monkeypatch):
-    ended = threading.Event()
     tree.clock(1200)
 
-    def warm():
-        at = time.monotonic()
-        while not ended.wait(0.02):
-            tree.heat(50 + min(int(20 * (time.monotonic() - at)), 20))
+    def said(line):
+        if "cooling" in line:  # however late: the first session began with 50 C
+            tree.heat(70)
 
-    warming = threading.Thread(target=warm)
-    warming.start()
-    try:
-        result = measured(tmp_path, monkeypatch, tree, cpus=(0,))
-    finally:
-        ended.set()
-        warming.join()
+    result = measured(tmp_path, monkeypatch, tree, cpus=(0,), said=said)
     assert all(one.verdict == "throttled" for one in result.measured[0].sessions)
-    assert "the longest allowed, and is still at" in result.timed.notes[0]
+    assert "the longest allowed, and is still at 70.0 C, 20.0 C above" in result.timed.notes[0]
 
 
 def all_are_contaminated(result):
