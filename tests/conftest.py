@@ -13,6 +13,7 @@ from warm_children import Door, Nursery
 from edgeprune.files import paths
 from edgeprune.models.keras import flavours
 from edgeprune.sandbox import parent
+from edgeprune.verify import inputs
 
 settings.register_profile(
     "no wall time",
@@ -82,6 +83,14 @@ def warm_children(request, monkeypatch):
             return request.getfixturevalue("nursery").start(plan, env)
 
         monkeypatch.setattr(parent, "_start", start)
+
+
+@pytest.fixture(scope="module")
+def few_inputs():
+    """Two inputs are compared, not 16, where no recipe says how many: emulated boards take long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "COMPARED", 2)
+        yield
 
 
 @pytest.fixture(scope="module")

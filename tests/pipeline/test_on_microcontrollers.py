@@ -20,7 +20,7 @@ from edgeprune.prediction.cycles.microcontrollers import estimate_of
 from edgeprune.quantize import quantize
 
 BOARD = "mps2-an386"
-pytestmark = pytest.mark.device
+pytestmark = [pytest.mark.device, pytest.mark.usefixtures("few_inputs")]
 
 
 def run(capsys, folder, *words):
