@@ -23,10 +23,10 @@ TRAINED = 600
 NO_TRAINING_S = 1e-4
 """A budget in which no machine trains it."""
 
-BUDGET_S = 6.0
-"""Holds two or three of the trainings of :func:`short_trainings`."""
+BUDGET_S, SMALL_BUDGET_S = 6.0, 3.4
+"""Hold three or four of the trainings of :func:`short_trainings`, and one or two."""
 
-EPOCH_S, JUDGE_S = 0.15, 0.1
+EPOCH_S, JUDGE_S = 0.3, 0.1
 
 
 @contextlib.contextmanager
@@ -39,8 +39,8 @@ def short_trainings() -> Iterator[None]:
         times_s.append(itself.seconds(node))
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(chain, "STEPS", 100)
-        patched.setattr(chain, "MOVES_IN_BUDGET", 3)
+        patched.setattr(chain, "STEPS", 50)
+        patched.setattr(chain, "MOVES_IN_BUDGET", 2)
         patched.setattr(ground, "epoch_seconds", lambda model, data: EPOCH_S)
         patched.setattr(lab, "FIRST_JUDGE_S", JUDGE_S)
         patched.setattr(lab.KerasLab, "train", timed)

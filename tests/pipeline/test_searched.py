@@ -34,7 +34,7 @@ def short_trainings():
 def trained(tmp_path_factory):
     """A network much larger than its task."""
     folder = tmp_path_factory.mktemp("searched")
-    model, data = searched_net.write(folder, hidden=96, tests=2000)
+    model, data = searched_net.write(folder, hidden=96, tests=1000)
     return Request(model, "mps2-an386", Recipe(), data=str(data), budget_s=searched_net.BUDGET_S)
 
 
@@ -60,8 +60,8 @@ def on_a_board(trained):
 def test_it_keeps_a_point_on_samples_that_chose_nothing(on_a_board):
     done, log = on_a_board
     assert lost(done) <= 0.01
-    assert done.scores["deployed"].samples == 1000
-    assert "1,000 of the 2,000 test samples choose among networks" in log
+    assert done.scores["deployed"].samples == 500
+    assert "500 of the 1,000 test samples choose among networks" in log
     assert "limit: at most 1 point of top1 below dense's" in log
     assert "searching for at most 6 seconds" in log
 
@@ -211,7 +211,7 @@ def test_on_a_pc_int8_is_not_tried_where_it_is_timed_slower(on_a_pc):
 
 
 def test_on_a_pc_smaller_networks_stay_in_floats_where_int8_gains_them_too_little(on_a_pc):
-    done, log = on_a_pc(0.8, small=0.95)
+    done, log = on_a_pc(0.8, small=0.95, budget_s=searched_net.SMALL_BUDGET_S)
     assert "of the MACs, int8" in log
     assert "x faster (timed here)" not in log.partition("of the MACs, int8: ")[2].partition("\n")[0]
     assert done.recipe.quantize.mode != "int8" and any(done.recipe.steps)
@@ -222,7 +222,7 @@ def test_a_storage_that_is_asked_for_is_searched_on_a_pc_whatever_it_takes(on_a_
     recipe = dataclasses.replace(
         trained.recipe, quantize=QuantizeTable("int8"), fixed=("quantize",)
     )
-    done, log = on_a_pc(0.95, recipe=recipe)
+    done, log = on_a_pc(0.95, recipe=recipe, budget_s=searched_net.SMALL_BUDGET_S)
     assert "int8 takes" not in log
     assert "of the MACs, int8" in log and "x faster (timed here)" in log
     assert done.recipe.quantize.mode == "int8"
