@@ -23,7 +23,7 @@ from edgeprune.recipe import Recipe
 def bare(tmp_path_factory):
     """A network much larger than its task, and its data without labels."""
     folder = tmp_path_factory.mktemp("bare")
-    model, labelled = searched_net.write(folder, hidden=96, tests=2000)
+    model, labelled = searched_net.write(folder, hidden=96, tests=1000)
     with np.load(labelled) as arrays:
         x = {name: arrays[name] for name in ("x_train", "x_test")}
     np.savez(folder / "bare.npz", **x)
@@ -46,7 +46,7 @@ def test_the_search_holds_networks_to_the_dense_one(bare, home):
     assert "accuracy" not in said.replace("--max-accuracy-drop", "")
     dense, deployed = done.scores[done.first_score], done.scores["deployed"]
     assert (dense.metric, dense.value) == ("agreement", 1.0)
-    assert deployed.value >= 0.95 and deployed.samples == 1000
+    assert deployed.value >= 0.95 and deployed.samples == 500
     assert done.recipe.steps, said
     # The score is what anybody would count.
     reported = kept_apart(Dataset(None, None, x["x_test"], None, "bare"))[1].x_test
@@ -70,5 +70,5 @@ def test_a_recipe_trains_towards_the_dense_network_and_says_how_far_it_agrees(
     (row,) = (line for line in told.out.splitlines() if line.startswith("agreement with the dense"))
     dense, half = [float(one[:-1]) for one in row.split() if one.endswith("%")][:2]
     assert dense == 100.0 and half > 80
-    assert "agrees with the dense network to" in row and "2,000 samples" in row
+    assert "agrees with the dense network to" in row and "1,000 samples" in row
     assert "accuracy" not in told.out + told.err
