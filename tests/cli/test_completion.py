@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from full_range import also
 
 from edgeprune import cli
 from edgeprune.cli.completion import FILES
@@ -79,25 +80,59 @@ def offered(tmp_path, monkeypatch):
     return ask
 
 
+BENCHED = ("run", "m.tflite", "--bench", "bench.toml")
+OFFERED = [
+    (("deploy", "m.h5", "--board", ""), set(board_names())),
+    (("compress", "--recipe", ""), set(recipe_names())),
+    (("compress", "--quantize", "int"), {mode for mode in MODES if "int" in mode}),
+    ((*BENCHED, "--host", ""), {"desk-pi", "desk-phone"}),
+    ((*BENCHED, "--board", "rpi4", "--host", ""), {"desk-pi"}),
+]
+"""Words, and all that may stand in place of the last one."""
+FIRST = "bash"
+"""The shell that is asked for everything in the suite: words are answered by the program."""
+
+
+def by_each_shell(*cases):
+    """The first case by every shell, the others by one; the full range asks each for all."""
+    return [
+        (shell, *case) if shell == FIRST or not k else also(shell, *case)
+        for k, case in enumerate(cases)
+        for shell in FILES
+    ]
+
+
 @pytest.mark.parametrize("shell", FILES)
-def test_a_shell_offers_what_there_is(offered, shell):
-    assert offered(shell, "comp") == ["compress", "compare", "completion"] or shell == "fish"
-    assert set(offered(shell, "comp")) == {"compress", "compare", "completion"}
-    assert set(offered(shell, "deploy", "m.h5", "--board", "")) == set(board_names())
-    assert set(offered(shell, "compress", "--recipe", "")) == set(recipe_names())
-    assert set(offered(shell, "compress", "--quantize", "int")) == {m for m in MODES if "int" in m}
-    assert "unstructured" in offered(shell, "compress", "--pattern", "un")
-    bench = ("run", "m.tflite", "--bench", "bench.toml")
-    assert set(offered(shell, *bench, "--host", "")) == {"desk-pi", "desk-phone"}
-    assert offered(shell, *bench, "--board", "rpi4", "--host", "") == ["desk-pi"]
+def test_a_shell_offers_commands_and_options(offered, shell):
+    found = offered(shell, "comp")
+    assert found == ["compress", "compare", "completion"] or shell == "fish"
+    assert set(found) == {"compress", "compare", "completion"}
     assert "--max-accuracy-drop" in offered(shell, "deploy", "--max")
-    assert {"list", "trust"} <= set(offered(shell, "devices", ""))
 
 
-@pytest.mark.parametrize("shell", FILES)
+@pytest.mark.parametrize(("shell", "words", "there_is"), by_each_shell(*OFFERED))
+def test_a_shell_offers_what_there_is(offered, shell, words, there_is):
+    assert set(offered(shell, *words)) == there_is
+
+
 @pytest.mark.parametrize(
-    "words",
-    [("deploy", "ben"), ("deploy", "--data", "ben"), ("run", "--bench", "ben"), ("report", "ben")],
+    ("shell", "words", "some"),
+    by_each_shell(
+        (("compress", "--pattern", "un"), {"unstructured"}), (("devices", ""), {"list", "trust"})
+    ),
+)
+def test_a_shell_offers_among_others(offered, shell, words, some):
+    assert some <= set(offered(shell, *words))
+
+
+@pytest.mark.parametrize(
+    ("shell", "words"),
+    by_each_shell(
+        (("deploy", "ben"),),
+        (("deploy", "--data", "ben"),),
+        (("run", "--bench", "ben"),),
+        (("report", "ben"),),
+    ),
 )
 def test_files_are_offered_where_files_are_due(offered, shell, words):
     found = offered(shell, *words)

@@ -36,7 +36,7 @@ def steps(name):
                 yield shlex.split(line[2:])
 
 
-TESTED = 48
+TESTED = 16
 """Samples that the example's network is scored on here, of its 320: each is computed emulated."""
 
 
