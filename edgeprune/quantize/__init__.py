@@ -9,7 +9,7 @@ import numpy as np
 from edgeprune.artifacts.arrays import Array
 from edgeprune.artifacts.stored import Quantized, QuantizeMode
 from edgeprune.errors import ModelError
-from edgeprune.models.tflite import graph
+from edgeprune.models.tflite import edit, graph
 from edgeprune.quantize.full_integer import (
     RANDOM_SAMPLES,
     Calibrated,
@@ -88,6 +88,10 @@ def quantize(
     if used.isdisjoint(INTEGER_MODES):
         store_layers(model, known, modes)
         return Quantized(graph.write(model), known, profiling_only=False)
+    subgraph = model.subgraphs[0]
+    if len(graph.needed_operators(subgraph)) < len(subgraph.operators):
+        edit.sweep(subgraph)  # what no output needs has no ranges
+        edit.compact(model)
     calibrated = Calibrated(model, calibration or random_samples(model, seed))
     if len(used) == 1:
         return Quantized(calibrated.quantized(next(iter(used))), known, not calibration)

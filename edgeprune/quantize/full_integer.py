@@ -129,14 +129,14 @@ class Calibrated:
 
 
 def give_each_a_name(model: graph.Model) -> None:
-    """Renames tensors of a name that is taken: the quantizer tells tensors apart by their names."""
+    """Renames tensors of no name, or one that is taken: the quantizer tells them apart by it."""
     taken: set[bytes] = set()
     for subgraph in model.subgraphs:
         for number, tensor in enumerate(subgraph.tensors):
             name = bytes(tensor.name or b"")
             while name in taken:
                 name += b"#%d" % number
-            if name != (tensor.name or b""):
+            if tensor.name is None or name != bytes(tensor.name):
                 tensor.name = name
             taken.add(name)
 

@@ -36,7 +36,7 @@ class Filter:
 
 
 def filters_of(tflite: bytes) -> list[Filter]:
-    """Every constant weight tensor in graph order, each once.
+    """Every constant weight tensor that an output depends on, in graph order, each once.
 
     Raises:
         ModelError: The file is damaged.
@@ -45,7 +45,7 @@ def filters_of(tflite: bytes) -> list[Filter]:
     found: dict[tuple[int, str], Filter] = {}
     for subgraph in model.subgraphs:
         reader = Reader(model, subgraph)
-        for op in subgraph.operators:
+        for op in graph.needed_operators(subgraph):
             kind = graph.op_name(model, op)
             operand = graph.FILTER_OPERANDS.get(kind)
             if operand is None or not reader.is_static(int(op.inputs[operand])):

@@ -235,3 +235,11 @@ def test_tensors_of_one_name_are_told_apart():
     quantized = graph.view(quantize(net.build(out), "int8", None).tflite)
     names = [tensor.name for tensor in quantized.subgraphs[0].tensors]
     assert len(set(names)) == len(names)
+
+
+def test_a_file_whose_tensors_have_no_names_is_quantized_too():
+    model = graph.read(eligible(0.0))
+    for tensor in model.subgraphs[0].tensors:
+        tensor.name = None
+    made = graph.view(quantize(graph.write(model), "int8", None).tflite)
+    assert graph.computes_on_integers(made)

@@ -13,6 +13,7 @@ from edgeprune.models.tflite import graph
 from edgeprune.quantize import quantize
 from edgeprune.rewrite import rewrite
 from edgeprune.sparsify import sparsify, stored_dense
+from edgeprune.verify.gains import gains_of
 
 A72 = resolved_cpu(load_board("rpi4").cpu)
 STAGES = ("rewrite", "quantize", "sparsify")
@@ -53,6 +54,22 @@ def fill_one_zero(rows):
 
 def few_values(rows):
     rows[rows != 0] = np.sign(rows[rows != 0])
+
+
+def with_a_branch_to_nowhere():
+    """A network with a second layer, of most zeros, that no output needs."""
+    net = Net()
+    x = net.conv(net.input(1, 16, 16, 3), 16, kernel=3, stride=2)
+    net.conv(x, 64, sparsity=0.9)
+    return net.build(net.mean(net.conv(x, 64, sparsity=0.8)))
+
+
+@pytest.mark.parametrize("stage", ["rewrite", "quantize", "sparsify"])
+def test_what_no_output_needs_is_no_loss_where_a_stage_leaves_it_out(stage):
+    tflite = with_a_branch_to_nowhere()
+    made = made_by(stage, tflite)
+    assert verify.check_kept(stage, tflite, made) == ()
+    assert len(gains_of(tflite)) == len(gains_of(made)) == 2
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9])

@@ -152,19 +152,13 @@ def sort(subgraph: graph.Subgraph) -> None:
 
 
 def sweep(subgraph: graph.Subgraph) -> None:
-    """Removes operators whose outputs nobody reads, and the data of constants nobody reads.
-
-    An operator without outputs is there for what it changes, a variable, and stays.
-    """
-    wanted = {int(index) for index in subgraph.outputs}
-    kept = []
-    for op in reversed(subgraph.operators):
-        if not len(op.outputs) or any(int(out) in wanted for out in op.outputs):
-            kept.append(op)
-            wanted.update(int(i) for i in (op.inputs if op.inputs is not None else ()))
-    subgraph.operators = kept[::-1]
+    """Removes operators that no output needs, and the data of constants nobody reads."""
+    subgraph.operators = graph.needed_operators(subgraph)
+    read = {int(index) for index in subgraph.outputs}
+    for op in subgraph.operators:
+        read.update(int(index) for index in (op.inputs if op.inputs is not None else ()))
     for index, tensor in enumerate(subgraph.tensors):
-        if index not in wanted:
+        if index not in read:
             tensor.buffer = 0
 
 

@@ -171,6 +171,20 @@ def consumers(subgraph: Subgraph) -> dict[int, list[tuple[Operator, int]]]:
     return readers
 
 
+def needed_operators(subgraph: Subgraph) -> list[Operator]:
+    """Operators that an output depends on, in their order.
+
+    An operator without outputs is there for what it changes, a variable, and is needed.
+    """
+    wanted = {int(index) for index in subgraph.outputs}
+    needed = []
+    for op in reversed(subgraph.operators):
+        if not len(op.outputs) or any(int(out) in wanted for out in op.outputs):
+            needed.append(op)
+            wanted.update(int(i) for i in (op.inputs if op.inputs is not None else ()))
+    return needed[::-1]
+
+
 def buffer_uses(model: Model) -> Counter[int]:
     """Buffer index to the number of tensors and metadata entries that refer to it."""
     uses = Counter(int(t.buffer) for subgraph in model.subgraphs for t in subgraph.tensors)
