@@ -133,10 +133,10 @@ def give_each_a_name(model: graph.Model) -> None:
     taken: set[bytes] = set()
     for subgraph in model.subgraphs:
         for number, tensor in enumerate(subgraph.tensors):
-            name = bytes(tensor.name or b"")
+            name = bytes(tensor.name or b"tensor")
             while name in taken:
                 name += b"#%d" % number
-            if tensor.name is None or name != bytes(tensor.name):
+            if name != (tensor.name or b""):
                 tensor.name = name
             taken.add(name)
 
