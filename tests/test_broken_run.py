@@ -43,7 +43,7 @@ def does_at(monkeypatch, home, tmp_path):
 def test_whole_sessions_are_written_and_recorded_and_the_exit_code_is_3(does_at, capsys):
     does_at("load", 4, kill_agents)
     with pytest.raises(SystemExit) as done:
-        cli.main(["run", "net.tflite", "--board", "local", "--output", "out"])
+        cli.main(["run", "net.tflite", "--board", "local", "--output", "out", "--runs", "2"])
     assert done.value.code == 3
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("edgeprune: local: load: edgeprune-agent was ended by SIGKILL; ")
@@ -60,7 +60,7 @@ def test_whole_sessions_are_written_and_recorded_and_the_exit_code_is_3(does_at,
 def test_a_run_without_a_whole_session_leaves_nothing(does_at, capsys):
     does_at("load", 1, kill_agents)
     with pytest.raises(SystemExit) as done:
-        cli.main(["run", "net.tflite", "--board", "local", "--output", "out"])
+        cli.main(["run", "net.tflite", "--board", "local", "--output", "out", "--runs", "2"])
     assert done.value.code == 3
     assert capsys.readouterr().err.splitlines()[-1].endswith("session 1 of 5)")
     assert not Path("out").exists() and runs() == []
@@ -73,7 +73,7 @@ def interrupt(number=signal.SIGINT):
 def ended(capsys, board="local"):
     """Exit code and last line of a run."""
     with pytest.raises(SystemExit) as done:
-        cli.main(["run", "net.tflite", "--board", board, "--output", "out"])
+        cli.main(["run", "net.tflite", "--board", board, "--output", "out", "--runs", "2"])
     lines = capsys.readouterr().err.splitlines()
     return done.value.code, lines[-1] if lines else ""
 

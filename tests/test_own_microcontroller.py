@@ -41,6 +41,7 @@ def test_edgeprune_knows_the_board_and_its_port(own):
 
 
 @pytest.mark.device
+@pytest.mark.usefixtures("few_inputs")
 def test_a_network_is_deployed_on_it_and_equals_the_reference(own, tmp_path, capsys):
     file = tmp_path / "layer.tflite"
     file.write_bytes(random_layer(11, "CONV_2D").tflite)

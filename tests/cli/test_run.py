@@ -39,6 +39,7 @@ def test_a_right_file_is_measured_with_its_parity_on_16_inputs(folder, capsys):
     assert deployed["parity"]["max_abs_diff"] > 0, "sparse kernels sum in another order"
 
 
+@pytest.mark.full_range
 @pytest.mark.device
 def test_a_file_whose_outputs_are_wrong_is_exit_code_1_with_the_layer(folder, capsys):
     (folder / "net.tflite").write_bytes(forced.encoded(nets.wrong_on_arm()))
@@ -144,5 +145,7 @@ def test_a_wrong_one_of_several_files_is_named_and_nothing_is_written(folder, ca
     (folder / "wrong.tflite").write_bytes(forced.encoded(nets.wrong_on_arm()))
     code, _, err = run(capsys, "wrong.tflite")
     assert code == 1 and not (folder / "out").exists()
-    assert err.splitlines()[-1].startswith("edgeprune: wrong: outputs on rpi4-emulated")
+    last = err.splitlines()[-1]
+    assert last.startswith("edgeprune: wrong: outputs on rpi4-emulated")
+    assert "first differ at t8 (CONV_2D); reading out t5 (CONV_2D)" in last
     assert [one.model_path for one in history.runs()] == ["wrong.tflite"]
