@@ -67,45 +67,64 @@ def command(core, files, *argv):
     )
 
 
-@pytest.mark.parametrize(
-    ("argv", "says"),
-    [
-        (("explain", "m.h5", "--board", "rpi4"), "h5py: pip install 'edgeprune[keras]'"),
-        (("explain", "m.keras", "--board", "rpi4"), "pip install 'edgeprune[keras]'"),
-        (("compress", "saved", "-o", "o.tflite"), "tensorflow: pip install 'edgeprune[keras]'"),
-        (
-            ("compress", "m.tflite", "-o", "o.tflite", "--data", "images"),
-            "an image file needs PIL: pip install 'edgeprune[keras]'",
-        ),
-        (
-            ("compress", "m.tflite", "-o", "o.tflite", "--quantize", "int8", "--sparsity", "0"),
-            "litert_quantizer: pip install 'edgeprune[quantize]'",
-        ),
-        (("deploy", "m.tflite", "--board", "pixel-8"), "adbutils: pip install 'edgeprune[adb]'"),
-        (("farm", "worker", "127.0.0.1"), "dask: pip install 'edgeprune[dask]'"),
-        (("farm", "certificates", "new", "lab1"), "cryptography: pip install 'edgeprune[dask]'"),
-        (("example", "digits"), "sklearn: pip install 'edgeprune[all]'"),
-        (
-            ("deploy", "m.tflite", "--board", "local", "--mlflow"),
-            "--mlflow needs mlflow: pip install 'edgeprune[mlflow]'",
-        ),
-        (
-            ("deploy", "m.tflite", "--board", "rpi4", "--host", "pi@10.0.0.1"),
-            "ssh needs paramiko: pip install 'edgeprune[ssh]'",
-        ),
-        (
-            ("devices", "trust", "pi", "--bench", "bench.toml"),
-            "ssh needs paramiko: pip install 'edgeprune[ssh]'",
-        ),
-    ],
-)
-def test_what_is_missing_is_named_in_one_line_with_the_command(core, files, argv, says):
+NEEDS = [
+    (("explain", "m.h5", "--board", "rpi4"), "h5py: pip install 'edgeprune[keras]'"),
+    (("explain", "m.keras", "--board", "rpi4"), "pip install 'edgeprune[keras]'"),
+    (("compress", "saved", "-o", "o.tflite"), "tensorflow: pip install 'edgeprune[keras]'"),
+    (
+        ("compress", "m.tflite", "-o", "o.tflite", "--data", "images"),
+        "an image file needs PIL: pip install 'edgeprune[keras]'",
+    ),
+    (
+        ("compress", "m.tflite", "-o", "o.tflite", "--quantize", "int8", "--sparsity", "0"),
+        "litert_quantizer: pip install 'edgeprune[quantize]'",
+    ),
+    (("deploy", "m.tflite", "--board", "pixel-8"), "adbutils: pip install 'edgeprune[adb]'"),
+    (("farm", "worker", "127.0.0.1"), "dask: pip install 'edgeprune[dask]'"),
+    (("farm", "certificates", "new", "lab1"), "cryptography: pip install 'edgeprune[dask]'"),
+    (("example", "digits"), "sklearn: pip install 'edgeprune[all]'"),
+    (
+        ("deploy", "m.tflite", "--board", "local", "--mlflow"),
+        "--mlflow needs mlflow: pip install 'edgeprune[mlflow]'",
+    ),
+    (
+        ("deploy", "m.tflite", "--board", "rpi4", "--host", "pi@10.0.0.1"),
+        "ssh needs paramiko: pip install 'edgeprune[ssh]'",
+    ),
+    (
+        ("devices", "trust", "pi", "--bench", "bench.toml"),
+        "ssh needs paramiko: pip install 'edgeprune[ssh]'",
+    ),
+]
+"""Commands, and what each says is missing."""
+IN_TURN = """
+import contextlib, io, json, sys
+from edgeprune import cli
+for argv in json.loads(sys.argv[1]):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        try:
+            cli.main(argv)
+        except SystemExit as done:
+            code = done.code
+    print(json.dumps([code, said.getvalue()]))
+"""
+
+
+def test_what_is_missing_is_named_in_one_line_with_the_command(core, files):
+    """All in one process, whose start takes longer than each."""
     before = sorted(files.rglob("*"))
-    done = command(core, files, *argv)
-    assert done.returncode == 2, done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("edgeprune: ")]
-    assert len(lines) == 1 and says in lines[0]
-    assert "Traceback" not in done.stderr
+    argv = [core, "-P", "-c", IN_TURN, json.dumps([argv for argv, _ in NEEDS])]
+    done = subprocess.run(
+        argv, cwd=files, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    for (argv, says), (code, said) in zip(NEEDS, answers, strict=True):
+        assert code == 2, (argv, said)
+        lines = [line for line in said.splitlines() if line.startswith("edgeprune: ")]
+        assert len(lines) == 1 and says in lines[0], (argv, said)
+        assert "Traceback" not in said
     assert sorted(files.rglob("*")) == before
 
 
