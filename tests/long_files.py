@@ -18,7 +18,6 @@ FILES = [
         "load/test_oldest_keras.py",
         "load/test_load.py",
         "packaging/test_action.py",
-        "packaging/test_container.py",
         "pipeline/test_deploy.py",
         "pipeline/test_host_half.py",
         "pipeline/test_searched.py",

@@ -6,22 +6,56 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import nets
 import pytest
+from containerfile import ROOT, instructions
 
 from edgeprune.firmware.build import ports
 
-ROOT = Path(__file__).resolve().parents[1]
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """Runs a RUN instruction with the container's folders below a passing one, without network.
+
+    What pip would fetch is this environment's own; it installs what was built, and nothing else.
+    """
+    root = tmp_path_factory.mktemp("container")
+    (root / "wheels").mkdir()
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--system-site-packages", root / "venv"], check=True
+    )
+    own = next((root / "venv").glob("lib/python*/site-packages"))
+    (own / "outer.pth").write_text("\n".join(p for p in sys.path if p.endswith("site-packages")))
+
+    def run(command, folder=ROOT):
+        command = command.replace("/wheels", f"{root}/wheels")
+        command = command.replace("pip wheel", "pip wheel --no-build-isolation")
+        command = command.replace(
+            "pip install", "pip install --no-deps --no-index --force-reinstall"
+        )
+        env = os.environ | {
+            "PATH": f"{root}/venv/bin:{os.environ['PATH']}",
+            "EXTRAS": "ssh,quantize",
+            "PACKAGES": "",
+        }
+        env.pop("PYTHONPATH", None)
+        return subprocess.run(
+            ["sh", "-ec", command], cwd=folder, env=env, capture_output=True, text=True, timeout=600
+        )
+
+    run.root = root
+    return run
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    argv = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
-    subprocess.run(argv, check=True, capture_output=True, timeout=300)
-    return next(folder.glob("*.whl"))
+def wheel(shell):
+    """Built as the container's first stage does it."""
+    build, _ = instructions()
+    (command,) = [rest for word, rest in build if word == "RUN"]
+    done = shell(command)
+    assert done.returncode == 0, done.stderr
+    return next((shell.root / "wheels").glob("*.whl"))
 
 
 def test_boards_recipes_and_agent_sources_travel_in_the_wheel(wheel):
@@ -91,3 +125,16 @@ def test_the_wheel_carries_every_program_that_devices_run_with_its_sum(wheel):
         assert built[f"{name}.sha256"].decode() == hashlib.sha256(built[name]).hexdigest()
         assert modes[name] or name.endswith(".o"), name
         assert str(ROOT).encode() not in built[name]
+
+
+def test_the_containers_commands_install_it_and_diagnose(shell, wheel):
+    _, final = instructions()
+    packages, install, _, doctor = [rest for word, rest in final if word == "RUN"]
+    assert shell(packages).returncode == 0  # none are asked for
+    done = shell(install)
+    assert done.returncode == 0, done.stderr
+    done = shell(doctor, shell.root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    code = "import edgeprune; print(edgeprune.__file__)"
+    done = shell(f"python -c '{code}'", shell.root)
+    assert str(shell.root) in done.stdout
