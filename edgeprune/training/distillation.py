@@ -92,22 +92,29 @@ def answering(model: Any) -> Callable[[Array], list[FloatArray]]:
     Args:
         model: A model of either Keras.
     """
+    return _arrays_of(import_tensorflow().function(_inference_of(model)))
+
+
+def _inference_of(model: Any) -> Callable[[Any], list[Any]]:
+    return lambda rows: flat_outputs(call(model, [rows], training=False))
+
+
+def _arrays_of(ask: Callable[[Any], list[Any]]) -> Callable[[Array], list[FloatArray]]:
     tf = import_tensorflow()
-    ask: Callable[[Any], list[Any]] = tf.function(
-        lambda rows: flat_outputs(call(model, [rows], training=False))
-    )
     return lambda rows: [np.asarray(one.numpy(), np.float32) for one in ask(tf.constant(rows))]
 
 
 def outputs_at(model: Any, x: Array) -> list[FloatArray]:
     """A model's outputs at inference for all samples, one float32 array ``(n, ...)`` each.
 
+    It is traced where that is worth it: for several batches.
+
     Args:
         model: A model of either Keras.
         x: Inputs ``(n, ...)``.
     """
     batch = fixed_batch(model) or _BATCH
-    ask = answering(model)
+    ask = answering(model) if len(x) > batch else _arrays_of(_inference_of(model))
     parts: list[list[FloatArray]] = []
     for start in range(0, len(x), batch):
         # Around the end, because a model may insist on whole batches.

@@ -32,7 +32,7 @@ from edgeprune.recipe.qat_table import QatTable
 from edgeprune.tasks import Head, Task
 from edgeprune.tasks.output import Output, gives_of
 from edgeprune.training.context import StageContext
-from edgeprune.training.distillation import Teacher, teacher_of
+from edgeprune.training.distillation import Teacher, outputs_at, teacher_of
 from edgeprune.training.loss import Objective
 from edgeprune.training.step import Trainer
 from edgeprune.training.training_data import known_data
@@ -140,6 +140,7 @@ def test_with_all_the_weight_the_dense_model_is_followed_and_no_label(flavour, k
         assert agreement(model, dense, data.x_train) > 0.5
 
 
+@pytest.mark.full_range  # the suite trains rounded weights with it and without it
 def test_without_it_the_dense_model_is_left():
     dense = learned("tf_keras", "sequential")
     data = misleading(dense)
@@ -219,6 +220,25 @@ def test_a_model_that_insists_on_a_batch_size_answers_to_every_sample(flavour):
     found = teacher_of(model, x, 0.5, 4.0, task).answers
     weights, bias = model.get_weights()
     assert np.allclose(found, x.mean(axis=(1, 2)) @ weights + bias, atol=1e-5)
+
+
+def test_a_model_is_traced_for_several_batches_alone():
+    """A teacher of samples that are drawn anew is asked a batch at a time."""
+    keras, tf, seen = import_keras("keras"), import_tensorflow(), []
+
+    class Noticed(keras.layers.Layer):
+        def call(self, inputs):
+            seen.append(tf.executing_eagerly())
+            return inputs
+
+    model = keras.Sequential([keras.layers.Input((3,)), Noticed(), keras.layers.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    seen.clear()
+    [some], asked = outputs_at(model, x[:7]), [*seen]
+    seen.clear()
+    [every] = outputs_at(model, x)
+    assert asked == [True] and seen == [False]
+    assert every.shape == (300, 2) and np.allclose(every[:7], some, atol=1e-6)
 
 
 def test_without_a_weight_nobody_is_asked():
