@@ -8,6 +8,7 @@ import random
 import zlib
 
 import numpy as np
+from beside import shared_models
 from deflate_blocks import (
     DISTANCE_1,
     DISTANCE_2,
@@ -20,6 +21,7 @@ from deflate_blocks import (
     of_two_literals,
     zeros,
 )
+from full_range import TIMES
 from hypothesis import strategies as st
 from nets import Net
 
@@ -381,3 +383,9 @@ CONTENTS = {
     "noise": random.Random(0).randbytes(200_000),
 }
 """By what they try: small contents of a container."""
+
+
+def everything():
+    """These, and the smallest of the models beside the project; in the full range all of them."""
+    models = sorted((path.read_bytes() for path in shared_models("*.tflite")), key=len)
+    return CONTENTS | {f"model {k}": one for k, one in enumerate(models[: None if TIMES else 1])}

@@ -44,6 +44,13 @@ shown_in_tf_keras = pytest.mark.parametrize("flavour", ["tf_keras", also("keras"
 """The same in the other one: the suite has both in turn."""
 
 
+def in_turn(name, values):
+    """Each value in one of the Kerases, in turn, and in the full range in the other one, too."""
+    pairs = [(FLAVOURS[k % 2], value) for k, value in enumerate(values)]
+    others = [also(FLAVOURS[1 - k % 2], value) for k, value in enumerate(values)]
+    return pytest.mark.parametrize(("flavour", name), [*pairs, *others])
+
+
 def loaded(model, flavour):
     return Loaded(ModelFile(Path("memory"), "", "test"), keras=model, flavour=flavour)
 

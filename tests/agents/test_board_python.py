@@ -157,11 +157,18 @@ def test_the_oldest_python_gets_its_own_wheel(wheels):
     assert wheel("armv7l", "2.14.0", BoardPython((3, 7), 28, "1.16")).version == "2.11.0"
 
 
-def test_a_python_without_a_wheel_is_one_line_and_leaves_nothing(wheels):
-    words = r"at most 2\.14\.0, for Python 3\.9, glibc 2\.31 and numpy 1\.19 on armv7l cannot be"
+@pytest.mark.parametrize(
+    ("board", "words"),
+    [
+        (
+            BoardPython((3, 9), 31, "1.19"),
+            r"at most 2\.14\.0, for Python 3\.9, glibc 2\.31 and numpy 1\.19 on armv7l cannot be",
+        ),
+        also(BoardPython((3, 11), 36, "1.18.0"), r"numpy 1\.18\.0 on armv7l cannot be fetched"),
+    ],
+)
+def test_a_python_without_a_wheel_is_one_line_and_leaves_nothing(wheels, board, words):
     with pytest.raises(DeviceError, match=words) as caught:
-        wheel("armv7l", "2.14.0", BoardPython((3, 9), 31, "1.19"))
-    with pytest.raises(DeviceError, match=r"numpy 1\.18\.0 on armv7l cannot be fetched"):
-        wheel("armv7l", "2.14.0", BoardPython((3, 11), 36, "1.18.0"))
+        wheel("armv7l", "2.14.0", board)
     assert not re.search("\n", str(caught.value))
     assert not [name for _, _, files in os.walk(wheels) for name in files]

@@ -4,6 +4,7 @@ import sys
 import zipfile
 
 import pytest
+from full_range import TIMES
 
 from edgeprune.agents import pinned, runtime
 from edgeprune.devices.boards import board_names, load_board
@@ -71,7 +72,8 @@ def test_a_library_is_fetched_once_and_kept(empty_cache, wheels, monkeypatch):
 def test_a_cached_library_that_is_damaged_mends_itself_and_says_so(empty_cache, wheels, capsys):
     wheels("9.9.9", {INSIDE: b"\x7fELF"})
     found = runtime.library(OTHER, "9.9.9")
-    for damaged in (b"", b"\x7fELG", b"\x7fELF and more"):
+    kinds = (b"\x7fELG", b"", b"\x7fELF and more")
+    for damaged in kinds if TIMES else kinds[:1]:
         found.path.write_bytes(damaged)
         assert runtime.library(OTHER, "9.9.9") == found
         assert found.path.read_bytes() == b"\x7fELF"
@@ -94,9 +96,10 @@ def test_whatever_lies_in_the_place_of_a_cached_library_is_replaced(empty_cache,
     found = runtime.library(OTHER, "9.9.9")
     others = (tmp_path / "of_the_user", tmp_path / "nowhere", found.path)
     others[0].write_bytes(b"mine")
-    for place in (*(lambda one=one: found.path.symlink_to(one) for one in others), os.mkfifo):
+    places = [lambda one=one: found.path.symlink_to(one) for one in others]
+    for place in (places if TIMES else places[:1]) + [lambda: os.mkfifo(found.path)]:
         found.path.unlink()
-        place(found.path) if place is os.mkfifo else place()
+        place()
         assert runtime.library(OTHER, "9.9.9") == found
         assert found.path.read_bytes() == b"\x7fELF" and not found.path.is_symlink()
     assert others[0].read_bytes() == b"mine" and not others[1].exists()

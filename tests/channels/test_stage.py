@@ -127,7 +127,8 @@ def test_a_drop_that_cannot_be_kept_stops_the_training(flavour):
     data, lines = dataset(), []
     trained = good_dense(flavour)
     table = ChannelsTable(pruning_ratio=0.8, epochs=20, learning_rate=1e-9)
-    done = remove_channels(trained, table, StageContext(data, lines.append, max_accuracy_drop=0.0))
+    context = StageContext(data, lines.append, max_accuracy_drop=0.0)
+    done = remove_channels(trained, table, context, control=False)
     assert any(map(lost, done.notes)) and not any("epoch 20/20" in line for line in lines[:-1])
     short = dataclasses.replace(table, epochs=1)
     wide = remove_channels(trained, short, StageContext(data, max_accuracy_drop=1.0), control=False)
@@ -187,14 +188,21 @@ def kernels(model):
     return [np.array(w) for w in model.get_weights() if w.ndim > 1]
 
 
+@functools.cache
+def far_from_dense(flavour):
+    """A smaller model, whose dense one is far from where it began after the same training."""
+    far = dataclasses.replace(HALF, learning_rate=1e-2)
+    return remove_channels(
+        loaded(build(flavour, "sequential"), flavour), far, StageContext(dataset())
+    )
+
+
 @shown_in_keras
 def test_the_dense_model_for_comparison_goes_through_both_trainings(flavour):
-    data, model = dataset(), loaded(build(flavour, "sequential"), flavour)
-    far = dataclasses.replace(HALF, learning_rate=1e-2)
-    before = remove_channels(model, far, StageContext(data))
+    data, before = dataset(), far_from_dense(flavour)
     spec = PruneTable(sparsity=0.5, layers="all", epochs=1, learning_rate=1e-5)
     further = prune(before, spec, StageContext(data)).control.keras
-    found = [kernels(one) for one in (further, before.control.keras, model.keras)]
+    found = [kernels(one) for one in (further, before.control.keras, before.dense.keras)]
     for ours, theirs, dense in zip(*found, strict=True):
         assert 0 < np.abs(ours - theirs).max() < 1e-3 < 1e-2 < np.abs(ours - dense).max()
 
@@ -232,10 +240,7 @@ def test_a_drop_after_two_stages_counts_from_the_dense_model(flavour):
 
 
 def test_channels_alone_are_not_pruned_further():
-    once = dataclasses.replace(HALF, epochs=1)
-    before = remove_channels(
-        loaded(build("keras", "sequential"), "keras"), once, StageContext(dataset())
-    )
+    before = far_from_dense("keras")
     done = prune(before, PruneTable(sparsity=0.0), StageContext())
     assert done.model is before.model and done.control is before.control
     assert done.fine_tuned and done.notes == before.notes and done.masks == {}
@@ -245,7 +250,12 @@ def test_channels_alone_are_not_pruned_further():
 def test_one_call_from_python_makes_a_smaller_model(flavour, tmp_path):
     model, data = build(flavour, "nested"), dataset()
     done = edgeprune.prune(
-        model, (data.x_train, data.y_train), pattern="channel", sparsity=0.5, epochs=1
+        model,
+        (data.x_train, data.y_train),
+        pattern="channel",
+        sparsity=0.5,
+        epochs=1,
+        control=False,
     )
     assert count_macs(done.keras) < 0.6 * count_macs(model) and done.fine_tuned
     assert type(done.keras) is type(model) and not done.masks

@@ -18,8 +18,8 @@ from edgeprune.firmware import build
 from edgeprune.firmware.plan import compiled
 
 FIRMWARE = paths.shipped("firmware")
-BY_GCC = ("mps3-an547", "nrf52840-dk")
-"""A core with MVE and one without; ziglang compiles all ports, with the same warnings."""
+BY_GCC = ("nrf52840-dk",)
+"""``firmware_rig.py`` compiles kernels of MVE by it; ziglang all ports, with the same warnings."""
 SOLD = {"nucleo-l4r5zi", "nucleo-u575zi-q", "nrf52840-dk"}
 EMULATED = {"mps2-an386", "mps3-an547"}
 

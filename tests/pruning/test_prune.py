@@ -63,7 +63,7 @@ def test_pruned_zeros_arrive_in_the_converted_file(flavour, kind):
 
 
 def test_the_control_is_the_dense_model_trained_on_the_same_batches():
-    model = loaded(build("tf_keras", "functional"), "tf_keras")
+    model = loaded(build("tf_keras", "sequential"), "tf_keras")
     one = prune(model, spec(epochs=1), StageContext(dataset()))
     two = prune(model, spec(epochs=1, sparsity=0.3), StageContext(dataset()))
     for a, b in zip(one.control.keras.get_weights(), two.control.keras.get_weights(), strict=True):

@@ -91,7 +91,12 @@ def test_a_limit_that_cannot_be_kept_at_full_sparsity_is_kept_at_less(flavour):
         StageContext(data),
     )
     spec = PruneTable(
-        sparsity=0.97, schedule="iterative", rounds=4, rewind="learning-rate", epochs=1
+        sparsity=0.97,
+        schedule="iterative",
+        rounds=4,
+        rewind="learning-rate",
+        epochs=1,
+        control=False,
     )
     lines = []
     done = prune(learned.model, spec, StageContext(data, lines.append, max_accuracy_drop=0.1))

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 from channel_models import checked, functional, shapes, sizes
-from keras_nets import FLAVOURS
+from keras_nets import FLAVOURS, in_turn
 
 both = pytest.mark.parametrize("flavour", FLAVOURS)
 
 
-@both
-@pytest.mark.parametrize("kind", ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"])
+@in_turn("kind", ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"])
 def test_branches_that_meet_lose_the_same_channels(flavour, kind):
     def body(layers, x):
         x = getattr(layers, kind)()([layers.Conv2D(8, 1, name=n)(x) for n in "ab"])

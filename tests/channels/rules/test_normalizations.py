@@ -1,6 +1,6 @@
 import pytest
 from channel_models import checked, functional, sizes
-from keras_nets import FLAVOURS
+from keras_nets import FLAVOURS, in_turn
 
 both = pytest.mark.parametrize("flavour", FLAVOURS)
 
@@ -14,8 +14,7 @@ def around(norm):
     return body
 
 
-@both
-@pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False, "scale": False}])
+@in_turn("options", [{}, {"scale": False}, {"center": False, "scale": False}])
 def test_batch_normalization_passes_with_or_without_its_weights(flavour, options):
     body = around(lambda layers: layers.BatchNormalization(**options))
     pruned = checked(functional(flavour, body))
@@ -23,8 +22,7 @@ def test_batch_normalization_passes_with_or_without_its_weights(flavour, options
     assert any(layer.weights[-1].shape[0] == 4 for layer in pruned.model.layers if layer.weights)
 
 
-@both
-@pytest.mark.parametrize("kind", ["LayerNormalization", "UnitNormalization", "GroupNormalization"])
+@in_turn("kind", ["LayerNormalization", "UnitNormalization", "GroupNormalization"])
 def test_normalization_over_channels_holds_them(flavour, kind):
     options = {"groups": 2} if kind == "GroupNormalization" else {}
     pruned = checked(functional(flavour, around(lambda layers: getattr(layers, kind)(**options))))
@@ -49,15 +47,13 @@ def test_one_rescaling_passes_and_one_for_each_channel_holds(flavour):
     assert sizes(pruned) == {"after": 4}
 
 
-@both
-@pytest.mark.parametrize("shared_axes", [None, [1, 2], [1, 2, 3]])
+@in_turn("shared_axes", [None, [1, 2], [1, 2, 3]])
 def test_slopes_of_prelu_go_with_their_channels(flavour, shared_axes):
     body = around(lambda layers: layers.PReLU(shared_axes=shared_axes))
     assert sizes(checked(functional(flavour, body))) == {"before": 4, "after": 4}
 
 
-@both
-@pytest.mark.parametrize("kind", ["Softmax", "softmax"])
+@in_turn("kind", ["Softmax", "softmax"])
 def test_softmax_over_channels_holds_them(flavour, kind):
     body = around(lambda layers: layers.Softmax() if kind == "Softmax" else layers.Activation(kind))
     assert sizes(checked(functional(flavour, body))) == {"after": 4}

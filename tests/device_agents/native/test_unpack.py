@@ -3,8 +3,7 @@
 import agent_rig
 import emulated
 import pytest
-from beside import shared_models
-from container_files import CONTENTS, HOSTILE, packed
+from container_files import CONTENTS, HOSTILE, everything, packed
 
 from edgeprune.agents import build
 from edgeprune.agents.session import AgentSession
@@ -28,8 +27,7 @@ def session(request, tmp_path_factory):
 
 
 def test_the_agent_unpacks_files(session, tmp_path):
-    contents = CONTENTS | {path.name: path.read_bytes() for path in shared_models("*.tflite")}
-    for name, content in contents.items():
+    for name, content in everything().items():
         (tmp_path / "model.epz").write_bytes(packed(content))
         target = tmp_path / "model.tflite"
         made = session.unpack(str(tmp_path / "model.epz"), str(target), 1 << 30)

@@ -9,13 +9,13 @@ from pathlib import Path
 import agent_rig
 import compiled
 import pytest
-from beside import shared_models
 from container_files import (
     AT_THE_END,
     AT_THE_LIMITS,
     CONTENTS,
     FOUND_AT_THE_END,
     HOSTILE,
+    everything,
     nets,
     packed,
     whole,
@@ -63,7 +63,7 @@ def unpacked(driver, folder, *containers):
 
 
 def test_both_decoders_unpack_the_same_files(driver, tmp_path):
-    contents = [*CONTENTS.values(), *(path.read_bytes() for path in shared_models("*.tflite"))]
+    contents = list(everything().values())
     for content, (found, words) in zip(
         contents, unpacked(driver, tmp_path, *map(packed, contents)), strict=True
     ):
