@@ -165,7 +165,9 @@ def trained(name, folder):
     with quiet():
         net.compile(keras.optimizers.Adam(1e-2), losses)
         fitted = [y[train] for y in case.fit]
-        net.fit(x[train], fitted if len(fitted) > 1 else fitted[0], epochs=25, verbose=0)
+        net.fit(
+            x[train], fitted if len(fitted) > 1 else fitted[0], epochs=12, batch_size=64, verbose=0
+        )
     save(net, model)
     arrays = {"x_train": x[train], "x_test": x[test]}
     for key, y in case.given.items():
@@ -226,7 +228,7 @@ def asked(name, folder, recipe, output=None, limit=LIMIT):
     )
 
 
-ALIKE = {"classes as numbers", "one-hot, probabilities", "binary", "segmentation"}
+ALIKE = {"classes as numbers", "one-hot, probabilities", "binary", "segmentation", "regression"}
 """The suite shows what they show with logits, with several labels, and with two heads."""
 
 

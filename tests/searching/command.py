@@ -19,7 +19,7 @@ BOARD = "rpi4-emulated"
 class Command:
     """``edgeprune search`` on a small network, as a user starts it."""
 
-    def __init__(self, folder, budget="6s", boards=(BOARD,), seed=0):
+    def __init__(self, folder, budget="4s", boards=(BOARD,), seed=0):
         self.folder, self.log = folder, folder / "log"
         model, data = searched_net.write(folder, seed)
         self.argv = [sys.executable, "-m", "edgeprune", "search", str(model), "--data", str(data)]
