@@ -32,6 +32,7 @@ from edgeprune.report.assessment import assess
 from edgeprune.report.figures import NOT_MEASURED, bytes_text, count_text
 from edgeprune.report.page.headline import headline
 from edgeprune.report.summary import score_cell, table
+from edgeprune.report.verdict import made_how
 
 _DEFAULTS = {"augment": "auto", "wait_s": 3600.0, "allow_code": False, "allow_weak": False}
 
@@ -147,7 +148,8 @@ class CompressedFile:
         notes = [compressed.recipe.why] if compressed.recipe.why else []
         notes += [*compressed.pruned.notes, *compressed.notes]
         if self.profiling_only:
-            notes.insert(0, "Made without data: measure it, but do not use it.")
+            made = made_how(is_scored="deployed" in compressed.scores)
+            notes.insert(0, f"It was {made}: measure it, but do not use it.")
         return str(
             html.heading(f"{self.path.name} for {self.board}")
             + html.table(["", *(one.name for one in self.effects)], rows)

@@ -129,6 +129,7 @@ def _print_answer(written: Written, model: Path, board: str, output: Path) -> No
     from edgeprune.report.compressed import print_compressed
     from edgeprune.report.figures import bytes_text
     from edgeprune.report.treatment import treatment
+    from edgeprune.report.verdict import made_how
 
     compressed, parity = written.done, written.parity
     tflite = compressed.sparsified.deployed
@@ -153,7 +154,8 @@ def _print_answer(written: Written, model: Path, board: str, output: Path) -> No
         checked += "; TFLM makes pruned weights whole in RAM and runs every layer dense"
     warnings = []
     if compressed.profiling_only:
-        warnings.append("the file was made without data: measure it, but do not use it")
+        made = made_how(is_scored="deployed" in compressed.scores)
+        warnings.append(f"the file was {made}: measure it, but do not use it")
     packed = _tflm_text(written)
     if output.suffix == ".epz":
         packed = f" ({bytes_text(written.file_bytes)} packed, {bytes_text(len(tflite))} unpacked)"

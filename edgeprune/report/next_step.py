@@ -27,7 +27,7 @@ def next_step(result: Result, folder: str) -> str:
     if validity != "valid" and not result.is_emulated:
         return "measure longer, with --effort standard"
     if deployed.profiling_only:
-        return "give --data with labels: the model is trained then, and its accuracy measured"
+        return _how_to_train(result)
     change = accuracy_change(dense.accuracy if dense else None, deployed.accuracy)
     if change is not None and change.drop >= NOTICEABLE_DROP:
         score = deployed.accuracy
@@ -50,3 +50,12 @@ def next_step(result: Result, folder: str) -> str:
             return f"{remark}: `edgeprune boards` names boards that can be timed"
         return f"{remark}: --board {board} --host ADDRESS measures them"
     return f"edgeprune report {folder} --layers shows the kernel that ran each layer"
+
+
+def _how_to_train(result: Result) -> str:
+    """What makes a file fit for use that was pruned without training."""
+    if result.deployed.accuracy is None:
+        return "give --data with labels: the model is trained then, and its accuracy measured"
+    if result.model.format == "tflite":
+        return "hand in the Keras model, which can be trained: a .tflite file cannot"
+    return "set epochs in [prune] of the recipe: the model is trained then"

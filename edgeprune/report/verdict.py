@@ -99,7 +99,8 @@ def warnings(result: Result) -> list[str]:
         lines = [f"{reasons[0]} ({len(reasons) - 1} more of this kind)"]
     for variant in result.variants:
         if variant.profiling_only:
-            lines.append(f"{variant.name} was made without data: measure it, but do not use it")
+            made = made_how(is_scored=variant.accuracy is not None)
+            lines.append(f"{variant.name} was {made}: measure it, but do not use it")
         run, expected = variant.sparse_layers_run, variant.sparse_layers_expected
         if run is not None and run < expected:
             lines.append(f"{variant.name}: {expected - run} of {expected} sparse layers ran dense")
@@ -113,12 +114,21 @@ def warnings(result: Result) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def made_how(*, is_scored: bool) -> str:
+    """Why a file is fit to be measured only, in words.
+
+    Args:
+        is_scored: Whether there were data, which calibrate at least.
+    """
+    return "pruned without training" if is_scored else "made without data"
+
+
 def _variant_remarks(variant: Variant) -> list[str]:
     lines = []
     if variant.profiling_only:
+        made = made_how(is_scored=variant.accuracy is not None)
         lines.append(
-            f"{variant.name} is profiling_only: made without data, fit to be measured and not "
-            "to be used"
+            f"{variant.name} is profiling_only: {made}, fit to be measured and not to be used"
         )
     run, expected = variant.sparse_layers_run, variant.sparse_layers_expected
     if run is not None and run < expected:

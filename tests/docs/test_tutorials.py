@@ -117,6 +117,10 @@ def test_your_model(home, follow, tmp_path, monkeypatch):
     assert {"result.json", "report.txt", "recipe.toml"} < set(os.listdir(tmp_path / "first"))
     assert (tmp_path / "first.html").read_text().startswith("<!DOCTYPE html>")
     assert "instructions" in printed["compare first"]
+    first, second = (read_result(tmp_path / name) for name in ("first", "second"))
+    assert first.deployed.bytes < 0.6 * first.variants[0].bytes
+    assert second.comparison.speedup > 1.8  # half of the instructions are gone
+    assert second.deployed.accuracy.value < 0.5 < second.variants[0].accuracy.value
     # The page on other tools goes on with these results; a folder is MLflow's quickest store.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path / "runs"))
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")

@@ -133,6 +133,15 @@ def test_a_run_without_data_says_what_is_missing():
     assert "next: give --data with labels" in text
 
 
+def test_a_file_that_could_not_be_trained_is_not_said_to_lack_data():
+    text = printed(
+        demo(dense(accuracy=top1(0.9)), deployed(accuracy=top1(0.1), profiling_only=True))
+    )
+    assert "warning: deployed was pruned without training: measure it, but do not use it" in text
+    assert "without data" not in text and "give --data" not in text
+    assert "next: set epochs in [prune] of the recipe" in text
+
+
 def test_times_show_their_interval():
     result = result_of(
         variant("dense", processes(300)), variant("deployed", processes(200)),

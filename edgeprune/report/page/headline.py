@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from edgeprune.history.result import Accuracy, Result, Variant
 from edgeprune.report.assessment import Mood, assess
 from edgeprune.report.figures import bytes_text
-from edgeprune.report.verdict import verdict_line
+from edgeprune.report.verdict import made_how, verdict_line
 from edgeprune.tasks import METRICS, score_text
 
 
@@ -38,9 +38,8 @@ def headline(result: Result) -> Headline:
         line = verdict_line(result)
         facts.insert(0, f"{line[0].upper()}{line[1:]}.")
     if deployed.profiling_only:
-        facts.append(
-            f"{deployed.name} was made without data: it is fit to be measured, not to be used."
-        )
+        made = made_how(is_scored=deployed.accuracy is not None)
+        facts.append(f"{deployed.name} was {made}: it is fit to be measured, not to be used.")
     validity = result.validity
     reasons = "; ".join(validity.reasons)
     if validity.verdict == "invalid":
