@@ -75,6 +75,10 @@ def quantize(
     """
     known = _known(mode)
     model = graph.read(tflite)
+    subgraph = model.subgraphs[0]
+    if len(graph.needed_operators(subgraph)) < len(subgraph.operators):
+        edit.sweep(subgraph)  # what no output needs has neither ranges nor a mode
+        edit.compact(model)
     modes: dict[str, str] | None = None
     used = {known}
     if layers:
@@ -88,10 +92,6 @@ def quantize(
     if used.isdisjoint(INTEGER_MODES):
         store_layers(model, known, modes)
         return Quantized(graph.write(model), known, profiling_only=False)
-    subgraph = model.subgraphs[0]
-    if len(graph.needed_operators(subgraph)) < len(subgraph.operators):
-        edit.sweep(subgraph)  # what no output needs has no ranges
-        edit.compact(model)
     calibrated = Calibrated(model, calibration or random_samples(model, seed))
     if len(used) == 1:
         return Quantized(calibrated.quantized(next(iter(used))), known, not calibration)

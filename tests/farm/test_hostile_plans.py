@@ -126,7 +126,7 @@ def broken_night(folder, command, given, server):
     seen = set()
 
     def told(words):
-        time.sleep(0.1)  # reading what every process of the machine is takes a while itself
+        time.sleep(0.01)  # reading what every process of the machine is takes a while itself
         for file in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 seen.add(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))

@@ -133,13 +133,19 @@ def test_a_run_without_data_says_what_is_missing():
     assert "next: give --data with labels" in text
 
 
-def test_a_file_that_could_not_be_trained_is_not_said_to_lack_data():
-    text = printed(
-        demo(dense(accuracy=top1(0.9)), deployed(accuracy=top1(0.1), profiling_only=True))
-    )
+@pytest.mark.parametrize(
+    "path, expected",
+    [
+        (("net.tflite", "tflite"), "next: hand in the Keras model, which can be trained"),
+        (("net.h5", "keras2-h5"), "next: set epochs in [prune] of the recipe"),
+    ],
+)
+def test_a_file_that_could_not_be_trained_is_not_said_to_lack_data(path, expected):
+    model = {"path": path[0], "sha256": "ab" * 32, "format": path[1]}
+    once = deployed(accuracy=top1(0.1), profiling_only=True)
+    text = printed(demo(dense(accuracy=top1(0.9)), once, model=model))
     assert "warning: deployed was pruned without training: measure it, but do not use it" in text
-    assert "without data" not in text and "give --data" not in text
-    assert "next: set epochs in [prune] of the recipe" in text
+    assert "without data" not in text and "give --data" not in text and expected in text
 
 
 def test_times_show_their_interval():
